@@ -1,0 +1,52 @@
+# kanchi_library(NAME SOURCES... LINK ...): a static library of the project.
+# kanchi_test(NAME SOURCES... LINK ... [LABELS ...]): a cmocka program, run by CTest.
+# kanchi_service(NAME SOURCES... LINK ...): an executable in bin/.
+# kanchi_fuzz(NAME SOURCE LINK ... CORPUS DIR): a fuzz target. In an ordinary
+#   build it becomes a test that replays the corpus; with KANCHI_FUZZ it is a
+#   libFuzzer program fuzz_NAME.
+
+function(kanchi_library name)
+  cmake_parse_arguments(A "" "" "LINK" ${ARGN})
+  add_library(${name} STATIC ${A_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PUBLIC ${A_LINK})
+  if(KANCHI_FUZZ)
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endfunction()
+
+function(kanchi_test name)
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  cmake_parse_arguments(A "" "" "LINK;LABELS" ${ARGN})
+  add_executable(${name} ${A_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${A_LINK} PkgConfig::CMOCKA)
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name}
+           WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS "unit;${A_LABELS}")
+endfunction()
+
+function(kanchi_service name)
+  cmake_parse_arguments(A "" "" "LINK" ${ARGN})
+  add_executable(${name} ${A_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${A_LINK})
+endfunction()
+
+function(kanchi_fuzz name source)
+  cmake_parse_arguments(A "" "CORPUS" "LINK" ${ARGN})
+  add_executable(fuzz_${name} ${source})
+  target_link_libraries(fuzz_${name} PRIVATE ${A_LINK})
+  set_target_properties(fuzz_${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  if(KANCHI_FUZZ)
+    target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  elseif(BUILD_TESTING)
+    target_sources(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
+    add_test(NAME fuzz_${name}_corpus
+             COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/${A_CORPUS})
+    set_tests_properties(fuzz_${name}_corpus PROPERTIES TIMEOUT 60 LABELS "unit")
+  endif()
+endfunction()
