@@ -1,0 +1,70 @@
+/* Broker URLs, as Celery and kombu read them:
+ *
+ *   redis://[user][:password]@host[:port]/[db]         rediss:// over TLS
+ *   redis+socket:///path?virtual_host=db               also socket://, unix://
+ *   sentinel://a:26379;sentinel://b:26379/[db]?master_name=mymaster
+ *   amqp://user:password@host:port/vhost               also pyamqp://; amqps:// over TLS
+ *
+ * Several URLs may stand behind one another with ";" between: they are other
+ * hosts of the same broker, and everything else is taken from the first (kombu
+ * does so too). An "ssl_..." option in the query switches TLS on by itself. */
+#ifndef BROKER_URL_H
+#define BROKER_URL_H
+
+#include "services/common/buf.h"
+#include "services/common/status.h"
+#include "services/common/str.h"
+
+#define BROKER_HOSTS_MAX 16
+#define BROKER_URL_MAX 8192 /* bytes */
+
+enum broker_kind { BROKER_REDIS, BROKER_AMQP };
+
+enum broker_tls_verify {
+    BROKER_TLS_REQUIRED, /* certificate and host name must be right */
+    BROKER_TLS_NONE,     /* whatever the broker shows is taken */
+};
+
+struct broker_tls_options {
+    bool enabled;
+    enum broker_tls_verify verify;
+    bool check_hostname;   /* looked at with BROKER_TLS_REQUIRED only */
+    const char *ca_file;   /* NULL: the system's certificates */
+    const char *cert_file; /* NULL: no certificate of our own */
+    const char *key_file;
+};
+
+struct broker_host {
+    const char *host; /* name or address; an IPv6 address without brackets */
+    uint16_t port;
+};
+
+/* All texts end with NUL, live as long as the URL, and are NULL when absent. */
+struct broker_url {
+    enum broker_kind kind;
+    bool sentinel; /* the hosts are sentinels, to be asked for master_name */
+    struct broker_host hosts[BROKER_HOSTS_MAX];
+    size_t host_count;       /* 0 with a unix socket */
+    const char *socket_path; /* unix socket */
+    const char *user;
+    const char *password;
+    int db;            /* Redis */
+    const char *vhost; /* RabbitMQ, at least "/" */
+    const char *master_name;
+    const char *sentinel_user; /* of the sentinels themselves */
+    const char *sentinel_password;
+    struct broker_tls_options tls;
+};
+
+/* Reads a URL. On failure (CONFIG, NOMEM) a sentence that names the part is
+ * appended to error (which may be NULL); it never holds text of the URL in
+ * which a password could hide. Free *ret_url with broker_url_free. */
+enum kn_status broker_url_parse(struct kn_str text, struct broker_url **ret_url,
+                                struct kn_buf *error) KN_MUST_CHECK;
+/* Overwrites the passwords, then frees. NULL is allowed. */
+void broker_url_free(struct broker_url *url);
+
+/* Writes the URL for people to read: "***" instead of the password, no query. */
+void broker_url_write(const struct broker_url *url, struct kn_buf *buf);
+
+#endif
