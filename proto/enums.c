@@ -1,0 +1,26 @@
+#include "proto/enums.h"
+
+#define X(number, name, text) [number] = text,
+#define E(lower, upper)                                                                            \
+    static const char *const lower##_texts[] = {KN_##upper##_MAP(X)};                              \
+    const struct kn_enum kn_enum_##lower = {#lower, lower##_texts,                                 \
+                                            sizeof lower##_texts / sizeof *lower##_texts};
+KN_ENUM_MAP(E)
+#undef E
+#undef X
+
+const char *kn_enum_text(const struct kn_enum *e, unsigned number)
+{
+    return number < e->count ? e->texts[number] : "unknown";
+}
+
+bool kn_enum_parse(const struct kn_enum *e, struct kn_str text, unsigned *ret)
+{
+    for (unsigned i = 0; i < e->count; i++) {
+        if (kn_str_eq(text, kn_str_from(e->texts[i]))) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
+}

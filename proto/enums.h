@@ -1,0 +1,115 @@
+/* Enumerations that messages carry: one table each, from which come the C
+ * constants and the names that JSON shows. The numbers are on the wire: append,
+ * never renumber. */
+#ifndef KN_PROTO_ENUMS_H
+#define KN_PROTO_ENUMS_H
+
+#include "services/common/str.h"
+
+/* Types of Celery's events; the names are Celery's own (celery/events/state.py,
+ * TASK_EVENT_TO_STATE, and celery/events/dispatcher.py). CUSTOM is every other
+ * type: its name stands beside it. */
+#define KN_EVENT_TYPE_MAP(X)                                                                       \
+    X(0, CUSTOM, "custom")                                                                         \
+    X(1, TASK_SENT, "task-sent")                                                                   \
+    X(2, TASK_RECEIVED, "task-received")                                                           \
+    X(3, TASK_STARTED, "task-started")                                                             \
+    X(4, TASK_SUCCEEDED, "task-succeeded")                                                         \
+    X(5, TASK_FAILED, "task-failed")                                                               \
+    X(6, TASK_REJECTED, "task-rejected")                                                           \
+    X(7, TASK_REVOKED, "task-revoked")                                                             \
+    X(8, TASK_RETRIED, "task-retried")                                                             \
+    X(9, WORKER_ONLINE, "worker-online")                                                           \
+    X(10, WORKER_HEARTBEAT, "worker-heartbeat")                                                    \
+    X(11, WORKER_OFFLINE, "worker-offline")
+
+#define KN_TASK_STATUS_MAP(X)                                                                      \
+    X(0, PENDING, "pending")                                                                       \
+    X(1, RECEIVED, "received")                                                                     \
+    X(2, STARTED, "started")                                                                       \
+    X(3, SUCCESS, "success")                                                                       \
+    X(4, FAILURE, "failure")                                                                       \
+    X(5, RETRY, "retry")                                                                           \
+    X(6, REVOKED, "revoked")                                                                       \
+    X(7, REJECTED, "rejected")                                                                     \
+    X(8, ORPHANED, "orphaned")
+
+/* Where a task's status was learned. */
+#define KN_ORIGIN_MAP(X)                                                                           \
+    X(0, EVENTS, "events")                                                                         \
+    X(1, BACKEND, "backend")                                                                       \
+    X(2, WORKER, "worker")
+
+#define KN_WORKER_STATUS_MAP(X)                                                                    \
+    X(0, OFFLINE, "offline")                                                                       \
+    X(1, ONLINE, "online")
+
+/* State of one of our services, as it says itself; AWAY is said by storage of
+ * a service that has not reported for a while. */
+#define KN_SERVICE_STATE_MAP(X)                                                                    \
+    X(0, STARTING, "starting")                                                                     \
+    X(1, READY, "ready")                                                                           \
+    X(2, DEGRADED, "degraded")                                                                     \
+    X(3, STOPPING, "stopping")                                                                     \
+    X(4, AWAY, "away")
+
+/* State of a connection to a broker. */
+#define KN_LINK_STATE_MAP(X)                                                                       \
+    X(0, CONNECTING, "connecting")                                                                 \
+    X(1, CONNECTED, "connected")                                                                   \
+    X(2, AWAY, "away")
+
+#define KN_SEVERITY_MAP(X)                                                                         \
+    X(0, INFO, "info")                                                                             \
+    X(1, WARNING, "warning")                                                                       \
+    X(2, ERROR, "error")
+
+/* enumeration in lower case, in upper case */
+#define KN_ENUM_MAP(E)                                                                             \
+    E(event_type, EVENT_TYPE)                                                                      \
+    E(task_status, TASK_STATUS)                                                                    \
+    E(origin, ORIGIN)                                                                              \
+    E(worker_status, WORKER_STATUS)                                                                \
+    E(service_state, SERVICE_STATE)                                                                \
+    E(link_state, LINK_STATE)                                                                      \
+    E(severity, SEVERITY)
+
+#define X(number, name, text) KN_EVENT_##name = number,
+enum kn_event_type { KN_EVENT_TYPE_MAP(X) KN_EVENT_TYPE_COUNT };
+#undef X
+#define X(number, name, text) KN_TASK_##name = number,
+enum kn_task_status { KN_TASK_STATUS_MAP(X) KN_TASK_STATUS_COUNT };
+#undef X
+#define X(number, name, text) KN_ORIGIN_##name = number,
+enum kn_origin { KN_ORIGIN_MAP(X) KN_ORIGIN_COUNT };
+#undef X
+#define X(number, name, text) KN_WORKER_##name = number,
+enum kn_worker_status { KN_WORKER_STATUS_MAP(X) KN_WORKER_STATUS_COUNT };
+#undef X
+#define X(number, name, text) KN_SERVICE_##name = number,
+enum kn_service_state { KN_SERVICE_STATE_MAP(X) KN_SERVICE_STATE_COUNT };
+#undef X
+#define X(number, name, text) KN_LINK_##name = number,
+enum kn_link_state { KN_LINK_STATE_MAP(X) KN_LINK_STATE_COUNT };
+#undef X
+#define X(number, name, text) KN_SEVERITY_##name = number,
+enum kn_severity { KN_SEVERITY_MAP(X) KN_SEVERITY_COUNT };
+#undef X
+
+/* Names of an enumeration, index is the number. */
+struct kn_enum {
+    const char *name;
+    const char *const *texts;
+    unsigned count;
+};
+
+#define E(lower, upper) extern const struct kn_enum kn_enum_##lower;
+KN_ENUM_MAP(E)
+#undef E
+
+/* "task-sent"; "unknown" for a number that the enumeration does not have. Static. */
+const char *kn_enum_text(const struct kn_enum *e, unsigned number);
+/* True when *ret was set. */
+bool kn_enum_parse(const struct kn_enum *e, struct kn_str text, unsigned *ret);
+
+#endif

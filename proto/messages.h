@@ -1,0 +1,627 @@
+/* Every message that crosses the bus: one table of fields each. From a table
+ * come the struct (struct kn_msg_<name>), the msgpack encoder and decoder and
+ * the JSON writer (proto/codec.h).
+ *
+ * A row is F(number, name, TYPE, of):
+ *   BOOL  bool, false when absent           U64, I64  0 when absent
+ *   F64   double, 0 when absent             TIME      int64_t µs, 0 when absent
+ *   OPT_I64, OPT_F64   a value that may be missing (.set, .value)
+ *   STR   struct kn_str, UTF-8 or any bytes  JSON      struct kn_str with JSON text
+ *   BIN   struct kn_str with bytes           ENUM      uint8_t, of = enumeration
+ *   STRS, F64S         lists                 MSG       pointer, of = message
+ *   LIST  list of messages, of = message
+ *
+ * Numbers are on the wire: append, never renumber or reuse. */
+#ifndef KN_PROTO_MESSAGES_H
+#define KN_PROTO_MESSAGES_H
+
+#include "proto/enums.h"
+
+/* ---- what ingestion tells storage ------------------------------------- */
+
+/* One event of Celery. Times are the event's own (µs since 1970), received_at
+ * is ours. The _repr fields are the text that Celery sent. extra: the fields
+ * that have no place here, as one JSON object. */
+#define KN_MSG_EVENT(F)                                                                            \
+    F(1, type, ENUM, event_type)                                                                   \
+    F(2, type_name, STR, _) /* Celery's name of the type, set for custom ones */                   \
+    F(3, hostname, STR, _)                                                                         \
+    F(4, uuid, STR, _)                                                                             \
+    F(5, timestamp, TIME, _)                                                                       \
+    F(6, clock, U64, _)                                                                            \
+    F(7, pid, U64, _)                                                                              \
+    F(8, utcoffset, I64, _)                                                                        \
+    F(9, name, STR, _)                                                                             \
+    F(10, args_repr, STR, _)                                                                       \
+    F(11, kwargs_repr, STR, _)                                                                     \
+    F(12, result_repr, STR, _)                                                                     \
+    F(13, exception, STR, _)                                                                       \
+    F(14, traceback, STR, _)                                                                       \
+    F(15, root_id, STR, _)                                                                         \
+    F(16, parent_id, STR, _)                                                                       \
+    F(17, retries, OPT_I64, _)                                                                     \
+    F(18, eta, TIME, _)                                                                            \
+    F(19, expires, TIME, _)                                                                        \
+    F(20, queue, STR, _)                                                                           \
+    F(21, exchange, STR, _)                                                                        \
+    F(22, routing_key, STR, _)                                                                     \
+    F(23, runtime, OPT_F64, _) /* seconds */                                                       \
+    F(24, signum, STR, _)      /* "15" or "SIGTERM", as the worker says it */                      \
+    F(25, terminated, BOOL, _)                                                                     \
+    F(26, expired, BOOL, _)                                                                        \
+    F(27, requeue, BOOL, _)                                                                        \
+    F(28, freq, OPT_F64, _) /* seconds between heartbeats */                                       \
+    F(29, sw_ident, STR, _)                                                                        \
+    F(30, sw_ver, STR, _)                                                                          \
+    F(31, sw_sys, STR, _)                                                                          \
+    F(32, active, OPT_I64, _)                                                                      \
+    F(33, processed, OPT_I64, _)                                                                   \
+    F(34, loadavg, F64S, _)                                                                        \
+    F(35, extra, JSON, _)                                                                          \
+    F(36, received_at, TIME, _)                                                                    \
+    F(37, origin, ENUM, origin)
+
+#define KN_MSG_QUEUE_PRIORITY(F)                                                                   \
+    F(1, priority, I64, _)                                                                         \
+    F(2, messages, U64, _)
+
+/* One measurement of a queue. messages: ready, all priorities together. */
+#define KN_MSG_QUEUE_DEPTH(F)                                                                      \
+    F(1, name, STR, _)                                                                             \
+    F(2, at, TIME, _)                                                                              \
+    F(3, messages, U64, _)                                                                         \
+    F(4, unacked, OPT_I64, _)                                                                      \
+    F(5, consumers, OPT_I64, _)                                                                    \
+    F(6, priorities, LIST, queue_priority)                                                         \
+    F(7, source, STR, _) /* set by storage */
+
+/* A period in which events of a source may have been lost. */
+#define KN_MSG_GAP(F)                                                                              \
+    F(1, source, STR, _)                                                                           \
+    F(2, from, TIME, _)                                                                            \
+    F(3, to, TIME, _)                                                                              \
+    F(4, reason, STR, _)
+
+/* (source, epoch, seq) is the name of a batch: storage applies it once.
+ * received, invalid, lost: how many since the batch before. */
+#define KN_MSG_INGEST_BATCH(F)                                                                     \
+    F(1, source, STR, _)                                                                           \
+    F(2, epoch, U64, _)                                                                            \
+    F(3, seq, U64, _) /* from 1, no holes */                                                       \
+    F(4, events, LIST, event)                                                                      \
+    F(5, queues, LIST, queue_depth)                                                                \
+    F(6, gaps, LIST, gap)                                                                          \
+    F(7, received, U64, _)                                                                         \
+    F(8, invalid, U64, _)                                                                          \
+    F(9, lost, U64, _)
+
+/* again: the batch had been applied before; nothing was done. */
+#define KN_MSG_INGEST_ACK(F)                                                                       \
+    F(1, stored, U64, _)                                                                           \
+    F(2, duplicates, U64, _)                                                                       \
+    F(3, again, BOOL, _)
+
+#define KN_MSG_KNOWN_QUEUES_GET(F) F(1, source, STR, _)
+#define KN_MSG_KNOWN_QUEUES(F) F(1, names, STRS, _)
+
+/* ---- what every service reports ---------------------------------------- */
+
+#define KN_MSG_INGESTION_STATUS(F)                                                                 \
+    F(1, source, STR, _)                                                                           \
+    F(2, state, ENUM, link_state)                                                                  \
+    F(3, broker, STR, _) /* URL without its password */                                            \
+    F(4, error, STR, _)  /* why it is away */                                                      \
+    F(5, events_received, U64, _)                                                                  \
+    F(6, events_invalid, U64, _)                                                                   \
+    F(7, events_lost, U64, _)                                                                      \
+    F(8, backlog_events, U64, _) /* received, not yet answered by storage */                       \
+    F(9, backlog_bytes, U64, _)                                                                    \
+    F(10, lag_seconds, F64, _) /* age of the oldest of these */                                    \
+    F(11, gaps, U64, _)                                                                            \
+    F(12, since, TIME, _) /* when the state began */
+
+#define KN_MSG_FINDING(F)                                                                          \
+    F(1, severity, ENUM, severity)                                                                 \
+    F(2, code, STR, _) /* "events_disabled" and so on, for programs */                             \
+    F(3, source, STR, _)                                                                           \
+    F(4, subject, STR, _) /* worker, queue, service … */                                           \
+    F(5, text, STR, _)                                                                             \
+    F(6, remedy, STR, _) /* what to do, the line to set */
+
+#define KN_MSG_SERVICE_STATUS(F)                                                                   \
+    F(1, name, STR, _) /* "ingestion" … */                                                         \
+    F(2, id, STR, _)   /* of this process */                                                       \
+    F(3, version, STR, _)                                                                          \
+    F(4, source, STR, _) /* for services of one broker */                                          \
+    F(5, state, ENUM, service_state)                                                               \
+    F(6, detail, STR, _) /* one sentence, when not ready */                                        \
+    F(7, host, STR, _)                                                                             \
+    F(8, pid, U64, _)                                                                              \
+    F(9, started_at, TIME, _)                                                                      \
+    F(10, seen_at, TIME, _) /* set by storage */                                                   \
+    F(11, uptime_seconds, F64, _)                                                                  \
+    F(12, rss_bytes, U64, _)                                                                       \
+    F(13, cpu_seconds, F64, _)                                                                     \
+    F(14, ingestion, MSG, ingestion_status)                                                        \
+    F(15, findings, LIST, finding)
+
+/* ---- workers ------------------------------------------------------------ */
+
+/* What control learned by asking one worker. Absent fields leave what is
+ * stored as it is. at: when it was asked. */
+#define KN_MSG_WORKER_INSPECT(F)                                                                   \
+    F(1, source, STR, _)                                                                           \
+    F(2, hostname, STR, _)                                                                         \
+    F(3, at, TIME, _)                                                                              \
+    F(4, pool, STR, _) /* "prefork", "threads", "gevent" … */                                      \
+    F(5, concurrency, OPT_I64, _)                                                                  \
+    F(6, prefetch, OPT_I64, _)                                                                     \
+    F(7, queues, STRS, _)                                                                          \
+    F(8, registered, STRS, _)                                                                      \
+    F(9, pid, U64, _)                                                                              \
+    F(10, uptime, OPT_F64, _) /* seconds */                                                        \
+    F(11, cpu_seconds, OPT_F64, _)                                                                 \
+    F(12, cpu_percent, OPT_F64, _) /* of one core, since the question before */                    \
+    F(13, memory_mb, OPT_F64, _)                                                                   \
+    F(14, sw_ident, STR, _)                                                                        \
+    F(15, sw_ver, STR, _)                                                                          \
+    F(16, sw_sys, STR, _)                                                                          \
+    F(17, events_enabled, OPT_I64, _) /* 1 or 0 */                                                 \
+    F(18, conf, JSON, _)              /* as the worker gave it, passwords masked */                \
+    F(19, stats, JSON, _)                                                                          \
+    F(20, active_queues, JSON, _)                                                                  \
+    F(21, has_queues, BOOL, _)     /* queues was asked and answered, maybe with none */            \
+    F(22, has_registered, BOOL, _) /* the same for registered */
+
+/* What aggregation found out about a worker's life. */
+#define KN_MSG_WORKER_LIVENESS(F)                                                                  \
+    F(1, source, STR, _)                                                                           \
+    F(2, hostname, STR, _)                                                                         \
+    F(3, status, ENUM, worker_status)                                                              \
+    F(4, last_seen, TIME, _) /* of the heartbeat that the verdict rests on */
+
+#define KN_MSG_WORKER(F)                                                                           \
+    F(1, id, STR, _) /* its hostname */                                                            \
+    F(2, hostname, STR, _)                                                                         \
+    F(3, source, STR, _)                                                                           \
+    F(4, status, ENUM, worker_status)                                                              \
+    F(5, queues, STRS, _)                                                                          \
+    F(6, concurrency, OPT_I64, _)                                                                  \
+    F(7, pool, STR, _)                                                                             \
+    F(8, prefetch, OPT_I64, _)                                                                     \
+    F(9, cpu_percent, OPT_F64, _)                                                                  \
+    F(10, memory_mb, OPT_F64, _)                                                                   \
+    F(11, load, F64S, _)                                                                           \
+    F(12, active, OPT_I64, _)                                                                      \
+    F(13, processed, OPT_I64, _)                                                                   \
+    F(14, registered, STRS, _)                                                                     \
+    F(15, pid, U64, _)                                                                             \
+    F(16, freq, OPT_F64, _)                                                                        \
+    F(17, sw_ident, STR, _)                                                                        \
+    F(18, sw_ver, STR, _)                                                                          \
+    F(19, sw_sys, STR, _)                                                                          \
+    F(20, last_seen, TIME, _)  /* timestamp of its last event */                                   \
+    F(21, started_at, TIME, _) /* timestamp of worker-online, or from its uptime */                \
+    F(22, inspected_at, TIME, _)                                                                   \
+    F(23, events_enabled, OPT_I64, _)                                                              \
+    F(24, conf, JSON, _)                                                                           \
+    F(25, stats, JSON, _)                                                                          \
+    F(26, active_queues, JSON, _)                                                                  \
+    F(27, last_received_at, TIME, _) /* our clock, when its last event reached ingestion */
+
+#define KN_MSG_WORKERS_GET(F)                                                                      \
+    F(1, id, STR, _) /* absent: all */                                                             \
+    F(2, sources, STRS, _)                                                                         \
+    F(3, statuses, STRS, _)                                                                        \
+    F(4, full, BOOL, _) /* with conf, stats, active_queues */
+#define KN_MSG_WORKER_LIST(F) F(1, items, LIST, worker)
+
+/* ---- tasks -------------------------------------------------------------- */
+
+#define KN_MSG_TASK(F)                                                                             \
+    F(1, id, STR, _)                                                                               \
+    F(2, name, STR, _)                                                                             \
+    F(3, source, STR, _)                                                                           \
+    F(4, status, ENUM, task_status)                                                                \
+    F(5, status_from, ENUM, origin)                                                                \
+    F(6, queue, STR, _)                                                                            \
+    F(7, exchange, STR, _)                                                                         \
+    F(8, routing_key, STR, _)                                                                      \
+    F(9, args_repr, STR, _)                                                                        \
+    F(10, kwargs_repr, STR, _)                                                                     \
+    F(11, result_repr, STR, _)                                                                     \
+    F(12, error, STR, _)                                                                           \
+    F(13, traceback, STR, _)                                                                       \
+    F(14, worker_id, STR, _)                                                                       \
+    F(15, client, STR, _) /* hostname that sent it */                                              \
+    F(16, root_id, STR, _)                                                                         \
+    F(17, parent_id, STR, _)                                                                       \
+    F(18, retries, OPT_I64, _)                                                                     \
+    F(19, eta, TIME, _)                                                                            \
+    F(20, expires, TIME, _)                                                                        \
+    F(21, sent_at, TIME, _)                                                                        \
+    F(22, received_at, TIME, _)                                                                    \
+    F(23, started_at, TIME, _)                                                                     \
+    F(24, succeeded_at, TIME, _)                                                                   \
+    F(25, failed_at, TIME, _)                                                                      \
+    F(26, rejected_at, TIME, _)                                                                    \
+    F(27, revoked_at, TIME, _)                                                                     \
+    F(28, retried_at, TIME, _)                                                                     \
+    F(29, completed_at, TIME, _) /* time of the final status, absent before it */                  \
+    F(30, updated_at, TIME, _)   /* time of its latest event */                                    \
+    F(31, runtime, OPT_F64, _)   /* seconds */                                                     \
+    F(32, queue_wait, OPT_F64, _) /* seconds from sent_at (else received_at) to started_at */      \
+    F(33, revoked_signum, STR, _)                                                                  \
+    F(34, terminated, BOOL, _)                                                                     \
+    F(35, expired, BOOL, _)                                                                        \
+    F(36, no, U64, _) /* storage's own number of the task, in order of arrival */
+
+/* Filters of the task list. Repeated values of one field are alternatives;
+ * fields are joined by "and". from and to bound the time of arrival at Kanchi's
+ * own order key: the task's first event. cursor: as storage gave it. */
+#define KN_MSG_TASKS_GET(F)                                                                        \
+    F(1, statuses, STRS, _)                                                                        \
+    F(2, names, STRS, _)                                                                           \
+    F(3, workers, STRS, _)                                                                         \
+    F(4, queues, STRS, _)                                                                          \
+    F(5, sources, STRS, _)                                                                         \
+    F(6, q, STR, _)                                                                                \
+    F(7, from, TIME, _)                                                                            \
+    F(8, to, TIME, _)                                                                              \
+    F(9, sort, STR, _) /* absent: newest first */                                                  \
+    F(10, limit, U64, _)                                                                           \
+    F(11, cursor, STR, _)
+#define KN_MSG_TASK_LIST(F)                                                                        \
+    F(1, items, LIST, task)                                                                        \
+    F(2, next_cursor, STR, _)
+
+/* source absent: the newest task with this id on any source. */
+#define KN_MSG_TASK_GET(F)                                                                         \
+    F(1, id, STR, _)                                                                               \
+    F(2, source, STR, _)
+
+#define KN_MSG_TASK_EVENTS_GET(F)                                                                  \
+    F(1, id, STR, _)                                                                               \
+    F(2, source, STR, _)                                                                           \
+    F(3, limit, U64, _)                                                                            \
+    F(4, cursor, STR, _)
+#define KN_MSG_TASK_EVENT_LIST(F)                                                                  \
+    F(1, items, LIST, event)                                                                       \
+    F(2, next_cursor, STR, _)
+
+/* ---- queues -------------------------------------------------------------- */
+
+#define KN_MSG_QUEUE_POINT(F)                                                                      \
+    F(1, at, TIME, _)                                                                              \
+    F(2, messages, U64, _)                                                                         \
+    F(3, unacked, OPT_I64, _)                                                                      \
+    F(4, consumers, OPT_I64, _)
+
+#define KN_MSG_QUEUE(F)                                                                            \
+    F(1, name, STR, _)                                                                             \
+    F(2, source, STR, _)                                                                           \
+    F(3, messages, OPT_I64, _)                                                                     \
+    F(4, unacked, OPT_I64, _)                                                                      \
+    F(5, consumers, OPT_I64, _)                                                                    \
+    F(6, priorities, LIST, queue_priority)                                                         \
+    F(7, measured_at, TIME, _)                                                                     \
+    F(8, workers, STRS, _) /* hostnames of online workers that consume it */                       \
+    F(9, history, LIST, queue_point)
+
+#define KN_MSG_QUEUES_GET(F)                                                                       \
+    F(1, name, STR, _) /* absent: all, without history */                                          \
+    F(2, sources, STRS, _)                                                                         \
+    F(3, from, TIME, _) /* of the history */                                                       \
+    F(4, to, TIME, _)
+#define KN_MSG_QUEUE_LIST(F) F(1, items, LIST, queue)
+
+/* ---- the feed ------------------------------------------------------------ */
+
+/* A signed contribution to the rollups of one minute; see docs/rollups.md. */
+#define KN_MSG_ROLLUP_DELTA(F)                                                                     \
+    F(1, minute, TIME, _) /* start of the minute of the event's timestamp */                       \
+    F(2, source, STR, _)                                                                           \
+    F(3, name, STR, _)                                                                             \
+    F(4, queue, STR, _)                                                                            \
+    F(5, worker, STR, _)                                                                           \
+    F(6, status, ENUM, task_status)                                                                \
+    F(7, count, I64, _)                                                                            \
+    F(8, runtimes, F64S, _)         /* seconds, each counts +1 */                                  \
+    F(9, runtimes_removed, F64S, _) /* each counts -1 */                                           \
+    F(10, waits, F64S, _)                                                                          \
+    F(11, waits_removed, F64S, _)
+
+/* task: what a list shows; args_repr, kwargs_repr, result_repr and error are cut
+ * to 256 bytes, there is no traceback. */
+#define KN_MSG_TASK_CHANGE(F)                                                                      \
+    F(1, task, MSG, task)                                                                          \
+    F(2, created, BOOL, _)                                                                         \
+    F(3, previous_status, ENUM, task_status) /* meaningless when created */
+
+/* How many tasks of a source have a status now. */
+#define KN_MSG_STATUS_COUNT(F)                                                                     \
+    F(1, source, STR, _)                                                                           \
+    F(2, status, ENUM, task_status)                                                                \
+    F(3, count, I64, _)
+
+/* One commit of storage. feed names the numbering (it survives restarts of
+ * storage), number has no holes. What is read back from the database by
+ * feed_get carries deltas, workers and counts but no tasks and no services. */
+#define KN_MSG_FEED(F)                                                                             \
+    F(1, feed, STR, _)                                                                             \
+    F(2, number, U64, _)                                                                           \
+    F(3, source, STR, _)                                                                           \
+    F(4, at, TIME, _)                                                                              \
+    F(5, events, U64, _) /* newly stored */                                                        \
+    F(6, tasks, LIST, task_change)                                                                 \
+    F(7, workers, LIST, worker) /* without conf, stats, active_queues, registered */               \
+    F(8, queues, LIST, queue_depth)                                                                \
+    F(9, deltas, LIST, rollup_delta)                                                               \
+    F(10, gaps, LIST, gap)                                                                         \
+    F(11, counts, LIST, status_count) /* those that changed, as they are now */
+
+/* Published every second: where the feed stands, and what services say of
+ * themselves (which is in no commit). */
+#define KN_MSG_FEED_MARK(F)                                                                        \
+    F(1, feed, STR, _)                                                                             \
+    F(2, number, U64, _)                                                                           \
+    F(3, at, TIME, _)                                                                              \
+    F(4, services, LIST, service_status)
+
+/* Commits with from <= number, oldest first, up to max of them. oldest: the
+ * first that is still kept; when from is older, the reader must rebuild. */
+#define KN_MSG_FEED_GET(F)                                                                         \
+    F(1, from, U64, _)                                                                             \
+    F(2, max, U64, _)
+#define KN_MSG_FEED_LIST(F)                                                                        \
+    F(1, feed, STR, _)                                                                             \
+    F(2, oldest, U64, _)                                                                           \
+    F(3, newest, U64, _)                                                                           \
+    F(4, items, LIST, feed)
+
+#define KN_MSG_READER_GET(F) F(1, reader, STR, _)
+#define KN_MSG_READER_POSITION(F)                                                                  \
+    F(1, feed, STR, _)                                                                             \
+    F(2, number, U64, _) /* the last that is done; 0: none */
+
+/* ---- rollups and metrics -------------------------------------------------- */
+
+/* What is to be added to the stored row of this key. The sketches are those of
+ * services/common/sketch.h; absent: nothing to add. */
+#define KN_MSG_ROLLUP(F)                                                                           \
+    F(1, minute, TIME, _)                                                                          \
+    F(2, source, STR, _)                                                                           \
+    F(3, name, STR, _)                                                                             \
+    F(4, queue, STR, _)                                                                            \
+    F(5, worker, STR, _)                                                                           \
+    F(6, status, ENUM, task_status)                                                                \
+    F(7, count, I64, _)                                                                            \
+    F(8, runtime, BIN, _)                                                                          \
+    F(9, wait, BIN, _)
+
+/* Applied in one transaction if the stored position of the reader is `from`;
+ * the position is `to` afterwards. CONFLICT when it is another one. rebuild:
+ * the rows replace all that are there. */
+#define KN_MSG_ROLLUP_PUT(F)                                                                       \
+    F(1, reader, STR, _)                                                                           \
+    F(2, feed, STR, _)                                                                             \
+    F(3, from, U64, _)                                                                             \
+    F(4, to, U64, _)                                                                               \
+    F(5, rows, LIST, rollup)                                                                       \
+    F(6, rebuild, BOOL, _)
+
+/* Percentiles in seconds; absent when there is no value. */
+#define KN_MSG_QUANTILES(F)                                                                        \
+    F(1, count, U64, _)                                                                            \
+    F(2, mean, OPT_F64, _)                                                                         \
+    F(3, p50, OPT_F64, _)                                                                          \
+    F(4, p95, OPT_F64, _)                                                                          \
+    F(5, p99, OPT_F64, _)                                                                          \
+    F(6, min, OPT_F64, _)                                                                          \
+    F(7, max, OPT_F64, _)
+
+/* Events by the status that they brought. */
+#define KN_MSG_EVENT_COUNTS(F)                                                                     \
+    F(1, pending, I64, _)                                                                          \
+    F(2, received, I64, _)                                                                         \
+    F(3, started, I64, _)                                                                          \
+    F(4, success, I64, _)                                                                          \
+    F(5, failure, I64, _)                                                                          \
+    F(6, retry, I64, _)                                                                            \
+    F(7, revoked, I64, _)                                                                          \
+    F(8, rejected, I64, _)                                                                         \
+    F(9, orphaned, I64, _)
+
+/* From the rollups of [from, to), which are taken to whole minutes. */
+#define KN_MSG_ROLLUPS_GET(F)                                                                      \
+    F(1, from, TIME, _)                                                                            \
+    F(2, to, TIME, _)                                                                              \
+    F(3, step, U64, _)     /* seconds, a multiple of 60; 0: one point for all */                   \
+    F(4, group_by, STR, _) /* absent, "name", "queue", "worker" or "source" */                     \
+    F(5, names, STRS, _)                                                                           \
+    F(6, queues, STRS, _)                                                                          \
+    F(7, workers, STRS, _)                                                                         \
+    F(8, sources, STRS, _)                                                                         \
+    F(9, limit, U64, _) /* most groups; the rest is left out, largest first */
+#define KN_MSG_POINT(F)                                                                            \
+    F(1, at, TIME, _)                                                                              \
+    F(2, counts, MSG, event_counts)                                                                \
+    F(3, runtime, MSG, quantiles)                                                                  \
+    F(4, queue_wait, MSG, quantiles)
+#define KN_MSG_SERIES(F)                                                                           \
+    F(1, key, STR, _) /* value of group_by; absent without it */                                   \
+    F(2, points, LIST, point)
+#define KN_MSG_SERIES_LIST(F)                                                                      \
+    F(1, from, TIME, _)                                                                            \
+    F(2, to, TIME, _)                                                                              \
+    F(3, step, U64, _)                                                                             \
+    F(4, series, LIST, series)                                                                     \
+    F(5, groups_left_out, U64, _)
+
+/* The fleet now, published by aggregation every second. */
+#define KN_MSG_METRICS(F)                                                                          \
+    F(1, at, TIME, _)                                                                              \
+    F(2, events_per_second, F64, _)  /* over the last 5 seconds */                                 \
+    F(3, tasks_per_second, F64, _)   /* reached a final status, same period */                     \
+    F(4, window_seconds, U64, _)     /* of what follows */                                         \
+    F(5, counts, MSG, event_counts)  /* events in the window */                                    \
+    F(6, success_rate, OPT_F64, _)   /* success / (success + failure), 0 to 1 */                   \
+    F(7, runtime, MSG, quantiles)                                                                  \
+    F(8, queue_wait, MSG, quantiles)                                                               \
+    F(9, running, I64, _)            /* tasks that are started now */                              \
+    F(10, waiting, I64, _)           /* tasks that are pending, received or in retry now */        \
+    F(11, workers_online, U64, _)                                                                  \
+    F(12, workers_offline, U64, _)                                                                 \
+    F(13, queued_messages, U64, _)   /* ready in all queues */
+
+/* ---- the system ------------------------------------------------------------ */
+
+#define KN_MSG_SOURCE_STATUS(F)                                                                    \
+    F(1, source, STR, _)                                                                           \
+    F(2, state, ENUM, link_state)                                                                  \
+    F(3, broker, STR, _)                                                                           \
+    F(4, error, STR, _)                                                                            \
+    F(5, events_received, U64, _)                                                                  \
+    F(6, events_invalid, U64, _)                                                                   \
+    F(7, events_lost, U64, _)                                                                      \
+    F(8, events_stored, U64, _)                                                                    \
+    F(9, events_duplicate, U64, _)                                                                 \
+    F(10, backlog_events, U64, _)                                                                  \
+    F(11, lag_seconds, F64, _)                                                                     \
+    F(12, gaps, LIST, gap) /* the latest */
+
+#define KN_MSG_STORAGE_STATUS(F)                                                                   \
+    F(1, backend, STR, _) /* "sqlite" or "postgresql" */                                           \
+    F(2, server_version, STR, _)                                                                   \
+    F(3, timescaledb, BOOL, _)                                                                     \
+    F(4, tasks, U64, _)                                                                            \
+    F(5, events, U64, _)                                                                           \
+    F(6, bytes, U64, _) /* size of the database */                                                 \
+    F(7, feed, STR, _)                                                                             \
+    F(8, feed_number, U64, _)                                                                      \
+    F(9, schema_version, U64, _)
+
+#define KN_MSG_SYSTEM_GET(F) F(1, unused, BOOL, _)
+#define KN_MSG_SYSTEM(F)                                                                           \
+    F(1, at, TIME, _)                                                                              \
+    F(2, services, LIST, service_status)                                                           \
+    F(3, ingestion, LIST, source_status)                                                           \
+    F(4, findings, LIST, finding)                                                                  \
+    F(5, storage, MSG, storage_status)                                                             \
+    F(6, counts, LIST, status_count)
+
+/* ---- answers ---------------------------------------------------------------- */
+
+#define KN_MSG_DONE(F) F(1, unused, BOOL, _)
+/* A request that failed. status: number of an enum kn_status. */
+#define KN_MSG_FAILURE(F)                                                                          \
+    F(1, status, U64, _)                                                                           \
+    F(2, text, STR, _)
+
+/* number on the wire, name in lower case, in upper case. A message comes after
+ * those that it contains. */
+#define KN_MSG_MAP(M)                                                                              \
+    M(1, event, EVENT)                                                                             \
+    M(2, queue_priority, QUEUE_PRIORITY)                                                           \
+    M(3, queue_depth, QUEUE_DEPTH)                                                                 \
+    M(4, gap, GAP)                                                                                 \
+    M(5, ingest_batch, INGEST_BATCH)                                                               \
+    M(6, ingest_ack, INGEST_ACK)                                                                   \
+    M(7, known_queues_get, KNOWN_QUEUES_GET)                                                       \
+    M(8, known_queues, KNOWN_QUEUES)                                                               \
+    M(9, ingestion_status, INGESTION_STATUS)                                                       \
+    M(10, finding, FINDING)                                                                        \
+    M(11, service_status, SERVICE_STATUS)                                                          \
+    M(12, worker_inspect, WORKER_INSPECT)                                                          \
+    M(13, worker_liveness, WORKER_LIVENESS)                                                        \
+    M(14, worker, WORKER)                                                                          \
+    M(15, workers_get, WORKERS_GET)                                                                \
+    M(16, worker_list, WORKER_LIST)                                                                \
+    M(17, task, TASK)                                                                              \
+    M(18, tasks_get, TASKS_GET)                                                                    \
+    M(19, task_list, TASK_LIST)                                                                    \
+    M(20, task_get, TASK_GET)                                                                      \
+    M(21, task_events_get, TASK_EVENTS_GET)                                                        \
+    M(22, task_event_list, TASK_EVENT_LIST)                                                        \
+    M(23, queue_point, QUEUE_POINT)                                                                \
+    M(24, queue, QUEUE)                                                                            \
+    M(25, queues_get, QUEUES_GET)                                                                  \
+    M(26, queue_list, QUEUE_LIST)                                                                  \
+    M(27, rollup_delta, ROLLUP_DELTA)                                                              \
+    M(28, task_change, TASK_CHANGE)                                                                \
+    M(29, status_count, STATUS_COUNT)                                                              \
+    M(30, feed, FEED)                                                                              \
+    M(31, feed_mark, FEED_MARK)                                                                    \
+    M(32, feed_get, FEED_GET)                                                                      \
+    M(33, feed_list, FEED_LIST)                                                                    \
+    M(34, reader_get, READER_GET)                                                                  \
+    M(35, reader_position, READER_POSITION)                                                        \
+    M(36, rollup, ROLLUP)                                                                          \
+    M(37, rollup_put, ROLLUP_PUT)                                                                  \
+    M(38, quantiles, QUANTILES)                                                                    \
+    M(39, event_counts, EVENT_COUNTS)                                                              \
+    M(40, rollups_get, ROLLUPS_GET)                                                                \
+    M(41, point, POINT)                                                                            \
+    M(42, series, SERIES)                                                                          \
+    M(43, series_list, SERIES_LIST)                                                                \
+    M(44, metrics, METRICS)                                                                        \
+    M(45, source_status, SOURCE_STATUS)                                                            \
+    M(46, storage_status, STORAGE_STATUS)                                                          \
+    M(47, system_get, SYSTEM_GET)                                                                  \
+    M(48, system, SYSTEM)                                                                          \
+    M(49, done, DONE)                                                                              \
+    M(50, failure, FAILURE)
+
+#define M(number, lower, upper) KN_KIND_##upper = number,
+enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) KN_KIND_COUNT };
+#undef M
+
+struct kn_opt_i64 {
+    int64_t value;
+    bool set;
+};
+struct kn_opt_f64 {
+    double value;
+    bool set;
+};
+struct kn_strs {
+    struct kn_str *items;
+    size_t count;
+};
+struct kn_f64s {
+    double *items;
+    size_t count;
+};
+
+#define KN_SOME_I64(v) ((struct kn_opt_i64){.value = (v), .set = true})
+#define KN_SOME_F64(v) ((struct kn_opt_f64){.value = (v), .set = true})
+
+#define KN_MEMBER_BOOL(name, of) bool name;
+#define KN_MEMBER_U64(name, of) uint64_t name;
+#define KN_MEMBER_I64(name, of) int64_t name;
+#define KN_MEMBER_F64(name, of) double name;
+#define KN_MEMBER_TIME(name, of) int64_t name;
+#define KN_MEMBER_OPT_I64(name, of) struct kn_opt_i64 name;
+#define KN_MEMBER_OPT_F64(name, of) struct kn_opt_f64 name;
+#define KN_MEMBER_STR(name, of) struct kn_str name;
+#define KN_MEMBER_JSON(name, of) struct kn_str name;
+#define KN_MEMBER_BIN(name, of) struct kn_str name;
+#define KN_MEMBER_ENUM(name, of) uint8_t name;
+#define KN_MEMBER_STRS(name, of) struct kn_strs name;
+#define KN_MEMBER_F64S(name, of) struct kn_f64s name;
+#define KN_MEMBER_MSG(name, of) struct kn_msg_##of *name;
+#define KN_MEMBER_LIST(name, of)                                                                   \
+    struct {                                                                                       \
+        struct kn_msg_##of *items;                                                                 \
+        size_t count;                                                                              \
+    } name;
+
+#define KN_MEMBER(number, name, type, of) KN_MEMBER_##type(name, of)
+#define M(number, lower, upper)                                                                    \
+    struct kn_msg_##lower {                                                                        \
+        KN_MSG_##upper(KN_MEMBER)                                                                  \
+    };
+KN_MSG_MAP(M)
+#undef M
+
+#endif
