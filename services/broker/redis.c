@@ -1,0 +1,241 @@
+#include "services/broker/redis.h"
+
+#include "services/broker/net.h"
+#include "services/broker/tls.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARGS_MAX 16
+
+static void say(struct kn_buf *error, const char *text)
+{
+    if (!error)
+        return;
+    kn_buf_clear(error);
+    kn_buf_text(error, text);
+}
+
+redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *error, size_t count,
+                                 const struct kn_str *args)
+{
+    const char *argv[ARGS_MAX];
+    size_t lens[ARGS_MAX];
+    for (size_t i = 0; i < count && i < ARGS_MAX; i++) {
+        argv[i] = args[i].ptr;
+        lens[i] = args[i].len;
+    }
+    redisReply *reply = redisCommandArgv(redis->ctx, (int)count, argv, lens);
+    if (!reply) {
+        bool late = redis->ctx->err == REDIS_ERR_IO && errno == EAGAIN;
+        say(error, late ? "no answer in time" : redis->ctx->errstr);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        say(error, reply->str);
+    }
+    return reply;
+}
+
+/* Runs a command whose answer is only good or bad. */
+static enum kn_status run(struct broker_redis *redis, struct kn_buf *error, size_t count,
+                          const struct kn_str *args)
+{
+    redisReply *reply = broker_redis_command(redis, error, count, args);
+    if (!reply)
+        return KN_IO;
+    enum kn_status status = reply->type == REDIS_REPLY_ERROR ? KN_DENIED : KN_OK;
+    freeReplyObject(reply);
+    return status;
+}
+
+static enum kn_status wrap(const struct broker_options *options, int fd, const char *host,
+                           struct kn_buf *error, struct broker_redis *ret)
+{
+    const struct broker_tls_options *tls = &options->url->tls;
+    if (tls->enabled) {
+        enum kn_status status =
+            broker_tls_open(fd, tls, host, options->connect_timeout_us, error, &fd, &ret->tls);
+        if (status != KN_OK)
+            return status;
+    }
+    broker_net_timeout(fd, options->connect_timeout_us);
+    ret->ctx = redisConnectFd(fd);
+    if (ret->ctx)
+        return KN_OK;
+    close(fd);
+    broker_tls_free(ret->tls);
+    ret->tls = NULL;
+    return KN_NOMEM;
+}
+
+static enum kn_status open_host(const struct broker_options *options, const char *host,
+                                uint16_t port, int wake_fd, struct kn_buf *error,
+                                struct broker_redis *ret)
+{
+    int fd = -1;
+    enum kn_status status =
+        broker_net_tcp(host, port, options->connect_timeout_us, wake_fd, error, &fd);
+    return status == KN_OK ? wrap(options, fd, host, error, ret) : status;
+}
+
+static enum kn_status authenticate(struct broker_redis *redis, const char *user,
+                                   const char *password, struct kn_buf *error)
+{
+    struct kn_str args[3] = {KN_STR("AUTH")};
+    size_t count = 1;
+    if (!user && !password)
+        return KN_OK;
+    if (user)
+        args[count++] = kn_str_from(user);
+    args[count++] = kn_str_from(password ? password : "");
+    return run(redis, error, count, args);
+}
+
+/* Makes a connection ours: who we are, which database. */
+static enum kn_status greet(const struct broker_options *options, struct broker_redis *redis,
+                            struct kn_buf *error)
+{
+    const struct broker_url *url = options->url;
+    char db[16];
+    snprintf(db, sizeof(db), "%d", url->db);
+    const struct kn_str name[] = {KN_STR("CLIENT"), KN_STR("SETNAME"), KN_STR("kanchi")};
+    const struct kn_str select[] = {KN_STR("SELECT"), kn_str_from(db)};
+    const struct kn_str ping[] = {KN_STR("PING")};
+    enum kn_status status = authenticate(redis, url->user, url->password, error);
+    if (status == KN_OK && url->db > 0)
+        status = run(redis, error, 2, select);
+    if (status == KN_OK && url->db == 0)
+        status = run(redis, error, 1, ping); /* says NOAUTH, LOADING and the like */
+    if (status == KN_OK && run(redis, NULL, 3, name) == KN_IO)
+        status = KN_IO; /* an old or restricted server may refuse the name */
+    return status;
+}
+
+/* Reads [host, port] of a sentinel's answer. */
+static enum kn_status read_master(const redisReply *reply, char host[256], uint16_t *ret_port)
+{
+    uint64_t port = 0;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+        return KN_NOT_FOUND;
+    const redisReply *name = reply->element[0];
+    const redisReply *number = reply->element[1];
+    if (name->type != REDIS_REPLY_STRING || number->type != REDIS_REPLY_STRING ||
+        name->len >= 256 || !kn_str_to_u64((struct kn_str){number->str, number->len}, &port) ||
+        port > 65535)
+        return KN_INVALID;
+    memcpy(host, name->str, name->len);
+    host[name->len] = '\0';
+    *ret_port = (uint16_t)port;
+    return KN_OK;
+}
+
+static enum kn_status ask_sentinel(const struct broker_options *options, struct broker_redis *asked,
+                                   const char *master, struct kn_buf *error, char host[256],
+                                   uint16_t *ret_port)
+{
+    const struct broker_url *url = options->url;
+    const struct kn_str ask[] = {KN_STR("SENTINEL"), KN_STR("get-master-addr-by-name"),
+                                 kn_str_from(master)};
+    enum kn_status status = authenticate(asked, url->sentinel_user, url->sentinel_password, error);
+    if (status != KN_OK)
+        return status;
+    redisReply *reply = broker_redis_command(asked, error, 3, ask);
+    if (!reply)
+        return KN_IO;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        status = KN_DENIED;
+    } else {
+        status = read_master(reply, host, ret_port);
+        if (status != KN_OK)
+            say(error, "the sentinel does not know the master's name");
+    }
+    freeReplyObject(reply);
+    return status;
+}
+
+static enum kn_status find_master(const struct broker_options *options, int wake_fd,
+                                  struct kn_buf *error, char host[256], uint16_t *ret_port)
+{
+    const struct broker_url *url = options->url;
+    const char *master = options->master_name ? options->master_name : url->master_name;
+    enum kn_status status = KN_CONFIG;
+    if (!master) {
+        say(error, "sentinels need the master's name (?master_name=…)");
+        return status;
+    }
+    for (size_t i = 0; i < url->host_count && status != KN_OK && status != KN_CLOSED; i++) {
+        struct broker_redis asked = {0};
+        status = open_host(options, url->hosts[i].host, url->hosts[i].port, wake_fd, error, &asked);
+        if (status == KN_OK)
+            status = ask_sentinel(options, &asked, master, error, host, ret_port);
+        broker_redis_close(&asked);
+    }
+    return status;
+}
+
+static enum kn_status open_any(const struct broker_options *options, int wake_fd,
+                               struct kn_buf *error, struct broker_redis *ret)
+{
+    const struct broker_url *url = options->url;
+    enum kn_status status = KN_CONFIG;
+    int fd = -1;
+    if (url->socket_path) {
+        status = broker_net_unix(url->socket_path, error, &fd);
+        return status == KN_OK ? wrap(options, fd, "", error, ret) : status;
+    }
+    if (url->sentinel) {
+        char host[256];
+        uint16_t port = 0;
+        status = find_master(options, wake_fd, error, host, &port);
+        return status == KN_OK ? open_host(options, host, port, wake_fd, error, ret) : status;
+    }
+    for (size_t i = 0; i < url->host_count && status != KN_OK && status != KN_CLOSED; i++)
+        status = open_host(options, url->hosts[i].host, url->hosts[i].port, wake_fd, error, ret);
+    return status;
+}
+
+enum kn_status broker_redis_open(const struct broker_options *options, int wake_fd,
+                                 struct kn_buf *error, struct broker_redis *ret)
+{
+    struct broker_redis redis = {0};
+    enum kn_status status = open_any(options, wake_fd, error, &redis);
+    if (status == KN_OK)
+        status = greet(options, &redis, error);
+    if (status == KN_OK)
+        *ret = redis;
+    else
+        broker_redis_close(&redis);
+    return status;
+}
+
+void broker_redis_close(struct broker_redis *redis)
+{
+    if (redis->ctx)
+        redisFree(redis->ctx);
+    broker_tls_free(redis->tls);
+    *redis = (struct broker_redis){0};
+}
+
+void broker_redis_key(const struct broker_options *options, struct kn_buf *buf, struct kn_str name)
+{
+    kn_buf_clear(buf);
+    kn_buf_text(buf, options->key_prefix);
+    kn_buf_str(buf, name);
+}
+
+void broker_redis_channel(const struct broker_options *options, const char *fanout_prefix,
+                          struct kn_buf *buf, struct kn_str exchange)
+{
+    kn_buf_clear(buf);
+    kn_buf_text(buf, options->key_prefix);
+    const char *place = strstr(fanout_prefix, "{db}");
+    if (place) {
+        kn_buf_append(buf, fanout_prefix, (size_t)(place - fanout_prefix));
+        kn_buf_printf(buf, "%d", options->url->db);
+        kn_buf_text(buf, place + 4);
+    } else {
+        kn_buf_text(buf, fanout_prefix);
+    }
+    kn_buf_str(buf, exchange);
+}

@@ -1,0 +1,35 @@
+/* A connection to Redis: found (through sentinels too), authenticated, in the
+ * right database. */
+#ifndef BROKER_REDIS_H
+#define BROKER_REDIS_H
+
+#include "services/broker/broker.h"
+
+#include <hiredis/hiredis.h>
+
+struct broker_tls;
+
+struct broker_redis {
+    redisContext *ctx;
+    struct broker_tls *tls; /* NULL without TLS */
+};
+
+/* wake_fd as in net.h. On failure error gets a sentence without secrets. */
+enum kn_status broker_redis_open(const struct broker_options *options, int wake_fd,
+                                 struct kn_buf *error, struct broker_redis *ret) KN_MUST_CHECK;
+/* Safe on a zeroed struct. */
+void broker_redis_close(struct broker_redis *redis);
+
+/* Sends a command and waits for its reply; texts may hold any byte. NULL when
+ * the connection is lost; error (may be NULL) gets a sentence then, and also
+ * when the reply is an error. Free it with freeReplyObject. */
+redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *error, size_t count,
+                                 const struct kn_str *args) KN_MUST_CHECK;
+
+/* "<key prefix><name>" into an empty buffer. */
+void broker_redis_key(const struct broker_options *options, struct kn_buf *buf, struct kn_str name);
+/* "<key prefix><fanout prefix><exchange>", the database put in. */
+void broker_redis_channel(const struct broker_options *options, const char *fanout_prefix,
+                          struct kn_buf *buf, struct kn_str exchange);
+
+#endif

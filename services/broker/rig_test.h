@@ -1,0 +1,42 @@
+/* Private servers for the tests of this folder: each on a free port, in a
+ * directory of its own, stopped by its process id. */
+#ifndef BROKER_RIG_TEST_H
+#define BROKER_RIG_TEST_H
+
+#include "services/broker/broker.h"
+
+#include <sys/types.h>
+
+struct rig_server {
+    pid_t pid; /* 0: not running */
+    char dir[64];
+    int port, tls_port, manage_port, epmd_port;
+};
+
+/* Free TCP port on 127.0.0.1. */
+int rig_port(void);
+/* "dir/name" into a static buffer that the next call overwrites. */
+const char *rig_path(const struct rig_server *server, const char *name);
+/* Makes the directory, and in it ca.pem, cert.pem, key.pem for localhost. */
+void rig_dir(struct rig_server *server, const char *name, bool certificates);
+/* Removes the directory and everything in it. */
+void rig_dir_remove(struct rig_server *server);
+
+/* redis-server with the further arguments, NULL at the end. On the port of the
+ * server when it has one already (restart). Unix socket: redis.sock. */
+void rig_redis_start(struct rig_server *server, const char *const *args);
+/* A sentinel that watches a master on that port under the name "mymaster". */
+void rig_sentinel_start(struct rig_server *server, int master_port);
+/* RabbitMQ with a TLS listener; with manage, the management API too. Takes
+ * some seconds. False when it is not installed. */
+bool rig_rabbit_start(struct rig_server *server, bool manage);
+void rig_rabbit_stop(struct rig_server *server);
+/* SIGKILL or SIGTERM, and waits. */
+void rig_stop(struct rig_server *server, int sig);
+
+/* A URL from a format, parsed; fails the test when it is wrong. */
+struct broker_url *rig_url(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Runs a command to its end; returns its exit code. */
+int rig_run(const char *const *argv);
+
+#endif
