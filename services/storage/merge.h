@@ -1,0 +1,136 @@
+/* The state of a task as a function of the set of its events.
+ *
+ * A record keeps, for each of Celery's eight types of task events, the greatest
+ * order key that was seen, and for each field its value with the order key of
+ * the event that brought it. An order key is (timestamp, clock); of two values
+ * with the same key the greater one stays. So merging is a join: commutative,
+ * associative and idempotent, and neither the order of arrival nor repetition
+ * matters. For events in order the result equals celery.events.state.State.
+ *
+ * Custom events ("task-progress") count for the worker and the times of the
+ * first and latest event; they change no status and no other field.
+ *
+ * Texts are borrowed: they live as long as the events and rows they came from.
+ * No I/O, no allocation. */
+#ifndef KN_STORAGE_MERGE_H
+#define KN_STORAGE_MERGE_H
+
+#include "proto/messages.h"
+#include "services/common/buf.h"
+
+/* Types in the order of KN_EVENT_TASK_SENT to KN_EVENT_TASK_RETRIED. */
+enum merge_type {
+    MERGE_SENT,
+    MERGE_RECEIVED,
+    MERGE_STARTED,
+    MERGE_SUCCEEDED,
+    MERGE_FAILED,
+    MERGE_REJECTED,
+    MERGE_REVOKED,
+    MERGE_RETRIED,
+    MERGE_TYPE_COUNT
+};
+
+/* Sets of types, as bits. */
+enum {
+    MERGE_OF_MESSAGE = 1 << MERGE_SENT | 1 << MERGE_RECEIVED,
+    MERGE_OF_SENT = 1 << MERGE_SENT,
+    MERGE_OF_STARTED = 1 << MERGE_STARTED,
+    MERGE_OF_RESULT = 1 << MERGE_SUCCEEDED,
+    MERGE_OF_ERROR = 1 << MERGE_FAILED | 1 << MERGE_RETRIED,
+    MERGE_OF_REVOKED = 1 << MERGE_REVOKED,
+    MERGE_OF_WORKER = ((1 << MERGE_TYPE_COUNT) - 1) & ~(1 << MERGE_SENT),
+};
+
+/* name, field of the event, types that bring it. Numbers are stored: append. */
+#define MERGE_TEXT_MAP(F)                                                                          \
+    F(NAME, name, MERGE_OF_MESSAGE)                                                                \
+    F(ARGS, args_repr, MERGE_OF_MESSAGE)                                                           \
+    F(KWARGS, kwargs_repr, MERGE_OF_MESSAGE)                                                       \
+    F(ROOT, root_id, MERGE_OF_MESSAGE)                                                             \
+    F(PARENT, parent_id, MERGE_OF_MESSAGE)                                                         \
+    F(QUEUE, queue, MERGE_OF_SENT)                                                                 \
+    F(EXCHANGE, exchange, MERGE_OF_SENT)                                                           \
+    F(ROUTING_KEY, routing_key, MERGE_OF_SENT)                                                     \
+    F(CLIENT, hostname, MERGE_OF_SENT)                                                             \
+    F(RESULT, result_repr, MERGE_OF_RESULT)                                                        \
+    F(ERROR, exception, MERGE_OF_ERROR)                                                            \
+    F(TRACEBACK, traceback, MERGE_OF_ERROR)                                                        \
+    F(STARTED_BY, hostname, MERGE_OF_STARTED)                                                      \
+    F(WORKER, hostname, MERGE_OF_WORKER)
+
+enum merge_text {
+#define F(name, field, types) MERGE_##name,
+    MERGE_TEXT_MAP(F)
+#undef F
+        MERGE_TEXT_COUNT
+};
+
+struct merge_key {
+    int64_t at; /* µs */
+    uint64_t clock;
+};
+
+/* All zero: a task of which nothing is known. */
+struct merge_task {
+    uint8_t types; /* 1 << enum merge_type: of which events were seen */
+    uint8_t origins[MERGE_TYPE_COUNT];
+    struct merge_key type_key[MERGE_TYPE_COUNT];
+
+    bool seen; /* any event at all */
+    int64_t first_at;
+    int64_t latest_at;
+
+    struct kn_str text[MERGE_TEXT_COUNT]; /* absent: no event had it */
+    struct merge_key text_key[MERGE_TEXT_COUNT];
+    struct kn_opt_i64 retries;
+    struct merge_key retries_key;
+    struct kn_opt_f64 runtime;
+    struct merge_key runtime_key;
+
+    /* of the latest event that is of MERGE_OF_MESSAGE: absent there is absent here */
+    int64_t eta;
+    int64_t expires;
+    /* of the latest task-revoked */
+    struct merge_revoked {
+        struct kn_str signum;
+        bool terminated;
+        bool expired;
+    } revoked;
+};
+
+/* Whether the event belongs to a task: a standard type, or a custom "task-…". */
+bool merge_is_task_event(const struct kn_msg_event *event);
+/* For standard types of task events: the status that the type brings. */
+enum kn_task_status merge_status_of_type(enum merge_type type);
+
+/* Joins an event of this task (merge_is_task_event) into its record. */
+void merge_event(struct merge_task *task, const struct kn_msg_event *event);
+/* Joins two records of the same task. */
+void merge_join(struct merge_task *into, const struct merge_task *other);
+
+bool merge_is_empty(const struct merge_task *task);
+enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin);
+/* Whether it is one of success, failure, revoked, rejected. */
+bool merge_status_is_final(enum kn_task_status status);
+/* Time of the latest event of a type, 0 when there was none. */
+int64_t merge_time(const struct merge_task *task, enum merge_type type);
+/* Time of the event that brought the final status, 0 while there is none. */
+int64_t merge_completed_at(const struct merge_task *task);
+/* Seconds in the queue: from sent to started; from received when sent is missing
+ * or later. False when neither is there. Never negative. */
+bool merge_queue_wait(const struct merge_task *task, double *ret);
+
+/* What a row needs beside its columns, in a few bytes:
+ *   byte    types
+ *   then for each type that was seen: varint clock, byte origin
+ *   then for each field whose key differs from that of the latest event of the
+ *   types that bring it: byte 1 + enum merge_text (1 + MERGE_TEXT_COUNT retries,
+ *   2 + MERGE_TEXT_COUNT runtime), varint timestamp (zigzag), varint clock
+ * Times of the types, texts and numbers are columns of their own. */
+void merge_order_encode(struct kn_buf *out, const struct merge_task *task);
+/* task has everything that is in columns: type_key[].at, first_at, latest_at,
+ * texts, numbers. INVALID when the bytes are damaged. */
+enum kn_status merge_order_decode(struct kn_str order, struct merge_task *task) KN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,468 @@
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "services/storage/merge.h"
+
+#include "services/common/time.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { EVENTS_MAX = 8 };
+
+/* ---- random events ------------------------------------------------------------ */
+
+static uint64_t random_state = 88172645463325252u;
+
+static unsigned below(unsigned n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (unsigned)(random_state >> 11) % n;
+}
+
+static struct kn_str pick(void)
+{
+    static const struct kn_str choices[] = {{NULL, 0}, {"", 0},   {"a", 1},
+                                            {"b", 1},  {"ab", 2}, {"\xc3\xa4", 2}};
+    return choices[below(sizeof choices / sizeof *choices)];
+}
+
+static struct kn_msg_event random_event(void)
+{
+    struct kn_msg_event e = {.type = (uint8_t)below(KN_EVENT_TASK_RETRIED + 1),
+                             .type_name = KN_STR("task-progress"),
+                             .uuid = KN_STR("id"),
+                             .timestamp = 1000 + below(4),
+                             .clock = below(3),
+                             .hostname = pick(),
+                             .name = pick(),
+                             .args_repr = pick(),
+                             .kwargs_repr = pick(),
+                             .result_repr = pick(),
+                             .exception = pick(),
+                             .traceback = pick(),
+                             .root_id = pick(),
+                             .parent_id = pick(),
+                             .queue = pick(),
+                             .exchange = pick(),
+                             .routing_key = pick(),
+                             .signum = pick(),
+                             .retries = {below(3), below(2)},
+                             .runtime = {below(3), below(2)},
+                             .eta = below(3),
+                             .expires = below(3),
+                             .terminated = below(2),
+                             .expired = below(2),
+                             .origin = (uint8_t)below(2)};
+    return e;
+}
+
+/* Everything that a record says, as bytes. */
+static struct kn_str dump(struct kn_buf *out, const struct merge_task *task)
+{
+    enum kn_origin origin;
+    enum kn_task_status status = merge_status(task, &origin);
+    double wait = -1;
+    bool waited = merge_queue_wait(task, &wait);
+    kn_buf_clear(out);
+    kn_buf_printf(out, "%d %d %d %f %d %ld %ld|", status, origin, waited, wait, task->seen,
+                  (long)task->first_at, (long)task->latest_at);
+    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++)
+        kn_buf_printf(out, "%ld|", (long)merge_time(task, (enum merge_type)t));
+    for (unsigned i = 0; i < MERGE_TEXT_COUNT; i++)
+        kn_buf_json_str(out, task->text[i]);
+    kn_buf_printf(out, "%d %ld %d %f %ld %ld %d %d", task->retries.set, (long)task->retries.value,
+                  task->runtime.set, task->runtime.value, (long)task->eta, (long)task->expires,
+                  task->revoked.terminated, task->revoked.expired);
+    kn_buf_json_str(out, task->revoked.signum);
+    merge_order_encode(out, task);
+    assert_int_equal(kn_buf_status(out), KN_OK);
+    return kn_buf_view(out);
+}
+
+/* A record as it comes back from a row: columns, and the order bytes. */
+static struct merge_task through_row(const struct merge_task *task)
+{
+    struct kn_buf order;
+    struct merge_task row = *task;
+    kn_buf_init(&order, 0);
+    merge_order_encode(&order, task);
+    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++)
+        row.type_key[t].clock = 77;
+    memset(row.origins, 77, sizeof row.origins);
+    memset(row.text_key, 77, sizeof row.text_key);
+    memset(&row.retries_key, 77, sizeof row.retries_key);
+    memset(&row.runtime_key, 77, sizeof row.runtime_key);
+    assert_int_equal(merge_order_decode(kn_buf_view(&order), &row), KN_OK);
+    kn_buf_fini(&order);
+    return row;
+}
+
+static void assert_same(const struct merge_task *a, const struct merge_task *b)
+{
+    struct kn_buf x, y;
+    kn_buf_init(&x, 0);
+    kn_buf_init(&y, 0);
+    struct kn_str left = dump(&x, a), right = dump(&y, b);
+    if (!kn_str_eq(left, right))
+        fail_msg("%.*s\n%.*s", KN_STR_ARG(left), KN_STR_ARG(right));
+    kn_buf_fini(&x);
+    kn_buf_fini(&y);
+}
+
+static struct merge_task merged(const struct kn_msg_event *events, const unsigned *order, size_t n)
+{
+    struct merge_task task = {0};
+    for (size_t i = 0; i < n; i++)
+        merge_event(&task, &events[order ? order[i] : i]);
+    return task;
+}
+
+/* ---- properties ---------------------------------------------------------------- */
+
+static bool next_permutation(unsigned *p, size_t n)
+{
+    size_t i = n - 1;
+    while (i > 0 && p[i - 1] >= p[i])
+        i--;
+    if (i == 0)
+        return false;
+    size_t j = n - 1;
+    while (p[j] <= p[i - 1])
+        j--;
+    unsigned swap = p[i - 1];
+    p[i - 1] = p[j], p[j] = swap;
+    for (size_t a = i, b = n - 1; a < b; a++, b--)
+        swap = p[a], p[a] = p[b], p[b] = swap;
+    return true;
+}
+
+static void every_order_of_arrival_gives_the_same_record(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 150; round++) {
+        struct kn_msg_event events[5];
+        unsigned order[] = {0, 1, 2, 3, 4};
+        for (size_t i = 0; i < 5; i++)
+            events[i] = random_event();
+        struct merge_task want = merged(events, NULL, 5);
+        do {
+            struct merge_task got = merged(events, order, 5);
+            assert_same(&want, &got);
+        } while (next_permutation(order, 5));
+    }
+}
+
+static void any_split_and_repetition_gives_the_same_record(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        struct kn_msg_event events[EVENTS_MAX];
+        size_t n = 1 + below(EVENTS_MAX);
+        for (size_t i = 0; i < n; i++)
+            events[i] = random_event();
+        struct merge_task want = merged(events, NULL, n), parts[3] = {0}, got = {0};
+        for (size_t i = 0; i < n; i++)
+            merge_event(&parts[below(3)], &events[i]);
+        for (size_t i = 0; i < n / 2; i++)
+            merge_event(&parts[below(3)], &events[below((unsigned)n)]);
+        unsigned first = below(3);
+        for (unsigned i = 0; i < 4; i++) {
+            struct merge_task *part = &parts[(first + i) % 3];
+            if (merge_is_empty(part))
+                continue;
+            struct merge_task row = through_row(part);
+            merge_join(&got, &row);
+            got = through_row(&got);
+        }
+        assert_same(&want, &got);
+    }
+}
+
+static void joining_nothing_changes_nothing(void **state)
+{
+    (void)state;
+    struct kn_msg_event event = random_event();
+    struct merge_task nothing = {0}, task = merged(&event, NULL, 1), same = task;
+    merge_join(&same, &nothing);
+    assert_same(&task, &same);
+    merge_join(&nothing, &task);
+    assert_same(&task, &nothing);
+}
+
+/* ---- single cases --------------------------------------------------------------- */
+
+static void status_follows_precedence_and_the_latest_retry(void **state)
+{
+    (void)state;
+    enum { S = KN_EVENT_TASK_SENT, R, ST, OK, F, REJ, REV, RET };
+    static const struct {
+        uint8_t types[EVENTS_MAX]; /* each a microsecond after the one before */
+        enum kn_task_status want;
+    } cases[] = {
+        {{S}, KN_TASK_PENDING},
+        {{S, R}, KN_TASK_RECEIVED},
+        {{S, R, ST}, KN_TASK_STARTED},
+        {{ST, R, S}, KN_TASK_STARTED},
+        {{OK, ST}, KN_TASK_SUCCESS},
+        {{F, OK}, KN_TASK_SUCCESS},
+        {{OK, F}, KN_TASK_SUCCESS},
+        {{REV, ST}, KN_TASK_REVOKED},
+        {{R, REJ}, KN_TASK_RECEIVED},
+        {{REJ}, KN_TASK_REJECTED},
+        {{R, ST, RET}, KN_TASK_RETRY},
+        {{R, ST, RET, S}, KN_TASK_PENDING},
+        {{R, ST, RET, R}, KN_TASK_RECEIVED},
+        {{R, ST, RET, R, ST, OK}, KN_TASK_SUCCESS},
+        {{OK, RET}, KN_TASK_RETRY},
+        {{OK, RET, R}, KN_TASK_RECEIVED},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct merge_task task = {0};
+        enum kn_origin origin;
+        for (int i = 0; i < EVENTS_MAX && cases[c].types[i]; i++)
+            merge_event(&task,
+                        &(struct kn_msg_event){.type = cases[c].types[i], .timestamp = 1000 + i});
+        assert_int_equal(merge_status(&task, &origin), cases[c].want);
+    }
+}
+
+static void custom_events_count_for_worker_and_times_only(void **state)
+{
+    (void)state;
+    struct merge_task task = {0};
+    enum kn_origin origin;
+    struct kn_msg_event custom = {.type = KN_EVENT_CUSTOM,
+                                  .type_name = KN_STR("task-progress"),
+                                  .uuid = KN_STR("t"),
+                                  .hostname = KN_STR("w"),
+                                  .name = KN_STR("step"),
+                                  .timestamp = 5};
+    assert_true(merge_is_task_event(&custom));
+    merge_event(&task, &custom);
+    assert_int_equal(merge_status(&task, &origin), KN_TASK_PENDING);
+    assert_null(task.text[MERGE_NAME].ptr);
+    assert_true(kn_str_eq(task.text[MERGE_WORKER], KN_STR("w")));
+    assert_int_equal(task.first_at, 5);
+    assert_int_equal(task.latest_at, 5);
+    custom.type_name = KN_STR("deploy-done");
+    assert_false(merge_is_task_event(&custom));
+}
+
+static void queue_wait_falls_back_to_received_and_is_never_negative(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t sent, received, started; /* 0: no event */
+        double want;                     /* -1: none */
+    } cases[] = {
+        {1000000, 2000000, 3000000, 2}, {0, 2000000, 3000000, 1}, {4000000, 2000000, 3000000, 1},
+        {4000000, 0, 3000000, -1},      {0, 0, 3000000, -1},      {1000000, 2000000, 0, -1},
+        {1000000, 1000000, 1000000, 0},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct merge_task task = {0};
+        const int64_t times[] = {cases[c].sent, cases[c].received, cases[c].started};
+        for (unsigned t = 0; t < 3; t++) {
+            if (times[t])
+                merge_event(&task, &(struct kn_msg_event){.type = (uint8_t)(KN_EVENT_TASK_SENT + t),
+                                                          .timestamp = times[t]});
+        }
+        double wait = -1;
+        assert_int_equal(merge_queue_wait(&task, &wait), cases[c].want >= 0);
+        assert_true(wait == cases[c].want);
+    }
+}
+
+static void a_task_sent_again_without_eta_has_none(void **state)
+{
+    (void)state;
+    struct merge_task task = {0};
+    merge_event(&task, &(struct kn_msg_event){
+                           .type = KN_EVENT_TASK_SENT, .timestamp = 2, .name = KN_STR("n")});
+    merge_event(&task,
+                &(struct kn_msg_event){.type = KN_EVENT_TASK_SENT, .timestamp = 1, .eta = 9});
+    assert_int_equal(task.eta, 0);
+    assert_true(kn_str_eq(task.text[MERGE_NAME], KN_STR("n")));
+}
+
+static void damaged_order_bytes_are_refused(void **state)
+{
+    (void)state;
+    static const struct kn_str cases[] = {{"", 0},
+                                          {"\x01", 1},
+                                          {"\x01\x80", 2},
+                                          {"\x01\x05", 2},
+                                          {"\x00\x01", 2},
+                                          {"\x00\x63", 2},
+                                          {"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct merge_task task = {0};
+        assert_int_equal(merge_order_decode(cases[i], &task), KN_INVALID);
+    }
+}
+
+/* ---- Celery's own answers ---------------------------------------------------------- */
+
+enum { CELLS_MAX = 32 };
+
+/* Cuts the line at its tabs; "-" becomes absent. */
+static size_t cells_of(char *line, struct kn_str *cells)
+{
+    size_t n = 0;
+    line[strcspn(line, "\n")] = '\0';
+    for (char *cell; (cell = strsep(&line, "\t"));) {
+        assert_true(n < CELLS_MAX);
+        cells[n++] = strcmp(cell, "-") == 0 ? KN_STR_ABSENT : kn_str_from(cell);
+    }
+    return n;
+}
+
+static int64_t number(struct kn_str s)
+{
+    int64_t value = 0;
+    assert_true(!s.ptr || kn_str_to_i64(s, &value));
+    return value;
+}
+
+/* The fields in the order of EVENT in celery_state.py. */
+enum {
+    NAME,
+    ARGS,
+    KWARGS,
+    ROOT,
+    PARENT,
+    RETRIES,
+    ETA,
+    EXPIRES,
+    QUEUE,
+    EXCHANGE,
+    ROUTING_KEY,
+    RESULT,
+    RUNTIME,
+    EXCEPTION,
+    TRACEBACK,
+    TERMINATED,
+    EXPIRED,
+    SIGNUM,
+    FIELDS
+};
+
+static void event_from(const struct kn_str *cells, char *text, struct kn_msg_event *e)
+{
+    const struct kn_str *f = cells + 5;
+    unsigned type = 0;
+    snprintf(text, 64, "task-%.*s", KN_STR_ARG(cells[1]));
+    assert_true(kn_enum_parse(&kn_enum_event_type, kn_str_from(text), &type));
+    *e = (struct kn_msg_event){
+        .type = (uint8_t)type,
+        .timestamp = number(cells[2]),
+        .clock = (uint64_t)number(cells[3]),
+        .hostname = cells[4],
+        .name = f[NAME],
+        .args_repr = f[ARGS],
+        .kwargs_repr = f[KWARGS],
+        .root_id = f[ROOT],
+        .parent_id = f[PARENT],
+        .retries = {number(f[RETRIES]), f[RETRIES].ptr},
+        .eta = number(f[ETA]),
+        .expires = number(f[EXPIRES]),
+        .queue = f[QUEUE],
+        .exchange = f[EXCHANGE],
+        .routing_key = f[ROUTING_KEY],
+        .result_repr = f[RESULT],
+        .runtime = {f[RUNTIME].ptr ? strtod(f[RUNTIME].ptr, NULL) : 0, f[RUNTIME].ptr},
+        .exception = f[EXCEPTION],
+        .traceback = f[TRACEBACK],
+        .terminated = number(f[TERMINATED]),
+        .expired = number(f[EXPIRED]),
+        .signum = f[SIGNUM]};
+}
+
+static void same_text(const struct merge_task *task, enum merge_text i, struct kn_str want)
+{
+    assert_int_equal(!task->text[i].ptr, !want.ptr);
+    assert_true(kn_str_eq(task->text[i], want));
+}
+
+static void same_as_celery(const struct merge_task *task, const struct kn_str *cells)
+{
+    static const enum merge_text fields[FIELDS] = {
+        [NAME] = MERGE_NAME,          [ARGS] = MERGE_ARGS,
+        [KWARGS] = MERGE_KWARGS,      [ROOT] = MERGE_ROOT,
+        [PARENT] = MERGE_PARENT,      [QUEUE] = MERGE_QUEUE,
+        [EXCHANGE] = MERGE_EXCHANGE,  [ROUTING_KEY] = MERGE_ROUTING_KEY,
+        [RESULT] = MERGE_RESULT,      [EXCEPTION] = MERGE_ERROR,
+        [TRACEBACK] = MERGE_TRACEBACK};
+    const struct kn_str *f = cells + 4 + MERGE_TYPE_COUNT;
+    enum kn_origin origin;
+    const char *status = kn_enum_text(&kn_enum_task_status, merge_status(task, &origin));
+    if (strlen(status) != cells[1].len || strncasecmp(status, cells[1].ptr, cells[1].len) != 0)
+        fail_msg("%s, but Celery says %.*s", status, KN_STR_ARG(cells[1]));
+    same_text(task, MERGE_CLIENT, cells[2]);
+    same_text(task, MERGE_WORKER, cells[3]);
+    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++)
+        assert_int_equal(merge_time(task, (enum merge_type)t), number(cells[4 + t]));
+    for (unsigned i = 0; i < FIELDS; i++) {
+        if (i == NAME || fields[i])
+            same_text(task, fields[i], f[i]);
+    }
+    assert_int_equal(task->retries.set, f[RETRIES].ptr != NULL);
+    assert_int_equal(task->retries.value, number(f[RETRIES]));
+    assert_int_equal(task->eta, number(f[ETA]));
+    assert_int_equal(task->expires, number(f[EXPIRES]));
+    assert_int_equal(task->runtime.set, f[RUNTIME].ptr != NULL);
+    assert_true(!f[RUNTIME].ptr || task->runtime.value == strtod(f[RUNTIME].ptr, NULL));
+    assert_int_equal(task->revoked.terminated, number(f[TERMINATED]));
+    assert_int_equal(task->revoked.expired, number(f[EXPIRED]));
+    assert_true(kn_str_eq(task->revoked.signum, f[SIGNUM]));
+}
+
+static void events_in_order_give_what_celery_says(void **state)
+{
+    (void)state;
+    FILE *file = fopen("services/storage/testdata/celery_state.tsv", "r");
+    char lines[EVENTS_MAX + 1][1024], type[64];
+    struct kn_str cells[CELLS_MAX];
+    struct merge_task task = {0};
+    size_t n = 0, checked = 0;
+    assert_non_null(file);
+    while (fgets(lines[n], sizeof lines[n], file)) {
+        if (*lines[n] == '#')
+            continue;
+        cells_of(lines[n], cells);
+        if (*cells[0].ptr == 'E') {
+            struct kn_msg_event event;
+            event_from(cells, type, &event);
+            merge_event(&task, &event);
+            assert_true(++n <= EVENTS_MAX);
+            continue;
+        }
+        same_as_celery(&task, cells);
+        task = (struct merge_task){0};
+        n = 0;
+        checked++;
+    }
+    fclose(file);
+    assert_int_equal(checked, 400);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_order_of_arrival_gives_the_same_record),
+        cmocka_unit_test(any_split_and_repetition_gives_the_same_record),
+        cmocka_unit_test(joining_nothing_changes_nothing),
+        cmocka_unit_test(status_follows_precedence_and_the_latest_retry),
+        cmocka_unit_test(custom_events_count_for_worker_and_times_only),
+        cmocka_unit_test(queue_wait_falls_back_to_received_and_is_never_negative),
+        cmocka_unit_test(a_task_sent_again_without_eta_has_none),
+        cmocka_unit_test(damaged_order_bytes_are_refused),
+        cmocka_unit_test(events_in_order_give_what_celery_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
