@@ -1,0 +1,243 @@
+/* What the table says to people: --help, docs/configuration.md, and YAML. */
+#include "services/common/config_table.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static const char *const type_words[] = {
+    [CONFIG_STR] = "text",          [CONFIG_PATH] = "path",         [CONFIG_URL] = "URL",
+    [CONFIG_SECRET] = "secret",     [CONFIG_ENUM] = "one of a set", [CONFIG_ADDRESS] = "address",
+    [CONFIG_BOOL] = "true, false",  [CONFIG_INT] = "number",        [CONFIG_SIZE] = "size",
+    [CONFIG_DURATION] = "duration", [CONFIG_LIST] = "list",
+};
+
+/* --- --help --- */
+
+static void help_row(const struct config_row *row, struct kn_buf *ret)
+{
+    size_t start = ret->len;
+    kn_buf_text(ret, "  --");
+    if (strcmp(row->section, "brokers") == 0)
+        kn_buf_text(ret, "brokers.N.");
+    else if (*row->section)
+        kn_buf_printf(ret, "%s.", row->section);
+    kn_buf_text(ret, row->name);
+    do
+        kn_buf_char(ret, ' ');
+    while (kn_buf_status(ret) == KN_OK && ret->len - start < 36);
+    kn_buf_text(ret, row->help);
+    struct kn_buf allowed;
+    kn_buf_init(&allowed, 0);
+    config_allowed_format(row, &allowed);
+    if (allowed.len > 0)
+        kn_buf_printf(ret, "; %.*s", KN_STR_ARG(kn_buf_view(&allowed)));
+    kn_buf_fini(&allowed);
+    if (*row->fallback)
+        kn_buf_printf(ret, " [%s]", row->fallback);
+    kn_buf_char(ret, '\n');
+}
+
+void kn_config_help(struct kn_buf *ret)
+{
+    kn_buf_text(ret,
+                "Options (each is also a key of the YAML file and an environment variable:\n"
+                "--storage.readers is KANCHI_STORAGE_READERS, --brokers.0.url KANCHI_BROKER_URL;\n"
+                "an option goes over the environment, that over the file):\n\n"
+                "  --config FILE                     The YAML file\n"
+                "  --broker [NAME=]URL               A broker; several times for several of them;\n"
+                "                                    then the file's brokers don't count\n"
+                "  --data DIR                        Short for the key data\n"
+                "  --listen HOST:PORT                Short for --gateway.listen\n"
+                "  --database URL                    Short for --storage.database\n"
+                "  --source NAME                     Short for --ingestion.source, "
+                "--control.source\n"
+                "  --help, --version\n\n");
+    for (size_t i = 0; i < config_n_rows; i++)
+        if (!*config_rows[i].section)
+            help_row(&config_rows[i], ret);
+    for (size_t i = 0; i < config_n_broker_rows; i++)
+        help_row(&config_broker_rows[i], ret);
+    for (size_t i = 0; i < config_n_rows; i++)
+        if (*config_rows[i].section)
+            help_row(&config_rows[i], ret);
+}
+
+/* --- docs/configuration.md --- */
+
+static void cell(const char *text, struct kn_buf *ret)
+{
+    for (; *text; text++)
+        if (*text == '|')
+            kn_buf_text(ret, "\\|");
+        else
+            kn_buf_char(ret, *text);
+}
+
+static void upper(const char *text, struct kn_buf *ret)
+{
+    for (; *text; text++)
+        kn_buf_char(ret, (char)toupper((unsigned char)*text));
+}
+
+static void variable(const struct config_row *row, struct kn_buf *ret)
+{
+    kn_buf_text(ret, "KANCHI_");
+    if (strcmp(row->section, "brokers") == 0) {
+        kn_buf_text(ret, "BROKER_");
+    } else if (*row->section) {
+        upper(row->section, ret);
+        kn_buf_char(ret, '_');
+    }
+    upper(row->name, ret);
+}
+
+static void markdown_row(const struct config_row *row, struct kn_buf *ret)
+{
+    struct kn_buf allowed;
+    kn_buf_init(&allowed, 0);
+    config_allowed_format(row, &allowed);
+    kn_buf_printf(ret, "| `%s` | %s | ", row->name, type_words[row->type]);
+    if (*row->fallback)
+        kn_buf_printf(ret, "`%s`", row->fallback);
+    kn_buf_text(ret, " | ");
+    if (allowed.len > 0 && row->type != CONFIG_BOOL)
+        kn_buf_str(ret, kn_buf_view(&allowed));
+    kn_buf_text(ret, " | ");
+    cell(row->help, ret);
+    kn_buf_text(ret, " | `");
+    variable(row, ret);
+    kn_buf_text(ret, "` |\n");
+    kn_buf_fini(&allowed);
+}
+
+static void markdown_table(const char *section, const struct config_row *rows, size_t count,
+                           struct kn_buf *ret)
+{
+    kn_buf_text(ret, "\n| key | type | default | allowed | what it is | variable |\n"
+                     "| --- | --- | --- | --- | --- | --- |\n");
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rows[i].section, section) == 0)
+            markdown_row(&rows[i], ret);
+}
+
+static const char markdown_head[] =
+    "# Configuration\n"
+    "\n"
+    "<!-- Made by `kanchi config-doc` from services/common/config.h: change it there. -->\n"
+    "\n"
+    "All services read one YAML file, named by `--config FILE` or `KANCHI_CONFIG`. Every key is\n"
+    "also an option and an environment variable: `storage.readers` is `--storage.readers 8` and\n"
+    "`KANCHI_STORAGE_READERS=8`. An option goes over the environment, that over the file, and "
+    "that\n"
+    "over the default. A key that Kanchi does not know, or a value that is not allowed, stops the\n"
+    "service with one sentence that names the place.\n"
+    "\n"
+    "```yaml\n"
+    "data: /var/lib/kanchi\n"
+    "brokers:\n"
+    "  - name: shop\n"
+    "    url: redis://localhost:6379/0\n"
+    "  - name: mail\n"
+    "    url_file: /run/secrets/mail-broker\n"
+    "storage:\n"
+    "  retention_tasks: 30d\n"
+    "```\n"
+    "\n"
+    "- Sizes are `512KB`, `64MB`, `1GB` (powers of 1,024), durations `500ms`, `30s`, `5m`, `12h`,\n"
+    "  `30d`, `2w`; a bare number is bytes or seconds.\n"
+    "- Keys that end in `_file` name a file that holds the value, for secrets; of the two the one\n"
+    "  from the higher place counts, and both in the file are an error.\n"
+    "- Short options: `--broker [NAME=]URL` (several times for several; the brokers of the file "
+    "then\n"
+    "  don't count), `--data DIR`, `--listen HOST:PORT`, `--database URL`, `--source NAME`.\n"
+    "- `KANCHI_BROKER_…` is about the first broker; `KANCHI_BROKERS_1_…` and `--brokers.1.…` "
+    "about\n"
+    "  the second, and so on. A list is written with commas there: `KANCHI_BROKER_QUEUES=a,b`.\n"
+    "- Variables that Kubernetes makes by itself (`KANCHI_GATEWAY_PORT`, `…_SERVICE_HOST`) are "
+    "left\n"
+    "  alone.\n";
+
+void kn_config_markdown(struct kn_buf *ret)
+{
+    kn_buf_text(ret, markdown_head);
+    kn_buf_text(ret, "\n## At the top\n");
+    markdown_table("", config_rows, config_n_rows, ret);
+    kn_buf_text(ret, "\n## brokers\n\nA list: one entry for each broker that is watched.\n");
+    markdown_table("brokers", config_broker_rows, config_n_broker_rows, ret);
+    for (size_t i = 0; i < config_n_sections; i++) {
+        kn_buf_printf(ret, "\n## %s\n\n%s.\n", config_sections[i].name, config_sections[i].help);
+        markdown_table(config_sections[i].name, config_rows, config_n_rows, ret);
+    }
+}
+
+/* --- YAML --- */
+
+static void yaml_list(const struct kn_config_list *list, struct kn_buf *ret)
+{
+    kn_buf_char(ret, '[');
+    for (size_t i = 0; i < list->count; i++) {
+        if (i > 0)
+            kn_buf_text(ret, ", ");
+        kn_buf_json_str(ret, kn_str_from(list->items[i]));
+    }
+    kn_buf_char(ret, ']');
+}
+
+static void yaml_value(const struct config_row *row, const void *base, struct kn_buf *ret)
+{
+    const void *value = (const char *)base + row->offset;
+    switch (row->type) {
+    case CONFIG_BOOL:
+        kn_buf_text(ret, *(const bool *)value ? "true" : "false");
+        break;
+    case CONFIG_INT:
+        kn_buf_printf(ret, "%lld", (long long)*(const int64_t *)value);
+        break;
+    case CONFIG_SIZE:
+        config_size_format(*(const int64_t *)value, ret);
+        break;
+    case CONFIG_DURATION:
+        config_duration_format(*(const int64_t *)value, ret);
+        break;
+    case CONFIG_LIST:
+        yaml_list(value, ret);
+        break;
+    default:
+        kn_buf_json_str(ret, kn_str_from(*(const char *const *)value));
+        break;
+    }
+}
+
+/* Secrets are resolved: their files need not be read again. */
+static bool is_secret_file(const struct config_row *row)
+{
+    size_t len = strlen(row->name);
+    return row->type == CONFIG_PATH && len > 5 && strcmp(row->name + len - 5, "_file") == 0;
+}
+
+static void yaml_rows(const struct config_row *rows, size_t count, const char *section,
+                      const void *base, const char *indent, struct kn_buf *ret)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].section, section) != 0 || is_secret_file(&rows[i]))
+            continue;
+        kn_buf_printf(ret, "%s%s: ", indent, rows[i].name);
+        yaml_value(&rows[i], base, ret);
+        kn_buf_char(ret, '\n');
+    }
+}
+
+void kn_config_write_yaml(const struct kn_config *config, struct kn_buf *ret)
+{
+    yaml_rows(config_rows, config_n_rows, "", config, "", ret);
+    kn_buf_text(ret, "brokers:\n");
+    for (size_t i = 0; i < config->n_brokers; i++) {
+        kn_buf_text(ret, "  -\n");
+        yaml_rows(config_broker_rows, config_n_broker_rows, "brokers", &config->brokers[i], "    ",
+                  ret);
+    }
+    for (size_t i = 0; i < config_n_sections; i++) {
+        kn_buf_printf(ret, "%s:\n", config_sections[i].name);
+        yaml_rows(config_rows, config_n_rows, config_sections[i].name, config, "  ", ret);
+    }
+}

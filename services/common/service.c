@@ -1,0 +1,216 @@
+#include "services/common/service.h"
+#include "services/common/log.h"
+#include "services/common/time.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* For the signal handler, which gets no argument. */
+static volatile sig_atomic_t handler_fd = -1;
+static atomic_bool stopping;
+
+static void wake(int fd)
+{
+    uint64_t one = 1;
+    int kept = errno;
+    if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+        errno = 0; /* the counter is full: it is readable already */
+    errno = kept;
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    atomic_store(&stopping, true);
+    wake(handler_fd);
+}
+
+static void catch_signals(void)
+{
+    static const int asked_to_stop[] = {SIGTERM, SIGINT, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    for (size_t i = 0; i < sizeof(asked_to_stop) / sizeof(asked_to_stop[0]); i++)
+        sigaction(asked_to_stop[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void print(struct kn_buf *text)
+{
+    fwrite(text->data, 1, text->len, stdout);
+    kn_buf_fini(text);
+}
+
+static void print_help(const char *name, const char *about)
+{
+    struct kn_buf text;
+    kn_buf_init(&text, 0);
+    kn_buf_printf(&text, "%s %s: %s\n\nUsage: %s [--config FILE] [option value]...\n\n", name,
+                  KANCHI_VERSION, about, name);
+    kn_config_help(&text);
+    print(&text);
+}
+
+static bool load_config(struct kn_config *config, const char *name, int argc, char **argv,
+                        int *ret_exit)
+{
+    struct kn_config_from from = {.argv = (const char *const *)argv + 1,
+                                  .argc = argc > 0 ? (size_t)argc - 1 : 0,
+                                  .env = (const char *const *)environ};
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
+    enum kn_status status = kn_config_load(config, &from, &error);
+    if (status != KN_OK)
+        *ret_exit = kn_die(name, KN_EXIT_CONFIG, "%.*s", KN_STR_ARG(kn_buf_view(&error)));
+    kn_buf_fini(&error);
+    return status == KN_OK;
+}
+
+bool kn_service_init(struct kn_service *service, struct kn_config *config, const char *name,
+                     const char *about, int argc, char **argv, int *ret_exit)
+{
+    if (!load_config(config, name, argc, argv, ret_exit))
+        return false;
+    if (config->help || config->version) {
+        if (config->help)
+            print_help(name, about);
+        else
+            printf("%s %s\n", name, KANCHI_VERSION);
+        kn_config_fini(config);
+        *ret_exit = KN_EXIT_OK;
+        return false;
+    }
+    enum kn_log_level level = KN_LOG_INFO;
+    (void)kn_log_level_parse(kn_str_from(config->log.level), &level);
+    kn_log_setup(name, level, strcmp(config->log.format, "json") == 0);
+    *service = (struct kn_service){.name = name, .started_at = kn_time_now()};
+    service->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (service->stop_fd < 0) {
+        *ret_exit = kn_die(name, KN_EXIT_FAILED, "cannot start: %s", strerror(errno));
+        kn_config_fini(config);
+        return false;
+    }
+    kn_random_hex(service->id, sizeof(service->id));
+    atomic_store(&stopping, false);
+    handler_fd = service->stop_fd;
+    catch_signals();
+    return true;
+}
+
+void kn_service_fini(struct kn_service *service)
+{
+    handler_fd = -1;
+    if (service->stop_fd >= 0)
+        close(service->stop_fd);
+    service->stop_fd = -1;
+}
+
+void kn_service_stop(struct kn_service *service)
+{
+    atomic_store(&stopping, true);
+    wake(service->stop_fd);
+}
+
+bool kn_service_stopping(const struct kn_service *service)
+{
+    (void)service;
+    return atomic_load(&stopping);
+}
+
+bool kn_service_wait(const struct kn_service *service, int64_t us)
+{
+    int64_t end = us < 0 ? 0 : kn_time_mono() + us;
+    while (!atomic_load(&stopping)) {
+        int64_t left = us < 0 ? KN_HOUR : end - kn_time_mono();
+        if (left <= 0)
+            break;
+        struct pollfd fd = {.fd = service->stop_fd, .events = POLLIN};
+        poll(&fd, 1, left > KN_HOUR ? 3600000 : (int)((left + 999) / 1000));
+    }
+    return atomic_load(&stopping);
+}
+
+static int64_t rss_now(void)
+{
+    char text[256];
+    FILE *in = fopen("/proc/self/statm", "re");
+    if (!in)
+        return 0;
+    const char *line = fgets(text, sizeof(text), in);
+    fclose(in);
+    const char *second = line ? strchr(line, ' ') : NULL;
+    uint64_t pages;
+    if (!second ||
+        !kn_str_to_u64((struct kn_str){second + 1, strspn(second + 1, "0123456789")}, &pages))
+        return 0;
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+void kn_service_usage(struct kn_usage *ret)
+{
+    struct rusage used = {0};
+    getrusage(RUSAGE_SELF, &used);
+    ret->rss_bytes = rss_now();
+    ret->cpu_us = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * KN_SECOND +
+                  used.ru_utime.tv_usec + used.ru_stime.tv_usec;
+}
+
+enum kn_status kn_service_make_folder(const char *path)
+{
+    char part[4096];
+    size_t len = strlen(path);
+    if (len == 0 || len >= sizeof(part)) {
+        errno = len ? ENAMETOOLONG : EINVAL;
+        return KN_IO;
+    }
+    memcpy(part, path, len + 1);
+    for (char *at = part + 1; *at; at++) {
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+            return KN_IO;
+        *at = '/';
+    }
+    return mkdir(part, 0700) == 0 || errno == EEXIST ? KN_OK : KN_IO;
+}
+
+void kn_random_hex(char *ret, size_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t count = size / 2;
+    for (size_t i = 0; i < count && 2 * i + 2 < size + 1; i++) {
+        unsigned char byte = 0;
+        while (getrandom(&byte, 1, 0) < 0 && errno == EINTR)
+            ;
+        ret[2 * i] = digits[byte >> 4];
+        ret[2 * i + 1] = digits[byte & 15];
+    }
+    ret[size - 1] = '\0';
+}
+
+int kn_die(const char *name, int code, const char *format, ...)
+{
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    for (char *at = text; *at; at++)
+        if (*at == '\n')
+            *at = ' ';
+    fprintf(stderr, "%s: %s\n", name, text);
+    return code;
+}
