@@ -1,0 +1,155 @@
+#include "proto/bus/reporter.h"
+
+#include "services/common/time.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define INTERVAL KN_SECOND
+#define REPORT_TIMEOUT (2 * KN_SECOND)
+
+struct kn_reporter {
+    struct kn_bus_client *storage;
+    const char *name;
+    char *id;
+    int64_t started_at;
+    kn_reporter_fill *fill;
+    void *arg;
+    pthread_t thread;
+    pthread_mutex_t lock; /* stop */
+    pthread_cond_t wake;
+    bool stop;
+};
+
+static uint64_t rss_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f) {
+        if (fscanf(f, "%*s %lu", &pages) != 1)
+            pages = 0;
+        fclose(f);
+    }
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0)
+        return 0;
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+void kn_reporter_self(struct kn_arena *arena, const char *name, const char *id,
+                      int64_t started_at, struct kn_msg_service_status *ret)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    int64_t now = kn_time_now();
+    *ret = (struct kn_msg_service_status){
+        .name = kn_str_from(name),
+        .id = kn_arena_str(arena, kn_str_from(id)),
+        .version = KN_STR(KANCHI_VERSION),
+        .state = KN_SERVICE_READY,
+        .host = kn_arena_str(arena, kn_str_from(host)),
+        .pid = (uint64_t)getpid(),
+        .started_at = started_at,
+        .uptime_seconds = (double)(now - started_at) / 1e6,
+        .rss_bytes = rss_bytes(),
+        .cpu_seconds = cpu_seconds(),
+    };
+}
+
+static void report(struct kn_reporter *reporter, struct kn_arena *arena, bool stopping)
+{
+    struct kn_msg_service_status status;
+    kn_arena_reset(arena);
+    kn_reporter_self(arena, reporter->name, reporter->id, reporter->started_at, &status);
+    if (reporter->fill)
+        reporter->fill(reporter->arg, arena, &status);
+    if (stopping)
+        status.state = KN_SERVICE_STOPPING;
+    struct kn_bus_message *answer;
+    /* storage may be away: that is for others to see, and it is told again in a second */
+    if (kn_bus_request(reporter->storage, KN_KIND_SERVICE_STATUS, &status,
+                       stopping ? KN_SECOND : REPORT_TIMEOUT, &answer, NULL) == KN_OK)
+        kn_bus_message_free(answer);
+}
+
+/* Waits for the next round; false when it is time to end. */
+static bool wait_round(struct kn_reporter *reporter, int64_t deadline)
+{
+    struct timespec until = {.tv_sec = deadline / KN_SECOND,
+                             .tv_nsec = deadline % KN_SECOND * 1000};
+    pthread_mutex_lock(&reporter->lock);
+    while (!reporter->stop && kn_time_mono() < deadline)
+        pthread_cond_timedwait(&reporter->wake, &reporter->lock, &until);
+    bool go_on = !reporter->stop;
+    pthread_mutex_unlock(&reporter->lock);
+    return go_on;
+}
+
+static void *run(void *arg)
+{
+    struct kn_reporter *reporter = arg;
+    struct kn_arena arena;
+    kn_arena_init(&arena, 4 << 20);
+    int64_t next = kn_time_mono();
+    while (wait_round(reporter, next)) {
+        report(reporter, &arena, false);
+        next = kn_time_mono() + INTERVAL;
+    }
+    report(reporter, &arena, true);
+    kn_arena_fini(&arena);
+    return NULL;
+}
+
+enum kn_status kn_reporter_new(struct kn_bus_client *storage, const char *name, const char *id,
+                               kn_reporter_fill *fill, void *arg, struct kn_reporter **ret)
+{
+    struct kn_reporter *reporter = calloc(1, sizeof *reporter);
+    if (!reporter || !(reporter->id = strdup(id))) {
+        free(reporter);
+        return KN_NOMEM;
+    }
+    reporter->storage = storage;
+    reporter->name = name;
+    reporter->started_at = kn_time_now();
+    reporter->fill = fill;
+    reporter->arg = arg;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&reporter->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&reporter->lock, NULL);
+    if (pthread_create(&reporter->thread, NULL, run, reporter) != 0) {
+        pthread_mutex_destroy(&reporter->lock);
+        pthread_cond_destroy(&reporter->wake);
+        free(reporter->id);
+        free(reporter);
+        return KN_NOMEM;
+    }
+    *ret = reporter;
+    return KN_OK;
+}
+
+void kn_reporter_free(struct kn_reporter *reporter)
+{
+    if (!reporter)
+        return;
+    pthread_mutex_lock(&reporter->lock);
+    reporter->stop = true;
+    pthread_cond_broadcast(&reporter->wake);
+    pthread_mutex_unlock(&reporter->lock);
+    pthread_join(reporter->thread, NULL);
+    pthread_mutex_destroy(&reporter->lock);
+    pthread_cond_destroy(&reporter->wake);
+    free(reporter->id);
+    free(reporter);
+}
