@@ -47,6 +47,7 @@ struct celery_reader {
     const char *end;
     struct kn_arena *arena;
     const char *error; /* static text of what is wrong */
+    bool not_utf8;     /* what is wrong: a text of msgpack that is not UTF-8 */
     unsigned depth;    /* open containers */
     struct celery_level {
         bool map;
