@@ -34,8 +34,10 @@ void kn_time_format(int64_t us, char ret[KN_TIME_TEXT])
         snprintf(ret, KN_TIME_TEXT, "1970-01-01T00:00:00.000000Z");
         return;
     }
-    snprintf(ret, KN_TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
+    char text[96]; /* room for any int, which the compiler cannot rule out */
+    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
              tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, micros);
+    snprintf(ret, KN_TIME_TEXT, "%.*s", KN_TIME_TEXT - 1, text);
 }
 
 /* Takes exactly n digits off the front of *s. */
