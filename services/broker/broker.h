@@ -37,6 +37,8 @@ struct broker_message {
     struct kn_str body;             /* Redis: kombu's envelope; RabbitMQ: the body alone */
     struct kn_str content_type;     /* RabbitMQ; else absent */
     struct kn_str content_encoding; /* RabbitMQ; else absent */
+    struct kn_str compression;      /* RabbitMQ: header of that name; else absent */
+    struct kn_str ticket;           /* RabbitMQ: header of that name; else absent */
     uint64_t tag;                   /* RabbitMQ: for broker_receiver_ack; else 0 */
     int64_t received_at;
 };

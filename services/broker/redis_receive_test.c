@@ -73,25 +73,6 @@ static int stop_redis(void **state)
     return 0;
 }
 
-static struct broker_receiver *start(const struct broker_options *options)
-{
-    struct broker_receiver *receiver = NULL;
-    assert_int_equal(broker_receiver_start(options, &receiver), KN_OK);
-    return receiver;
-}
-
-static bool in_state(struct broker_receiver *receiver, enum broker_state wanted)
-{
-    struct broker_receiver_status status;
-    for (int i = 0; i < 1000; i++) {
-        broker_receiver_status(receiver, &status);
-        if (status.state == wanted)
-            return true;
-        usleep(10000);
-    }
-    return false;
-}
-
 /* A client of the test's own, on the plain port. */
 static void publish_to(struct broker_redis *client, const char *channel, struct kn_str body,
                        long long receivers)
@@ -164,8 +145,8 @@ static void events_arrive_over_every_kind_of_url_and_channel(void **state)
         struct broker_url *url = road_url(roads[i].url);
         options.url = url;
         options.key_prefix = roads[i].key_prefix;
-        struct broker_receiver *receiver = start(&options);
-        if (!in_state(receiver, BROKER_CONNECTED)) {
+        struct broker_receiver *receiver = rig_receiver(&options);
+        if (!rig_in_state(receiver, BROKER_CONNECTED)) {
             struct broker_receiver_status status;
             broker_receiver_status(receiver, &status);
             fail_msg("%s: %s", roads[i].url, status.error);
@@ -201,8 +182,8 @@ static void what_is_wrong_is_said_without_the_password(void **state)
         broker_options_init(&options);
         struct broker_url *url = road_url(dead_ends[i].url);
         options.url = url;
-        struct broker_receiver *receiver = start(&options);
-        assert_true(in_state(receiver, BROKER_AWAY));
+        struct broker_receiver *receiver = rig_receiver(&options);
+        assert_true(rig_in_state(receiver, BROKER_AWAY));
         broker_receiver_status(receiver, &status);
         if (!strstr(status.error, dead_ends[i].error) || strstr(status.error, "secret"))
             fail_msg("%s: %s", dead_ends[i].url, status.error);
@@ -221,19 +202,19 @@ static void a_broker_that_comes_late_or_goes_is_found_again_and_the_gap_is_known
     rig_stop(&redis, SIGKILL);
     struct broker_url *url = road_url("redis://127.0.0.1:%1$d/0");
     options.url = url;
-    struct broker_receiver *receiver = start(&options);
-    assert_true(in_state(receiver, BROKER_AWAY));
+    struct broker_receiver *receiver = rig_receiver(&options);
+    assert_true(rig_in_state(receiver, BROKER_AWAY));
     rig_redis_start(&redis, redis_args());
-    assert_true(in_state(receiver, BROKER_CONNECTED));
+    assert_true(rig_in_state(receiver, BROKER_CONNECTED));
     assert_false(broker_receiver_next_gap(receiver, &gap));
 
     int64_t before = kn_time_now();
     rig_stop(&redis, SIGKILL);
-    assert_true(in_state(receiver, BROKER_AWAY));
+    assert_true(rig_in_state(receiver, BROKER_AWAY));
     usleep(300000);
     int64_t back = kn_time_now();
     rig_redis_start(&redis, redis_args());
-    assert_true(in_state(receiver, BROKER_CONNECTED));
+    assert_true(rig_in_state(receiver, BROKER_CONNECTED));
     assert_true(broker_receiver_next_gap(receiver, &gap));
     assert_true(gap.from <= before && gap.to >= back && gap.to <= kn_time_now());
     assert_false(broker_receiver_next_gap(receiver, &gap));
@@ -255,16 +236,16 @@ static void sentinels_lead_to_the_master(void **state)
                                      "?master_name=mymaster",
                                      sentinel.port);
     options.url = url;
-    struct broker_receiver *receiver = start(&options);
-    assert_true(in_state(receiver, BROKER_CONNECTED));
+    struct broker_receiver *receiver = rig_receiver(&options);
+    assert_true(rig_in_state(receiver, BROKER_CONNECTED));
     usleep(20000);
     publish("/{db}.celeryev/task.sent", "old kombu", 1);
     assert_receives(receiver, "/{db}.celeryev/task.sent", "old kombu");
     broker_receiver_free(receiver);
 
     options.master_name = "nobody";
-    receiver = start(&options);
-    assert_true(in_state(receiver, BROKER_AWAY));
+    receiver = rig_receiver(&options);
+    assert_true(rig_in_state(receiver, BROKER_AWAY));
     struct broker_receiver_status status;
     broker_receiver_status(receiver, &status);
     assert_non_null(strstr(status.error, "master"));
@@ -283,8 +264,8 @@ static void big_messages_pass_and_too_big_ones_are_skipped_and_counted(void **st
     options.message_max = 2 << 20;
     struct broker_url *url = road_url("redis://127.0.0.1:%1$d/0");
     options.url = url;
-    struct broker_receiver *receiver = start(&options);
-    assert_true(in_state(receiver, BROKER_CONNECTED));
+    struct broker_receiver *receiver = rig_receiver(&options);
+    assert_true(rig_in_state(receiver, BROKER_CONNECTED));
     size_t size = 3 << 20;
     char *body = malloc(size + 1);
     assert_non_null(body);
@@ -358,8 +339,8 @@ static void a_burst_arrives_whole_and_in_order(void **state)
         struct broker_url *url = road_url(tls ? "rediss://localhost:%2$d/0?ssl_ca_certs=%3$s/ca.pem"
                                               : "redis://127.0.0.1:%1$d");
         options.url = url;
-        struct broker_receiver *receiver = start(&options);
-        assert_true(in_state(receiver, BROKER_CONNECTED));
+        struct broker_receiver *receiver = rig_receiver(&options);
+        assert_true(rig_in_state(receiver, BROKER_CONNECTED));
         int last = -1;
         burst();
         assert_int_equal(take_all(receiver, &last), BURST);
@@ -377,8 +358,8 @@ static void a_full_buffer_drops_the_oldest_and_counts_them(void **state)
     options.buffer_max = 1 << 20;
     struct broker_url *url = road_url("redis://127.0.0.1:%1$d/0");
     options.url = url;
-    struct broker_receiver *receiver = start(&options);
-    assert_true(in_state(receiver, BROKER_CONNECTED));
+    struct broker_receiver *receiver = rig_receiver(&options);
+    assert_true(rig_in_state(receiver, BROKER_CONNECTED));
     burst();
     for (int i = 0; i < 500; i++) {
         broker_receiver_status(receiver, &status);
@@ -406,8 +387,8 @@ static void a_stopped_receiver_still_gives_what_it_has(void **state)
     broker_options_init(&options);
     struct broker_url *url = road_url("redis://127.0.0.1:%1$d/0");
     options.url = url;
-    struct broker_receiver *receiver = start(&options);
-    assert_true(in_state(receiver, BROKER_CONNECTED));
+    struct broker_receiver *receiver = rig_receiver(&options);
+    assert_true(rig_in_state(receiver, BROKER_CONNECTED));
     publish("/0.celeryev/task.sent", "last", 1);
     usleep(100000);
     broker_receiver_stop(receiver);

@@ -246,3 +246,22 @@ struct broker_url *rig_url(const char *format, ...)
     assert_int_equal(broker_url_parse(kn_str_from(text), &url, NULL), KN_OK);
     return url;
 }
+
+struct broker_receiver *rig_receiver(const struct broker_options *options)
+{
+    struct broker_receiver *receiver = NULL;
+    assert_int_equal(broker_receiver_start(options, &receiver), KN_OK);
+    return receiver;
+}
+
+bool rig_in_state(struct broker_receiver *receiver, enum broker_state wanted)
+{
+    struct broker_receiver_status status;
+    for (int i = 0; i < 1000; i++) {
+        broker_receiver_status(receiver, &status);
+        if (status.state == wanted)
+            return true;
+        usleep(10000);
+    }
+    return false;
+}

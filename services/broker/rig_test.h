@@ -3,7 +3,7 @@
 #ifndef BROKER_RIG_TEST_H
 #define BROKER_RIG_TEST_H
 
-#include "services/broker/broker.h"
+#include "services/broker/receiver.h"
 
 #include <sys/types.h>
 
@@ -36,6 +36,10 @@ void rig_stop(struct rig_server *server, int sig);
 
 /* A URL from a format, parsed; fails the test when it is wrong. */
 struct broker_url *rig_url(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* A receiver that was started; the options' url must outlive it. */
+struct broker_receiver *rig_receiver(const struct broker_options *options);
+/* Waits up to 10 s for the state. */
+bool rig_in_state(struct broker_receiver *receiver, enum broker_state wanted);
 /* Runs a command to its end; returns its exit code. */
 int rig_run(const char *const *argv);
 

@@ -1,0 +1,203 @@
+#include "services/broker/amqp.h"
+
+#include "services/broker/net.h"
+#include "services/broker/tls.h"
+#include "services/common/time.h"
+
+#include <amqp_framing.h>
+#include <amqp_tcp_socket.h>
+#include <fcntl.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define FRAME_MAX 131072
+
+static void say(struct kn_buf *error, struct kn_str text)
+{
+    if (!error)
+        return;
+    kn_buf_clear(error);
+    kn_buf_str(error, text);
+}
+
+static enum kn_status status_of(uint16_t code)
+{
+    switch (code) {
+    case AMQP_NOT_FOUND:
+        return KN_NOT_FOUND;
+    case AMQP_ACCESS_REFUSED:
+    case AMQP_NOT_ALLOWED:
+    case AMQP_RESOURCE_LOCKED:
+        return KN_DENIED;
+    case AMQP_PRECONDITION_FAILED:
+        return KN_CONFLICT;
+    default:
+        return KN_IO;
+    }
+}
+
+enum kn_status broker_amqp_reply(amqp_rpc_reply_t reply, struct kn_buf *error)
+{
+    if (reply.reply_type == AMQP_RESPONSE_NORMAL)
+        return KN_OK;
+    if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION) {
+        if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
+            const amqp_channel_close_t *close_ = reply.reply.decoded;
+            say(error, broker_amqp_str(close_->reply_text));
+            return status_of(close_->reply_code);
+        }
+        if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
+            const amqp_connection_close_t *close_ = reply.reply.decoded;
+            say(error, broker_amqp_str(close_->reply_text));
+        }
+        return KN_CLOSED;
+    }
+    int code = reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION ? reply.library_error
+                                                                   : AMQP_STATUS_SOCKET_ERROR;
+    say(error, kn_str_from(amqp_error_string2(code)));
+    return code == AMQP_STATUS_TIMEOUT ? KN_TIMEOUT : KN_CLOSED;
+}
+
+enum kn_status broker_amqp_outcome(struct broker_amqp *amqp, struct kn_buf *error)
+{
+    return broker_amqp_reply(amqp_get_rpc_reply(amqp->conn), error);
+}
+
+bool broker_amqp_alive(enum kn_status outcome)
+{
+    return outcome != KN_CLOSED && outcome != KN_TIMEOUT && outcome != KN_NOMEM;
+}
+
+enum kn_status broker_amqp_channel(struct broker_amqp *amqp, amqp_channel_t channel,
+                                   struct kn_buf *error)
+{
+    amqp_channel_open(amqp->conn, channel);
+    return broker_amqp_outcome(amqp, error);
+}
+
+enum kn_status broker_amqp_reopen(struct broker_amqp *amqp, amqp_channel_t channel,
+                                  struct kn_buf *error)
+{
+    amqp_channel_close_ok_t ok = {0};
+    if (amqp_send_method(amqp->conn, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok) != AMQP_STATUS_OK)
+        return KN_CLOSED;
+    return broker_amqp_channel(amqp, channel, error);
+}
+
+enum kn_status broker_amqp_exchange(struct broker_amqp *amqp, amqp_channel_t channel,
+                                    const char *name, const char *type, bool durable,
+                                    struct kn_buf *error, bool *ret_created)
+{
+    amqp_bytes_t exchange = amqp_cstring_bytes(name);
+    amqp_bytes_t kind = amqp_cstring_bytes(type);
+    amqp_exchange_declare(amqp->conn, channel, exchange, kind, 1, 0, 0, 0, amqp_empty_table);
+    enum kn_status status = broker_amqp_outcome(amqp, error);
+    if (ret_created)
+        *ret_created = status == KN_NOT_FOUND;
+    if (status != KN_NOT_FOUND)
+        return status;
+    status = broker_amqp_reopen(amqp, channel, error);
+    if (status != KN_OK)
+        return status;
+    amqp_exchange_declare(amqp->conn, channel, exchange, kind, 0, durable, 0, 0, amqp_empty_table);
+    return broker_amqp_outcome(amqp, error);
+}
+
+struct kn_str broker_amqp_header(const amqp_basic_properties_t *properties, const char *name)
+{
+    if (!(properties->_flags & AMQP_BASIC_HEADERS_FLAG))
+        return KN_STR_ABSENT;
+    for (int i = 0; i < properties->headers.num_entries; i++) {
+        const amqp_table_entry_t *entry = &properties->headers.entries[i];
+        bool text =
+            entry->value.kind == AMQP_FIELD_KIND_UTF8 || entry->value.kind == AMQP_FIELD_KIND_BYTES;
+        if (text && kn_str_eq(broker_amqp_str(entry->key), kn_str_from(name)))
+            return broker_amqp_str(entry->value.value.bytes);
+    }
+    return KN_STR_ABSENT;
+}
+
+void broker_amqp_describe(const amqp_basic_properties_t *properties, struct broker_message *ret)
+{
+    amqp_flags_t flags = properties->_flags;
+    ret->content_type = flags & AMQP_BASIC_CONTENT_TYPE_FLAG
+                            ? broker_amqp_str(properties->content_type)
+                            : KN_STR_ABSENT;
+    ret->content_encoding = flags & AMQP_BASIC_CONTENT_ENCODING_FLAG
+                                ? broker_amqp_str(properties->content_encoding)
+                                : KN_STR_ABSENT;
+    ret->compression = broker_amqp_header(properties, "compression");
+    ret->ticket = broker_amqp_header(properties, "ticket");
+}
+
+/* Connects the socket and gives it to librabbitmq, which wants it non-blocking. */
+static enum kn_status open_socket(const struct broker_options *options,
+                                  const struct broker_host *host, int wake_fd, struct kn_buf *error,
+                                  struct broker_amqp *ret)
+{
+    int fd = -1;
+    enum kn_status status =
+        broker_net_tcp(host->host, host->port, options->connect_timeout_us, wake_fd, error, &fd);
+    if (status == KN_OK && options->url->tls.enabled)
+        status = broker_tls_open(fd, &options->url->tls, host->host, options->connect_timeout_us,
+                                 error, &fd, &ret->tls);
+    if (status != KN_OK)
+        return status;
+    ret->conn = amqp_new_connection();
+    amqp_socket_t *sock = ret->conn ? amqp_tcp_socket_new(ret->conn) : NULL;
+    if (!sock || fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0) {
+        close(fd);
+        return KN_NOMEM;
+    }
+    amqp_tcp_socket_set_sockfd(sock, fd);
+    return KN_OK;
+}
+
+static enum kn_status login(const struct broker_options *options, struct broker_amqp *amqp,
+                            struct kn_buf *error)
+{
+    const struct broker_url *url = options->url;
+    struct timeval limit = {.tv_sec = options->connect_timeout_us / KN_SECOND,
+                            .tv_usec = options->connect_timeout_us % KN_SECOND};
+    amqp_table_entry_t entry = {
+        .key = amqp_cstring_bytes("connection_name"),
+        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("kanchi")}};
+    amqp_table_t properties = {.num_entries = 1, .entries = &entry};
+    amqp_set_handshake_timeout(amqp->conn, &limit);
+    amqp_set_rpc_timeout(amqp->conn, &limit);
+    amqp_rpc_reply_t reply =
+        amqp_login_with_properties(amqp->conn, url->vhost, 0, FRAME_MAX, BROKER_HEARTBEAT,
+                                   &properties, AMQP_SASL_METHOD_PLAIN, url->user, url->password);
+    return broker_amqp_reply(reply, error);
+}
+
+enum kn_status broker_amqp_open(const struct broker_options *options, int wake_fd,
+                                struct kn_buf *error, struct broker_amqp *ret)
+{
+    const struct broker_url *url = options->url;
+    enum kn_status status = KN_CONFIG;
+    for (size_t i = 0; i < url->host_count && status != KN_OK; i++) {
+        struct broker_amqp amqp = {0};
+        status = open_socket(options, &url->hosts[i], wake_fd, error, &amqp);
+        if (status == KN_CLOSED)
+            return status;
+        if (status == KN_OK)
+            status = login(options, &amqp, error);
+        if (status == KN_OK)
+            *ret = amqp;
+        else
+            broker_amqp_close(&amqp, false);
+    }
+    return status == KN_CLOSED ? KN_IO : status;
+}
+
+void broker_amqp_close(struct broker_amqp *amqp, bool good)
+{
+    if (amqp->conn) {
+        if (good)
+            (void)amqp_connection_close(amqp->conn, AMQP_REPLY_SUCCESS);
+        (void)amqp_destroy_connection(amqp->conn);
+    }
+    broker_tls_free(amqp->tls);
+    *amqp = (struct broker_amqp){0};
+}

@@ -1,0 +1,55 @@
+/* A connection to RabbitMQ: found, over TLS if wanted, logged in. */
+#ifndef BROKER_AMQP_H
+#define BROKER_AMQP_H
+
+#include "services/broker/broker.h"
+
+#include <amqp.h>
+
+#define BROKER_HEARTBEAT 20 /* seconds */
+
+struct broker_tls;
+
+struct broker_amqp {
+    amqp_connection_state_t conn; /* NULL: not connected */
+    struct broker_tls *tls;
+};
+
+/* wake_fd as in net.h. On failure error gets a sentence without secrets. */
+enum kn_status broker_amqp_open(const struct broker_options *options, int wake_fd,
+                                struct kn_buf *error, struct broker_amqp *ret) KN_MUST_CHECK;
+/* Says goodbye when the connection is still good. Safe on a zeroed struct. */
+void broker_amqp_close(struct broker_amqp *amqp, bool good);
+
+/* The outcome of the last call: OK; NOT_FOUND, DENIED, CONFLICT or IO when the
+ * broker refused it (a channel that it closed for that may be opened again);
+ * CLOSED or TIMEOUT when the connection is no good any more. */
+enum kn_status broker_amqp_outcome(struct broker_amqp *amqp, struct kn_buf *error) KN_MUST_CHECK;
+/* The same for a result of librabbitmq. */
+enum kn_status broker_amqp_reply(amqp_rpc_reply_t reply, struct kn_buf *error) KN_MUST_CHECK;
+/* Whether the connection lives after such an outcome. */
+bool broker_amqp_alive(enum kn_status outcome);
+enum kn_status broker_amqp_channel(struct broker_amqp *amqp, amqp_channel_t channel,
+                                   struct kn_buf *error) KN_MUST_CHECK;
+/* Opens a channel again that the broker closed because it refused something. */
+enum kn_status broker_amqp_reopen(struct broker_amqp *amqp, amqp_channel_t channel,
+                                  struct kn_buf *error) KN_MUST_CHECK;
+
+/* Makes sure that an exchange is there, without touching one that is: declared
+ * passively first. channel is open before and after. *ret_created may be NULL. */
+enum kn_status broker_amqp_exchange(struct broker_amqp *amqp, amqp_channel_t channel,
+                                    const char *name, const char *type, bool durable,
+                                    struct kn_buf *error, bool *ret_created) KN_MUST_CHECK;
+
+/* The text of a header; absent when it has none of that name. */
+struct kn_str broker_amqp_header(const amqp_basic_properties_t *properties, const char *name);
+/* Fills everything but the body, the channel and the tag of a message. Texts point
+ * into the properties. */
+void broker_amqp_describe(const amqp_basic_properties_t *properties, struct broker_message *ret);
+
+static inline struct kn_str broker_amqp_str(amqp_bytes_t bytes)
+{
+    return (struct kn_str){bytes.bytes ? bytes.bytes : "", bytes.len};
+}
+
+#endif
