@@ -1,0 +1,132 @@
+"""Kanchi's services: all of them by the launcher, or one by one."""
+
+import json
+import os
+import pathlib
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from .process import Process, RigError, clean_environment, free_port
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SANITIZER = re.compile(r"(ERROR|WARNING): (Address|Thread|Leak)Sanitizer|runtime error:")
+
+
+def bin_folder(release=False):
+    variable = "KANCHI_TEST_RELEASE_BIN" if release else "KANCHI_TEST_BIN"
+    preset = "release" if release else "debug"
+    return pathlib.Path(os.environ.get(variable, ROOT / "build" / preset / "bin"))
+
+
+def service_environment(**more):
+    return clean_environment(ASAN_OPTIONS="abort_on_error=0:detect_leaks=1",
+                             UBSAN_OPTIONS="print_stacktrace=1",
+                             TSAN_OPTIONS="second_deadlock_stack=1", **more)
+
+
+class Kanchi:
+    """A set of services over one data folder.
+
+    brokers: URLs, or tuples (name, url). Starts nothing: up() runs the launcher,
+    start("storage") one service. Everything that was started stops with stop(),
+    which raises RigError when a sanitizer has reported something.
+    """
+
+    def __init__(self, folder, brokers=(), database=None, config=None, release=False):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.data = self.folder / "data"
+        self.bin = bin_folder(release)
+        self.port = free_port()
+        self.processes = {}
+        self.sections = {
+            "brokers": [{"name": one[0], "url": one[1]} if isinstance(one, tuple) else
+                        {"name": "default" if not index else f"broker-{index + 1}", "url": one}
+                        for index, one in enumerate(brokers)],
+            "gateway": {"listen": f"127.0.0.1:{self.port}"},
+        }
+        if not self.sections["brokers"]:
+            del self.sections["brokers"]
+        if database:
+            self.sections["storage"] = {"database": database}
+        for section, keys in (config or {}).items():
+            if isinstance(keys, dict):
+                self.sections.setdefault(section, {}).update(keys)
+            else:
+                self.sections[section] = keys
+        self.config_path = self.folder / "kanchi.yaml"
+        self.write_config()
+
+    def write_config(self):
+        """JSON is YAML."""
+        self.config_path.write_text(json.dumps({"data": str(self.data), **self.sections}, indent=1))
+        self.config_path.chmod(0o600)
+
+    # --- processes ---
+
+    def start(self, service, *options, name=None):
+        """One service: "storage", "ingestion" and so on; the Process."""
+        name = name or service
+        self.data.mkdir(exist_ok=True)
+        process = Process([self.bin / f"kanchi-{service}", "--config", self.config_path, *options],
+                          f"kanchi-{name}", self.folder / f"{name}.log",
+                          env=service_environment(), cwd=self.folder)
+        self.processes[name] = process
+        return process
+
+    def up(self, *options, timeout=30):
+        """All services, by the launcher; returns when the gateway is ready."""
+        process = Process([self.bin / "kanchi", "up", "--config", self.config_path, *options],
+                          "kanchi", self.folder / "kanchi.log", env=service_environment(),
+                          cwd=self.folder, stop_timeout=30)
+        self.processes["kanchi"] = process
+        process.wait_for(self.is_ready, timeout)
+        return process
+
+    def stop(self):
+        for process in reversed(list(self.processes.values())):
+            process.stop()
+        self.check_reports()
+
+    def check_reports(self):
+        for name, process in self.processes.items():
+            if SANITIZER.search(process.log()):
+                raise RigError(f"a sanitizer reported in {name}:\n{process.log_tail(120)}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    # --- the gateway ---
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def is_ready(self):
+        try:
+            with urllib.request.urlopen(self.url + "/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError:
+            return False
+
+    def get(self, path, **query):
+        """The JSON at /api/v1 + path. A list in query repeats its parameter."""
+        text = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None}, doseq=True)
+        url = f"{self.url}/api/v1{path}" + (f"?{text}" if text else "")
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return json.load(answer)
+
+    def all_items(self, path, **query):
+        """Every item of a list, page by page."""
+        cursor = None
+        while True:
+            page = self.get(path, cursor=cursor, **query)
+            yield from page["items"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return

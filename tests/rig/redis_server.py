@@ -1,0 +1,88 @@
+"""A private Redis."""
+
+import pathlib
+import socket
+import subprocess
+import urllib.parse
+
+from .process import Process, free_port
+
+
+def make_certificates(folder):
+    """A certificate authority and a server certificate for localhost, by openssl."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+            "/CN=kanchi test authority", "-keyout", "ca.key", "-out", "ca.crt")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+            "-keyout", "server.key", "-out", "server.csr")
+    (folder / "ext").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
+            "-CAcreateserial", "-days", "2", "-extfile", "ext", "-out", "server.crt")
+    for key in ("ca.key", "server.key"):
+        (folder / key).chmod(0o644)
+    return folder
+
+
+class Redis:
+    """redis-server on a free port of 127.0.0.1, with nothing saved.
+
+    tls: only rediss://; the authority's certificate is then in .ca.
+    unix: redis+socket:// too, see .socket_url().
+    """
+
+    def __init__(self, folder, password=None, tls=False, unix=False, port=None, options=()):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.password = password
+        self.tls = tls
+        self.port = port or free_port()
+        self.socket_path = self.folder / "redis.sock" if unix else None
+        self.ca = None
+        self._argv = ["redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                      "--dir", self.folder, "--daemonize", "no", *options]
+        if tls:
+            certs = make_certificates(self.folder / "tls")
+            self.ca = certs / "ca.crt"
+            self._argv += ["--port", "0", "--tls-port", self.port, "--tls-ca-cert-file", self.ca,
+                           "--tls-cert-file", certs / "server.crt",
+                           "--tls-key-file", certs / "server.key", "--tls-auth-clients", "no"]
+        else:
+            self._argv += ["--port", self.port]
+        if password:
+            self._argv += ["--requirepass", password]
+        if self.socket_path:
+            self._argv += ["--unixsocket", self.socket_path]
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = Process(self._argv, "redis", self.folder / "redis.log", stop_timeout=5)
+        self.process.wait_for(lambda: "Ready to accept connections" in self.process.log()
+                              and self._answers(), 10)
+
+    def _answers(self):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+
+    def _user(self):
+        return f":{urllib.parse.quote(self.password, safe='')}@" if self.password else ""
+
+    def url(self, database=0):
+        return f"{'rediss' if self.tls else 'redis'}://{self._user()}localhost:{self.port}/{database}"
+
+    def socket_url(self, database=0):
+        return f"redis+socket://{self._user()}{self.socket_path}?virtual_host={database}"
+
+    def stop(self):
+        self.process.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
