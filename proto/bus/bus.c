@@ -99,7 +99,7 @@ enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **
                  {options->cert_file, &bus->cert},
                  {options->key_file, &bus->key}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (!files[i].path)
+        if (!files[i].path || files[i].path[0] == '\0')
             continue;
         *files[i].pem = read_pem(files[i].path, ret_error);
         if (!*files[i].pem) {

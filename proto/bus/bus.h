@@ -26,7 +26,7 @@ struct kn_bus_options {
     const char *sender;   /* id of this process, at most KN_SENDER_MAX bytes */
     size_t message_max;   /* bytes of one message, 0: 64 MiB; more is refused */
     bool insecure;        /* allow tcp:// beyond loopback */
-    const char *ca_file;  /* PEM; for tls+tcp:// */
+    const char *ca_file;  /* PEM; for tls+tcp://; NULL or "": none */
     const char *cert_file;
     const char *key_file;
 };

@@ -84,6 +84,10 @@ static void set_feed(struct kn_feed_reader *reader, struct kn_str feed)
 void kn_feed_reader_reset(struct kn_feed_reader *reader, const char *feed, uint64_t position)
 {
     set_feed(reader, kn_str_from(feed));
+    if (reader->feed && reader->feed[0] == '\0') {
+        free(reader->feed);
+        reader->feed = NULL;
+    }
     reader->position = position;
     reader->seen = position;
     reader->from_now = false;

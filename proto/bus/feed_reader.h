@@ -42,7 +42,7 @@ void kn_feed_reader_free(struct kn_feed_reader *reader);
  * those of asking storage, and the next call tries again. */
 enum kn_status kn_feed_reader_next(struct kn_feed_reader *reader, int64_t timeout_us,
                                    struct kn_feed_event *ret) KN_MUST_CHECK;
-/* Goes on after position of this numbering. */
+/* Goes on after position of this numbering; feed NULL or "": unknown. */
 void kn_feed_reader_reset(struct kn_feed_reader *reader, const char *feed, uint64_t position);
 /* From any thread: makes kn_feed_reader_next return CLOSED. */
 void kn_feed_reader_stop(struct kn_feed_reader *reader);

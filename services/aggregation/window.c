@@ -80,26 +80,32 @@ static void forget(struct aggr_window *window, struct slot *slot)
     kn_sketch_clear(&slot->wait);
 }
 
-static struct slot *slot_at(struct aggr_window *window, int64_t now_us)
+static void move_to(struct aggr_window *window, int64_t number)
 {
-    int64_t number = now_us / (SLOT_SECONDS * KN_SECOND);
-    if (!window->begun) {
+    if (!window->begun)
         window->current = number;
-        window->begun = true;
-    }
-    int64_t steps = number - window->current;
-    for (int64_t i = 1; i <= steps && i <= window->slots; i++)
+    window->begun = true;
+    for (int64_t i = 1; i <= window->slots && window->current + i <= number; i++)
         forget(window, window->ring + (window->current + i) % window->slots);
-    if (steps > 0)
+    if (number > window->current)
         window->current = number;
-    return window->ring + window->current % window->slots;
 }
 
-static struct rate_slot *rate_at(struct aggr_window *window, int64_t now_us)
+/* NULL for what is older than the window. */
+static struct slot *slot_at(struct aggr_window *window, int64_t at_us)
 {
-    int64_t second = now_us / KN_SECOND;
+    int64_t number = at_us / (SLOT_SECONDS * KN_SECOND);
+    move_to(window, number);
+    return number > window->current - window->slots ? window->ring + number % window->slots : NULL;
+}
+
+static struct rate_slot *rate_at(struct aggr_window *window, int64_t at_us)
+{
+    int64_t second = at_us / KN_SECOND;
     struct rate_slot *rate = window->rates + second % RATE_SLOTS;
-    if (rate->second != second)
+    if (rate->second > second)
+        return NULL;
+    if (rate->second < second)
         *rate = (struct rate_slot){.second = second};
     return rate;
 }
@@ -125,23 +131,33 @@ static void add_values(struct kn_sketch *slot, struct kn_sketch *total,
     }
 }
 
-void aggr_window_add(struct aggr_window *window, const struct kn_msg_feed *commit, int64_t now_us)
+static void add_delta(struct slot *slot, struct slot *total,
+                      const struct kn_msg_rollup_delta *delta)
 {
-    struct slot *slot = slot_at(window, now_us), *total = &window->total;
-    struct rate_slot *rate = rate_at(window, now_us);
-    rate->events += commit->events;
+    slot->counts[delta->status] += delta->count;
+    total->counts[delta->status] += delta->count;
+    add_values(&slot->runtime, &total->runtime, &delta->runtimes, 1);
+    add_values(&slot->runtime, &total->runtime, &delta->runtimes_removed, -1);
+    add_values(&slot->wait, &total->wait, &delta->waits, 1);
+    add_values(&slot->wait, &total->wait, &delta->waits_removed, -1);
+}
+
+void aggr_window_add(struct aggr_window *window, const struct kn_msg_feed *commit, int64_t at_us)
+{
+    if (at_us < 0)
+        return;
+    struct slot *slot = slot_at(window, at_us);
+    struct rate_slot *rate = rate_at(window, at_us);
+    if (rate)
+        rate->events += commit->events;
     for (size_t i = 0; i < commit->deltas.count; i++) {
         const struct kn_msg_rollup_delta *delta = commit->deltas.items + i;
         if (delta->status >= KN_TASK_STATUS_COUNT)
             continue;
-        slot->counts[delta->status] += delta->count;
-        total->counts[delta->status] += delta->count;
-        if (is_final(delta->status))
+        if (slot)
+            add_delta(slot, &window->total, delta);
+        if (rate && is_final(delta->status))
             rate->finished += delta->count;
-        add_values(&slot->runtime, &total->runtime, &delta->runtimes, 1);
-        add_values(&slot->runtime, &total->runtime, &delta->runtimes_removed, -1);
-        add_values(&slot->wait, &total->wait, &delta->waits, 1);
-        add_values(&slot->wait, &total->wait, &delta->waits_removed, -1);
     }
 }
 
@@ -212,7 +228,7 @@ static void read_rates(const struct aggr_window *window, int64_t now_us,
 void aggr_window_read(struct aggr_window *window, int64_t now_us, struct kn_arena *arena,
                       struct kn_msg_metrics *metrics)
 {
-    (void)slot_at(window, now_us);
+    move_to(window, now_us / (SLOT_SECONDS * KN_SECOND));
     read_rates(window, now_us, metrics);
     metrics->window_seconds = window->slots * SLOT_SECONDS;
     metrics->counts = counts(window->total.counts, arena);

@@ -15,9 +15,9 @@ enum { AGGR_RATE_SECONDS = 5 };
 struct aggr_window *aggr_window_new(unsigned seconds);
 void aggr_window_free(struct aggr_window *window);
 
-/* Adds what a commit brought, at now_us (any clock that does not go back).
- * What does not fit is left out: the figures are for looking at. */
-void aggr_window_add(struct aggr_window *window, const struct kn_msg_feed *commit, int64_t now_us);
+/* Adds what a commit brought at at_us (a clock that does not go back; commits may
+ * come late). What is older than the window is left out. */
+void aggr_window_add(struct aggr_window *window, const struct kn_msg_feed *commit, int64_t at_us);
 
 /* Sets the figures of the window; messages in it lie in the arena. */
 void aggr_window_read(struct aggr_window *window, int64_t now_us, struct kn_arena *arena,

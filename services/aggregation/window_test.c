@@ -78,6 +78,28 @@ static void what_is_older_than_the_window_is_forgotten(void **state)
     kn_arena_fini(&arena);
 }
 
+static void a_commit_that_comes_late_counts_where_it_belongs(void **state)
+{
+    (void)state;
+    struct kn_arena arena;
+    kn_arena_init(&arena, 0);
+    struct aggr_window *window = aggr_window_new(60);
+    struct kn_msg_rollup_delta delta = {.status = KN_TASK_SUCCESS, .count = 1};
+    struct kn_msg_feed commit = {.events = 5, .deltas = {.items = &delta, .count = 1}};
+    static const int64_t seconds[] = {1000, 970, 945, 930, 1, -5, 998};
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++)
+        aggr_window_add(window, &commit, seconds[i] * KN_SECOND);
+    struct kn_msg_metrics metrics = read_at(window, 1001, &arena);
+    assert_int_equal(metrics.counts->success, 3);
+    assert_true(metrics.events_per_second == 2);
+    metrics = read_at(window, 1035, &arena);
+    assert_int_equal(metrics.counts->success, 2);
+    metrics = read_at(window, 1060, &arena);
+    assert_int_equal(metrics.counts->success, 0);
+    aggr_window_free(window);
+    kn_arena_fini(&arena);
+}
+
 static void corrections_move_counts_without_changing_the_sum(void **state)
 {
     (void)state;
@@ -156,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_are_those_of_the_last_five_whole_seconds),
         cmocka_unit_test(what_is_older_than_the_window_is_forgotten),
+        cmocka_unit_test(a_commit_that_comes_late_counts_where_it_belongs),
         cmocka_unit_test(corrections_move_counts_without_changing_the_sum),
         cmocka_unit_test(gauges_show_what_was_said_last),
         cmocka_unit_test(gauges_have_a_bound),

@@ -76,7 +76,12 @@
     X(worker_missed, INT, "3", "1..100",                                                           \
       "A worker is offline when so many of its heartbeats are missing")                            \
     X(worker_timeout, DURATION, "15s", "1s..1d",                                                   \
-      "…and at least this long has passed since the last one")
+      "…and at least this long has passed since the last one")                                     \
+    X(window, DURATION, "5m", "10s..1h", "Period of the live figures")                             \
+    X(rows_max, INT, "20000", "100..1000000", "Rollups are sent when there are so many rows") \
+    X(memory_max, SIZE, "16MB", "1MB..1GB", "…or when they take so much memory")                   \
+    X(workers_max, INT, "10000", "10..1000000", "Most workers that are watched")                   \
+    X(queues_max, INT, "10000", "10..1000000", "Most queues whose depth is known")
 
 #define KN_CONFIG_CONTROL(X)                                                                       \
     X(source, STR, "", "", "Name of the broker to serve, when there are several")                  \

@@ -1,0 +1,78 @@
+/* kanchi-aggregation: counts, percentiles, and which workers live. */
+#include "proto/bus/reporter.h"
+#include "services/aggregation/aggregation.h"
+#include "services/common/log.h"
+#include "services/common/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const NAME = "kanchi-aggregation";
+
+struct parts {
+    struct kn_bus *bus;
+    struct kn_bus_client *storage;
+    struct aggregation *aggregation;
+    struct kn_reporter *reporter;
+};
+
+static void stop(struct parts *p)
+{
+    kn_reporter_free(p->reporter);
+    aggregation_stop(p->aggregation);
+    kn_bus_client_free(p->storage);
+    kn_bus_free(p->bus);
+}
+
+static enum kn_status start(struct parts *p, const struct kn_service *service,
+                            const struct kn_config *config, char **ret_error)
+{
+    struct kn_bus_options options = {
+        .sender = service->id,
+        .message_max = (size_t)config->bus.message_max,
+        .insecure = config->bus.insecure,
+        .ca_file = config->bus.ca,
+        .cert_file = config->bus.cert,
+        .key_file = config->bus.key,
+    };
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s/bus", config->data);
+    if (kn_service_make_folder(folder) != KN_OK) {
+        (void)!asprintf(ret_error, "%s: %m", folder);
+        return KN_IO;
+    }
+    enum kn_status status = kn_bus_new(&options, &p->bus, ret_error);
+    if (status == KN_OK)
+        status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, ret_error);
+    if (status == KN_OK)
+        status = aggregation_start(p->bus, p->storage, config, &p->aggregation, ret_error);
+    if (status == KN_OK)
+        status = kn_reporter_new(p->storage, "aggregation", service->id, aggregation_report,
+                                 p->aggregation, &p->reporter);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct kn_service service;
+    struct kn_config config;
+    struct parts parts = {0};
+    char *error = NULL;
+    int code = KN_EXIT_OK;
+    if (!kn_service_init(&service, &config, NAME, "counts, percentiles, and which workers live",
+                         argc, argv, &code))
+        return code;
+    enum kn_status status = start(&parts, &service, &config, &error);
+    if (status == KN_OK) {
+        KN_INFO("service.ready", KN_F_TEXT("metrics", config.bus.metrics));
+        kn_service_wait(&service, -1);
+        KN_INFO("service.stopping");
+    } else {
+        code = kn_die(NAME, KN_EXIT_FAILED, "%s", error ? error : kn_status_text(status));
+    }
+    stop(&parts);
+    free(error);
+    kn_config_fini(&config);
+    kn_service_fini(&service);
+    return code;
+}
