@@ -1,0 +1,66 @@
+/* kanchi: runs all services on one machine. */
+#include "services/common/service.h"
+#include "services/launcher/up.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+
+static int print_help(int argc, char **argv);
+
+static int print_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("kanchi %s\n", KANCHI_VERSION);
+    return KN_EXIT_OK;
+}
+
+static int print_config_doc(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    struct kn_buf text;
+    kn_buf_init(&text, 0);
+    kn_config_markdown(&text);
+    fwrite(text.data, 1, text.len, stdout);
+    kn_buf_fini(&text);
+    return KN_EXIT_OK;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"up", launcher_up, "starts every service on this machine; `kanchi up --help` for options"},
+    {"config-doc", print_config_doc, "writes docs/configuration.md to standard output"},
+    {"version", print_version, "says which version this is"},
+    {"help", print_help, "this text"},
+};
+
+static int print_help(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    printf("kanchi %s: watches Celery\n\nUsage: kanchi COMMAND [options]\n\n", KANCHI_VERSION);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        printf("  %-12s %s\n", commands[i].name, commands[i].help);
+    printf("\nkanchi up --broker redis://localhost:6379/0 is all that it takes.\n");
+    return KN_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "help";
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        word = "help";
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        word = "version";
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(word, commands[i].name) == 0)
+            return commands[i].run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv);
+    return kn_die("kanchi", KN_EXIT_CONFIG, "there is no command \"%s\"; kanchi help lists them",
+                  word);
+}

@@ -1,0 +1,149 @@
+#include "services/launcher/up.h"
+#include "services/common/log.h"
+#include "services/common/service.h"
+#include "services/common/time.h"
+#include "services/launcher/ask.h"
+#include "services/launcher/screen.h"
+#include "services/launcher/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NAME "kanchi"
+/* How long the screen waits for the services to tell what they found. */
+#define SCREEN_WAIT (10 * KN_SECOND)
+
+/* Makes the data folder and takes its lock. Returns its descriptor, or -1
+ * after having said why. */
+static int take_folder(const struct kn_config *config)
+{
+    char path[4200], owner[32] = "";
+    snprintf(path, sizeof(path), "%s/bus", config->data);
+    if (kn_service_make_folder(path) != KN_OK) {
+        kn_die(NAME, 0, "data: %s cannot be made: %s", path, strerror(errno));
+        return -1;
+    }
+    snprintf(path, sizeof(path), "%s/kanchi.lock", config->data);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        kn_die(NAME, 0, "data: %s cannot be written: %s", path, strerror(errno));
+        return -1;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        if (ftruncate(fd, 0) == 0)
+            dprintf(fd, "%d\n", (int)getpid());
+        return fd;
+    }
+    if (read(fd, owner, sizeof(owner) - 1) < 0)
+        owner[0] = '\0';
+    owner[strcspn(owner, "\n")] = '\0';
+    kn_die(NAME, 0,
+           "data: %s is in use by another kanchi (process %s): stop it, or choose another --data",
+           config->data, owner);
+    close(fd);
+    return -1;
+}
+
+/* Whether the gateway will be able to listen; says why not. */
+static bool port_is_free(const char *address)
+{
+    char host[256], service[16];
+    int port, yes = 1;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
+    if (!kn_config_split_address(address, host, sizeof(host), &port))
+        return false;
+    snprintf(service, sizeof(service), "%d", port);
+    int error = getaddrinfo(*host && strcmp(host, "*") != 0 ? host : NULL, service, &hints, &found);
+    if (error) {
+        kn_die(NAME, 0, "gateway.listen: %s: %s", address, gai_strerror(error));
+        return false;
+    }
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool free_now = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
+                    bind(fd, found->ai_addr, found->ai_addrlen) == 0;
+    if (!free_now)
+        kn_die(NAME, 0, "gateway.listen: %s cannot be used: %s: choose another --listen", address,
+               strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(found);
+    return free_now;
+}
+
+static bool gateway_is_ready(const struct kn_config *config)
+{
+    json_t *answer = NULL;
+    if (ask_gateway(config->gateway.listen, "/api/v1/system", &answer) != KN_OK)
+        return false;
+    json_decref(answer);
+    return true;
+}
+
+/* Runs until asked to stop. The screen is shown once, when there is something to say. */
+static int run(struct supervisor *supervisor, const struct kn_service *service,
+               const struct kn_config *config)
+{
+    bool shown = false;
+    int64_t show_by = kn_time_mono() + SCREEN_WAIT;
+    while (!kn_service_stopping(service)) {
+        if (supervisor_run(supervisor, service->stop_fd, shown ? KN_MINUTE : 50000) != KN_OK)
+            return KN_EXIT_CONFIG;
+        bool late = kn_time_mono() > show_by;
+        if (shown || kn_service_stopping(service) || (!late && !gateway_is_ready(config)))
+            continue;
+        if (late || screen_can_tell(config)) {
+            screen_show(config, !late || gateway_is_ready(config));
+            supervisor_settled(supervisor);
+            shown = true;
+        }
+    }
+    return KN_EXIT_OK;
+}
+
+static int supervise(const struct kn_service *service, struct kn_config *config)
+{
+    struct supervisor *supervisor = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
+    enum kn_status status = supervisor_new(&supervisor, config, &error);
+    if (status != KN_OK) {
+        if (error.len == 0)
+            kn_buf_text(&error, kn_status_text(status));
+        kn_die(NAME, 0, "%.*s", KN_STR_ARG(kn_buf_view(&error)));
+        kn_buf_fini(&error);
+        return KN_EXIT_FAILED;
+    }
+    kn_buf_fini(&error);
+    int code = run(supervisor, service, config);
+    supervisor_stop(supervisor);
+    supervisor_free(supervisor);
+    return code;
+}
+
+int launcher_up(int argc, char **argv)
+{
+    struct kn_service service;
+    struct kn_config config;
+    int code;
+    if (!kn_service_init(&service, &config, NAME, "watches Celery: all services on this machine",
+                         argc, argv, &code))
+        return code;
+    /* On a terminal the services' ordinary lines would bury the screen. */
+    if (isatty(STDERR_FILENO) && strcmp(config.log.level, "info") == 0)
+        config.log.level = "warn";
+    int folder = take_folder(&config);
+    code = KN_EXIT_CONFIG;
+    if (folder >= 0 && port_is_free(config.gateway.listen))
+        code = supervise(&service, &config);
+    if (folder >= 0)
+        close(folder);
+    kn_service_fini(&service);
+    kn_config_fini(&config);
+    return code;
+}

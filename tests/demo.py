@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""`./dev demo`: Kanchi beside a private Redis and a sample application with real traffic.
+
+Everything is in a temporary folder, on free ports, and is gone when this ends.
+"""
+
+import argparse
+import pathlib
+import signal
+import socket
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import rig  # noqa: E402
+from rig.celery_worker import sample_environment  # noqa: E402
+from rig.process import RigError, clean_environment  # noqa: E402
+
+WORKERS = (
+    # name, queues, pool, concurrency
+    ("web", ("default", "priority"), "prefork", 2),
+    ("mail", ("mail",), "threads", 4),
+    ("reports", ("reports",), "prefork", 2),
+)
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+def port_to_listen():
+    """8080 when it is free: people know it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", 8080))
+            return 8080
+        except OSError:
+            return rig.free_port()
+
+
+def start_all(folder, options, started):
+    say("starting a private Redis")
+    server = rig.Redis(folder / "redis")
+    started.append(server.process)
+    broker, backend = server.url(0), server.url(1)
+
+    say("starting Kanchi")
+    kanchi = rig.Process(
+        [options.bin / "kanchi", "up", "--broker", f"demo={broker}", "--data", folder / "data",
+         "--listen", options.listen or f"127.0.0.1:{port_to_listen()}", "--log.level", "warn"],
+        "kanchi", folder / "kanchi.log",
+        env=clean_environment(**static_dir()), stop_timeout=30)
+    started.append(kanchi)
+
+    say("starting " + ", ".join(f"worker {name}" for name, *_ in WORKERS) + ", beat and traffic")
+    for name, queues, pool, concurrency in WORKERS:
+        worker = rig.CeleryWorker(folder, broker, name=name, queues=queues, pool=pool,
+                                  concurrency=concurrency, backend_url=backend)
+        started.append(worker.process)
+    environment = sample_environment(broker, backend)
+    started.append(rig.Process(
+        [sys.executable, "-m", "celery", "-A", "sample_app.app", "beat", "-s", folder / "beat"],
+        "celery beat", folder / "celery-beat.log", env=environment, cwd=folder))
+    started.append(rig.Process(
+        [sys.executable, "-m", "sample_app.traffic", "--rate", str(options.rate)],
+        "traffic", folder / "traffic.log", env=environment, cwd=folder))
+    return kanchi
+
+
+def static_dir():
+    made = pathlib.Path(__file__).parents[1] / "frontend/.output/public"
+    return {"KANCHI_GATEWAY_STATIC_DIR": made} if made.exists() else {}
+
+
+def say(text):
+    print(f"==> {text}", flush=True)
+
+
+def follow(kanchi, started):
+    """Shows what Kanchi says, until one process ends."""
+    shown = 0
+    while True:
+        text = kanchi.log()
+        print(text[shown:], end="", flush=True)
+        shown = len(text)
+        for process in started:
+            if not process.running:
+                print(f"{process.name} has ended ({process.exit_code}):\n{process.log_tail()}")
+                return 1
+        time.sleep(0.3)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bin", type=pathlib.Path, default=rig.kanchi.bin_folder(release=True))
+    parser.add_argument("--listen", help="HOST:PORT; 127.0.0.1:8080, or a free port if that is taken")
+    parser.add_argument("--rate", type=float, default=8.0, help="tasks a second, about")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    started = []
+    with tempfile.TemporaryDirectory(prefix="kanchi-demo-") as name:
+        try:
+            kanchi = start_all(pathlib.Path(name), options, started)
+            return follow(kanchi, started)
+        except KeyboardInterrupt:
+            return 0
+        except RigError as error:
+            print(error, file=sys.stderr)
+            return 1
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            print("\n==> stopping everything", flush=True)
+            for process in started[1:]:
+                process.send(signal.SIGTERM)
+            for process in reversed(started):
+                process.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""`kanchi`: one clear sentence for each mistake, everything up and down in order."""
+
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+import rig
+from rig.kanchi import bin_folder, service_environment
+
+KANCHI = bin_folder() / "kanchi"
+SERVICES = ("storage", "aggregation", "gateway", "ingestion", "control")
+
+
+def kanchi(*words, cwd="/", **env):
+    """Runs it to its end: code, output, errors; and that within a second or so."""
+    start = time.monotonic()
+    done = subprocess.run([KANCHI, *words], cwd=cwd, env=service_environment(**env),
+                          capture_output=True, text=True, timeout=30)
+    done.seconds = time.monotonic() - start
+    return done
+
+
+def test_help_and_version_answer_on_standard_output():
+    assert "kanchi COMMAND" in kanchi("help").stdout
+    assert "--ingestion.batch_events" in kanchi("up", "--help").stdout
+    assert kanchi("version").stdout.startswith("kanchi ")
+
+
+def test_config_doc_is_the_committed_document():
+    root = pathlib.Path(__file__).parents[1]
+    assert kanchi("config-doc").stdout == (root / "docs/configuration.md").read_text()
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (["upp"], 'there is no command "upp"'),
+    (["up", "--nonsense", "1"], "--nonsense: unknown option"),
+    (["up", "--config", "/nowhere.yaml"], "/nowhere.yaml: cannot be read: No such file"),
+    (["up", "--broker", "localhost"], "--broker: does not begin as Kanchi knows it"),
+    (["up", "--broker", "redis://h:port/0"], "--broker: has a port that is not a number"),
+    (["up", "--data", "/proc/kanchi"], "data: /proc/kanchi/bus cannot be made"),
+    (["up", "--database", "mysql://h/d"], "--database: does not begin"),
+    (["up", "--listen", "nonsense"], "--listen: \"nonsense\" is no address"),
+    (["up", "--listen", "192.0.2.1:80"], "gateway.listen: 192.0.2.1:80 cannot be used"),
+])
+def test_a_mistake_is_one_sentence_and_a_code(folder, words, sentence):
+    if "--data" not in words and "up" in words:
+        words = [*words, "--data", folder / "data"]
+    done = kanchi(*words)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.seconds < 3  # a second; sanitizers and busy machines take their part
+
+
+def test_an_unknown_key_is_named_with_its_line(folder):
+    (folder / "k.yaml").write_text("storage:\n  readers: 2\n  writers: 2\n")
+    done = kanchi("up", "--config", "k.yaml", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith("kanchi: k.yaml:3: storage.writers: unknown key, allowed are ")
+
+
+def test_a_taken_port_is_said(folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = kanchi("up", "--data", folder / "data", "--listen", f"127.0.0.1:{port}")
+    assert done.returncode == 2
+    assert f"gateway.listen: 127.0.0.1:{port} cannot be used: Address already in use" in done.stderr
+
+
+needs_services = pytest.mark.skipif(
+    not all((bin_folder() / f"kanchi-{name}").exists() for name in SERVICES),
+    reason="not all services are built")
+
+
+def children_of(pid):
+    found = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, rest = stat.read_text().rsplit(")", 1)
+            if int(rest.split()[1]) == pid:
+                command = (stat.parent / "cmdline").read_text().split("\0")
+                found[pathlib.Path(command[0]).name] = int(stat.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@needs_services
+def test_up_starts_all_restarts_the_dead_and_leaves_nothing(folder, redis_url):
+    with rig.Kanchi(folder, [redis_url]) as kanchi_:
+        process = kanchi_.up()
+        process.wait_for(lambda: "Ctrl-C stops it." in process.log(), 20)
+        assert f"Dashboard  {kanchi_.url}" in process.log()
+        children = children_of(process.pid)
+        assert set(children) == {f"kanchi-{name}" for name in SERVICES}
+
+        # secrets are not to be seen, not even the URL
+        for pid in children.values():
+            for what in ("cmdline", "environ"):
+                assert "redis://" not in pathlib.Path(f"/proc/{pid}/{what}").read_text()
+
+        # a second one on the same folder is refused
+        done = kanchi("up", "--data", kanchi_.data, "--listen", "127.0.0.1:0")
+        assert done.returncode == 2
+        assert f"is in use by another kanchi (process {process.pid})" in done.stderr
+
+        # one that dies comes back
+        pathlib.Path(f"/proc/{children['kanchi-aggregation']}").stat()
+        subprocess.run(["kill", "-9", str(children["kanchi-aggregation"])], check=True)
+        process.wait_for(lambda: children_of(process.pid).get("kanchi-aggregation", 0)
+                         not in (0, children["kanchi-aggregation"]), 10, "aggregation is back")
+
+        children = children_of(process.pid)
+        process.send(signal.SIGINT)
+        assert process.wait(30) == 0
+        for pid in children.values():
+            assert not pathlib.Path(f"/proc/{pid}").exists()
+
+
+@needs_services
+def test_services_end_when_the_launcher_is_killed(folder, redis_url):
+    with rig.Kanchi(folder, [redis_url]) as kanchi_:
+        process = kanchi_.up()
+        children = children_of(process.pid)
+        process.send(signal.SIGKILL)
+        for name, pid in children.items():
+            rig.wait_for(lambda pid=pid: not pathlib.Path(f"/proc/{pid}/exe").exists(), 20,
+                         f"{name} ends")
+
+
+@needs_services
+def test_a_database_that_refuses_is_said(folder, redis_url):
+    port = rig.free_port()
+    done = kanchi("up", "--broker", redis_url, "--data", folder / "data", "--listen",
+                  f"127.0.0.1:{rig.free_port()}", "--database",
+                  f"postgresql://kanchi:secret@127.0.0.1:{port}/kanchi")
+    assert done.returncode == 2
+    assert "secret" not in done.stderr
+    assert "refused" in done.stderr
