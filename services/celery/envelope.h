@@ -33,7 +33,8 @@ struct celery_message {
 /* Reads a value of Redis. Texts point into payload or lie in the arena: both
  * must outlive ret_message. On failure *ret_error is a static text that says
  * what is wrong.
- *   INVALID      no JSON, not UTF-8, no body, or a body that is no base64
+ *   INVALID      no JSON, no body, a body that is no base64, or a text beside the
+ *                body that is not UTF-8 (the body may be any bytes)
  *   UNSUPPORTED  a body_encoding that is not known
  *   TOO_DEEP, NOMEM (the arena is full) */
 enum kn_status celery_envelope_decode(struct kn_str payload, struct kn_arena *arena,
@@ -41,7 +42,7 @@ enum kn_status celery_envelope_decode(struct kn_str payload, struct kn_arena *ar
                                       const char **ret_error) KN_MUST_CHECK;
 
 /* Base64 as Python's b64decode takes it: what is not of the alphabet is skipped.
- * Into out, which has room for text.len / 4 * 3 + 3 bytes; false when the
+ * Into out, which has room for text.len / 4 * 3 + 4 bytes; false when the
  * padding is wrong. */
 bool celery_base64_decode(struct kn_str text, char *out, size_t *ret_len);
 

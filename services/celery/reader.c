@@ -1,6 +1,9 @@
 #include "services/celery/reader.h"
 
 #include <endian.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 void celery_reader_init(struct celery_reader *r, enum celery_format format, struct kn_str body,
                         struct kn_arena *arena)
@@ -37,8 +40,9 @@ static enum kn_status open_level(struct celery_reader *r, bool map, uint32_t lef
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Whether one of the eight bytes is a quote, a backslash or below 0x20. */
-static inline bool has_special(uint64_t word)
+/* A bit in each of the eight bytes that is a quote, a backslash or below 0x20;
+ * bytes behind the first such one may have it without reason. */
+static inline uint64_t find_in_word(uint64_t word)
 {
     uint64_t quote = word ^ EACH('"');
     uint64_t slash = word ^ EACH('\\');
@@ -50,12 +54,23 @@ static inline bool has_special(uint64_t word)
 /* The first quote, backslash or control character from p on; end if none. */
 static inline const char *find_special(const char *p, const char *end)
 {
-    while (end - p >= 8) {
+#ifdef __SSE2__
+    for (; end - p >= 16; p += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+        __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        int found = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), control));
+        if (found)
+            return p + __builtin_ctz((unsigned)found);
+    }
+#endif
+    for (; end - p >= 8; p += 8) {
         uint64_t word;
         memcpy(&word, p, 8);
-        if (has_special(word))
-            break;
-        p += 8;
+        uint64_t found = find_in_word(le64toh(word));
+        if (found)
+            return p + __builtin_ctzll(found) / 8;
     }
     while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20)
         p++;
@@ -64,7 +79,8 @@ static inline const char *find_special(const char *p, const char *end)
 
 static inline void skip_space(struct celery_reader *r)
 {
-    while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\t' || *r->p == '\r'))
+    while (r->p < r->end && (unsigned char)*r->p <= ' ' &&
+           (*r->p == ' ' || *r->p == '\n' || *r->p == '\t' || *r->p == '\r'))
         r->p++;
 }
 
@@ -277,7 +293,7 @@ static enum kn_status read_word(struct celery_reader *r, struct celery_token *re
     return wrong(r, "no value where one is expected");
 }
 
-static enum kn_status json_value(struct celery_reader *r, struct celery_token *ret)
+static inline enum kn_status json_value(struct celery_reader *r, struct celery_token *ret)
 {
     if (r->p >= r->end)
         return wrong(r, "the body ends too early");
@@ -295,7 +311,7 @@ static enum kn_status json_value(struct celery_reader *r, struct celery_token *r
     return status;
 }
 
-static enum kn_status json_key(struct celery_reader *r, struct celery_token *ret)
+static inline enum kn_status json_key(struct celery_reader *r, struct celery_token *ret)
 {
     if (r->p >= r->end || *r->p != '"')
         return wrong(r, "no key where one is expected");
@@ -309,26 +325,17 @@ static enum kn_status json_key(struct celery_reader *r, struct celery_token *ret
     return KN_OK;
 }
 
-static enum kn_status json_next(struct celery_reader *r, struct celery_token *ret)
+/* Before an element of a list or a key of a map: its comma, or the end. */
+static inline enum kn_status json_separator(struct celery_reader *r, struct celery_level *level,
+                                            struct celery_token *ret)
 {
-    struct celery_level *level = &r->levels[r->depth];
-    skip_space(r);
-    if (r->depth == 0) {
-        if (level->begun)
-            return wrong(r, "something behind the end");
-        level->begun = true;
-        return json_value(r, ret);
-    }
-    if (level->value_next) {
-        level->value_next = false;
-        return json_value(r, ret);
-    }
     if (r->p < r->end && *r->p == (level->map ? '}' : ']')) {
         r->p++;
         r->depth--;
         ret->kind = CELERY_CLOSE;
         return KN_OK;
     }
+    ret->kind = CELERY_NULL;
     if (level->begun) {
         if (r->p >= r->end || *r->p != ',')
             return wrong(r, "no comma between two values");
@@ -336,10 +343,29 @@ static enum kn_status json_next(struct celery_reader *r, struct celery_token *re
         skip_space(r);
     }
     level->begun = true;
-    if (!level->map)
-        return json_value(r, ret);
-    level->value_next = true;
-    return json_key(r, ret);
+    return KN_OK;
+}
+
+static inline enum kn_status json_next(struct celery_reader *r, struct celery_token *ret)
+{
+    struct celery_level *level = &r->levels[r->depth];
+    skip_space(r);
+    if (level->value_next) {
+        level->value_next = false;
+    } else if (r->depth == 0) {
+        if (level->begun)
+            return wrong(r, "something behind the end");
+        level->begun = true;
+    } else {
+        enum kn_status status = json_separator(r, level, ret);
+        if (status != KN_OK || ret->kind == CELERY_CLOSE)
+            return status;
+        if (level->map) {
+            level->value_next = true;
+            return json_key(r, ret);
+        }
+    }
+    return json_value(r, ret);
 }
 
 static const char *json_past(const char *p, const char *end)

@@ -4,13 +4,53 @@
 #include <inttypes.h>
 #include <math.h>
 
+/* Digits that fit into a double or an int64_t without a doubt. */
+enum { SAFE_DIGITS = 15 };
+
+/* An integer of JSON with few digits. */
+static bool short_integer(struct kn_str text, int64_t *ret)
+{
+    bool negative = text.ptr[0] == '-';
+    int64_t value = 0;
+    if (text.len - negative > SAFE_DIGITS)
+        return false;
+    for (size_t i = negative; i < text.len; i++)
+        value = value * 10 + (text.ptr[i] - '0');
+    *ret = negative ? -value : value;
+    return true;
+}
+
+/* A real of JSON with few digits and no exponent: a quotient of two numbers
+ * that a double holds exactly is the double next to the true value. */
+static bool short_real(struct kn_str text, double *ret)
+{
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    bool negative = text.ptr[0] == '-';
+    int64_t value = 0;
+    size_t digits = 0, fraction = 0;
+    for (size_t i = negative; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '.' && i + 1 < text.len) {
+            fraction = text.len - i - 1;
+            continue;
+        }
+        if (c < '0' || c > '9' || ++digits > SAFE_DIGITS)
+            return false;
+        value = value * 10 + (c - '0');
+    }
+    double real = (double)value / powers[fraction];
+    *ret = negative ? -real : real;
+    return true;
+}
+
 bool celery_token_f64(const struct celery_token *token, double *ret)
 {
     double value;
     if (token->kind != CELERY_INT && token->kind != CELERY_FLOAT)
         return false;
     if (token->text.ptr) {
-        if (!kn_str_to_f64(token->text, &value))
+        if (!short_real(token->text, &value) && !kn_str_to_f64(token->text, &value))
             return false;
     } else if (token->kind == CELERY_FLOAT) {
         value = token->real;
@@ -27,7 +67,7 @@ bool celery_token_i64(const struct celery_token *token, int64_t *ret)
 {
     if (token->kind == CELERY_INT) {
         if (token->text.ptr)
-            return kn_str_to_i64(token->text, ret);
+            return short_integer(token->text, ret) || kn_str_to_i64(token->text, ret);
         if (token->integer > INT64_MAX)
             return false;
         *ret = token->negative ? -1 - (int64_t)token->integer : (int64_t)token->integer;
@@ -43,12 +83,14 @@ bool celery_token_i64(const struct celery_token *token, int64_t *ret)
 bool celery_token_u64(const struct celery_token *token, uint64_t *ret)
 {
     if (token->kind == CELERY_INT) {
-        if (token->text.ptr)
+        if (token->text.ptr && token->text.len > SAFE_DIGITS)
             return kn_str_to_u64(token->text, ret);
-        if (token->negative)
+        if (!token->text.ptr && token->negative)
             return false;
-        *ret = token->integer;
-        return true;
+        if (!token->text.ptr) {
+            *ret = token->integer;
+            return true;
+        }
     }
     int64_t value;
     if (!celery_token_i64(token, &value) || value < 0)
