@@ -43,11 +43,15 @@ static struct kn_str pool_name(struct kn_str implementation)
     return kn_str_eq(name, KN_STR("thread")) ? KN_STR("threads") : name;
 }
 
-/* Celery 4 does not name its pool: solo works in its own process, prefork in
- * others, and the rest has no processes. */
+/* Workers of 4.4.7 and 5.2.7 do not name their pool, but each kind counts other things
+ * (_get_info in celery/concurrency/). gevent counts nothing. */
 static struct kn_str guess_pool(const json_t *stats, const json_t *pool)
 {
     const json_t *processes = json_object_get(pool, "processes");
+    if (json_object_get(pool, "threads"))
+        return KN_STR("threads");
+    if (json_object_get(pool, "running-threads"))
+        return KN_STR("eventlet");
     if (!json_is_array(processes))
         return KN_STR_ABSENT;
     bool own = json_array_size(processes) == 1 &&
@@ -140,10 +144,11 @@ enum kn_status celery_inspect_active_queues(struct kn_str value, struct kn_arena
 static struct kn_str task_name(const json_t *task)
 {
     struct kn_str text = text_of(task);
-    if (text.len && text.ptr[text.len - 1] == ']') {
-        const char *bracket = memmem(text.ptr, text.len, " [", 2);
-        if (bracket)
-            text.len = (size_t)(bracket - text.ptr);
+    if (text.len == 0 || text.ptr[text.len - 1] != ']')
+        return text;
+    for (size_t i = text.len - 1; i > 0; i--) {
+        if (text.ptr[i] == '[' && text.ptr[i - 1] == ' ')
+            return (struct kn_str){text.ptr, i - 1};
     }
     return text;
 }
