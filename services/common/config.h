@@ -96,7 +96,10 @@
     X(ws_queue_max, SIZE, "1MB", "64KB..256MB", "Most that may wait for one WebSocket client")     \
     X(query_timeout, DURATION, "10s", "100ms..5m", "How long storage's answer is awaited")         \
     X(static_dir, PATH, "", "", "The dashboard's files; found beside the program when empty")      \
-    X(url_prefix, STR, "", "", "Path under which a proxy shows Kanchi, such as `/kanchi`")
+    X(url_prefix, STR, "", "", "Path under which a proxy shows Kanchi, such as `/kanchi`")                         \
+    X(allowed_hosts, STR, "", "",                                                                  \
+      "Names under which people reach it, with commas between; empty: local ones on loopback, "    \
+      "else any")
 
 #define KN_CONFIG_BUS(X)                                                                           \
     X(storage, STR, "", "", "Where storage answers; `ipc://` in the data folder when empty")       \
