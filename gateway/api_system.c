@@ -1,0 +1,70 @@
+#include "gateway/app.h"
+
+#include "services/common/time.h"
+
+extern const char gw_openapi_begin[], gw_openapi_end[];
+
+/* The document is part of the program. */
+__asm__(".pushsection .rodata\n"
+        ".global gw_openapi_begin\n"
+        ".global gw_openapi_end\n"
+        "gw_openapi_begin:\n"
+        ".incbin \"" GW_OPENAPI_FILE "\"\n"
+        "gw_openapi_end:\n"
+        ".byte 0\n"
+        ".popsection\n");
+
+void gw_api_openapi(struct gw_exchange *x)
+{
+    if (!gw_params_ok(x))
+        return;
+    x->stored = (struct kn_str){gw_openapi_begin, (size_t)(gw_openapi_end - gw_openapi_begin)};
+    x->cache = "no-cache";
+    gw_exchange_tag(x);
+}
+
+void gw_api_system(struct gw_exchange *x)
+{
+    const struct kn_msg_system_get get = {0};
+    if (!gw_params_ok(x))
+        return;
+    struct kn_bus_message *answer = gw_ask(x, KN_KIND_SYSTEM_GET, &get, KN_KIND_SYSTEM);
+    if (!answer)
+        return;
+    gw_view_system(&x->body, answer->msg);
+    kn_bus_message_free(answer);
+}
+
+/* Only requests that are no handshake come here. */
+void gw_api_websocket(struct gw_exchange *x)
+{
+    gw_fail(x, 426, "this path speaks WebSocket: see docs/websocket.md");
+}
+
+void gw_healthz(struct gw_exchange *x)
+{
+    x->type = "text/plain; charset=utf-8";
+    kn_buf_text(&x->body, "ok\n");
+}
+
+void gw_readyz(struct gw_exchange *x)
+{
+    const struct kn_msg_workers_get get = {.id = KN_STR("-")};
+    struct kn_bus_message *answer = NULL;
+    bool connected = gw_live_connected(x->app->live);
+    enum kn_status status =
+        kn_bus_request(x->app->storage, KN_KIND_WORKERS_GET, &get, KN_SECOND, &answer, NULL);
+    if (status == KN_OK)
+        kn_bus_message_free(answer);
+    x->type = "text/plain; charset=utf-8";
+    if (status == KN_OK && connected) {
+        kn_buf_text(&x->body, "ready\n");
+        return;
+    }
+    x->status = 503;
+    x->retry_after = 2;
+    if (status != KN_OK)
+        kn_buf_printf(&x->body, "storage does not answer: %s\n", kn_status_text(status));
+    if (!connected)
+        kn_buf_text(&x->body, "the change feed of storage is not connected\n");
+}

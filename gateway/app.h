@@ -1,0 +1,68 @@
+/* What answers requests: routes, storage, the dashboard's files. */
+#ifndef KN_GATEWAY_APP_H
+#define KN_GATEWAY_APP_H
+
+#include "gateway/exchange.h"
+#include "gateway/host.h"
+#include "gateway/live.h"
+#include "gateway/router.h"
+#include "gateway/static.h"
+#include "proto/bus/bus.h"
+
+#include <stdatomic.h>
+
+struct gw_counters {
+    atomic_ullong requests[6]; /* by the hundred of the status */
+    atomic_ullong refused;     /* because of the limit of connections */
+    atomic_ullong storage_failures;
+};
+
+struct gw_app {
+    struct kn_bus_client *storage;
+    struct gw_live *live;
+    struct gw_hub *hub;
+    const struct gw_static *files; /* NULL: none */
+    struct gw_host_rules hosts;
+    const char *url_prefix; /* "" or "/kanchi" */
+    int64_t query_timeout;  /* µs */
+    struct gw_counters counters;
+};
+
+/* Fills the answer. x has method, path, query and headers. */
+void gw_app_answer(struct gw_app *app, struct gw_exchange *x);
+
+/* For the handlers in api_*.c. */
+
+/* How long an answer of storage is awaited, in µs: not long when its feed is silent. */
+int64_t gw_patience(struct gw_app *app);
+/* Asks storage. Returns the answer, which is of kind want and to be freed with
+ * kn_bus_message_free; or NULL, and x is a problem. */
+struct kn_bus_message *gw_ask(struct gw_exchange *x, enum kn_kind kind, const void *msg,
+                              enum kn_kind want);
+/* Whether the parameters are all right; if not, x is a problem. */
+bool gw_params_ok(struct gw_exchange *x);
+/* Makes x a problem. */
+void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The position in the parameter cursor; absent without one. Mistakes go to x->params. */
+struct kn_str gw_read_cursor(struct gw_exchange *x);
+/* Appends ],"next_cursor":…} to a list. position absent: the last page. */
+void gw_end_list(struct gw_exchange *x, struct kn_str position);
+
+void gw_api_tasks(struct gw_exchange *x);
+void gw_api_task(struct gw_exchange *x);
+void gw_api_task_events(struct gw_exchange *x);
+void gw_api_workers(struct gw_exchange *x);
+void gw_api_worker(struct gw_exchange *x);
+void gw_api_queues(struct gw_exchange *x);
+void gw_api_queue(struct gw_exchange *x);
+void gw_api_metrics(struct gw_exchange *x);
+void gw_api_timeseries(struct gw_exchange *x);
+void gw_api_system(struct gw_exchange *x);
+void gw_api_openapi(struct gw_exchange *x);
+void gw_api_websocket(struct gw_exchange *x);
+void gw_healthz(struct gw_exchange *x);
+void gw_readyz(struct gw_exchange *x);
+void gw_prometheus(struct gw_exchange *x);
+
+#endif

@@ -1,0 +1,178 @@
+#include "gateway/gateway.h"
+
+#include "services/common/log.h"
+#include "services/common/time.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#define TICK (200 * 1000) /* µs */
+
+/* Where the dashboard's files may be, seen from the folder of the program: as
+ * installed, and in a build of the repository. */
+static const char *const places[] = {"../share/kanchi/dashboard",
+                                     "../../../frontend/.output/public"};
+
+static enum kn_status load_beside_program(struct gw_static **ret)
+{
+    char program[4096], path[4200];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0)
+        return KN_NOT_FOUND;
+    program[n] = '\0';
+    char *slash = strrchr(program, '/');
+    *slash = '\0';
+    enum kn_status status = KN_NOT_FOUND;
+    for (size_t i = 0; i < sizeof places / sizeof *places && status != KN_OK; i++) {
+        snprintf(path, sizeof path, "%s/%s", program, places[i]);
+        status = gw_static_load(path, ret);
+    }
+    return status;
+}
+
+static enum kn_status load_files(struct gateway *gateway, const char *dir, char **ret_error)
+{
+    enum kn_status status =
+        dir[0] ? gw_static_load(dir, &gateway->files) : load_beside_program(&gateway->files);
+    if (status == KN_OK) {
+        KN_INFO("gateway.files_loaded", KN_F_I64("files", gw_static_count(gateway->files)));
+        return KN_OK;
+    }
+    if (!dir[0]) {
+        KN_WARN("gateway.no_files",
+                KN_F_TEXT("text", "the dashboard is not built; REST and WebSocket work"));
+        return KN_OK;
+    }
+    if (asprintf(ret_error, "gateway.static_dir: cannot read %s: %s", dir, kn_status_text(status)) <
+        0)
+        *ret_error = NULL;
+    return status;
+}
+
+static enum kn_status start_bus(struct gateway *gateway, const struct kn_service *service,
+                                const struct kn_config *config, char **ret_error)
+{
+    const struct kn_bus_options options = {
+        .sender = service->id,
+        .message_max = (size_t)config->bus.message_max,
+        .insecure = config->bus.insecure,
+        .ca_file = config->bus.ca,
+        .cert_file = config->bus.cert,
+        .key_file = config->bus.key,
+    };
+    enum kn_status status = kn_bus_new(&options, &gateway->bus, ret_error);
+    if (status != KN_OK)
+        return status;
+    return kn_bus_client_new(gateway->bus, config->bus.storage, &gateway->storage, ret_error);
+}
+
+static enum kn_status start_hub(struct gateway *gateway, const struct kn_config *config)
+{
+    const struct gw_hub_options options = {
+        .clients_max = (size_t)config->gateway.ws_clients_max,
+        .client_bytes = (size_t)config->gateway.ws_queue_max,
+        .tick_bytes = 16 << 20,
+        .tick_changes = 20000,
+        .items_max = 200,
+        .workers_max = 10000,
+        .tick_us = TICK,
+    };
+    return gw_hub_new(&options, &gateway->hub);
+}
+
+static enum kn_status start_live(struct gateway *gateway, const struct kn_config *config,
+                                 char **ret_error)
+{
+    const struct gw_live_options options = {
+        .bus = gateway->bus,
+        .storage = gateway->storage,
+        .feed_url = config->bus.storage_feed,
+        .metrics_url = config->bus.metrics,
+        .hub = gateway->hub,
+        .tick_us = TICK,
+    };
+    return gw_live_start(&options, &gateway->live, ret_error);
+}
+
+static void fill_app(struct gateway *gateway, const struct kn_config *config)
+{
+    char host[256];
+    int port;
+    gateway->app = (struct gw_app){
+        .storage = gateway->storage,
+        .live = gateway->live,
+        .hub = gateway->hub,
+        .files = gateway->files,
+        .url_prefix = config->gateway.url_prefix,
+        .query_timeout = config->gateway.query_timeout,
+        .hosts = {.allowed = config->gateway.allowed_hosts},
+    };
+    if (kn_config_split_address(config->gateway.listen, host, sizeof host, &port))
+        gateway->app.hosts.loopback = gw_host_is_loopback(host);
+}
+
+static enum kn_status start_server(struct gateway *gateway, const struct kn_config *config,
+                                   char **ret_error)
+{
+    const struct gw_server_options options = {
+        .listen = config->gateway.listen,
+        .threads = (unsigned)config->gateway.threads,
+        .ws_clients_max = (unsigned)config->gateway.ws_clients_max,
+        .app = &gateway->app,
+    };
+    return gw_server_start(&options, &gateway->server, ret_error);
+}
+
+static void report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
+{
+    struct gateway *gateway = arg;
+    (void)arena;
+    if (!gateway->files) {
+        status->state = KN_SERVICE_DEGRADED;
+        status->detail = KN_STR("The dashboard's files are not here: build them, or set "
+                                "gateway.static_dir.");
+    } else if (!gw_live_connected(gateway->live)) {
+        status->state = KN_SERVICE_DEGRADED;
+        status->detail = KN_STR("Storage's change feed is not heard.");
+    }
+}
+
+enum kn_status gateway_start(struct gateway *gateway, const struct kn_service *service,
+                             const struct kn_config *config, char **ret_error)
+{
+    if (config->gateway.ws_clients_max >= config->gateway.threads) {
+        if (asprintf(ret_error, "gateway.ws_clients_max must be less than gateway.threads") < 0)
+            *ret_error = NULL;
+        return KN_CONFIG;
+    }
+    enum kn_status status = start_bus(gateway, service, config, ret_error);
+    if (status == KN_OK)
+        status = start_hub(gateway, config);
+    if (status == KN_OK)
+        status = load_files(gateway, config->gateway.static_dir, ret_error);
+    if (status == KN_OK)
+        status = start_live(gateway, config, ret_error);
+    if (status == KN_OK) {
+        fill_app(gateway, config);
+        status = start_server(gateway, config, ret_error);
+    }
+    if (status == KN_OK)
+        status = kn_reporter_new(gateway->storage, "gateway", service->id, report, gateway,
+                                 &gateway->reporter);
+    if (status == KN_OK)
+        KN_INFO("gateway.listening", KN_F_TEXT("address", gw_server_address(gateway->server)));
+    return status;
+}
+
+void gateway_stop(struct gateway *gateway)
+{
+    kn_reporter_free(gateway->reporter);
+    if (gateway->storage)
+        kn_bus_client_stop(gateway->storage);
+    gw_server_stop(gateway->server);
+    gw_live_stop(gateway->live);
+    gw_hub_free(gateway->hub);
+    gw_static_free(gateway->files);
+    kn_bus_client_free(gateway->storage);
+    kn_bus_free(gateway->bus);
+}

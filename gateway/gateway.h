@@ -1,0 +1,29 @@
+/* The service: everything it is made of, in the order of dependence. */
+#ifndef KN_GATEWAY_GATEWAY_H
+#define KN_GATEWAY_GATEWAY_H
+
+#include "gateway/app.h"
+#include "gateway/server.h"
+#include "proto/bus/reporter.h"
+#include "services/common/service.h"
+
+#include <stdlib.h>
+
+struct gateway {
+    struct kn_bus *bus;
+    struct kn_bus_client *storage;
+    struct gw_hub *hub;
+    struct gw_static *files;
+    struct gw_live *live;
+    struct gw_server *server;
+    struct kn_reporter *reporter;
+    struct gw_app app;
+};
+
+/* gateway is zeroed. config must outlive it. On failure gateway_stop must still
+ * be called, and *ret_error is a sentence, or NULL, to be freed by the caller. */
+enum kn_status gateway_start(struct gateway *gateway, const struct kn_service *service,
+                             const struct kn_config *config, char **ret_error) KN_MUST_CHECK;
+void gateway_stop(struct gateway *gateway);
+
+#endif

@@ -1,0 +1,89 @@
+#include "gateway/host.h"
+
+#include <strings.h>
+
+static bool eq_nocase(struct kn_str a, struct kn_str b)
+{
+    return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* "Example.org:8080" -> "Example.org", "[::1]:80" -> "[::1]"; absent when it is
+ * not well-formed. */
+static struct kn_str host_name(struct kn_str host)
+{
+    if (host.len == 0 || host.len > 300)
+        return KN_STR_ABSENT;
+    size_t len = 0;
+    if (host.ptr[0] == '[') {
+        const char *close = memchr(host.ptr, ']', host.len);
+        if (!close)
+            return KN_STR_ABSENT;
+        len = (size_t)(close - host.ptr) + 1;
+    } else {
+        while (len < host.len && host.ptr[len] != ':')
+            len++;
+    }
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)host.ptr[i] <= ' ' || strchr("/\\@?#\"<>", host.ptr[i]))
+            return KN_STR_ABSENT;
+    for (size_t i = len + 1; i < host.len; i++)
+        if (host.ptr[i] < '0' || host.ptr[i] > '9')
+            return KN_STR_ABSENT;
+    if (len == 0 || (len < host.len && host.ptr[len] != ':'))
+        return KN_STR_ABSENT;
+    return (struct kn_str){host.ptr, len};
+}
+
+static bool is_local_name(struct kn_str name)
+{
+    static const char *const local[] = {"localhost", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+        if (eq_nocase(name, kn_str_from(local[i])))
+            return true;
+    return false;
+}
+
+static bool is_allowed_name(const struct gw_host_rules *rules, struct kn_str name)
+{
+    for (const char *at = rules->allowed; *at;) {
+        size_t len = strcspn(at, ", ");
+        struct kn_str allowed = {at, len};
+        if (len && (kn_str_eq(allowed, KN_STR("*")) || eq_nocase(name, allowed)))
+            return true;
+        at += len + strspn(at + len, ", ");
+    }
+    return false;
+}
+
+bool gw_host_ok(const struct gw_host_rules *rules, struct kn_str host)
+{
+    struct kn_str name = host_name(host);
+    if (!name.ptr)
+        return false;
+    if (is_local_name(name) || is_allowed_name(rules, name))
+        return true;
+    return !rules->loopback && !rules->allowed[0];
+}
+
+bool gw_origin_ok(const struct gw_host_rules *rules, struct kn_str origin, struct kn_str host)
+{
+    if (!origin.ptr)
+        return true;
+    struct kn_str rest = origin;
+    if (kn_str_starts(origin, KN_STR("http://")))
+        rest = (struct kn_str){origin.ptr + 7, origin.len - 7};
+    else if (kn_str_starts(origin, KN_STR("https://")))
+        rest = (struct kn_str){origin.ptr + 8, origin.len - 8};
+    else
+        return false;
+    struct kn_str name = host_name(rest);
+    if (!name.ptr)
+        return false;
+    return eq_nocase(rest, host) || is_allowed_name(rules, name);
+}
+
+bool gw_host_is_loopback(const char *address)
+{
+    return strcmp(address, "localhost") == 0 || strcmp(address, "::1") == 0 ||
+           strncmp(address, "127.", 4) == 0;
+}

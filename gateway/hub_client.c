@@ -1,0 +1,83 @@
+#include "gateway/hub_internal.h"
+
+#include "services/common/time.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static const char resync_slow[] =
+    "{\"type\":\"resync\",\"reason\":\"slow_client\","
+    "\"topics\":[\"tasks\",\"workers\",\"queues\",\"metrics\",\"system\"]}";
+
+static bool append(struct gw_client *client, const char *text, size_t len)
+{
+    struct gw_frame *frame = malloc(sizeof *frame + len);
+    if (!frame)
+        return false;
+    frame->next = NULL;
+    frame->len = len;
+    memcpy(frame->text, text, len);
+    if (client->last)
+        client->last->next = frame;
+    else
+        client->first = frame;
+    client->last = frame;
+    client->bytes += len;
+    pthread_cond_signal(&client->wake);
+    return true;
+}
+
+bool client_push(struct gw_client *client, struct kn_str text)
+{
+    bool pushed = false;
+    pthread_mutex_lock(&client->lock);
+    if (!client->closed && client->bytes + text.len <= client->bytes_max) {
+        if (client->missed)
+            client->missed = !append(client, resync_slow, sizeof resync_slow - 1);
+        pushed = append(client, text.ptr, text.len);
+    }
+    if (!pushed && !client->closed) {
+        client->missed = true;
+        client->dropped++;
+    }
+    pthread_mutex_unlock(&client->lock);
+    return pushed;
+}
+
+struct gw_frame *gw_client_next(struct gw_client *client, int64_t timeout_us)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t nanos = until.tv_nsec + timeout_us % KN_SECOND * 1000;
+    until.tv_sec += timeout_us / KN_SECOND + nanos / 1000000000;
+    until.tv_nsec = nanos % 1000000000;
+    pthread_mutex_lock(&client->lock);
+    int timed_out = 0;
+    while (!client->closed && !client->first && !timed_out)
+        timed_out = pthread_cond_timedwait(&client->wake, &client->lock, &until);
+    struct gw_frame *frame = client->closed ? NULL : client->first;
+    if (frame) {
+        client->first = frame->next;
+        if (!client->first)
+            client->last = NULL;
+        client->bytes -= frame->len;
+    }
+    pthread_mutex_unlock(&client->lock);
+    return frame;
+}
+
+void gw_client_close(struct gw_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    client->closed = true;
+    pthread_cond_broadcast(&client->wake);
+    pthread_mutex_unlock(&client->lock);
+}
+
+bool gw_client_closed(struct gw_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    bool closed = client->closed;
+    pthread_mutex_unlock(&client->lock);
+    return closed;
+}
