@@ -1,6 +1,6 @@
 #include "services/aggregation/gauges.h"
 
-#include "services/aggregation/table.h"
+#include "services/common/table.h"
 #include "services/common/time.h"
 
 #include <stdlib.h>
@@ -8,19 +8,19 @@
 static const int64_t GONE_US = 2 * KN_MINUTE;
 
 struct queue {
-    struct aggr_entry entry; /* source, name */
+    struct kn_table_entry entry; /* source, name */
     int64_t at;
     uint64_t messages;
 };
 
 struct source {
-    struct aggr_entry entry;
+    struct kn_table_entry entry;
     int64_t counts[KN_TASK_STATUS_COUNT];
     int64_t measured_at; /* the newest measurement of any of its queues */
 };
 
 struct aggr_gauges {
-    struct aggr_table queues, sources;
+    struct kn_table queues, sources;
 };
 
 struct aggr_gauges *aggr_gauges_new(size_t entries_max)
@@ -28,8 +28,8 @@ struct aggr_gauges *aggr_gauges_new(size_t entries_max)
     struct aggr_gauges *gauges = calloc(1, sizeof *gauges);
     if (!gauges)
         return NULL;
-    aggr_table_init(&gauges->queues, sizeof(struct queue), entries_max);
-    aggr_table_init(&gauges->sources, sizeof(struct source), entries_max);
+    kn_table_init(&gauges->queues, sizeof(struct queue), entries_max);
+    kn_table_init(&gauges->sources, sizeof(struct source), entries_max);
     return gauges;
 }
 
@@ -37,14 +37,14 @@ void aggr_gauges_free(struct aggr_gauges *gauges)
 {
     if (!gauges)
         return;
-    aggr_table_fini(&gauges->queues);
-    aggr_table_fini(&gauges->sources);
+    kn_table_fini(&gauges->queues);
+    kn_table_fini(&gauges->sources);
     free(gauges);
 }
 
 static struct source *source_of(struct aggr_gauges *gauges, struct kn_str name)
 {
-    return (struct source *)aggr_table_need(&gauges->sources, name, KN_STR(""));
+    return (struct source *)kn_table_need(&gauges->sources, name, KN_STR(""));
 }
 
 void aggr_gauges_count(struct aggr_gauges *gauges, const struct kn_msg_status_count *count)
@@ -60,8 +60,7 @@ void aggr_gauges_depth(struct aggr_gauges *gauges, const struct kn_msg_queue_dep
     if (depth->source.len > 0)
         source_name = depth->source;
     struct source *source = source_of(gauges, source_name);
-    struct queue *queue =
-        (struct queue *)aggr_table_need(&gauges->queues, source_name, depth->name);
+    struct queue *queue = (struct queue *)kn_table_need(&gauges->queues, source_name, depth->name);
     if (!source || !queue || depth->at < queue->at)
         return;
     queue->at = depth->at;
@@ -73,8 +72,8 @@ void aggr_gauges_depth(struct aggr_gauges *gauges, const struct kn_msg_queue_dep
 void aggr_gauges_read(const struct aggr_gauges *gauges, struct kn_msg_metrics *metrics)
 {
     int64_t running = 0, waiting = 0;
-    for (const struct aggr_entry *e = aggr_table_first(&gauges->sources); e;
-         e = aggr_table_next(e)) {
+    for (const struct kn_table_entry *e = kn_table_first(&gauges->sources); e;
+         e = kn_table_next(e)) {
         const struct source *source = (const struct source *)e;
         running += source->counts[KN_TASK_STARTED];
         waiting += source->counts[KN_TASK_PENDING] + source->counts[KN_TASK_RECEIVED] +
@@ -83,11 +82,11 @@ void aggr_gauges_read(const struct aggr_gauges *gauges, struct kn_msg_metrics *m
     metrics->running = running > 0 ? running : 0;
     metrics->waiting = waiting > 0 ? waiting : 0;
     metrics->queued_messages = 0;
-    for (const struct aggr_entry *e = aggr_table_first(&gauges->queues); e;
-         e = aggr_table_next(e)) {
+    for (const struct kn_table_entry *e = kn_table_first(&gauges->queues); e;
+         e = kn_table_next(e)) {
         const struct queue *queue = (const struct queue *)e;
-        const struct source *source = (const struct source *)aggr_table_find(
-            &gauges->sources, queue->entry.source, KN_STR(""));
+        const struct source *source =
+            (const struct source *)kn_table_find(&gauges->sources, queue->entry.source, KN_STR(""));
         if (source && queue->at >= source->measured_at - GONE_US)
             metrics->queued_messages += queue->messages;
     }

@@ -1,6 +1,6 @@
 #include "services/aggregation/liveness.h"
 
-#include "services/aggregation/table.h"
+#include "services/common/table.h"
 #include "services/common/time.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@ static const int64_t MARK_AGE_MAX_US = 3 * KN_SECOND;
 static const int64_t AGAIN_US = 5 * KN_SECOND;
 
 struct worker {
-    struct aggr_entry entry; /* source, hostname */
+    struct kn_table_entry entry; /* source, hostname */
     bool online;
     int64_t last_seen;
     bool heard;
@@ -25,7 +25,7 @@ struct worker {
 };
 
 struct link {
-    struct aggr_entry entry; /* source */
+    struct kn_table_entry entry; /* source */
     bool connected;
     int64_t since;     /* as ingestion says, wall */
     int64_t from_mono; /* connected since, by our clock */
@@ -36,7 +36,7 @@ struct link {
 
 struct aggr_liveness {
     struct aggr_liveness_options options;
-    struct aggr_table workers, links;
+    struct kn_table workers, links;
     bool marked;
     uint64_t position, newest; /* of the feed */
     int64_t mark_mono;
@@ -48,8 +48,8 @@ struct aggr_liveness *aggr_liveness_new(const struct aggr_liveness_options *opti
     if (!liveness)
         return NULL;
     liveness->options = *options;
-    aggr_table_init(&liveness->workers, sizeof(struct worker), options->workers_max);
-    aggr_table_init(&liveness->links, sizeof(struct link), options->workers_max);
+    kn_table_init(&liveness->workers, sizeof(struct worker), options->workers_max);
+    kn_table_init(&liveness->links, sizeof(struct link), options->workers_max);
     return liveness;
 }
 
@@ -57,8 +57,8 @@ void aggr_liveness_free(struct aggr_liveness *liveness)
 {
     if (!liveness)
         return;
-    aggr_table_fini(&liveness->workers);
-    aggr_table_fini(&liveness->links);
+    kn_table_fini(&liveness->workers);
+    kn_table_fini(&liveness->links);
     free(liveness);
 }
 
@@ -76,26 +76,26 @@ static int64_t silence_of(const struct aggr_liveness *liveness, const struct kn_
 /* Makes room by forgetting the worker that has been offline for longest. */
 static void make_room(struct aggr_liveness *liveness)
 {
-    if (aggr_table_count(&liveness->workers) < liveness->workers.max)
+    if (kn_table_count(&liveness->workers) < liveness->workers.max)
         return;
     struct worker *oldest = NULL;
-    for (struct aggr_entry *e = aggr_table_first(&liveness->workers); e; e = aggr_table_next(e)) {
+    for (struct kn_table_entry *e = kn_table_first(&liveness->workers); e; e = kn_table_next(e)) {
         struct worker *worker = (struct worker *)e;
         if (!worker->online && (!oldest || worker->heard_mono < oldest->heard_mono))
             oldest = worker;
     }
     if (!oldest)
         return;
-    aggr_table_remove(&liveness->workers, &oldest->entry);
+    kn_table_remove(&liveness->workers, &oldest->entry);
 }
 
 void aggr_liveness_worker(struct aggr_liveness *liveness, const struct kn_msg_worker *from,
                           int64_t wall_us, int64_t mono_us)
 {
-    if (!aggr_table_find(&liveness->workers, from->source, from->hostname))
+    if (!kn_table_find(&liveness->workers, from->source, from->hostname))
         make_room(liveness);
     struct worker *worker =
-        (struct worker *)aggr_table_need(&liveness->workers, from->source, from->hostname);
+        (struct worker *)kn_table_need(&liveness->workers, from->source, from->hostname);
     if (!worker)
         return;
     worker->online = from->status == KN_WORKER_ONLINE;
@@ -121,8 +121,7 @@ static void note_ingestion(struct aggr_liveness *liveness,
                            const struct kn_msg_service_status *service)
 {
     const struct kn_msg_ingestion_status *status = service->ingestion;
-    struct link *link =
-        (struct link *)aggr_table_need(&liveness->links, status->source, KN_STR(""));
+    struct link *link = (struct link *)kn_table_need(&liveness->links, status->source, KN_STR(""));
     if (!link || status->state != KN_LINK_CONNECTED || service->state == KN_SERVICE_AWAY)
         return;
     double lag = status->lag_seconds;
@@ -155,7 +154,7 @@ void aggr_liveness_mark(struct aggr_liveness *liveness, const struct kn_msg_feed
     for (size_t i = 0; i < mark->services.count; i++)
         if (mark->services.items[i].ingestion)
             note_ingestion(liveness, mark->services.items + i);
-    for (struct aggr_entry *e = aggr_table_first(&liveness->links); e; e = aggr_table_next(e))
+    for (struct kn_table_entry *e = kn_table_first(&liveness->links); e; e = kn_table_next(e))
         settle_link((struct link *)e, wall_us, mono_us);
 }
 
@@ -171,7 +170,7 @@ static bool is_dead(const struct aggr_liveness *liveness, const struct worker *w
                     int64_t mono_us)
 {
     const struct link *link =
-        (const struct link *)aggr_table_find(&liveness->links, worker->entry.source, KN_STR(""));
+        (const struct link *)kn_table_find(&liveness->links, worker->entry.source, KN_STR(""));
     if (!worker->online || !link || !link->connected)
         return false;
     int64_t silence_us = worker->silence_us + link->lag_us;
@@ -183,7 +182,7 @@ bool aggr_liveness_next(struct aggr_liveness *liveness, int64_t mono_us,
 {
     if (!could_be_heard(liveness, mono_us))
         return false;
-    for (struct aggr_entry *e = aggr_table_first(&liveness->workers); e; e = aggr_table_next(e)) {
+    for (struct kn_table_entry *e = kn_table_first(&liveness->workers); e; e = kn_table_next(e)) {
         struct worker *worker = (struct worker *)e;
         bool asked = worker->asked_mono != 0 && mono_us - worker->asked_mono < AGAIN_US;
         if (asked || !is_dead(liveness, worker, mono_us))
@@ -204,7 +203,7 @@ void aggr_liveness_read(const struct aggr_liveness *liveness, struct kn_msg_metr
 {
     metrics->workers_online = 0;
     metrics->workers_offline = 0;
-    for (struct aggr_entry *e = aggr_table_first(&liveness->workers); e; e = aggr_table_next(e)) {
+    for (struct kn_table_entry *e = kn_table_first(&liveness->workers); e; e = kn_table_next(e)) {
         if (((const struct worker *)e)->online)
             metrics->workers_online++;
         else

@@ -1,24 +1,24 @@
-#include "services/aggregation/table.h"
+#include "services/common/table.h"
 
 #include <stdlib.h>
 
-void aggr_table_init(struct aggr_table *table, size_t entry_size, size_t max)
+void kn_table_init(struct kn_table *table, size_t entry_size, size_t max)
 {
-    *table = (struct aggr_table){.entry_size = entry_size, .max = max};
+    *table = (struct kn_table){.entry_size = entry_size, .max = max};
     kn_buf_init(&table->key, 0);
 }
 
-void aggr_table_fini(struct aggr_table *table)
+void kn_table_fini(struct kn_table *table)
 {
-    struct aggr_entry *entry, *next;
+    struct kn_table_entry *entry, *next;
     HASH_ITER (hh, table->entries, entry, next)
-        aggr_table_remove(table, entry);
+        kn_table_remove(table, entry);
     kn_buf_fini(&table->key);
 }
 
 /* The key is source and name, one after the other, with the length of the first
  * between them; entries keep it behind their own bytes. */
-static bool write_key(const struct aggr_table *table, struct kn_str source, struct kn_str name)
+static bool write_key(const struct kn_table *table, struct kn_str source, struct kn_str name)
 {
     struct kn_buf *key = (struct kn_buf *)&table->key;
     size_t len = source.len;
@@ -29,20 +29,20 @@ static bool write_key(const struct aggr_table *table, struct kn_str source, stru
     return kn_buf_status(key) == KN_OK;
 }
 
-struct aggr_entry *aggr_table_find(const struct aggr_table *table, struct kn_str source,
-                                   struct kn_str name)
+struct kn_table_entry *kn_table_find(const struct kn_table *table, struct kn_str source,
+                                     struct kn_str name)
 {
     if (!write_key(table, source, name))
         return NULL;
-    struct aggr_entry *entry;
+    struct kn_table_entry *entry;
     HASH_FIND(hh, table->entries, table->key.data, table->key.len, entry);
     return entry;
 }
 
-static struct aggr_entry *entry_new(const struct aggr_table *table, size_t source_len,
-                                    size_t name_len)
+static struct kn_table_entry *entry_new(const struct kn_table *table, size_t source_len,
+                                        size_t name_len)
 {
-    struct aggr_entry *entry = calloc(1, table->entry_size + table->key.len);
+    struct kn_table_entry *entry = calloc(1, table->entry_size + table->key.len);
     if (!entry)
         return NULL;
     char *key = (char *)entry + table->entry_size;
@@ -52,13 +52,13 @@ static struct aggr_entry *entry_new(const struct aggr_table *table, size_t sourc
     return entry;
 }
 
-struct aggr_entry *aggr_table_need(struct aggr_table *table, struct kn_str source,
-                                   struct kn_str name)
+struct kn_table_entry *kn_table_need(struct kn_table *table, struct kn_str source,
+                                     struct kn_str name)
 {
-    struct aggr_entry *entry = aggr_table_find(table, source, name);
+    struct kn_table_entry *entry = kn_table_find(table, source, name);
     if (entry)
         return entry;
-    if (aggr_table_count(table) < table->max && kn_buf_status(&table->key) == KN_OK)
+    if (kn_table_count(table) < table->max && kn_buf_status(&table->key) == KN_OK)
         entry = entry_new(table, source.len, name.len);
     if (entry) {
         entry->linked = true;
@@ -72,23 +72,23 @@ struct aggr_entry *aggr_table_need(struct aggr_table *table, struct kn_str sourc
     return entry;
 }
 
-void aggr_table_remove(struct aggr_table *table, struct aggr_entry *entry)
+void kn_table_remove(struct kn_table *table, struct kn_table_entry *entry)
 {
     HASH_DEL(table->entries, entry);
     free(entry);
 }
 
-struct aggr_entry *aggr_table_first(const struct aggr_table *table)
+struct kn_table_entry *kn_table_first(const struct kn_table *table)
 {
     return table->entries;
 }
 
-struct aggr_entry *aggr_table_next(const struct aggr_entry *entry)
+struct kn_table_entry *kn_table_next(const struct kn_table_entry *entry)
 {
     return entry->hh.next;
 }
 
-size_t aggr_table_count(const struct aggr_table *table)
+size_t kn_table_count(const struct kn_table *table)
 {
     return HASH_COUNT(table->entries);
 }

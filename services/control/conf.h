@@ -1,0 +1,25 @@
+/* What a worker's configuration (the answer to "conf") and its stats say, and
+ * how they are made fit to be shown. No I/O. */
+#ifndef CONTROL_CONF_H
+#define CONTROL_CONF_H
+
+#include "services/common/arena.h"
+
+struct control_conf {
+    bool known; /* the worker answered */
+    bool send_task_events;
+    bool send_sent_event;
+    bool result_extended;
+    bool has_backend;
+};
+
+/* conf: a JSON object. INVALID when it is none. */
+enum kn_status control_conf_read(struct kn_str conf, struct control_conf *ret) KN_MUST_CHECK;
+
+/* The same JSON with every secret as "********": passwords in URLs anywhere, and
+ * the values of keys that speak of a secret. Celery masks most of it itself
+ * (celery/app/utils.py, filter_hidden_settings), but not in everything that it
+ * answers. In the arena; absent when value is no JSON or memory is out. */
+struct kn_str control_masked(struct kn_str value, struct kn_arena *arena);
+
+#endif

@@ -1,0 +1,139 @@
+#include "services/control/pidbox.h"
+
+#include "services/common/service.h"
+#include "services/common/time.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct control_pidbox {
+    struct broker_session *session;
+    bool redis;
+    char oid[37]; /* routing key of our replies */
+    uint64_t sent;
+    struct kn_buf body, envelope;
+    char exchange[64], reply_exchange[64], reply_queue[128];
+};
+
+/* A name of remote.h as C text. */
+static void copy_name(struct kn_buf *scratch, char *ret, size_t size)
+{
+    snprintf(ret, size, "%.*s", KN_STR_ARG(kn_buf_view(scratch)));
+    kn_buf_clear(scratch);
+}
+
+enum kn_status control_pidbox_new(const struct broker_options *options, struct control_pidbox **ret)
+{
+    struct control_pidbox *pidbox = calloc(1, sizeof *pidbox);
+    if (!pidbox)
+        return KN_NOMEM;
+    enum kn_status status = broker_session_new(options, &pidbox->session);
+    if (status != KN_OK) {
+        free(pidbox);
+        return status;
+    }
+    pidbox->redis = options->url->kind == BROKER_REDIS;
+    kn_random_hex(pidbox->oid, 33);
+    kn_buf_init(&pidbox->body, 0);
+    kn_buf_init(&pidbox->envelope, 0);
+    celery_remote_exchange(&pidbox->body, KN_STR_ABSENT);
+    copy_name(&pidbox->body, pidbox->exchange, sizeof pidbox->exchange);
+    celery_remote_reply_exchange(&pidbox->body, KN_STR_ABSENT);
+    copy_name(&pidbox->body, pidbox->reply_exchange, sizeof pidbox->reply_exchange);
+    celery_remote_reply_queue(&pidbox->body, KN_STR_ABSENT, kn_str_from(pidbox->oid));
+    copy_name(&pidbox->body, pidbox->reply_queue, sizeof pidbox->reply_queue);
+    *ret = pidbox;
+    return KN_OK;
+}
+
+void control_pidbox_free(struct control_pidbox *pidbox)
+{
+    if (!pidbox)
+        return;
+    broker_session_free(pidbox->session);
+    kn_buf_fini(&pidbox->body);
+    kn_buf_fini(&pidbox->envelope);
+    free(pidbox);
+}
+
+const char *control_pidbox_error(const struct control_pidbox *pidbox)
+{
+    return broker_session_error(pidbox->session);
+}
+
+enum kn_status control_pidbox_open(struct control_pidbox *pidbox)
+{
+    return broker_session_replies_open(pidbox->session, pidbox->reply_exchange, pidbox->oid,
+                                       pidbox->reply_queue);
+}
+
+void control_pidbox_close(struct control_pidbox *pidbox)
+{
+    broker_session_replies_close(pidbox->session);
+}
+
+enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
+                                  const struct control_question_text *question,
+                                  int64_t *ret_receivers)
+{
+    struct celery_command command = {
+        .method = kn_str_from(question->method),
+        .arguments = kn_str_from(question->arguments),
+        .destinations = question->hostnames,
+        .destination_count = question->count,
+        .ticket = question->ticket,
+        .oid = kn_str_from(pidbox->oid),
+        .expires_us = question->expires_at,
+    };
+    char tag[64];
+    snprintf(tag, sizeof tag, "%s-%llu", pidbox->oid, (unsigned long long)++pidbox->sent);
+    kn_buf_clear(&pidbox->body);
+    kn_buf_clear(&pidbox->envelope);
+    celery_command_body(&pidbox->body, &command);
+    celery_command_redis(&pidbox->envelope, &command, kn_str_from(tag));
+    enum kn_status status = kn_buf_status(&pidbox->body);
+    if (status == KN_OK)
+        status = kn_buf_status(&pidbox->envelope);
+    if (status != KN_OK)
+        return status;
+    const struct broker_header headers[] = {
+        {.name = "clock", .type = BROKER_HEADER_I64, .i64 = (int64_t)command.clock},
+        {.name = "expires",
+         .type = BROKER_HEADER_F64,
+         .f64 = (double)question->expires_at / (double)KN_SECOND},
+    };
+    const struct broker_outgoing message = {
+        .envelope = kn_buf_view(&pidbox->envelope),
+        .body = kn_buf_view(&pidbox->body),
+        .content_type = KN_STR("application/json"),
+        .content_encoding = KN_STR("utf-8"),
+        .headers = headers,
+        .header_count = sizeof headers / sizeof *headers,
+        .delivery_mode = 2,
+    };
+    return broker_session_fanout(pidbox->session, pidbox->exchange, &message, ret_receivers);
+}
+
+enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeout_us,
+                                    struct kn_arena *arena, struct celery_reply *ret)
+{
+    struct broker_message message;
+    enum kn_status status = broker_session_replies_receive(pidbox->session, timeout_us, &message);
+    if (status != KN_OK)
+        return status;
+    if (pidbox->redis)
+        return celery_reply_decode_redis(message.body, arena, ret);
+    struct celery_message reply = {
+        .body = message.body,
+        .content_type = message.content_type,
+        .content_encoding = message.content_encoding,
+        .compression = message.compression,
+        .ticket = message.ticket,
+    };
+    return celery_reply_decode(&reply, arena, ret);
+}
+
+bool control_pidbox_lost(enum kn_status status)
+{
+    return status == KN_CLOSED || status == KN_IO || status == KN_DENIED || status == KN_NOT_FOUND;
+}

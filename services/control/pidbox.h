@@ -1,0 +1,43 @@
+/* Asks workers over the broker: one question to all or some of them, and the
+ * replies as they come. Connects when it is first needed. One thread. */
+#ifndef CONTROL_PIDBOX_H
+#define CONTROL_PIDBOX_H
+
+#include "services/broker/session.h"
+#include "services/celery/remote.h"
+
+struct control_pidbox;
+
+/* options must outlive it. */
+enum kn_status control_pidbox_new(const struct broker_options *options,
+                                  struct control_pidbox **ret) KN_MUST_CHECK;
+void control_pidbox_free(struct control_pidbox *pidbox);
+/* The last failure; "" when there was none. Never a secret. */
+const char *control_pidbox_error(const struct control_pidbox *pidbox);
+
+/* Makes the queue for replies, and takes it away again. */
+enum kn_status control_pidbox_open(struct control_pidbox *pidbox) KN_MUST_CHECK;
+void control_pidbox_close(struct control_pidbox *pidbox);
+
+/* Sends a command, replies to which carry the ticket. hostnames: count 0 for
+ * everybody. *ret_receivers: to how many it went, -1 when that is not known. */
+struct control_question_text {
+    const char *method, *arguments;
+    struct kn_str ticket;
+    const struct kn_str *hostnames;
+    size_t count;
+    int64_t expires_at; /* wall clock; workers pass it over afterwards */
+};
+enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
+                                  const struct control_question_text *question,
+                                  int64_t *ret_receivers) KN_MUST_CHECK;
+
+/* The next reply. Texts lie in the arena or live until the next call. TIMEOUT;
+ * INVALID and so on when a reply can't be read (it is gone then, and the next may
+ * be asked for); CLOSED or IO when the connection was lost. */
+enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeout_us,
+                                    struct kn_arena *arena, struct celery_reply *ret) KN_MUST_CHECK;
+/* Whether the connection is no good any more after such a result. */
+bool control_pidbox_lost(enum kn_status status);
+
+#endif

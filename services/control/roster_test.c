@@ -1,0 +1,195 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "services/common/time.h"
+#include "services/control/roster.h"
+
+#include <math.h>
+
+static struct kn_arena arena;
+
+static int begin(void **state)
+{
+    (void)state;
+    kn_arena_init(&arena, 0);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    kn_arena_fini(&arena);
+    return 0;
+}
+
+static void list(struct control_roster *roster, const char *name, int status, uint64_t pid,
+                 int64_t started_at)
+{
+    struct kn_msg_worker worker = {.hostname = kn_str_from(name),
+                                   .status = (uint8_t)status,
+                                   .pid = pid,
+                                   .started_at = started_at};
+    control_roster_update(
+        roster, &(struct kn_msg_worker_list){.items = {.items = &worker, .count = name ? 1 : 0}});
+}
+
+/* Questions that the one worker is to be asked; asks them. */
+static unsigned demand(struct control_roster *roster, int64_t second)
+{
+    struct control_demand d;
+    if (!control_roster_demand(roster, second * KN_SECOND, 10, &arena, &d))
+        return 0;
+    assert_int_equal(d.count, 1);
+    assert_true(kn_str_eq(d.hostnames[0], KN_STR("a@h")));
+    control_roster_asked(roster, &d);
+    return d.questions;
+}
+
+static struct kn_msg_worker_inspect answer(struct control_roster *roster, uint64_t pid, double cpu,
+                                           int64_t second)
+{
+    struct kn_msg_worker_inspect inspect = {
+        .hostname = KN_STR("a@h"), .pid = pid, .cpu_seconds = KN_SOME_F64(cpu)};
+    control_roster_answer(roster, &inspect, 1u << CONTROL_ASK_STATS, second * KN_SECOND);
+    return inspect;
+}
+
+static void a_worker_is_asked_when_it_appears_comes_back_or_was_restarted(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        uint64_t pid;
+        int64_t started_at;
+        bool asked;
+    } cases[] = {
+        {KN_WORKER_OFFLINE, 0, 0, false},  {KN_WORKER_ONLINE, 0, 0, true},
+        {KN_WORKER_ONLINE, 7, 0, false}, /* more is known of the same */
+        {KN_WORKER_ONLINE, 7, 50, false},  {KN_WORKER_ONLINE, 8, 50, true}, /* another process */
+        {KN_WORKER_ONLINE, 8, 60, true}, /* the same number, in a container */
+        {KN_WORKER_OFFLINE, 8, 60, false}, {KN_WORKER_ONLINE, 8, 60, true},
+    };
+    struct control_roster *roster = control_roster_new(10, true);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        list(roster, "a@h", cases[i].status, cases[i].pid, cases[i].started_at);
+        assert_int_equal(demand(roster, 1), cases[i].asked ? CONTROL_ASK_ALL : 0);
+        assert_int_equal(demand(roster, 1), 0);
+    }
+    control_roster_again(roster, KN_STR("a@h"));
+    assert_int_equal(demand(roster, 1), CONTROL_ASK_ALL);
+    control_roster_free(roster);
+}
+
+static void events_are_not_switched_on_where_that_is_forbidden(void **state)
+{
+    (void)state;
+    struct control_roster *roster = control_roster_new(10, false);
+    list(roster, "a@h", KN_WORKER_ONLINE, 1, 1);
+    assert_int_equal(demand(roster, 1), CONTROL_ASK_ALL & ~(1u << CONTROL_ASK_EVENTS));
+    control_roster_free(roster);
+}
+
+static void cpu_is_the_difference_of_two_samples_of_one_process(void **state)
+{
+    (void)state;
+    struct control_roster *roster = control_roster_new(10, true);
+    list(roster, "a@h", KN_WORKER_ONLINE, 7, 1);
+    assert_int_equal(demand(roster, 99), CONTROL_ASK_ALL);
+    assert_false(answer(roster, 7, 10, 100).cpu_percent.set);
+    assert_int_equal(demand(roster, 104), 0);
+    assert_int_equal(demand(roster, 105), 1u << CONTROL_ASK_STATS); /* soon, once */
+    struct kn_opt_f64 cpu = answer(roster, 7, 12, 105).cpu_percent;
+    assert_true(cpu.set && fabs(cpu.value - 40) < 1e-9);
+    assert_int_equal(demand(roster, 200), 0);
+    assert_false(answer(roster, 7, 12, 105).cpu_percent.set); /* too soon */
+    cpu = answer(roster, 7, 12, 165).cpu_percent;
+    assert_true(cpu.set && cpu.value == 0);
+    assert_false(answer(roster, 9, 100, 170).cpu_percent.set); /* another process */
+    assert_false(answer(roster, 9, 1, 180).cpu_percent.set);   /* in a container */
+    cpu = answer(roster, 9, 2, 190).cpu_percent;
+    assert_true(cpu.set && fabs(cpu.value - 10) < 1e-9);
+    control_roster_free(roster);
+}
+
+static size_t findings(struct control_roster *roster, struct kn_msg_service_status *status)
+{
+    control_roster_findings(roster, KN_STR("s"), &arena, status);
+    return status->findings.count;
+}
+
+static void findings_name_the_workers_and_the_remedy(void **state)
+{
+    (void)state;
+    struct control_roster *roster = control_roster_new(10, false);
+    struct kn_msg_service_status status;
+    static const char *const names[] = {"a@h", "b@h", "c@h", "d@h", "e@h"};
+    for (size_t i = 0; i < 5; i++) {
+        struct kn_msg_worker_inspect inspect = {
+            .hostname = kn_str_from(names[i]),
+            .conf = KN_STR("{\"result_backend\":\"x\",\"result_extended\":true}")};
+        if (i == 4) {
+            inspect.conf = KN_STR("{\"result_backend\":\"x\",\"task_send_sent_event\":true}");
+            inspect.events_enabled = KN_SOME_I64(1);
+        }
+        control_roster_answer(roster, &inspect, 1u << CONTROL_ASK_CONF, 1);
+    }
+    assert_int_equal(findings(roster, &status), 3);
+    const struct kn_msg_finding *found = status.findings.items;
+    assert_string_equal(found[0].code.ptr, "events_disabled");
+    assert_string_equal(found[0].subject.ptr, "a@h, b@h, c@h and 1 others");
+    assert_true(found[0].remedy.len > 0);
+    assert_string_equal(found[1].code.ptr, "no_task_sent_event");
+    assert_string_equal(found[2].code.ptr, "no_result_extended");
+    assert_string_equal(found[2].subject.ptr, "e@h");
+    control_roster_free(roster);
+}
+
+static void a_worker_that_does_not_answer_is_found_after_two_rounds(void **state)
+{
+    (void)state;
+    struct control_roster *roster = control_roster_new(10, true);
+    struct kn_msg_service_status status;
+    list(roster, "a@h", KN_WORKER_ONLINE, 7, 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(findings(roster, &status), 0);
+        control_roster_asked(roster, &(struct control_demand){.questions = CONTROL_ASK_ALL});
+        control_roster_settle(roster);
+    }
+    assert_int_equal(findings(roster, &status), 1);
+    assert_string_equal(status.findings.items[0].code.ptr, "worker_silent");
+    control_roster_asked(roster, &(struct control_demand){.questions = CONTROL_ASK_ALL});
+    answer(roster, 7, 1, 1);
+    control_roster_settle(roster);
+    assert_int_equal(findings(roster, &status), 0);
+    list(roster, NULL, 0, 0, 0);
+    assert_int_equal(control_roster_online(roster), 0);
+    control_roster_free(roster);
+}
+
+static void the_roster_has_a_bound(void **state)
+{
+    (void)state;
+    struct control_roster *roster = control_roster_new(1, true);
+    answer(roster, 1, 1, 1);
+    struct kn_msg_worker_inspect other = {.hostname = KN_STR("b@h")};
+    control_roster_answer(roster, &other, 1u << CONTROL_ASK_STATS, 1);
+    assert_int_equal(control_roster_online(roster), 1);
+    assert_int_equal(control_roster_left_out(roster), 1);
+    control_roster_free(roster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_worker_is_asked_when_it_appears_comes_back_or_was_restarted),
+        cmocka_unit_test(events_are_not_switched_on_where_that_is_forbidden),
+        cmocka_unit_test(cpu_is_the_difference_of_two_samples_of_one_process),
+        cmocka_unit_test(findings_name_the_workers_and_the_remedy),
+        cmocka_unit_test(a_worker_that_does_not_answer_is_found_after_two_rounds),
+        cmocka_unit_test(the_roster_has_a_bound),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
