@@ -23,7 +23,7 @@ def bin_folder(release=False):
 def service_environment(**more):
     return clean_environment(ASAN_OPTIONS="abort_on_error=0:detect_leaks=1",
                              UBSAN_OPTIONS="print_stacktrace=1",
-                             TSAN_OPTIONS="second_deadlock_stack=1", **more)
+                             TSAN_OPTIONS=f"suppressions={ROOT}/tests/tsan.supp", **more)
 
 
 class Kanchi:
