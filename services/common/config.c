@@ -507,7 +507,8 @@ static enum kn_status check_brokers(struct load *load)
             return fail(load, "brokers.url", "is empty");
         if (!*broker->tls_cert != !*broker->tls_key)
             return fail(load, "brokers.tls_cert", "and tls_key go together");
-        if (strncmp(broker->url, "sentinel:", 9) == 0 && !*broker->sentinel_master)
+        if (strncmp(broker->url, "sentinel:", 9) == 0 && !*broker->sentinel_master &&
+            !strstr(broker->url, "master_name="))
             return fail(load, "brokers.sentinel_master", "is needed for a sentinel:// URL");
     }
     return KN_OK;

@@ -31,7 +31,7 @@
 #define KN_CONFIG_BROKER(X)                                                                        \
     X(name, STR, "", "", "Name of the source in every list and filter; `default` for the first")   \
     X(url, URL, "redis://localhost:6379/0",                                                        \
-      "redis://|rediss://|redis+socket://|sentinel://|amqp://|amqps://",                           \
+      "redis://|rediss://|redis+socket://|unix://|sentinel://|amqp://|amqps://|pyamqp://",         \
       "Where the broker is, as Celery's `broker_url`")                                             \
     X(url_file, PATH, "", "", "File that holds `url`")                                             \
     X(key_prefix, STR, "", "", "Celery's `global_keyprefix` on Redis")                             \

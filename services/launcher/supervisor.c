@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BACKOFF_FIRST (200 * 1000)
+#define BACKOFF_FIRST (KN_SECOND / 5)
 #define BACKOFF_MOST (10 * KN_SECOND)
 /* A child that has run for so long has started well. */
 #define STEADY (30 * KN_SECOND)
