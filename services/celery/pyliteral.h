@@ -38,7 +38,8 @@ struct celery_literal_info {
  *   KN_UNSUPPORTED  a literal, but JSON has no words for it: bytes, sets, complex
  *                   numbers, inf, nan, keys that are no text, half a surrogate
  *                   pair; also \N{…}, whose names are not known here
- *   KN_INVALID      no Python literal: objects, empty text, not UTF-8, f-strings
+ *   KN_INVALID      no Python literal: objects, empty text, not UTF-8, f-strings; also
+ *                   comments, which no repr writes
  *   KN_TOO_DEEP, KN_TOO_BIG, or the error of json
  *
  * On failure nothing is appended. A key that stands twice in a dict stands

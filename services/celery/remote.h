@@ -97,7 +97,10 @@ enum kn_status celery_reply_decode_redis(struct kn_str payload, struct kn_arena 
  *   has_registered.
  * conf: conf, and events_enabled from worker_send_task_events. A worker started
  *   with -E says false there, and events may have been switched at run time:
- *   it is set to 1, never to 0. */
+ *   it is set to 1, never to 0. What is certain is the answer to enable_events:
+ *   {"ok": "task events already enabled"} or {"ok": "task events enabled"}.
+ *   Only what differs from the defaults is in conf, unless it is asked with the
+ *   arguments {"with_defaults": true}. */
 enum kn_status celery_inspect_stats(struct kn_str value, struct kn_arena *arena,
                                     struct kn_msg_worker_inspect *inspect) KN_MUST_CHECK;
 enum kn_status celery_inspect_active_queues(struct kn_str value, struct kn_arena *arena,
