@@ -267,8 +267,8 @@ void kn_msg_encode(struct kn_buf *out, enum kn_kind kind, const void *msg)
     encode_message(&pk, schema, msg);
 }
 
-void kn_envelope_encode(struct kn_buf *out, struct kn_str sender, uint64_t number,
-                        enum kn_kind kind, const void *msg)
+static void encode_head(struct kn_buf *out, struct kn_str sender, uint64_t number,
+                        enum kn_kind kind)
 {
     msgpack_packer pk;
     msgpack_packer_init(&pk, out, packer_write);
@@ -277,7 +277,20 @@ void kn_envelope_encode(struct kn_buf *out, struct kn_str sender, uint64_t numbe
     msgpack_pack_uint16(&pk, (uint16_t)kind);
     encode_text(&pk, sender);
     msgpack_pack_uint64(&pk, number);
+}
+
+void kn_envelope_encode(struct kn_buf *out, struct kn_str sender, uint64_t number,
+                        enum kn_kind kind, const void *msg)
+{
+    encode_head(out, sender, number, kind);
     kn_msg_encode(out, kind, msg);
+}
+
+void kn_envelope_encode_body(struct kn_buf *out, struct kn_str sender, uint64_t number,
+                             enum kn_kind kind, struct kn_str body)
+{
+    encode_head(out, sender, number, kind);
+    kn_buf_str(out, body);
 }
 
 /* ---- read ----------------------------------------------------------------- */

@@ -46,6 +46,9 @@ struct kn_envelope {
 /* Appends an envelope with its message. */
 void kn_envelope_encode(struct kn_buf *out, struct kn_str sender, uint64_t number,
                         enum kn_kind kind, const void *msg);
+/* The same with a message that kn_msg_encode has written before. */
+void kn_envelope_encode_body(struct kn_buf *out, struct kn_str sender, uint64_t number,
+                             enum kn_kind kind, struct kn_str body);
 /* Texts point into data. VERSION when it is another version's, UNSUPPORTED when
  * the kind is not known. */
 enum kn_status kn_envelope_decode(struct kn_str data, struct kn_envelope *ret) KN_MUST_CHECK;

@@ -240,25 +240,40 @@ struct message {
     struct kn_arena arena;
 };
 
+/* Takes what buf holds, and empties it. */
+static enum kn_status wrap(struct kn_buf *buf, nng_msg **ret)
+{
+    enum kn_status status = kn_buf_status(buf);
+    nng_msg *raw = NULL;
+    if (status == KN_OK && nng_msg_alloc(&raw, 0) != 0)
+        status = KN_NOMEM;
+    struct kn_str data = kn_buf_view(buf);
+    if (status == KN_OK && nng_msg_append(raw, data.ptr, data.len) != 0) {
+        nng_msg_free(raw);
+        status = KN_NOMEM;
+    }
+    kn_buf_fini(buf);
+    if (status == KN_OK)
+        *ret = raw;
+    return status;
+}
+
 enum kn_status bus_pack(struct kn_bus *bus, uint64_t number, enum kn_kind kind, const void *msg,
                         nng_msg **ret)
 {
     struct kn_buf buf;
     kn_buf_init(&buf, bus->message_max);
     kn_envelope_encode(&buf, kn_str_from(bus->sender), number, kind, msg);
-    enum kn_status status = kn_buf_status(&buf);
-    nng_msg *raw = NULL;
-    if (status == KN_OK && nng_msg_alloc(&raw, 0) != 0)
-        status = KN_NOMEM;
-    struct kn_str data = kn_buf_view(&buf);
-    if (status == KN_OK && nng_msg_append(raw, data.ptr, data.len) != 0) {
-        nng_msg_free(raw);
-        status = KN_NOMEM;
-    }
-    kn_buf_fini(&buf);
-    if (status == KN_OK)
-        *ret = raw;
-    return status;
+    return wrap(&buf, ret);
+}
+
+enum kn_status bus_pack_body(struct kn_bus *bus, enum kn_kind kind, struct kn_str body,
+                             nng_msg **ret)
+{
+    struct kn_buf buf;
+    kn_buf_init(&buf, bus->message_max);
+    kn_envelope_encode_body(&buf, kn_str_from(bus->sender), 0, kind, body);
+    return wrap(&buf, ret);
 }
 
 enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, struct kn_bus_message **ret)

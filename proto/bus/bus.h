@@ -100,6 +100,10 @@ void kn_bus_client_stop(struct kn_bus_client *client);
 struct kn_bus_call;
 enum kn_status kn_bus_call_start(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
                                  int64_t timeout_us, struct kn_bus_call **ret) KN_MUST_CHECK;
+/* The same for a message that kn_msg_encode has written before. */
+enum kn_status kn_bus_call_start_encoded(struct kn_bus_client *client, enum kn_kind kind,
+                                         struct kn_str body, int64_t timeout_us,
+                                         struct kn_bus_call **ret) KN_MUST_CHECK;
 /* Whether kn_bus_call_finish would not wait. */
 bool kn_bus_call_ready(struct kn_bus_call *call);
 /* Waits as kn_bus_request does, and frees the call. */

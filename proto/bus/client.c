@@ -149,15 +149,10 @@ static void call_step(void *arg)
         after_receive(call, rv);
 }
 
-enum kn_status kn_bus_call_start(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
-                                 int64_t timeout_us, struct kn_bus_call **ret)
+/* Takes raw over, also on failure. */
+static enum kn_status start(struct kn_bus_client *client, nng_msg *raw, int64_t timeout_us,
+                            struct kn_bus_call **ret)
 {
-    if (atomic_load(&client->stopped))
-        return KN_CLOSED;
-    nng_msg *raw;
-    enum kn_status status = bus_pack(client->bus, 0, kind, msg, &raw);
-    if (status != KN_OK)
-        return status;
     struct kn_bus_call *call = calloc(1, sizeof *call);
     if (!call) {
         nng_msg_free(raw);
@@ -183,6 +178,27 @@ enum kn_status kn_bus_call_start(struct kn_bus_client *client, enum kn_kind kind
     }
     *ret = call;
     return KN_OK;
+}
+
+enum kn_status kn_bus_call_start(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
+                                 int64_t timeout_us, struct kn_bus_call **ret)
+{
+    if (atomic_load(&client->stopped))
+        return KN_CLOSED;
+    nng_msg *raw;
+    enum kn_status status = bus_pack(client->bus, 0, kind, msg, &raw);
+    return status == KN_OK ? start(client, raw, timeout_us, ret) : status;
+}
+
+enum kn_status kn_bus_call_start_encoded(struct kn_bus_client *client, enum kn_kind kind,
+                                         struct kn_str body, int64_t timeout_us,
+                                         struct kn_bus_call **ret)
+{
+    if (atomic_load(&client->stopped))
+        return KN_CLOSED;
+    nng_msg *raw;
+    enum kn_status status = bus_pack_body(client->bus, kind, body, &raw);
+    return status == KN_OK ? start(client, raw, timeout_us, ret) : status;
 }
 
 bool kn_bus_call_ready(struct kn_bus_call *call)
