@@ -8,21 +8,22 @@
 /* All texts belong to the caller and must outlive what is made with them. */
 struct broker_options {
     const struct broker_url *url;
-    const char *instance;       /* names our own queue on the broker; [A-Za-z0-9._-] */
-    const char *event_exchange; /* Celery's event_exchange */
-    const char *queue_prefix;   /* our queue on RabbitMQ is "<prefix>.<instance>" */
-    const char *key_prefix;     /* kombu's global_keyprefix, before every key and channel */
-    const char *fanout_prefix;  /* kombu's, "{db}" is replaced; NULL: its default, and none */
-    const char *master_name;    /* for sentinels; NULL: as the URL says */
-    const char *management_url; /* of RabbitMQ's HTTP API, with user and password; NULL: none */
-    size_t buffer_max;          /* bytes received and not yet taken */
-    size_t message_max;         /* bytes; a longer message is skipped and counted */
-    unsigned prefetch;          /* RabbitMQ: messages without an ack, 1 to 65535 */
-    int64_t queue_expires_us;   /* RabbitMQ: our queue goes after so long without us; 0: never */
-    int64_t queue_ttl_us;       /* RabbitMQ: messages older than this are dropped; 0: none */
-    uint64_t queue_bytes_max;   /* RabbitMQ: length of our queue, the oldest go first; 0: none */
-    int64_t connect_timeout_us; /* also for an answer */
-    int64_t backoff_max_us;     /* longest pause between two attempts to connect */
+    const char *instance;          /* names our own queue on the broker; [A-Za-z0-9._-] */
+    const char *event_exchange;    /* Celery's event_exchange */
+    const char *queue_prefix;      /* our queue on RabbitMQ is "<prefix>.<instance>" */
+    const char *key_prefix;        /* kombu's global_keyprefix, before every key and channel */
+    const char *fanout_prefix;     /* kombu's, "{db}" is replaced; NULL: its default, and none */
+    const char *master_name;       /* for sentinels; NULL: as the URL says */
+    const char *sentinel_password; /* likewise */
+    const char *management_url;    /* of RabbitMQ's HTTP API, with user and password; NULL: none */
+    size_t buffer_max;             /* bytes received and not yet taken */
+    size_t message_max;            /* bytes; a longer message is skipped and counted */
+    unsigned prefetch;             /* RabbitMQ: messages without an ack, 1 to 65535 */
+    int64_t queue_expires_us;      /* RabbitMQ: our queue goes after so long without us; 0: never */
+    int64_t queue_ttl_us;          /* RabbitMQ: messages older than this are dropped; 0: none */
+    uint64_t queue_bytes_max;      /* RabbitMQ: length of our queue, the oldest go first; 0: none */
+    int64_t connect_timeout_us;    /* also for an answer */
+    int64_t backoff_max_us;        /* longest pause between two attempts to connect */
     const unsigned char *priority_steps; /* Redis: kombu's priority_steps, ascending */
     size_t priority_count;
     const char *separator; /* Redis: kombu's sep, between a queue's name and a priority */

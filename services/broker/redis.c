@@ -137,7 +137,9 @@ static enum kn_status ask_sentinel(const struct broker_options *options, struct 
     const struct broker_url *url = options->url;
     const struct kn_str ask[] = {KN_STR("SENTINEL"), KN_STR("get-master-addr-by-name"),
                                  kn_str_from(master)};
-    enum kn_status status = authenticate(asked, url->sentinel_user, url->sentinel_password, error);
+    const char *password =
+        options->sentinel_password ? options->sentinel_password : url->sentinel_password;
+    enum kn_status status = authenticate(asked, url->sentinel_user, password, error);
     if (status != KN_OK)
         return status;
     redisReply *reply = broker_redis_command(asked, error, 3, ask);

@@ -1,0 +1,188 @@
+/* Queues on RabbitMQ: AMQP itself tells ready messages and consumers of a queue
+ * whose name is known (a passive declaration; a queue that is missing closes the
+ * channel). Names, and what is unacknowledged, only the management API tells. */
+#include "services/broker/meter_impl.h"
+
+#include "services/common/time.h"
+
+#include <curl/curl.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define ANSWER_MAX ((size_t)16 << 20)
+#define CHANNEL 1
+
+/* ---- the management API ---------------------------------------------------------- */
+
+static void init_curl(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static size_t collect(char *data, size_t size, size_t count, void *arg)
+{
+    struct kn_buf *answer = arg;
+    kn_buf_append(answer, data, size * count);
+    return kn_buf_status(answer) == KN_OK ? size * count : 0;
+}
+
+static enum kn_status say(struct broker_meter *m, const char *what)
+{
+    kn_buf_clear(&m->error);
+    kn_buf_printf(&m->error, "management API: %s", what);
+    return KN_IO;
+}
+
+static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *url,
+                              struct kn_buf *answer)
+{
+    long code = 0;
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(m->options.connect_timeout_us / 1000));
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    CURLcode rc = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
+    if (rc != CURLE_OK)
+        return say(m, curl_easy_strerror(rc));
+    if (code == 401 || code == 403)
+        return say(m, "user or password is refused");
+    return code == 200 ? KN_OK : say(m, "the answer is no list of queues");
+}
+
+static enum kn_status fetch(struct broker_meter *m, struct kn_buf *answer)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_curl);
+    CURL *curl = curl_easy_init();
+    char *vhost = curl ? curl_easy_escape(curl, m->options.url->vhost, 0) : NULL;
+    struct kn_buf url;
+    kn_buf_init(&url, 0);
+    size_t len = strlen(m->options.management_url);
+    while (len > 0 && m->options.management_url[len - 1] == '/')
+        len--;
+    kn_buf_append(&url, m->options.management_url, len);
+    kn_buf_printf(&url,
+                  "/api/queues/%s?columns=name,messages_ready,messages_unacknowledged,"
+                  "consumers,exclusive%c",
+                  vhost ? vhost : "", '\0');
+    enum kn_status status = vhost ? kn_buf_status(&url) : KN_NOMEM;
+    if (status == KN_OK)
+        status = perform(m, curl, url.data, answer);
+    curl_free(vhost);
+    curl_easy_cleanup(curl);
+    kn_buf_fini(&url);
+    return status;
+}
+
+static bool starts(struct kn_str name, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return kn_str_starts(name, kn_str_from(prefix)) && name.len > len && name.ptr[len] == '.';
+}
+
+/* Queues of event receivers and of remote control hold no tasks. */
+static bool is_internal(const struct broker_meter *m, struct kn_str name)
+{
+    struct kn_str suffix = KN_STR(".pidbox");
+    bool pidbox = name.len >= suffix.len &&
+                  memcmp(name.ptr + name.len - suffix.len, suffix.ptr, suffix.len) == 0;
+    return pidbox || starts(name, m->options.event_exchange) ||
+           starts(name, m->options.queue_prefix);
+}
+
+static void add_queue(struct broker_meter *m, struct kn_arena *arena, struct broker_depths *depths,
+                      const json_t *queue)
+{
+    struct kn_str name = kn_str_from(json_string_value(json_object_get(queue, "name")));
+    if (!name.ptr || is_internal(m, name) || json_is_true(json_object_get(queue, "exclusive")))
+        return;
+    broker_depths_add(depths, arena, name);
+    for (size_t i = 0; i < depths->count; i++) {
+        struct broker_depth *d = &depths->items[i];
+        const json_t *unacked = json_object_get(queue, "messages_unacknowledged");
+        if (kn_str_eq(d->name, name) && json_is_integer(unacked))
+            d->unacked = json_integer_value(unacked);
+    }
+}
+
+static enum kn_status discover(struct broker_meter *m, struct kn_arena *arena,
+                               struct broker_depths *depths)
+{
+    struct kn_buf answer;
+    kn_buf_init(&answer, ANSWER_MAX);
+    enum kn_status status = fetch(m, &answer);
+    json_t *list = status == KN_OK ? json_loadb(answer.data, answer.len, 0, NULL) : NULL;
+    if (status == KN_OK && !json_is_array(list))
+        status = say(m, "the answer is no list of queues");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        add_queue(m, arena, depths, json_array_get(list, i));
+    json_decref(list);
+    kn_buf_fini(&answer);
+    return status;
+}
+
+/* ---- AMQP -------------------------------------------------------------------------- */
+
+static enum kn_status measure_queue(struct broker_meter *m, struct broker_depth *depth)
+{
+    amqp_bytes_t name = {.len = depth->name.len, .bytes = (void *)(uintptr_t)depth->name.ptr};
+    const amqp_queue_declare_ok_t *ok =
+        amqp_queue_declare(m->amqp.conn, CHANNEL, name, 1, 0, 0, 0, amqp_empty_table);
+    if (ok) {
+        depth->messages = ok->message_count;
+        depth->consumers = ok->consumer_count;
+    }
+    enum kn_status status = broker_amqp_outcome(&m->amqp, &m->error);
+    amqp_maybe_release_buffers(m->amqp.conn);
+    return status;
+}
+
+/* Measures each, and takes those out that are not there or not ours to see. */
+static enum kn_status measure_all(struct broker_meter *m, struct broker_depths *depths)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < depths->count; i++) {
+        struct broker_depth depth = depths->items[i];
+        enum kn_status status = depth.name.len > 255 ? KN_NOT_FOUND : measure_queue(m, &depth);
+        if (status == KN_OK)
+            depths->items[kept++] = depth;
+        else if (!broker_amqp_alive(status))
+            return status;
+        else if (depth.name.len <= 255)
+            status = broker_amqp_reopen(&m->amqp, CHANNEL, &m->error);
+        if (!broker_amqp_alive(status))
+            return status;
+    }
+    depths->count = kept;
+    kn_buf_clear(&m->error);
+    return KN_OK;
+}
+
+enum kn_status broker_amqp_measure(struct broker_meter *meter, struct kn_arena *arena,
+                                   struct broker_depths *depths)
+{
+    enum kn_status status = KN_OK;
+    enum kn_status discovered = KN_OK;
+    char why[256] = "";
+    if (!meter->amqp.conn) {
+        status = broker_amqp_open(&meter->options, -1, &meter->error, &meter->amqp);
+        if (status == KN_OK)
+            status = broker_amqp_channel(&meter->amqp, CHANNEL, &meter->error);
+    }
+    if (status == KN_OK && meter->options.management_url) {
+        discovered = discover(meter, arena, depths);
+        snprintf(why, sizeof(why), "%.*s", (int)meter->error.len,
+                 meter->error.len ? meter->error.data : "");
+    }
+    if (status == KN_OK)
+        status = measure_all(meter, depths);
+    if (status == KN_OK && discovered != KN_OK)
+        kn_buf_text(&meter->error, why); /* known names are measured all the same */
+    if (status != KN_OK)
+        broker_amqp_close(&meter->amqp, false);
+    return status;
+}

@@ -1,0 +1,43 @@
+/* Between meter.c and the two kinds of broker. */
+#ifndef BROKER_METER_IMPL_H
+#define BROKER_METER_IMPL_H
+
+#include "services/broker/amqp.h"
+#include "services/broker/meter.h"
+#include "services/broker/redis.h"
+
+#include <stdio.h>
+
+#define BROKER_QUEUES_MAX 1000
+
+/* Bindings of kombu that were found on Redis. */
+struct broker_binding {
+    struct kn_str exchange, routing_key, queue;
+};
+struct broker_bindings {
+    struct kn_arena arena;
+    struct broker_binding *items; /* BROKER_QUEUES_MAX of them, or NULL */
+    size_t count;
+};
+
+struct broker_meter {
+    struct broker_options options;
+    struct broker_redis redis;
+    struct broker_amqp amqp;
+    struct kn_buf error;
+    char text[256]; /* the last error */
+    /* Redis: what the last walk over all keys found, and the present one so far */
+    struct broker_bindings known, walking;
+    struct kn_buf cursor; /* of SCAN; empty: a walk is to begin */
+};
+
+/* Adds a queue to be measured, once. */
+void broker_depths_add(struct broker_depths *depths, struct kn_arena *arena, struct kn_str name);
+
+/* Adds what can be discovered, and measures all. */
+enum kn_status broker_redis_measure(struct broker_meter *meter, struct kn_arena *arena,
+                                    struct broker_depths *depths) KN_MUST_CHECK;
+enum kn_status broker_amqp_measure(struct broker_meter *meter, struct kn_arena *arena,
+                                   struct broker_depths *depths) KN_MUST_CHECK;
+
+#endif

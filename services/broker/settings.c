@@ -1,0 +1,82 @@
+#include "services/broker/settings.h"
+
+#include <ctype.h>
+
+static const char *or_null(const char *text)
+{
+    return *text ? text : NULL;
+}
+
+/* What the configuration says of TLS goes over what the URL says. */
+static void apply_tls(struct broker_url *url, const struct kn_config_broker *config)
+{
+    struct broker_tls_options *tls = &url->tls;
+    if (*config->tls_ca)
+        tls->ca_file = config->tls_ca;
+    if (*config->tls_cert)
+        tls->cert_file = config->tls_cert;
+    if (*config->tls_key)
+        tls->key_file = config->tls_key;
+    if (!config->tls_verify)
+        tls->verify = BROKER_TLS_NONE;
+}
+
+static enum kn_status check(const struct broker_settings *s, const struct kn_config_broker *config,
+                            struct kn_buf *error)
+{
+    const struct broker_tls_options *tls = &s->url->tls;
+    if (!tls->cert_file != !tls->key_file) {
+        kn_buf_printf(error, "broker %s: tls_cert and tls_key go together", config->name);
+        return KN_CONFIG;
+    }
+    if (s->url->sentinel && !s->options.master_name && !s->url->master_name) {
+        kn_buf_printf(error,
+                      "broker %s: sentinels need the name of the master "
+                      "(sentinel_master, or ?master_name= in the URL)",
+                      config->name);
+        return KN_CONFIG;
+    }
+    return KN_OK;
+}
+
+static void set_instance(struct broker_settings *s, const char *instance)
+{
+    size_t n = 0;
+    for (; instance[n] && n < sizeof(s->instance) - 1; n++) {
+        unsigned char c = (unsigned char)instance[n];
+        s->instance[n] = (char)(isalnum(c) || strchr("._-", c) ? c : '-');
+    }
+    s->instance[n] = '\0';
+    s->options.instance = s->instance;
+}
+
+enum kn_status broker_settings_read(struct broker_settings *ret,
+                                    const struct kn_config_broker *config, const char *instance,
+                                    struct kn_buf *error)
+{
+    struct kn_buf why;
+    kn_buf_init(&why, 0);
+    enum kn_status status = broker_url_parse(kn_str_from(config->url), &ret->url, &why);
+    if (status != KN_OK) {
+        kn_buf_printf(error, "broker %s: url: %.*s", config->name, (int)why.len, why.data);
+        kn_buf_fini(&why);
+        return KN_CONFIG;
+    }
+    kn_buf_fini(&why);
+    broker_options_init(&ret->options);
+    ret->options.url = ret->url;
+    ret->options.key_prefix = config->key_prefix;
+    ret->options.event_exchange = config->event_exchange;
+    ret->options.management_url = or_null(config->management_url);
+    ret->options.master_name = or_null(config->sentinel_master);
+    ret->options.sentinel_password = or_null(config->sentinel_password);
+    set_instance(ret, instance);
+    apply_tls(ret->url, config);
+    return check(ret, config, error);
+}
+
+void broker_settings_fini(struct broker_settings *settings)
+{
+    broker_url_free(settings->url);
+    settings->url = NULL;
+}
