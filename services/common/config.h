@@ -56,7 +56,9 @@
     X(memory_max, SIZE, "64MB", "1MB..64GB", "Most memory for what storage has not yet taken")     \
     X(event_max, SIZE, "16MB", "1KB..1GB", "Largest message from the broker that is read")         \
     X(queue_interval, DURATION, "5s", "100ms..1h", "How often the depth of queues is measured")    \
-    X(inflight, INT, "4", "1..64", "Batches that may wait for storage's answer at once")
+    X(inflight, INT, "4", "1..64", "Batches that may wait for storage's answer at once")           \
+    X(instance, STR, "", "",                                                                       \
+      "Name of our own queue on RabbitMQ; from the host and the data folder when empty")
 
 #define KN_CONFIG_STORAGE(X)                                                                       \
     X(database, URL, "", "sqlite:|postgresql://|postgres://",                                      \

@@ -1,0 +1,52 @@
+/* The batch that is being filled: decodes messages into it, and closes it when
+ * it is full or old. One thread. Does no I/O but logging. */
+#ifndef INGESTION_BATCHER_H
+#define INGESTION_BATCHER_H
+
+#include "services/broker/broker.h"
+#include "services/broker/receiver.h"
+#include "services/celery/event.h"
+#include "services/ingestion/outbox.h"
+
+struct ingest_batcher_options {
+    struct kn_str source; /* must outlive the batches */
+    uint64_t epoch;
+    enum broker_kind kind;
+    size_t batch_events;
+    int64_t batch_age_us;
+    size_t event_max; /* bytes of one message */
+};
+
+struct ingest_batcher;
+
+enum kn_status ingest_batcher_new(const struct ingest_batcher_options *options,
+                                  struct ingest_batcher **ret) KN_MUST_CHECK;
+/* NULL is allowed. */
+void ingest_batcher_free(struct ingest_batcher *batcher);
+
+/* Decodes a message into the open batch. Nothing points into the message after
+ * it. What is invalid is counted, and logged with its cause (rate-limited). */
+void ingest_batcher_add(struct ingest_batcher *batcher, const struct broker_message *message);
+/* Messages that were dropped before they came here. */
+void ingest_batcher_lost(struct ingest_batcher *batcher, uint64_t messages);
+/* Messages that were skipped because they were too big. */
+void ingest_batcher_too_big(struct ingest_batcher *batcher, uint64_t messages);
+/* False when the batch has no place for more: close it first. */
+bool ingest_batcher_gap(struct ingest_batcher *batcher, const struct broker_gap *gap);
+
+/* It holds as many events (or bytes) as a batch may. */
+bool ingest_batcher_full(const struct ingest_batcher *batcher);
+/* There is something in it to send. */
+bool ingest_batcher_any(const struct ingest_batcher *batcher);
+/* How long until it is old enough to be closed; 0: it is. */
+int64_t ingest_batcher_time_left(const struct ingest_batcher *batcher);
+/* Events in it, and when the first of them came (0: none). */
+size_t ingest_batcher_events(const struct ingest_batcher *batcher, int64_t *ret_oldest_at);
+
+/* Ends the batch with these depths of queues (may be NULL, 0), and begins the
+ * next. NOMEM: the batch stays open. */
+enum kn_status ingest_batcher_close(struct ingest_batcher *batcher,
+                                    struct kn_msg_queue_depth *depths, size_t depth_count,
+                                    struct ingest_batch **ret) KN_MUST_CHECK;
+
+#endif

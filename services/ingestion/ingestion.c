@@ -1,0 +1,339 @@
+#include "services/ingestion/ingestion.h"
+
+#include "services/broker/receiver.h"
+#include "services/common/log.h"
+#include "services/common/time.h"
+#include "services/ingestion/batcher.h"
+#include "services/ingestion/sender.h"
+#include "services/ingestion/survey.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#define BUFFER_MIN ((size_t)4 << 20) /* less could not take one burst of a worker */
+#define LOOK_EVERY (KN_SECOND / 10)  /* at the receiver's counters, gaps and depths */
+
+struct ingestion {
+    struct ingestion_options options;
+    struct broker_receiver *receiver;
+    struct ingest_outbox outbox;
+    struct ingest_batcher *batcher; /* the decoding thread's */
+    struct ingest_sender *sender;
+    struct ingest_survey *survey;
+    pthread_t thread;
+    bool running; /* the decoding thread was started */
+    atomic_bool stopping;
+
+    /* the decoding thread's own */
+    uint64_t dropped, too_big, connects; /* of the receiver, that were seen */
+    int64_t looked_at;
+    struct broker_gap gap; /* that found no place in a batch yet */
+    bool gap_waits;
+    enum broker_state state;
+    struct kn_log_limit log_limit;
+
+    pthread_mutex_t lock; /* totals */
+    struct {
+        uint64_t received, invalid, lost, gaps;
+        size_t open_events; /* in the batch that is being filled */
+        int64_t open_since;
+    } totals;
+};
+
+/* ---- the decoding thread ------------------------------------------------------- */
+
+/* RabbitMQ keeps what we don't take: wait for room. Not when we are to stop. */
+static void await_room(struct ingestion *in)
+{
+    if (in->options.broker.url->kind != BROKER_AMQP)
+        return;
+    while (!in->stopping && !ingest_outbox_await_room(&in->outbox, KN_SECOND / 4)) {
+    }
+}
+
+static void count(struct ingestion *in, const struct ingest_batch *batch)
+{
+    pthread_mutex_lock(&in->lock);
+    in->totals.received += batch->received;
+    in->totals.invalid += batch->invalid;
+    in->totals.lost += batch->lost;
+    in->totals.gaps += batch->gap_count;
+    pthread_mutex_unlock(&in->lock);
+}
+
+static void put(struct ingestion *in, struct ingest_batch *batch)
+{
+    uint64_t skipped = 0;
+    count(in, batch);
+    await_room(in);
+    size_t lost = ingest_outbox_put(&in->outbox, batch);
+    if (lost == 0)
+        return;
+    pthread_mutex_lock(&in->lock);
+    in->totals.lost += lost;
+    pthread_mutex_unlock(&in->lock);
+    if (kn_log_allow(&in->log_limit, &skipped))
+        KN_ERROR(
+            "events.lost", KN_F_TEXT("source", in->options.source),
+            KN_F_TEXT("reason", "storage does not take them, and ingestion.memory_max is full"),
+            KN_F_I64("events", lost), KN_F_I64("skipped", skipped));
+}
+
+static void close_batch(struct ingestion *in)
+{
+    struct ingest_depths *depths = ingest_survey_take(in->survey);
+    struct ingest_batch *batch = NULL;
+    if (depths || ingest_batcher_any(in->batcher)) {
+        enum kn_status status = ingest_batcher_close(in->batcher, depths ? depths->items : NULL,
+                                                     depths ? depths->count : 0, &batch);
+        if (status == KN_OK)
+            put(in, batch);
+    }
+    ingest_depths_free(depths);
+}
+
+static void tell_state(struct ingestion *in, const struct broker_receiver_status *status)
+{
+    if (status->state == BROKER_CONNECTED && status->connects != in->connects)
+        KN_INFO("broker.connected", KN_F_TEXT("source", in->options.source),
+                KN_F_I64("connects", status->connects));
+    else if (status->state == BROKER_AWAY && in->state != BROKER_AWAY && !in->stopping)
+        KN_WARN("broker.away", KN_F_TEXT("source", in->options.source),
+                KN_F_TEXT("error", status->error));
+    in->connects = status->connects;
+    if (status->state != BROKER_CONNECTING)
+        in->state = status->state;
+}
+
+/* Gaps and losses become part of the batch. */
+static void look(struct ingestion *in)
+{
+    struct broker_receiver_status status;
+    broker_receiver_status(in->receiver, &status);
+    tell_state(in, &status);
+    ingest_batcher_lost(in->batcher, status.dropped - in->dropped);
+    ingest_batcher_too_big(in->batcher, status.too_big - in->too_big);
+    in->dropped = status.dropped;
+    in->too_big = status.too_big;
+    while (in->gap_waits || broker_receiver_next_gap(in->receiver, &in->gap)) {
+        in->gap_waits = !ingest_batcher_gap(in->batcher, &in->gap);
+        if (in->gap_waits)
+            break;
+        KN_WARN("broker.gap", KN_F_TEXT("source", in->options.source),
+                KN_F_I64("seconds", (in->gap.to - in->gap.from) / KN_SECOND));
+    }
+    size_t events;
+    int64_t oldest_at;
+    events = ingest_batcher_events(in->batcher, &oldest_at);
+    pthread_mutex_lock(&in->lock);
+    in->totals.open_events = events;
+    in->totals.open_since = oldest_at;
+    pthread_mutex_unlock(&in->lock);
+}
+
+static void decode_chunk(struct ingestion *in, const struct broker_chunk *chunk)
+{
+    for (size_t i = 0; i < chunk->count; i++) {
+        ingest_batcher_add(in->batcher, &chunk->messages[i]);
+        if (ingest_batcher_full(in->batcher))
+            close_batch(in);
+    }
+}
+
+static void tend(struct ingestion *in)
+{
+    int64_t now = kn_time_mono();
+    if (now - in->looked_at >= LOOK_EVERY) {
+        in->looked_at = now;
+        look(in);
+        if (!ingest_batcher_any(in->batcher))
+            close_batch(in); /* with depths of queues alone, if there are any */
+    }
+    if (ingest_batcher_any(in->batcher) && ingest_batcher_time_left(in->batcher) == 0)
+        close_batch(in);
+}
+
+static void *run(void *arg)
+{
+    struct ingestion *in = arg;
+    enum kn_status status = KN_OK;
+    while (status != KN_CLOSED) {
+        struct broker_chunk *chunk = NULL;
+        int64_t wait = LOOK_EVERY;
+        if (ingest_batcher_any(in->batcher) && ingest_batcher_time_left(in->batcher) < wait)
+            wait = ingest_batcher_time_left(in->batcher);
+        status = broker_receiver_take(in->receiver, wait, &chunk);
+        if (status == KN_OK) {
+            decode_chunk(in, chunk);
+            broker_receiver_release(in->receiver, chunk);
+        }
+        tend(in);
+    }
+    look(in);
+    close_batch(in);
+    ingest_outbox_close(&in->outbox);
+    return NULL;
+}
+
+/* ---- start and end --------------------------------------------------------------- */
+
+void ingestion_options_init(struct ingestion_options *options)
+{
+    *options = (struct ingestion_options){
+        .source = "default",
+        .batch_events = 1000,
+        .batch_age_us = KN_SECOND / 20,
+        .memory_max = 64 << 20,
+        .event_max = 16 << 20,
+        .inflight = 4,
+        .queue_interval_us = 5 * KN_SECOND,
+        .request_timeout_us = 10 * KN_SECOND,
+        .grace_us = 5 * KN_SECOND,
+    };
+    broker_options_init(&options->broker);
+}
+
+/* Unique for each start: the time in microseconds, and chance in the low bits. */
+static uint64_t new_epoch(void)
+{
+    uint64_t chance = 0;
+    if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+        chance = (uint64_t)kn_time_mono();
+    return ((uint64_t)kn_time_now() << 11) | (chance & 0x7ff);
+}
+
+static enum kn_status start_parts(struct ingestion *in, struct kn_bus_client *storage)
+{
+    const struct ingestion_options *o = &in->options;
+    const struct ingest_batcher_options batcher = {
+        .source = kn_str_from(o->source),
+        .epoch = new_epoch(),
+        .kind = o->broker.url->kind,
+        .batch_events = o->batch_events,
+        .batch_age_us = o->batch_age_us,
+        .event_max = o->event_max,
+    };
+    const struct ingest_survey_options survey = {
+        .source = kn_str_from(o->source),
+        .queues = o->queues,
+        .queue_count = o->queue_count,
+        .interval_us = o->queue_interval_us,
+        .request_timeout_us = 2 * KN_SECOND,
+    };
+    enum kn_status status = ingest_batcher_new(&batcher, &in->batcher);
+    if (status == KN_OK)
+        status = ingest_survey_start(&survey, &o->broker, storage, &in->survey);
+    if (status == KN_OK)
+        status = broker_receiver_start(&o->broker, &in->receiver);
+    if (status == KN_OK)
+        status = ingest_sender_start(&in->outbox, storage, in->receiver, o->inflight,
+                                     o->request_timeout_us, &in->sender);
+    if (status != KN_OK)
+        return status;
+    in->running = pthread_create(&in->thread, NULL, run, in) == 0;
+    return in->running ? KN_OK : KN_IO;
+}
+
+enum kn_status ingestion_start(const struct ingestion_options *options,
+                               struct kn_bus_client *storage, struct ingestion **ret)
+{
+    struct ingestion *in = calloc(1, sizeof(*in));
+    if (!in)
+        return KN_NOMEM;
+    in->options = *options;
+    in->options.broker.message_max = options->event_max;
+    in->options.broker.buffer_max =
+        options->memory_max / 4 > BUFFER_MIN ? options->memory_max / 4 : BUFFER_MIN;
+    pthread_mutex_init(&in->lock, NULL);
+    ingest_outbox_init(&in->outbox, options->memory_max - options->memory_max / 4);
+    enum kn_status status = start_parts(in, storage);
+    if (status == KN_OK)
+        *ret = in;
+    else
+        ingestion_free(in);
+    return status;
+}
+
+void ingestion_free(struct ingestion *in)
+{
+    if (!in)
+        return;
+    in->stopping = true;
+    if (in->receiver)
+        broker_receiver_stop(in->receiver);
+    if (in->running)
+        pthread_join(in->thread, NULL);
+    if (in->running && !ingest_sender_await(in->sender, in->options.grace_us))
+        KN_WARN("ingestion.not_handed_over", KN_F_TEXT("source", in->options.source),
+                KN_F_I64("events", in->outbox.events));
+    ingest_sender_free(in->sender);
+    ingest_survey_free(in->survey);
+    broker_receiver_free(in->receiver);
+    ingest_outbox_fini(&in->outbox);
+    ingest_batcher_free(in->batcher);
+    pthread_mutex_destroy(&in->lock);
+    free(in);
+}
+
+/* ---- status ---------------------------------------------------------------------- */
+
+static struct kn_str copy(struct kn_arena *arena, const char *text)
+{
+    return *text ? kn_arena_str(arena, kn_str_from(text)) : KN_STR_ABSENT;
+}
+
+static struct kn_str shown_url(struct kn_arena *arena, const struct broker_url *url)
+{
+    struct kn_buf buf;
+    kn_buf_init(&buf, 0);
+    broker_url_write(url, &buf);
+    struct kn_str text = kn_arena_str(arena, kn_buf_view(&buf));
+    kn_buf_fini(&buf);
+    return text;
+}
+
+static void fill_backlog(struct ingestion *in, struct kn_msg_ingestion_status *to)
+{
+    struct ingest_backlog backlog;
+    ingest_outbox_backlog(&in->outbox, &backlog);
+    pthread_mutex_lock(&in->lock);
+    to->events_received = in->totals.received;
+    to->events_invalid = in->totals.invalid;
+    to->events_lost += in->totals.lost;
+    to->gaps = in->totals.gaps;
+    to->backlog_events = backlog.events + in->totals.open_events;
+    int64_t oldest = backlog.oldest_at ? backlog.oldest_at : in->totals.open_since;
+    pthread_mutex_unlock(&in->lock);
+    to->backlog_bytes += backlog.bytes;
+    int64_t lag = oldest ? kn_time_now() - oldest : 0;
+    to->lag_seconds = lag > 0 ? (double)lag / KN_SECOND : 0;
+}
+
+void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
+{
+    struct ingestion *in = arg;
+    struct broker_receiver_status receiver;
+    struct ingest_sender_status sender;
+    struct kn_msg_ingestion_status *to = kn_arena_alloc(arena, sizeof(*to));
+    if (!to)
+        return;
+    broker_receiver_status(in->receiver, &receiver);
+    ingest_sender_status(in->sender, &sender);
+    to->source = kn_str_from(in->options.source);
+    to->state = (uint8_t)receiver.state; /* the same three, in the same order */
+    to->broker = shown_url(arena, in->options.broker.url);
+    to->error = copy(arena, receiver.error);
+    to->since = receiver.since;
+    to->events_lost = sender.lost;
+    to->backlog_bytes = receiver.buffered;
+    fill_backlog(in, to);
+    status->source = to->source;
+    status->ingestion = to;
+    if (receiver.state != BROKER_CONNECTED || sender.away)
+        status->state = KN_SERVICE_DEGRADED;
+    if (receiver.state != BROKER_CONNECTED)
+        status->detail = copy(arena, receiver.error[0] ? receiver.error : "connecting");
+    else if (sender.away)
+        status->detail = copy(arena, sender.error);
+}

@@ -1,0 +1,46 @@
+/* Ingestion of one broker, from its socket to storage:
+ *
+ *   receiver ──chunks──▶ decode, batch ──▶ outbox ──▶ sender ──▶ storage
+ *   (services/broker)       ▲    this file               └─ack──▶ broker
+ *                    survey ┘ depths of queues
+ *
+ * Each arrow is a bounded hand-over between two threads. When storage is slow,
+ * the outbox fills up to its bound; then RabbitMQ is left to keep the rest, and
+ * on Redis the oldest events go, and are counted. */
+#ifndef INGESTION_INGESTION_H
+#define INGESTION_INGESTION_H
+
+#include "proto/bus/bus.h"
+#include "services/broker/broker.h"
+
+struct ingestion;
+
+struct ingestion_options {
+    const char *source;
+    struct broker_options broker;
+    const char *const *queues; /* to be measured in any case */
+    size_t queue_count;
+    size_t batch_events;
+    int64_t batch_age_us;
+    size_t memory_max;
+    size_t event_max;
+    unsigned inflight;
+    int64_t queue_interval_us;
+    int64_t request_timeout_us;
+    int64_t grace_us; /* to hand over what there is at the end */
+};
+
+/* Fills what does not depend on a configuration. */
+void ingestion_options_init(struct ingestion_options *options);
+
+/* Starts the threads. What options and storage point to must outlive it. */
+enum kn_status ingestion_start(const struct ingestion_options *options,
+                               struct kn_bus_client *storage, struct ingestion **ret) KN_MUST_CHECK;
+/* Stops receiving, hands over what it has as far as grace_us allows, and stops
+ * the storage client. NULL is allowed. */
+void ingestion_free(struct ingestion *ingestion);
+
+/* How it is, for reports: fits kn_reporter_fill. arg is the struct ingestion. */
+void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status);
+
+#endif

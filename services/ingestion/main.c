@@ -1,0 +1,67 @@
+/* kanchi-ingestion: reads the events of one broker and hands them to storage. */
+#include "proto/bus/reporter.h"
+#include "services/common/log.h"
+#include "services/common/service.h"
+#include "services/ingestion/ingestion.h"
+#include "services/ingestion/settings.h"
+
+#include <stdlib.h>
+
+#define NAME "kanchi-ingestion"
+#define ABOUT "Reads the events of one broker and hands them to storage."
+
+struct process {
+    struct kn_service service;
+    struct kn_config config;
+    struct ingest_settings settings;
+    struct kn_bus *bus;
+    struct kn_bus_client *storage;
+    struct ingestion *ingestion;
+    struct kn_reporter *reporter;
+};
+
+static int run(struct process *p)
+{
+    char *error = NULL;
+    enum kn_status status = kn_bus_new(&p->settings.bus, &p->bus, &error);
+    if (status == KN_OK)
+        status = kn_bus_client_new(p->bus, p->config.bus.storage, &p->storage, &error);
+    if (status != KN_OK) {
+        int code = kn_die(NAME, KN_EXIT_CONFIG, "the bus cannot be used: %s",
+                          error ? error : kn_status_text(status));
+        free(error);
+        return code;
+    }
+    status = ingestion_start(&p->settings.ingestion, p->storage, &p->ingestion);
+    if (status == KN_OK)
+        status = kn_reporter_new(p->storage, "ingestion", p->service.id, ingestion_fill_status,
+                                 p->ingestion, &p->reporter);
+    if (status != KN_OK)
+        return kn_die(NAME, KN_EXIT_FAILED, "cannot start: %s", kn_status_text(status));
+    KN_INFO("ingestion.started", KN_F_TEXT("source", p->settings.ingestion.source));
+    kn_service_wait(&p->service, -1);
+    return KN_EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct process p = {0};
+    struct kn_buf error;
+    int code = KN_EXIT_CONFIG;
+    if (!kn_service_init(&p.service, &p.config, NAME, ABOUT, argc, argv, &code))
+        return code;
+    kn_buf_init(&error, 0);
+    if (ingest_settings_read(&p.settings, &p.config, p.service.id, &error) == KN_OK)
+        code = run(&p);
+    else
+        code = kn_die(NAME, KN_EXIT_CONFIG, "%.*s", (int)error.len, error.data);
+    kn_reporter_free(p.reporter);
+    ingestion_free(p.ingestion);
+    kn_bus_client_free(p.storage);
+    kn_bus_free(p.bus);
+    ingest_settings_fini(&p.settings);
+    kn_buf_fini(&error);
+    kn_config_fini(&p.config);
+    kn_service_fini(&p.service);
+    return code;
+}

@@ -1,0 +1,60 @@
+#include "services/ingestion/settings.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* The same after a restart, another one for another host or another Kanchi. */
+static void make_instance(const struct kn_config *config, const char *source, char *ret,
+                          size_t size)
+{
+    char host[65] = "";
+    if (*config->ingestion.instance) {
+        snprintf(ret, size, "%s", config->ingestion.instance);
+        return;
+    }
+    gethostname(host, sizeof(host) - 1);
+    uint64_t hash = kn_hash64(0, config->data, strlen(config->data));
+    snprintf(ret, size, "%.40s.%s.%08x", source, host, (unsigned)(hash ^ hash >> 32));
+}
+
+enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn_config *config,
+                                    const char *id, struct kn_buf *error)
+{
+    const struct kn_config_ingestion *c = &config->ingestion;
+    const struct kn_config_broker *broker = NULL;
+    char instance[129];
+    enum kn_status status = kn_config_broker(config, c->source, &broker, error);
+    if (status != KN_OK)
+        return status;
+    make_instance(config, broker->name, instance, sizeof(instance));
+    status = broker_settings_read(&ret->broker, broker, instance, error);
+    if (status != KN_OK)
+        return status;
+    struct ingestion_options *to = &ret->ingestion;
+    ingestion_options_init(to);
+    to->source = broker->name;
+    to->broker = ret->broker.options;
+    to->queues = broker->queues.items;
+    to->queue_count = broker->queues.count;
+    to->batch_events = (size_t)c->batch_events;
+    to->batch_age_us = c->batch_age;
+    to->memory_max = (size_t)c->memory_max;
+    to->event_max = (size_t)c->event_max;
+    to->inflight = (unsigned)c->inflight;
+    to->queue_interval_us = c->queue_interval;
+    to->request_timeout_us = config->bus.request_timeout;
+    ret->bus = (struct kn_bus_options){
+        .sender = id,
+        .message_max = (size_t)config->bus.message_max,
+        .insecure = config->bus.insecure,
+        .ca_file = *config->bus.ca ? config->bus.ca : NULL,
+        .cert_file = *config->bus.cert ? config->bus.cert : NULL,
+        .key_file = *config->bus.key ? config->bus.key : NULL,
+    };
+    return KN_OK;
+}
+
+void ingest_settings_fini(struct ingest_settings *settings)
+{
+    broker_settings_fini(&settings->broker);
+}

@@ -1,0 +1,21 @@
+/* From the configuration to the options of ingestion. */
+#ifndef INGESTION_SETTINGS_H
+#define INGESTION_SETTINGS_H
+
+#include "services/broker/settings.h"
+#include "services/ingestion/ingestion.h"
+
+struct ingest_settings {
+    struct broker_settings broker;
+    struct ingestion_options ingestion;
+    struct kn_bus_options bus;
+};
+
+/* id: of this process. CONFIG: error gets one sentence. Texts of config and id
+ * must outlive ret. */
+enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn_config *config,
+                                    const char *id, struct kn_buf *error) KN_MUST_CHECK;
+/* Safe on a zeroed struct. */
+void ingest_settings_fini(struct ingest_settings *settings);
+
+#endif

@@ -1,0 +1,192 @@
+#include "services/ingestion/survey.h"
+
+#include "services/broker/meter.h"
+#include "services/common/log.h"
+#include "services/common/time.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define NAMES_MAX 1000
+#define ARENA_MAX ((size_t)16 << 20)
+
+struct ingest_survey {
+    struct ingest_survey_options options;
+    struct broker_meter *meter;
+    struct kn_bus_client *storage;
+    pthread_t thread;
+    pthread_mutex_t lock; /* latest, ending */
+    pthread_cond_t ended;
+    struct ingest_depths *latest;
+    bool ending;
+    struct kn_log_limit log_limit;
+};
+
+void ingest_depths_free(struct ingest_depths *depths)
+{
+    if (!depths)
+        return;
+    kn_arena_fini(&depths->arena);
+    free(depths);
+}
+
+struct ingest_depths *ingest_survey_take(struct ingest_survey *survey)
+{
+    pthread_mutex_lock(&survey->lock);
+    struct ingest_depths *depths = survey->latest;
+    survey->latest = NULL;
+    pthread_mutex_unlock(&survey->lock);
+    return depths;
+}
+
+static void hand_over(struct ingest_survey *survey, struct ingest_depths *depths)
+{
+    pthread_mutex_lock(&survey->lock);
+    struct ingest_depths *old = survey->latest;
+    survey->latest = depths;
+    pthread_mutex_unlock(&survey->lock);
+    ingest_depths_free(old);
+}
+
+/* Names of the configuration, then those that storage knows. */
+static size_t collect_names(struct ingest_survey *survey, struct kn_arena *arena,
+                            struct kn_str names[NAMES_MAX])
+{
+    const struct ingest_survey_options *o = &survey->options;
+    const struct kn_msg_known_queues_get get = {.source = o->source};
+    struct kn_bus_message *answer = NULL;
+    size_t n = 0;
+    for (; n < o->queue_count && n < NAMES_MAX; n++)
+        names[n] = kn_str_from(o->queues[n]);
+    enum kn_status status = kn_bus_request(survey->storage, KN_KIND_KNOWN_QUEUES_GET, &get,
+                                           o->request_timeout_us, &answer, NULL);
+    if (status != KN_OK)
+        return n;
+    if (answer->kind == KN_KIND_KNOWN_QUEUES) {
+        const struct kn_msg_known_queues *known = answer->msg;
+        for (size_t i = 0; i < known->names.count && n < NAMES_MAX; i++)
+            names[n++] = kn_arena_str(arena, known->names.items[i]);
+    }
+    kn_bus_message_free(answer);
+    return arena->overflow ? o->queue_count : n;
+}
+
+static void convert(struct kn_arena *arena, const struct broker_depth *from, int64_t at,
+                    struct kn_msg_queue_depth *to)
+{
+    *to = (struct kn_msg_queue_depth){.name = from->name, .at = at, .messages = from->messages};
+    if (from->unacked >= 0)
+        to->unacked = KN_SOME_I64(from->unacked);
+    if (from->consumers >= 0)
+        to->consumers = KN_SOME_I64(from->consumers);
+    to->priorities.items =
+        kn_arena_array(arena, from->priority_count, sizeof(*to->priorities.items));
+    if (!to->priorities.items)
+        return;
+    to->priorities.count = from->priority_count;
+    for (size_t i = 0; i < from->priority_count; i++) {
+        to->priorities.items[i].priority = from->priorities[i].priority;
+        to->priorities.items[i].messages = from->priorities[i].messages;
+    }
+}
+
+static void measure(struct ingest_survey *survey)
+{
+    struct kn_str names[NAMES_MAX];
+    struct broker_depths found;
+    uint64_t skipped = 0;
+    struct ingest_depths *depths = calloc(1, sizeof(*depths));
+    if (!depths)
+        return;
+    kn_arena_init(&depths->arena, ARENA_MAX);
+    size_t count = collect_names(survey, &depths->arena, names);
+    int64_t at = kn_time_now();
+    enum kn_status status =
+        broker_meter_measure(survey->meter, names, count, &depths->arena, &found);
+    if (status != KN_OK && kn_log_allow(&survey->log_limit, &skipped))
+        KN_WARN("queues.not_measured", KN_F_STR("source", survey->options.source),
+                KN_F_TEXT("error", broker_meter_error(survey->meter)),
+                KN_F_I64("skipped", skipped));
+    if (status == KN_OK)
+        depths->items = kn_arena_array(&depths->arena, found.count, sizeof(*depths->items));
+    if (!depths->items) {
+        ingest_depths_free(depths);
+        return;
+    }
+    depths->count = found.count;
+    for (size_t i = 0; i < found.count; i++)
+        convert(&depths->arena, &found.items[i], at, &depths->items[i]);
+    hand_over(survey, depths);
+}
+
+/* True when the survey ends before that. */
+static bool pause_for(struct ingest_survey *survey, int64_t us)
+{
+    int64_t deadline = kn_time_mono() + us;
+    struct timespec until = {.tv_sec = deadline / KN_SECOND,
+                             .tv_nsec = deadline % KN_SECOND * 1000};
+    int rc = 0;
+    pthread_mutex_lock(&survey->lock);
+    while (!survey->ending && rc == 0)
+        rc = pthread_cond_timedwait(&survey->ended, &survey->lock, &until);
+    bool ending = survey->ending;
+    pthread_mutex_unlock(&survey->lock);
+    return ending;
+}
+
+static void *run(void *arg)
+{
+    struct ingest_survey *survey = arg;
+    int64_t first =
+        survey->options.interval_us < KN_SECOND ? survey->options.interval_us : KN_SECOND / 2;
+    for (bool ending = pause_for(survey, first); !ending;
+         ending = pause_for(survey, survey->options.interval_us))
+        measure(survey);
+    return NULL;
+}
+
+enum kn_status ingest_survey_start(const struct ingest_survey_options *options,
+                                   const struct broker_options *broker,
+                                   struct kn_bus_client *storage, struct ingest_survey **ret)
+{
+    struct ingest_survey *survey = calloc(1, sizeof(*survey));
+    if (!survey)
+        return KN_NOMEM;
+    survey->options = *options;
+    survey->storage = storage;
+    enum kn_status status = broker_meter_new(broker, &survey->meter);
+    if (status != KN_OK) {
+        free(survey);
+        return status;
+    }
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&survey->lock, NULL);
+    pthread_cond_init(&survey->ended, &attr);
+    pthread_condattr_destroy(&attr);
+    if (pthread_create(&survey->thread, NULL, run, survey) != 0) {
+        broker_meter_free(survey->meter);
+        free(survey);
+        return KN_IO;
+    }
+    *ret = survey;
+    return KN_OK;
+}
+
+void ingest_survey_free(struct ingest_survey *survey)
+{
+    if (!survey)
+        return;
+    pthread_mutex_lock(&survey->lock);
+    survey->ending = true;
+    pthread_cond_signal(&survey->ended);
+    pthread_mutex_unlock(&survey->lock);
+    pthread_join(survey->thread, NULL);
+    broker_meter_free(survey->meter);
+    ingest_depths_free(survey->latest);
+    pthread_cond_destroy(&survey->ended);
+    pthread_mutex_destroy(&survey->lock);
+    free(survey);
+}
