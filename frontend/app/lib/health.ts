@@ -1,0 +1,112 @@
+import type { System } from '~/api/types'
+import { formatCount, formatSeconds } from './format'
+
+export type Severity = 'error' | 'warning' | 'info'
+
+/** One thing that the viewer should know about Kanchi or its brokers. */
+export interface Concern {
+  severity: Severity
+  key: string
+  text: string
+  remedy: string | null
+}
+
+export interface Health {
+  level: 'good' | 'warning' | 'error' | 'unknown'
+  headline: string
+  concerns: Concern[]
+}
+
+const LAG_WARNING_SECONDS = 10
+const ORDER: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
+
+/** What /api/v1/system says, as one line and a list, the worst first. */
+export function healthOf(system: System | null): Health {
+  if (!system) return { level: 'unknown', headline: 'Looking', concerns: [] }
+  const concerns = [...serviceConcerns(system), ...sourceConcerns(system), ...findingConcerns(system)]
+    .sort((a, b) => ORDER[a.severity] - ORDER[b.severity])
+  const errors = concerns.filter(concern => concern.severity === 'error').length
+  const warnings = concerns.filter(concern => concern.severity === 'warning').length
+  if (errors) return { level: 'error', headline: counted(errors, 'problem'), concerns }
+  if (warnings) return { level: 'warning', headline: counted(warnings, 'warning'), concerns }
+  return { level: 'good', headline: 'All well', concerns }
+}
+
+function counted(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`
+}
+
+function serviceConcerns(system: System): Concern[] {
+  return system.services
+    .filter(service => service.state === 'away' || service.state === 'degraded')
+    .map((service) => {
+      const away = service.state === 'away'
+      const about = service.source ? `${service.name} of ${service.source}` : service.name
+      return {
+        severity: away ? 'error' : 'warning',
+        key: `service:${service.name}:${service.id}`,
+        text: away ? `The service ${about} does not report.` : `The service ${about} works with limits: ${service.detail ?? 'no reason given'}.`,
+        remedy: away && service.detail ? service.detail : null,
+      }
+    })
+}
+
+function sourceConcerns(system: System): Concern[] {
+  const concerns: Concern[] = []
+  for (const [name, source] of Object.entries(system.ingestion)) {
+    const broker = source.broker ? `${name} (${source.broker})` : name
+    if (source.state === 'away') {
+      concerns.push({ severity: 'error', key: `away:${name}`, text: `The broker ${broker} cannot be reached${source.error ? `: ${source.error}` : '.'}`, remedy: null })
+    }
+    if (source.events_lost > 0) {
+      concerns.push({ severity: 'warning', key: `lost:${name}`, text: `${formatCount(source.events_lost)} events of ${name} were lost on their way: some tasks may stand in an old state.`, remedy: null })
+    }
+    if (source.lag_seconds !== null && source.lag_seconds > LAG_WARNING_SECONDS) {
+      concerns.push({ severity: 'warning', key: `lag:${name}`, text: `Events of ${name} wait ${formatSeconds(source.lag_seconds)} to be stored; what you see is that old.`, remedy: null })
+    }
+    if (source.events_invalid > 0) {
+      concerns.push({ severity: 'info', key: `invalid:${name}`, text: `${formatCount(source.events_invalid)} messages of ${name} were no events that Kanchi understands; its log names the cause.`, remedy: null })
+    }
+  }
+  return concerns
+}
+
+function findingConcerns(system: System): Concern[] {
+  return system.findings.map((finding, i) => ({
+    severity: finding.severity,
+    key: `finding:${finding.code}:${finding.source ?? ''}:${finding.subject ?? i}`,
+    text: finding.text,
+    remedy: finding.remedy,
+  }))
+}
+
+/** Why there is nothing to see, and what to do about it. */
+export interface EmptyReason {
+  title: string
+  text: string
+  lines: string[]
+}
+
+export function emptyReason(system: System | null, workersOnline: number): EmptyReason {
+  const sources = Object.entries(system?.ingestion ?? {})
+  const away = sources.find(([, source]) => source.state !== 'connected')
+  if (away && sources.every(([, source]) => source.state !== 'connected')) {
+    return {
+      title: 'Waiting for the broker',
+      text: `${away[1].broker ?? away[0]} does not answer${away[1].error ? `: ${away[1].error}` : ''}. Kanchi tries again by itself. If the address is wrong, start it with the right one:`,
+      lines: ['kanchi up --broker redis://localhost:6379/0'],
+    }
+  }
+  if (workersOnline === 0) {
+    return {
+      title: 'No worker has reported yet',
+      text: 'Kanchi listens at the broker. Start a worker that sends events, and it appears here:',
+      lines: ['celery -A your_app worker --task-events'],
+    }
+  }
+  return {
+    title: 'Workers are online; no task has run yet',
+    text: 'Send a task and it appears here. To see tasks from the moment they are sent, with their queues, add to your Celery configuration:',
+    lines: ['worker_send_task_events = True', 'task_send_sent_event = True'],
+  }
+}

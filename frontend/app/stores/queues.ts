@@ -1,0 +1,90 @@
+import { defineStore } from 'pinia'
+import { computed, shallowRef } from 'vue'
+import { api, outcome, type Failure } from '~/api/client'
+import type { Queue } from '~/api/types'
+import { useLiveStore } from './live'
+
+export const MOST_QUEUES = 2000
+/** Depths kept for a queue's sparkline. */
+const DEPTHS = 60
+
+export function queueKey(queue: Pick<Queue, 'source' | 'name'>): string {
+  return `${queue.source}\u0000${queue.name}`
+}
+
+/** Messages wait and nobody takes them. */
+export function isStranded(queue: Queue): boolean {
+  return (queue.depth ?? 0) > 0 && (queue.consumers ?? queue.workers.length) === 0
+}
+
+export const useQueuesStore = defineStore('queues', () => {
+  const byKey = shallowRef(new Map<string, Queue>())
+  const depths = shallowRef(new Map<string, number[]>())
+  const loaded = shallowRef(false)
+  const failure = shallowRef<Failure | null>(null)
+
+  /** What needs attention first: stranded messages, then the deepest. */
+  const queues = computed(() => [...byKey.value.values()].sort((a, b) =>
+    Number(isStranded(b)) - Number(isStranded(a)) || a.name.localeCompare(b.name) || a.source.localeCompare(b.source)))
+  const deepest = computed(() => [...byKey.value.values()].sort((a, b) =>
+    Number(isStranded(b)) - Number(isStranded(a)) || (b.depth ?? 0) - (a.depth ?? 0) || a.name.localeCompare(b.name)))
+
+  async function load(): Promise<void> {
+    const next = new Map<string, Queue>()
+    let cursor: string | null = null
+    do {
+      const answer: Awaited<ReturnType<typeof page>> = await page(cursor)
+      if (!answer) return
+      if ('failure' in answer) { failure.value = answer.failure; return }
+      for (const queue of answer.data.items) next.set(queueKey(queue), queue)
+      cursor = answer.data.next_cursor
+    } while (cursor && next.size < MOST_QUEUES)
+    byKey.value = next
+    remember([...next.values()])
+    loaded.value = true
+    failure.value = null
+  }
+
+  function page(cursor: string | null) {
+    return outcome(api.GET('/api/v1/queues', { params: { query: { limit: 500, ...(cursor ? { cursor } : {}) } } }))
+  }
+
+  /** Frames carry no workers: those of the last answer stay. */
+  function apply(items: readonly Queue[]): void {
+    const next = new Map(byKey.value)
+    for (const queue of items) {
+      const key = queueKey(queue)
+      const before = next.get(key)
+      if (before) next.set(key, { ...queue, workers: queue.workers?.length ? queue.workers : before.workers })
+      else if (next.size < MOST_QUEUES) next.set(key, { ...queue, workers: queue.workers ?? [] })
+    }
+    byKey.value = next
+    remember(items)
+  }
+
+  function remember(items: readonly Queue[]): void {
+    const next = new Map(depths.value)
+    for (const queue of items) {
+      const key = queueKey(queue)
+      if (byKey.value.has(key)) next.set(key, [...(next.get(key) ?? []), queue.depth ?? 0].slice(-DEPTHS))
+    }
+    depths.value = next
+  }
+
+  function depthsOf(queue: Queue): number[] {
+    return depths.value.get(queueKey(queue)) ?? []
+  }
+
+  /** Keeps the queues up to date until the returned function is called. */
+  function open(): () => void {
+    const watch = useLiveStore().watch({
+      topics: ['queues'],
+      frame: (frame) => { if (frame.type === 'queue:updated') apply(frame.items) },
+      reload: load,
+    })
+    void load()
+    return watch.stop
+  }
+
+  return { queues, deepest, loaded, failure, depthsOf, load, apply, open }
+})

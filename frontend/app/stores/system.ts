@@ -1,0 +1,50 @@
+import { defineStore } from 'pinia'
+import { computed, ref, shallowRef } from 'vue'
+import { api, outcome, type Failure } from '~/api/client'
+import type { System } from '~/api/types'
+import { emptyReason, healthOf } from '~/lib/health'
+import { useLiveStore, type Watch } from './live'
+import { useMetricsStore } from './metrics'
+
+/** Kanchi itself: services, brokers, findings. Watched from every page, for the header. */
+export const useSystemStore = defineStore('system', () => {
+  const system = shallowRef<System | null>(null)
+  const failure = shallowRef<Failure | null>(null)
+  /** Difference between the gateway's clock and the viewer's, in milliseconds. */
+  const skew = ref(0)
+  let watch: Watch | null = null
+
+  const health = computed(() => failure.value && !system.value
+    ? { level: 'error' as const, headline: 'Not reachable', concerns: [{ severity: 'error' as const, key: 'gateway', text: failure.value.text, remedy: null }] }
+    : healthOf(system.value))
+  const sources = computed(() => Object.keys(system.value?.ingestion ?? {}).sort())
+  const taskCount = computed(() => system.value
+    ? Math.max(system.value.storage?.tasks ?? 0, Object.values(system.value.tasks).reduce((sum, n) => sum + n, 0))
+    : null)
+  const emptyHint = computed(() => emptyReason(system.value, useMetricsStore().metrics?.workers.online ?? 0))
+
+  async function load(): Promise<void> {
+    const answer = await outcome(api.GET('/api/v1/system'))
+    if (!answer) return
+    if ('failure' in answer) failure.value = answer.failure
+    else accept(answer.data)
+  }
+
+  function accept(next: System): void {
+    system.value = next
+    failure.value = null
+    skew.value = Date.parse(next.time) - Date.now()
+  }
+
+  function start(): void {
+    if (watch) return
+    watch = useLiveStore().watch({
+      topics: ['system'],
+      frame: (frame) => { if (frame.type === 'system:update') accept(frame.system) },
+      reload: load,
+    })
+    void load()
+  }
+
+  return { system, failure, skew, health, sources, taskCount, emptyHint, load, start }
+})

@@ -1,0 +1,223 @@
+import { defineStore } from 'pinia'
+import { computed, ref, shallowRef } from 'vue'
+import { api, outcome, type Failure } from '~/api/client'
+import type { Task } from '~/api/types'
+import { emptyFilter, filterToLive, filterToRest, matches, type TaskFilter } from '~/lib/filters'
+import { appendPage, firstSeen, isNewer, mergeRows, taskKey } from '~/lib/taskRows'
+import { useLiveStore, type Watch } from './live'
+
+/** Bounds: rows kept while the list follows what arrives, while one scrolls down, and held back meanwhile. */
+export const FOLLOW_ROWS = 200
+export const MOST_ROWS = 5000
+export const HELD_ROWS = 200
+const PAGE = 100
+const RELOAD_MS = 1000
+const FRESH_MS = 1500
+
+/**
+ * The task list: pages from REST, changes from the WebSocket. While `following`, new tasks go on top and the end is
+ * cut; otherwise rows change where they stand, and new ones are held back and counted until the viewer wants them.
+ */
+export const useTaskListStore = defineStore('taskList', () => {
+  const filter = shallowRef<TaskFilter>(emptyFilter())
+  const rows = shallowRef<Task[]>([])
+  const held = shallowRef<Task[]>([])
+  const heldMore = ref(false)
+  const following = ref(true)
+  const loading = ref<'first' | 'more' | null>(null)
+  const loaded = ref(false)
+  const failure = shallowRef<Failure | null>(null)
+  const atEnd = ref(false)
+  const isFull = computed(() => rows.value.length >= MOST_ROWS)
+
+  /** Rows that came in just now, by key; their arrival is shown for a moment. */
+  const fresh = new Map<string, number>()
+  let cursor: string | null = null
+  /** The end was cut since the cursor was given: it points below what is shown. */
+  let cursorStale = false
+  let request: AbortController | null = null
+  let watch: Watch | null = null
+  let reloadTimer: ReturnType<typeof setTimeout> | undefined
+
+  function open(next: TaskFilter): void {
+    watch ??= useLiveStore().watch({ topics: ['tasks'], filter: filterToLive(next, Date.now()), frame: onFrame, reload: () => void load(true) })
+    setFilter(next)
+  }
+
+  function close(): void {
+    watch?.stop()
+    watch = null
+    request?.abort()
+    clearTimeout(reloadTimer)
+    reloadTimer = undefined
+    fresh.clear()
+  }
+
+  function setFilter(next: TaskFilter): void {
+    const same = loaded.value && JSON.stringify(next) === JSON.stringify(filter.value)
+    filter.value = next
+    following.value = true
+    watch?.refilter(filterToLive(next, Date.now()))
+    void load(same)
+  }
+
+  /** Loads the first page; a quiet load leaves on screen what is there until the answer comes. */
+  async function load(quiet = false): Promise<void> {
+    request?.abort()
+    const mine = request = new AbortController()
+    if (!quiet) {
+      rows.value = []
+      dropHeld()
+      loaded.value = false
+    }
+    loading.value = 'first'
+    const answer = await fetchPage(null, mine)
+    if (!answer || request !== mine) return
+    loading.value = null
+    if ('failure' in answer) { failure.value = answer.failure; return }
+    failure.value = null
+    loaded.value = true
+    if (following.value || rows.value.length === 0) replaceRows(answer.data.items, answer.data.next_cursor)
+    else refreshRows(answer.data.items)
+  }
+
+  function replaceRows(items: Task[], next: string | null): void {
+    const shown = new Map(rows.value.map(row => [taskKey(row), row]))
+    // A frame may have overtaken the answer.
+    rows.value = items.map((task) => {
+      const row = shown.get(taskKey(task))
+      return row && !isNewer(row, task) ? row : task
+    })
+    cursor = next
+    cursorStale = false
+    atEnd.value = next === null
+    dropHeld()
+  }
+
+  /** The viewer has scrolled away from the top: nothing moves, what is new is held back. */
+  function refreshRows(items: Task[]): void {
+    apply(items)
+    heldMore.value = true
+  }
+
+  async function loadMore(): Promise<void> {
+    if (loading.value || atEnd.value || isFull.value || !loaded.value || failure.value) return
+    const mine = request = new AbortController()
+    loading.value = 'more'
+    const from = cursorStale ? null : cursor
+    const answer = await fetchPage(from, mine, cursorStale ? 500 : PAGE)
+    if (!answer || request !== mine) return
+    loading.value = null
+    if ('failure' in answer) { failure.value = answer.failure; return }
+    const { items, next_cursor } = answer.data
+    rows.value = appendPage(rows.value, cursorStale ? belowShown(items) : items).slice(0, MOST_ROWS)
+    cursor = next_cursor
+    cursorStale = false
+    atEnd.value = next_cursor === null
+  }
+
+  /** Of a page that was asked for from the top: what lies below the last row. */
+  function belowShown(items: Task[]): Task[] {
+    const last = rows.value.at(-1)
+    if (!last) return items
+    const end = firstSeen(last)
+    return items.filter(task => firstSeen(task) <= end)
+  }
+
+  function fetchPage(at: string | null, controller: AbortController, limit = PAGE) {
+    const query = { ...filterToRest(filter.value, Date.now()), limit, ...(at ? { cursor: at } : {}) }
+    return outcome(api.GET('/api/v1/tasks', { params: { query }, signal: controller.signal }))
+  }
+
+  function onFrame(frame: Parameters<NonNullable<Parameters<ReturnType<typeof useLiveStore>['watch']>[0]['frame']>>[0]): void {
+    if (frame.type !== 'task:created' && frame.type !== 'task:updated') return
+    apply(frame.items)
+    if (frame.omitted > 0) missed()
+  }
+
+  /** More happened than was sent: while following, look again; otherwise say so. */
+  function missed(): void {
+    if (!following.value) { heldMore.value = held.value.length > 0; return }
+    reloadTimer ??= setTimeout(() => {
+      reloadTimer = undefined
+      if (following.value && loading.value === null) void load(true)
+    }, RELOAD_MS)
+  }
+
+  function apply(tasks: readonly Task[]): void {
+    const shown = new Set(rows.value.map(taskKey))
+    const known = tasks.filter(task => shown.has(taskKey(task)))
+    const unknown = tasks.filter(task => !shown.has(taskKey(task)) && matches(task, filter.value))
+    let next = known.length ? mergeRows(rows.value, known, MOST_ROWS) : rows.value
+    if (following.value) {
+      if (known.length) next = next.filter(task => matches(task, filter.value))
+      if (filter.value.sort === 'newest') next = addOnTop(next, unknown)
+    } else if (filter.value.sort === 'newest') {
+      hold(unknown)
+    }
+    if (next !== rows.value) rows.value = next
+  }
+
+  function addOnTop(to: readonly Task[], tasks: readonly Task[]): Task[] {
+    const last = to.at(-1)
+    const end = atEnd.value || !last ? -Infinity : firstSeen(last)
+    const belonging = tasks.filter(task => firstSeen(task) >= end)
+    if (belonging.length === 0) return to as Task[]
+    markFresh(belonging)
+    const merged = mergeRows(to, belonging, MOST_ROWS)
+    if (merged.length <= FOLLOW_ROWS) return merged
+    cursorStale = true
+    atEnd.value = false
+    return merged.slice(0, FOLLOW_ROWS)
+  }
+
+  function hold(tasks: readonly Task[]): void {
+    const newest = rows.value[0]
+    const above = newest ? tasks.filter(task => firstSeen(task) >= firstSeen(newest)) : tasks
+    if (above.length === 0) return
+    const merged = mergeRows(held.value, above, HELD_ROWS + above.length)
+    if (merged.length > HELD_ROWS) heldMore.value = true
+    held.value = merged.slice(0, HELD_ROWS)
+  }
+
+  function dropHeld(): void {
+    held.value = []
+    heldMore.value = false
+  }
+
+  /** Shows what was held back; the view scrolls to the top before. */
+  function follow(): void {
+    if (following.value) return
+    following.value = true
+    const waiting = held.value
+    const again = heldMore.value
+    dropHeld()
+    rows.value = rows.value.filter(task => matches(task, filter.value))
+    rows.value = addOnTop(rows.value, waiting)
+    if (again) void load(true)
+  }
+
+  function holdBack(): void {
+    following.value = false
+  }
+
+  function markFresh(tasks: readonly Task[]): void {
+    const now = Date.now()
+    for (const [key, at] of fresh) if (now - at > FRESH_MS) fresh.delete(key)
+    for (const task of tasks) fresh.set(taskKey(task), now)
+  }
+
+  function isFresh(task: Task): boolean {
+    return Date.now() - (fresh.get(taskKey(task)) ?? 0) < FRESH_MS
+  }
+
+  function retry(): void {
+    failure.value = null
+    void load(rows.value.length > 0)
+  }
+
+  return {
+    filter, rows, held, heldMore, following, loading, loaded, failure, atEnd, isFull,
+    open, close, setFilter, load, loadMore, apply, follow, holdBack, isFresh, retry,
+  }
+})

@@ -1,0 +1,66 @@
+import { defineStore } from 'pinia'
+import { computed, shallowRef } from 'vue'
+import { api, outcome, type Failure } from '~/api/client'
+import type { Worker } from '~/api/types'
+import { useLiveStore } from './live'
+
+/** More workers than this are not held in the page. */
+export const MOST_WORKERS = 2000
+
+export function workerKey(worker: Pick<Worker, 'source' | 'id'>): string {
+  return `${worker.source}\u0000${worker.id}`
+}
+
+export const useWorkersStore = defineStore('workers', () => {
+  const byKey = shallowRef(new Map<string, Worker>())
+  const loaded = shallowRef(false)
+  const failure = shallowRef<Failure | null>(null)
+
+  /** Online ones first, then by name. */
+  const workers = computed(() => [...byKey.value.values()].sort((a, b) =>
+    Number(a.status === 'offline') - Number(b.status === 'offline') || a.id.localeCompare(b.id) || a.source.localeCompare(b.source)))
+  const online = computed(() => workers.value.filter(worker => worker.status === 'online'))
+  const registered = computed(() => [...new Set(workers.value.flatMap(worker => worker.registered))].sort())
+
+  async function load(): Promise<void> {
+    const next = new Map<string, Worker>()
+    let cursor: string | null = null
+    do {
+      const answer: Awaited<ReturnType<typeof page>> = await page(cursor)
+      if (!answer) return
+      if ('failure' in answer) { failure.value = answer.failure; return }
+      for (const worker of answer.data.items) next.set(workerKey(worker), worker)
+      cursor = answer.data.next_cursor
+    } while (cursor && next.size < MOST_WORKERS)
+    byKey.value = next
+    loaded.value = true
+    failure.value = null
+  }
+
+  function page(cursor: string | null) {
+    return outcome(api.GET('/api/v1/workers', { params: { query: { limit: 500, ...(cursor ? { cursor } : {}) } } }))
+  }
+
+  function apply(items: readonly Worker[]): void {
+    const next = new Map(byKey.value)
+    for (const worker of items) {
+      if (next.size < MOST_WORKERS || next.has(workerKey(worker))) next.set(workerKey(worker), worker)
+    }
+    byKey.value = next
+  }
+
+  /** Keeps the workers up to date until the returned function is called. */
+  function open(): () => void {
+    const watch = useLiveStore().watch({
+      topics: ['workers'],
+      frame: (frame) => {
+        if (frame.type === 'worker:online' || frame.type === 'worker:offline' || frame.type === 'worker:updated') apply(frame.items)
+      },
+      reload: load,
+    })
+    void load()
+    return watch.stop
+  }
+
+  return { workers, online, registered, loaded, failure, load, apply, open }
+})

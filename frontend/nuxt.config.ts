@@ -1,0 +1,51 @@
+import tailwindcss from '@tailwindcss/vite'
+
+// Where `npm run dev` finds the REST and WebSocket interface: a gateway, or dev/mock-server.mjs.
+const gateway = process.env.KANCHI_URL ?? 'http://127.0.0.1:8090'
+
+export default defineNuxtConfig({
+  compatibilityDate: '2026-11-01',
+  ssr: false,
+  buildId: 'static',
+  telemetry: false,
+  devtools: { enabled: false },
+  modules: ['@pinia/nuxt', '@nuxt/eslint'],
+  components: [{ path: '~/components', pathPrefix: false, ignore: ['ui/**'] }],
+  imports: { dirs: ['stores'] },
+  css: ['~/assets/css/main.css'],
+  spaLoadingTemplate: false,
+  experimental: { entryImportMap: false, appManifest: false, payloadExtraction: false },
+  app: {
+    head: {
+      htmlAttrs: { lang: 'en' },
+      title: 'Kanchi',
+      meta: [
+        { name: 'viewport', content: 'width=device-width, initial-scale=1, viewport-fit=cover' },
+        { name: 'color-scheme', content: 'light dark' },
+        { name: 'theme-color', content: '#f6f5f1', media: '(prefers-color-scheme: light)' },
+        { name: 'theme-color', content: '#121415', media: '(prefers-color-scheme: dark)' },
+        { name: 'description', content: 'Celery, watched: every task, worker and queue.' },
+        { name: 'referrer', content: 'same-origin' },
+      ],
+      link: [
+        { rel: 'icon', type: 'image/svg+xml', href: '/favicon.svg' },
+        { rel: 'preload', as: 'font', type: 'font/woff2', href: '/fonts/plex-sans.woff2', crossorigin: '' },
+        { rel: 'preload', as: 'font', type: 'font/woff2', href: '/fonts/plex-mono.woff2', crossorigin: '' },
+      ],
+      // Before the first paint, so that a dark page never flashes white.
+      script: [{ src: '/theme.js', tagPosition: 'head' }],
+    },
+  },
+  typescript: { strict: true },
+  eslint: { config: { stylistic: { semi: false, quotes: 'single', commaDangle: 'always-multiline', braceStyle: '1tbs' } } },
+  hooks: {
+    // One page for every address: the gateway answers 200.html for what is no file.
+    'prerender:routes': ({ routes }) => {
+      for (const route of routes) if (route !== '/' && !route.endsWith('.html')) routes.delete(route)
+    },
+  },
+  vite: {
+    plugins: [tailwindcss() as never],
+    server: { proxy: { '/api': { target: gateway, ws: true } } },
+  },
+})
