@@ -104,7 +104,7 @@ static void publish(const char *channel, const char *body, long long receivers)
 static void assert_receives(struct broker_receiver *receiver, const char *channel, const char *body)
 {
     struct broker_chunk *chunk = NULL;
-    assert_int_equal(broker_receiver_take(receiver, 5 * KN_SECOND, &chunk), KN_OK);
+    assert_int_equal(broker_receiver_take(receiver, 30 * KN_SECOND, &chunk), KN_OK);
     assert_int_equal(chunk->count, 1);
     assert_true(kn_str_eq(chunk->messages[0].channel, kn_str_from(channel)));
     assert_true(kn_str_eq(chunk->messages[0].body, kn_str_from(body)));
