@@ -600,10 +600,10 @@ static enum kn_status resolve_paths(struct load *load)
     if (!*config->data)
         return fail(load, "data", "is empty");
     if (config->data[0] != '/') {
-        if (!getcwd(folder, sizeof(folder) - 1))
+        if (!getcwd(folder, sizeof(folder)))
             return fail(load, "data", "the working directory cannot be found");
-        strcat(folder, "/");
-        config->data = join(load, folder, config->data);
+        const char *base = join(load, folder, "/");
+        config->data = base ? join(load, base, config->data) : NULL;
     }
     if (config->data && !*config->storage.database) {
         const char *scheme = join(load, "sqlite:", config->data);

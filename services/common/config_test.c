@@ -288,9 +288,8 @@ static void config_refuses_a_data_folder_too_long_for_sockets(void **state)
     (void)state;
     struct kn_config config;
     struct kn_buf error;
-    char args[256] = "--data /";
-    for (size_t i = 0; i < 100; i++)
-        strcat(args, "x");
+    char args[256];
+    snprintf(args, sizeof(args), "--data /%0100d", 0);
     kn_buf_init(&error, 0);
     assert_int_equal(load(&config, args, "", &error), KN_CONFIG);
     kn_buf_char(&error, '\0');

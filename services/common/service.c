@@ -206,7 +206,7 @@ int kn_die(const char *name, int code, const char *format, ...)
     char text[2048];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    vsnprintf(text, sizeof(text), format, args); /* NOLINT(clang-analyzer-valist.Uninitialized) */
     va_end(args);
     for (char *at = text; *at; at++)
         if (*at == '\n')
