@@ -33,9 +33,9 @@ struct aggregation {
     struct aggr_liveness *liveness;
     bool away; /* storage does not answer */
 
-    pthread_mutex_t stop_lock; /* stopping */
+    pthread_mutex_t stop_lock; /* stopping, reader_ended */
     pthread_cond_t stop_wake;
-    bool stopping;
+    bool stopping, reader_ended;
     atomic_int_fast64_t request_us; /* longest wait for storage */
     struct kn_log_limit log_limit;
 };
@@ -264,11 +264,10 @@ static bool flush(struct aggregation *a)
     }
 }
 
-static void *read_feed(void *arg)
+static void follow_feed(struct aggregation *a)
 {
-    struct aggregation *a = arg;
     if (!begin(a, true))
-        return NULL;
+        return;
     int64_t flush_at = kn_time_mono() + a->config->aggregation.rollup_interval;
     while (!stopping(a)) {
         struct kn_feed_event event;
@@ -294,6 +293,16 @@ static void *read_feed(void *arg)
     }
     atomic_store(&a->request_us, LAST_FLUSH_US);
     (void)aggr_ledger_flush(a->ledger);
+}
+
+static void *read_feed(void *arg)
+{
+    struct aggregation *a = arg;
+    follow_feed(a);
+    pthread_mutex_lock(&a->stop_lock);
+    a->reader_ended = true;
+    pthread_cond_broadcast(&a->stop_wake);
+    pthread_mutex_unlock(&a->stop_lock);
     return NULL;
 }
 
@@ -429,13 +438,15 @@ static void join_threads(struct aggregation *a)
     pthread_mutex_lock(&a->lock);
     bool away = a->away;
     pthread_mutex_unlock(&a->lock);
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += away ? 0 : LAST_FLUSH_US / KN_SECOND;
-    bool joined = pthread_clockjoin_np(a->reader_thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+    int64_t deadline = kn_time_mono() + (away ? 0 : LAST_FLUSH_US);
+    struct timespec until = {.tv_sec = deadline / KN_SECOND,
+                             .tv_nsec = deadline % KN_SECOND * 1000};
+    pthread_mutex_lock(&a->stop_lock);
+    while (!a->reader_ended && kn_time_mono() < deadline)
+        pthread_cond_timedwait(&a->stop_wake, &a->stop_lock, &until);
+    pthread_mutex_unlock(&a->stop_lock);
     kn_bus_client_stop(a->storage);
-    if (!joined)
-        pthread_join(a->reader_thread, NULL);
+    pthread_join(a->reader_thread, NULL);
     if (a->threads > 1)
         pthread_join(a->publisher_thread, NULL);
 }

@@ -89,7 +89,9 @@
     X(source, STR, "", "", "Name of the broker to serve, when there are several")                  \
     X(interval, DURATION, "60s", "1s..1d", "How often workers are asked about themselves")         \
     X(reply_timeout, DURATION, "3s", "100ms..1m", "How long replies of workers are awaited")       \
-    X(reply_max, SIZE, "4MB", "1KB..256MB", "Largest reply that is read")
+    X(reply_max, SIZE, "4MB", "1KB..256MB", "Largest reply that is read")                          \
+    X(workers_max, INT, "10000", "10..1000000", "Most workers that are asked about")               \
+    X(memory_max, SIZE, "64MB", "1MB..4GB", "Most memory for replies that are read together")
 
 #define KN_CONFIG_GATEWAY(X)                                                                       \
     X(listen, ADDRESS, "127.0.0.1:8080", "", "Address and port of HTTP")                           \

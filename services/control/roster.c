@@ -8,14 +8,18 @@
 /* The second sample of a new worker, so that its CPU is known before the next round. */
 static const int64_t SECOND_SAMPLE_US = 5 * KN_SECOND;
 static const int64_t SAMPLE_MIN_US = KN_SECOND / 2;
+/* A worker says that it is online before it listens to remote control, so one that
+ * does not answer is asked again after 1, 2, 4 … seconds, so many times. */
+enum { TRIES_MAX = 5 };
 /* A worker that was silent in so many rounds is worth a word. */
-enum { SILENT_ROUNDS = 2 };
+enum { SILENT_ROUNDS = 4 };
 
 struct worker {
     struct kn_table_entry entry; /* "", hostname */
     bool online;
     bool listed;       /* in the list that is being read */
-    bool wanted;       /* to be asked everything */
+    bool wanted;       /* to be asked everything … */
+    int64_t wanted_at; /* … from then on */
     int64_t sample_at; /* to be asked for stats then; 0: not */
     uint64_t pid;      /* as storage knows it */
     int64_t started_at;
@@ -87,6 +91,7 @@ static void update_worker(struct control_roster *roster, const struct kn_msg_wor
         return;
     if (online && (appeared || !worker->online || was_restarted(worker, now))) {
         worker->wanted = true;
+        worker->wanted_at = 0;
         worker->events_on = false;
         worker->silent = 0;
     }
@@ -128,7 +133,7 @@ static unsigned questions_of(const struct control_roster *roster, const struct w
                              int64_t mono_us)
 {
     unsigned all = roster->events ? CONTROL_ASK_ALL : CONTROL_ASK_ALL & ~(1u << CONTROL_ASK_EVENTS);
-    if (worker->wanted)
+    if (worker->wanted && mono_us >= worker->wanted_at)
         return all;
     return worker->sample_at && mono_us >= worker->sample_at ? 1u << CONTROL_ASK_STATS : 0;
 }
@@ -179,15 +184,26 @@ void control_roster_asked(struct control_roster *roster, const struct control_de
 void control_roster_again(struct control_roster *roster, struct kn_str hostname)
 {
     struct worker *worker = find(roster, hostname);
-    if (worker)
+    if (worker) {
         worker->wanted = true;
+        worker->wanted_at = 0;
+    }
 }
 
-void control_roster_settle(struct control_roster *roster)
+static void note_silence(struct worker *worker, int64_t mono_us)
+{
+    if (worker->silent < TRIES_MAX) {
+        worker->wanted = true;
+        worker->wanted_at = mono_us + (KN_SECOND << worker->silent);
+    }
+    worker->silent++;
+}
+
+void control_roster_settle(struct control_roster *roster, int64_t mono_us)
 {
     for (struct worker *worker = first(roster); worker; worker = next(worker)) {
         if (worker->asked && !worker->answered)
-            worker->silent++;
+            note_silence(worker, mono_us);
         worker->asked = false;
     }
 }

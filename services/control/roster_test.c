@@ -147,22 +147,24 @@ static void findings_name_the_workers_and_the_remedy(void **state)
     control_roster_free(roster);
 }
 
-static void a_worker_that_does_not_answer_is_found_after_two_rounds(void **state)
+static void a_worker_that_does_not_answer_is_asked_again_and_found(void **state)
 {
     (void)state;
     struct control_roster *roster = control_roster_new(10, true);
     struct kn_msg_service_status status;
     list(roster, "a@h", KN_WORKER_ONLINE, 7, 1);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(findings(roster, &status), 0);
-        control_roster_asked(roster, &(struct control_demand){.questions = CONTROL_ASK_ALL});
-        control_roster_settle(roster);
+    static const int64_t asked_at[] = {100, 101, 103, 107, 115, 131};
+    for (size_t i = 0; i < 6; i++) {
+        assert_int_equal(findings(roster, &status), i >= 4);
+        assert_int_equal(demand(roster, asked_at[i] - 1), i == 0 ? CONTROL_ASK_ALL : 0);
+        assert_int_equal(demand(roster, asked_at[i]), i == 0 ? 0 : CONTROL_ASK_ALL);
+        control_roster_settle(roster, asked_at[i] * KN_SECOND);
     }
-    assert_int_equal(findings(roster, &status), 1);
+    assert_int_equal(demand(roster, 10000), 0);
     assert_string_equal(status.findings.items[0].code.ptr, "worker_silent");
     control_roster_asked(roster, &(struct control_demand){.questions = CONTROL_ASK_ALL});
     answer(roster, 7, 1, 1);
-    control_roster_settle(roster);
+    control_roster_settle(roster, 1);
     assert_int_equal(findings(roster, &status), 0);
     list(roster, NULL, 0, 0, 0);
     assert_int_equal(control_roster_online(roster), 0);
@@ -188,7 +190,7 @@ int main(void)
         cmocka_unit_test(events_are_not_switched_on_where_that_is_forbidden),
         cmocka_unit_test(cpu_is_the_difference_of_two_samples_of_one_process),
         cmocka_unit_test(findings_name_the_workers_and_the_remedy),
-        cmocka_unit_test(a_worker_that_does_not_answer_is_found_after_two_rounds),
+        cmocka_unit_test(a_worker_that_does_not_answer_is_asked_again_and_found),
         cmocka_unit_test(the_roster_has_a_bound),
     };
     return cmocka_run_group_tests(tests, begin, end);
