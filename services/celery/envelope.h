@@ -41,9 +41,4 @@ enum kn_status celery_envelope_decode(struct kn_str payload, struct kn_arena *ar
                                       struct celery_message *ret_message,
                                       const char **ret_error) KN_MUST_CHECK;
 
-/* Base64 as Python's b64decode takes it: what is not of the alphabet is skipped.
- * Into out, which has room for text.len / 4 * 3 + 4 bytes; false when the
- * padding is wrong. */
-bool celery_base64_decode(struct kn_str text, char *out, size_t *ret_len);
-
 #endif

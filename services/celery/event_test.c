@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "proto/codec.h"
+#include "services/celery/base64.h"
 #include "services/celery/event.h"
 #include "services/common/time.h"
 

@@ -1,5 +1,6 @@
 #include "services/celery/remote.h"
 
+#include "services/celery/base64.h"
 #include "services/celery/reader.h"
 #include "services/common/time.h"
 
@@ -113,26 +114,6 @@ void celery_command_headers(struct kn_buf *out, const struct celery_command *c)
     kn_buf_char(out, '}');
 }
 
-/* RFC 4648, section 4 */
-static void write_base64(struct kn_buf *out, struct kn_str s)
-{
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < s.len; i += 3) {
-        uint32_t bits = (uint32_t)(unsigned char)s.ptr[i] << 16;
-        if (i + 1 < s.len)
-            bits |= (uint32_t)(unsigned char)s.ptr[i + 1] << 8;
-        if (i + 2 < s.len)
-            bits |= (unsigned char)s.ptr[i + 2];
-        char group[4] = {letters[bits >> 18], letters[bits >> 12 & 0x3f], '=', '='};
-        if (i + 1 < s.len)
-            group[2] = letters[bits >> 6 & 0x3f];
-        if (i + 2 < s.len)
-            group[3] = letters[bits & 0x3f];
-        kn_buf_append(out, group, 4);
-    }
-}
-
 void celery_command_redis(struct kn_buf *out, const struct celery_command *c,
                           struct kn_str delivery_tag)
 {
@@ -142,7 +123,7 @@ void celery_command_redis(struct kn_buf *out, const struct celery_command *c,
     if (kn_buf_status(&body) != KN_OK)
         kn_buf_fail(out, kn_buf_status(&body));
     kn_buf_text(out, "{\"body\":\"");
-    write_base64(out, kn_buf_view(&body));
+    celery_base64_encode(out, kn_buf_view(&body));
     kn_buf_text(out, "\",\"content-encoding\":\"utf-8\","
                      "\"content-type\":\"application/json\",\"headers\":");
     celery_command_headers(out, c);
