@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import rig  # noqa: E402
 from rig.celery_worker import sample_environment  # noqa: E402
-from rig.process import RigError, clean_environment  # noqa: E402
+from rig.process import RigError  # noqa: E402
 
 WORKERS = (
     # name, queues, pool, concurrency
@@ -52,7 +52,7 @@ def start_all(folder, options, started):
         [options.bin / "kanchi", "up", "--broker", f"demo={broker}", "--data", folder / "data",
          "--listen", options.listen or f"127.0.0.1:{port_to_listen()}", "--log.level", "warn"],
         "kanchi", folder / "kanchi.log",
-        env=clean_environment(**static_dir()), stop_timeout=30)
+        stop_timeout=30)
     started.append(kanchi)
 
     say("starting " + ", ".join(f"worker {name}" for name, *_ in WORKERS) + ", beat and traffic")
@@ -68,11 +68,6 @@ def start_all(folder, options, started):
         [sys.executable, "-m", "sample_app.traffic", "--rate", str(options.rate)],
         "traffic", folder / "traffic.log", env=environment, cwd=folder))
     return kanchi
-
-
-def static_dir():
-    made = pathlib.Path(__file__).parents[1] / "frontend/.output/public"
-    return {"KANCHI_GATEWAY_STATIC_DIR": made} if made.exists() else {}
 
 
 def say(text):

@@ -229,7 +229,7 @@ static enum kn_status look_after(struct supervisor *supervisor, struct child *ch
 {
     int code;
     if (ended(child, &code)) {
-        if (code == KN_EXIT_CONFIG && !supervisor->settled)
+        if (code > 0 && !supervisor->settled)
             return KN_CONFIG;
         if (kn_time_mono() - child->begun_at > STEADY)
             child->backoff = BACKOFF_FIRST;

@@ -19,9 +19,9 @@ enum kn_status supervisor_new(struct supervisor **ret, const struct kn_config *c
 void supervisor_free(struct supervisor *supervisor);
 
 /* Starts what is due and takes note of what ended; then waits until a child
- * ends, stop_fd becomes readable or us have passed. A child that ends before
- * supervisor_settled was called with an exit code of KN_EXIT_CONFIG has said
- * what is wrong: CONFIG. */
+ * ends, stop_fd becomes readable or us have passed. A child that gives up (exits
+ * with a code, not by a signal) before supervisor_settled was called has said
+ * what is wrong, and trying again would not mend it: CONFIG. */
 enum kn_status supervisor_run(struct supervisor *supervisor, int stop_fd, int64_t us) KN_MUST_CHECK;
 
 /* From now on every child that ends is started again, whatever its exit code. */
