@@ -27,11 +27,13 @@ struct aggregation {
     pthread_t reader_thread, publisher_thread;
     unsigned threads; /* started */
 
-    pthread_mutex_t lock; /* window, gauges, liveness, away */
+    pthread_mutex_t lock; /* what follows, up to stop_lock */
     struct aggr_window *window;
     struct aggr_gauges *gauges;
     struct aggr_liveness *liveness;
-    bool away; /* storage does not answer */
+    bool away;        /* storage does not answer */
+    bool refused;     /* it does, but does not take what it is sent */
+    uint64_t skipped; /* commits that the rollups lack */
 
     pthread_mutex_t stop_lock; /* stopping, reader_ended */
     pthread_cond_t stop_wake;
@@ -65,6 +67,7 @@ static void note_storage(struct aggregation *a, enum kn_status status)
     bool away = status == KN_TIMEOUT || status == KN_CLOSED;
     pthread_mutex_lock(&a->lock);
     a->away = away;
+    a->refused = status != KN_OK && status != KN_CONFLICT && !away;
     pthread_mutex_unlock(&a->lock);
     uint64_t skipped;
     if (status != KN_OK && status != KN_CONFLICT && !stopping(a) &&
@@ -206,6 +209,18 @@ static void take_mark(struct aggregation *a, const struct kn_msg_feed_mark *mark
     pthread_mutex_unlock(&a->lock);
 }
 
+static enum aggr_ledger_next skip(struct aggregation *a, const struct kn_feed_event *event)
+{
+    KN_WARN("feed.no_longer_kept", KN_F_TEXT("feed", event->feed),
+            KN_F_I64("newest", event->newest),
+            KN_F_I64("position", aggr_ledger_read_to(a->ledger)));
+    enum aggr_ledger_next next = aggr_ledger_skip(a->ledger, event->feed, event->newest);
+    pthread_mutex_lock(&a->lock);
+    a->skipped = aggr_ledger_counters(a->ledger).skipped;
+    pthread_mutex_unlock(&a->lock);
+    return next;
+}
+
 static enum aggr_ledger_next take_event(struct aggregation *a, const struct kn_feed_event *event)
 {
     switch (event->item) {
@@ -217,10 +232,7 @@ static enum aggr_ledger_next take_event(struct aggregation *a, const struct kn_f
         take_mark(a, event->mark);
         return AGGR_LEDGER_READ;
     case KN_FEED_REBUILD:
-        KN_WARN("rollups.rebuild", KN_F_TEXT("feed", event->feed),
-                KN_F_I64("newest", event->newest),
-                KN_F_I64("position", aggr_ledger_position(a->ledger)->number));
-        return aggr_ledger_rebuild(a->ledger, event->feed, event->newest);
+        return skip(a, event);
     case KN_FEED_NONE:
         break;
     }
@@ -474,37 +486,41 @@ void aggregation_stop(struct aggregation *a)
     free(a);
 }
 
-static void add_finding(struct kn_arena *arena, struct kn_msg_service_status *status,
-                        struct kn_msg_finding finding)
-{
-    struct kn_msg_finding *findings = kn_arena_array(arena, 1, sizeof finding);
-    if (!findings)
-        return;
-    findings[0] = finding;
-    status->findings.items = findings;
-    status->findings.count = 1;
-}
+static const struct kn_msg_finding finding_bound = {
+    .severity = KN_SEVERITY_WARNING,
+    .code = KN_STR("aggregation_bound"),
+    .subject = KN_STR("aggregation"),
+    .text = KN_STR("There are more workers or queues than aggregation may watch; the live figures "
+                   "leave some out."),
+    .remedy = KN_STR("Raise aggregation.workers_max or aggregation.queues_max."),
+};
+static const struct kn_msg_finding finding_skipped = {
+    .severity = KN_SEVERITY_WARNING,
+    .code = KN_STR("rollups_incomplete"),
+    .subject = KN_STR("aggregation"),
+    .text = KN_STR("Aggregation was away for longer than storage keeps changes; counts and "
+                   "percentiles of that time lack some tasks."),
+    .remedy = KN_STR("Raise storage.feed_keep."),
+};
 
 void aggregation_report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
 {
     struct aggregation *a = arg;
     pthread_mutex_lock(&a->lock);
-    bool away = a->away;
+    bool away = a->away, refused = a->refused, skipped = a->skipped > 0;
     uint64_t left_out = aggr_gauges_left_out(a->gauges) + aggr_liveness_left_out(a->liveness);
     pthread_mutex_unlock(&a->lock);
-    if (away) {
+    if (away || refused) {
         status->state = KN_SERVICE_DEGRADED;
-        status->detail = KN_STR("storage does not answer");
+        status->detail = away ? KN_STR("storage does not answer")
+                              : KN_STR("storage does not take what aggregation sends");
     }
+    struct kn_msg_finding *findings = kn_arena_array(arena, 2, sizeof *findings);
+    if (!findings)
+        return;
+    status->findings.items = findings;
     if (left_out > 0)
-        add_finding(arena, status,
-                    (struct kn_msg_finding){
-                        .severity = KN_SEVERITY_WARNING,
-                        .code = KN_STR("aggregation_bound"),
-                        .subject = KN_STR("aggregation"),
-                        .text = KN_STR("More workers or queues than aggregation may watch; the "
-                                       "live figures leave some out."),
-                        .remedy = KN_STR("Raise aggregation.workers_max or "
-                                         "aggregation.queues_max."),
-                    });
+        findings[status->findings.count++] = finding_bound;
+    if (skipped)
+        findings[status->findings.count++] = finding_skipped;
 }

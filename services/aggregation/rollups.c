@@ -151,6 +151,8 @@ static enum kn_status add_values(struct aggr_rollups *rollups, struct kn_sketch 
 enum kn_status aggr_rollups_add(struct aggr_rollups *rollups,
                                 const struct kn_msg_rollup_delta *delta)
 {
+    if (delta->minute < 0)
+        return KN_OK; /* before 1970: no clock says so, and storage keeps no such rows */
     struct row *row = find_or_make(rollups, delta);
     if (!row)
         return KN_NOMEM;
