@@ -154,7 +154,7 @@ static enum kn_status open_socket(const struct broker_options *options,
 }
 
 static enum kn_status login(const struct broker_options *options, struct broker_amqp *amqp,
-                            struct kn_buf *error)
+                            int heartbeat, struct kn_buf *error)
 {
     const struct broker_url *url = options->url;
     struct timeval limit = {.tv_sec = options->connect_timeout_us / KN_SECOND,
@@ -166,12 +166,12 @@ static enum kn_status login(const struct broker_options *options, struct broker_
     amqp_set_handshake_timeout(amqp->conn, &limit);
     amqp_set_rpc_timeout(amqp->conn, &limit);
     amqp_rpc_reply_t reply =
-        amqp_login_with_properties(amqp->conn, url->vhost, 0, FRAME_MAX, BROKER_HEARTBEAT,
-                                   &properties, AMQP_SASL_METHOD_PLAIN, url->user, url->password);
+        amqp_login_with_properties(amqp->conn, url->vhost, 0, FRAME_MAX, heartbeat, &properties,
+                                   AMQP_SASL_METHOD_PLAIN, url->user, url->password);
     return broker_amqp_reply(reply, error);
 }
 
-enum kn_status broker_amqp_open(const struct broker_options *options, int wake_fd,
+enum kn_status broker_amqp_open(const struct broker_options *options, int heartbeat, int wake_fd,
                                 struct kn_buf *error, struct broker_amqp *ret)
 {
     const struct broker_url *url = options->url;
@@ -182,7 +182,7 @@ enum kn_status broker_amqp_open(const struct broker_options *options, int wake_f
         if (status == KN_CLOSED)
             return status;
         if (status == KN_OK)
-            status = login(options, &amqp, error);
+            status = login(options, &amqp, heartbeat, error);
         if (status == KN_OK)
             *ret = amqp;
         else

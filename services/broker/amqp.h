@@ -15,8 +15,10 @@ struct broker_amqp {
     struct broker_tls *tls;
 };
 
-/* wake_fd as in net.h. On failure error gets a sentence without secrets. */
-enum kn_status broker_amqp_open(const struct broker_options *options, int wake_fd,
+/* heartbeat: seconds; 0 for a connection that nobody reads from regularly (TCP's
+ * keepalive watches it then). wake_fd as in net.h. On failure error gets a sentence
+ * without secrets. */
+enum kn_status broker_amqp_open(const struct broker_options *options, int heartbeat, int wake_fd,
                                 struct kn_buf *error, struct broker_amqp *ret) KN_MUST_CHECK;
 /* Says goodbye when the connection is still good. Safe on a zeroed struct. */
 void broker_amqp_close(struct broker_amqp *amqp, bool good);

@@ -169,7 +169,7 @@ enum kn_status broker_amqp_measure(struct broker_meter *meter, struct kn_arena *
     enum kn_status discovered = KN_OK;
     char why[256] = "";
     if (!meter->amqp.conn) {
-        status = broker_amqp_open(&meter->options, -1, &meter->error, &meter->amqp);
+        status = broker_amqp_open(&meter->options, 0, -1, &meter->error, &meter->amqp);
         if (status == KN_OK)
             status = broker_amqp_channel(&meter->amqp, CHANNEL, &meter->error);
     }

@@ -318,7 +318,8 @@ enum kn_status broker_amqp_receive(struct broker_receiver *r, struct kn_buf *err
     struct intake in = {.r = r, .error = error};
     broker_chunk_put(&r->chunks, r->chunk);
     r->chunk = NULL;
-    enum kn_status status = broker_amqp_open(&r->options, r->wake_fd, error, &in.amqp);
+    enum kn_status status =
+        broker_amqp_open(&r->options, BROKER_HEARTBEAT, r->wake_fd, error, &in.amqp);
     if (status == KN_OK)
         status = broker_amqp_channel(&in.amqp, MAIN, error);
     if (status == KN_OK)

@@ -50,7 +50,7 @@ static struct broker_amqp client_of(const struct broker_url *url)
     struct broker_amqp amqp = {0};
     struct kn_buf error;
     kn_buf_init(&error, 0);
-    if (broker_amqp_open(&options, -1, &error, &amqp) != KN_OK)
+    if (broker_amqp_open(&options, 0, -1, &error, &amqp) != KN_OK)
         fail_msg("%.*s", (int)error.len, error.data);
     assert_int_equal(broker_amqp_channel(&amqp, 1, &error), KN_OK);
     kn_buf_fini(&error);

@@ -1,0 +1,265 @@
+#include "services/broker/session_impl.h"
+
+#include "services/common/time.h"
+
+#include <amqp_framing.h>
+#include <sys/time.h>
+
+#define PUBLISH 1 /* channels of the connection that publishes */
+#define CONFIRM 2
+#define REPLIES 1 /* channel of the connection for replies */
+#define HEADERS_MAX 32
+
+static amqp_bytes_t bytes_of(struct kn_str s)
+{
+    return (amqp_bytes_t){.len = s.len, .bytes = (void *)(uintptr_t)s.ptr};
+}
+
+static enum kn_status connect_amqp(struct broker_session *s, struct broker_amqp *amqp,
+                                   amqp_channel_t channel)
+{
+    if (amqp->conn)
+        return KN_OK;
+    enum kn_status status = broker_amqp_open(&s->options, 0, -1, &s->error, amqp);
+    if (status == KN_OK)
+        status = broker_amqp_channel(amqp, channel, &s->error);
+    if (status != KN_OK)
+        broker_amqp_close(amqp, false);
+    return status;
+}
+
+/* Whatever went wrong: the next call begins with a new connection. */
+static enum kn_status give_up(struct broker_session *s, enum kn_status status)
+{
+    if (status != KN_OK)
+        broker_amqp_close(&s->amqp, false);
+    s->confirming = s->confirming && s->amqp.conn;
+    return broker_amqp_alive(status) || status == KN_TIMEOUT ? status : KN_IO;
+}
+
+static void set_headers(const struct broker_outgoing *message, amqp_basic_properties_t *p,
+                        amqp_table_entry_t entries[HEADERS_MAX])
+{
+    p->headers.entries = entries;
+    for (size_t i = 0; i < message->header_count && i < HEADERS_MAX; i++) {
+        const struct broker_header *header = &message->headers[i];
+        amqp_table_entry_t *entry = &entries[p->headers.num_entries++];
+        entry->key = amqp_cstring_bytes(header->name);
+        if (header->type == BROKER_HEADER_I64) {
+            entry->value.kind = AMQP_FIELD_KIND_I64;
+            entry->value.value.i64 = header->i64;
+        } else if (header->type == BROKER_HEADER_F64) {
+            entry->value.kind = AMQP_FIELD_KIND_F64;
+            entry->value.value.f64 = header->f64;
+        } else {
+            entry->value.kind = AMQP_FIELD_KIND_UTF8;
+            entry->value.value.bytes = bytes_of(header->str);
+        }
+    }
+    p->_flags |= AMQP_BASIC_HEADERS_FLAG;
+}
+
+static void set_properties(const struct broker_outgoing *message, amqp_basic_properties_t *p,
+                           amqp_table_entry_t entries[HEADERS_MAX])
+{
+    const struct {
+        struct kn_str text;
+        amqp_bytes_t *to;
+        amqp_flags_t flag;
+    } texts[] = {
+        {message->content_type, &p->content_type, AMQP_BASIC_CONTENT_TYPE_FLAG},
+        {message->content_encoding, &p->content_encoding, AMQP_BASIC_CONTENT_ENCODING_FLAG},
+        {message->correlation_id, &p->correlation_id, AMQP_BASIC_CORRELATION_ID_FLAG},
+        {message->reply_to, &p->reply_to, AMQP_BASIC_REPLY_TO_FLAG},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (!texts[i].text.ptr)
+            continue;
+        *texts[i].to = bytes_of(texts[i].text);
+        p->_flags |= texts[i].flag;
+    }
+    if (message->delivery_mode) {
+        p->delivery_mode = message->delivery_mode;
+        p->_flags |= AMQP_BASIC_DELIVERY_MODE_FLAG;
+    }
+    p->priority = message->priority; /* kombu always says it */
+    p->_flags |= AMQP_BASIC_PRIORITY_FLAG;
+    set_headers(message, p, entries);
+}
+
+static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
+                              struct kn_str exchange, struct kn_str routing_key, bool mandatory,
+                              const struct broker_outgoing *message)
+{
+    amqp_basic_properties_t properties = {0};
+    amqp_table_entry_t entries[HEADERS_MAX];
+    set_properties(message, &properties, entries);
+    int rc = amqp_basic_publish(s->amqp.conn, channel, bytes_of(exchange), bytes_of(routing_key),
+                                mandatory, 0, &properties, bytes_of(message->body));
+    if (rc == AMQP_STATUS_OK)
+        return KN_OK;
+    kn_buf_clear(&s->error);
+    kn_buf_text(&s->error, amqp_error_string2(rc));
+    return KN_CLOSED;
+}
+
+enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange,
+                                  const struct broker_outgoing *message, int64_t *ret_receivers)
+{
+    enum kn_status status = connect_amqp(s, &s->amqp, PUBLISH);
+    if (status == KN_OK) /* and so the connection is known to be good */
+        status =
+            broker_amqp_exchange(&s->amqp, PUBLISH, exchange, "fanout", false, &s->error, NULL);
+    if (status == KN_OK)
+        status = publish(s, PUBLISH, kn_str_from(exchange), KN_STR(""), false, message);
+    *ret_receivers = -1;
+    return give_up(s, status);
+}
+
+/* ---- confirmed messages ------------------------------------------------------------ */
+
+static enum kn_status start_confirming(struct broker_session *s)
+{
+    if (s->confirming)
+        return KN_OK;
+    enum kn_status status = broker_amqp_channel(&s->amqp, CONFIRM, &s->error);
+    if (status != KN_OK)
+        return status;
+    amqp_confirm_select(s->amqp.conn, CONFIRM);
+    status = broker_amqp_outcome(&s->amqp, &s->error);
+    s->confirming = status == KN_OK;
+    return status;
+}
+
+/* What the broker says to the one message that is under way. */
+static enum kn_status judge(struct broker_session *s, const amqp_frame_t *frame, bool *ret_done)
+{
+    if (frame->frame_type != AMQP_FRAME_METHOD || frame->channel != CONFIRM)
+        return KN_OK; /* content of a message that came back */
+    switch (frame->payload.method.id) {
+    case AMQP_BASIC_ACK_METHOD:
+        *ret_done = true;
+        return KN_OK;
+    case AMQP_BASIC_RETURN_METHOD:
+        kn_buf_clear(&s->error);
+        kn_buf_text(&s->error, "there is no such queue");
+        return KN_OK; /* the ack follows */
+    case AMQP_BASIC_NACK_METHOD:
+        *ret_done = true;
+        return KN_FULL;
+    default:
+        return KN_CLOSED;
+    }
+}
+
+static enum kn_status await_confirm(struct broker_session *s)
+{
+    int64_t deadline = kn_time_mono() + s->options.connect_timeout_us;
+    enum kn_status status = KN_OK;
+    bool done = false;
+    bool returned = false;
+    while (status == KN_OK && !done) {
+        amqp_frame_t frame;
+        int64_t left = deadline - kn_time_mono();
+        struct timeval tv = {.tv_sec = left > 0 ? left / KN_SECOND : 0,
+                             .tv_usec = left > 0 ? left % KN_SECOND : 0};
+        int rc = amqp_simple_wait_frame_noblock(s->amqp.conn, &frame, &tv);
+        if (rc == AMQP_STATUS_TIMEOUT)
+            return KN_TIMEOUT;
+        if (rc != AMQP_STATUS_OK)
+            return KN_CLOSED;
+        returned = returned || (frame.frame_type == AMQP_FRAME_METHOD &&
+                                frame.payload.method.id == AMQP_BASIC_RETURN_METHOD);
+        status = judge(s, &frame, &done);
+    }
+    amqp_maybe_release_buffers(s->amqp.conn);
+    return status == KN_OK && returned ? KN_NOT_FOUND : status;
+}
+
+enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
+                                const struct broker_outgoing *message)
+{
+    enum kn_status status = connect_amqp(s, &s->amqp, PUBLISH);
+    if (status == KN_OK)
+        status = start_confirming(s);
+    if (status == KN_OK)
+        status = publish(s, CONFIRM, KN_STR(""), kn_str_from(queue), true, message);
+    if (status == KN_OK)
+        status = await_confirm(s);
+    if (status == KN_NOT_FOUND || status == KN_FULL)
+        return status;
+    return give_up(s, status);
+}
+
+/* ---- replies ----------------------------------------------------------------------- */
+
+static void drop_envelope(struct broker_session *s)
+{
+    if (s->has_envelope)
+        amqp_destroy_envelope(&s->envelope);
+    s->has_envelope = false;
+}
+
+static enum kn_status make_queue(struct broker_session *s)
+{
+    struct broker_amqp *amqp = &s->replies;
+    amqp_bytes_t queue = amqp_cstring_bytes(s->replies_of.queue.data);
+    enum kn_status status = broker_amqp_exchange(amqp, REPLIES, s->replies_of.exchange.data,
+                                                 "direct", false, &s->error, NULL);
+    if (status != KN_OK)
+        return status;
+    amqp_queue_declare(amqp->conn, REPLIES, queue, 0, 0, 1, 1, amqp_empty_table);
+    status = broker_amqp_outcome(amqp, &s->error);
+    if (status != KN_OK)
+        return status;
+    amqp_queue_bind(amqp->conn, REPLIES, queue, amqp_cstring_bytes(s->replies_of.exchange.data),
+                    amqp_cstring_bytes(s->replies_of.routing_key.data), amqp_empty_table);
+    status = broker_amqp_outcome(amqp, &s->error);
+    if (status != KN_OK)
+        return status;
+    amqp_basic_consume(amqp->conn, REPLIES, queue, amqp_empty_bytes, 0, 1, 1, amqp_empty_table);
+    return broker_amqp_outcome(amqp, &s->error);
+}
+
+enum kn_status broker_amqp_replies_open(struct broker_session *s)
+{
+    enum kn_status status = connect_amqp(s, &s->replies, REPLIES);
+    if (status == KN_OK)
+        status = make_queue(s);
+    if (status != KN_OK)
+        broker_amqp_close(&s->replies, false);
+    return status == KN_CLOSED ? KN_IO : status;
+}
+
+/* The queue goes with its connection. */
+void broker_amqp_replies_close(struct broker_session *s)
+{
+    drop_envelope(s);
+    broker_amqp_close(&s->replies, true);
+}
+
+enum kn_status broker_amqp_replies_receive(struct broker_session *s, int64_t timeout_us,
+                                           struct broker_message *ret)
+{
+    struct timeval tv = {.tv_sec = timeout_us / KN_SECOND, .tv_usec = timeout_us % KN_SECOND};
+    drop_envelope(s);
+    if (!s->replies.conn)
+        return KN_CLOSED;
+    amqp_maybe_release_buffers(s->replies.conn);
+    amqp_rpc_reply_t reply = amqp_consume_message(s->replies.conn, &s->envelope, &tv, 0);
+    if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
+        s->has_envelope = true;
+        *ret = (struct broker_message){
+            .channel = broker_amqp_str(s->envelope.routing_key),
+            .body = broker_amqp_str(s->envelope.message.body),
+            .received_at = kn_time_now(),
+        };
+        broker_amqp_describe(&s->envelope.message.properties, ret);
+        return KN_OK;
+    }
+    enum kn_status status = broker_amqp_reply(reply, &s->error);
+    if (status == KN_TIMEOUT)
+        return status;
+    broker_amqp_close(&s->replies, false);
+    return KN_CLOSED;
+}

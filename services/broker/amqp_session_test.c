@@ -1,0 +1,264 @@
+/* Commands, replies, messages and depths on a private RabbitMQ. */
+#include "services/broker/amqp.h"
+#include "services/broker/meter.h"
+#include "services/broker/rig_test.h"
+#include "services/broker/session.h"
+#include "services/common/time.h"
+
+#include <amqp_framing.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct rig_server rabbit;
+static struct broker_url *url;
+static struct broker_options options;
+static struct broker_amqp client; /* channel 1 */
+static struct kn_buf error;
+static char management[128];
+
+static int set_up(void **state)
+{
+    (void)state;
+    kn_buf_init(&error, 0);
+    rig_dir(&rabbit, "session", true);
+    if (!rig_rabbit_start(&rabbit, true))
+        return -1;
+    url = rig_url("amqp://127.0.0.1:%d", rabbit.port);
+    broker_options_init(&options);
+    options.url = url;
+    snprintf(management, sizeof(management), "http://guest:guest@127.0.0.1:%d/",
+             rabbit.manage_port);
+    assert_int_equal(broker_amqp_open(&options, 0, -1, &error, &client), KN_OK);
+    assert_int_equal(broker_amqp_channel(&client, 1, &error), KN_OK);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    broker_amqp_close(&client, true);
+    broker_url_free(url);
+    rig_rabbit_stop(&rabbit);
+    rig_dir_remove(&rabbit);
+    kn_buf_fini(&error);
+    return 0;
+}
+
+static void declare_queue(const char *name, bool exclusive)
+{
+    amqp_queue_declare(client.conn, 1, amqp_cstring_bytes(name), 0, 0, exclusive, 0,
+                       amqp_empty_table);
+    assert_int_equal(broker_amqp_outcome(&client, &error), KN_OK);
+}
+
+/* A message of the queue, or a failed test. Destroy it. */
+static void get(const char *queue, amqp_message_t *ret)
+{
+    amqp_rpc_reply_t reply = {0};
+    for (int i = 0; i < 200; i++) {
+        reply = amqp_basic_get(client.conn, 1, amqp_cstring_bytes(queue), 1);
+        if (reply.reply_type == AMQP_RESPONSE_NORMAL && reply.reply.id == AMQP_BASIC_GET_OK_METHOD)
+            break;
+        usleep(10000);
+    }
+    assert_int_equal(reply.reply.id, AMQP_BASIC_GET_OK_METHOD);
+    assert_int_equal(amqp_read_message(client.conn, 1, ret, 0).reply_type, AMQP_RESPONSE_NORMAL);
+}
+
+static void a_command_reaches_who_is_bound_to_the_exchange_with_all_properties(void **state)
+{
+    (void)state;
+    struct broker_session *session = NULL;
+    int64_t receivers = 5;
+    amqp_message_t got;
+    const struct broker_header headers[] = {
+        {.name = "clock", .type = BROKER_HEADER_I64, .i64 = 12},
+        {.name = "expires", .type = BROKER_HEADER_F64, .f64 = 1.5},
+        {.name = "ticket", .type = BROKER_HEADER_STR, .str = KN_STR("t-1")},
+    };
+    const struct broker_outgoing message = {.body = KN_STR("{\"method\": \"stats\"}"),
+                                            .content_type = KN_STR("application/json"),
+                                            .content_encoding = KN_STR("utf-8"),
+                                            .reply_to = KN_STR("me"),
+                                            .delivery_mode = 1,
+                                            .headers = headers,
+                                            .header_count = 3};
+    assert_int_equal(broker_session_new(&options, &session), KN_OK);
+    assert_int_equal(broker_session_fanout(session, "celery.pidbox", &message, &receivers), KN_OK);
+    assert_int_equal(receivers, -1);
+    /* as kombu declares it: another worker must be able to do the same */
+    amqp_exchange_declare(client.conn, 1, amqp_cstring_bytes("celery.pidbox"),
+                          amqp_cstring_bytes("fanout"), 0, 0, 0, 0, amqp_empty_table);
+    assert_int_equal(broker_amqp_outcome(&client, &error), KN_OK);
+    declare_queue("worker", true);
+    amqp_queue_bind(client.conn, 1, amqp_cstring_bytes("worker"),
+                    amqp_cstring_bytes("celery.pidbox"), amqp_empty_bytes, amqp_empty_table);
+    assert_int_equal(broker_amqp_outcome(&client, &error), KN_OK);
+    assert_int_equal(broker_session_fanout(session, "celery.pidbox", &message, NULL), KN_OK);
+    get("worker", &got);
+    assert_true(kn_str_eq(broker_amqp_str(got.body), message.body));
+    struct broker_message described = {0};
+    broker_amqp_describe(&got.properties, &described);
+    assert_true(kn_str_eq(described.content_type, message.content_type));
+    assert_true(kn_str_eq(described.content_encoding, message.content_encoding));
+    assert_true(kn_str_eq(described.ticket, KN_STR("t-1")));
+    assert_int_equal(got.properties.delivery_mode, 1);
+    assert_int_equal(got.properties.headers.num_entries, 3);
+    assert_int_equal(got.properties.headers.entries[0].value.value.i64, 12);
+    amqp_destroy_message(&got);
+    broker_session_free(session);
+}
+
+static void reply(const char *text, const char *key)
+{
+    amqp_basic_properties_t p = {._flags = AMQP_BASIC_CONTENT_TYPE_FLAG,
+                                 .content_type = amqp_cstring_bytes("application/json")};
+    assert_int_equal(amqp_basic_publish(client.conn, 1, amqp_cstring_bytes("reply.celery.pidbox"),
+                                        amqp_cstring_bytes(key), 0, 0, &p,
+                                        amqp_cstring_bytes(text)),
+                     0);
+}
+
+static void replies_come_through_a_queue_that_goes_with_us(void **state)
+{
+    (void)state;
+    struct broker_session *session = NULL;
+    struct broker_message got;
+    assert_int_equal(broker_session_new(&options, &session), KN_OK);
+    assert_int_equal(broker_session_replies_receive(session, 1000, &got), KN_CLOSED);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(broker_session_replies_open(session, "reply.celery.pidbox", "oid",
+                                                     "oid.reply.celery.pidbox"),
+                         KN_OK);
+        assert_int_equal(broker_session_replies_receive(session, KN_SECOND / 10, &got), KN_TIMEOUT);
+        reply("one", "oid");
+        reply("not ours", "other");
+        reply("two", "oid");
+        assert_int_equal(broker_session_replies_receive(session, KN_SECOND, &got), KN_OK);
+        assert_true(kn_str_eq(got.body, KN_STR("one")));
+        assert_true(kn_str_eq(got.content_type, KN_STR("application/json")));
+        assert_int_equal(broker_session_replies_receive(session, KN_SECOND, &got), KN_OK);
+        assert_true(kn_str_eq(got.body, KN_STR("two")));
+        broker_session_replies_close(session);
+    }
+    broker_session_free(session);
+    amqp_queue_declare(client.conn, 1, amqp_cstring_bytes("oid.reply.celery.pidbox"), 1, 0, 0, 0,
+                       amqp_empty_table);
+    assert_int_equal(broker_amqp_outcome(&client, &error), KN_NOT_FOUND);
+    assert_int_equal(broker_amqp_reopen(&client, 1, &error), KN_OK);
+}
+
+static void a_message_to_a_queue_is_confirmed_or_said_to_have_no_queue(void **state)
+{
+    (void)state;
+    struct broker_session *session = NULL;
+    amqp_message_t got;
+    const struct broker_outgoing message = {.body = KN_STR("task"), .priority = 3};
+    assert_int_equal(broker_session_new(&options, &session), KN_OK);
+    declare_queue("jobs", false);
+    assert_int_equal(broker_session_send(session, "jobs", &message), KN_OK);
+    assert_int_equal(broker_session_send(session, "nowhere", &message), KN_NOT_FOUND);
+    assert_non_null(strstr(broker_session_error(session), "no such queue"));
+    assert_int_equal(broker_session_send(session, "jobs", &message), KN_OK);
+    for (int i = 0; i < 2; i++) {
+        get("jobs", &got);
+        assert_true(kn_str_eq(broker_amqp_str(got.body), message.body));
+        assert_int_equal(got.properties.priority, 3);
+        amqp_destroy_message(&got);
+    }
+    broker_session_free(session);
+}
+
+static const struct broker_depth *depth_of(const struct broker_depths *depths, const char *name)
+{
+    for (size_t i = 0; i < depths->count; i++) {
+        if (kn_str_eq(depths->items[i].name, kn_str_from(name)))
+            return &depths->items[i];
+    }
+    return NULL;
+}
+
+static void fill_queues(void)
+{
+    declare_queue("first", false);
+    declare_queue("second", false);
+    declare_queue("celeryev.x", false);
+    declare_queue("w.celery.pidbox", false);
+    declare_queue("mine", true);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(amqp_basic_publish(client.conn, 1, amqp_empty_bytes,
+                                            amqp_cstring_bytes("first"), 0, 0, NULL,
+                                            amqp_cstring_bytes("x")),
+                         0);
+    amqp_rpc_reply_t held = amqp_basic_get(client.conn, 1, amqp_cstring_bytes("first"), 0);
+    assert_int_equal(held.reply.id, AMQP_BASIC_GET_OK_METHOD);
+    amqp_message_t message;
+    (void)amqp_read_message(client.conn, 1, &message, 0);
+    amqp_destroy_message(&message);
+}
+
+static void queues_are_measured_and_found_where_the_api_is_known(void **state)
+{
+    (void)state;
+    struct broker_meter *meter = NULL;
+    struct broker_depths depths;
+    struct kn_arena arena;
+    const struct kn_str names[] = {KN_STR("first"), KN_STR("nowhere"), KN_STR("first")};
+    kn_arena_init(&arena, 0);
+    fill_queues();
+    assert_int_equal(broker_meter_new(&options, &meter), KN_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(broker_meter_measure(meter, names, 3, &arena, &depths), KN_OK);
+        assert_int_equal(depths.count, 1);
+        assert_int_equal(depths.items[0].messages, 2);
+        assert_int_equal(depths.items[0].consumers, 0);
+        assert_int_equal(depths.items[0].unacked, -1);
+    }
+    broker_meter_free(meter);
+
+    struct broker_options with_api = options;
+    with_api.management_url = management;
+    assert_int_equal(broker_meter_new(&with_api, &meter), KN_OK);
+    bool right = false;
+    for (int i = 0; i < 150 && !right; i++) { /* the API's figures are some seconds old */
+        usleep(100000);
+        assert_int_equal(broker_meter_measure(meter, names, 1, &arena, &depths), KN_OK);
+        const struct broker_depth *first = depth_of(&depths, "first");
+        right = depth_of(&depths, "second") && first->unacked == 1 && first->messages == 2;
+    }
+    assert_true(right);
+    assert_null(depth_of(&depths, "celeryev.x"));
+    assert_null(depth_of(&depths, "w.celery.pidbox"));
+    assert_null(depth_of(&depths, "mine"));
+    assert_string_equal(broker_meter_error(meter), "");
+    broker_meter_free(meter);
+
+    with_api.management_url = "http://guest:secret@127.0.0.1:1";
+    assert_int_equal(broker_meter_new(&with_api, &meter), KN_OK);
+    assert_int_equal(broker_meter_measure(meter, names, 1, &arena, &depths), KN_OK);
+    assert_int_equal(depths.count, 1);
+    assert_non_null(strstr(broker_meter_error(meter), "management"));
+    assert_null(strstr(broker_meter_error(meter), "secret"));
+    broker_meter_free(meter);
+    kn_arena_fini(&arena);
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_command_reaches_who_is_bound_to_the_exchange_with_all_properties),
+        cmocka_unit_test(replies_come_through_a_queue_that_goes_with_us),
+        cmocka_unit_test(a_message_to_a_queue_is_confirmed_or_said_to_have_no_queue),
+        cmocka_unit_test(queues_are_measured_and_found_where_the_api_is_known),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

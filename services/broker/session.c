@@ -1,0 +1,145 @@
+#include "services/broker/session_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum kn_status broker_session_new(const struct broker_options *options, struct broker_session **ret)
+{
+    struct broker_session *s = calloc(1, sizeof(*s));
+    if (!s)
+        return KN_NOMEM;
+    s->options = *options;
+    kn_buf_init(&s->error, 4096);
+    kn_buf_init(&s->replies_of.exchange, 1024);
+    kn_buf_init(&s->replies_of.routing_key, 1024);
+    kn_buf_init(&s->replies_of.queue, 1024);
+    *ret = s;
+    return KN_OK;
+}
+
+static bool on_redis(const struct broker_session *s)
+{
+    return s->options.url->kind == BROKER_REDIS;
+}
+
+static bool connected(const struct broker_session *s)
+{
+    return s->redis.ctx || s->amqp.conn;
+}
+
+void broker_session_replies_close(struct broker_session *s)
+{
+    if (s->replies_of.open && on_redis(s))
+        broker_redis_replies_close(s);
+    else if (s->replies_of.open)
+        broker_amqp_replies_close(s);
+    s->replies_of.open = false;
+}
+
+void broker_session_free(struct broker_session *s)
+{
+    if (!s)
+        return;
+    broker_session_replies_close(s);
+    freeReplyObject(s->reply);
+    broker_redis_close(&s->redis);
+    broker_amqp_close(&s->amqp, true);
+    kn_buf_fini(&s->replies_of.exchange);
+    kn_buf_fini(&s->replies_of.routing_key);
+    kn_buf_fini(&s->replies_of.queue);
+    kn_buf_fini(&s->error);
+    free(s);
+}
+
+const char *broker_session_error(const struct broker_session *session)
+{
+    return session->text;
+}
+
+/* Keeps the error, and hands the status on. */
+static enum kn_status result(struct broker_session *s, enum kn_status status)
+{
+    if (status != KN_OK && status != KN_TIMEOUT)
+        snprintf(s->text, sizeof(s->text), "%.*s", (int)s->error.len,
+                 s->error.len ? s->error.data : kn_status_text(status));
+    kn_buf_clear(&s->error);
+    return status;
+}
+
+/* A connection that was idle may have been cut without our notice: try again then. */
+static bool again(const struct broker_session *s, bool was_connected, enum kn_status status)
+{
+    return status != KN_OK && was_connected && !connected(s);
+}
+
+static enum kn_status fanout(struct broker_session *s, const char *exchange,
+                             const struct broker_outgoing *message, int64_t *ret_receivers)
+{
+    return on_redis(s) ? broker_redis_fanout(s, exchange, message, ret_receivers)
+                       : broker_amqp_fanout(s, exchange, message, ret_receivers);
+}
+
+enum kn_status broker_session_fanout(struct broker_session *session, const char *exchange,
+                                     const struct broker_outgoing *message, int64_t *ret_receivers)
+{
+    int64_t receivers = -1;
+    bool before = connected(session);
+    enum kn_status status = fanout(session, exchange, message, &receivers);
+    if (again(session, before, status))
+        status = fanout(session, exchange, message, &receivers);
+    if (status == KN_OK && ret_receivers)
+        *ret_receivers = receivers;
+    return result(session, status);
+}
+
+/* Sent once only: what was lost on the way may have arrived all the same. */
+enum kn_status broker_session_send(struct broker_session *session, const char *queue,
+                                   const struct broker_outgoing *message)
+{
+    enum kn_status status = on_redis(session) ? broker_redis_send(session, queue, message)
+                                              : broker_amqp_send(session, queue, message);
+    return result(session, status);
+}
+
+static enum kn_status open_replies(struct broker_session *s)
+{
+    return on_redis(s) ? broker_redis_replies_open(s) : broker_amqp_replies_open(s);
+}
+
+enum kn_status broker_session_replies_open(struct broker_session *session, const char *exchange,
+                                           const char *routing_key, const char *queue)
+{
+    const struct {
+        struct kn_buf *to;
+        const char *text;
+    } texts[] = {{&session->replies_of.exchange, exchange},
+                 {&session->replies_of.routing_key, routing_key},
+                 {&session->replies_of.queue, queue}};
+    broker_session_replies_close(session);
+    for (size_t i = 0; i < 3; i++) {
+        kn_buf_clear(texts[i].to);
+        kn_buf_append(texts[i].to, texts[i].text, strlen(texts[i].text) + 1);
+        if (kn_buf_status(texts[i].to) != KN_OK)
+            return kn_buf_status(texts[i].to);
+        texts[i].to->len--; /* the NUL stays behind it */
+    }
+    bool before = connected(session);
+    enum kn_status status = open_replies(session);
+    if (again(session, before, status))
+        status = open_replies(session);
+    session->replies_of.open = status == KN_OK;
+    return result(session, status);
+}
+
+enum kn_status broker_session_replies_receive(struct broker_session *session, int64_t timeout_us,
+                                              struct broker_message *ret)
+{
+    if (!session->replies_of.open)
+        return KN_CLOSED;
+    enum kn_status status = on_redis(session)
+                                ? broker_redis_replies_receive(session, timeout_us, ret)
+                                : broker_amqp_replies_receive(session, timeout_us, ret);
+    if (status != KN_OK && status != KN_TIMEOUT)
+        session->replies_of.open = false;
+    return result(session, status);
+}

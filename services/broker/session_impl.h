@@ -1,0 +1,49 @@
+/* Between session.c and the two kinds of broker. */
+#ifndef BROKER_SESSION_IMPL_H
+#define BROKER_SESSION_IMPL_H
+
+#include "services/broker/amqp.h"
+#include "services/broker/redis.h"
+#include "services/broker/session.h"
+
+struct broker_session {
+    struct broker_options options;
+    struct kn_buf error;
+    char text[256]; /* the last error */
+
+    struct broker_redis redis;
+    redisReply *reply; /* that the last message lies in */
+
+    struct broker_amqp amqp;    /* to publish */
+    struct broker_amqp replies; /* of its own: what comes must not mix with answers */
+    bool confirming;            /* the channel for confirmed messages is open */
+    amqp_envelope_t envelope;
+    bool has_envelope;
+
+    struct { /* the reply queue */
+        bool open;
+        struct kn_buf exchange, routing_key, queue;
+    } replies_of;
+};
+
+enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchange,
+                                   const struct broker_outgoing *message,
+                                   int64_t *ret_receivers) KN_MUST_CHECK;
+enum kn_status broker_redis_send(struct broker_session *s, const char *queue,
+                                 const struct broker_outgoing *message) KN_MUST_CHECK;
+enum kn_status broker_redis_replies_open(struct broker_session *s) KN_MUST_CHECK;
+enum kn_status broker_redis_replies_receive(struct broker_session *s, int64_t timeout_us,
+                                            struct broker_message *ret) KN_MUST_CHECK;
+void broker_redis_replies_close(struct broker_session *s);
+
+enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange,
+                                  const struct broker_outgoing *message,
+                                  int64_t *ret_receivers) KN_MUST_CHECK;
+enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
+                                const struct broker_outgoing *message) KN_MUST_CHECK;
+enum kn_status broker_amqp_replies_open(struct broker_session *s) KN_MUST_CHECK;
+enum kn_status broker_amqp_replies_receive(struct broker_session *s, int64_t timeout_us,
+                                           struct broker_message *ret) KN_MUST_CHECK;
+void broker_amqp_replies_close(struct broker_session *s);
+
+#endif
