@@ -1,6 +1,8 @@
 # kanchi_library(NAME SOURCES... LINK ...): a static library of the project.
 # kanchi_test(NAME SOURCES... LINK ... [LABELS ...]): a cmocka program, run by CTest.
 # kanchi_service(NAME SOURCES... LINK ...): an executable in bin/.
+# kanchi_bench(NAME SOURCES... LINK ...): a program that measures, in bench/; built
+#   by the target `bench` only.
 # kanchi_fuzz(NAME SOURCE LINK ... CORPUS DIR): a fuzz target. In an ordinary
 #   build it becomes a test that replays the corpus; with KANCHI_FUZZ it is a
 #   libFuzzer program fuzz_NAME.
@@ -33,6 +35,16 @@ function(kanchi_service name)
   cmake_parse_arguments(A "" "" "LINK" ${ARGN})
   add_executable(${name} ${A_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE ${A_LINK})
+endfunction()
+
+add_custom_target(bench)
+function(kanchi_bench name)
+  cmake_parse_arguments(A "" "" "LINK" ${ARGN})
+  add_executable(${name} EXCLUDE_FROM_ALL ${A_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE ${A_LINK})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  add_dependencies(bench ${name})
 endfunction()
 
 function(kanchi_fuzz name source)

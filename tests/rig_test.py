@@ -19,9 +19,10 @@ def run_traffic(broker_url, folder, count=30):
                    timeout=60)
 
 
-@pytest.mark.parametrize("broker", ["redis_url", "rabbitmq_url"])
-@pytest.mark.parametrize("version", ["main", "celery52"])
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("broker, version, pool", [
+    ("redis_url", "main", "prefork"), ("redis_url", "celery52", "threads"),
+    ("rabbitmq_url", "main", "threads"), ("rabbitmq_url", "celery52", "prefork"),
+])
 def test_workers_of_both_versions_do_tasks_on_both_brokers(request, folder, broker, version, pool):
     url = request.getfixturevalue(broker)
     with rig.CeleryWorker(folder, url, version=version, pool=pool, env={"SAMPLE_PACE": 0},
