@@ -60,6 +60,8 @@ static struct broker_amqp client_of(const struct broker_url *url)
 static void send_events(const struct broker_url *url, int from, int to)
 {
     struct broker_amqp amqp = client_of(url);
+    const struct timeval patience = {.tv_sec = 60};
+    amqp_set_rpc_timeout(amqp.conn, &patience);
     for (int i = from; i < to; i++) {
         char text[600];
         snprintf(text, sizeof(text), "%d %0*d", i, i % 500 + 1, 0);
@@ -74,7 +76,9 @@ static void send_events(const struct broker_url *url, int from, int to)
                                             amqp_cstring_bytes(text)),
                          0);
     }
-    (void)amqp_channel_close(amqp.conn, 1, AMQP_REPLY_SUCCESS);
+    /* its answer says that all of them have been taken */
+    assert_int_equal(amqp_channel_close(amqp.conn, 1, AMQP_REPLY_SUCCESS).reply_type,
+                     AMQP_RESPONSE_NORMAL);
     broker_amqp_close(&amqp, true);
 }
 
