@@ -1,0 +1,37 @@
+/* The control service of one broker: switches events on, asks workers about
+ * themselves at start, when one appears, and every interval, and tells storage
+ * what they say.
+ *
+ * One thread does everything. What the reporter wants to know (the state of the
+ * link, and findings) is under a lock. */
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
+
+#include "proto/bus/bus.h"
+#include "services/broker/broker.h"
+
+struct control;
+
+struct control_options {
+    const char *source;
+    struct broker_options broker;
+    bool enable_events;       /* whether events may be switched on */
+    int64_t interval_us;      /* between two rounds to everybody */
+    int64_t reply_timeout_us; /* how long the replies of a round are awaited */
+    size_t workers_max;
+    size_t memory_max;          /* bytes of replies of one round that are kept at once */
+    int64_t request_timeout_us; /* storage's answer */
+};
+
+/* Starts the thread; a broker or a storage that is away is no failure. The options
+ * are copied; what they point to, and storage, must outlive it. */
+enum kn_status control_start(const struct control_options *options, struct kn_bus_client *storage,
+                             struct control **ret) KN_MUST_CHECK;
+/* Stops, takes our queue away from the broker, and frees. storage is stopped then.
+ * NULL is allowed. */
+void control_stop(struct control *control);
+
+/* A kn_reporter_fill; arg is the struct control. */
+void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status);
+
+#endif

@@ -1,0 +1,102 @@
+/* kanchi-control: asks the workers of one broker, and switches their events on. */
+#include "proto/bus/reporter.h"
+#include "services/broker/settings.h"
+#include "services/common/log.h"
+#include "services/common/service.h"
+#include "services/control/control.h"
+
+#include <stdlib.h>
+
+#define NAME "kanchi-control"
+#define ABOUT "asks the workers of one broker about themselves"
+
+struct parts {
+    struct broker_settings broker;
+    struct kn_bus *bus;
+    struct kn_bus_client *storage;
+    struct control *control;
+    struct kn_reporter *reporter;
+};
+
+static void stop(struct parts *p)
+{
+    kn_reporter_free(p->reporter);
+    control_stop(p->control);
+    kn_bus_client_free(p->storage);
+    kn_bus_free(p->bus);
+    broker_settings_fini(&p->broker);
+}
+
+static enum kn_status read_options(struct parts *p, const struct kn_config *config,
+                                   struct control_options *ret, struct kn_buf *error)
+{
+    const struct kn_config_broker *broker;
+    enum kn_status status = kn_config_broker(config, config->control.source, &broker, error);
+    if (status == KN_OK)
+        status = broker_settings_read(&p->broker, broker, "control", error);
+    if (status != KN_OK)
+        return status;
+    *ret = (struct control_options){
+        .source = broker->name,
+        .broker = p->broker.options,
+        .enable_events = broker->enable_events,
+        .interval_us = config->control.interval,
+        .reply_timeout_us = config->control.reply_timeout,
+        .workers_max = (size_t)config->control.workers_max,
+        .memory_max = (size_t)config->control.memory_max,
+        .request_timeout_us = config->bus.request_timeout,
+    };
+    ret->broker.message_max = (size_t)config->control.reply_max;
+    return KN_OK;
+}
+
+static enum kn_status start(struct parts *p, const struct kn_service *service,
+                            const struct kn_config *config, struct kn_buf *error)
+{
+    struct control_options options;
+    enum kn_status status = read_options(p, config, &options, error);
+    if (status != KN_OK)
+        return status;
+    struct kn_bus_options bus = {.sender = service->id,
+                                 .message_max = (size_t)config->bus.message_max,
+                                 .insecure = config->bus.insecure,
+                                 .ca_file = config->bus.ca,
+                                 .cert_file = config->bus.cert,
+                                 .key_file = config->bus.key};
+    char *why = NULL;
+    status = kn_bus_new(&bus, &p->bus, &why);
+    if (status == KN_OK)
+        status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, &why);
+    if (status == KN_OK)
+        status = control_start(&options, p->storage, &p->control);
+    if (status == KN_OK)
+        status = kn_reporter_new(p->storage, "control", service->id, control_report, p->control,
+                                 &p->reporter);
+    if (status != KN_OK)
+        kn_buf_text(error, why ? why : kn_status_text(status));
+    free(why);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct kn_service service;
+    struct kn_config config;
+    struct parts parts = {0};
+    struct kn_buf error;
+    int code = KN_EXIT_OK;
+    if (!kn_service_init(&service, &config, NAME, ABOUT, argc, argv, &code))
+        return code;
+    kn_buf_init(&error, 0);
+    enum kn_status status = start(&parts, &service, &config, &error);
+    if (status == KN_OK)
+        kn_service_wait(&service, -1);
+    else
+        code = kn_die(NAME, status == KN_CONFIG ? KN_EXIT_CONFIG : KN_EXIT_FAILED, "%.*s",
+                      KN_STR_ARG(kn_buf_view(&error)));
+    stop(&parts);
+    kn_buf_fini(&error);
+    kn_config_fini(&config);
+    kn_service_fini(&service);
+    return code;
+}
