@@ -4,17 +4,12 @@ import tailwindcss from '@tailwindcss/vite'
 const gateway = process.env.KANCHI_URL ?? 'http://127.0.0.1:8090'
 
 export default defineNuxtConfig({
-  compatibilityDate: '2026-11-01',
-  ssr: false,
   buildId: 'static',
-  telemetry: false,
-  devtools: { enabled: false },
   modules: ['@pinia/nuxt', '@nuxt/eslint'],
+  ssr: false,
   components: [{ path: '~/components', pathPrefix: false, ignore: ['ui/**'] }],
   imports: { dirs: ['stores'] },
-  css: ['~/assets/css/main.css'],
-  spaLoadingTemplate: false,
-  experimental: { entryImportMap: false, appManifest: false, payloadExtraction: false },
+  devtools: { enabled: false },
   app: {
     head: {
       htmlAttrs: { lang: 'en' },
@@ -36,16 +31,21 @@ export default defineNuxtConfig({
       script: [{ src: '/theme.js', tagPosition: 'head' }],
     },
   },
+  css: ['~/assets/css/main.css'],
+  spaLoadingTemplate: false,
+  experimental: { entryImportMap: false, appManifest: false, payloadExtraction: false },
+  compatibilityDate: '2026-11-01',
+  vite: {
+    plugins: [tailwindcss() as never],
+    server: { proxy: { '/api': { target: gateway, ws: true } } },
+  },
   typescript: { strict: true },
-  eslint: { config: { stylistic: { semi: false, quotes: 'single', commaDangle: 'always-multiline', braceStyle: '1tbs' } } },
+  telemetry: false,
   hooks: {
     // One page for every address: the gateway answers 200.html for what is no file.
     'prerender:routes': ({ routes }) => {
       for (const route of routes) if (route !== '/' && !route.endsWith('.html')) routes.delete(route)
     },
   },
-  vite: {
-    plugins: [tailwindcss() as never],
-    server: { proxy: { '/api': { target: gateway, ws: true } } },
-  },
+  eslint: { config: { stylistic: { semi: false, quotes: 'single', commaDangle: 'always-multiline', braceStyle: '1tbs' } } },
 })

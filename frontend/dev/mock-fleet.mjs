@@ -293,7 +293,7 @@ export function createFleet({ rate, empty, sources }) {
   setInterval(() => {
     emit({ type: 'system:update', system: system() })
     for (const [name, depth] of depths) if (name !== 'dead-letters') depths.set(name, Math.max(0, Math.round(depth + (Math.random() - 0.5) * (3 + depth * 0.12))))
-    emit({ type: 'queue:updated', items: queues().map(({ workers: _, history: __, ...rest }) => rest) })
+    emit({ type: 'queue:updated', items: queues().map(one => ({ ...one, workers: undefined, history: undefined })) })
     emit({ type: 'worker:updated', items: workers() })
   }, 2000).unref()
 

@@ -54,18 +54,24 @@ function route([what, id, sub], query) {
   return null
 }
 
-function answerFile(url, response) {
+function answerFile(url, request, response) {
   const path = normalize(join(site, decodeURIComponent(url.pathname)))
   const file = path.startsWith(site) && existsSync(path) && statSync(path).isFile() ? path : join(site, '200.html')
-  response.writeHead(200, { 'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream', 'Content-Security-Policy': policy(), 'Cache-Control': 'no-cache' })
-  response.end(readFileSync(file))
+  const packed = request.headers['accept-encoding']?.includes('br') && existsSync(`${file}.br`)
+  response.writeHead(200, {
+    'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
+    'Content-Security-Policy': policy(),
+    'Cache-Control': 'no-cache',
+    ...(packed ? { 'Content-Encoding': 'br' } : {}),
+  })
+  response.end(readFileSync(packed ? `${file}.br` : file))
 }
 
 const server = createServer((request, response) => {
   const url = new URL(request.url, 'http://mock')
   try {
     if (url.pathname.startsWith('/api/v1/')) answerApi(url, response)
-    else answerFile(url, response)
+    else answerFile(url, request, response)
   } catch (error) {
     sendJson(response, 500, { type: 'about:blank', title: 'Broken', status: 500, detail: String(error) })
   }

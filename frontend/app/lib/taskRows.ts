@@ -24,8 +24,11 @@ export function isNewer(shown: Task, next: Task): boolean {
   return (parseTime(next.updated_at) ?? 0) >= (parseTime(shown.updated_at) ?? 0)
 }
 
-/** Puts `tasks` into `rows` (newest first, no key twice) and cuts the end at `limit`. Returns a new array. */
-export function mergeRows(rows: readonly Task[], tasks: readonly Task[], limit: number): Task[] {
+/**
+ * Puts `tasks` into `rows` (newest first, no key twice) and cuts the end at `limit`. Returns a new array. Rows that are
+ * there keep their place; others go where their time says, or, when they have only just been created, on top.
+ */
+export function mergeRows(rows: readonly Task[], tasks: readonly Task[], limit: number, created = false): Task[] {
   const arriving = new Map(tasks.map(task => [taskKey(task), task]))
   const merged = rows.map((row) => {
     const next = arriving.get(taskKey(row))
@@ -34,7 +37,8 @@ export function mergeRows(rows: readonly Task[], tasks: readonly Task[], limit: 
     return isNewer(row, next) ? next : row
   })
   const fresh = [...arriving.values()].sort((a, b) => firstSeen(b) - firstSeen(a))
-  for (const task of fresh) merged.splice(placeOf(merged, firstSeen(task)), 0, task)
+  if (created) merged.unshift(...fresh)
+  else for (const task of fresh) merged.splice(placeOf(merged, firstSeen(task)), 0, task)
   return merged.length > limit ? merged.slice(0, limit) : merged
 }
 

@@ -131,7 +131,7 @@ export const useTaskListStore = defineStore('taskList', () => {
 
   function onFrame(frame: Parameters<NonNullable<Parameters<ReturnType<typeof useLiveStore>['watch']>[0]['frame']>>[0]): void {
     if (frame.type !== 'task:created' && frame.type !== 'task:updated') return
-    apply(frame.items)
+    apply(frame.items, frame.type === 'task:created')
     if (frame.omitted > 0) missed()
   }
 
@@ -144,38 +144,39 @@ export const useTaskListStore = defineStore('taskList', () => {
     }, RELOAD_MS)
   }
 
-  function apply(tasks: readonly Task[]): void {
+  function apply(tasks: readonly Task[], created = false): void {
     const shown = new Set(rows.value.map(taskKey))
     const known = tasks.filter(task => shown.has(taskKey(task)))
     const unknown = tasks.filter(task => !shown.has(taskKey(task)) && matches(task, filter.value))
     let next = known.length ? mergeRows(rows.value, known, MOST_ROWS) : rows.value
     if (following.value) {
       if (known.length) next = next.filter(task => matches(task, filter.value))
-      if (filter.value.sort === 'newest') next = addOnTop(next, unknown)
+      if (filter.value.sort === 'newest') next = add(next, unknown, created)
     } else if (filter.value.sort === 'newest') {
-      hold(unknown)
+      hold(unknown, created)
     }
     if (next !== rows.value) rows.value = next
   }
 
-  function addOnTop(to: readonly Task[], tasks: readonly Task[]): Task[] {
+  /** New tasks go on top; what only now matches the filter goes where it belongs, if that is shown at all. */
+  function add(to: Task[], tasks: readonly Task[], created: boolean): Task[] {
     const last = to.at(-1)
-    const end = atEnd.value || !last ? -Infinity : firstSeen(last)
+    const end = created || atEnd.value || !last ? -Infinity : firstSeen(last)
     const belonging = tasks.filter(task => firstSeen(task) >= end)
-    if (belonging.length === 0) return to as Task[]
+    if (belonging.length === 0) return to
     markFresh(belonging)
-    const merged = mergeRows(to, belonging, MOST_ROWS)
+    const merged = mergeRows(to, belonging, MOST_ROWS, created)
     if (merged.length <= FOLLOW_ROWS) return merged
     cursorStale = true
     atEnd.value = false
     return merged.slice(0, FOLLOW_ROWS)
   }
 
-  function hold(tasks: readonly Task[]): void {
+  function hold(tasks: readonly Task[], created: boolean): void {
     const newest = rows.value[0]
-    const above = newest ? tasks.filter(task => firstSeen(task) >= firstSeen(newest)) : tasks
+    const above = newest && !created ? tasks.filter(task => firstSeen(task) >= firstSeen(newest)) : tasks
     if (above.length === 0) return
-    const merged = mergeRows(held.value, above, HELD_ROWS + above.length)
+    const merged = mergeRows(held.value, above, HELD_ROWS + above.length, created)
     if (merged.length > HELD_ROWS) heldMore.value = true
     held.value = merged.slice(0, HELD_ROWS)
   }
@@ -193,7 +194,7 @@ export const useTaskListStore = defineStore('taskList', () => {
     const again = heldMore.value
     dropHeld()
     rows.value = rows.value.filter(task => matches(task, filter.value))
-    rows.value = addOnTop(rows.value, waiting)
+    rows.value = add(rows.value, waiting, true)
     if (again) void load(true)
   }
 

@@ -1,0 +1,72 @@
+// Opens every page on a running Kanchi, wide and as a phone, and says what is wrong with it:
+//   node e2e/check-pages.mjs URL
+// Checked: it has a heading, nothing is requested from elsewhere, nothing breaks the content security policy, nothing
+// is thrown, nothing is wider than the screen, each control has a name, and the first load is small enough.
+import { fail, openBrowser, openPage } from './browser.mjs'
+
+const url = process.argv[2] ?? process.env.KANCHI_URL
+if (!url) throw new Error('Usage: node e2e/check-pages.mjs URL')
+const base = url.replace(/\/$/, '')
+const MOST_FIRST_LOAD = 250 * 1024
+const SIZES = [{ viewport: { width: 1440, height: 900 } }, { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }]
+
+async function firstItem(path) {
+  const answer = await fetch(`${base}/api/v1/${path}`)
+  return answer.ok ? (await answer.json()).items[0] ?? null : null
+}
+
+async function paths() {
+  const [task, worker, queue] = await Promise.all([firstItem('tasks?limit=1'), firstItem('workers?limit=1'), firstItem('queues?limit=1')])
+  return ['/', '/tasks', '/tasks?status=failure&last=1h', '/workers', '/queues', '/system',
+    task && `/tasks/${encodeURIComponent(task.id)}`, worker && `/workers/${encodeURIComponent(worker.id)}`, queue && `/queues/${encodeURIComponent(queue.name)}`].filter(Boolean)
+}
+
+/** Controls that a screen reader could not name. */
+function namelessControls() {
+  return [...document.querySelectorAll('button, a[href], input, [role=meter]')]
+    .filter(control => control.checkVisibility() && !(control.getAttribute('aria-label') || control.textContent.trim() || control.labels?.length || control.title))
+    .map(control => control.outerHTML.slice(0, 120))
+}
+
+async function checkPage(page, path) {
+  await page.goto(base + path)
+  await page.waitForSelector('[data-testid=connection][data-state=open]', { timeout: 10_000 }).catch(() => fail(`${path}: never live`))
+  await page.waitForTimeout(800)
+  const headings = await page.locator('h1').count()
+  if (headings !== 1) fail(`${path}: ${headings} first headings`)
+  const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+  if (wider > 0) fail(`${path}: ${wider} pixels wider than the screen`)
+  for (const control of await page.evaluate(namelessControls)) fail(`${path}: a control without a name: ${control}`)
+}
+
+async function checkFirstLoad(browser) {
+  const { context, page } = await openPage(browser, base)
+  const session = await context.newCDPSession(page)
+  await session.send('Network.enable')
+  let bytes = 0
+  const live = new Set()
+  session.on('Network.requestWillBeSent', ({ requestId, request }) => { if (!request.url.includes('/api/')) live.add(requestId) })
+  session.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => { if (live.has(requestId)) bytes += encodedDataLength })
+  await page.goto(`${base}/`)
+  await page.waitForSelector('dl dd')
+  await page.waitForTimeout(1500)
+  console.log(`first load: ${Math.round(bytes / 1024)} KiB`)
+  if (bytes > MOST_FIRST_LOAD) fail(`the first load has ${bytes} bytes`)
+  await context.close()
+}
+
+const browser = await openBrowser()
+try {
+  for (const size of SIZES) {
+    const { context, page, complaints } = await openPage(browser, base, size)
+    for (const path of await paths()) await checkPage(page, path)
+    for (const complaint of complaints) fail(complaint)
+    await context.close()
+  }
+  await checkFirstLoad(browser)
+} catch (error) {
+  fail(error.message)
+} finally {
+  await browser.close()
+}
+if (!process.exitCode) console.log('OK')
