@@ -401,7 +401,8 @@
 
 /* Applied in one transaction if the stored position of the reader is `from`;
  * the position is `to` afterwards. CONFLICT when it is another one. rebuild:
- * the rows replace all that are there. */
+ * storage counts all rows anew from its stored events, whatever the position was;
+ * the reader then asks with reader_get where it stands. */
 #define KN_MSG_ROLLUP_PUT(F)                                                                       \
     F(1, reader, STR, _)                                                                           \
     F(2, feed, STR, _)                                                                             \

@@ -1,0 +1,15 @@
+# cmake -DOUT=file.c -DNAME=array -DFILES="a.sql;b.sql" -P EmbedSql.cmake
+# Writes the migrations as a C array, by number. Each line of SQL becomes a literal.
+set(text "#include \"services/storage/migrate.h\"\n\nconst struct migration ${NAME}[] = {\n")
+foreach(file IN LISTS FILES)
+  get_filename_component(base ${file} NAME_WE)
+  string(REGEX MATCH "^[0-9]+" number ${base})
+  string(REGEX REPLACE "^0+" "" number ${number})
+  file(READ ${file} sql)
+  string(REPLACE "\\" "\\\\" sql "${sql}")
+  string(REPLACE "\"" "\\\"" sql "${sql}")
+  string(REPLACE "\n" "\\n\"\n     \"" sql "${sql}")
+  string(APPEND text "    {${number}, \"${base}\",\n     \"${sql}\"},\n")
+endforeach()
+string(APPEND text "    {0, 0, 0}};\n")
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,73 @@
+#include "services/storage/db.h"
+
+#include <stdlib.h>
+
+enum kn_status db_open(const struct db_options *options, struct db **ret, char **ret_error)
+{
+    return options->postgres_url ? db_postgres_open(options, ret, ret_error)
+                                 : db_sqlite_open(options, ret, ret_error);
+}
+
+void db_close(struct db *db)
+{
+    if (db)
+        db->backend->close(db);
+}
+
+bool db_is_postgres(const struct db *db)
+{
+    return db->backend == &db_postgres_backend;
+}
+
+const char *db_version(const struct db *db)
+{
+    return db->backend->version(db);
+}
+
+const char *db_error(const struct db *db)
+{
+    return db->backend->error(db);
+}
+
+bool db_is_lost(const struct db *db)
+{
+    return db->backend->is_lost(db);
+}
+
+enum kn_status db_begin(struct db *db)
+{
+    return db->backend->script(db, db_is_postgres(db) ? "BEGIN" : "BEGIN IMMEDIATE");
+}
+
+enum kn_status db_commit(struct db *db)
+{
+    return db->backend->script(db, "COMMIT");
+}
+
+void db_rollback(struct db *db)
+{
+    enum kn_status ignored = db->backend->script(db, "ROLLBACK");
+    (void)ignored;
+}
+
+enum kn_status db_script(struct db *db, const char *sql)
+{
+    return db->backend->script(db, sql);
+}
+
+enum kn_status db_run(struct db *db, enum sql_id id, const struct db_value *values, db_row_fn *row,
+                      void *arg)
+{
+    return db->backend->run(db, id, values, row, arg);
+}
+
+enum kn_status db_each(struct db *db, enum sql_id id, const struct db_value *values, size_t count,
+                       db_row_fn *row, void *arg, bool *ret_changed)
+{
+    return count ? db->backend->each(db, id, values, count, row, arg, ret_changed) : KN_OK;
+}
+
+enum kn_status db_size(struct db *db, uint64_t *ret_bytes)
+{
+    return db->backend->size(db, ret_bytes);
+}

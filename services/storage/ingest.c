@@ -1,0 +1,555 @@
+/* Events on their way into the database: all of a commit are grouped by task in
+ * memory, and each task is read, merged and written once. */
+#include "services/storage/store_internal.h"
+
+#include "proto/codec.h"
+#include "services/common/time.h"
+
+#include <stdlib.h>
+
+bool grow_array(void *items, size_t *cap, size_t count, size_t size)
+{
+    if (count < *cap)
+        return true;
+    size_t bigger = *cap ? *cap * 2 : 256;
+    void *memory = realloc(*(void **)items, bigger * size);
+    if (!memory)
+        return false;
+    *(void **)items = memory;
+    *cap = bigger;
+    return true;
+}
+
+struct kn_str clean_text(struct kn_arena *arena, struct kn_str text)
+{
+    if (!text.len || (!memchr(text.ptr, 0, text.len) && kn_utf8_valid(text)))
+        return text;
+    char *out = kn_arena_alloc(arena, text.len * 3);
+    size_t n = 0;
+    if (!out)
+        return KN_STR_ABSENT;
+    for (size_t i = 0; i < text.len;) {
+        size_t len = 1;
+        while (len < 4 && i + len <= text.len && !kn_utf8_valid((struct kn_str){text.ptr + i, len}))
+            len++;
+        bool good = len < 5 && i + len <= text.len && text.ptr[i] &&
+                    kn_utf8_valid((struct kn_str){text.ptr + i, len});
+        memcpy(out + n, good ? text.ptr + i : "\xef\xbf\xbd", good ? len : 3);
+        n += good ? len : 3;
+        i += good ? len : 1;
+    }
+    return (struct kn_str){out, n};
+}
+
+/* ---- taking in ---------------------------------------------------------------------- */
+
+/* What makes two events the same, but for their source. */
+static uint64_t ident_of(const struct kn_msg_event *event)
+{
+    uint64_t hash = kn_hash64(0, event->uuid.ptr, event->uuid.len);
+    hash = kn_hash64(hash, event->hostname.ptr, event->hostname.len);
+    if (event->type == KN_EVENT_CUSTOM)
+        hash = kn_hash64(hash, event->type_name.ptr, event->type_name.len);
+    hash = hmap_mix(hash ^ (uint64_t)event->timestamp);
+    hash = hmap_mix(hash ^ event->clock);
+    return hmap_mix(hash ^ (event->pid << 8 | event->type));
+}
+
+/* The task of an event, found or made. */
+static enum kn_status task_of(struct tx *tx, int64_t source, struct kn_str id, uint32_t *ret)
+{
+    uint64_t hash = task_hash(tx->store->hash_key, source, id);
+    size_t at = 0;
+    while (hmap_next(&tx->task_map, hash, &at, ret)) {
+        const struct task_row *row = &tx->tasks[*ret].row;
+        if (row->source == source && kn_str_eq(row->id, id))
+            return KN_OK;
+    }
+    if (!grow_array(&tx->tasks, &tx->cap_tasks, tx->n_tasks, sizeof *tx->tasks))
+        return KN_NOMEM;
+    *ret = (uint32_t)tx->n_tasks;
+    tx->tasks[tx->n_tasks++] = (struct task_work){.row = {.hash = hash, .source = source, .id = id},
+                                                  .first_event = NO_EVENT,
+                                                  .last_event = NO_EVENT};
+    return hmap_add(&tx->task_map, hash, *ret);
+}
+
+/* Whether this transaction has it already. */
+static bool is_repeated(struct tx *tx, uint32_t task, uint64_t ident)
+{
+    size_t at = 0;
+    uint32_t i;
+    while (hmap_next(&tx->event_map, ident, &at, &i)) {
+        if (tx->events[i].task == task)
+            return true;
+    }
+    return false;
+}
+
+static enum kn_status add_event(struct tx *tx, uint32_t change, uint32_t task,
+                                const struct kn_msg_event *event, int64_t host,
+                                struct kn_msg_ingest_ack *ack)
+{
+    uint64_t ident = ident_of(event);
+    if (is_repeated(tx, task, ident)) {
+        ack->duplicates++;
+        return KN_OK;
+    }
+    if (!grow_array(&tx->events, &tx->cap_events, tx->n_events, sizeof *tx->events))
+        return KN_NOMEM;
+    uint32_t i = (uint32_t)tx->n_events++;
+    tx->events[i] = (struct event_work){event, ident, host, task, change, NO_EVENT, false};
+    if (task != NO_TASK) {
+        struct task_work *work = &tx->tasks[task];
+        if (work->first_event == NO_EVENT)
+            work->first_event = i;
+        else
+            tx->events[work->last_event].next = i;
+        work->last_event = i;
+    }
+    return hmap_add(&tx->event_map, ident, i);
+}
+
+/* A worker's own event: newer, the same again, or older. */
+static enum kn_status worker_event(struct tx *tx, struct kn_str source,
+                                   const struct kn_msg_event *event, struct kn_msg_ingest_ack *ack)
+{
+    struct worker_work *work;
+    enum kn_status status = tx_worker(tx, source, event->hostname, &work);
+    if (status != KN_OK)
+        return status;
+    if (work->row.beat.at == event->timestamp && work->row.beat.clock == event->clock)
+        ack->duplicates++;
+    else
+        ack->stored++;
+    work->tell |= worker_row_event(&work->row, event);
+    work->dirty = true;
+    return KN_OK;
+}
+
+static enum kn_status task_event(struct tx *tx, uint32_t change, struct kn_str source_name,
+                                 int64_t source, const struct kn_msg_event *event,
+                                 struct kn_msg_ingest_ack *ack)
+{
+    int64_t host;
+    uint32_t task = NO_TASK;
+    struct store *store = tx->store;
+    enum kn_status status = dict_number(store->dict, store->db, DICT_HOST, event->hostname, &host);
+    if (status == KN_OK && merge_is_task_event(event))
+        status = task_of(tx, source, clean_text(tx->arena, event->uuid), &task);
+    if (status == KN_OK)
+        status = add_event(tx, change, task, event, host, ack);
+    if (status != KN_OK || task == NO_TASK || event->type == KN_EVENT_TASK_SENT ||
+        !event->hostname.len)
+        return status;
+    struct worker_work *work;
+    status = tx_worker(tx, source_name, event->hostname, &work);
+    if (status == KN_OK) {
+        work->tell |= worker_row_event(&work->row, event);
+        work->dirty = true;
+    }
+    return status;
+}
+
+static bool is_worker_type(uint8_t type)
+{
+    return type >= KN_EVENT_WORKER_ONLINE && type <= KN_EVENT_WORKER_OFFLINE;
+}
+
+enum kn_status tx_ingest(struct tx *tx, uint32_t change, const struct kn_msg_ingest_batch *batch,
+                         struct kn_msg_ingest_ack *ack)
+{
+    struct store *store = tx->store;
+    int64_t source;
+    bool again = false;
+    enum kn_status status =
+        dict_number(store->dict, store->db, DICT_SOURCE, batch->source, &source);
+    if (status == KN_OK)
+        status = tx_mark(tx, source, batch->epoch, batch->seq, &again);
+    if (status != KN_OK || again) {
+        ack->again = again;
+        return status;
+    }
+    for (size_t i = 0; status == KN_OK && i < batch->events.count; i++) {
+        const struct kn_msg_event *event = &batch->events.items[i];
+        status = is_worker_type(event->type) && event->hostname.len
+                     ? worker_event(tx, batch->source, event, ack)
+                     : task_event(tx, change, batch->source, source, event, ack);
+    }
+    return status;
+}
+
+/* ---- reading what is there ------------------------------------------------------------ */
+
+static enum kn_status found_task(void *arg, const struct db_value *columns)
+{
+    struct tx *tx = arg;
+    struct task_row peek;
+    size_t at = 0;
+    uint32_t i;
+    task_row_peek(columns, &peek);
+    while (hmap_next(&tx->task_map, peek.hash, &at, &i)) {
+        struct task_work *work = &tx->tasks[i];
+        if (work->row.source != peek.source || !kn_str_eq(work->row.id, peek.id))
+            continue;
+        enum kn_status status =
+            task_row_read(columns, tx->store->dict, tx->store->db, tx->arena, &work->row);
+        work->exists = true;
+        work->status_before = work->row.status;
+        work->name_before = work->row.name;
+        work->queue_before = work->row.queue;
+        work->worker_before = work->row.worker;
+        work->wait_before = deltas_wait_of(&work->row);
+        return status;
+    }
+    return KN_OK;
+}
+
+static enum kn_status read_tasks(struct tx *tx)
+{
+    struct db_value *values = kn_arena_array(tx->arena, tx->n_tasks, sizeof *values);
+    if (tx->n_tasks && !values)
+        return KN_NOMEM;
+    for (size_t i = 0; i < tx->n_tasks; i++)
+        values[i] = db_i64((int64_t)tx->tasks[i].row.hash);
+    return db_each(tx->store->db, SQL_TASKS_BY_HASH, values, tx->n_tasks, found_task, tx, NULL);
+}
+
+static enum kn_status take_block(void *arg, const struct db_value *columns)
+{
+    struct store *store = arg;
+    store->next_no = db_as_i64(columns[0]);
+    store->end_no = store->next_no + TASK_BLOCK;
+    return KN_OK;
+}
+
+static enum kn_status number_new_tasks(struct tx *tx)
+{
+    struct store *store = tx->store;
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        if (tx->tasks[i].exists)
+            continue;
+        if (store->next_no == store->end_no) {
+            enum kn_status status = db_run(store->db, SQL_TASK_BLOCK, NULL, take_block, store);
+            if (status != KN_OK)
+                return status;
+        }
+        tx->tasks[i].row.no = store->next_no++;
+    }
+    return KN_OK;
+}
+
+/* ---- events -------------------------------------------------------------------------- */
+
+/* The fields that are not columns, as msgpack. */
+static void event_body(struct kn_buf *out, const struct kn_msg_event *event, bool of_task)
+{
+    struct kn_msg_event rest = *event;
+    rest.type = 0;
+    rest.timestamp = 0;
+    rest.clock = 0;
+    rest.hostname = KN_STR_ABSENT;
+    if (of_task)
+        rest.uuid = KN_STR_ABSENT;
+    if (event->type != KN_EVENT_CUSTOM)
+        rest.type_name = KN_STR_ABSENT;
+    kn_msg_encode(out, KN_KIND_EVENT, &rest);
+}
+
+enum kn_status event_from_row(const struct db_value *columns, struct dict *dict, struct db *db,
+                              struct kn_arena *arena, struct kn_msg_event *ret)
+{
+    struct kn_str body = kn_arena_str(arena, db_as_str(columns[5]));
+    if (!body.ptr)
+        return KN_NOMEM;
+    enum kn_status status = kn_msg_decode(body, KN_KIND_EVENT, arena, ret);
+    if (status != KN_OK)
+        return status;
+    ret->timestamp = db_as_i64(columns[1]);
+    ret->clock = (uint64_t)db_as_i64(columns[2]);
+    ret->type = (uint8_t)db_as_i64(columns[3]);
+    if (ret->type != KN_EVENT_CUSTOM)
+        ret->type_name = kn_str_from(kn_enum_text(&kn_enum_event_type, ret->type));
+    return dict_text(dict, db, db_as_i64(columns[4]), arena, &ret->hostname);
+}
+
+enum { EVENT_COLUMNS = 7 };
+
+static void event_values(const struct event_work *work, int64_t task_no, struct kn_str body,
+                         struct db_value *ret)
+{
+    ret[0] = db_i64(task_no);
+    ret[1] = db_i64((int64_t)work->ident);
+    ret[2] = db_i64(work->event->timestamp);
+    ret[3] = db_i64((int64_t)work->event->clock);
+    ret[4] = db_i64(work->event->type);
+    ret[5] = db_i64(work->host);
+    ret[6] = db_blob(body);
+}
+
+/* Writes the events, and finds out which are new. */
+static enum kn_status write_events(struct tx *tx, struct store_change *changes)
+{
+    struct kn_buf *bodies = &tx->store->body;
+    struct db_value *values =
+        kn_arena_array(tx->arena, tx->n_events * EVENT_COLUMNS, sizeof *values);
+    size_t *ends = kn_arena_array(tx->arena, tx->n_events, sizeof *ends);
+    bool *is_new = kn_arena_array(tx->arena, tx->n_events, sizeof *is_new);
+    if (tx->n_events && (!values || !ends || !is_new))
+        return KN_NOMEM;
+    kn_buf_clear(bodies);
+    for (size_t i = 0; i < tx->n_events; i++) {
+        event_body(bodies, tx->events[i].event, tx->events[i].task != NO_TASK);
+        ends[i] = bodies->len;
+    }
+    enum kn_status status = kn_buf_status(bodies);
+    if (status != KN_OK)
+        return status;
+    for (size_t i = 0, start = 0; i < tx->n_events; start = ends[i++]) {
+        const struct event_work *work = &tx->events[i];
+        event_values(work, work->task == NO_TASK ? 0 : tx->tasks[work->task].row.no,
+                     (struct kn_str){bodies->data + start, ends[i] - start},
+                     values + i * EVENT_COLUMNS);
+    }
+    status = db_each(tx->store->db, SQL_EVENT_PUT, values, tx->n_events, NULL, NULL, is_new);
+    for (size_t i = 0; status == KN_OK && i < tx->n_events; i++) {
+        struct event_work *work = &tx->events[i];
+        work->is_new = is_new[i];
+        tx->feed.events += is_new[i];
+        changes[work->change].ack.stored += is_new[i];
+        changes[work->change].ack.duplicates += !is_new[i];
+    }
+    return status;
+}
+
+/* ---- rollups --------------------------------------------------------------------------- */
+
+static struct delta_event delta_event_of(const struct kn_msg_event *event, int64_t host)
+{
+    return (struct delta_event){event->timestamp, (enum kn_event_type)event->type, host,
+                                event->runtime};
+}
+
+struct correction {
+    struct tx *tx;
+    const struct task_work *work;
+};
+
+static bool is_new_here(const struct correction *c, uint64_t ident)
+{
+    for (uint32_t i = c->work->first_event; i != NO_EVENT; i = c->tx->events[i].next) {
+        if (c->tx->events[i].ident == ident)
+            return c->tx->events[i].is_new;
+    }
+    return false;
+}
+
+/* An event that was counted before under the old name and queue. */
+static enum kn_status move_event(void *arg, const struct db_value *columns)
+{
+    struct correction *c = arg;
+    const struct task_work *work = c->work;
+    struct kn_msg_event event;
+    if (is_new_here(c, (uint64_t)db_as_i64(columns[0])))
+        return KN_OK;
+    struct kn_str body = kn_arena_str(c->tx->arena, db_as_str(columns[5]));
+    enum kn_status status = kn_msg_decode(body, KN_KIND_EVENT, c->tx->arena, &event);
+    if (status != KN_OK)
+        return status;
+    const struct delta_event delta = {db_as_i64(columns[1]),
+                                      (enum kn_event_type)db_as_i64(columns[3]),
+                                      db_as_i64(columns[4]), event.runtime};
+    deltas_event(&c->tx->deltas, work->row.source, work->name_before, work->queue_before, &delta,
+                 -1);
+    deltas_event(&c->tx->deltas, work->row.source, work->row.name, work->row.queue, &delta, 1);
+    return KN_OK;
+}
+
+static enum kn_status count_rollups(struct tx *tx, const struct task_work *work)
+{
+    const struct task_row *row = &work->row;
+    for (uint32_t i = work->first_event; i != NO_EVENT; i = tx->events[i].next) {
+        if (!tx->events[i].is_new)
+            continue;
+        struct delta_event delta = delta_event_of(tx->events[i].event, tx->events[i].host);
+        deltas_event(&tx->deltas, row->source, row->name, row->queue, &delta, 1);
+    }
+    struct delta_wait after = deltas_wait_of(row);
+    deltas_wait(&tx->deltas, &work->wait_before, &after);
+    if (!work->exists || (work->name_before == row->name && work->queue_before == row->queue))
+        return KN_OK;
+    struct correction correction = {tx, work};
+    const struct db_value values[] = {db_i64(row->no)};
+    return db_run(tx->store->db, SQL_EVENTS_OF_TASK, values, move_event, &correction);
+}
+
+/* ---- tasks ----------------------------------------------------------------------------- */
+
+static enum kn_status merge_tasks(struct tx *tx)
+{
+    struct store *store = tx->store;
+    for (size_t t = 0; t < tx->n_tasks; t++) {
+        struct task_work *work = &tx->tasks[t];
+        for (uint32_t i = work->first_event; i != NO_EVENT; i = tx->events[i].next) {
+            if (!tx->events[i].is_new)
+                continue;
+            merge_event(&work->row.task, tx->events[i].event);
+            work->touched = true;
+        }
+        if (!work->touched)
+            continue;
+        enum kn_status status = task_row_settle(&work->row, store->dict, store->db);
+        if (status == KN_OK && work->exists && work->status_before != work->row.status)
+            status = store_count(store, work->row.source, work->status_before, -1);
+        if (status == KN_OK && (!work->exists || work->status_before != work->row.status))
+            status = store_count(store, work->row.source, work->row.status, 1);
+        if (status == KN_OK)
+            status = count_rollups(tx, work);
+        if (status != KN_OK)
+            return status;
+    }
+    return tx->deltas.status;
+}
+
+static enum sql_id statement_for(const struct task_work *work)
+{
+    if (!work->exists)
+        return SQL_TASK_NEW;
+    bool rest = work->name_before == work->row.name && work->queue_before == work->row.queue &&
+                work->worker_before == work->row.worker;
+    return rest ? SQL_TASK_UPDATE_REST : SQL_TASK_UPDATE;
+}
+
+/* Rows for one of the three statements. */
+static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id, const struct kn_str *orders)
+{
+    size_t width = strlen(sql_statements[id].types), n = 0;
+    struct db_value all[TASK_COLUMNS];
+    struct db_value *values = kn_arena_array(tx->arena, tx->n_tasks * width, sizeof *values);
+    if (!values)
+        return KN_NOMEM;
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        const struct task_work *work = &tx->tasks[i];
+        if (!work->touched || statement_for(work) != id)
+            continue;
+        task_row_values(&work->row, orders[i], id == SQL_TASK_NEW ? values + n * width : all);
+        if (id != SQL_TASK_NEW)
+            task_row_update_values(all, id == SQL_TASK_UPDATE_REST, values + n * width);
+        n++;
+    }
+    return db_each(tx->store->db, id, values, n, NULL, NULL, NULL);
+}
+
+static enum kn_status write_tasks(struct tx *tx)
+{
+    static const enum sql_id ids[] = {SQL_TASK_NEW, SQL_TASK_UPDATE, SQL_TASK_UPDATE_REST};
+    struct kn_buf *bytes = &tx->store->body;
+    struct kn_str *orders = kn_arena_array(tx->arena, tx->n_tasks, sizeof *orders);
+    if (!orders)
+        return KN_NOMEM;
+    kn_buf_clear(bytes);
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        size_t start = bytes->len;
+        merge_order_encode(bytes, &tx->tasks[i].row.task);
+        orders[i].len = bytes->len - start;
+    }
+    enum kn_status status = kn_buf_status(bytes);
+    for (size_t i = 0, start = 0; status == KN_OK && i < tx->n_tasks; start += orders[i++].len)
+        orders[i].ptr = bytes->data + start;
+    for (size_t i = 0; status == KN_OK && i < COUNT_OF(ids); i++)
+        status = write_tasks_with(tx, ids[i], orders);
+    return status;
+}
+
+/* Which numbers the minute of a task's first event has; a few rows for a batch. */
+struct minute_span {
+    int64_t source, minute, first, last;
+};
+
+static void note_minute(struct minute_span *spans, size_t *count, const struct task_row *row)
+{
+    int64_t minute = row->task.first_at / KN_MINUTE;
+    for (size_t i = *count; i-- > 0;) {
+        struct minute_span *span = &spans[i];
+        if (span->minute != minute || span->source != row->source)
+            continue;
+        if (row->no < span->first)
+            span->first = row->no;
+        if (row->no > span->last)
+            span->last = row->no;
+        return;
+    }
+    spans[(*count)++] = (struct minute_span){row->source, minute, row->no, row->no};
+}
+
+static enum kn_status write_minutes(struct tx *tx)
+{
+    enum { ROOM = 256, WIDTH = 4 };
+    struct minute_span spans[ROOM];
+    struct db_value values[ROOM * WIDTH];
+    size_t count = 0;
+    for (size_t t = 0; t < tx->n_tasks || count;) {
+        for (; t < tx->n_tasks && count < ROOM; t++) {
+            if (tx->tasks[t].touched)
+                note_minute(spans, &count, &tx->tasks[t].row);
+        }
+        for (size_t i = 0; i < count; i++) {
+            values[i * WIDTH] = db_i64(spans[i].source);
+            values[i * WIDTH + 1] = db_i64(spans[i].minute);
+            values[i * WIDTH + 2] = db_i64(spans[i].first);
+            values[i * WIDTH + 3] = db_i64(spans[i].last);
+        }
+        enum kn_status status =
+            db_each(tx->store->db, SQL_TASK_MINUTE_PUT, values, count, NULL, NULL, NULL);
+        if (status != KN_OK)
+            return status;
+        count = 0;
+    }
+    return KN_OK;
+}
+
+/* ---- the feed's part --------------------------------------------------------------------- */
+
+static enum kn_status tell_tasks(struct tx *tx)
+{
+    size_t n = 0;
+    struct kn_msg_task_change *changes = kn_arena_array(tx->arena, tx->n_tasks, sizeof *changes);
+    struct kn_msg_task *tasks = kn_arena_array(tx->arena, tx->n_tasks, sizeof *tasks);
+    if (!changes || !tasks)
+        return KN_NOMEM;
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        const struct task_work *work = &tx->tasks[i];
+        struct kn_str source;
+        if (!work->touched)
+            continue;
+        enum kn_status status =
+            dict_text(tx->store->dict, tx->store->db, work->row.source, tx->arena, &source);
+        if (status != KN_OK)
+            return status;
+        task_row_message(&work->row, source, true, &tasks[n]);
+        changes[n] = (struct kn_msg_task_change){.task = &tasks[n],
+                                                 .created = !work->exists,
+                                                 .previous_status = (uint8_t)work->status_before};
+        n++;
+    }
+    tx->feed.tasks.items = changes;
+    tx->feed.tasks.count = n;
+    return KN_OK;
+}
+
+enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes)
+{
+    enum kn_status status = KN_OK;
+    if (tx->n_tasks)
+        status = read_tasks(tx);
+    if (status == KN_OK)
+        status = number_new_tasks(tx);
+    if (status == KN_OK)
+        status = write_events(tx, changes);
+    if (status != KN_OK || !tx->n_tasks)
+        return status;
+    if ((status = merge_tasks(tx)) != KN_OK || (status = write_tasks(tx)) != KN_OK ||
+        (status = write_minutes(tx)) != KN_OK)
+        return status;
+    return tell_tasks(tx);
+}

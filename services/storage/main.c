@@ -1,0 +1,36 @@
+#include "services/common/log.h"
+#include "services/storage/service.h"
+
+#include <stdlib.h>
+
+static bool will_not_pass(enum kn_status status)
+{
+    return status == KN_CONFIG || status == KN_DENIED || status == KN_VERSION;
+}
+
+int main(int argc, char **argv)
+{
+    struct kn_service service;
+    struct kn_config config;
+    struct storage *storage;
+    char *error = NULL;
+    int code = KN_EXIT_OK;
+    if (!kn_service_init(&service, &config, "kanchi-storage",
+                         "Keeps tasks, workers, queues and rollups; alone talks to the database",
+                         argc, argv, &code))
+        return code;
+    enum kn_status status = storage_new(&config, &service, &storage, &error);
+    if (status == KN_OK) {
+        KN_INFO("storage.ready", KN_F_TEXT("address", config.bus.storage));
+        storage_run(storage);
+        storage_free(storage);
+        KN_INFO("storage.stopped");
+    } else {
+        code = kn_die("kanchi-storage", will_not_pass(status) ? KN_EXIT_CONFIG : KN_EXIT_FAILED,
+                      "%s", error ? error : kn_status_text(status));
+    }
+    free(error);
+    kn_config_fini(&config);
+    kn_service_fini(&service);
+    return code;
+}

@@ -1,0 +1,336 @@
+/* Counts and percentiles of a period, from the stored rollups: whole days and
+ * hours from the rows of a day and of an hour, the rest from those of a minute. */
+#include "services/storage/store_internal.h"
+
+#include "services/common/sketch.h"
+#include "services/common/time.h"
+
+#include <stdlib.h>
+
+enum { GROUPS_DEFAULT = 50, GROUPS_MAX = 500, POINTS_MAX = 2000, VALUES_MAX = 100 };
+enum { BUCKETS_MAX = 2000000 }; /* groups times points */
+enum {
+    R_STEP,
+    R_MINUTE,
+    R_SOURCE,
+    R_NAME,
+    R_QUEUE,
+    R_WORKER,
+    R_STATUS,
+    R_COUNT,
+    R_RUNTIME,
+    R_WAIT
+};
+
+struct bucket {
+    int64_t counts[KN_TASK_STATUS_COUNT];
+    struct kn_sketch runtime;
+    struct kn_sketch wait;
+    bool used;
+};
+
+struct group {
+    int64_t key;
+    int64_t total;
+    struct bucket *buckets;
+};
+
+struct choice {
+    int64_t values[VALUES_MAX];
+    size_t count;
+    bool set;
+};
+
+struct rollups {
+    struct store_reader *reader;
+    struct kn_arena *arena;
+    struct choice choices[4]; /* of source, name, queue, worker */
+    int group_column;         /* 0: none */
+    int64_t from, to, step;   /* minutes */
+    size_t n_points;
+    struct group *groups;
+    size_t n_groups, cap_groups;
+    struct hmap map;
+};
+
+/* ---- adding up -------------------------------------------------------------------------- */
+
+static struct group *group_of(struct rollups *r, int64_t key)
+{
+    size_t at = 0;
+    uint32_t i;
+    uint64_t hash = hmap_mix((uint64_t)key);
+    while (hmap_next(&r->map, hash, &at, &i)) {
+        if (r->groups[i].key == key)
+            return &r->groups[i];
+    }
+    if (!grow_array(&r->groups, &r->cap_groups, r->n_groups, sizeof *r->groups) ||
+        hmap_add(&r->map, hash, (uint32_t)r->n_groups) != KN_OK)
+        return NULL;
+    if ((r->n_groups + 1) * r->n_points > BUCKETS_MAX)
+        return NULL;
+    struct group *group = &r->groups[r->n_groups];
+    *group = (struct group){.key = key};
+    group->buckets = calloc(r->n_points, sizeof *group->buckets);
+    if (!group->buckets)
+        return NULL;
+    r->n_groups++;
+    return group;
+}
+
+static bool is_chosen(const struct rollups *r, const struct db_value *columns)
+{
+    for (size_t c = 0; c < COUNT_OF(r->choices); c++) {
+        const struct choice *choice = &r->choices[c];
+        bool found = !choice->set;
+        for (size_t i = 0; !found && i < choice->count; i++)
+            found = choice->values[i] == db_as_i64(columns[R_SOURCE + c]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static enum kn_status add_sketch(struct kn_sketch *to, struct db_value bytes)
+{
+    struct kn_sketch sketch;
+    if (bytes.kind != DB_BLOB)
+        return KN_OK;
+    kn_sketch_init(&sketch);
+    enum kn_status status = kn_sketch_decode(&sketch, bytes.str);
+    if (status == KN_OK)
+        status = kn_sketch_merge(to, &sketch);
+    kn_sketch_fini(&sketch);
+    return status;
+}
+
+static enum kn_status add_row(void *arg, const struct db_value *columns)
+{
+    struct rollups *r = arg;
+    int64_t point = r->step ? (db_as_i64(columns[R_MINUTE]) - r->from) / r->step : 0;
+    int64_t status_no = db_as_i64(columns[R_STATUS]);
+    if (!is_chosen(r, columns) || point < 0 || (size_t)point >= r->n_points || status_no < 0 ||
+        status_no >= KN_TASK_STATUS_COUNT)
+        return KN_OK;
+    struct group *group = group_of(r, r->group_column ? db_as_i64(columns[r->group_column]) : 0);
+    if (!group)
+        return KN_NOMEM;
+    struct bucket *bucket = &group->buckets[point];
+    bucket->used = true;
+    bucket->counts[status_no] += db_as_i64(columns[R_COUNT]);
+    group->total += db_as_i64(columns[R_COUNT]);
+    enum kn_status status = add_sketch(&bucket->runtime, columns[R_RUNTIME]);
+    return status == KN_OK ? add_sketch(&bucket->wait, columns[R_WAIT]) : status;
+}
+
+static enum kn_status add_range(struct rollups *r, int64_t row_step, int64_t from, int64_t to)
+{
+    if (from >= to)
+        return KN_OK;
+    const struct db_value values[] = {db_i64(row_step), db_i64(from), db_i64(to)};
+    return db_run(r->reader->db, SQL_ROLLUPS_RANGE, values, add_row, r);
+}
+
+static int64_t round_up(int64_t value, int64_t to)
+{
+    return (value + to - 1) / to * to;
+}
+
+/* The period, in rows as large as fit: those of `large` in the middle, smaller ones
+ * at the ends. Rows larger than a point, or across points, do not fit. */
+static enum kn_status add_period(struct rollups *r, int64_t from, int64_t to, size_t level)
+{
+    static const int64_t sizes[] = {1, 60, 1440};
+    int64_t size = sizes[level];
+    if (level == 0)
+        return add_range(r, 1, from, to);
+    bool fits = !r->step || (r->step % size == 0 && r->from % size == 0);
+    int64_t first = round_up(from, size), last = to / size * size;
+    if (!fits || first >= last)
+        return add_period(r, from, to, level - 1);
+    enum kn_status status = add_period(r, from, first, level - 1);
+    if (status == KN_OK)
+        status = add_range(r, size, first, last);
+    return status == KN_OK ? add_period(r, last, to, level - 1) : status;
+}
+
+/* ---- answering ----------------------------------------------------------------------------- */
+
+static struct kn_msg_quantiles *quantiles(struct kn_arena *arena, const struct kn_sketch *sketch)
+{
+    struct kn_msg_quantiles *q = kn_arena_alloc(arena, sizeof *q);
+    if (!q)
+        return NULL;
+    int64_t count = kn_sketch_count(sketch);
+    q->count = count > 0 ? (uint64_t)count : 0;
+    if (!q->count)
+        return q;
+    q->mean.set = kn_sketch_mean(sketch, &q->mean.value);
+    q->p50.set = kn_sketch_quantile(sketch, 0.50, &q->p50.value);
+    q->p95.set = kn_sketch_quantile(sketch, 0.95, &q->p95.value);
+    q->p99.set = kn_sketch_quantile(sketch, 0.99, &q->p99.value);
+    q->min.set = kn_sketch_min(sketch, &q->min.value);
+    q->max.set = kn_sketch_max(sketch, &q->max.value);
+    return q;
+}
+
+static struct kn_msg_event_counts *event_counts(struct kn_arena *arena, const int64_t *counts)
+{
+    struct kn_msg_event_counts *ret = kn_arena_alloc(arena, sizeof *ret);
+    if (ret)
+        *ret = (struct kn_msg_event_counts){
+            .pending = counts[KN_TASK_PENDING],
+            .received = counts[KN_TASK_RECEIVED],
+            .started = counts[KN_TASK_STARTED],
+            .success = counts[KN_TASK_SUCCESS],
+            .failure = counts[KN_TASK_FAILURE],
+            .retry = counts[KN_TASK_RETRY],
+            .revoked = counts[KN_TASK_REVOKED],
+            .rejected = counts[KN_TASK_REJECTED],
+            .orphaned = counts[KN_TASK_ORPHANED],
+        };
+    return ret;
+}
+
+static enum kn_status answer_group(struct rollups *r, const struct group *group,
+                                   struct kn_msg_series *ret)
+{
+    struct kn_msg_point *points = kn_arena_array(r->arena, r->n_points, sizeof *points);
+    if (!points)
+        return KN_NOMEM;
+    for (size_t i = 0; i < r->n_points; i++) {
+        const struct bucket *bucket = &group->buckets[i];
+        points[i].at = (r->from + (int64_t)i * r->step) * KN_MINUTE;
+        points[i].counts = event_counts(r->arena, bucket->counts);
+        points[i].runtime = quantiles(r->arena, &bucket->runtime);
+        points[i].queue_wait = quantiles(r->arena, &bucket->wait);
+    }
+    ret->points.items = points;
+    ret->points.count = r->n_points;
+    if (r->arena->overflow)
+        return KN_NOMEM;
+    return dict_text(r->reader->store->dict, r->reader->db, group->key, r->arena, &ret->key);
+}
+
+static int largest_first(const void *a, const void *b)
+{
+    const struct group *x = a, *y = b;
+    if (x->total != y->total)
+        return x->total < y->total ? 1 : -1;
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+static enum kn_status answer(struct rollups *r, size_t limit, struct kn_msg_series_list *ret)
+{
+    if (!r->group_column && !group_of(r, 0))
+        return KN_NOMEM;
+    if (r->n_groups)
+        qsort(r->groups, r->n_groups, sizeof *r->groups, largest_first);
+    size_t n = r->n_groups < limit ? r->n_groups : limit;
+    struct kn_msg_series_list list = {.from = r->from * KN_MINUTE,
+                                      .to = r->to * KN_MINUTE,
+                                      .step = (uint64_t)r->step * 60,
+                                      .groups_left_out = r->n_groups - n};
+    list.series.items = kn_arena_array(r->arena, n, sizeof *list.series.items);
+    list.series.count = n;
+    if (n && !list.series.items)
+        return KN_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        enum kn_status status = answer_group(r, &r->groups[i], &list.series.items[i]);
+        if (status != KN_OK)
+            return status;
+    }
+    *ret = list;
+    return KN_OK;
+}
+
+static void rollups_fini(struct rollups *r)
+{
+    for (size_t g = 0; g < r->n_groups; g++) {
+        for (size_t i = 0; i < r->n_points; i++) {
+            kn_sketch_fini(&r->groups[g].buckets[i].runtime);
+            kn_sketch_fini(&r->groups[g].buckets[i].wait);
+        }
+        free(r->groups[g].buckets);
+    }
+    free(r->groups);
+    hmap_fini(&r->map);
+}
+
+/* ---- the request ------------------------------------------------------------------------------
+ */
+
+static enum kn_status choose(struct rollups *r, const struct kn_msg_rollups_get *get)
+{
+    const struct kn_strs *lists[] = {&get->sources, &get->names, &get->queues, &get->workers};
+    static const enum dict_kind kinds[] = {DICT_SOURCE, DICT_NAME, DICT_QUEUE, DICT_HOST};
+    for (size_t c = 0; c < COUNT_OF(lists); c++) {
+        struct choice *choice = &r->choices[c];
+        choice->set = lists[c]->count > 0;
+        if (lists[c]->count > VALUES_MAX)
+            return KN_TOO_BIG;
+        for (size_t i = 0; i < lists[c]->count; i++) {
+            enum kn_status status = dict_find(r->reader->store->dict, r->reader->db, kinds[c],
+                                              lists[c]->items[i], &choice->values[choice->count]);
+            if (status == KN_OK)
+                choice->count++;
+            else if (status != KN_NOT_FOUND)
+                return status;
+        }
+    }
+    return KN_OK;
+}
+
+static bool group_column(struct kn_str by, int *ret)
+{
+    static const char *const names[] = {"source", "name", "queue", "worker"};
+    *ret = 0;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (kn_str_eq(by, kn_str_from(names[i])))
+            *ret = R_SOURCE + (int)i;
+    }
+    return *ret || !by.len;
+}
+
+static enum kn_status read_request(struct rollups *r, const struct kn_msg_rollups_get *get,
+                                   const char **ret_why)
+{
+    r->from = get->from / KN_MINUTE;
+    r->to = round_up(get->to, KN_MINUTE) / KN_MINUTE;
+    r->step = (int64_t)(get->step / 60);
+    *ret_why = "from must be before to";
+    if (get->from < 0 || get->to <= get->from || get->to > 10000 * 366 * KN_DAY)
+        return KN_INVALID;
+    *ret_why = "step must be a multiple of 60 seconds";
+    if (get->step % 60 || get->step > 366 * 86400)
+        return KN_INVALID;
+    if (r->step)
+        r->from -= r->from % r->step;
+    *ret_why = "the period has more than 2000 steps";
+    r->n_points = r->step ? (size_t)((r->to - r->from + r->step - 1) / r->step) : 1;
+    if (r->n_points > POINTS_MAX)
+        return KN_INVALID;
+    *ret_why = "group_by is none of name, queue, worker, source";
+    if (!group_column(get->group_by, &r->group_column))
+        return KN_INVALID;
+    *ret_why = "at most 100 values of one filter";
+    return choose(r, get);
+}
+
+enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_msg_rollups_get *get,
+                                  struct kn_arena *arena, struct kn_msg_series_list *ret,
+                                  const char **ret_why)
+{
+    struct rollups r = {.reader = reader, .arena = arena};
+    size_t limit = get->limit ? get->limit : GROUPS_DEFAULT;
+    *ret_why = "limit goes from 1 to 500";
+    if (limit > GROUPS_MAX)
+        return KN_INVALID;
+    enum kn_status status = read_request(&r, get, ret_why);
+    if (status == KN_OK)
+        status = add_period(&r, r.from, r.to, 2);
+    if (status == KN_OK)
+        status = answer(&r, limit, ret);
+    rollups_fini(&r);
+    return status;
+}

@@ -1,0 +1,41 @@
+/* What storage's tests share: databases to test against, and made-up events. */
+#ifndef KN_STORAGE_RIG_TEST_H
+#define KN_STORAGE_RIG_TEST_H
+
+#include "services/storage/store.h"
+
+struct rig {
+    bool postgres;
+    char folder[64]; /* of this test, removed at its end */
+    char database[160];
+    struct store *store;
+    struct store_reader *reader;
+    struct kn_arena arena; /* of queries; emptied by the test */
+    uint64_t next_seq;
+};
+
+/* A private PostgreSQL server for the whole program; false when its programs are not
+ * installed. */
+bool rig_start_postgres(void);
+void rig_stop_postgres(void);
+
+/* A fresh database, opened. */
+void rig_init(struct rig *rig, bool postgres);
+void rig_fini(struct rig *rig);
+/* Closes and opens it, as a restart does. */
+void rig_reopen(struct rig *rig);
+
+/* Commits one batch, which must be accepted; *ret_feed may be NULL. */
+struct kn_msg_ingest_ack rig_ingest(struct rig *rig, struct kn_msg_event *events, size_t count,
+                                    const struct kn_msg_feed **ret_feed);
+
+uint64_t rig_random(void);
+unsigned rig_below(unsigned n);
+void rig_seed(uint64_t seed);
+
+/* A random life of a task, in order: sent, received, started, retried …; n at most
+ * max. Texts are in the arena. */
+size_t rig_task_life(struct kn_arena *arena, unsigned number, int64_t at, struct kn_msg_event *ret,
+                     size_t max);
+
+#endif

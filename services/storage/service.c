@@ -1,0 +1,455 @@
+#include "services/storage/service.h"
+
+#include "proto/bus/bus.h"
+#include "proto/bus/reporter.h"
+#include "services/common/log.h"
+#include "services/common/time.h"
+#include "services/storage/registry.h"
+#include "services/storage/store.h"
+#include "services/storage/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { WRITE_THREADS = 16, THREADS_MAX = 64, READERS_MAX = 64, ERROR_SIZE = 256 };
+
+struct storage {
+    const struct kn_service *service;
+    struct store *store;
+    struct writer *writer;
+    struct registry *registry;
+    struct kn_bus *bus;
+    struct kn_bus_publisher *publisher;
+    struct kn_bus_server *server;
+    int lock_fd; /* of the database's lock file, -1 without one */
+
+    pthread_mutex_t lock; /* the readers that are free */
+    pthread_cond_t returned;
+    struct store_reader *readers[READERS_MAX];
+    size_t free_readers;
+    size_t n_readers;
+};
+
+/* ---- readers ------------------------------------------------------------------------------- */
+
+static struct store_reader *borrow(struct storage *storage)
+{
+    pthread_mutex_lock(&storage->lock);
+    while (!storage->free_readers)
+        pthread_cond_wait(&storage->returned, &storage->lock);
+    struct store_reader *reader = storage->readers[--storage->free_readers];
+    pthread_mutex_unlock(&storage->lock);
+    return reader;
+}
+
+static void give_back(struct storage *storage, struct store_reader *reader)
+{
+    pthread_mutex_lock(&storage->lock);
+    storage->readers[storage->free_readers++] = reader;
+    pthread_cond_signal(&storage->returned);
+    pthread_mutex_unlock(&storage->lock);
+}
+
+/* ---- the system ------------------------------------------------------------------------------ */
+
+/* What an ingestion says of its source goes over what the database knows. */
+static void join_ingestion(struct kn_msg_system *system, const struct kn_msg_ingestion_status *says)
+{
+    for (size_t i = 0; i < system->ingestion.count; i++) {
+        struct kn_msg_source_status *source = &system->ingestion.items[i];
+        if (!kn_str_eq(source->source, says->source))
+            continue;
+        source->state = says->state;
+        source->broker = says->broker;
+        source->error = says->error;
+        source->backlog_events += says->backlog_events;
+        if (says->lag_seconds > source->lag_seconds)
+            source->lag_seconds = says->lag_seconds;
+        if (says->events_received > source->events_received)
+            source->events_received = says->events_received;
+    }
+}
+
+/* A source that has an ingestion but no batch yet. */
+static enum kn_status add_source(struct kn_msg_system *system, struct kn_arena *arena,
+                                 struct kn_str name)
+{
+    for (size_t i = 0; i < system->ingestion.count; i++) {
+        if (kn_str_eq(system->ingestion.items[i].source, name))
+            return KN_OK;
+    }
+    size_t n = system->ingestion.count;
+    struct kn_msg_source_status *items = kn_arena_array(arena, n + 1, sizeof *items);
+    if (!items)
+        return KN_NOMEM;
+    if (n)
+        memcpy(items, system->ingestion.items, n * sizeof *items);
+    items[n] = (struct kn_msg_source_status){.source = name, .state = KN_LINK_CONNECTING};
+    system->ingestion.items = items;
+    system->ingestion.count = n + 1;
+    return KN_OK;
+}
+
+static enum kn_status join_services(struct kn_msg_system *system, struct kn_arena *arena)
+{
+    size_t findings = 0, n = 0;
+    for (size_t i = 0; i < system->services.count; i++) {
+        const struct kn_msg_service_status *service = &system->services.items[i];
+        findings += service->findings.count;
+        if (!service->ingestion || service->state == KN_SERVICE_AWAY)
+            continue;
+        enum kn_status status = add_source(system, arena, service->ingestion->source);
+        if (status != KN_OK)
+            return status;
+        join_ingestion(system, service->ingestion);
+    }
+    system->findings.items = kn_arena_array(arena, findings, sizeof *system->findings.items);
+    if (findings && !system->findings.items)
+        return KN_NOMEM;
+    for (size_t i = 0; i < system->services.count; i++) {
+        const struct kn_msg_service_status *service = &system->services.items[i];
+        for (size_t f = 0; f < service->findings.count; f++)
+            system->findings.items[n++] = service->findings.items[f];
+    }
+    system->findings.count = n;
+    return KN_OK;
+}
+
+static enum kn_status read_system(struct storage *storage, struct store_reader *reader,
+                                  struct kn_arena *arena, struct kn_msg_system *ret)
+{
+    enum kn_status status = store_read_system(reader, arena, ret);
+    if (status == KN_OK)
+        status =
+            registry_list(storage->registry, arena, &ret->services.items, &ret->services.count);
+    return status == KN_OK ? join_services(ret, arena) : status;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+union answer {
+    struct kn_msg_task_list task_list;
+    struct kn_msg_task task;
+    struct kn_msg_task_event_list task_event_list;
+    struct kn_msg_worker_list worker_list;
+    struct kn_msg_queue_list queue_list;
+    struct kn_msg_known_queues known_queues;
+    struct kn_msg_feed_list feed_list;
+    struct kn_msg_reader_position reader_position;
+    struct kn_msg_series_list series_list;
+    struct kn_msg_system system;
+};
+
+static enum kn_status query(struct storage *storage, struct store_reader *r,
+                            const struct kn_bus_message *request, struct kn_arena *arena,
+                            union answer *a, enum kn_kind *ret_kind, const char **why)
+{
+    const void *msg = request->msg;
+    switch (request->kind) {
+    case KN_KIND_TASKS_GET:
+        *ret_kind = KN_KIND_TASK_LIST;
+        return store_read_tasks(r, msg, arena, &a->task_list, why);
+    case KN_KIND_TASK_GET:
+        *ret_kind = KN_KIND_TASK;
+        return store_read_task(r, msg, arena, &a->task);
+    case KN_KIND_TASK_EVENTS_GET:
+        *ret_kind = KN_KIND_TASK_EVENT_LIST;
+        return store_read_events(r, msg, arena, &a->task_event_list, why);
+    case KN_KIND_WORKERS_GET:
+        *ret_kind = KN_KIND_WORKER_LIST;
+        return store_read_workers(r, msg, arena, &a->worker_list);
+    case KN_KIND_QUEUES_GET:
+        *ret_kind = KN_KIND_QUEUE_LIST;
+        return store_read_queues(r, msg, arena, &a->queue_list);
+    case KN_KIND_KNOWN_QUEUES_GET:
+        *ret_kind = KN_KIND_KNOWN_QUEUES;
+        return store_read_known_queues(r, ((const struct kn_msg_known_queues_get *)msg)->source,
+                                       arena, &a->known_queues);
+    case KN_KIND_FEED_GET:
+        *ret_kind = KN_KIND_FEED_LIST;
+        return store_read_feed(r, msg, arena, &a->feed_list);
+    case KN_KIND_READER_GET:
+        *ret_kind = KN_KIND_READER_POSITION;
+        return store_read_position(r, ((const struct kn_msg_reader_get *)msg)->reader, arena,
+                                   &a->reader_position);
+    case KN_KIND_ROLLUPS_GET:
+        *ret_kind = KN_KIND_SERIES_LIST;
+        return store_read_rollups(r, msg, arena, &a->series_list, why);
+    case KN_KIND_SYSTEM_GET:
+        *ret_kind = KN_KIND_SYSTEM;
+        return read_system(storage, r, arena, &a->system);
+    default:
+        *why = "storage does not answer this";
+        return KN_UNSUPPORTED;
+    }
+}
+
+static enum kn_status answer_query(struct storage *storage, const struct kn_bus_message *request,
+                                   struct kn_bus_reply *reply)
+{
+    union answer answer = {0};
+    enum kn_kind kind = KN_KIND_NONE;
+    const char *why = NULL;
+    struct kn_arena arena;
+    kn_arena_init(&arena, 0);
+    struct store_reader *reader = borrow(storage);
+    enum kn_status status = query(storage, reader, request, &arena, &answer, &kind, &why);
+    give_back(storage, reader);
+    if (status == KN_OK)
+        kn_bus_reply_set(reply, kind, &answer);
+    else if (why)
+        kn_bus_reply_error(reply, "%s", why);
+    kn_arena_fini(&arena);
+    return status;
+}
+
+static enum kn_status answer_change(struct storage *storage, const struct kn_bus_message *request,
+                                    struct kn_bus_reply *reply)
+{
+    char error[ERROR_SIZE];
+    struct store_change change = {.kind = request->kind, .msg = request->msg};
+    enum kn_status status = writer_commit(storage->writer, &change, error, sizeof error);
+    if (status != KN_OK) {
+        if (*error)
+            kn_bus_reply_error(reply, "%s", error);
+        return status;
+    }
+    if (request->kind == KN_KIND_INGEST_BATCH)
+        kn_bus_reply_set(reply, KN_KIND_INGEST_ACK, &change.ack);
+    else
+        kn_bus_reply_set(reply, KN_KIND_DONE, &(struct kn_msg_done){0});
+    return KN_OK;
+}
+
+static enum kn_status handle(void *arg, const struct kn_bus_message *request,
+                             struct kn_bus_reply *reply)
+{
+    struct storage *storage = arg;
+    switch (request->kind) {
+    case KN_KIND_INGEST_BATCH:
+    case KN_KIND_WORKER_INSPECT:
+    case KN_KIND_WORKER_LIVENESS:
+    case KN_KIND_ROLLUP_PUT:
+        return answer_change(storage, request, reply);
+    case KN_KIND_SERVICE_STATUS: {
+        enum kn_status status = registry_put(storage->registry, request->msg);
+        if (status == KN_OK)
+            kn_bus_reply_set(reply, KN_KIND_DONE, &(struct kn_msg_done){0});
+        return status;
+    }
+    default:
+        return answer_query(storage, request, reply);
+    }
+}
+
+/* ---- publishing ---------------------------------------------------------------------------------
+ */
+
+static void publish(void *arg, const struct kn_msg_feed *feed)
+{
+    struct storage *storage = arg;
+    static struct kn_log_limit limit;
+    uint64_t skipped;
+    enum kn_status status = kn_bus_publish(storage->publisher, feed->number, KN_KIND_FEED, feed);
+    if (status != KN_OK && kn_log_allow(&limit, &skipped))
+        KN_WARN("storage.not_published", KN_F_I64("number", feed->number),
+                KN_F_TEXT("error", kn_status_text(status)), KN_F_I64("lines_skipped", skipped));
+}
+
+/* Storage's own line in the list of services. */
+static void report_self(struct storage *storage, struct kn_arena *arena)
+{
+    struct kn_msg_service_status status;
+    char trouble[ERROR_SIZE];
+    kn_reporter_self(arena, "storage", storage->service->id, storage->service->started_at, &status);
+    writer_trouble(storage->writer, trouble, sizeof trouble);
+    if (*trouble) {
+        status.state = KN_SERVICE_DEGRADED;
+        status.detail = kn_str_from(trouble);
+    }
+    enum kn_status ignored = registry_put(storage->registry, &status);
+    (void)ignored;
+}
+
+static void publish_mark(struct storage *storage)
+{
+    char id[64];
+    struct kn_arena arena;
+    struct kn_msg_feed_mark mark = {.at = kn_time_now()};
+    kn_arena_init(&arena, 0);
+    report_self(storage, &arena);
+    writer_feed_position(storage->writer, id, sizeof id, &mark.number);
+    mark.feed = kn_str_from(id);
+    if (registry_list(storage->registry, &arena, &mark.services.items, &mark.services.count) ==
+            KN_OK &&
+        kn_bus_publish(storage->publisher, mark.number, KN_KIND_FEED_MARK, &mark) != KN_OK)
+        KN_DEBUG("storage.mark_not_published");
+    kn_arena_fini(&arena);
+}
+
+void storage_run(struct storage *storage)
+{
+    do
+        publish_mark(storage);
+    while (!kn_service_wait(storage->service, KN_SECOND));
+}
+
+/* ---- life
+ * ------------------------------------------------------------------------------------------ */
+
+static const char *sqlite_path(const char *database)
+{
+    return strncmp(database, "sqlite:", 7) == 0 ? database + 7 : NULL;
+}
+
+/* A SQLite file is for one storage process. */
+static enum kn_status lock_database(struct storage *storage, const char *path, char **ret_error)
+{
+    char *lock = NULL, *folder = strdup(path);
+    enum kn_status status = KN_OK;
+    if (folder && strrchr(folder, '/')) {
+        *strrchr(folder, '/') = '\0';
+        if (*folder && kn_service_make_folder(folder) != KN_OK &&
+            asprintf(ret_error, "cannot make the folder %s: %s", folder, strerror(errno)) >= 0)
+            status = KN_DENIED;
+    }
+    free(folder);
+    if (status != KN_OK)
+        return status;
+    if (asprintf(&lock, "%s.lock", path) < 0)
+        return KN_NOMEM;
+    storage->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int n = 0;
+    if (storage->lock_fd < 0) {
+        status = KN_DENIED;
+        n = asprintf(ret_error, "cannot open %s: %s", lock, strerror(errno));
+    } else if (flock(storage->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        status = KN_CONFLICT;
+        n = asprintf(ret_error, "the database %s is used by another storage process", path);
+    }
+    if (n < 0)
+        *ret_error = NULL;
+    free(lock);
+    return status;
+}
+
+static enum kn_status open_store(struct storage *storage, const struct kn_config *config,
+                                 char **ret_error)
+{
+    const struct kn_config_storage *c = &config->storage;
+    const struct store_options options = {
+        .database = c->database,
+        .feed_keep = c->feed_keep,
+        .retention_tasks_us = c->retention_tasks,
+        .retention_events_us = c->retention_events,
+        .retention_rollups_us = c->retention_rollups,
+    };
+    enum kn_status status = KN_OK;
+    if (sqlite_path(c->database))
+        status = lock_database(storage, sqlite_path(c->database), ret_error);
+    if (status == KN_OK)
+        status = store_open(&options, &storage->store, ret_error);
+    while (status == KN_OK && storage->n_readers < (size_t)c->readers) {
+        status = store_reader_new(storage->store, &storage->readers[storage->n_readers], ret_error);
+        if (status == KN_OK)
+            storage->free_readers = ++storage->n_readers;
+    }
+    return status;
+}
+
+/* nng makes no folders for its sockets. */
+static enum kn_status make_folder_of(const char *url, char **ret_error)
+{
+    if (strncmp(url, "ipc://", 6) != 0)
+        return KN_OK;
+    char *folder = strdup(url + 6);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    enum kn_status status = KN_OK;
+    if (slash && slash != folder) {
+        *slash = '\0';
+        status = kn_service_make_folder(folder);
+        if (status != KN_OK &&
+            asprintf(ret_error, "cannot make the folder %s: %s", folder, strerror(errno)) < 0)
+            *ret_error = NULL;
+    }
+    free(folder);
+    return status;
+}
+
+static enum kn_status bind_bus(struct storage *storage, const struct kn_config *config,
+                               char **ret_error)
+{
+    const struct kn_config_bus *b = &config->bus;
+    const struct kn_bus_options options = {
+        .sender = storage->service->id,
+        .message_max = (size_t)b->message_max,
+        .insecure = b->insecure,
+        .ca_file = *b->ca ? b->ca : NULL,
+        .cert_file = *b->cert ? b->cert : NULL,
+        .key_file = *b->key ? b->key : NULL,
+    };
+    unsigned threads = WRITE_THREADS + (unsigned)storage->n_readers;
+    enum kn_status status = make_folder_of(b->storage, ret_error);
+    if (status == KN_OK)
+        status = make_folder_of(b->storage_feed, ret_error);
+    if (status == KN_OK)
+        status = kn_bus_new(&options, &storage->bus, ret_error);
+    if (status == KN_OK)
+        status =
+            kn_bus_publisher_new(storage->bus, b->storage_feed, &storage->publisher, ret_error);
+    if (status == KN_OK)
+        status = writer_new(storage->store, publish, storage, &storage->writer);
+    if (status == KN_OK)
+        status = kn_bus_server_new(storage->bus, b->storage,
+                                   threads > THREADS_MAX ? THREADS_MAX : threads, handle, storage,
+                                   &storage->server, ret_error);
+    return status;
+}
+
+enum kn_status storage_new(const struct kn_config *config, const struct kn_service *service,
+                           struct storage **ret, char **ret_error)
+{
+    struct storage *storage = calloc(1, sizeof *storage);
+    if (!storage)
+        return KN_NOMEM;
+    storage->service = service;
+    storage->lock_fd = -1;
+    storage->registry = registry_new();
+    pthread_mutex_init(&storage->lock, NULL);
+    pthread_cond_init(&storage->returned, NULL);
+    enum kn_status status = storage->registry ? KN_OK : KN_NOMEM;
+    if (status == KN_OK)
+        status = open_store(storage, config, ret_error);
+    if (status == KN_OK)
+        status = bind_bus(storage, config, ret_error);
+    if (status != KN_OK) {
+        storage_free(storage);
+        return status;
+    }
+    *ret = storage;
+    return KN_OK;
+}
+
+void storage_free(struct storage *storage)
+{
+    if (!storage)
+        return;
+    kn_bus_server_free(storage->server);
+    writer_free(storage->writer);
+    kn_bus_publisher_free(storage->publisher);
+    kn_bus_free(storage->bus);
+    for (size_t i = 0; i < storage->n_readers; i++)
+        store_reader_free(storage->readers[i]);
+    store_close(storage->store);
+    registry_free(storage->registry);
+    if (storage->lock_fd >= 0)
+        close(storage->lock_fd);
+    pthread_cond_destroy(&storage->returned);
+    pthread_mutex_destroy(&storage->lock);
+    free(storage);
+}

@@ -1,0 +1,19 @@
+/* Storage as a service: answers requests, publishes the feed. */
+#ifndef KN_STORAGE_SERVICE_H
+#define KN_STORAGE_SERVICE_H
+
+#include "services/common/config.h"
+#include "services/common/service.h"
+
+struct storage;
+
+/* Opens the database, binds the addresses. On failure *ret_error is a sentence to
+ * be freed by the caller; CONFIG, DENIED and VERSION will not pass by themselves. */
+enum kn_status storage_new(const struct kn_config *config, const struct kn_service *service,
+                           struct storage **ret, char **ret_error) KN_MUST_CHECK;
+/* Publishes marks every second, until the service is asked to stop. */
+void storage_run(struct storage *storage);
+/* Stops answering, commits what waits, closes the database. NULL is allowed. */
+void storage_free(struct storage *storage);
+
+#endif

@@ -1,0 +1,424 @@
+/* Every statement: id, types of its values, text for SQLite, text for PostgreSQL
+ * (SAME when it is the same). Values are $1, $2 …, each i (integer), f (number), t
+ * (text) or b (bytes). Statements that run for many rows at once (db_each) take
+ * arrays on PostgreSQL. */
+#ifndef KN_STORAGE_SQL_H
+#define KN_STORAGE_SQL_H
+
+/* clang-format off */
+#define SQL_MAP(S, SAME) \
+    SAME(MIGRATIONS, "", \
+        "SELECT version, checksum FROM migrations ORDER BY version") \
+    SAME(MIGRATION_ADD, "itii", \
+        "INSERT INTO migrations (version, name, checksum, applied_at) " \
+        "VALUES ($1, $2, $3, $4)") \
+    SAME(META_GET, "t", \
+        "SELECT value FROM meta WHERE key = $1") \
+    SAME(META_PUT, "tt", \
+        "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) " \
+        "DO UPDATE SET value = excluded.value") \
+    SAME(META_NEW, "tt", \
+        "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) " \
+        "DO NOTHING") \
+    SAME(DICT_FIND, "it", \
+        "SELECT id FROM dict WHERE kind = $1 AND text = $2") \
+    SAME(DICT_NEW, "it", \
+        "INSERT INTO dict (kind, text) VALUES ($1, $2) ON CONFLICT (kind, " \
+        "text) DO NOTHING") \
+    SAME(DICT_TEXT, "i", \
+        "SELECT text FROM dict WHERE id = $1") \
+    SAME(DICT_LIKE, "iii", \
+        "SELECT id, text FROM dict WHERE kind = $1 AND id > $2 ORDER BY " \
+        "id LIMIT $3") \
+    S(TASK_BLOCK, "", \
+        "UPDATE task_blocks SET next = next + 1024 RETURNING next - 1024", \
+        "SELECT nextval('task_blocks')") \
+    S(TASKS_BY_HASH, "i", \
+        "SELECT no, hash, source, status, name, queue, worker, " \
+        "started_by, client, first_at, latest_at, sent_at, received_at, " \
+        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
+        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
+        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
+        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "WHERE hash = $1", \
+        "SELECT no, hash, source, status, name, queue, worker, " \
+        "started_by, client, first_at, latest_at, sent_at, received_at, " \
+        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
+        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
+        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
+        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "WHERE hash = ANY($1::int8[])") \
+    S(TASKS_BY_NO, "i", \
+        "SELECT no, hash, source, status, name, queue, worker, " \
+        "started_by, client, first_at, latest_at, sent_at, received_at, " \
+        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
+        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
+        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
+        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "WHERE no = $1", \
+        "SELECT no, hash, source, status, name, queue, worker, " \
+        "started_by, client, first_at, latest_at, sent_at, received_at, " \
+        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
+        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
+        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
+        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "WHERE no = ANY($1::int8[])") \
+    S(TASK_NEW, "iiiiiiiiiiiiiiiiiiiiiifibttttttttttt", \
+        "INSERT INTO tasks (no, hash, source, status, name, queue, " \
+        "worker, started_by, client, first_at, latest_at, sent_at, " \
+        "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
+        "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
+        "ordering, id, args_repr, kwargs_repr, root_id, parent_id, " \
+        "exchange, routing_key, signum, result_repr, error, traceback) " \
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, " \
+        "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, " \
+        "$27, $28, $29, $30, $31, $32, $33, $34, $35, $36)", \
+        "INSERT INTO tasks (no, hash, source, status, name, queue, " \
+        "worker, started_by, client, first_at, latest_at, sent_at, " \
+        "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
+        "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
+        "ordering, id, args_repr, kwargs_repr, root_id, parent_id, " \
+        "exchange, routing_key, signum, result_repr, error, traceback) " \
+        "SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], " \
+        "$4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], " \
+        "$9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], " \
+        "$14::int8[], $15::int8[], $16::int8[], $17::int8[], $18::int8[], " \
+        "$19::int8[], $20::int8[], $21::int8[], $22::int8[], " \
+        "$23::float8[], $24::int8[], $25::bytea[], $26::text[], " \
+        "$27::text[], $28::text[], $29::text[], $30::text[], $31::text[], " \
+        "$32::text[], $33::text[], $34::text[], $35::text[], $36::text[])") \
+    S(TASK_UPDATE, "iiiiiiiiiiiiiiiiiiiifibtttttttttt", \
+        "UPDATE tasks SET status = $2, name = $3, queue = $4, worker = " \
+        "$5, started_by = $6, client = $7, first_at = $8, latest_at = $9, " \
+        "sent_at = $10, received_at = $11, started_at = $12, succeeded_at " \
+        "= $13, failed_at = $14, rejected_at = $15, revoked_at = $16, " \
+        "retried_at = $17, eta = $18, expires = $19, retries = $20, " \
+        "runtime = $21, revoked = $22, ordering = $23, args_repr = $24, " \
+        "kwargs_repr = $25, root_id = $26, parent_id = $27, exchange = " \
+        "$28, routing_key = $29, signum = $30, result_repr = $31, error = " \
+        "$32, traceback = $33 WHERE no = $1", \
+        "UPDATE tasks t SET status = u.status, name = u.name, queue = " \
+        "u.queue, worker = u.worker, started_by = u.started_by, client = " \
+        "u.client, first_at = u.first_at, latest_at = u.latest_at, " \
+        "sent_at = u.sent_at, received_at = u.received_at, started_at = " \
+        "u.started_at, succeeded_at = u.succeeded_at, failed_at = " \
+        "u.failed_at, rejected_at = u.rejected_at, revoked_at = " \
+        "u.revoked_at, retried_at = u.retried_at, eta = u.eta, expires = " \
+        "u.expires, retries = u.retries, runtime = u.runtime, revoked = " \
+        "u.revoked, ordering = u.ordering, args_repr = u.args_repr, " \
+        "kwargs_repr = u.kwargs_repr, root_id = u.root_id, parent_id = " \
+        "u.parent_id, exchange = u.exchange, routing_key = u.routing_key, " \
+        "signum = u.signum, result_repr = u.result_repr, error = u.error, " \
+        "traceback = u.traceback FROM unnest($1::int8[], $2::int8[], " \
+        "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], " \
+        "$8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[], " \
+        "$13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::int8[], " \
+        "$18::int8[], $19::int8[], $20::int8[], $21::float8[], " \
+        "$22::int8[], $23::bytea[], $24::text[], $25::text[], " \
+        "$26::text[], $27::text[], $28::text[], $29::text[], $30::text[], " \
+        "$31::text[], $32::text[], $33::text[]) AS u(no, status, name, " \
+        "queue, worker, started_by, client, first_at, latest_at, sent_at, " \
+        "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
+        "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
+        "ordering, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
+        "routing_key, signum, result_repr, error, traceback) WHERE t.no = " \
+        "u.no") \
+    S(TASK_UPDATE_REST, "iiiiiiiiiiiiiiiiifibtttttttttt", \
+        "UPDATE tasks SET status = $2, started_by = $3, client = $4, " \
+        "first_at = $5, latest_at = $6, sent_at = $7, received_at = $8, " \
+        "started_at = $9, succeeded_at = $10, failed_at = $11, " \
+        "rejected_at = $12, revoked_at = $13, retried_at = $14, eta = " \
+        "$15, expires = $16, retries = $17, runtime = $18, revoked = $19, " \
+        "ordering = $20, args_repr = $21, kwargs_repr = $22, root_id = " \
+        "$23, parent_id = $24, exchange = $25, routing_key = $26, signum " \
+        "= $27, result_repr = $28, error = $29, traceback = $30 WHERE no " \
+        "= $1", \
+        "UPDATE tasks t SET status = u.status, started_by = u.started_by, " \
+        "client = u.client, first_at = u.first_at, latest_at = " \
+        "u.latest_at, sent_at = u.sent_at, received_at = u.received_at, " \
+        "started_at = u.started_at, succeeded_at = u.succeeded_at, " \
+        "failed_at = u.failed_at, rejected_at = u.rejected_at, revoked_at " \
+        "= u.revoked_at, retried_at = u.retried_at, eta = u.eta, expires " \
+        "= u.expires, retries = u.retries, runtime = u.runtime, revoked = " \
+        "u.revoked, ordering = u.ordering, args_repr = u.args_repr, " \
+        "kwargs_repr = u.kwargs_repr, root_id = u.root_id, parent_id = " \
+        "u.parent_id, exchange = u.exchange, routing_key = u.routing_key, " \
+        "signum = u.signum, result_repr = u.result_repr, error = u.error, " \
+        "traceback = u.traceback FROM unnest($1::int8[], $2::int8[], " \
+        "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], " \
+        "$8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[], " \
+        "$13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::int8[], " \
+        "$18::float8[], $19::int8[], $20::bytea[], $21::text[], " \
+        "$22::text[], $23::text[], $24::text[], $25::text[], $26::text[], " \
+        "$27::text[], $28::text[], $29::text[], $30::text[]) AS u(no, " \
+        "status, started_by, client, first_at, latest_at, sent_at, " \
+        "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
+        "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
+        "ordering, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
+        "routing_key, signum, result_repr, error, traceback) WHERE t.no = " \
+        "u.no") \
+    S(TASK_MINUTE_PUT, "iiii", \
+        "INSERT INTO task_minutes (source, minute, first, last) VALUES " \
+        "($1, $2, $3, $4) ON CONFLICT (minute, source) DO UPDATE SET " \
+        "first = CASE WHEN excluded.first < task_minutes.first THEN " \
+        "excluded.first ELSE task_minutes.first END, last = CASE WHEN " \
+        "excluded.last > task_minutes.last THEN excluded.last ELSE " \
+        "task_minutes.last END", \
+        "INSERT INTO task_minutes (source, minute, first, last) SELECT * " \
+        "FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[]) ON " \
+        "CONFLICT (minute, source) DO UPDATE SET first = CASE WHEN " \
+        "excluded.first < task_minutes.first THEN excluded.first ELSE " \
+        "task_minutes.first END, last = CASE WHEN excluded.last > " \
+        "task_minutes.last THEN excluded.last ELSE task_minutes.last END") \
+    SAME(TASK_MINUTES, "ii", \
+        "SELECT min(first), max(last) FROM task_minutes WHERE minute >= " \
+        "$1 AND minute <= $2") \
+    S(EVENT_PUT, "iiiiiib", \
+        "INSERT OR IGNORE INTO events (task, ident, at, clock, type, " \
+        "host, body) VALUES ($1, $2, $3, $4, $5, $6, $7)", \
+        "INSERT INTO events (task, ident, at, clock, type, host, body) " \
+        "SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], " \
+        "$4::int8[], $5::int8[], $6::int8[], $7::bytea[]) ON CONFLICT DO " \
+        "NOTHING RETURNING task, ident") \
+    SAME(EVENTS_OF_TASK, "i", \
+        "SELECT ident, at, clock, type, host, body FROM events WHERE task " \
+        "= $1") \
+    SAME(EVENTS_PAGE, "iiiii", \
+        "SELECT ident, at, clock, type, host, body FROM events WHERE task " \
+        "= $1 AND (at, clock, ident) > ($2, $3, $4) ORDER BY at, clock, " \
+        "ident LIMIT $5") \
+    S(TASK_COUNT_ADD, "iii", \
+        "INSERT INTO task_counts (source, status, count) VALUES ($1, $2, " \
+        "$3) ON CONFLICT (source, status) DO UPDATE SET count = " \
+        "task_counts.count + excluded.count", \
+        "INSERT INTO task_counts (source, status, count) SELECT * FROM " \
+        "unnest($1::int8[], $2::int8[], $3::int8[]) ON CONFLICT (source, " \
+        "status) DO UPDATE SET count = task_counts.count + excluded.count") \
+    SAME(TASK_COUNTS, "", \
+        "SELECT source, status, count FROM task_counts") \
+    SAME(COUNTERS_ADD, "iiiiii", \
+        "INSERT INTO source_counters (source, received, invalid, lost, " \
+        "stored, duplicates) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT " \
+        "(source) DO UPDATE SET received = source_counters.received + " \
+        "excluded.received, invalid = source_counters.invalid + " \
+        "excluded.invalid, lost = source_counters.lost + excluded.lost, " \
+        "stored = source_counters.stored + excluded.stored, duplicates = " \
+        "source_counters.duplicates + excluded.duplicates") \
+    SAME(COUNTERS, "", \
+        "SELECT source, received, invalid, lost, stored, duplicates FROM " \
+        "source_counters") \
+    SAME(MARK_GET, "ii", \
+        "SELECT done, ahead FROM batch_marks WHERE source = $1 AND epoch " \
+        "= $2") \
+    SAME(MARK_PUT, "iiibi", \
+        "INSERT INTO batch_marks (source, epoch, done, ahead, at) VALUES " \
+        "($1, $2, $3, $4, $5) ON CONFLICT (source, epoch) DO UPDATE SET " \
+        "done = excluded.done, ahead = excluded.ahead, at = excluded.at") \
+    SAME(MARKS_TRIM, "i", \
+        "DELETE FROM batch_marks WHERE at < $1") \
+    SAME(WORKER_GET, "ii", \
+        "SELECT source, host, beat_at, beat_clock, status_at, " \
+        "status_clock, status_by, body FROM workers WHERE source = $1 AND " \
+        "host = $2") \
+    SAME(WORKERS, "", \
+        "SELECT source, host, beat_at, beat_clock, status_at, " \
+        "status_clock, status_by, body FROM workers ORDER BY source, host") \
+    SAME(WORKER_PUT, "iiiiiiib", \
+        "INSERT INTO workers (source, host, beat_at, beat_clock, " \
+        "status_at, status_clock, status_by, body) VALUES ($1, $2, $3, " \
+        "$4, $5, $6, $7, $8) ON CONFLICT (source, host) DO UPDATE SET " \
+        "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, " \
+        "status_at = excluded.status_at, status_clock = " \
+        "excluded.status_clock, status_by = excluded.status_by, body = " \
+        "excluded.body") \
+    SAME(QUEUE_PUT, "iiib", \
+        "INSERT INTO queues (source, queue, at, body) VALUES ($1, $2, $3, " \
+        "$4) ON CONFLICT (source, queue) DO UPDATE SET at = excluded.at, " \
+        "body = excluded.body WHERE excluded.at >= queues.at") \
+    SAME(QUEUES, "", \
+        "SELECT source, queue, at, body FROM queues ORDER BY source, " \
+        "queue") \
+    S(QUEUE_POINT_PUT, "iiiiii", \
+        "INSERT OR IGNORE INTO queue_points (source, queue, at, messages, " \
+        "unacked, consumers) VALUES ($1, $2, $3, $4, $5, $6)", \
+        "INSERT INTO queue_points (source, queue, at, messages, unacked, " \
+        "consumers) SELECT * FROM unnest($1::int8[], $2::int8[], " \
+        "$3::int8[], $4::int8[], $5::int8[], $6::int8[]) ON CONFLICT DO " \
+        "NOTHING") \
+    SAME(QUEUE_POINTS, "iiii", \
+        "SELECT at, messages, unacked, consumers FROM queue_points WHERE " \
+        "source = $1 AND queue = $2 AND at >= $3 AND at < $4 ORDER BY at") \
+    S(GAP_PUT, "iiit", \
+        "INSERT OR IGNORE INTO gaps (source, from_at, to_at, reason) " \
+        "VALUES ($1, $2, $3, $4)", \
+        "INSERT INTO gaps (source, from_at, to_at, reason) SELECT * FROM " \
+        "unnest($1::int8[], $2::int8[], $3::int8[], $4::text[]) ON " \
+        "CONFLICT DO NOTHING") \
+    SAME(GAPS_LATEST, "ii", \
+        "SELECT from_at, to_at, reason FROM gaps WHERE source = $1 ORDER " \
+        "BY from_at DESC, to_at DESC LIMIT $2") \
+    SAME(FEED_FIND, "t", \
+        "SELECT no, id, number FROM feeds WHERE name = $1") \
+    SAME(FEED_CREATE, "tt", \
+        "INSERT INTO feeds (name, id, number) VALUES ($1, $2, 0) ON " \
+        "CONFLICT (name) DO NOTHING") \
+    SAME(FEED_NUMBER_PUT, "ii", \
+        "UPDATE feeds SET number = $2 WHERE no = $1") \
+    SAME(FEED_PUT, "iiib", \
+        "INSERT INTO feed (feed, number, at, body) VALUES ($1, $2, $3, " \
+        "$4)") \
+    SAME(FEED_GET, "iii", \
+        "SELECT number, body FROM feed WHERE feed = $1 AND number >= $2 " \
+        "ORDER BY number LIMIT $3") \
+    SAME(FEED_OLDEST, "i", \
+        "SELECT min(number) FROM feed WHERE feed = $1") \
+    SAME(FEED_TRIM, "ii", \
+        "DELETE FROM feed WHERE feed = $1 AND number <= $2") \
+    SAME(READER_GET, "t", \
+        "SELECT feed, number FROM readers WHERE reader = $1") \
+    SAME(READER_PUT, "tti", \
+        "INSERT INTO readers (reader, feed, number) VALUES ($1, $2, $3) " \
+        "ON CONFLICT (reader) DO UPDATE SET feed = excluded.feed, number " \
+        "= excluded.number") \
+    S(ROLLUP_GET, "iiiiiii", \
+        "SELECT step, minute, source, name, queue, worker, status, count, " \
+        "runtime, wait FROM rollups WHERE step = $1 AND minute = $2 AND " \
+        "source = $3 AND name = $4 AND queue = $5 AND worker = $6 AND " \
+        "status = $7", \
+        "SELECT r.step, r.minute, r.source, r.name, r.queue, r.worker, " \
+        "r.status, r.count, r.runtime, r.wait FROM rollups r JOIN " \
+        "unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], " \
+        "$5::int8[], $6::int8[], $7::int8[]) AS u(step, minute, source, " \
+        "name, queue, worker, status) USING (step, minute, source, name, " \
+        "queue, worker, status)") \
+    S(ROLLUP_PUT, "iiiiiiiibb", \
+        "INSERT INTO rollups (step, minute, source, name, queue, worker, " \
+        "status, count, runtime, wait) VALUES ($1, $2, $3, $4, $5, $6, " \
+        "$7, $8, $9, $10) ON CONFLICT (step, minute, source, name, queue, " \
+        "worker, status) DO UPDATE SET count = excluded.count, runtime = " \
+        "excluded.runtime, wait = excluded.wait", \
+        "INSERT INTO rollups (step, minute, source, name, queue, worker, " \
+        "status, count, runtime, wait) SELECT * FROM unnest($1::int8[], " \
+        "$2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], " \
+        "$7::int8[], $8::int8[], $9::bytea[], $10::bytea[]) ON CONFLICT " \
+        "(step, minute, source, name, queue, worker, status) DO UPDATE " \
+        "SET count = excluded.count, runtime = excluded.runtime, wait = " \
+        "excluded.wait") \
+    SAME(ROLLUPS_RANGE, "iii", \
+        "SELECT step, minute, source, name, queue, worker, status, count, " \
+        "runtime, wait FROM rollups WHERE step = $1 AND minute >= $2 AND " \
+        "minute < $3 ORDER BY minute, source, name, queue, worker, status") \
+    SAME(ROLLUPS_CLEAR, "i", \
+        "DELETE FROM rollups WHERE minute >= $1") \
+    SAME(SCAN_ALL, "iii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE no < $1 AND no >= $2 ORDER BY no DESC LIMIT $3") \
+    SAME(SCAN_ALL_OLDEST, "iii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE no > $1 AND no <= $2 ORDER BY no ASC LIMIT $3") \
+    SAME(SCAN_ALL_TEXT, "iii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE no < " \
+        "$1 AND no >= $2 ORDER BY no DESC LIMIT $3") \
+    SAME(SCAN_ALL_TEXT_OLDEST, "iii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE no > " \
+        "$1 AND no <= $2 ORDER BY no ASC LIMIT $3") \
+    SAME(SCAN_STATUS, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE status = $4 AND no < $1 AND no >= $2 ORDER BY no " \
+        "DESC LIMIT $3") \
+    SAME(SCAN_STATUS_OLDEST, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE status = $4 AND no > $1 AND no <= $2 ORDER BY no ASC " \
+        "LIMIT $3") \
+    SAME(SCAN_STATUS_TEXT, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
+        "status = $4 AND no < $1 AND no >= $2 ORDER BY no DESC LIMIT $3") \
+    SAME(SCAN_STATUS_TEXT_OLDEST, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
+        "status = $4 AND no > $1 AND no <= $2 ORDER BY no ASC LIMIT $3") \
+    SAME(SCAN_NAME, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE name = $4 AND name <> 0 AND no < $1 AND no >= $2 " \
+        "ORDER BY no DESC LIMIT $3") \
+    SAME(SCAN_NAME_OLDEST, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE name = $4 AND name <> 0 AND no > $1 AND no <= $2 " \
+        "ORDER BY no ASC LIMIT $3") \
+    SAME(SCAN_NAME_TEXT, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE name " \
+        "= $4 AND name <> 0 AND no < $1 AND no >= $2 ORDER BY no DESC " \
+        "LIMIT $3") \
+    SAME(SCAN_NAME_TEXT_OLDEST, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE name " \
+        "= $4 AND name <> 0 AND no > $1 AND no <= $2 ORDER BY no ASC " \
+        "LIMIT $3") \
+    SAME(SCAN_QUEUE, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE queue = $4 AND queue <> 0 AND no < $1 AND no >= $2 " \
+        "ORDER BY no DESC LIMIT $3") \
+    SAME(SCAN_QUEUE_OLDEST, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE queue = $4 AND queue <> 0 AND no > $1 AND no <= $2 " \
+        "ORDER BY no ASC LIMIT $3") \
+    SAME(SCAN_QUEUE_TEXT, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
+        "queue = $4 AND queue <> 0 AND no < $1 AND no >= $2 ORDER BY no " \
+        "DESC LIMIT $3") \
+    SAME(SCAN_QUEUE_TEXT_OLDEST, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
+        "queue = $4 AND queue <> 0 AND no > $1 AND no <= $2 ORDER BY no " \
+        "ASC LIMIT $3") \
+    SAME(SCAN_WORKER, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE worker = $4 AND worker <> 0 AND no < $1 AND no >= $2 " \
+        "ORDER BY no DESC LIMIT $3") \
+    SAME(SCAN_WORKER_OLDEST, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at FROM " \
+        "tasks WHERE worker = $4 AND worker <> 0 AND no > $1 AND no <= $2 " \
+        "ORDER BY no ASC LIMIT $3") \
+    SAME(SCAN_WORKER_TEXT, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
+        "worker = $4 AND worker <> 0 AND no < $1 AND no >= $2 ORDER BY no " \
+        "DESC LIMIT $3") \
+    SAME(SCAN_WORKER_TEXT_OLDEST, "iiii", \
+        "SELECT no, source, status, name, queue, worker, first_at, id, " \
+        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
+        "worker = $4 AND worker <> 0 AND no > $1 AND no <= $2 ORDER BY no " \
+        "ASC LIMIT $3") \
+    SAME(TASKS_PAGE, "ii", \
+        "SELECT no, hash, source, status, name, queue, worker, " \
+        "started_by, client, first_at, latest_at, sent_at, received_at, " \
+        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
+        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
+        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
+        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "WHERE no > $1 ORDER BY no LIMIT $2")
+/* clang-format on */
+
+enum sql_id {
+#define S(name, types, sqlite, postgres) SQL_##name,
+#define SAME(name, types, text) SQL_##name,
+    SQL_MAP(S, SAME)
+#undef S
+#undef SAME
+        SQL_COUNT
+};
+
+struct sql {
+    const char *name;
+    const char *types;
+    const char *sqlite;
+    const char *postgres;
+};
+extern const struct sql sql_statements[SQL_COUNT];
+
+#endif

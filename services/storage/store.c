@@ -1,0 +1,205 @@
+#include "services/storage/store_internal.h"
+
+#include "services/common/log.h"
+#include "services/common/service.h"
+#include "services/common/time.h"
+#include "services/storage/migrate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WRITER_CACHE_MB = 64, READER_CACHE_MB = 8 };
+
+static struct db_options connection(const struct store *store, bool read_only)
+{
+    struct db_options options = {.read_only = read_only, .cache_mb = READER_CACHE_MB};
+    if (!read_only)
+        options.cache_mb = store->options.cache_mb ? store->options.cache_mb : WRITER_CACHE_MB;
+    if (strncmp(store->database, "sqlite:", 7) == 0)
+        options.sqlite_path = store->database + 7;
+    else
+        options.postgres_url = store->database;
+    return options;
+}
+
+/* ---- what is in memory of the database ------------------------------------------------- */
+
+static enum kn_status take_u64(void *arg, const struct db_value *columns)
+{
+    int64_t number;
+    if (!kn_str_to_i64(db_as_str(columns[0]), &number))
+        return KN_INVALID;
+    *(uint64_t *)arg = (uint64_t)number;
+    return KN_OK;
+}
+
+/* The database's own random number, made by whoever comes first. */
+static enum kn_status load_hash_key(struct store *store)
+{
+    char hex[17], text[32];
+    kn_random_hex(hex, sizeof hex);
+    snprintf(text, sizeof text, "%lld", (long long)strtoull(hex, NULL, 16));
+    const struct db_value fresh[] = {db_text(KN_STR("hash_key")), db_text(kn_str_from(text))};
+    enum kn_status status = db_run(store->db, SQL_META_NEW, fresh, NULL, NULL);
+    return status == KN_OK ? db_run(store->db, SQL_META_GET, fresh, take_u64, &store->hash_key)
+                           : status;
+}
+
+static enum kn_status take_feed(void *arg, const struct db_value *columns)
+{
+    struct store *store = arg;
+    struct kn_str id = db_as_str(columns[1]);
+    if (id.len >= sizeof store->feed_id)
+        return KN_INVALID;
+    memcpy(store->feed_id, id.ptr, id.len);
+    store->feed_id[id.len] = '\0';
+    store->feed_no = db_as_i64(columns[0]);
+    store->feed_number = (uint64_t)db_as_i64(columns[2]);
+    return KN_OK;
+}
+
+static enum kn_status load_feed(struct store *store)
+{
+    char id[FEED_ID_SIZE];
+    struct kn_str name = kn_str_from(store->feed_name);
+    kn_random_hex(id, sizeof id);
+    const struct db_value fresh[] = {db_text(name), db_text(kn_str_from(id))};
+    enum kn_status status = db_run(store->db, SQL_FEED_CREATE, fresh, NULL, NULL);
+    return status == KN_OK ? db_run(store->db, SQL_FEED_FIND, fresh, take_feed, store) : status;
+}
+
+static enum kn_status take_count(void *arg, const struct db_value *columns)
+{
+    struct store *store = arg;
+    if (!grow_array(&store->counts, &store->cap_counts, store->n_counts, sizeof *store->counts))
+        return KN_NOMEM;
+    store->counts[store->n_counts++] = (struct status_count){
+        db_as_i64(columns[0]), (uint8_t)db_as_i64(columns[1]), db_as_i64(columns[2]), 0};
+    return KN_OK;
+}
+
+static enum kn_status load(struct store *store)
+{
+    store->next_no = store->end_no = 0;
+    store->n_counts = 0;
+    dict_forget(store->dict);
+    enum kn_status status = load_hash_key(store);
+    if (status == KN_OK)
+        status = load_feed(store);
+    if (status == KN_OK)
+        status = db_run(store->db, SQL_TASK_COUNTS, NULL, take_count, store);
+    return status;
+}
+
+/* ---- opening and closing ----------------------------------------------------------------- */
+
+static enum kn_status connect_writer(struct store *store, char **ret_error)
+{
+    struct db_options options = connection(store, false);
+    char *error = NULL;
+    enum kn_status status = db_open(&options, &store->db, &error);
+    if (status == KN_OK)
+        status = migrate(store->db, &store->schema_version, &error);
+    if (status == KN_OK && (status = load(store)) != KN_OK &&
+        asprintf(&error, "cannot read the database: %s", db_error(store->db)) < 0)
+        error = NULL;
+    if (status != KN_OK) {
+        db_close(store->db);
+        store->db = NULL;
+        *ret_error = error;
+    }
+    return status;
+}
+
+enum kn_status store_open(const struct store_options *options, struct store **ret, char **ret_error)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return KN_NOMEM;
+    store->options = *options;
+    if (!store->options.feed_keep)
+        store->options.feed_keep = 10000;
+    store->database = strdup(options->database);
+    store->feed_name = strdup(options->feed ? options->feed : "main");
+    store->dict = dict_new(DICT_MAX);
+    store->tx = tx_new(store);
+    kn_arena_init(&store->arena, 0);
+    kn_buf_init(&store->body, 0);
+    enum kn_status status = KN_NOMEM;
+    if (store->database && store->feed_name && store->dict && store->tx)
+        status = connect_writer(store, ret_error);
+    if (status != KN_OK) {
+        store_close(store);
+        return status;
+    }
+    *ret = store;
+    return KN_OK;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    db_close(store->db);
+    tx_free(store->tx);
+    dict_free(store->dict);
+    kn_arena_fini(&store->arena);
+    kn_buf_fini(&store->body);
+    free(store->counts);
+    free(store->error);
+    free(store->feed_name);
+    free(store->database);
+    free(store);
+}
+
+enum kn_status store_reopen(struct store *store)
+{
+    struct db_options options = connection(store, false);
+    struct db *db;
+    char *error = NULL;
+    enum kn_status status = db_open(&options, &db, &error);
+    if (status == KN_OK) {
+        db_close(store->db);
+        store->db = db;
+        status = load(store);
+    }
+    if (status != KN_OK && !error)
+        error = strdup(db_error(store->db));
+    if (status != KN_OK) {
+        free(store->error);
+        store->error = error;
+    }
+    return status;
+}
+
+void store_feed_position(const struct store *store, struct kn_str *ret_id, uint64_t *ret_number)
+{
+    *ret_id = kn_str_from(store->feed_id);
+    *ret_number = store->feed_number;
+}
+
+/* ---- readers ------------------------------------------------------------------------------- */
+
+enum kn_status store_reader_new(struct store *store, struct store_reader **ret, char **ret_error)
+{
+    struct db_options options = connection(store, true);
+    struct store_reader *reader = calloc(1, sizeof *reader);
+    if (!reader)
+        return KN_NOMEM;
+    reader->store = store;
+    enum kn_status status = db_open(&options, &reader->db, ret_error);
+    if (status != KN_OK) {
+        free(reader);
+        return status;
+    }
+    *ret = reader;
+    return KN_OK;
+}
+
+void store_reader_free(struct store_reader *reader)
+{
+    if (!reader)
+        return;
+    db_close(reader->db);
+    free(reader);
+}

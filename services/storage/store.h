@@ -1,0 +1,101 @@
+/* Everything that is kept: one writer, and readers beside it, over one database.
+ *
+ * store_*       the writer; one thread
+ * store_read_*  queries; each thread with a reader of its own (store_reader_new) */
+#ifndef KN_STORAGE_STORE_H
+#define KN_STORAGE_STORE_H
+
+#include "proto/messages.h"
+#include "services/storage/db.h"
+#include "services/storage/dict.h"
+
+struct store_options {
+    const char *database;       /* sqlite:PATH, postgresql://… or postgres://… */
+    const char *feed;           /* name of this process's numbering; NULL: "main" */
+    int64_t feed_keep;          /* commits that are kept for readers; 0: 10,000 */
+    int64_t retention_tasks_us; /* 0: for ever */
+    int64_t retention_events_us;
+    int64_t retention_rollups_us;
+    unsigned cache_mb; /* of the writer's connection; 0: 64 */
+};
+
+struct store;
+
+/* Opens the database and brings its tables up to date. On failure *ret_error is a
+ * sentence to be freed by the caller. */
+enum kn_status store_open(const struct store_options *options, struct store **ret,
+                          char **ret_error) KN_MUST_CHECK;
+/* Checkpoints and closes. NULL is allowed. */
+void store_close(struct store *store);
+
+/* ---- writing ---------------------------------------------------------------------- */
+
+/* One request that changes something. */
+struct store_change {
+    enum kn_kind kind; /* INGEST_BATCH, WORKER_INSPECT, WORKER_LIVENESS or ROLLUP_PUT */
+    const void *msg;
+    enum kn_status status;        /* set by store_commit: what became of it */
+    struct kn_msg_ingest_ack ack; /* likewise, of INGEST_BATCH */
+};
+
+/* Applies all in one transaction. OK: it is committed, and each change has its own
+ * status (those that are not OK changed nothing). Otherwise nothing was changed.
+ * *ret_feed is the commit as it is to be published, NULL when there is nothing to
+ * tell; it lives until the next call, and borrows from the changes. */
+enum kn_status store_commit(struct store *store, struct store_change *changes, size_t count,
+                            const struct kn_msg_feed **ret_feed) KN_MUST_CHECK;
+/* What the last failure was about; until the next call. */
+const char *store_error(const struct store *store);
+/* After the connection was lost: opens it anew. */
+enum kn_status store_reopen(struct store *store) KN_MUST_CHECK;
+bool store_is_lost(const struct store *store);
+
+/* Takes one small step of what retention says; *ret_more when there is more to do
+ * at once. */
+enum kn_status store_retain(struct store *store, bool *ret_more) KN_MUST_CHECK;
+
+/* Where the feed stands. id lives as long as the store. */
+void store_feed_position(const struct store *store, struct kn_str *ret_id, uint64_t *ret_number);
+
+/* ---- reading ------------------------------------------------------------------------ */
+
+struct store_reader;
+
+enum kn_status store_reader_new(struct store *store, struct store_reader **ret,
+                                char **ret_error) KN_MUST_CHECK;
+void store_reader_free(struct store_reader *reader);
+
+/* Answers lie in the arena. CONFLICT, INVALID and NOT_FOUND are the caller's
+ * fault; *ret_why (static) says more. */
+enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg_tasks_get *get,
+                                struct kn_arena *arena, struct kn_msg_task_list *ret,
+                                const char **ret_why) KN_MUST_CHECK;
+enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_task_get *get,
+                               struct kn_arena *arena, struct kn_msg_task *ret) KN_MUST_CHECK;
+enum kn_status store_read_events(struct store_reader *reader,
+                                 const struct kn_msg_task_events_get *get, struct kn_arena *arena,
+                                 struct kn_msg_task_event_list *ret,
+                                 const char **ret_why) KN_MUST_CHECK;
+enum kn_status store_read_workers(struct store_reader *reader, const struct kn_msg_workers_get *get,
+                                  struct kn_arena *arena,
+                                  struct kn_msg_worker_list *ret) KN_MUST_CHECK;
+enum kn_status store_read_queues(struct store_reader *reader, const struct kn_msg_queues_get *get,
+                                 struct kn_arena *arena,
+                                 struct kn_msg_queue_list *ret) KN_MUST_CHECK;
+enum kn_status store_read_known_queues(struct store_reader *reader, struct kn_str source,
+                                       struct kn_arena *arena,
+                                       struct kn_msg_known_queues *ret) KN_MUST_CHECK;
+enum kn_status store_read_feed(struct store_reader *reader, const struct kn_msg_feed_get *get,
+                               struct kn_arena *arena, struct kn_msg_feed_list *ret) KN_MUST_CHECK;
+enum kn_status store_read_position(struct store_reader *reader, struct kn_str name,
+                                   struct kn_arena *arena,
+                                   struct kn_msg_reader_position *ret) KN_MUST_CHECK;
+enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_msg_rollups_get *get,
+                                  struct kn_arena *arena, struct kn_msg_series_list *ret,
+                                  const char **ret_why) KN_MUST_CHECK;
+/* Sources with their counters and gaps, counts, and storage itself; the rest of
+ * the system is not in the database. */
+enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *arena,
+                                 struct kn_msg_system *ret) KN_MUST_CHECK;
+
+#endif

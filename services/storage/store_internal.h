@@ -1,0 +1,146 @@
+/* Inside the store: what its files share. */
+#ifndef KN_STORAGE_STORE_INTERNAL_H
+#define KN_STORAGE_STORE_INTERNAL_H
+
+#include "services/storage/deltas.h"
+#include "services/storage/store.h"
+#include "services/storage/worker_row.h"
+
+enum { DICT_MAX = 65536, TASK_BLOCK = 1024, FEED_ID_SIZE = 33 };
+
+/* How many tasks of a source have a status. */
+struct status_count {
+    int64_t source;
+    uint8_t status;
+    int64_t count; /* committed */
+    int64_t delta; /* of the transaction */
+};
+
+struct store {
+    struct store_options options;
+    char *database;
+    char *feed_name;
+    struct db *db;
+    struct dict *dict;
+    char *error;
+    int schema_version;
+    bool timescaledb;
+
+    uint64_t hash_key;
+    int64_t next_no; /* of the block of task numbers */
+    int64_t end_no;
+
+    int64_t feed_no;
+    char feed_id[FEED_ID_SIZE];
+    uint64_t feed_number;
+
+    struct status_count *counts;
+    size_t n_counts;
+    size_t cap_counts;
+
+    struct kn_arena arena; /* of the commit */
+    struct kn_buf body;    /* of the feed's row */
+    struct tx *tx;         /* kept for its memory */
+
+    int64_t retain_no; /* where the sweep over tasks goes on */
+    int64_t retain_at; /* monotonic: not before */
+};
+
+struct store_reader {
+    struct store *store; /* options, dict, feed: what does not change */
+    struct db *db;
+};
+
+#define COUNT_OF(a) (sizeof(a) / sizeof *(a))
+
+/* ---- a transaction -------------------------------------------------------------------- */
+
+struct event_work {
+    const struct kn_msg_event *event;
+    uint64_t ident;
+    int64_t host;
+    uint32_t task; /* index, NO_TASK for those of no task */
+    uint32_t change;
+    uint32_t next; /* of the same task, NO_EVENT at the end */
+    bool is_new;
+};
+enum { NO_TASK = UINT32_MAX, NO_EVENT = UINT32_MAX };
+
+struct task_work {
+    struct task_row row;
+    bool exists;  /* had a row before this transaction */
+    bool touched; /* has new events */
+    enum kn_task_status status_before;
+    int64_t name_before;
+    int64_t queue_before;
+    int64_t worker_before;
+    struct delta_wait wait_before;
+    uint32_t first_event;
+    uint32_t last_event;
+};
+
+struct worker_work {
+    struct worker_row row;
+    bool dirty;
+    bool tell; /* readers of the feed */
+};
+
+struct tx {
+    struct store *store;
+    struct kn_arena *arena;
+    struct deltas deltas;
+
+    struct task_work *tasks;
+    size_t n_tasks, cap_tasks;
+    struct hmap task_map; /* by hash */
+    struct event_work *events;
+    size_t n_events, cap_events;
+    struct hmap event_map; /* by ident, to find repetitions in the transaction */
+
+    struct worker_work *workers;
+    size_t n_workers, cap_workers;
+    struct hmap worker_map;
+
+    struct kn_msg_queue_depth *queues;
+    size_t n_queues, cap_queues;
+    struct kn_msg_gap *gaps;
+    size_t n_gaps, cap_gaps;
+
+    struct kn_msg_feed feed;
+};
+
+struct tx *tx_new(struct store *store);
+void tx_free(struct tx *tx);
+void tx_begin(struct tx *tx);
+
+/* Takes the events of a batch in; nothing is written before tx_ingest_finish. */
+enum kn_status tx_ingest(struct tx *tx, uint32_t change, const struct kn_msg_ingest_batch *batch,
+                         struct kn_msg_ingest_ack *ack) KN_MUST_CHECK;
+/* Merges and writes all events that were taken in. */
+enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes) KN_MUST_CHECK;
+
+enum kn_status tx_worker(struct tx *tx, struct kn_str source, struct kn_str hostname,
+                         struct worker_work **ret) KN_MUST_CHECK;
+enum kn_status tx_workers_finish(struct tx *tx) KN_MUST_CHECK;
+/* CONFLICT when the reader stands elsewhere; nothing was changed then. */
+enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put) KN_MUST_CHECK;
+/* Whether the batch was applied before; if not, it is marked as applied. */
+enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t seq,
+                       bool *ret_again) KN_MUST_CHECK;
+
+/* Adds to the count of a status, in the transaction. */
+enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,
+                           int64_t add) KN_MUST_CHECK;
+
+/* Room for one more in an array that grows by doubling. False: out of memory. */
+bool grow_array(void *items, size_t *cap, size_t count, size_t size);
+
+/* Text that both databases can keep: U+FFFD for NUL and for what is not UTF-8.
+ * Copied into the arena only when something had to be replaced. */
+struct kn_str clean_text(struct kn_arena *arena, struct kn_str text);
+
+/* An event from its row: ident, at, clock, type, host, body. */
+enum kn_status event_from_row(const struct db_value *columns, struct dict *dict, struct db *db,
+                              struct kn_arena *arena, struct kn_msg_event *ret) KN_MUST_CHECK;
+
+#endif

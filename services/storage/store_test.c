@@ -1,0 +1,921 @@
+/* What every backend must do: the same cases for each. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "services/storage/recount.h"
+#include "services/storage/rig_test.h"
+#include "services/storage/store_internal.h"
+
+#include "proto/codec.h"
+#include "services/common/log.h"
+#include "services/common/sketch.h"
+#include "services/common/time.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define AT (INT64_C(1764000000) * KN_SECOND)
+
+static struct kn_msg_event event(enum kn_event_type type, const char *id, int64_t at)
+{
+    return (struct kn_msg_event){.type = (uint8_t)type,
+                                 .uuid = kn_str_from(id),
+                                 .hostname = KN_STR("w1@h"),
+                                 .timestamp = AT + at,
+                                 .clock = (uint64_t)at,
+                                 .pid = 9,
+                                 .received_at = AT + at + 1};
+}
+
+static struct kn_msg_task task_of(struct rig *rig, const char *id)
+{
+    struct kn_msg_task task;
+    const struct kn_msg_task_get get = {.id = kn_str_from(id)};
+    assert_int_equal(store_read_task(rig->reader, &get, &rig->arena, &task), KN_OK);
+    return task;
+}
+
+static struct kn_msg_task_list list_of(struct rig *rig, const struct kn_msg_tasks_get *get)
+{
+    struct kn_msg_task_list list;
+    const char *why = "";
+    if (store_read_tasks(rig->reader, get, &rig->arena, &list, &why) != KN_OK)
+        fail_msg("%s", why);
+    return list;
+}
+
+static struct kn_msg_system system_of(struct rig *rig)
+{
+    struct kn_msg_system system;
+    assert_int_equal(store_read_system(rig->reader, &rig->arena, &system), KN_OK);
+    return system;
+}
+
+static void assert_text(struct kn_str got, const char *want)
+{
+    if (!kn_str_eq(got, kn_str_from(want)) || (want && !got.ptr))
+        fail_msg("\"%.*s\" is not \"%s\"", KN_STR_ARG(got), want ? want : "(absent)");
+}
+
+/* ---- tasks ------------------------------------------------------------------------------ */
+
+static void a_task_is_merged_over_several_batches(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event sent = event(KN_EVENT_TASK_SENT, "t1", 1),
+                        received = event(KN_EVENT_TASK_RECEIVED, "t1", 2),
+                        started = event(KN_EVENT_TASK_STARTED, "t1", 3000001),
+                        done = event(KN_EVENT_TASK_SUCCEEDED, "t1", 4000000);
+    sent.hostname = KN_STR("client@h");
+    sent.name = received.name = KN_STR("app.add");
+    sent.args_repr = received.args_repr = KN_STR("(1, 2)");
+    sent.queue = KN_STR("celery");
+    sent.retries = KN_SOME_I64(0);
+    done.result_repr = KN_STR("3");
+    done.runtime = KN_SOME_F64(0.5);
+    assert_int_equal(rig_ingest(rig, &done, 1, NULL).stored, 1);
+    assert_int_equal(rig_ingest(rig, &received, 1, NULL).stored, 1);
+    assert_int_equal(rig_ingest(rig, &received, 1, NULL).duplicates, 1);
+    rig_reopen(rig);
+    struct kn_msg_event rest[] = {started, sent, started};
+    struct kn_msg_ingest_ack ack = rig_ingest(rig, rest, 3, NULL);
+    assert_int_equal(ack.stored, 2);
+    assert_int_equal(ack.duplicates, 1);
+    struct kn_msg_task task = task_of(rig, "t1");
+    assert_int_equal(task.status, KN_TASK_SUCCESS);
+    assert_text(task.name, "app.add");
+    assert_text(task.args_repr, "(1, 2)");
+    assert_text(task.result_repr, "3");
+    assert_text(task.queue, "celery");
+    assert_text(task.client, "client@h");
+    assert_text(task.worker_id, "w1@h");
+    assert_text(task.source, "default");
+    assert_text(task.kwargs_repr, NULL);
+    assert_int_equal(task.sent_at, AT + 1);
+    assert_int_equal(task.completed_at, AT + 4000000);
+    assert_true(task.runtime.set && task.runtime.value == 0.5);
+    assert_true(task.queue_wait.set && task.queue_wait.value == 3.0);
+    assert_true(task.retries.set && task.retries.value == 0);
+    assert_false(task.eta);
+}
+
+static void ids_and_texts_may_be_anything(void **state)
+{
+    struct rig *rig = *state;
+    static char big[200000];
+    memset(big, 'x', sizeof big);
+    struct kn_msg_event events[] = {
+        event(KN_EVENT_TASK_RECEIVED, "\xe4\xbb\xbb\xe5\x8a\xa1 'quoted\" \\ %s", 1),
+        event(KN_EVENT_TASK_RECEIVED, "", 2),
+        event(KN_EVENT_TASK_FAILED, "bad", 3),
+        event(KN_EVENT_TASK_FAILED, "bad", 4),
+    };
+    events[0].name = KN_STR("\xd0\xb7\xd0\xb0\xd0\xb4\xd0\xb0\xd1\x87\xd0\xb0");
+    events[1].uuid = KN_STR("with\0nul");
+    events[2].exception = (struct kn_str){big, sizeof big};
+    events[2].traceback = KN_STR("not \xff utf-8 \0 and a NUL");
+    assert_int_equal(rig_ingest(rig, events, 4, NULL).stored, 4);
+    assert_int_equal(rig_ingest(rig, events, 4, NULL).duplicates, 4);
+    assert_text(task_of(rig, "\xe4\xbb\xbb\xe5\x8a\xa1 'quoted\" \\ %s").name,
+                "\xd0\xb7\xd0\xb0\xd0\xb4\xd0\xb0\xd1\x87\xd0\xb0");
+    assert_int_equal(task_of(rig, "bad").error.len, sizeof big);
+    struct kn_msg_task task;
+    const struct kn_msg_task_get nul = {.id = KN_STR("with\0nul")};
+    assert_int_equal(store_read_task(rig->reader, &nul, &rig->arena, &task), KN_OK);
+    const struct kn_msg_task_get none = {.id = KN_STR("nobody")};
+    assert_int_equal(store_read_task(rig->reader, &none, &rig->arena, &task), KN_NOT_FOUND);
+}
+
+static void events_come_back_in_order_and_page_by_page(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event events[7];
+    for (int i = 0; i < 7; i++) {
+        events[i] = event(KN_EVENT_CUSTOM, "t", 100 - i / 2);
+        events[i].clock = (uint64_t)(i % 2);
+        events[i].type_name = KN_STR("task-progress");
+        events[i].extra = KN_STR("{\"n\":1}");
+    }
+    events[6].type = KN_EVENT_TASK_STARTED;
+    rig_ingest(rig, events, 7, NULL);
+    struct kn_msg_task_events_get get = {.id = KN_STR("t"), .limit = 3};
+    struct kn_msg_task_event_list list;
+    const char *why;
+    size_t seen = 0, pages = 0;
+    int64_t last = 0;
+    do {
+        assert_int_equal(store_read_events(rig->reader, &get, &rig->arena, &list, &why), KN_OK);
+        for (size_t i = 0; i < list.items.count; i++, seen++) {
+            const struct kn_msg_event *e = &list.items.items[i];
+            int64_t key = e->timestamp * 10 + (int64_t)e->clock;
+            assert_true(key > last);
+            last = key;
+            assert_text(e->uuid, "t");
+            assert_text(e->hostname, "w1@h");
+            assert_text(e->type_name,
+                        e->type == KN_EVENT_CUSTOM ? "task-progress" : "task-started");
+            assert_int_equal(e->pid, 9);
+        }
+        get.cursor = list.next_cursor;
+        pages++;
+    } while (get.cursor.ptr);
+    assert_int_equal(seen, 7);
+    assert_int_equal(pages, 3);
+    get.cursor = KN_STR("1,2,x");
+    assert_int_equal(store_read_events(rig->reader, &get, &rig->arena, &list, &why), KN_INVALID);
+}
+
+/* ---- batches ----------------------------------------------------------------------------- */
+
+static void a_batch_seen_before_is_answered_and_not_applied(void **state)
+{
+    struct rig *rig = *state;
+    static const struct {
+        uint64_t epoch, seq;
+        bool again;
+    } cases[] = {{1, 1, false}, {1, 1, true}, {1, 3, false}, {1, 4, false}, {1, 3, true},
+                 {1, 2, false}, {1, 2, true}, {1, 4, true},  {2, 1, false}, {1, 5, false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct kn_msg_event e = event(KN_EVENT_TASK_SENT, "t", (int64_t)i);
+        struct kn_msg_ingest_batch batch = {
+            .source = KN_STR("s"), .epoch = cases[i].epoch, .seq = cases[i].seq, .received = 1};
+        batch.events.items = &e;
+        batch.events.count = 1;
+        struct store_change change = {.kind = KN_KIND_INGEST_BATCH, .msg = &batch};
+        const struct kn_msg_feed *feed;
+        assert_int_equal(store_commit(rig->store, &change, 1, &feed), KN_OK);
+        assert_int_equal(change.ack.again, cases[i].again);
+        assert_int_equal(change.ack.stored, !cases[i].again);
+        assert_int_equal(feed == NULL, cases[i].again);
+        if (i == 4)
+            rig_reopen(rig);
+    }
+    struct kn_msg_system system = system_of(rig);
+    assert_int_equal(system.ingestion.items[0].events_received, 6);
+    assert_int_equal(system.ingestion.items[0].events_stored, 6);
+}
+
+static void the_same_batch_twice_in_one_commit_counts_once(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event e = event(KN_EVENT_TASK_SENT, "t", 1);
+    struct kn_msg_ingest_batch batch = {.source = KN_STR("s"), .epoch = 1, .seq = 1};
+    batch.events.items = &e;
+    batch.events.count = 1;
+    struct store_change changes[] = {
+        {.kind = KN_KIND_INGEST_BATCH, .msg = &batch},
+        {.kind = KN_KIND_INGEST_BATCH, .msg = &batch},
+        {.kind = KN_KIND_INGEST_BATCH, .msg = &(struct kn_msg_ingest_batch){.seq = 1}}};
+    const struct kn_msg_feed *feed;
+    assert_int_equal(store_commit(rig->store, changes, 3, &feed), KN_OK);
+    assert_int_equal(changes[0].ack.stored, 1);
+    assert_true(changes[1].ack.again);
+    assert_int_equal(changes[2].status, KN_INVALID);
+}
+
+/* ---- order of arrival ----------------------------------------------------------------------- */
+
+enum { TASKS = 60, EVENTS_MAX = TASKS * 8 };
+
+static size_t make_events(struct kn_arena *arena, struct kn_msg_event *events)
+{
+    size_t n = 0;
+    rig_seed(4711);
+    for (unsigned i = 0; i < TASKS; i++)
+        n += rig_task_life(arena, i, AT + (int64_t)i * KN_SECOND, events + n, 8);
+    return n;
+}
+
+static void shuffle(struct kn_msg_event *events, size_t n)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t j = rig_below((unsigned)i);
+        struct kn_msg_event swap = events[i - 1];
+        events[i - 1] = events[j];
+        events[j] = swap;
+    }
+}
+
+/* Rollups as a reader of the feed adds them up. */
+struct rollup_sums {
+    struct kn_arena arena;
+    struct sum {
+        struct kn_msg_rollup_delta key;
+        int64_t count;
+        struct kn_sketch runtime, wait;
+    } items[2000];
+    size_t count;
+};
+
+static void add_values(struct kn_sketch *sketch, const struct kn_f64s *values, int sign)
+{
+    for (size_t i = 0; i < values->count; i++)
+        assert_int_equal(kn_sketch_add(sketch, values->items[i], sign), KN_OK);
+}
+
+static void add_delta(struct rollup_sums *sums, const struct kn_msg_rollup_delta *d)
+{
+    struct sum *sum = NULL;
+    for (size_t i = 0; !sum && i < sums->count; i++) {
+        const struct kn_msg_rollup_delta *k = &sums->items[i].key;
+        if (k->minute == d->minute && k->status == d->status && kn_str_eq(k->source, d->source) &&
+            kn_str_eq(k->name, d->name) && kn_str_eq(k->queue, d->queue) &&
+            kn_str_eq(k->worker, d->worker))
+            sum = &sums->items[i];
+    }
+    if (!sum) {
+        assert_true(sums->count < COUNT_OF(sums->items));
+        sum = &sums->items[sums->count++];
+        *sum = (struct sum){.key = {.minute = d->minute,
+                                    .status = d->status,
+                                    .source = kn_arena_str(&sums->arena, d->source),
+                                    .name = kn_arena_str(&sums->arena, d->name),
+                                    .queue = kn_arena_str(&sums->arena, d->queue),
+                                    .worker = kn_arena_str(&sums->arena, d->worker)}};
+        kn_sketch_init(&sum->runtime);
+        kn_sketch_init(&sum->wait);
+    }
+    sum->count += d->count;
+    add_values(&sum->runtime, &d->runtimes, 1);
+    add_values(&sum->runtime, &d->runtimes_removed, -1);
+    add_values(&sum->wait, &d->waits, 1);
+    add_values(&sum->wait, &d->waits_removed, -1);
+}
+
+static void add_feed(struct rollup_sums *sums, const struct kn_msg_feed *feed)
+{
+    for (size_t i = 0; feed && i < feed->deltas.count; i++)
+        add_delta(sums, &feed->deltas.items[i]);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* One line for each row that is not zero, in order. */
+static char *sums_text(struct rollup_sums *sums)
+{
+    char *lines[COUNT_OF(sums->items)];
+    size_t n = 0;
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    for (size_t i = 0; i < sums->count; i++) {
+        struct sum *s = &sums->items[i];
+        if (s->count || !kn_sketch_is_zero(&s->runtime) || !kn_sketch_is_zero(&s->wait)) {
+            kn_buf_clear(&out);
+            kn_buf_printf(&out, "%ld %.*s %.*s %.*s %.*s %d: %ld ", (long)s->key.minute,
+                          KN_STR_ARG(s->key.source), KN_STR_ARG(s->key.name),
+                          KN_STR_ARG(s->key.queue), KN_STR_ARG(s->key.worker), s->key.status,
+                          (long)s->count);
+            kn_buf_printf(&out, "%ld %.6f %ld %.6f\n", (long)kn_sketch_count(&s->runtime),
+                          kn_sketch_sum(&s->runtime), (long)kn_sketch_count(&s->wait),
+                          kn_sketch_sum(&s->wait));
+            lines[n++] = kn_buf_take(&out, NULL);
+        }
+        kn_sketch_fini(&s->runtime);
+        kn_sketch_fini(&s->wait);
+    }
+    qsort(lines, n, sizeof *lines, by_text);
+    for (size_t i = 0; i < n; i++) {
+        kn_buf_text(&out, lines[i]);
+        free(lines[i]);
+    }
+    kn_arena_fini(&sums->arena);
+    free(sums);
+    return kn_buf_take(&out, NULL);
+}
+
+static struct rollup_sums *new_sums(void)
+{
+    struct rollup_sums *sums = calloc(1, sizeof *sums);
+    assert_non_null(sums);
+    kn_arena_init(&sums->arena, 0);
+    return sums;
+}
+
+static char *recounted(struct rig *rig)
+{
+    struct rollup_sums *sums = new_sums();
+    struct deltas deltas;
+    struct kn_arena arena;
+    struct kn_msg_rollup_delta *items;
+    size_t count;
+    int64_t last = 0;
+    kn_arena_init(&arena, 0);
+    deltas_init(&deltas, &arena);
+    do
+        assert_int_equal(recount(rig->reader->db, rig->store->dict, last, 7, 0, &deltas, &last),
+                         KN_OK);
+    while (last);
+    assert_int_equal(deltas_messages(&deltas, rig->store->dict, rig->reader->db, &items, &count),
+                     KN_OK);
+    for (size_t i = 0; i < count; i++)
+        add_delta(sums, &items[i]);
+    deltas_fini(&deltas);
+    kn_arena_fini(&arena);
+    return sums_text(sums);
+}
+
+/* All tasks as text, without storage's own numbers, by id. */
+static char *tasks_text(struct rig *rig)
+{
+    struct kn_buf out;
+    static const char *const skip[] = {"no", NULL};
+    kn_buf_init(&out, 0);
+    for (unsigned i = 0; i < TASKS; i++) {
+        char id[32];
+        snprintf(id, sizeof id, "task-%u", i);
+        struct kn_msg_task task = task_of(rig, id);
+        kn_msg_json_members(&out, KN_KIND_TASK, &task, skip);
+        kn_buf_char(&out, '\n');
+    }
+    return kn_buf_take(&out, NULL);
+}
+
+static char *counts_text(struct rig *rig)
+{
+    struct kn_msg_system system = system_of(rig);
+    long counts[KN_TASK_STATUS_COUNT] = {0};
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    for (size_t i = 0; i < system.counts.count; i++)
+        counts[system.counts.items[i].status] += (long)system.counts.items[i].count;
+    for (size_t i = 0; i < COUNT_OF(counts); i++)
+        kn_buf_printf(&out, "%ld ", counts[i]);
+    return kn_buf_take(&out, NULL);
+}
+
+static void any_order_and_repetition_gives_the_same_tables(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_arena arena;
+    struct kn_msg_event *events = calloc(EVENTS_MAX * 2, sizeof *events);
+    struct rollup_sums *sums = new_sums();
+    const struct kn_msg_feed *feed;
+    kn_arena_init(&arena, 0);
+    size_t n = make_events(&arena, events);
+    rig_ingest(rig, events, n, &feed);
+    add_feed(sums, feed);
+    char *tasks = tasks_text(rig), *counts = counts_text(rig), *rollups = sums_text(sums),
+         *again = recounted(rig);
+    assert_string_equal(rollups, again);
+    free(again);
+    for (unsigned round = 0; round < 4; round++) {
+        struct rig other;
+        rig_init(&other, rig->postgres);
+        sums = new_sums();
+        n = make_events(&arena, events);
+        memcpy(events + n, events, n * sizeof *events);
+        rig_seed(round + 1);
+        shuffle(events, n * 2);
+        for (size_t i = 0, len; i < n * 2; i += len) {
+            len = 1 + rig_below(round < 2 ? 3 : 60);
+            len = i + len > n * 2 ? n * 2 - i : len;
+            rig_ingest(&other, events + i, len, &feed);
+            add_feed(sums, feed);
+            if (rig_below(100) == 0)
+                rig_reopen(&other);
+        }
+        char *other_tasks = tasks_text(&other), *other_counts = counts_text(&other),
+             *other_rollups = sums_text(sums), *other_recount = recounted(&other);
+        assert_string_equal(tasks, other_tasks);
+        assert_string_equal(counts, other_counts);
+        assert_string_equal(other_recount, other_rollups);
+        assert_string_equal(rollups, other_rollups);
+        assert_int_equal(system_of(&other).ingestion.items[0].events_stored, n);
+        free(other_tasks);
+        free(other_counts);
+        free(other_rollups);
+        free(other_recount);
+        rig_fini(&other);
+    }
+    free(tasks);
+    free(counts);
+    free(rollups);
+    free(events);
+    kn_arena_fini(&arena);
+}
+
+/* ---- the list ---------------------------------------------------------------------------------
+ */
+
+static void fill_list(struct rig *rig)
+{
+    static char ids[300][16];
+    struct kn_msg_event events[300];
+    for (int i = 0; i < 300; i++) {
+        snprintf(ids[i], sizeof ids[i], "id-%d", i);
+        events[i] = event(i % 3 ? KN_EVENT_TASK_RECEIVED : KN_EVENT_TASK_FAILED, ids[i],
+                          (int64_t)i * KN_MINUTE);
+        events[i].name = i % 2 ? KN_STR("odd") : KN_STR("even");
+        events[i].hostname = i % 5 ? KN_STR("w1@h") : KN_STR("w5@h");
+        events[i].args_repr = i % 100 == 7 ? KN_STR("('NEEDLE',)") : KN_STR("()");
+        if (i % 3 == 0)
+            events[i].exception = KN_STR("Oops");
+    }
+    for (int i = 0; i < 300; i += 50)
+        rig_ingest(rig, events + i, 50, NULL);
+}
+
+static size_t walk(struct rig *rig, struct kn_msg_tasks_get *get, uint64_t *ret_first)
+{
+    size_t n = 0, pages = 0;
+    uint64_t last = 0;
+    bool oldest = get->sort.len > 0;
+    do {
+        struct kn_msg_task_list list = list_of(rig, get);
+        for (size_t i = 0; i < list.items.count; i++, n++) {
+            uint64_t no = list.items.items[i].no;
+            if (n == 0)
+                *ret_first = no;
+            else
+                assert_true(oldest ? no > last : no < last);
+            last = no;
+        }
+        get->cursor = list.next_cursor;
+        assert_true(++pages < 1000);
+    } while (get->cursor.ptr);
+    return n;
+}
+
+#define ONE(...)                                                                                   \
+    {                                                                                              \
+        (struct kn_str[]){__VA_ARGS__},                                                            \
+            sizeof((struct kn_str[]){__VA_ARGS__}) / sizeof(struct kn_str)                         \
+    }
+
+static void the_list_filters_and_pages(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t first = 0;
+    fill_list(rig);
+    const struct {
+        struct kn_msg_tasks_get get;
+        size_t want;
+    } cases[] = {
+        {{.limit = 7}, 300},
+        {{.limit = 500}, 300},
+        {{.limit = 7, .sort = KN_STR("oldest")}, 300},
+        {{.statuses = ONE(KN_STR("received")), .limit = 11}, 200},
+        {{.statuses = ONE(KN_STR("failure")), .limit = 100}, 100},
+        {{.statuses = ONE(KN_STR("failure"), KN_STR("received")), .limit = 13}, 300},
+        {{.statuses = ONE(KN_STR("failure"), KN_STR("success")),
+          .limit = 13,
+          .sort = KN_STR("oldest")},
+         100},
+        {{.names = ONE(KN_STR("odd")), .limit = 9}, 100},
+        {{.names = ONE(KN_STR("odd"), KN_STR("even")), .limit = 9}, 200},
+        {{.names = ONE(KN_STR("odd"), KN_STR("nobody")), .limit = 9}, 100},
+        {{.names = ONE(KN_STR("nobody"))}, 0},
+        {{.workers = ONE(KN_STR("w5@h")), .limit = 3}, 60},
+        {{.workers = ONE(KN_STR("w5@h")), .statuses = ONE(KN_STR("received")), .limit = 3}, 40},
+        {{.sources = ONE(KN_STR("default")), .limit = 50}, 300},
+        {{.sources = ONE(KN_STR("other"))}, 0},
+        {{.q = KN_STR("needle"), .limit = 2}, 2},
+        {{.q = KN_STR("ID-2"), .limit = 20}, 111},
+        {{.q = KN_STR("id-29"), .statuses = ONE(KN_STR("received")), .limit = 50}, 8},
+        {{.q = KN_STR("oops"), .limit = 50}, 100},
+        {{.q = KN_STR("odd"), .limit = 50}, 100},
+        {{.from = AT + 10 * KN_MINUTE, .to = AT + 20 * KN_MINUTE, .limit = 4}, 10},
+        {{.from = AT + 290 * KN_MINUTE, .limit = 4}, 10},
+        {{.to = AT + 10 * KN_MINUTE, .limit = 4}, 10},
+        {{.from = AT + 1000 * KN_MINUTE}, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct kn_msg_tasks_get get = cases[i].get;
+        size_t got = walk(rig, &get, &first);
+        if (got != cases[i].want)
+            fail_msg("case %zu: %zu, not %zu", i, got, cases[i].want);
+        kn_arena_reset(&rig->arena);
+    }
+    struct kn_msg_tasks_get id = {.q = KN_STR("id-29")};
+    assert_int_equal(walk(rig, &id, &first), 1);
+}
+
+static void the_list_refuses_what_it_does_not_know(void **state)
+{
+    struct rig *rig = *state;
+    const struct kn_msg_tasks_get cases[] = {
+        {.limit = 501},          {.sort = KN_STR("name")}, {.statuses = ONE(KN_STR("lost"))},
+        {.cursor = KN_STR("x")}, {.cursor = KN_STR("-5")},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct kn_msg_task_list list;
+        const char *why = NULL;
+        assert_int_equal(store_read_tasks(rig->reader, &cases[i], &rig->arena, &list, &why),
+                         KN_INVALID);
+        assert_non_null(why);
+    }
+}
+
+static void pages_stay_stable_while_tasks_arrive(void **state)
+{
+    struct rig *rig = *state;
+    fill_list(rig);
+    struct kn_msg_tasks_get get = {.limit = 100};
+    struct kn_msg_task_list page = list_of(rig, &get);
+    struct kn_msg_event fresh = event(KN_EVENT_TASK_SENT, "fresh", 1);
+    rig_ingest(rig, &fresh, 1, NULL);
+    get.cursor = page.next_cursor;
+    assert_text(list_of(rig, &get).items.items[0].id, "id-199");
+}
+
+/* ---- workers, queues, system
+ * ---------------------------------------------------------------------- */
+
+static struct kn_msg_worker worker_of(struct rig *rig, const char *id)
+{
+    struct kn_msg_worker_list list;
+    const struct kn_msg_workers_get get = {.id = kn_str_from(id)};
+    assert_int_equal(store_read_workers(rig->reader, &get, &rig->arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 1);
+    return list.items.items[0];
+}
+
+static void commit_one(struct rig *rig, enum kn_kind kind, const void *msg)
+{
+    struct store_change change = {.kind = kind, .msg = msg};
+    const struct kn_msg_feed *feed;
+    assert_int_equal(store_commit(rig->store, &change, 1, &feed), KN_OK);
+    assert_int_equal(change.status, KN_OK);
+}
+
+static void a_worker_is_what_it_says_unless_it_is_silent(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event online = event(KN_EVENT_WORKER_ONLINE, NULL, 1),
+                        beat = event(KN_EVENT_WORKER_HEARTBEAT, NULL, KN_SECOND),
+                        offline = event(KN_EVENT_WORKER_OFFLINE, NULL, 2 * KN_SECOND),
+                        late = event(KN_EVENT_TASK_SUCCEEDED, "t", 3 * KN_SECOND);
+    double load[] = {0.5, 0.25, 0.125};
+    beat.loadavg = (struct kn_f64s){load, 3};
+    beat.active = KN_SOME_I64(2);
+    beat.freq = online.freq = KN_SOME_F64(2.0);
+    struct kn_msg_event both[] = {beat, online};
+    assert_int_equal(rig_ingest(rig, both, 2, NULL).stored, 2);
+    assert_int_equal(rig_ingest(rig, &beat, 1, NULL).duplicates, 1);
+    struct kn_msg_worker worker = worker_of(rig, "w1@h");
+    assert_int_equal(worker.status, KN_WORKER_ONLINE);
+    assert_int_equal(worker.started_at, AT + 1);
+    assert_int_equal(worker.active.value, 2);
+    assert_int_equal(worker.load.count, 3);
+    struct kn_msg_worker_liveness verdict = {.source = KN_STR("default"),
+                                             .hostname = KN_STR("w1@h"),
+                                             .status = KN_WORKER_OFFLINE,
+                                             .last_seen = AT};
+    commit_one(rig, KN_KIND_WORKER_LIVENESS, &verdict);
+    assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_ONLINE);
+    verdict.last_seen = worker.last_seen;
+    commit_one(rig, KN_KIND_WORKER_LIVENESS, &verdict);
+    assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_OFFLINE);
+    rig_ingest(rig, &late, 1, NULL);
+    assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_ONLINE);
+    rig_ingest(rig, &offline, 1, NULL);
+    assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_OFFLINE);
+    assert_int_equal(worker_of(rig, "w1@h").last_seen, AT + 3 * KN_SECOND);
+}
+
+static void answers_of_a_worker_leave_what_they_do_not_say(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_str queues[] = {KN_STR("celery"), KN_STR("fast")};
+    struct kn_msg_worker_inspect answer = {.source = KN_STR("default"),
+                                           .hostname = KN_STR("w1@h"),
+                                           .at = AT + 5 * KN_SECOND,
+                                           .pool = KN_STR("prefork"),
+                                           .concurrency = KN_SOME_I64(4),
+                                           .uptime = KN_SOME_F64(5),
+                                           .conf = KN_STR("{}"),
+                                           .queues = {queues, 2},
+                                           .has_queues = true};
+    commit_one(rig, KN_KIND_WORKER_INSPECT, &answer);
+    answer = (struct kn_msg_worker_inspect){.source = KN_STR("default"),
+                                            .hostname = KN_STR("w1@h"),
+                                            .at = AT + 6 * KN_SECOND,
+                                            .cpu_percent = KN_SOME_F64(12.5)};
+    commit_one(rig, KN_KIND_WORKER_INSPECT, &answer);
+    rig_reopen(rig);
+    struct kn_msg_worker worker = worker_of(rig, "w1@h");
+    assert_text(worker.pool, "prefork");
+    assert_int_equal(worker.concurrency.value, 4);
+    assert_true(worker.cpu_percent.value == 12.5);
+    assert_int_equal(worker.queues.count, 2);
+    assert_int_equal(worker.started_at, AT);
+    assert_int_equal(worker.status, KN_WORKER_ONLINE);
+    struct kn_msg_known_queues known;
+    assert_int_equal(store_read_known_queues(rig->reader, KN_STR("default"), &rig->arena, &known),
+                     KN_OK);
+    assert_int_equal(known.names.count, 2);
+    assert_text(known.names.items[1], "fast");
+    struct kn_msg_queue_list list;
+    const struct kn_msg_queues_get get = {0};
+    assert_int_equal(store_read_queues(rig->reader, &get, &rig->arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 2);
+    assert_text(list.items.items[0].workers.items[0], "w1@h");
+}
+
+static void queues_keep_their_latest_depth_and_a_history(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_queue_priority priorities[] = {{0, 3}, {9, 2}};
+    struct kn_msg_queue_depth depths[] = {
+        {.name = KN_STR("celery"), .at = AT + 2, .messages = 5, .unacked = KN_SOME_I64(1)},
+        {.name = KN_STR("celery"), .at = AT + 1, .messages = 9},
+        {.name = KN_STR("other"), .at = AT + 1, .messages = 1}};
+    depths[0].priorities.items = priorities;
+    depths[0].priorities.count = 2;
+    struct kn_msg_gap gap = {.from = AT, .to = AT + 5, .reason = KN_STR("connection lost")};
+    struct kn_msg_ingest_batch batch = {
+        .source = KN_STR("s"), .epoch = 1, .seq = 1, .received = 10, .invalid = 2, .lost = 3};
+    batch.queues.items = depths;
+    batch.queues.count = 3;
+    batch.gaps.items = &gap;
+    batch.gaps.count = 1;
+    commit_one(rig, KN_KIND_INGEST_BATCH, &batch);
+    struct kn_msg_queue_list list;
+    const struct kn_msg_queues_get get = {
+        .name = KN_STR("celery"), .from = AT, .to = AT + KN_MINUTE};
+    assert_int_equal(store_read_queues(rig->reader, &get, &rig->arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 1);
+    const struct kn_msg_queue *queue = &list.items.items[0];
+    assert_int_equal(queue->messages.value, 5);
+    assert_int_equal(queue->unacked.value, 1);
+    assert_int_equal(queue->priorities.count, 2);
+    assert_true(queue->history.count >= 1);
+    struct kn_msg_system system = system_of(rig);
+    assert_int_equal(system.ingestion.count, 1);
+    assert_int_equal(system.ingestion.items[0].events_lost, 3);
+    assert_int_equal(system.ingestion.items[0].gaps.count, 1);
+    assert_text(system.ingestion.items[0].gaps.items[0].reason, "connection lost");
+}
+
+/* ---- feed and rollups
+ * -------------------------------------------------------------------------------- */
+
+static struct kn_msg_feed_list feed_from(struct rig *rig, uint64_t from, uint64_t max)
+{
+    struct kn_msg_feed_list list;
+    const struct kn_msg_feed_get get = {.from = from, .max = max};
+    assert_int_equal(store_read_feed(rig->reader, &get, &rig->arena, &list), KN_OK);
+    return list;
+}
+
+static void the_feed_has_no_holes_and_survives_restarts(void **state)
+{
+    struct rig *rig = *state;
+    char id[64];
+    const struct kn_msg_feed *feed;
+    for (int i = 0; i < 5; i++) {
+        struct kn_msg_event e = event(KN_EVENT_TASK_STARTED, "t", i);
+        rig_ingest(rig, &e, 1, &feed);
+        assert_int_equal(feed->number, i + 1);
+        assert_int_equal(feed->tasks.count, 1);
+        assert_int_equal(feed->tasks.items[0].created, i == 0);
+        assert_int_equal(feed->events, 1);
+        assert_text(feed->source, "default");
+        if (i == 2) {
+            snprintf(id, sizeof id, "%.*s", KN_STR_ARG(feed->feed));
+            rig_reopen(rig);
+        }
+    }
+    assert_text(feed->feed, id);
+    struct kn_msg_feed_list list = feed_from(rig, 2, 3);
+    assert_int_equal(list.oldest, 1);
+    assert_int_equal(list.newest, 5);
+    assert_text(list.feed, id);
+    assert_int_equal(list.items.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(list.items.items[i].number, i + 2);
+        assert_int_equal(list.items.items[i].tasks.count, 0);
+        assert_int_equal(list.items.items[i].deltas.count, 1);
+    }
+    assert_int_equal(feed_from(rig, UINT64_MAX, 10).items.count, 0);
+}
+
+static struct kn_msg_series_list series_of(struct rig *rig, const struct kn_msg_rollups_get *get)
+{
+    struct kn_msg_series_list list;
+    const char *why = "";
+    if (store_read_rollups(rig->reader, get, &rig->arena, &list, &why) != KN_OK)
+        fail_msg("%s", why);
+    return list;
+}
+
+static struct kn_str sketch(struct rig *rig, double value, int64_t n)
+{
+    struct kn_sketch s;
+    struct kn_buf out;
+    kn_sketch_init(&s);
+    kn_buf_init(&out, 0);
+    assert_int_equal(kn_sketch_add(&s, value, n), KN_OK);
+    kn_sketch_encode(&s, &out);
+    struct kn_str bytes = kn_arena_str(&rig->arena, kn_buf_view(&out));
+    kn_sketch_fini(&s);
+    kn_buf_fini(&out);
+    return bytes;
+}
+
+static enum kn_status put_rollups(struct rig *rig, const struct kn_msg_rollup_put *put)
+{
+    struct store_change change = {.kind = KN_KIND_ROLLUP_PUT, .msg = put};
+    const struct kn_msg_feed *feed;
+    assert_int_equal(store_commit(rig->store, &change, 1, &feed), KN_OK);
+    assert_null(feed);
+    return change.status;
+}
+
+static void rollups_add_up_and_move_the_reader_once(void **state)
+{
+    struct rig *rig = *state;
+    int64_t hour = AT / KN_HOUR * KN_HOUR;
+    struct kn_msg_rollup rows[] = {
+        {.minute = hour,
+         .source = KN_STR("s"),
+         .name = KN_STR("a"),
+         .status = KN_TASK_SUCCESS,
+         .count = 2,
+         .runtime = sketch(rig, 0.5, 2)},
+        {.minute = hour + 61 * KN_MINUTE,
+         .source = KN_STR("s"),
+         .name = KN_STR("b"),
+         .status = KN_TASK_FAILURE,
+         .count = 5,
+         .wait = sketch(rig, 2.0, 1)},
+    };
+    struct kn_msg_rollup_put put = {
+        .reader = KN_STR("aggregation"), .feed = KN_STR("f"), .from = 0, .to = 3};
+    put.rows.items = rows;
+    put.rows.count = 2;
+    assert_int_equal(put_rollups(rig, &put), KN_OK);
+    assert_int_equal(put_rollups(rig, &put), KN_CONFLICT);
+    put.from = 3;
+    put.to = 4;
+    put.rows.count = 1;
+    assert_int_equal(put_rollups(rig, &put), KN_OK);
+    struct kn_msg_reader_position position;
+    assert_int_equal(
+        store_read_position(rig->reader, KN_STR("aggregation"), &rig->arena, &position), KN_OK);
+    assert_int_equal(position.number, 4);
+    static const uint64_t steps[] = {0, 60, 3600, 86400};
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        struct kn_msg_rollups_get get = {.from = hour, .to = hour + 3 * KN_HOUR, .step = steps[i]};
+        struct kn_msg_series_list list = series_of(rig, &get);
+        assert_int_equal(list.series.count, 1);
+        int64_t success = 0, failure = 0;
+        uint64_t runtimes = 0, waits = 0;
+        for (size_t p = 0; p < list.series.items[0].points.count; p++) {
+            const struct kn_msg_point *point = &list.series.items[0].points.items[p];
+            success += point->counts->success;
+            failure += point->counts->failure;
+            runtimes += point->runtime->count;
+            waits += point->queue_wait->count;
+            if (point->runtime->count)
+                assert_true(point->runtime->p50.value > 0.49 && point->runtime->p50.value < 0.51);
+        }
+        assert_int_equal(success, 4);
+        assert_int_equal(failure, 5);
+        assert_int_equal(runtimes, 4);
+        assert_int_equal(waits, 1);
+    }
+    struct kn_msg_rollups_get by_name = {
+        .from = hour, .to = hour + 5 * KN_DAY, .limit = 1, .group_by = KN_STR("name")};
+    struct kn_msg_series_list list = series_of(rig, &by_name);
+    assert_int_equal(list.series.count, 1);
+    assert_int_equal(list.groups_left_out, 1);
+    assert_text(list.series.items[0].key, "b");
+    struct kn_str only_a[] = {KN_STR("a")};
+    by_name.names = (struct kn_strs){only_a, 1};
+    list = series_of(rig, &by_name);
+    assert_text(list.series.items[0].key, "a");
+    assert_int_equal(list.series.items[0].points.items[0].counts->success, 4);
+}
+
+static void a_rebuild_counts_the_stored_events(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_arena arena;
+    struct kn_msg_event *events = calloc(EVENTS_MAX, sizeof *events);
+    kn_arena_init(&arena, 0);
+    size_t n = make_events(&arena, events);
+    rig_ingest(rig, events, n, NULL);
+    struct kn_msg_rollup_put put = {.reader = KN_STR("aggregation"),
+                                    .feed = KN_STR("elsewhere"),
+                                    .from = 77,
+                                    .to = 80,
+                                    .rebuild = true};
+    assert_int_equal(put_rollups(rig, &put), KN_OK);
+    assert_int_equal(put_rollups(rig, &put), KN_OK);
+    struct kn_msg_reader_position position;
+    assert_int_equal(
+        store_read_position(rig->reader, KN_STR("aggregation"), &rig->arena, &position), KN_OK);
+    assert_int_equal(position.number, 1);
+    struct kn_msg_rollups_get get = {.from = AT, .to = AT + KN_DAY};
+    const struct kn_msg_event_counts *c =
+        series_of(rig, &get).series.items[0].points.items[0].counts;
+    size_t custom = 0;
+    for (size_t i = 0; i < n; i++)
+        custom += events[i].type == KN_EVENT_CUSTOM;
+    assert_int_equal(c->pending + c->received + c->started + c->success + c->failure + c->retry +
+                         c->revoked + c->rejected,
+                     n - custom);
+    free(events);
+    kn_arena_fini(&arena);
+}
+
+/* ---- the program
+ * ----------------------------------------------------------------------------------------- */
+
+static bool on_postgres;
+
+static int set_up(void **state)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+    rig_init(rig, on_postgres);
+    *state = rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    rig_fini(*state);
+    free(*state);
+    return 0;
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    kn_log_setup("store_test", KN_LOG_WARN, false);
+    const struct CMUnitTest tests[] = {
+        CASE(a_task_is_merged_over_several_batches),
+        CASE(ids_and_texts_may_be_anything),
+        CASE(events_come_back_in_order_and_page_by_page),
+        CASE(a_batch_seen_before_is_answered_and_not_applied),
+        CASE(the_same_batch_twice_in_one_commit_counts_once),
+        CASE(any_order_and_repetition_gives_the_same_tables),
+        CASE(the_list_filters_and_pages),
+        CASE(the_list_refuses_what_it_does_not_know),
+        CASE(pages_stay_stable_while_tasks_arrive),
+        CASE(a_worker_is_what_it_says_unless_it_is_silent),
+        CASE(answers_of_a_worker_leave_what_they_do_not_say),
+        CASE(queues_keep_their_latest_depth_and_a_history),
+        CASE(the_feed_has_no_holes_and_survives_restarts),
+        CASE(rollups_add_up_and_move_the_reader_once),
+        CASE(a_rebuild_counts_the_stored_events),
+    };
+    int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
+    if (getenv("KANCHI_TEST_POSTGRES")) {
+        on_postgres = true;
+        if (rig_start_postgres())
+            failed += cmocka_run_group_tests_name("postgresql", tests, NULL, NULL);
+        else
+            printf("SKIPPED: PostgreSQL's server programs are not installed\n");
+        rig_stop_postgres();
+    }
+    return failed;
+}

@@ -1,0 +1,241 @@
+#include "services/storage/task_row.h"
+
+#include "services/common/time.h"
+#include "services/storage/hmap.h"
+
+enum { SLIM_TEXT = 256 };
+
+/* The columns, in the order of the table. */
+enum column {
+    C_NO,
+    C_HASH,
+    C_SOURCE,
+    C_STATUS,
+    C_NAME,
+    C_QUEUE,
+    C_WORKER,
+    C_STARTED_BY,
+    C_CLIENT,
+    C_FIRST_AT,
+    C_LATEST_AT,
+    C_TYPES, /* sent_at to retried_at */
+    C_ETA = C_TYPES + MERGE_TYPE_COUNT,
+    C_EXPIRES,
+    C_RETRIES,
+    C_RUNTIME,
+    C_REVOKED,
+    C_ORDERING,
+    C_ID,
+    C_ARGS,
+    C_KWARGS,
+    C_ROOT,
+    C_PARENT,
+    C_EXCHANGE,
+    C_ROUTING_KEY,
+    C_SIGNUM,
+    C_RESULT,
+    C_ERROR,
+    C_TRACEBACK,
+};
+_Static_assert(C_TRACEBACK + 1 == TASK_COLUMNS, "all columns");
+
+static const struct {
+    uint8_t column;
+    uint8_t text;
+} texts[] = {
+    {C_ARGS, MERGE_ARGS},     {C_KWARGS, MERGE_KWARGS},     {C_ROOT, MERGE_ROOT},
+    {C_PARENT, MERGE_PARENT}, {C_EXCHANGE, MERGE_EXCHANGE}, {C_ROUTING_KEY, MERGE_ROUTING_KEY},
+    {C_RESULT, MERGE_RESULT}, {C_ERROR, MERGE_ERROR},       {C_TRACEBACK, MERGE_TRACEBACK}};
+
+static const struct {
+    uint8_t column;
+    uint8_t text;
+    uint8_t kind;
+    uint16_t number; /* offset in struct task_row */
+} names[] = {
+    {C_NAME, MERGE_NAME, DICT_NAME, offsetof(struct task_row, name)},
+    {C_QUEUE, MERGE_QUEUE, DICT_QUEUE, offsetof(struct task_row, queue)},
+    {C_WORKER, MERGE_WORKER, DICT_HOST, offsetof(struct task_row, worker)},
+    {C_STARTED_BY, MERGE_STARTED_BY, DICT_HOST, offsetof(struct task_row, started_by)},
+    {C_CLIENT, MERGE_CLIENT, DICT_HOST, offsetof(struct task_row, client)},
+};
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static int64_t *number_of(struct task_row *row, size_t i)
+{
+    return (int64_t *)(void *)((char *)row + names[i].number);
+}
+
+uint64_t task_hash(uint64_t key, int64_t source, struct kn_str id)
+{
+    return hmap_mix(kn_hash64(key ^ hmap_mix((uint64_t)source), id.ptr, id.len));
+}
+
+/* ---- from columns -------------------------------------------------------------- */
+
+void task_row_peek(const struct db_value *columns, struct task_row *ret)
+{
+    ret->no = db_as_i64(columns[C_NO]);
+    ret->hash = (uint64_t)db_as_i64(columns[C_HASH]);
+    ret->source = db_as_i64(columns[C_SOURCE]);
+    ret->id = db_as_str(columns[C_ID]);
+}
+
+static void read_numbers(const struct db_value *columns, struct merge_task *task)
+{
+    task->seen = true;
+    task->first_at = db_as_i64(columns[C_FIRST_AT]);
+    task->latest_at = db_as_i64(columns[C_LATEST_AT]);
+    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++)
+        task->type_key[t].at = db_as_i64(columns[C_TYPES + t]);
+    task->eta = db_as_i64(columns[C_ETA]);
+    task->expires = db_as_i64(columns[C_EXPIRES]);
+    if (columns[C_RETRIES].kind == DB_I64)
+        task->retries = KN_SOME_I64(columns[C_RETRIES].i64);
+    if (columns[C_RUNTIME].kind == DB_F64)
+        task->runtime = KN_SOME_F64(columns[C_RUNTIME].f64);
+    task->revoked.terminated = db_as_i64(columns[C_REVOKED]) & 1;
+    task->revoked.expired = db_as_i64(columns[C_REVOKED]) & 2;
+}
+
+enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, struct db *db,
+                             struct kn_arena *arena, struct task_row *ret)
+{
+    struct task_row row = {0};
+    task_row_peek(columns, &row);
+    row.id = kn_arena_str(arena, row.id);
+    read_numbers(columns, &row.task);
+    row.task.revoked.signum = kn_arena_str(arena, db_as_str(columns[C_SIGNUM]));
+    for (size_t i = 0; i < COUNT(texts); i++)
+        row.task.text[texts[i].text] = kn_arena_str(arena, db_as_str(columns[texts[i].column]));
+    for (size_t i = 0; i < COUNT(names); i++) {
+        int64_t *number = number_of(&row, i);
+        *number = db_as_i64(columns[names[i].column]);
+        enum kn_status status = dict_text(dict, db, *number, arena, &row.task.text[names[i].text]);
+        if (status != KN_OK)
+            return status;
+    }
+    if (arena->overflow)
+        return KN_NOMEM;
+    enum kn_status status = merge_order_decode(db_as_str(columns[C_ORDERING]), &row.task);
+    if (status != KN_OK)
+        return status;
+    row.status = merge_status(&row.task, &row.origin);
+    *ret = row;
+    return KN_OK;
+}
+
+/* ---- to columns ------------------------------------------------------------------ */
+
+enum kn_status task_row_settle(struct task_row *row, struct dict *dict, struct db *db)
+{
+    row->status = merge_status(&row->task, &row->origin);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        enum kn_status status = dict_number(dict, db, (enum dict_kind)names[i].kind,
+                                            row->task.text[names[i].text], number_of(row, i));
+        if (status != KN_OK)
+            return status;
+    }
+    return KN_OK;
+}
+
+void task_row_values(const struct task_row *row, struct kn_str order,
+                     struct db_value ret[TASK_COLUMNS])
+{
+    const struct merge_task *task = &row->task;
+    ret[C_NO] = db_i64(row->no);
+    ret[C_HASH] = db_i64((int64_t)row->hash);
+    ret[C_SOURCE] = db_i64(row->source);
+    ret[C_STATUS] = db_i64(row->status);
+    for (size_t i = 0; i < COUNT(names); i++)
+        ret[names[i].column] = db_i64(*number_of((struct task_row *)row, i));
+    ret[C_FIRST_AT] = db_i64(task->first_at);
+    ret[C_LATEST_AT] = db_i64(task->latest_at);
+    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++)
+        ret[C_TYPES + t] = task->types & 1u << t ? db_i64(task->type_key[t].at) : db_null();
+    ret[C_ETA] = db_time(task->eta);
+    ret[C_EXPIRES] = db_time(task->expires);
+    ret[C_RETRIES] = task->retries.set ? db_i64(task->retries.value) : db_null();
+    ret[C_RUNTIME] = task->runtime.set ? db_f64(task->runtime.value) : db_null();
+    ret[C_REVOKED] = db_i64(task->revoked.terminated + task->revoked.expired * 2);
+    ret[C_ORDERING] = db_blob(order);
+    ret[C_ID] = db_text(row->id);
+    ret[C_SIGNUM] = db_text(task->revoked.signum);
+    for (size_t i = 0; i < COUNT(texts); i++)
+        ret[texts[i].column] = db_text(task->text[texts[i].text]);
+}
+
+size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest,
+                              struct db_value *ret)
+{
+    size_t n = 0;
+    for (unsigned c = 0; c < TASK_COLUMNS; c++) {
+        bool fixed = c == C_HASH || c == C_SOURCE || c == C_ID;
+        bool names_too = rest && (c == C_NAME || c == C_QUEUE || c == C_WORKER);
+        if (!fixed && !names_too)
+            ret[n++] = all[c];
+    }
+    return n;
+}
+
+/* ---- as a message ------------------------------------------------------------------ */
+
+static void cut(struct kn_str *text)
+{
+    if (text->len > SLIM_TEXT)
+        *text = kn_utf8_head(*text, SLIM_TEXT);
+}
+
+void task_row_message(const struct task_row *row, struct kn_str source, bool slim,
+                      struct kn_msg_task *ret)
+{
+    const struct merge_task *task = &row->task;
+    const struct kn_str *text = task->text;
+    double wait;
+    *ret = (struct kn_msg_task){
+        .no = (uint64_t)row->no,
+        .id = row->id,
+        .source = source,
+        .status = (uint8_t)row->status,
+        .status_from = (uint8_t)row->origin,
+        .name = text[MERGE_NAME],
+        .queue = text[MERGE_QUEUE],
+        .exchange = text[MERGE_EXCHANGE],
+        .routing_key = text[MERGE_ROUTING_KEY],
+        .args_repr = text[MERGE_ARGS],
+        .kwargs_repr = text[MERGE_KWARGS],
+        .result_repr = text[MERGE_RESULT],
+        .error = text[MERGE_ERROR],
+        .traceback = slim ? KN_STR_ABSENT : text[MERGE_TRACEBACK],
+        .worker_id = text[MERGE_WORKER],
+        .client = text[MERGE_CLIENT],
+        .root_id = text[MERGE_ROOT],
+        .parent_id = text[MERGE_PARENT],
+        .retries = task->retries,
+        .eta = task->eta,
+        .expires = task->expires,
+        .sent_at = merge_time(task, MERGE_SENT),
+        .received_at = merge_time(task, MERGE_RECEIVED),
+        .started_at = merge_time(task, MERGE_STARTED),
+        .succeeded_at = merge_time(task, MERGE_SUCCEEDED),
+        .failed_at = merge_time(task, MERGE_FAILED),
+        .rejected_at = merge_time(task, MERGE_REJECTED),
+        .revoked_at = merge_time(task, MERGE_REVOKED),
+        .retried_at = merge_time(task, MERGE_RETRIED),
+        .completed_at = merge_completed_at(task),
+        .updated_at = task->latest_at,
+        .runtime = task->runtime,
+        .revoked_signum = task->revoked.signum,
+        .terminated = task->revoked.terminated,
+        .expired = task->revoked.expired,
+    };
+    if (merge_queue_wait(task, &wait))
+        ret->queue_wait = KN_SOME_F64(wait);
+    if (slim) {
+        cut(&ret->args_repr);
+        cut(&ret->kwargs_repr);
+        cut(&ret->result_repr);
+        cut(&ret->error);
+    }
+}

@@ -1,0 +1,49 @@
+/* A row of the table tasks: from and to columns, and as a message. */
+#ifndef KN_STORAGE_TASK_ROW_H
+#define KN_STORAGE_TASK_ROW_H
+
+#include "services/storage/dict.h"
+#include "services/storage/merge.h"
+
+struct task_row {
+    int64_t no;
+    uint64_t hash;
+    int64_t source;
+    struct kn_str id;
+    struct merge_task task;
+    /* what the indexes are about, of task */
+    enum kn_task_status status;
+    enum kn_origin origin;
+    int64_t name;
+    int64_t queue;
+    int64_t worker;
+    int64_t started_by;
+    int64_t client;
+};
+
+enum { TASK_COLUMNS = 36 };
+
+/* hash of a task's place: key is the database's own random number. */
+uint64_t task_hash(uint64_t key, int64_t source, struct kn_str id);
+
+/* Only number, hash, source and id of a row of all columns, without a copy. */
+void task_row_peek(const struct db_value *columns, struct task_row *ret);
+/* Everything; texts are copied into the arena. */
+enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, struct db *db,
+                             struct kn_arena *arena, struct task_row *ret) KN_MUST_CHECK;
+/* Sets status and numbers from row->task, and gives numbers to new names. */
+enum kn_status task_row_settle(struct task_row *row, struct dict *dict,
+                               struct db *db) KN_MUST_CHECK;
+/* All columns in order; order has the bytes of merge_order_encode. */
+void task_row_values(const struct task_row *row, struct kn_str order,
+                     struct db_value ret[TASK_COLUMNS]);
+/* Of all columns, those of SQL_TASK_UPDATE, or SQL_TASK_UPDATE_REST when rest.
+ * Returns how many. ret may be all. */
+size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest,
+                              struct db_value *ret);
+
+/* Texts are borrowed from the row. slim: long ones cut, no traceback. */
+void task_row_message(const struct task_row *row, struct kn_str source, bool slim,
+                      struct kn_msg_task *ret);
+
+#endif

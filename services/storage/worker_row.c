@@ -1,0 +1,178 @@
+#include "services/storage/worker_row.h"
+
+#include "proto/codec.h"
+#include "services/common/time.h"
+
+static bool is_newer(struct merge_key a, struct merge_key b)
+{
+    return a.at != b.at ? a.at > b.at : a.clock >= b.clock;
+}
+
+enum kn_status worker_row_read(const struct db_value *columns, struct kn_arena *arena,
+                               struct worker_row *ret)
+{
+    struct worker_row row = {
+        .source = db_as_i64(columns[0]),
+        .host = db_as_i64(columns[1]),
+        .beat = {db_as_i64(columns[2]), (uint64_t)db_as_i64(columns[3])},
+        .status = {db_as_i64(columns[4]), (uint64_t)db_as_i64(columns[5])},
+        .word = (enum worker_word)db_as_i64(columns[6]),
+    };
+    struct kn_str body = kn_arena_str(arena, db_as_str(columns[7]));
+    if (!body.ptr)
+        return KN_NOMEM;
+    enum kn_status status = kn_msg_decode(body, KN_KIND_WORKER, arena, &row.worker);
+    if (status == KN_OK)
+        *ret = row;
+    return status;
+}
+
+void worker_row_values(const struct worker_row *row, struct kn_buf *body,
+                       struct db_value ret[WORKER_COLUMNS])
+{
+    kn_buf_clear(body);
+    kn_msg_encode(body, KN_KIND_WORKER, &row->worker);
+    ret[0] = db_i64(row->source);
+    ret[1] = db_i64(row->host);
+    ret[2] = db_i64(row->beat.at);
+    ret[3] = db_i64((int64_t)row->beat.clock);
+    ret[4] = db_i64(row->status.at);
+    ret[5] = db_i64((int64_t)row->status.clock);
+    ret[6] = db_i64(row->word);
+    ret[7] = db_blob(kn_buf_view(body));
+}
+
+/* ---- events ---------------------------------------------------------------------- */
+
+static bool set_status(struct worker_row *row, enum kn_worker_status status, struct merge_key key,
+                       enum worker_word word)
+{
+    bool changed = row->word == WORKER_NOBODY || row->worker.status != status;
+    row->worker.status = (uint8_t)status;
+    row->status = key;
+    row->word = word;
+    return changed;
+}
+
+/* Its own word goes over what was concluded from task events and answers, whatever
+ * the times; over other words when it is newer. */
+static void own_word(struct worker_row *row, const struct kn_msg_event *event, struct merge_key key)
+{
+    bool weak = row->word < WORKER_ITSELF;
+    if (weak || is_newer(key, row->status))
+        set_status(row,
+                   event->type == KN_EVENT_WORKER_OFFLINE ? KN_WORKER_OFFLINE : KN_WORKER_ONLINE,
+                   key, WORKER_ITSELF);
+}
+
+static void take_str(struct kn_str *to, struct kn_str from)
+{
+    if (from.ptr)
+        *to = from;
+}
+
+static void take_i64(struct kn_opt_i64 *to, struct kn_opt_i64 from)
+{
+    if (from.set)
+        *to = from;
+}
+
+static void take_f64(struct kn_opt_f64 *to, struct kn_opt_f64 from)
+{
+    if (from.set)
+        *to = from;
+}
+
+static void take_beat(struct kn_msg_worker *worker, const struct kn_msg_event *event)
+{
+    take_f64(&worker->freq, event->freq);
+    take_str(&worker->sw_ident, event->sw_ident);
+    take_str(&worker->sw_ver, event->sw_ver);
+    take_str(&worker->sw_sys, event->sw_sys);
+    take_i64(&worker->active, event->active);
+    take_i64(&worker->processed, event->processed);
+    if (event->loadavg.count)
+        worker->load = event->loadavg;
+    if (event->pid)
+        worker->pid = event->pid;
+}
+
+static bool is_worker_event(const struct kn_msg_event *event)
+{
+    return event->type >= KN_EVENT_WORKER_ONLINE && event->type <= KN_EVENT_WORKER_OFFLINE;
+}
+
+bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event)
+{
+    struct kn_msg_worker *worker = &row->worker;
+    struct merge_key key = {event->timestamp, event->clock};
+    bool tell = event->timestamp >= worker->last_seen + KN_SECOND;
+    if (event->timestamp > worker->last_seen)
+        worker->last_seen = event->timestamp;
+    if (event->received_at > worker->last_received_at)
+        worker->last_received_at = event->received_at;
+    if (!is_worker_event(event)) {
+        if (row->word == WORKER_NOBODY ||
+            (row->word == WORKER_VERDICT && is_newer(key, row->status)))
+            tell |= set_status(row, KN_WORKER_ONLINE, key, WORKER_TASKS);
+        return tell;
+    }
+    if (is_newer(key, row->beat)) {
+        row->beat = key;
+        take_beat(worker, event);
+    }
+    if (event->type == KN_EVENT_WORKER_ONLINE && event->timestamp > worker->started_at)
+        worker->started_at = event->timestamp;
+    own_word(row, event, key);
+    return true;
+}
+
+/* ---- control's and aggregation's part ------------------------------------------------ */
+
+static void take_answers(struct kn_msg_worker *worker, const struct kn_msg_worker_inspect *inspect)
+{
+    take_str(&worker->pool, inspect->pool);
+    take_i64(&worker->concurrency, inspect->concurrency);
+    take_i64(&worker->prefetch, inspect->prefetch);
+    take_f64(&worker->cpu_percent, inspect->cpu_percent);
+    take_f64(&worker->memory_mb, inspect->memory_mb);
+    take_str(&worker->sw_ident, inspect->sw_ident);
+    take_str(&worker->sw_ver, inspect->sw_ver);
+    take_str(&worker->sw_sys, inspect->sw_sys);
+    take_i64(&worker->events_enabled, inspect->events_enabled);
+    take_str(&worker->conf, inspect->conf);
+    take_str(&worker->stats, inspect->stats);
+    take_str(&worker->active_queues, inspect->active_queues);
+    if (inspect->has_queues || inspect->queues.count)
+        worker->queues = inspect->queues;
+    if (inspect->has_registered || inspect->registered.count)
+        worker->registered = inspect->registered;
+    if (inspect->pid)
+        worker->pid = inspect->pid;
+}
+
+bool worker_row_inspect(struct worker_row *row, const struct kn_msg_worker_inspect *inspect)
+{
+    struct kn_msg_worker *worker = &row->worker;
+    if (inspect->at < worker->inspected_at)
+        return false;
+    worker->inspected_at = inspect->at;
+    take_answers(worker, inspect);
+    if (!worker->started_at && inspect->uptime.set && inspect->uptime.value >= 0 &&
+        inspect->uptime.value < 1e9)
+        worker->started_at = inspect->at - (int64_t)(inspect->uptime.value * KN_SECOND);
+    struct merge_key key = {inspect->at, 0};
+    if (row->word == WORKER_NOBODY ||
+        (worker->status == KN_WORKER_OFFLINE && is_newer(key, row->status)))
+        set_status(row, KN_WORKER_ONLINE, key, WORKER_ANSWER);
+    return true;
+}
+
+bool worker_row_liveness(struct worker_row *row, const struct kn_msg_worker_liveness *liveness)
+{
+    struct merge_key key = {liveness->last_seen, INT64_MAX};
+    if (row->word == WORKER_NOBODY || row->worker.last_seen > liveness->last_seen ||
+        row->worker.status == liveness->status)
+        return false;
+    return set_status(row, (enum kn_worker_status)liveness->status, key, WORKER_VERDICT);
+}
