@@ -1,5 +1,6 @@
 /* kanchi: runs all services on one machine. */
 #include "services/common/service.h"
+#include "services/launcher/doctor.h"
 #include "services/launcher/up.h"
 
 #include <curl/curl.h>
@@ -34,6 +35,8 @@ static const struct {
     const char *help;
 } commands[] = {
     {"up", launcher_up, "starts every service on this machine; `kanchi up --help` for options"},
+    {"doctor", launcher_doctor,
+     "looks at the brokers and says what is missing; takes --broker too"},
     {"config-doc", print_config_doc, "writes docs/configuration.md to standard output"},
     {"version", print_version, "says which version this is"},
     {"help", print_help, "this text"},
