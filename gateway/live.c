@@ -137,6 +137,7 @@ static void poll_storage(struct gw_live *live, struct poll *poll, enum kn_kind k
 
 static void heard(struct gw_live *live)
 {
+    gw_hub_feed_state(live->options.hub, true);
     pthread_mutex_lock(&live->lock);
     live->feed_at = kn_time_mono();
     pthread_mutex_unlock(&live->lock);

@@ -1,0 +1,405 @@
+/* For tests of the gateway alone: answers as storage does, out of a few made-up
+ * things, and publishes a feed and figures.
+ *
+ *   gateway_fake_storage REQUEST_URL FEED_URL METRICS_URL
+ *
+ * A commit every 100 ms creates one task. SIGUSR1: one commit that changes 5,000
+ * tasks. SIGUSR2: one commit is not published, so that the feed has a gap. */
+#include "proto/bus/bus.h"
+#include "services/common/time.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define AT (INT64_C(1795428000) * KN_SECOND)
+
+enum { TASKS = 130, BURST = 5000 };
+
+static volatile sig_atomic_t burst, gap, stop;
+static uint64_t number; /* of the feed; written by one thread before it publishes */
+
+static void on_signal(int signal_number)
+{
+    if (signal_number == SIGUSR1)
+        burst = 1;
+    else if (signal_number == SIGUSR2)
+        gap = 1;
+    else
+        stop = 1;
+}
+
+/* ---- made-up things ---------------------------------------------------------------------- */
+
+static struct kn_str text_of(struct kn_arena *arena, const char *prefix, size_t i)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s%zu", prefix, i);
+    return kn_arena_str(arena, kn_str_from(text));
+}
+
+static const struct kn_str odd_ids[] = {
+    {"a/b/events", 10}, {"Grüße €", 11}, {"with space", 10},       {"..", 2},
+    {"100%", 4},        {"?x=1&y#z", 8}, {"<script>alert(1)", 16},
+};
+enum { N_ODD = sizeof odd_ids / sizeof *odd_ids };
+
+static struct kn_str long_text(struct kn_arena *arena, size_t len)
+{
+    char *text = kn_arena_alloc(arena, len + 2);
+    memset(text, 'x', len);
+    text[0] = '\'';
+    text[len - 1] = '\'';
+    return (struct kn_str){text, len};
+}
+
+static void make_task(struct kn_arena *arena, size_t i, struct kn_msg_task *task)
+{
+    *task = (struct kn_msg_task){
+        .id = i < N_ODD ? odd_ids[i] : text_of(arena, "task-", i),
+        .name = i % 7 ? KN_STR("shop.tasks.charge") : KN_STR_ABSENT,
+        .source = i % 5 ? KN_STR("default") : KN_STR("other"),
+        .status = (uint8_t)(i % KN_TASK_STATUS_COUNT),
+        .queue = KN_STR("payments"),
+        .args_repr = KN_STR("(1042, 'Grüße', None, [1.5, True])"),
+        .kwargs_repr = KN_STR("{'a': (1, 2), 'b': {'c': 'd'}}"),
+        .result_repr = i % 3 ? KN_STR("<object at 0x7f>") : KN_STR("'cut here...'"),
+        .error = i % KN_TASK_STATUS_COUNT == KN_TASK_FAILURE ? KN_STR("ValueError('\xff\xfe')")
+                                                             : KN_STR_ABSENT,
+        .traceback = KN_STR("Traceback <script>\n\x01 \xf0\x9f\x98\x80"),
+        .worker_id = KN_STR("celery@one"),
+        .retries = KN_SOME_I64(0),
+        .received_at = AT + (int64_t)i * KN_SECOND,
+        .failed_at = AT,
+        .updated_at = AT + KN_MINUTE,
+        .runtime = KN_SOME_F64(0.25),
+        .no = i + 1,
+    };
+    if (i == 10)
+        task->result_repr = long_text(arena, 1 << 20);
+}
+
+static void make_worker(struct kn_msg_worker *worker, const char *name, const char *source)
+{
+    static struct kn_str queues[] = {{"payments", 8}}, registered[] = {{"shop.tasks.charge", 17}};
+    static double load[] = {0.5, 0.25, 0.125};
+    *worker = (struct kn_msg_worker){
+        .id = kn_str_from(name),
+        .hostname = kn_str_from(name),
+        .source = kn_str_from(source),
+        .status = KN_WORKER_ONLINE,
+        .queues = {queues, 1},
+        .concurrency = KN_SOME_I64(4),
+        .registered = {registered, 1},
+        .load = {load, 3},
+        .active = KN_SOME_I64(2),
+        .freq = KN_SOME_F64(2),
+        .sw_ver = KN_STR("5.6.3"),
+        .pid = 4711,
+        .events_enabled = KN_SOME_I64(1),
+        .conf = KN_STR("{\"task_serializer\":\"json\"}"),
+        .last_seen = AT,
+    };
+}
+
+/* ---- answers ------------------------------------------------------------------------------ */
+
+static bool wanted(const struct kn_msg_tasks_get *get, const struct kn_msg_task *task)
+{
+    struct kn_str status = kn_str_from(kn_enum_text(&kn_enum_task_status, task->status));
+    bool good = get->statuses.count == 0;
+    for (size_t i = 0; i < get->statuses.count; i++)
+        good = good || kn_str_eq(get->statuses.items[i], status);
+    return good;
+}
+
+static void answer_tasks(struct kn_arena *arena, const struct kn_msg_tasks_get *get,
+                         struct kn_bus_reply *reply)
+{
+    struct kn_msg_task_list list = {0};
+    uint64_t from = 0, i;
+    list.items.items = kn_arena_array(arena, TASKS, sizeof *list.items.items);
+    if (get->cursor.ptr)
+        kn_str_to_u64(get->cursor, &from);
+    for (i = from; i < TASKS && list.items.count < get->limit; i++) {
+        struct kn_msg_task *task = &list.items.items[list.items.count];
+        make_task(arena, i, task);
+        list.items.count += wanted(get, task);
+    }
+    if (i < TASKS)
+        list.next_cursor = text_of(arena, "", i);
+    kn_bus_reply_set(reply, KN_KIND_TASK_LIST, &list);
+}
+
+static bool find_task(struct kn_arena *arena, struct kn_str id, struct kn_str source,
+                      struct kn_msg_task *task)
+{
+    for (size_t i = 0; i < TASKS; i++) {
+        make_task(arena, i, task);
+        if (kn_str_eq(task->id, id) && (!source.ptr || kn_str_eq(task->source, source)))
+            return true;
+    }
+    return false;
+}
+
+static enum kn_status answer_task(struct kn_arena *arena, const struct kn_msg_task_get *get,
+                                  struct kn_bus_reply *reply)
+{
+    struct kn_msg_task task;
+    if (!find_task(arena, get->id, get->source, &task)) {
+        kn_bus_reply_error(reply, "there is no task with this id");
+        return KN_NOT_FOUND;
+    }
+    kn_bus_reply_set(reply, KN_KIND_TASK, &task);
+    return KN_OK;
+}
+
+static void answer_events(const struct kn_msg_task_events_get *get, struct kn_bus_reply *reply)
+{
+    struct kn_msg_event events[] = {
+        {.type = KN_EVENT_TASK_RECEIVED,
+         .uuid = get->id,
+         .hostname = KN_STR("celery@one"),
+         .timestamp = AT,
+         .received_at = AT,
+         .clock = 7,
+         .pid = 11,
+         .name = KN_STR("shop.tasks.charge"),
+         .args_repr = KN_STR("(1042,)"),
+         .retries = KN_SOME_I64(0)},
+        {.type = KN_EVENT_CUSTOM,
+         .type_name = KN_STR("task-progress"),
+         .uuid = get->id,
+         .timestamp = AT + 1,
+         .extra = KN_STR("{\"percent\":50,\"note\":\"half\"}")},
+    };
+    const struct kn_msg_task_event_list list = {.items = {events, 2}};
+    kn_bus_reply_set(reply, KN_KIND_TASK_EVENT_LIST, &list);
+}
+
+static void answer_workers(const struct kn_msg_workers_get *get, struct kn_bus_reply *reply)
+{
+    struct kn_msg_worker workers[3], found[3];
+    struct kn_msg_worker_list list = {.items = {found, 0}};
+    make_worker(&workers[0], "celery@two", "default");
+    make_worker(&workers[1], "celery@one", "other");
+    make_worker(&workers[2], "celery@one", "default");
+    for (int i = 0; i < 3; i++)
+        if ((!get->id.ptr || kn_str_eq(get->id, workers[i].id)) &&
+            (!get->sources.count || kn_str_eq(get->sources.items[0], workers[i].source)))
+            found[list.items.count++] = workers[i];
+    kn_bus_reply_set(reply, KN_KIND_WORKER_LIST, &list);
+}
+
+static void answer_queues(const struct kn_msg_queues_get *get, struct kn_bus_reply *reply)
+{
+    static struct kn_str workers[] = {{"celery@one", 10}};
+    struct kn_msg_queue_priority priorities[] = {{0, 12}, {3, 5}};
+    struct kn_msg_queue_point points[] = {{.at = AT, .messages = 3}};
+    struct kn_msg_queue queues[] = {
+        {.name = KN_STR("payments"),
+         .source = KN_STR("default"),
+         .messages = KN_SOME_I64(17),
+         .priorities = {priorities, 2},
+         .workers = {workers, 1},
+         .measured_at = AT,
+         .history = {points, get->name.ptr ? 1 : 0}},
+        {.name = KN_STR("a/b"), .source = KN_STR("default")},
+    };
+    struct kn_msg_queue_list list = {.items = {queues, 2}};
+    if (get->name.ptr) {
+        list.items.count = 0;
+        for (int i = 0; i < 2; i++)
+            if (kn_str_eq(queues[i].name, get->name))
+                list = (struct kn_msg_queue_list){.items = {&queues[i], 1}};
+    }
+    kn_bus_reply_set(reply, KN_KIND_QUEUE_LIST, &list);
+}
+
+static void answer_rollups(const struct kn_msg_rollups_get *get, struct kn_bus_reply *reply)
+{
+    struct kn_msg_event_counts counts = {.received = 10, .started = 9, .success = 7, .failure = 1};
+    struct kn_msg_quantiles quantiles = {
+        .count = 7, .mean = KN_SOME_F64(0.5), .p50 = KN_SOME_F64(0.25), .p95 = KN_SOME_F64(1)};
+    struct kn_msg_point points[] = {
+        {.at = AT, .counts = &counts, .runtime = &quantiles, .queue_wait = &quantiles},
+        {.at = AT + KN_MINUTE, .counts = &counts},
+    };
+    struct kn_msg_series series = {.points = {points, get->step ? 2 : 1}};
+    if (get->group_by.ptr)
+        series.key = KN_STR("shop.tasks.charge");
+    const struct kn_msg_series_list list = {
+        .from = get->from, .to = get->to, .step = get->step, .series = {&series, 1}};
+    kn_bus_reply_set(reply, KN_KIND_SERIES_LIST, &list);
+}
+
+static void answer_system(struct kn_bus_reply *reply)
+{
+    struct kn_msg_service_status services[] = {
+        {.name = KN_STR("storage"), .id = KN_STR("s1"), .state = KN_SERVICE_READY, .rss_bytes = 1},
+        {.name = KN_STR("ingestion"),
+         .id = KN_STR("i1"),
+         .source = KN_STR("default"),
+         .state = KN_SERVICE_AWAY,
+         .pid = 7,
+         .started_at = AT},
+    };
+    struct kn_msg_gap gaps[] = {{.source = KN_STR("default"), .from = AT, .to = AT + KN_SECOND}};
+    struct kn_msg_source_status sources[] = {{.source = KN_STR("default \"x\""),
+                                              .state = KN_LINK_CONNECTED,
+                                              .events_received = 100,
+                                              .gaps = {gaps, 1}}};
+    struct kn_msg_finding findings[] = {
+        {.severity = KN_SEVERITY_WARNING, .code = KN_STR("x"), .text = KN_STR("something")}};
+    struct kn_msg_storage_status storage = {.backend = KN_STR("sqlite"), .tasks = TASKS};
+    struct kn_msg_status_count counts[] = {
+        {.source = KN_STR("default"), .status = KN_TASK_SUCCESS, .count = 90},
+        {.source = KN_STR("other"), .status = KN_TASK_SUCCESS, .count = 10}};
+    const struct kn_msg_system system = {.at = AT,
+                                         .services = {services, 2},
+                                         .ingestion = {sources, 1},
+                                         .findings = {findings, 1},
+                                         .storage = &storage,
+                                         .counts = {counts, 2}};
+    kn_bus_reply_set(reply, KN_KIND_SYSTEM, &system);
+}
+
+static void answer_feed(const struct kn_msg_feed_get *get, struct kn_bus_reply *reply)
+{
+    static struct kn_msg_feed items[100];
+    struct kn_msg_feed_list list = {
+        .feed = KN_STR("fake"), .oldest = 1, .newest = number, .items = {items, 0}};
+    for (uint64_t n = get->from; n <= number && list.items.count < 100; n++)
+        items[list.items.count++] = (struct kn_msg_feed){.feed = KN_STR("fake"), .number = n};
+    kn_bus_reply_set(reply, KN_KIND_FEED_LIST, &list);
+}
+
+static enum kn_status handle(void *arg, const struct kn_bus_message *request,
+                             struct kn_bus_reply *reply)
+{
+    const struct kn_msg_done done = {0};
+    enum kn_status status = KN_OK;
+    struct kn_arena arena;
+    (void)arg;
+    kn_arena_init(&arena, 0);
+    switch (request->kind) {
+    case KN_KIND_TASKS_GET:
+        answer_tasks(&arena, request->msg, reply);
+        break;
+    case KN_KIND_TASK_GET:
+        status = answer_task(&arena, request->msg, reply);
+        break;
+    case KN_KIND_TASK_EVENTS_GET:
+        answer_events(request->msg, reply);
+        break;
+    case KN_KIND_WORKERS_GET:
+        answer_workers(request->msg, reply);
+        break;
+    case KN_KIND_QUEUES_GET:
+        answer_queues(request->msg, reply);
+        break;
+    case KN_KIND_ROLLUPS_GET:
+        answer_rollups(request->msg, reply);
+        break;
+    case KN_KIND_SYSTEM_GET:
+        answer_system(reply);
+        break;
+    case KN_KIND_FEED_GET:
+        answer_feed(request->msg, reply);
+        break;
+    case KN_KIND_SERVICE_STATUS:
+        kn_bus_reply_set(reply, KN_KIND_DONE, &done);
+        break;
+    default:
+        status = KN_UNSUPPORTED;
+    }
+    kn_arena_fini(&arena);
+    return status;
+}
+
+/* ---- the feed ------------------------------------------------------------------------------ */
+
+static void must(enum kn_status status, const char *what)
+{
+    if (status == KN_OK)
+        return;
+    fprintf(stderr, "fake storage: %s: %s\n", what, kn_status_text(status));
+    exit(1);
+}
+
+static void publish_commit(struct kn_bus_publisher *feed, struct kn_arena *arena, size_t count,
+                           bool created)
+{
+    struct kn_msg_worker worker;
+    struct kn_msg_queue_depth depth = {
+        .name = KN_STR("payments"), .source = KN_STR("default"), .at = AT, .messages = number};
+    struct kn_msg_feed commit = {
+        .feed = KN_STR("fake"), .number = ++number, .workers = {&worker, 1}, .queues = {&depth, 1}};
+    commit.tasks.items = kn_arena_array(arena, count, sizeof *commit.tasks.items);
+    struct kn_msg_task *tasks = kn_arena_array(arena, count, sizeof *tasks);
+    for (; commit.tasks.count < count; commit.tasks.count++) {
+        size_t i = commit.tasks.count;
+        make_task(arena, 20, &tasks[i]);
+        tasks[i].id = created ? text_of(arena, "live-", number) : text_of(arena, "burst-", i);
+        commit.tasks.items[i] = (struct kn_msg_task_change){
+            .task = &tasks[i], .created = created, .previous_status = KN_TASK_STARTED};
+    }
+    make_worker(&worker, "celery@one", "default");
+    worker.status = number / 10 % 2 ? KN_WORKER_ONLINE : KN_WORKER_OFFLINE;
+    must(kn_bus_publish(feed, number, KN_KIND_FEED, &commit), "publish");
+}
+
+static void publish_second(struct kn_bus_publisher *feed, struct kn_bus_publisher *metrics)
+{
+    struct kn_msg_event_counts counts = {.success = 7};
+    const struct kn_msg_feed_mark mark = {.feed = KN_STR("fake"), .number = number};
+    const struct kn_msg_metrics figures = {.at = kn_time_now(),
+                                           .events_per_second = 12.5,
+                                           .window_seconds = 300,
+                                           .counts = &counts,
+                                           .running = 3,
+                                           .workers_online = 2};
+    must(kn_bus_publish(feed, number, KN_KIND_FEED_MARK, &mark), "publish");
+    must(kn_bus_publish(metrics, 0, KN_KIND_METRICS, &figures), "publish");
+}
+
+static void publish(struct kn_bus_publisher *feed, struct kn_bus_publisher *metrics)
+{
+    struct kn_arena arena;
+    kn_arena_init(&arena, 0);
+    for (int i = 0; !stop; i++) {
+        kn_arena_reset(&arena);
+        if (i % 10 == 0)
+            publish_second(feed, metrics);
+        bool many = burst;
+        number += gap ? 1 : 0;
+        gap = burst = 0;
+        publish_commit(feed, &arena, many ? BURST : 1, !many);
+        usleep(100000);
+    }
+    kn_arena_fini(&arena);
+}
+
+int main(int argc, char **argv)
+{
+    const struct kn_bus_options options = {.sender = "fake-storage"};
+    struct kn_bus *bus;
+    struct kn_bus_server *server;
+    struct kn_bus_publisher *feed, *metrics;
+    if (argc != 4)
+        return 2;
+    signal(SIGUSR1, on_signal);
+    signal(SIGUSR2, on_signal);
+    signal(SIGTERM, on_signal);
+    must(kn_bus_new(&options, &bus, NULL), "bus");
+    must(kn_bus_publisher_new(bus, argv[2], &feed, NULL), argv[2]);
+    must(kn_bus_publisher_new(bus, argv[3], &metrics, NULL), argv[3]);
+    must(kn_bus_server_new(bus, argv[1], 4, handle, NULL, &server, NULL), argv[1]);
+    publish(feed, metrics);
+    kn_bus_server_free(server);
+    kn_bus_publisher_free(feed);
+    kn_bus_publisher_free(metrics);
+    kn_bus_free(bus);
+    return 0;
+}

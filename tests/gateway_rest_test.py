@@ -1,0 +1,308 @@
+"""The gateway answers what its OpenAPI document says, path by path."""
+
+import json
+import re
+import urllib.parse
+
+import jsonschema
+import pytest
+from gateway_rig import Gateway, openapi
+
+DOCUMENT = openapi()
+PATHS = sorted(DOCUMENT["paths"])
+EXAMPLES = {"/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
+            "/api/v1/workers/{id}": "celery@one", "/api/v1/queues/{name}": "payments"}
+FORMATS = jsonschema.FormatChecker()
+
+
+@FORMATS.checks("date-time")
+def is_utc_time(value):
+    return not isinstance(value, str) or bool(
+        re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", value))
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory, session_folder):
+    site = tmp_path_factory.mktemp("site")
+    (site / "200.html").write_text("<!doctype html>dashboard")
+    (site / "theme.js").write_text("1")
+    (site / "theme.js.gz").write_bytes(b"zipped")
+    (site / "csp.json").write_text('{"script-src": ["\'sha256-abc=\'"]}')
+    with Gateway(session_folder / "gateway-rest", {"static_dir": str(site)}) as gateway:
+        gateway.processes["gateway"].wait_for(
+            lambda: gateway.ask("/api/v1/metrics")[0] == 200, what="figures")
+        yield gateway
+
+
+def strict(schema):
+    """Objects of the document may have nothing but what is described."""
+    if isinstance(schema, dict):
+        made = {key: strict(value) for key, value in schema.items()}
+        if schema.get("type") == "object" and "properties" in schema:
+            made.setdefault("additionalProperties", False)
+        return made
+    return [strict(one) for one in schema] if isinstance(schema, list) else schema
+
+
+def validate(value, schema):
+    whole = {**strict(schema), "components": strict(DOCUMENT["components"])}
+    jsonschema.Draft202012Validator(whole, format_checker=FORMATS).validate(value)
+
+
+def concrete(path):
+    return re.sub(r"\{\w+\}", urllib.parse.quote(EXAMPLES.get(path, ""), safe=""), path)
+
+
+def resolve(item):
+    if "$ref" in item:
+        section, name = item["$ref"].split("/")[-2:]
+        return DOCUMENT["components"][section][name]
+    return item
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "/api/v1/ws"])
+def test_every_path_answers_what_the_document_says(gateway, path):
+    status, headers, body = gateway.ask(concrete(path))
+    assert status == 200
+    content = resolve(DOCUMENT["paths"][path]["get"]["responses"]["200"])["content"]
+    kind = headers["Content-Type"].split(";")[0]
+    assert kind in content
+    if kind == "application/json":
+        validate(json.loads(body), content[kind]["schema"])
+
+
+def test_the_examples_of_the_document_fit_its_schemas():
+    for path in PATHS:
+        for answer in DOCUMENT["paths"][path]["get"]["responses"].values():
+            for content in resolve(answer).get("content", {}).values():
+                if "example" in content:
+                    validate(content["example"], content["schema"])
+
+
+def test_the_document_is_served_as_it_is(gateway):
+    assert gateway.get("/openapi.json") == DOCUMENT
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/api/v1/")])
+def test_wrong_methods_are_refused_with_what_is_allowed(gateway, path):
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        status, headers, body = gateway.ask(concrete(path), method)
+        assert status == 405 and "GET" in headers["Allow"]
+        validate(json.loads(body), DOCUMENT["components"]["schemas"]["Problem"])
+    status, headers, body = gateway.ask(concrete(path), "OPTIONS")
+    assert status == 204 and body == b"" and "GET" in headers["Allow"]
+    if path != "/api/v1/ws":
+        status, headers, body = gateway.ask(concrete(path), "HEAD")
+        assert status == 200 and body == b"" and int(headers["Content-Length"]) > 0
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/api/v1/")])
+def test_unknown_parameters_are_refused_by_name(gateway, path):
+    if path == "/api/v1/ws":
+        return
+    status, headers, body = gateway.ask(concrete(path) + "?no_such=1")
+    problem = json.loads(body)
+    assert status == 400 and problem["parameter"] == "no_such"
+    assert headers["Content-Type"] == "application/problem+json"
+    validate(problem, DOCUMENT["components"]["schemas"]["Problem"])
+
+
+def parameters():
+    for path in PATHS:
+        for parameter in DOCUMENT["paths"][path]["get"].get("parameters", []):
+            parameter = resolve(parameter)
+            if parameter["in"] == "query":
+                yield path, parameter["name"], parameter["schema"]
+
+
+def good_values(schema):
+    schema = resolve(schema)
+    if schema["type"] == "array":
+        values = good_values(schema["items"])
+        return [values[0]] + ([values] if len(values) > 1 else [])
+    if "enum" in schema:
+        return schema["enum"]
+    if schema.get("format") == "date-time":
+        return ["2026-11-23T10:00:00Z"]
+    if schema["type"] == "integer":
+        return [schema["minimum"], schema["maximum"]]
+    return ["1h"] if "pattern" in schema else ["default"]
+
+
+@pytest.mark.parametrize("path, name, schema", list(parameters()))
+def test_documented_parameters_are_taken(gateway, path, name, schema):
+    if name == "cursor":
+        return
+    for value in good_values(schema):
+        query = {name: value}
+        if name == "to" and "timeseries" in path:
+            query["from"] = "2026-11-23T09:00:00Z"
+        if name == "from" and "timeseries" in path:
+            query["to"] = "2026-11-23T11:00:00Z"
+        status, _, body = gateway.ask(f"{concrete(path)}?{urllib.parse.urlencode(query, doseq=True)}")
+        assert status in (200, 404), body
+        if status == 200:
+            answer = DOCUMENT["paths"][path]["get"]["responses"]["200"]
+            validate(json.loads(body), answer["content"]["application/json"]["schema"])
+
+
+def test_pages_hold_every_task_once(gateway):
+    for limit in (7, 500):
+        ids = [task["id"] for task in gateway.all_items("/tasks", limit=limit)]
+        assert len(ids) == len(set(ids)) == 130
+    failed = list(gateway.all_items("/tasks", limit=7, status=["failure", "retry"]))
+    assert {task["status"] for task in failed} == {"failure", "retry"}
+    workers = [(one["source"], one["id"]) for one in gateway.all_items("/workers", limit=1)]
+    assert workers == [("default", "celery@one"), ("default", "celery@two"), ("other", "celery@one")]
+
+
+def test_a_cursor_of_another_list_is_refused(gateway):
+    cursor = gateway.get("/tasks", status="failure", limit=3)["next_cursor"]
+    for query in ({"cursor": cursor}, {"cursor": cursor, "status": "retry"}, {"cursor": "AQ"},
+                  {"cursor": "A" + cursor, "status": "failure"}, {"cursor": "%%%", "status": "failure"}):
+        status, _, body = gateway.ask("/api/v1/tasks?" + urllib.parse.urlencode(query))
+        assert status == 400 and json.loads(body)["parameter"] == "cursor"
+    assert gateway.ask("/api/v1/workers?" + urllib.parse.urlencode({"cursor": cursor}))[0] == 400
+
+
+@pytest.mark.parametrize("task_id", ["a/b/events", "Grüße €", "with space", "..", "100%", "?x=1&y#z",
+                                     "<script>alert(1)"])
+def test_any_text_is_an_id(gateway, task_id):
+    path = "/tasks/" + urllib.parse.quote(task_id, safe="")
+    assert gateway.get(path)["id"] == task_id
+    assert gateway.get(path + "/events")["items"][0]["task_id"] == task_id
+
+
+def test_an_unescaped_slash_in_an_id_is_understood(gateway):
+    status, _, body = gateway.ask("/api/v1/workers/celery@one/x")
+    assert status == 404 or json.loads(body)["id"] == "celery@one/x"
+    assert gateway.get("/queues/a/b")["name"] == "a/b"
+
+
+def test_arguments_are_json_only_when_they_are_whole_literals(gateway):
+    task = gateway.get("/tasks/task-9")
+    assert task["args"] == [1042, "Grüße", None, [1.5, True]]
+    assert task["kwargs"] == {"a": [1, 2], "b": {"c": "d"}}
+    assert task["result"] is None and task["result_repr"] == "'cut here...'"
+    assert task["truncated"] == ["result"] and task["shortened"] == []
+    assert gateway.get("/tasks/task-11")["truncated"] == []
+
+
+def test_lists_cut_long_texts_and_say_so(gateway):
+    by_id = {task["id"]: task for task in gateway.all_items("/tasks", limit=500)}
+    short = by_id["task-10"]
+    assert len(short["result_repr"]) == 4096 and "result_repr" in short["shortened"]
+    assert short["traceback"] is None and "traceback" in short["shortened"]
+    whole = gateway.get("/tasks/task-10")
+    assert len(whole["result_repr"]) == 1 << 20 and len(whole["result"]) == (1 << 20) - 2
+
+
+def test_a_source_chooses_among_equal_ids(gateway):
+    assert gateway.get("/workers/celery@one", source="other")["source"] == "other"
+    assert gateway.ask("/api/v1/workers/celery@one?source=nope")[0] == 404
+    assert gateway.ask("/api/v1/tasks/task-9?source=other")[0] == 404
+
+
+def test_what_is_not_there_is_a_problem(gateway):
+    for path in ("/api/v1/tasks/none", "/api/v1/tasks/none/events", "/api/v1/workers/none",
+                 "/api/v1/queues/none", "/api/v1/nope", "/api/v2/tasks", "/api/"):
+        status, headers, body = gateway.ask(path)
+        assert status == 404 and headers["Content-Type"] == "application/problem+json"
+        validate(json.loads(body), DOCUMENT["components"]["schemas"]["Problem"])
+
+
+def test_timeseries_are_grouped_by_status(gateway):
+    series = gateway.get("/metrics/timeseries", group_by="status")["series"]
+    keys = {one["key"]: one["points"] for one in series}
+    assert set(keys) == {"received", "started", "success", "failure"}
+    assert keys["success"][0]["counts"]["success"] == 7
+    assert keys["success"][0]["counts"]["failure"] == 0
+    assert keys["success"][0]["runtime"]["p50"] == 0.25
+    assert keys["failure"][0]["runtime"]["count"] == 0
+
+
+@pytest.mark.parametrize("query, parameter", [
+    ("from=2026-11-23T10:00:00Z&to=2026-11-23T09:00:00Z", "from"),
+    ("step=90s", "step"), ("step=0", "step"), ("step=x", "step"),
+    ("from=2020-01-01T00:00:00Z&step=1m", "step"), ("group_by=nope", "group_by"),
+])
+def test_a_wrong_span_is_refused(gateway, query, parameter):
+    status, _, body = gateway.ask("/api/v1/metrics/timeseries?" + query)
+    assert status == 400 and json.loads(body)["parameter"] == parameter
+
+
+def test_figures_of_other_windows_come_from_rollups(gateway):
+    assert gateway.get("/metrics")["counts"]["success"] == 7
+    hour = gateway.get("/metrics", window="1h")
+    assert hour["window_seconds"] == 3600 and hour["counts"]["received"] == 10
+    assert hour["success_rate"] == 7 / 8
+    assert hour["tasks"]["success"] == 100
+
+
+def test_the_dashboard_answers_every_other_path(gateway):
+    for path in ("/", "/tasks/x", "/workers/celery@node-1.example", "/a.b.c?q=1"):
+        status, headers, body = gateway.ask(path)
+        assert status == 200 and b"dashboard" in body
+        assert headers["Cache-Control"] == "no-cache"
+        assert "script-src 'self' 'sha256-abc='" in headers["Content-Security-Policy"]
+    status, headers, body = gateway.ask("/theme.js", headers={"Accept-Encoding": "gzip"})
+    assert body == b"zipped" and headers["Content-Encoding"] == "gzip"
+    again = gateway.ask("/theme.js", headers={"Accept-Encoding": "gzip",
+                                              "If-None-Match": headers["ETag"]})
+    assert again[0] == 304 and again[2] == b""
+
+
+def test_every_answer_has_the_security_headers(gateway):
+    for path in ("/", "/api/v1/tasks", "/api/v1/nope", "/healthz", "/metrics"):
+        headers = gateway.ask(path)[1]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_prometheus_text_is_well_formed(gateway):
+    text = gateway.ask("/metrics")[2].decode()
+    seen = set()
+    for line in text.splitlines():
+        if line.startswith("#"):
+            assert re.fullmatch(r"# (HELP|TYPE) [a-z_]+ .+", line)
+            continue
+        match = re.fullmatch(r'([a-z_]+)(\{[a-z_]+="(?:[^"\\]|\\.)*"(?:,[a-z_]+="(?:[^"\\]|\\.)*")*\})? '
+                             r'(-?[0-9.e+-]+|NaN)', line)
+        assert match, line
+        assert (match[1], match[2]) not in seen
+        seen.add((match[1], match[2]))
+    names = {name for name, _ in seen}
+    assert {"flower_worker_online", "celery_worker_up", "celery_queue_length", "kanchi_tasks",
+            "kanchi_storage_up", "kanchi_gateway_requests_total"} <= names
+
+
+def test_without_storage_the_gateway_says_what_is_missing(folder):
+    with Gateway(folder, storage=False) as gateway:
+        assert gateway.ask("/healthz")[0] == 200
+        status, _, body = gateway.ask("/readyz")
+        assert status == 503 and b"storage" in body
+        status, headers, body = gateway.ask("/api/v1/tasks")
+        assert status == 503 and headers["Retry-After"]
+        assert "storage" in json.loads(body)["detail"]
+        assert gateway.ask("/metrics")[0] == 200
+        gateway.start_storage()
+        gateway.processes["gateway"].wait_for(gateway.is_ready)
+        assert gateway.get("/tasks")["items"]
+        gateway.processes["storage"].kill()
+        gateway.processes["gateway"].wait_for(lambda: gateway.ask("/readyz")[0] == 503)
+
+
+def test_a_port_that_is_taken_is_one_sentence(folder, gateway):
+    second = Gateway(folder, {"listen": f"127.0.0.1:{gateway.port}"}, storage=False)
+    process = second.start("gateway")
+    assert process.wait() == 1
+    lines = [line for line in process.log().splitlines() if "kanchi-gateway: " in line]
+    assert len(lines) == 1 and "another program uses this port" in lines[0]
+
+
+def test_a_dashboard_that_cannot_be_read_is_one_sentence(folder):
+    second = Gateway(folder, {"static_dir": "/nowhere"}, storage=False)
+    process = second.start("gateway")
+    assert process.wait() != 0
+    assert "gateway.static_dir: cannot read /nowhere" in process.log()
