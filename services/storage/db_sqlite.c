@@ -162,7 +162,7 @@ static enum kn_status step_all(sqlite3_stmt *statement, db_row_fn *row, void *ar
 static enum kn_status run_one(struct sqlite *s, enum sql_id id, const struct db_value *values,
                               db_row_fn *row, void *arg)
 {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     enum kn_status status = prepared(s, id, &statement);
     if (status != KN_OK)
         return status;
