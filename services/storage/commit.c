@@ -471,6 +471,7 @@ static void forget_transaction(struct store *store)
     for (size_t i = 0; i < store->n_counts; i++)
         store->counts[i].delta = 0;
     store->next_no = store->end_no = 0;
+    memset(store->days, 0, sizeof store->days);
     dict_forget(store->dict);
 }
 

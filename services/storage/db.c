@@ -71,3 +71,24 @@ enum kn_status db_size(struct db *db, uint64_t *ret_bytes)
 {
     return db->backend->size(db, ret_bytes);
 }
+
+struct kn_str db_clean_text(struct kn_arena *arena, struct kn_str text)
+{
+    if (!text.len || (!memchr(text.ptr, 0, text.len) && kn_utf8_valid(text)))
+        return text;
+    char *out = kn_arena_alloc(arena, text.len * 3);
+    size_t n = 0;
+    if (!out)
+        return KN_STR_ABSENT;
+    for (size_t i = 0; i < text.len;) {
+        size_t len = 1;
+        while (len < 4 && i + len <= text.len && !kn_utf8_valid((struct kn_str){text.ptr + i, len}))
+            len++;
+        bool good = len < 5 && i + len <= text.len && text.ptr[i] &&
+                    kn_utf8_valid((struct kn_str){text.ptr + i, len});
+        memcpy(out + n, good ? text.ptr + i : "\xef\xbf\xbd", good ? len : 3);
+        n += good ? len : 3;
+        i += good ? len : 1;
+    }
+    return (struct kn_str){out, n};
+}

@@ -105,6 +105,10 @@ enum kn_status db_each(struct db *db, enum sql_id id, const struct db_value *val
 /* Rows and bytes that the database takes up, roughly. */
 enum kn_status db_size(struct db *db, uint64_t *ret_bytes) KN_MUST_CHECK;
 
+/* Text that both databases can keep: U+FFFD for NUL and for what is not UTF-8.
+ * Copied into the arena only when something had to be replaced. */
+struct kn_str db_clean_text(struct kn_arena *arena, struct kn_str text);
+
 /* ---- for backends -------------------------------------------------------------- */
 
 struct db_backend {

@@ -20,27 +20,6 @@ bool grow_array(void *items, size_t *cap, size_t count, size_t size)
     return true;
 }
 
-struct kn_str clean_text(struct kn_arena *arena, struct kn_str text)
-{
-    if (!text.len || (!memchr(text.ptr, 0, text.len) && kn_utf8_valid(text)))
-        return text;
-    char *out = kn_arena_alloc(arena, text.len * 3);
-    size_t n = 0;
-    if (!out)
-        return KN_STR_ABSENT;
-    for (size_t i = 0; i < text.len;) {
-        size_t len = 1;
-        while (len < 4 && i + len <= text.len && !kn_utf8_valid((struct kn_str){text.ptr + i, len}))
-            len++;
-        bool good = len < 5 && i + len <= text.len && text.ptr[i] &&
-                    kn_utf8_valid((struct kn_str){text.ptr + i, len});
-        memcpy(out + n, good ? text.ptr + i : "\xef\xbf\xbd", good ? len : 3);
-        n += good ? len : 3;
-        i += good ? len : 1;
-    }
-    return (struct kn_str){out, n};
-}
-
 /* ---- taking in ---------------------------------------------------------------------- */
 
 /* What makes two events the same, but for their source. */
@@ -136,7 +115,7 @@ static enum kn_status task_event(struct tx *tx, uint32_t change, struct kn_str s
     struct store *store = tx->store;
     enum kn_status status = dict_number(store->dict, store->db, DICT_HOST, event->hostname, &host);
     if (status == KN_OK && merge_is_task_event(event))
-        status = task_of(tx, source, clean_text(tx->arena, event->uuid), &task);
+        status = task_of(tx, source, db_clean_text(tx->arena, event->uuid), &task);
     if (status == KN_OK)
         status = add_event(tx, change, task, event, host, ack);
     if (status != KN_OK || task == NO_TASK || event->type == KN_EVENT_TASK_SENT ||
@@ -287,10 +266,29 @@ static void event_values(const struct event_work *work, int64_t task_no, struct 
     ret[6] = db_blob(body);
 }
 
+/* On PostgreSQL events lie in a partition for each day, made when the first comes. */
+static enum kn_status make_days(struct tx *tx)
+{
+    struct store *store = tx->store;
+    for (size_t i = 0; db_is_postgres(store->db) && i < tx->n_events; i++) {
+        int64_t day = tx->events[i].event->timestamp / KN_DAY;
+        int64_t *known = &store->days[(uint64_t)day % COUNT_OF(store->days)];
+        if (*known == day)
+            continue;
+        const struct db_value values[] = {db_i64(day)};
+        enum kn_status status = db_run(store->db, SQL_EVENT_DAY, values, NULL, NULL);
+        if (status != KN_OK)
+            return status;
+        *known = day;
+    }
+    return KN_OK;
+}
+
 /* Writes the events, and finds out which are new. */
 static enum kn_status write_events(struct tx *tx, struct store_change *changes)
 {
     struct kn_buf *bodies = &tx->store->body;
+    enum kn_status status = make_days(tx);
     struct db_value *values =
         kn_arena_array(tx->arena, tx->n_events * EVENT_COLUMNS, sizeof *values);
     size_t *ends = kn_arena_array(tx->arena, tx->n_events, sizeof *ends);
@@ -302,7 +300,8 @@ static enum kn_status write_events(struct tx *tx, struct store_change *changes)
         event_body(bodies, tx->events[i].event, tx->events[i].task != NO_TASK);
         ends[i] = bodies->len;
     }
-    enum kn_status status = kn_buf_status(bodies);
+    if (status == KN_OK)
+        status = kn_buf_status(bodies);
     if (status != KN_OK)
         return status;
     for (size_t i = 0, start = 0; i < tx->n_events; start = ends[i++]) {
@@ -379,7 +378,8 @@ static enum kn_status count_rollups(struct tx *tx, const struct task_work *work)
     if (!work->exists || (work->name_before == row->name && work->queue_before == row->queue))
         return KN_OK;
     struct correction correction = {tx, work};
-    const struct db_value values[] = {db_i64(row->no)};
+    const struct db_value values[] = {db_i64(row->no), db_i64(row->task.first_at),
+                                      db_i64(row->task.latest_at)};
     return db_run(tx->store->db, SQL_EVENTS_OF_TASK, values, move_event, &correction);
 }
 

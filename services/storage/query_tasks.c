@@ -489,7 +489,7 @@ static enum kn_status find_row(struct store_reader *reader, struct kn_str id, st
 {
     struct source_numbers sources = {0};
     enum kn_status status;
-    struct lookup lookup = {.reader = reader, .arena = arena, .id = clean_text(arena, id)};
+    struct lookup lookup = {.reader = reader, .arena = arena, .id = db_clean_text(arena, id)};
     struct task_row best = {0};
     if (source.len) {
         status = dict_find(reader->store->dict, reader->db, DICT_SOURCE, source, sources.items);
@@ -591,8 +591,13 @@ enum kn_status store_read_events(struct store_reader *reader,
     page.keys = kn_arena_array(arena, limit + 1, sizeof *page.keys);
     if (!page.items || !page.keys)
         return KN_NOMEM;
-    const struct db_value values[] = {db_i64(row.no), db_i64(after[0]), db_i64(after[1]),
-                                      db_i64(after[2]), db_i64((int64_t)limit + 1)};
+    const struct db_value values[] = {db_i64(row.no),
+                                      db_i64(after[0]),
+                                      db_i64(after[1]),
+                                      db_i64(after[2]),
+                                      db_i64((int64_t)limit + 1),
+                                      db_i64(row.task.first_at),
+                                      db_i64(row.task.latest_at)};
     status = db_run(reader->db, SQL_EVENTS_PAGE, values, take_event, &page);
     if (status != KN_OK)
         return status;

@@ -41,7 +41,8 @@ static enum kn_status count_task(void *arg, const struct db_value *columns)
     struct delta_wait wait = deltas_wait_of(&run->row);
     if (wait.set && wait.key.minute >= run->since_at)
         deltas_wait(run->deltas, &none, &wait);
-    const struct db_value values[] = {db_i64(run->row.no)};
+    const struct db_value values[] = {db_i64(run->row.no), db_i64(run->row.task.first_at),
+                                      db_i64(run->row.task.latest_at)};
     return db_run(run->db, SQL_EVENTS_OF_TASK, values, count_event, run);
 }
 

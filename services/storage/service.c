@@ -198,6 +198,7 @@ static enum kn_status answer_query(struct storage *storage, const struct kn_bus_
     struct kn_arena arena;
     kn_arena_init(&arena, 0);
     struct store_reader *reader = borrow(storage);
+    store_reader_revive(reader);
     enum kn_status status = query(storage, reader, request, &arena, &answer, &kind, &why);
     give_back(storage, reader);
     if (status == KN_OK)

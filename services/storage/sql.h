@@ -180,12 +180,13 @@
         "SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], " \
         "$4::int8[], $5::int8[], $6::int8[], $7::bytea[]) ON CONFLICT DO " \
         "NOTHING RETURNING task, ident") \
-    SAME(EVENTS_OF_TASK, "i", \
+    SAME(EVENTS_OF_TASK, "iii", \
         "SELECT ident, at, clock, type, host, body FROM events WHERE task " \
-        "= $1") \
-    SAME(EVENTS_PAGE, "iiiii", \
+        "= $1 AND at >= $2 AND at <= $3") \
+    SAME(EVENTS_PAGE, "iiiiiii", \
         "SELECT ident, at, clock, type, host, body FROM events WHERE task " \
-        "= $1 AND (at, clock, ident) > ($2, $3, $4) ORDER BY at, clock, " \
+        "= $1 AND at >= $6 AND at <= $7 AND " \
+        "(at, clock, ident) > ($2, $3, $4) ORDER BY at, clock, " \
         "ident LIMIT $5") \
     S(TASK_COUNT_ADD, "iii", \
         "INSERT INTO task_counts (source, status, count) VALUES ($1, $2, " \
@@ -194,6 +195,9 @@
         "INSERT INTO task_counts (source, status, count) SELECT * FROM " \
         "unnest($1::int8[], $2::int8[], $3::int8[]) ON CONFLICT (source, " \
         "status) DO UPDATE SET count = task_counts.count + excluded.count") \
+    S(EVENT_DAY, "i", \
+        "SELECT 1 WHERE $1 < 0", \
+        "SELECT kanchi_events_day($1)") \
     SAME(TASK_COUNTS, "", \
         "SELECT source, status, count FROM task_counts") \
     SAME(COUNTERS_ADD, "iiiiii", \

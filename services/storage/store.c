@@ -81,6 +81,7 @@ static enum kn_status take_count(void *arg, const struct db_value *columns)
 static enum kn_status load(struct store *store)
 {
     store->next_no = store->end_no = 0;
+    memset(store->days, 0, sizeof store->days);
     store->n_counts = 0;
     dict_forget(store->dict);
     enum kn_status status = load_hash_key(store);
@@ -202,4 +203,18 @@ void store_reader_free(struct store_reader *reader)
         return;
     db_close(reader->db);
     free(reader);
+}
+
+void store_reader_revive(struct store_reader *reader)
+{
+    struct db_options options = connection(reader->store, true);
+    struct db *db;
+    char *error = NULL;
+    if (!db_is_lost(reader->db))
+        return;
+    if (db_open(&options, &db, &error) == KN_OK) {
+        db_close(reader->db);
+        reader->db = db;
+    }
+    free(error);
 }

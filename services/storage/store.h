@@ -64,6 +64,8 @@ struct store_reader;
 enum kn_status store_reader_new(struct store *store, struct store_reader **ret,
                                 char **ret_error) KN_MUST_CHECK;
 void store_reader_free(struct store_reader *reader);
+/* Connects anew when the connection was lost; else does nothing. */
+void store_reader_revive(struct store_reader *reader);
 
 /* Answers lie in the arena. CONFLICT, INVALID and NOT_FOUND are the caller's
  * fault; *ret_why (static) says more. */

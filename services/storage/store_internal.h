@@ -38,6 +38,8 @@ struct store {
     size_t n_counts;
     size_t cap_counts;
 
+    int64_t days[64]; /* whose partitions are known to be there; by day modulo 64 */
+
     struct kn_arena arena; /* of the commit */
     struct kn_buf body;    /* of the feed's row */
     struct tx *tx;         /* kept for its memory */
@@ -134,10 +136,6 @@ enum kn_status store_count(struct store *store, int64_t source, enum kn_task_sta
 
 /* Room for one more in an array that grows by doubling. False: out of memory. */
 bool grow_array(void *items, size_t *cap, size_t count, size_t size);
-
-/* Text that both databases can keep: U+FFFD for NUL and for what is not UTF-8.
- * Copied into the arena only when something had to be replaced. */
-struct kn_str clean_text(struct kn_arena *arena, struct kn_str text);
 
 /* An event from its row: ident, at, clock, type, host, body. */
 enum kn_status event_from_row(const struct db_value *columns, struct dict *dict, struct db *db,
