@@ -7,8 +7,7 @@ void gw_api_tasks(struct gw_exchange *x)
     struct kn_msg_tasks_get get = {0};
     gw_filter_read(&x->params, &get);
     const char *sort = gw_params_choice(&x->params, "sort", sorts);
-    if (sort != sorts[0])
-        get.sort = kn_str_from(sort);
+    get.sort = sort == sorts[0] ? KN_STR("newest") : KN_STR("oldest");
     get.limit = gw_params_u64(&x->params, "limit", 1, 500, 50);
     get.cursor = gw_read_cursor(x);
     if (!gw_params_ok(x))

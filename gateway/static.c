@@ -232,27 +232,29 @@ static const struct {
     {"form-action", "'none'"},   {"frame-ancestors", "'none'"},
 };
 
-/* A source that a policy may have in quotes: 'sha256-…', 'unsafe-hashes' … */
-static bool good_source(const char *text)
+/* "sha256-" and base64: nothing that could end the directive. */
+static bool is_hash(const char *text)
 {
-    return text && strlen(text) < 200 && !strpbrk(text, " ;,\r\n\t\"");
+    static const char base64[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+    return text && strncmp(text, "sha256-", 7) == 0 && strlen(text) < 60 &&
+           text[7 + strspn(text + 7, base64)] == '\0';
 }
 
-static char *make_policy(const json_t *extra)
+static char *make_policy(const json_t *hashes)
 {
     struct kn_buf out;
     kn_buf_init(&out, 16384);
     for (size_t i = 0; i < sizeof directives / sizeof *directives; i++) {
-        kn_buf_printf(&out, "%s%s %s", i ? "; " : "", directives[i].name, directives[i].value);
-        const json_t *list = json_object_get(extra, directives[i].name), *item;
         size_t n;
-        json_array_foreach((json_t *)list, n, item)
+        json_t *item;
+        kn_buf_printf(&out, "%s%s %s", i ? "; " : "", directives[i].name, directives[i].value);
+        if (strcmp(directives[i].name, "script-src") != 0)
+            continue;
+        json_array_foreach((json_t *)hashes, n, item)
         {
-            const char *text = json_string_value(item);
-            if (!good_source(text))
-                continue;
-            bool quoted = text[0] == '\'';
-            kn_buf_printf(&out, quoted ? " %s" : " '%s'", text);
+            if (is_hash(json_string_value(item)))
+                kn_buf_printf(&out, " '%s'", json_string_value(item));
         }
     }
     char *policy = kn_buf_take(&out, NULL);
@@ -260,16 +262,21 @@ static char *make_policy(const json_t *extra)
     return policy;
 }
 
-static char *load_policy(const struct gw_static *files)
+static char *load_policy(int dir)
 {
-    const struct file *file = find(files, "/csp.json");
-    json_t *extra = NULL;
-    if (file)
-        extra = json_loadb(file->forms[PLAIN].data, file->forms[PLAIN].len, 0, NULL);
-    if (file && !extra)
-        KN_WARN("gateway.csp_invalid", KN_F_TEXT("file", "csp.json"));
-    char *policy = make_policy(extra);
-    json_decref(extra);
+    struct content content = {0};
+    json_t *root = NULL;
+    enum kn_status status = read_content(dir, "../csp.json", 1 << 20, &content);
+    if (status != KN_OK)
+        status = read_content(dir, "csp.json", 1 << 20, &content);
+    if (status == KN_OK)
+        root = json_loadb(content.data, content.len, 0, NULL);
+    if (!root)
+        KN_WARN("gateway.no_policy",
+                KN_F_TEXT("text", "csp.json is missing or not valid: inline scripts are blocked"));
+    char *policy = make_policy(json_object_get(root, "script_hashes"));
+    json_decref(root);
+    free(content.data);
     return policy;
 }
 
@@ -283,10 +290,9 @@ enum kn_status gw_static_load(const char *dir, struct gw_static **ret)
         close(fd);
         return KN_NOMEM;
     }
+    files->policy = load_policy(fd);
     enum kn_status status = load_dir(files, fd, "", 0);
     if (status == KN_OK) {
-        qsort(files->files, files->count, sizeof *files->files, compare);
-        files->policy = load_policy(files);
         join_forms(files);
         status = files->policy ? KN_OK : KN_NOMEM;
     }

@@ -14,8 +14,9 @@ enum {
 struct gw_static;
 
 /* Reads the folder. Files whose names begin with "." are passed over, and so are
- * links and csp.json, from which the Content-Security-Policy comes:
- *   {"script-src": ["'sha256-…'"], …}   added to what the policy allows there.
+ * links. What the Content-Security-Policy allows besides 'self' is in csp.json,
+ * which the build of the dashboard writes beside the folder (or in it, where it is
+ * not served): {"script_hashes": ["sha256-…"]}.
  * NOT_FOUND: no such folder. */
 enum kn_status gw_static_load(const char *dir, struct gw_static **ret) KN_MUST_CHECK;
 void gw_static_free(struct gw_static *files);

@@ -27,7 +27,7 @@ def gateway(tmp_path_factory, session_folder):
     (site / "200.html").write_text("<!doctype html>dashboard")
     (site / "theme.js").write_text("1")
     (site / "theme.js.gz").write_bytes(b"zipped")
-    (site / "csp.json").write_text('{"script-src": ["\'sha256-abc=\'"]}')
+    (site / "csp.json").write_text('{"script_hashes": ["sha256-abc="]}')
     with Gateway(session_folder / "gateway-rest", {"static_dir": str(site)}) as gateway:
         gateway.processes["gateway"].wait_for(
             lambda: gateway.ask("/api/v1/metrics")[0] == 200, what="figures")
