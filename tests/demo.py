@@ -47,18 +47,10 @@ def start_all(folder, options, started):
     started.append(server.process)
     broker, backend = server.url(0), server.url(1)
 
-    say("starting Kanchi")
-    kanchi = rig.Process(
-        [options.bin / "kanchi", "up", "--broker", f"demo={broker}", "--data", folder / "data",
-         "--listen", options.listen or f"127.0.0.1:{port_to_listen()}", "--log.level", "warn"],
-        "kanchi", folder / "kanchi.log",
-        stop_timeout=30)
-    started.append(kanchi)
-
     say("starting " + ", ".join(f"worker {name}" for name, *_ in WORKERS) + ", beat and traffic")
     for name, queues, pool, concurrency in WORKERS:
         worker = rig.CeleryWorker(folder, broker, name=name, queues=queues, pool=pool,
-                                  concurrency=concurrency, backend_url=backend)
+                                  concurrency=concurrency, backend_url=backend, host="demo")
         started.append(worker.process)
     environment = sample_environment(broker, backend)
     started.append(rig.Process(
@@ -67,6 +59,13 @@ def start_all(folder, options, started):
     started.append(rig.Process(
         [sys.executable, "-m", "sample_app.traffic", "--rate", str(options.rate)],
         "traffic", folder / "traffic.log", env=environment, cwd=folder))
+    say("starting Kanchi")
+    kanchi = rig.Process(
+        [options.bin / "kanchi", "up", "--broker", f"demo={broker}", "--data", folder / "data",
+         "--listen", options.listen or f"127.0.0.1:{port_to_listen()}", "--log.level", "warn"],
+        "kanchi", folder / "kanchi.log",
+        stop_timeout=30)
+    started.append(kanchi)
     return kanchi
 
 

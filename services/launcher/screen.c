@@ -10,11 +10,22 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "";
 }
 
-bool screen_can_tell(const struct kn_config *config)
+/* How many the first page of a list has; at most 500. */
+static size_t count_of(const struct kn_config *config, const char *path)
+{
+    json_t *page = NULL;
+    if (ask_gateway(config->gateway.listen, path, &page) != KN_OK)
+        return 0;
+    size_t count = json_array_size(json_object_get(page, "items"));
+    json_decref(page);
+    return count;
+}
+
+enum screen_news screen_news(const struct kn_config *config)
 {
     json_t *system = NULL;
     if (ask_gateway(config->gateway.listen, "/api/v1/system", &system) != KN_OK)
-        return false;
+        return SCREEN_NOTHING;
     const json_t *ingestion = json_object_get(system, "ingestion");
     size_t known = 0;
     for (size_t i = 0; i < config->n_brokers; i++) {
@@ -22,7 +33,9 @@ bool screen_can_tell(const struct kn_config *config)
         known += strcmp(state, "connected") == 0 || strcmp(state, "away") == 0;
     }
     json_decref(system);
-    return known == config->n_brokers;
+    if (known < config->n_brokers)
+        return SCREEN_NOTHING;
+    return count_of(config, "/api/v1/workers?limit=1") > 0 ? SCREEN_WORKERS : SCREEN_BROKERS;
 }
 
 static void show_brokers(const struct kn_config *config, const json_t *system)
@@ -43,17 +56,6 @@ static void show_brokers(const struct kn_config *config, const json_t *system)
                *error ? ": " : "", error);
         kn_buf_fini(&url);
     }
-}
-
-/* How many the first page of a list has; at most 500. */
-static size_t count_of(const struct kn_config *config, const char *path)
-{
-    json_t *page = NULL;
-    if (ask_gateway(config->gateway.listen, path, &page) != KN_OK)
-        return 0;
-    size_t count = json_array_size(json_object_get(page, "items"));
-    json_decref(page);
-    return count;
 }
 
 static long long sum_of(const json_t *counts)

@@ -2,7 +2,6 @@
 #include "services/common/log.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
-#include "services/launcher/ask.h"
 #include "services/launcher/screen.h"
 #include "services/launcher/supervisor.h"
 
@@ -16,8 +15,10 @@
 #include <unistd.h>
 
 #define NAME "kanchi"
-/* How long the screen waits for the services to tell what they found. */
+/* How long the screen waits for the gateway and the brokers, and then for a
+ * first worker: heartbeats come every two seconds. */
 #define SCREEN_WAIT (10 * KN_SECOND)
+#define WORKERS_WAIT (3 * KN_SECOND)
 
 /* Makes the data folder and takes its lock. Returns its descriptor, or -1
  * after having said why. */
@@ -76,13 +77,16 @@ static bool port_is_free(const char *address)
     return free_now;
 }
 
-static bool gateway_is_ready(const struct kn_config *config)
+/* Whether the time has come to show the screen. begun_at, *brokers_at: monotonic. */
+static bool screen_is_due(const struct kn_config *config, int64_t begun_at, int64_t *brokers_at,
+                          enum screen_news *ret_news)
 {
-    json_t *answer = NULL;
-    if (ask_gateway(config->gateway.listen, "/api/v1/system", &answer) != KN_OK)
-        return false;
-    json_decref(answer);
-    return true;
+    int64_t now = kn_time_mono();
+    *ret_news = screen_news(config);
+    if (*ret_news == SCREEN_BROKERS && *brokers_at == 0)
+        *brokers_at = now;
+    return *ret_news == SCREEN_WORKERS || now - begun_at > SCREEN_WAIT ||
+           (*brokers_at && now - *brokers_at > WORKERS_WAIT);
 }
 
 /* Runs until asked to stop. The screen is shown once, when there is something to say. */
@@ -90,18 +94,17 @@ static int run(struct supervisor *supervisor, const struct kn_service *service,
                const struct kn_config *config)
 {
     bool shown = false;
-    int64_t show_by = kn_time_mono() + SCREEN_WAIT;
+    int64_t begun_at = kn_time_mono(), brokers_at = 0;
     while (!kn_service_stopping(service)) {
+        enum screen_news news;
         if (supervisor_run(supervisor, service->stop_fd, shown ? KN_MINUTE : 50000) != KN_OK)
             return KN_EXIT_CONFIG;
-        bool late = kn_time_mono() > show_by;
-        if (shown || kn_service_stopping(service) || (!late && !gateway_is_ready(config)))
+        if (shown || kn_service_stopping(service) ||
+            !screen_is_due(config, begun_at, &brokers_at, &news))
             continue;
-        if (late || screen_can_tell(config)) {
-            screen_show(config, !late || gateway_is_ready(config));
-            supervisor_settled(supervisor);
-            shown = true;
-        }
+        screen_show(config, news != SCREEN_NOTHING);
+        supervisor_settled(supervisor);
+        shown = true;
     }
     return KN_EXIT_OK;
 }

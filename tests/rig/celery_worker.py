@@ -26,12 +26,12 @@ def sample_environment(broker_url, backend_url=None, **more):
 
 
 class CeleryWorker:
-    """A worker; its name is NAME@kanchi-test. events: whether it sends task events."""
+    """A worker; its name is NAME@HOST. events: whether it sends task events."""
 
     def __init__(self, folder, broker_url, name="worker", version="main", queues=("default",),
                  pool="prefork", concurrency=2, events=True, backend_url=None, app="sample_app.app",
-                 options=(), env=None):
-        self.hostname = f"{name}@kanchi-test"
+                 options=(), env=None, host="kanchi-test"):
+        self.hostname = f"{name}@{host}"
         folder = pathlib.Path(folder)
         argv = [python_of(version), "-m", "celery", "-A", app, "worker", "-n", self.hostname,
                 "-Q", ",".join(queues), "-P", pool, "-c", str(concurrency), "-l", "INFO", *options]
