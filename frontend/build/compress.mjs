@@ -1,4 +1,4 @@
-// After `nuxt generate`: puts a .br and a .gz beside each file that gets smaller, and writes csp.json with the
+// After `nuxt generate`: puts a .br and a .gz beside each file that gets smaller, and writes .output/csp.json with the
 // hashes of the inline scripts, which the gateway names in its Content-Security-Policy.
 import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -6,7 +6,8 @@ import { extname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 
-const site = fileURLToPath(new URL('../.output/public/', import.meta.url))
+const output = fileURLToPath(new URL('../.output/', import.meta.url))
+const site = join(output, 'public')
 const TEXT = new Set(['.html', '.js', '.css', '.svg', '.json', '.txt', '.map'])
 const SMALLEST = 512
 
@@ -45,8 +46,7 @@ for (const path of filesBelow(site)) {
   const sizes = compress(path)
   if (sizes) files.push({ path: relative(site, path), ...sizes })
 }
-const sources = [...hashes].sort().map(hash => `'${hash}'`)
-writeFileSync(join(site, 'csp.json'), `${JSON.stringify({ 'script-src': sources }, null, 2)}\n`)
+writeFileSync(join(output, 'csp.json'), `${JSON.stringify({ script_hashes: [...hashes].sort() }, null, 2)}\n`)
 
 const total = key => files.reduce((sum, file) => sum + file[key], 0)
 console.log(`compressed ${files.length} files: ${total('plain')} bytes, gzip ${total('gz')}, brotli ${total('br')}`)

@@ -16,14 +16,15 @@ const { values: options } = parseArgs({ options: {
   sources: { type: 'string', default: '1' },
 } })
 
-const site = fileURLToPath(new URL('../.output/public/', import.meta.url))
+const output = fileURLToPath(new URL('../.output/', import.meta.url))
+const site = join(output, 'public')
 const fleet = createFleet({ rate: Number(options.rate), empty: options.empty, sources: Number(options.sources) })
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.json': 'application/json', '.txt': 'text/plain' }
 
 function policy() {
-  const file = join(site, 'csp.json')
-  const sources = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8'))['script-src'] : []
-  return `default-src 'none'; script-src 'self' ${sources.join(' ')}; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`
+  const file = join(output, 'csp.json')
+  const hashes = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).script_hashes : []
+  return `default-src 'none'; script-src 'self' ${hashes.map(hash => `'${hash}'`).join(' ')}; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`
 }
 
 function sendJson(response, status, body) {
