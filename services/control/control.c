@@ -335,6 +335,30 @@ static struct control *make(const struct control_options *options, struct kn_bus
     return NULL;
 }
 
+enum kn_status control_options_read(const struct kn_config *config,
+                                    struct broker_settings *settings, struct control_options *ret,
+                                    struct kn_buf *error)
+{
+    const struct kn_config_broker *broker;
+    enum kn_status status = kn_config_broker(config, config->control.source, &broker, error);
+    if (status == KN_OK)
+        status = broker_settings_read(settings, broker, "control", error);
+    if (status != KN_OK)
+        return status;
+    settings->options.message_max = (size_t)config->control.reply_max;
+    *ret = (struct control_options){
+        .source = broker->name,
+        .broker = settings->options,
+        .enable_events = broker->enable_events,
+        .interval_us = config->control.interval,
+        .reply_timeout_us = config->control.reply_timeout,
+        .workers_max = (size_t)config->control.workers_max,
+        .memory_max = (size_t)config->control.memory_max,
+        .request_timeout_us = config->bus.request_timeout,
+    };
+    return KN_OK;
+}
+
 enum kn_status control_start(const struct control_options *options, struct kn_bus_client *storage,
                              struct control **ret)
 {

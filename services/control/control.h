@@ -8,7 +8,8 @@
 #define CONTROL_CONTROL_H
 
 #include "proto/bus/bus.h"
-#include "services/broker/broker.h"
+#include "services/broker/settings.h"
+#include "services/common/config.h"
 
 struct control;
 
@@ -22,6 +23,13 @@ struct control_options {
     size_t memory_max;          /* bytes of replies of one round that are kept at once */
     int64_t request_timeout_us; /* storage's answer */
 };
+
+/* From the configuration; settings must be given back with broker_settings_fini in
+ * either case, and be zeroed before. CONFIG: error gets one sentence. Texts of config
+ * and settings must outlive ret. */
+enum kn_status control_options_read(const struct kn_config *config,
+                                    struct broker_settings *settings, struct control_options *ret,
+                                    struct kn_buf *error) KN_MUST_CHECK;
 
 /* Starts the thread; a broker or a storage that is away is no failure. The options
  * are copied; what they point to, and storage, must outlive it. */

@@ -1,6 +1,5 @@
 /* kanchi-control: asks the workers of one broker, and switches their events on. */
 #include "proto/bus/reporter.h"
-#include "services/broker/settings.h"
 #include "services/common/log.h"
 #include "services/common/service.h"
 #include "services/control/control.h"
@@ -27,34 +26,11 @@ static void stop(struct parts *p)
     broker_settings_fini(&p->broker);
 }
 
-static enum kn_status read_options(struct parts *p, const struct kn_config *config,
-                                   struct control_options *ret, struct kn_buf *error)
-{
-    const struct kn_config_broker *broker;
-    enum kn_status status = kn_config_broker(config, config->control.source, &broker, error);
-    if (status == KN_OK)
-        status = broker_settings_read(&p->broker, broker, "control", error);
-    if (status != KN_OK)
-        return status;
-    *ret = (struct control_options){
-        .source = broker->name,
-        .broker = p->broker.options,
-        .enable_events = broker->enable_events,
-        .interval_us = config->control.interval,
-        .reply_timeout_us = config->control.reply_timeout,
-        .workers_max = (size_t)config->control.workers_max,
-        .memory_max = (size_t)config->control.memory_max,
-        .request_timeout_us = config->bus.request_timeout,
-    };
-    ret->broker.message_max = (size_t)config->control.reply_max;
-    return KN_OK;
-}
-
 static enum kn_status start(struct parts *p, const struct kn_service *service,
                             const struct kn_config *config, struct kn_buf *error)
 {
     struct control_options options;
-    enum kn_status status = read_options(p, config, &options, error);
+    enum kn_status status = control_options_read(config, &p->broker, &options, error);
     if (status != KN_OK)
         return status;
     struct kn_bus_options bus = {.sender = service->id,
@@ -82,8 +58,8 @@ int main(int argc, char **argv)
 {
     struct kn_service service;
     struct kn_config config;
-    struct parts parts = {0};
     struct kn_buf error;
+    struct parts parts = {0};
     int code = KN_EXIT_OK;
     if (!kn_service_init(&service, &config, NAME, ABOUT, argc, argv, &code))
         return code;
