@@ -142,3 +142,4 @@ def test_a_database_that_refuses_is_said(folder, redis_url):
     assert done.returncode == 2
     assert "secret" not in done.stderr
     assert "refused" in done.stderr
+    assert done.seconds < 3

@@ -124,7 +124,9 @@ static int supervise(const struct kn_service *service, struct kn_config *config)
     }
     kn_buf_fini(&error);
     int code = run(supervisor, service, config);
-    supervisor_stop(supervisor);
+    /* What gives up at the start has nothing to finish: it need not take its time. */
+    if (code == KN_EXIT_OK)
+        supervisor_stop(supervisor);
     supervisor_free(supervisor);
     return code;
 }
