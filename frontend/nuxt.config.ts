@@ -33,7 +33,13 @@ export default defineNuxtConfig({
   },
   css: ['~/assets/css/main.css'],
   spaLoadingTemplate: false,
-  experimental: { entryImportMap: false, appManifest: false, payloadExtraction: false },
+  experimental: {
+    entryImportMap: false,
+    appManifest: false,
+    payloadExtraction: false,
+    // Other pages are fetched when somebody is about to open them, not with the first one.
+    defaults: { nuxtLink: { prefetchOn: { interaction: true, visibility: false } } },
+  },
   compatibilityDate: '2026-11-01',
   vite: {
     plugins: [tailwindcss() as never],

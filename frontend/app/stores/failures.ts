@@ -2,10 +2,17 @@ import { defineStore } from 'pinia'
 import { shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Task } from '~/api/types'
+import { parseTime } from '~/lib/format'
 import { mergeRows } from '~/lib/taskRows'
 import { useLiveStore } from './live'
 
 const SHOWN = 8
+
+/** By when they failed, which is not the order in which they were seen. */
+function lastToFail(tasks: readonly Task[]): Task[] {
+  const at = (task: Task) => parseTime(task.completed_at ?? task.updated_at) ?? 0
+  return [...tasks].sort((a, b) => at(b) - at(a))
+}
 
 /** The newest tasks that failed, for the overview. */
 export const useFailuresStore = defineStore('failures', () => {
@@ -17,12 +24,12 @@ export const useFailuresStore = defineStore('failures', () => {
     if (!answer) return
     if ('failure' in answer) { failure.value = answer.failure; return }
     failure.value = null
-    rows.value = answer.data.items
+    rows.value = lastToFail(answer.data.items)
   }
 
   function apply(tasks: readonly Task[]): void {
     const merged = mergeRows(rows.value ?? [], tasks, SHOWN + tasks.length)
-    rows.value = merged.filter(task => task.status === 'failure').slice(0, SHOWN)
+    rows.value = lastToFail(merged.filter(task => task.status === 'failure')).slice(0, SHOWN)
   }
 
   /** Keeps the list up to date until the returned function is called. */
