@@ -48,7 +48,7 @@ void tx_begin(struct tx *tx)
     tx->feed = (struct kn_msg_feed){0};
 }
 
-/* ---- batch marks ----------------------------------------------------------------------- */
+/* ---- batch marks --------------------------------------------------------------------- */
 
 struct mark {
     uint64_t done; /* all up to here */
@@ -123,7 +123,7 @@ enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t s
     return db_run(tx->store->db, SQL_MARK_PUT, values, NULL, NULL);
 }
 
-/* ---- workers ----------------------------------------------------------------------------- */
+/* ---- workers ------------------------------------------------------------------------- */
 
 struct worker_read {
     struct tx *tx;
@@ -202,7 +202,7 @@ enum kn_status tx_workers_finish(struct tx *tx)
     return KN_OK;
 }
 
-/* ---- queues, gaps, counters ---------------------------------------------------------------- */
+/* ---- queues, gaps, counters ---------------------------------------------------------- */
 
 static enum kn_status put_queue(struct tx *tx, int64_t source, const struct kn_msg_queue_depth *q)
 {
@@ -286,7 +286,7 @@ static enum kn_status put_rest(struct tx *tx, const struct store_change *change)
     return db_run(store->db, SQL_COUNTERS_ADD, values, NULL, NULL);
 }
 
-/* ---- the feed -------------------------------------------------------------------------------- */
+/* ---- the feed ------------------------------------------------------------------------ */
 
 static enum kn_status put_counts(struct tx *tx)
 {
@@ -465,9 +465,10 @@ static void keep_error(struct store *store, const char *text)
     store->error = strdup(text);
 }
 
-/* What was only true in the transaction. */
-static void forget_transaction(struct store *store)
+void store_abandon(struct store *store)
 {
+    keep_error(store, db_error(store->db));
+    db_rollback(store->db);
     for (size_t i = 0; i < store->n_counts; i++)
         store->counts[i].delta = 0;
     store->next_no = store->end_no = 0;
@@ -475,14 +476,12 @@ static void forget_transaction(struct store *store)
     dict_forget(store->dict);
 }
 
-static void keep_transaction(struct store *store)
+void store_settle(struct store *store)
 {
     for (size_t i = 0; i < store->n_counts; i++) {
         store->counts[i].count += store->counts[i].delta;
         store->counts[i].delta = 0;
     }
-    if (store->tx->feed.number)
-        store->feed_number = store->tx->feed.number;
 }
 
 enum kn_status store_commit(struct store *store, struct store_change *changes, size_t count,
@@ -495,12 +494,12 @@ enum kn_status store_commit(struct store *store, struct store_change *changes, s
     if (status == KN_OK)
         status = db_commit(store->db);
     if (status != KN_OK) {
-        keep_error(store, db_error(store->db));
-        db_rollback(store->db);
-        forget_transaction(store);
+        store_abandon(store);
         return status;
     }
-    keep_transaction(store);
+    store_settle(store);
+    if (store->tx->feed.number)
+        store->feed_number = store->tx->feed.number;
     *ret_feed = store->tx->feed.number ? &store->tx->feed : NULL;
     return KN_OK;
 }

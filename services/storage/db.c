@@ -72,6 +72,12 @@ enum kn_status db_size(struct db *db, uint64_t *ret_bytes)
     return db->backend->size(db, ret_bytes);
 }
 
+void db_give_back(struct db *db, unsigned pages)
+{
+    if (db->backend->give_back)
+        db->backend->give_back(db, pages);
+}
+
 struct kn_str db_clean_text(struct kn_arena *arena, struct kn_str text)
 {
     if (!text.len || (!memchr(text.ptr, 0, text.len) && kn_utf8_valid(text)))

@@ -105,11 +105,14 @@ enum kn_status db_each(struct db *db, enum sql_id id, const struct db_value *val
 /* Rows and bytes that the database takes up, roughly. */
 enum kn_status db_size(struct db *db, uint64_t *ret_bytes) KN_MUST_CHECK;
 
+/* Gives some of the space that deleted rows took back to the file system. */
+void db_give_back(struct db *db, unsigned pages);
+
 /* Text that both databases can keep: U+FFFD for NUL and for what is not UTF-8.
  * Copied into the arena only when something had to be replaced. */
 struct kn_str db_clean_text(struct kn_arena *arena, struct kn_str text);
 
-/* ---- for backends -------------------------------------------------------------- */
+/* ---- for backends -------------------------------------------------------------------- */
 
 struct db_backend {
     void (*close)(struct db *db);
@@ -122,6 +125,7 @@ struct db_backend {
     enum kn_status (*each)(struct db *db, enum sql_id id, const struct db_value *values,
                            size_t count, db_row_fn *row, void *arg, bool *ret_changed);
     enum kn_status (*size)(struct db *db, uint64_t *ret_bytes);
+    void (*give_back)(struct db *db, unsigned pages); /* may be NULL */
 };
 
 extern const struct db_backend db_sqlite_backend;

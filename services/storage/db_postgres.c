@@ -119,7 +119,7 @@ static enum kn_status postgres_script(struct db *db, const char *sql)
     return status;
 }
 
-/* ---- values ---------------------------------------------------------------------------- */
+/* ---- values -------------------------------------------------------------------------- */
 
 static void put_u32(struct kn_buf *out, uint32_t value)
 {
@@ -239,7 +239,7 @@ static struct db_value get_value(const PGresult *result, int row, int column)
     }
 }
 
-/* ---- statements --------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------- */
 
 static bool takes_arrays(enum sql_id id)
 {
@@ -397,7 +397,7 @@ const struct db_backend db_postgres_backend = {
     .size = postgres_size,
 };
 
-/* ---- opening -------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------- */
 
 enum { OLDEST_SERVER = 150000 };
 

@@ -81,7 +81,7 @@ static enum kn_status sqlite_script(struct db *db, const char *sql)
     return status_of(sqlite3_exec(self(db)->handle, sql, NULL, NULL, NULL));
 }
 
-/* ---- statements ------------------------------------------------------------------ */
+/* ---- statements ---------------------------------------------------------------------- */
 
 static enum kn_status prepared(struct sqlite *s, enum sql_id id, sqlite3_stmt **ret)
 {
@@ -219,6 +219,15 @@ static enum kn_status sqlite_size(struct db *db, uint64_t *ret_bytes)
     return KN_OK;
 }
 
+static void sqlite_give_back(struct db *db, unsigned pages)
+{
+    char text[64];
+    if (pragma(self(db), "PRAGMA freelist_count") < pages)
+        return;
+    snprintf(text, sizeof text, "PRAGMA incremental_vacuum(%u)", pages);
+    sqlite3_exec(self(db)->handle, text, NULL, NULL, NULL);
+}
+
 const struct db_backend db_sqlite_backend = {
     .close = sqlite_close,
     .version = sqlite_version_text,
@@ -228,9 +237,10 @@ const struct db_backend db_sqlite_backend = {
     .run = sqlite_run,
     .each = sqlite_each,
     .size = sqlite_size,
+    .give_back = sqlite_give_back,
 };
 
-/* ---- opening ---------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------- */
 
 static const char setup_writer[] = "PRAGMA auto_vacuum = INCREMENTAL;"
                                    "PRAGMA journal_mode = WAL;"

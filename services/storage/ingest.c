@@ -20,7 +20,7 @@ bool grow_array(void *items, size_t *cap, size_t count, size_t size)
     return true;
 }
 
-/* ---- taking in ---------------------------------------------------------------------- */
+/* ---- taking in ----------------------------------------------------------------------- */
 
 /* What makes two events the same, but for their source. */
 static uint64_t ident_of(const struct kn_msg_event *event)
@@ -158,7 +158,7 @@ enum kn_status tx_ingest(struct tx *tx, uint32_t change, const struct kn_msg_ing
     return status;
 }
 
-/* ---- reading what is there ------------------------------------------------------------ */
+/* ---- reading what is there ----------------------------------------------------------- */
 
 static enum kn_status found_task(void *arg, const struct db_value *columns)
 {
@@ -321,7 +321,7 @@ static enum kn_status write_events(struct tx *tx, struct store_change *changes)
     return status;
 }
 
-/* ---- rollups --------------------------------------------------------------------------- */
+/* ---- rollups ------------------------------------------------------------------------- */
 
 static struct delta_event delta_event_of(const struct kn_msg_event *event, int64_t host)
 {
@@ -383,7 +383,7 @@ static enum kn_status count_rollups(struct tx *tx, const struct task_work *work)
     return db_run(tx->store->db, SQL_EVENTS_OF_TASK, values, move_event, &correction);
 }
 
-/* ---- tasks ----------------------------------------------------------------------------- */
+/* ---- tasks --------------------------------------------------------------------------- */
 
 static enum kn_status merge_tasks(struct tx *tx)
 {
@@ -508,7 +508,7 @@ static enum kn_status write_minutes(struct tx *tx)
     return KN_OK;
 }
 
-/* ---- the feed's part --------------------------------------------------------------------- */
+/* ---- the feed's part ----------------------------------------------------------------- */
 
 static enum kn_status tell_tasks(struct tx *tx)
 {

@@ -47,7 +47,7 @@ enum kn_task_status merge_status_of_type(enum merge_type type)
     return (enum kn_task_status)statuses[type];
 }
 
-/* ---- joining ----------------------------------------------------------------- */
+/* ---- joining ------------------------------------------------------------------------- */
 
 static void join_text(struct merge_task *task, unsigned i, struct kn_str text, struct merge_key key)
 {
@@ -202,7 +202,7 @@ void merge_join(struct merge_task *into, const struct merge_task *other)
     }
 }
 
-/* ---- reading ------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------- */
 
 bool merge_is_empty(const struct merge_task *task)
 {
@@ -272,7 +272,7 @@ bool merge_queue_wait(const struct merge_task *task, double *ret)
     return false;
 }
 
-/* ---- the bytes beside the columns ------------------------------------------------ */
+/* ---- the bytes beside the columns ---------------------------------------------------- */
 
 enum { FIELD_RETRIES = MERGE_TEXT_COUNT, FIELD_RUNTIME, FIELD_COUNT };
 

@@ -13,7 +13,7 @@
 
 enum { EVENTS_MAX = 8 };
 
-/* ---- random events ------------------------------------------------------------ */
+/* ---- random events ------------------------------------------------------------------- */
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -123,7 +123,7 @@ static struct merge_task merged(const struct kn_msg_event *events, const unsigne
     return task;
 }
 
-/* ---- properties ---------------------------------------------------------------- */
+/* ---- properties ---------------------------------------------------------------------- */
 
 static bool next_permutation(unsigned *p, size_t n)
 {
@@ -195,7 +195,7 @@ static void joining_nothing_changes_nothing(void **state)
     assert_same(&task, &nothing);
 }
 
-/* ---- single cases --------------------------------------------------------------- */
+/* ---- single cases -------------------------------------------------------------------- */
 
 static void status_follows_precedence_and_the_latest_retry(void **state)
 {
@@ -307,7 +307,7 @@ static void damaged_order_bytes_are_refused(void **state)
     }
 }
 
-/* ---- Celery's own answers ---------------------------------------------------------- */
+/* ---- Celery's own answers ------------------------------------------------------------ */
 
 enum { CELLS_MAX = 32 };
 

@@ -252,7 +252,7 @@ enum kn_status store_read_queues(struct store_reader *reader, const struct kn_ms
     return status;
 }
 
-/* ---- the feed -------------------------------------------------------------------------- */
+/* ---- the feed ------------------------------------------------------------------------ */
 
 struct feed_read {
     struct kn_arena *arena;
@@ -348,7 +348,7 @@ enum kn_status store_read_position(struct store_reader *reader, struct kn_str na
     return status;
 }
 
-/* ---- the system ---------------------------------------------------------------------------- */
+/* ---- the system ---------------------------------------------------------------------- */
 
 struct system_read {
     struct store_reader *reader;

@@ -53,7 +53,7 @@ struct rollups {
     struct hmap map;
 };
 
-/* ---- adding up -------------------------------------------------------------------------- */
+/* ---- adding up ----------------------------------------------------------------------- */
 
 static struct group *group_of(struct rollups *r, int64_t key)
 {
@@ -154,7 +154,7 @@ static enum kn_status add_period(struct rollups *r, int64_t from, int64_t to, si
     return status == KN_OK ? add_period(r, last, to, level - 1) : status;
 }
 
-/* ---- answering ----------------------------------------------------------------------------- */
+/* ---- answering ----------------------------------------------------------------------- */
 
 static struct kn_msg_quantiles *quantiles(struct kn_arena *arena, const struct kn_sketch *sketch)
 {

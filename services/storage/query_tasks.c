@@ -51,7 +51,7 @@ struct scan {
     int64_t deadline;
 };
 
-/* ---- the filter ------------------------------------------------------------------------ */
+/* ---- the filter ---------------------------------------------------------------------- */
 
 static enum kn_status choose_names(struct store_reader *reader, enum dict_kind kind,
                                    const struct kn_strs *texts, struct choice *ret)
@@ -147,7 +147,7 @@ static enum kn_status matches(struct scan *scan, const struct db_value *columns,
     return *ret && f->q.len ? has_q(scan, columns, ret) : KN_OK;
 }
 
-/* ---- walking ------------------------------------------------------------------------------ */
+/* ---- walking ------------------------------------------------------------------------- */
 
 static enum kn_status see_row(void *arg, const struct db_value *columns)
 {
@@ -266,7 +266,7 @@ static enum kn_status collect(struct scan *scan, int64_t from, int64_t to, int64
     return KN_OK;
 }
 
-/* ---- whole rows ---------------------------------------------------------------------------- */
+/* ---- whole rows ---------------------------------------------------------------------- */
 
 struct fetch {
     struct store_reader *reader;
@@ -316,7 +316,7 @@ static enum kn_status fetch_rows(struct fetch *fetch, struct kn_msg_task_list *r
     return KN_OK;
 }
 
-/* ---- the request ----------------------------------------------------------------------------- */
+/* ---- the request --------------------------------------------------------------------- */
 
 static enum kn_status read_filter(struct store_reader *reader, const struct kn_msg_tasks_get *get,
                                   struct kn_arena *arena, struct filter *f, const char **ret_why)
@@ -445,8 +445,7 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
     return status;
 }
 
-/* ---- one task
- * ------------------------------------------------------------------------------------ */
+/* ---- one task ------------------------------------------------------------------------ */
 
 struct lookup {
     struct store_reader *reader;
@@ -530,8 +529,7 @@ enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_
     return status;
 }
 
-/* ---- its events
- * ----------------------------------------------------------------------------------- */
+/* ---- its events ---------------------------------------------------------------------- */
 
 struct event_page {
     struct store_reader *reader;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* ---- PostgreSQL ------------------------------------------------------------------------- */
+/* ---- PostgreSQL ---------------------------------------------------------------------- */
 
 static char server[64]; /* folder of the private server */
 
@@ -60,12 +60,16 @@ void rig_stop_postgres(void)
     shell("rm -rf %s", server);
 }
 
-/* ---- databases ---------------------------------------------------------------------------- */
+/* ---- databases ----------------------------------------------------------------------- */
 
 static void open_store(struct rig *rig)
 {
     char *error = NULL;
-    const struct store_options options = {.database = rig->database, .feed_keep = 1000};
+    const struct store_options options = {.database = rig->database,
+                                          .feed_keep = 1000,
+                                          .retention_tasks_us = rig->keep_tasks_us,
+                                          .retention_events_us = rig->keep_events_us,
+                                          .retention_rollups_us = rig->keep_tasks_us};
     if (store_open(&options, &rig->store, &error) != KN_OK)
         fail_msg("%s", error ? error : "?");
     if (store_reader_new(rig->store, &rig->reader, &error) != KN_OK)
@@ -128,7 +132,7 @@ struct kn_msg_ingest_ack rig_ingest(struct rig *rig, struct kn_msg_event *events
     return change.ack;
 }
 
-/* ---- events -------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------- */
 
 static uint64_t state = 88172645463325252u;
 

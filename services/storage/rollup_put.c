@@ -119,7 +119,7 @@ static enum kn_status add_row(struct sums *sums, const struct kn_msg_rollup *row
     return status;
 }
 
-/* ---- counting anew --------------------------------------------------------------------- */
+/* ---- counting anew ------------------------------------------------------------------- */
 
 static enum kn_status add_values(struct kn_sketch *to, const struct delta_values values[2])
 {

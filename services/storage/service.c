@@ -35,7 +35,7 @@ struct storage {
     size_t n_readers;
 };
 
-/* ---- readers ------------------------------------------------------------------------------- */
+/* ---- readers ------------------------------------------------------------------------- */
 
 static struct store_reader *borrow(struct storage *storage)
 {
@@ -55,7 +55,7 @@ static void give_back(struct storage *storage, struct store_reader *reader)
     pthread_mutex_unlock(&storage->lock);
 }
 
-/* ---- the system ------------------------------------------------------------------------------ */
+/* ---- the system ---------------------------------------------------------------------- */
 
 /* What an ingestion says of its source goes over what the database knows. */
 static void join_ingestion(struct kn_msg_system *system, const struct kn_msg_ingestion_status *says)
@@ -130,7 +130,7 @@ static enum kn_status read_system(struct storage *storage, struct store_reader *
     return status == KN_OK ? join_services(ret, arena) : status;
 }
 
-/* ---- requests -------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------ */
 
 union answer {
     struct kn_msg_task_list task_list;
@@ -300,8 +300,7 @@ void storage_run(struct storage *storage)
     while (!kn_service_wait(storage->service, KN_SECOND));
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------------------- */
 
 static const char *sqlite_path(const char *database)
 {

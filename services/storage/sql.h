@@ -398,6 +398,30 @@
         "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
         "worker = $4 AND worker <> 0 AND no > $1 AND no <= $2 ORDER BY no " \
         "ASC LIMIT $3") \
+    SAME(TASKS_OLD, "ii", \
+        "SELECT no, source, status, first_at, latest_at FROM tasks WHERE no > $1 " \
+        "ORDER BY no LIMIT $2") \
+    S(TASK_DELETE, "i", \
+        "DELETE FROM tasks WHERE no = $1", \
+        "DELETE FROM tasks WHERE no = ANY($1::int8[])") \
+    S(EVENTS_DELETE, "ii", \
+        "DELETE FROM events WHERE task = $1 AND at < $2", \
+        "SELECT 1 FROM unnest($1::int8[], $2::int8[]) LIMIT 0") \
+    S(EVENTS_DROP, "i", \
+        "SELECT 0 WHERE $1 IS NULL", \
+        "SELECT kanchi_events_drop($1)") \
+    SAME(MINUTES_OLDEST, "", \
+        "SELECT min(minute) FROM task_minutes") \
+    SAME(MINUTES_DELETE, "i", \
+        "DELETE FROM task_minutes WHERE minute < $1") \
+    SAME(ROLLUPS_OLDEST, "i", \
+        "SELECT min(minute) FROM rollups WHERE step = $1") \
+    SAME(ROLLUPS_DELETE, "ii", \
+        "DELETE FROM rollups WHERE step = $1 AND minute < $2") \
+    SAME(QUEUE_POINTS_DELETE, "iii", \
+        "DELETE FROM queue_points WHERE source = $1 AND queue = $2 AND at < $3") \
+    SAME(GAPS_DELETE, "i", \
+        "DELETE FROM gaps WHERE to_at < $1") \
     SAME(TASKS_PAGE, "ii", \
         "SELECT no, hash, source, status, name, queue, worker, " \
         "started_by, client, first_at, latest_at, sent_at, received_at, " \

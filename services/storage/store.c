@@ -22,7 +22,7 @@ static struct db_options connection(const struct store *store, bool read_only)
     return options;
 }
 
-/* ---- what is in memory of the database ------------------------------------------------- */
+/* ---- what is in memory of the database ----------------------------------------------- */
 
 static enum kn_status take_u64(void *arg, const struct db_value *columns)
 {
@@ -92,7 +92,7 @@ static enum kn_status load(struct store *store)
     return status;
 }
 
-/* ---- opening and closing ----------------------------------------------------------------- */
+/* ---- opening and closing ------------------------------------------------------------- */
 
 static enum kn_status connect_writer(struct store *store, char **ret_error)
 {
@@ -179,7 +179,7 @@ void store_feed_position(const struct store *store, struct kn_str *ret_id, uint6
     *ret_number = store->feed_number;
 }
 
-/* ---- readers ------------------------------------------------------------------------------- */
+/* ---- readers ------------------------------------------------------------------------- */
 
 enum kn_status store_reader_new(struct store *store, struct store_reader **ret, char **ret_error)
 {

@@ -28,7 +28,7 @@ enum kn_status store_open(const struct store_options *options, struct store **re
 /* Checkpoints and closes. NULL is allowed. */
 void store_close(struct store *store);
 
-/* ---- writing ---------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------- */
 
 /* One request that changes something. */
 struct store_change {
@@ -57,7 +57,7 @@ enum kn_status store_retain(struct store *store, bool *ret_more) KN_MUST_CHECK;
 /* Where the feed stands. id lives as long as the store. */
 void store_feed_position(const struct store *store, struct kn_str *ret_id, uint64_t *ret_number);
 
-/* ---- reading ------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------- */
 
 struct store_reader;
 

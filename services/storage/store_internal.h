@@ -44,8 +44,17 @@ struct store {
     struct kn_buf body;    /* of the feed's row */
     struct tx *tx;         /* kept for its memory */
 
-    int64_t retain_no; /* where the sweep over tasks goes on */
-    int64_t retain_at; /* monotonic: not before */
+    struct retain {
+        int64_t next_at; /* monotonic: no round begins before */
+        unsigned step;   /* of the round */
+        struct retain_sweep {
+            int64_t restart_at; /* monotonic: then it begins at the first task again */
+            int64_t after;      /* the task where it goes on */
+            int64_t idle_since; /* where it was when it last found something */
+            unsigned idle;      /* steps since */
+            int64_t survivor;   /* first_at of the oldest task that it left */
+        } sweeps[2];            /* dead tasks, events of living ones */
+    } retain;
 };
 
 struct store_reader {
@@ -55,7 +64,7 @@ struct store_reader {
 
 #define COUNT_OF(a) (sizeof(a) / sizeof *(a))
 
-/* ---- a transaction -------------------------------------------------------------------- */
+/* ---- a transaction ------------------------------------------------------------------- */
 
 struct event_work {
     const struct kn_msg_event *event;
@@ -133,6 +142,11 @@ enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t s
 /* Adds to the count of a status, in the transaction. */
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,
                            int64_t add) KN_MUST_CHECK;
+
+/* After a transaction failed: rolls back, and forgets what was only true in it. */
+void store_abandon(struct store *store);
+/* After it was committed. */
+void store_settle(struct store *store);
 
 /* Room for one more in an array that grows by doubling. False: out of memory. */
 bool grow_array(void *items, size_t *cap, size_t count, size_t size);

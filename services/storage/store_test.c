@@ -60,7 +60,7 @@ static void assert_text(struct kn_str got, const char *want)
         fail_msg("\"%.*s\" is not \"%s\"", KN_STR_ARG(got), want ? want : "(absent)");
 }
 
-/* ---- tasks ------------------------------------------------------------------------------ */
+/* ---- tasks --------------------------------------------------------------------------- */
 
 static void a_task_is_merged_over_several_batches(void **state)
 {
@@ -168,7 +168,7 @@ static void events_come_back_in_order_and_page_by_page(void **state)
     assert_int_equal(store_read_events(rig->reader, &get, &rig->arena, &list, &why), KN_INVALID);
 }
 
-/* ---- batches ----------------------------------------------------------------------------- */
+/* ---- batches ------------------------------------------------------------------------- */
 
 static void a_batch_seen_before_is_answered_and_not_applied(void **state)
 {
@@ -216,7 +216,7 @@ static void the_same_batch_twice_in_one_commit_counts_once(void **state)
     assert_int_equal(changes[2].status, KN_INVALID);
 }
 
-/* ---- order of arrival ----------------------------------------------------------------------- */
+/* ---- order of arrival ---------------------------------------------------------------- */
 
 enum { TASKS = 60, EVENTS_MAX = TASKS * 8 };
 
@@ -564,8 +564,7 @@ static void pages_stay_stable_while_tasks_arrive(void **state)
     assert_text(list_of(rig, &get).items.items[0].id, "id-199");
 }
 
-/* ---- workers, queues, system
- * ---------------------------------------------------------------------- */
+/* ---- workers, queues, system --------------------------------------------------------- */
 
 static struct kn_msg_worker worker_of(struct rig *rig, const char *id)
 {
@@ -693,8 +692,7 @@ static void queues_keep_their_latest_depth_and_a_history(void **state)
     assert_text(system.ingestion.items[0].gaps.items[0].reason, "connection lost");
 }
 
-/* ---- feed and rollups
- * -------------------------------------------------------------------------------- */
+/* ---- feed and rollups ---------------------------------------------------------------- */
 
 static struct kn_msg_feed_list feed_from(struct rig *rig, uint64_t from, uint64_t max)
 {
@@ -866,8 +864,85 @@ static void a_rebuild_counts_the_stored_events(void **state)
     kn_arena_fini(&arena);
 }
 
-/* ---- the program
- * ----------------------------------------------------------------------------------------- */
+/* ---- retention ----------------------------------------------------------------------- */
+
+enum { DAYS = 6, A_DAY = 150 };
+
+/* Tasks of several days, each received and done a day later; the last day is today. */
+static void fill_days(struct rig *rig)
+{
+    static char ids[A_DAY][16];
+    struct kn_msg_event events[A_DAY * 2];
+    int64_t now = kn_time_now() - KN_HOUR;
+    for (int day = 0; day < DAYS; day++) {
+        for (int i = 0; i < A_DAY; i++) {
+            snprintf(ids[i], sizeof ids[i], "d%d-%d", day, i);
+            events[2 * i] = event(KN_EVENT_TASK_RECEIVED, ids[i], i);
+            events[2 * i].timestamp = now - (DAYS - day) * KN_DAY + i;
+            events[2 * i + 1] = event(KN_EVENT_TASK_SUCCEEDED, ids[i], i);
+            events[2 * i + 1].timestamp = events[2 * i].timestamp + KN_DAY;
+        }
+        rig_ingest(rig, events, A_DAY * 2, NULL);
+    }
+}
+
+static void retain_all(struct rig *rig)
+{
+    bool more = true;
+    for (size_t steps = 0; more; steps++) {
+        assert_true(steps < 1000);
+        if (store_retain(rig->store, &more) != KN_OK)
+            fail_msg("%s", store_error(rig->store));
+    }
+}
+
+static size_t events_of(struct rig *rig, const char *id)
+{
+    struct kn_msg_task_event_list list;
+    const char *why;
+    const struct kn_msg_task_events_get get = {.id = kn_str_from(id)};
+    assert_int_equal(store_read_events(rig->reader, &get, &rig->arena, &list, &why), KN_OK);
+    return list.items.count;
+}
+
+static void retention_keeps_what_is_young(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t first;
+    rig->keep_tasks_us = 3 * KN_DAY;
+    rig_reopen(rig);
+    fill_days(rig);
+    retain_all(rig);
+    /* done an hour, or one, two, three, four, five days and an hour ago */
+    struct kn_msg_tasks_get all = {.limit = 100};
+    assert_int_equal(walk(rig, &all, &first), 3 * A_DAY);
+    assert_int_equal(system_of(rig).storage->tasks, 3 * A_DAY);
+    assert_int_equal(events_of(rig, "d5-0"), 2);
+    struct kn_msg_tasks_get from = {.from = kn_time_now() - 40 * KN_DAY, .limit = 100};
+    assert_int_equal(walk(rig, &from, &first), 3 * A_DAY);
+    struct kn_msg_event fresh = event(KN_EVENT_TASK_SENT, "fresh", 0);
+    fresh.timestamp = kn_time_now();
+    rig_ingest(rig, &fresh, 1, NULL);
+    assert_int_equal(system_of(rig).storage->tasks, 3 * A_DAY + 1);
+}
+
+static void events_may_go_before_their_tasks(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t first;
+    rig->keep_tasks_us = 10 * KN_DAY;
+    rig->keep_events_us = 2 * KN_DAY;
+    rig_reopen(rig);
+    fill_days(rig);
+    retain_all(rig);
+    struct kn_msg_tasks_get all = {.limit = 100};
+    assert_int_equal(walk(rig, &all, &first), DAYS * A_DAY);
+    assert_int_equal(events_of(rig, "d0-0"), 0);
+    assert_int_equal(events_of(rig, "d5-0"), 2);
+    assert_int_equal(task_of(rig, "d0-0").status, KN_TASK_SUCCESS);
+}
+
+/* ---- the program --------------------------------------------------------------------- */
 
 static bool on_postgres;
 
@@ -907,6 +982,8 @@ int main(void)
         CASE(the_feed_has_no_holes_and_survives_restarts),
         CASE(rollups_add_up_and_move_the_reader_once),
         CASE(a_rebuild_counts_the_stored_events),
+        CASE(retention_keeps_what_is_young),
+        CASE(events_may_go_before_their_tasks),
     };
     int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
     on_postgres = true;

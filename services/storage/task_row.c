@@ -72,7 +72,7 @@ uint64_t task_hash(uint64_t key, int64_t source, struct kn_str id)
     return hmap_mix(kn_hash64(key ^ hmap_mix((uint64_t)source), id.ptr, id.len));
 }
 
-/* ---- from columns -------------------------------------------------------------- */
+/* ---- from columns -------------------------------------------------------------------- */
 
 void task_row_peek(const struct db_value *columns, struct task_row *ret)
 {
@@ -126,7 +126,7 @@ enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, 
     return KN_OK;
 }
 
-/* ---- to columns ------------------------------------------------------------------ */
+/* ---- to columns ---------------------------------------------------------------------- */
 
 enum kn_status task_row_settle(struct task_row *row, struct dict *dict, struct db *db)
 {
@@ -179,7 +179,7 @@ size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest
     return n;
 }
 
-/* ---- as a message ------------------------------------------------------------------ */
+/* ---- as a message -------------------------------------------------------------------- */
 
 static void cut(struct kn_str *text)
 {

@@ -42,7 +42,7 @@ void worker_row_values(const struct worker_row *row, struct kn_buf *body,
     ret[7] = db_blob(kn_buf_view(body));
 }
 
-/* ---- events ---------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------- */
 
 static bool set_status(struct worker_row *row, enum kn_worker_status status, struct merge_key key,
                        enum worker_word word)

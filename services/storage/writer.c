@@ -38,7 +38,7 @@ struct writer {
     char trouble[TROUBLE_SIZE];
 };
 
-/* ---- asking ----------------------------------------------------------------------------- */
+/* ---- asking -------------------------------------------------------------------------- */
 
 enum kn_status writer_commit(struct writer *writer, struct store_change *change, char *error,
                              size_t error_size)
@@ -81,7 +81,7 @@ void writer_trouble(struct writer *writer, char *ret, size_t size)
     pthread_mutex_unlock(&writer->lock);
 }
 
-/* ---- writing ------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------- */
 
 static size_t events_of(const struct store_change *change)
 {
@@ -242,7 +242,7 @@ static void *run(void *arg)
     }
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------- */
 
 enum kn_status writer_new(struct store *store, writer_publish *publish, void *arg,
                           struct writer **ret)
