@@ -422,6 +422,18 @@ static void write_encoded(struct kn_buf *buf, const char *text, const char *keep
     }
 }
 
+static void write_place(const struct broker_url *url, struct kn_buf *buf)
+{
+    if (url->kind == BROKER_REDIS) {
+        kn_buf_printf(buf, "/%d", url->db);
+        return;
+    }
+    kn_buf_char(buf, '/');
+    if (strcmp(url->vhost, "/") != 0)
+        write_encoded(buf, url->vhost, "");
+}
+
+/* The place stands behind the first host, where it is read too. */
 static void write_hosts(const struct broker_url *url, const char *scheme, struct kn_buf *buf)
 {
     for (size_t i = 0; i < url->host_count; i++) {
@@ -433,6 +445,8 @@ static void write_hosts(const struct broker_url *url, const char *scheme, struct
             kn_buf_char(buf, '[');
         write_encoded(buf, host->host, v6 ? ":" : "");
         kn_buf_printf(buf, v6 ? "]:%u" : ":%u", host->port);
+        if (i == 0)
+            write_place(url, buf);
     }
 }
 
@@ -460,11 +474,5 @@ void broker_url_write(const struct broker_url *url, struct kn_buf *buf)
     if (url->socket_path) {
         write_encoded(buf, url->socket_path, "/");
         kn_buf_printf(buf, "?virtual_host=%d", url->db);
-    } else if (url->kind == BROKER_REDIS) {
-        kn_buf_printf(buf, "/%d", url->db);
-    } else {
-        kn_buf_char(buf, '/');
-        if (strcmp(url->vhost, "/") != 0)
-            write_encoded(buf, url->vhost, "");
     }
 }

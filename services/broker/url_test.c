@@ -31,9 +31,9 @@ static const struct {
     {"unix:///tmp/r%20x.sock?db=2", "redis+socket:///tmp/r%20x.sock?virtual_host=2", NULL, NULL,
      NULL},
     {"socket://:pw@/tmp/r", "redis+socket://:***@/tmp/r?virtual_host=0", NULL, "pw", NULL},
-    {"sentinel://:pw@a;sentinel://b:7/1?master_name=m", "sentinel://:***@a:26379;sentinel://b:7/0",
+    {"sentinel://:pw@a;sentinel://b:7/1?master_name=m", "sentinel://:***@a:26379/0;sentinel://b:7",
      NULL, "pw", "a"},
-    {"sentinel://a/1?master_name=m;sentinel://b", "sentinel://a:26379;sentinel://b:26379/1", NULL,
+    {"sentinel://a/1?master_name=m;sentinel://b", "sentinel://a:26379/1;sentinel://b:26379", NULL,
      NULL, "a"},
     {"amqp://", "amqp://guest:***@localhost:5672/", "guest", "guest", "localhost"},
     {"pyamqp://u:p@h:1//", "amqp://u:***@h:1/", "u", "p", "h"},
@@ -43,7 +43,7 @@ static const struct {
     {"amqp://u:p@h/a%20b", "amqp://u:***@h:5672/a%20b", "u", "p", "h"},
     {"amqps://u:p@h", "amqps://u:***@h:5671/", "u", "p", "h"},
     {"amqp://u:p@h?ssl_ca_certs=/x", "amqps://u:***@h:5671/", "u", "p", "h"},
-    {"amqp://a;amqp://b:1;", "amqp://guest:***@a:5672;amqp://b:1/", "guest", "guest", "a"},
+    {"amqp://a;amqp://b:1;", "amqp://guest:***@a:5672/;amqp://b:1", "guest", "guest", "a"},
     {"redis://h/0?socket_timeout=5&unknown&x=", "redis://h:6379/0", NULL, NULL, "h"},
 };
 
