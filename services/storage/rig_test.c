@@ -62,7 +62,7 @@ void rig_stop_postgres(void)
 
 /* ---- databases ----------------------------------------------------------------------- */
 
-static void open_store(struct rig *rig)
+void rig_open(struct rig *rig)
 {
     char *error = NULL;
     const struct store_options options = {.database = rig->database,
@@ -76,42 +76,55 @@ static void open_store(struct rig *rig)
         fail_msg("%s", error ? error : "?");
 }
 
-void rig_init(struct rig *rig, bool postgres)
+void rig_empty_database(struct rig *rig, char *ret, size_t size)
 {
     static unsigned number;
+    (void)rig;
+    number++;
+    assert_true(shell("psql -q -h %s -U kanchi postgres -c 'CREATE DATABASE t%u'", server, number));
+    snprintf(ret, size, "postgresql://kanchi@/t%u?host=%s", number, server);
+}
+
+void rig_cut_connections(void)
+{
+    assert_true(shell("psql -q -h %s -U kanchi postgres -c \"SELECT pg_terminate_backend(pid) FROM "
+                      "pg_stat_activity WHERE application_name LIKE 'kanchi-%%'\" >/dev/null",
+                      server));
+}
+
+void rig_init(struct rig *rig, bool postgres)
+{
     *rig = (struct rig){.postgres = postgres};
     strcpy(rig->folder, "/tmp/kanchi-store-XXXXXX");
     assert_non_null(mkdtemp(rig->folder));
     if (postgres) {
-        number++;
-        assert_true(
-            shell("psql -q -h %s -U kanchi postgres -c 'CREATE DATABASE t%u'", server, number));
-        snprintf(rig->database, sizeof rig->database, "postgresql://kanchi@/t%u?host=%s", number,
-                 server);
+        rig_empty_database(rig, rig->database, sizeof rig->database);
     } else {
         snprintf(rig->database, sizeof rig->database, "sqlite:%s/kanchi.db", rig->folder);
     }
     kn_arena_init(&rig->arena, 0);
-    open_store(rig);
+    rig_open(rig);
 }
 
-static void close_store(struct rig *rig)
+void rig_close(struct rig *rig)
 {
     store_reader_free(rig->reader);
     store_close(rig->store);
+    rig->reader = NULL;
+    rig->store = NULL;
 }
 
 void rig_fini(struct rig *rig)
 {
-    close_store(rig);
+    rig_close(rig);
     kn_arena_fini(&rig->arena);
     shell("rm -rf %s", rig->folder);
 }
 
 void rig_reopen(struct rig *rig)
 {
-    close_store(rig);
-    open_store(rig);
+    rig_close(rig);
+    rig_open(rig);
 }
 
 struct kn_msg_ingest_ack rig_ingest(struct rig *rig, struct kn_msg_event *events, size_t count,

@@ -24,6 +24,12 @@ void rig_stop_postgres(void);
 /* A fresh database, opened. */
 void rig_init(struct rig *rig, bool postgres);
 void rig_fini(struct rig *rig);
+void rig_open(struct rig *rig);
+void rig_close(struct rig *rig);
+/* Another database, without tables; PostgreSQL only. */
+void rig_empty_database(struct rig *rig, char *ret, size_t size);
+/* Ends all connections to the server. */
+void rig_cut_connections(void);
 /* Closes and opens it, as a restart does. */
 void rig_reopen(struct rig *rig);
 
