@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define TICK (200 * 1000) /* µs */
+#define TICK (100 * 1000) /* µs */
 
 /* Where the dashboard's files may be, seen from the folder of the program: as
  * installed, and in a build of the repository. */

@@ -117,23 +117,44 @@ def test_clients_beyond_the_limit_are_told_to_come_later(gateway):
     gateway.processes["gateway"].wait_for(lambda: connect(gateway).close() or True)
 
 
+def figure(gateway, name):
+    """A value that the gateway counts."""
+    text = gateway.ask("/metrics")[2].decode()
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(name + " "))
+
+
 def test_a_client_that_does_not_read_holds_up_nobody(folder):
     with Gateway(folder, {"ws_queue_max": "256KB"}) as gateway:
         slow = connect(gateway, {"topics": ["tasks"]}, sockopt=((1, 8, 4096),))  # SO_RCVBUF
         quick = connect(gateway, {"topics": ["tasks"]})
-        memory = gateway.processes["gateway"].rss_bytes()
-        counts_memory = b"__asan_init" not in (gateway.bin / "kanchi-gateway").read_bytes()
         for _ in range(40):
             gateway.processes["storage"].send(signal.SIGUSR1)
             assert until(quick, "task:updated")["omitted"]
-        grown = gateway.processes["gateway"].rss_bytes() - memory
-        assert grown < 64 << 20 or not counts_memory  # a sanitizer keeps what is freed
+            if figure(gateway, "kanchi_gateway_websocket_frames_dropped_total"):
+                break
         frames = [json.loads(slow.recv())]
         while frames[-1]["type"] != "resync":
             frames.append(json.loads(slow.recv()))
         assert frames[-1]["reason"] == "slow_client"
         slow.close()
         quick.close()
+
+
+def test_a_client_that_never_reads_is_let_go_and_costs_little(folder):
+    with Gateway(folder, {"ws_queue_max": "256KB"}) as gateway:
+        process = gateway.processes["gateway"]
+        stuck = connect(gateway, {"topics": ["tasks"]}, sockopt=((1, 8, 4096),))  # SO_RCVBUF
+        memory = process.rss_bytes()
+        counts_memory = b"__asan_init" not in (gateway.bin / "kanchi-gateway").read_bytes()
+
+        def is_let_go():
+            gateway.processes["storage"].send(signal.SIGUSR1)
+            return figure(gateway, "kanchi_gateway_websocket_clients") == 0
+
+        process.wait_for(is_let_go, timeout=60)
+        grown = process.rss_bytes() - memory
+        assert grown < 64 << 20 or not counts_memory  # a sanitizer keeps what is freed
+        stuck.close()
 
 
 def test_the_gateway_stops_with_clients_connected(folder):
