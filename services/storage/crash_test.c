@@ -320,6 +320,63 @@ static void the_writer_waits_for_a_database_that_is_away(void **state)
     assert_int_equal(system.ingestion.items[0].events_stored, 4 * BATCH_EVENTS);
 }
 
+/* ---- TimescaleDB --------------------------------------------------------------------- */
+
+/* The extension is not at hand: functions with its names and signatures stand in. */
+static const char fake_timescaledb[] =
+    "CREATE TABLE calls (what TEXT);"
+    "CREATE FUNCTION create_hypertable(relation REGCLASS, time_column_name NAME,"
+    " chunk_time_interval ANYELEMENT) RETURNS VOID LANGUAGE sql AS"
+    " $$ INSERT INTO calls VALUES ('create ' || relation || ' ' || time_column_name || ' ' ||"
+    " chunk_time_interval) $$;"
+    "CREATE FUNCTION drop_chunks(relation REGCLASS, older_than ANYELEMENT) RETURNS SETOF TEXT"
+    " LANGUAGE sql AS $$ DELETE FROM events WHERE at < older_than; SELECT ''::TEXT $$;"
+    "INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)"
+    " VALUES (99999, 'timescaledb', 10, 2200, false, '2.15');";
+
+static void events_are_a_hypertable_where_timescaledb_is(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event events[BATCH_EVENTS];
+    char ids[BATCH_EVENTS][24], *error = NULL;
+    struct kn_msg_ingest_batch batch;
+    struct kn_msg_system system;
+    struct db *db;
+    const struct kn_msg_feed *feed;
+    bool more = true;
+    if (!rig->postgres)
+        return;
+    rig_close(rig);
+    rig_empty_database(rig, rig->database, sizeof rig->database);
+    const struct db_options options = {.postgres_url = rig->database};
+    assert_int_equal(db_open(&options, &db, &error), KN_OK);
+    if (db_script(db, fake_timescaledb) != KN_OK)
+        fail_msg("%s", db_error(db));
+    rig->keep_tasks_us = KN_DAY;
+    rig_open(rig);
+    assert_int_equal(db_script(db, "DO $$ BEGIN IF NOT EXISTS (SELECT FROM calls WHERE what ="
+                                   " 'create events at 86400000000') THEN RAISE 'no'; END IF;"
+                                   " END $$"),
+                     KN_OK);
+    make_batch(1, events, ids, &batch);
+    for (int i = 0; i < 2; i++) {
+        struct store_change change = {.kind = KN_KIND_INGEST_BATCH, .msg = &batch};
+        batch.seq = (uint64_t)i + 1;
+        assert_int_equal(store_commit(rig->store, &change, 1, &feed), KN_OK);
+        assert_int_equal(change.ack.stored, i ? 0 : BATCH_EVENTS);
+        assert_int_equal(change.ack.duplicates, i ? BATCH_EVENTS : 0);
+    }
+    while (more)
+        assert_int_equal(store_retain(rig->store, &more), KN_OK);
+    assert_int_equal(store_read_system(rig->reader, &rig->arena, &system), KN_OK);
+    assert_true(system.storage->timescaledb);
+    assert_int_equal(system.storage->tasks, 0);
+    assert_int_equal(db_script(db, "DO $$ BEGIN IF EXISTS (SELECT FROM events) THEN RAISE 'no';"
+                                   " END IF; END $$"),
+                     KN_OK);
+    db_close(db);
+}
+
 /* ---- the program --------------------------------------------------------------------------------
  */
 
@@ -353,6 +410,7 @@ int main(void)
         CASE(what_was_answered_survives_kill_and_is_there_once),
         CASE(many_may_ask_at_once_and_see_what_they_committed),
         CASE(the_writer_waits_for_a_database_that_is_away),
+        CASE(events_are_a_hypertable_where_timescaledb_is),
     };
     int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
     on_postgres = true;

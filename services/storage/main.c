@@ -2,6 +2,7 @@
 #include "services/storage/service.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static bool will_not_pass(enum kn_status status)
 {
@@ -15,6 +16,7 @@ int main(int argc, char **argv)
     struct storage *storage;
     char *error = NULL;
     int code = KN_EXIT_OK;
+    umask(S_IRWXG | S_IRWXO);
     if (!kn_service_init(&service, &config, "kanchi-storage",
                          "Keeps tasks, workers, queues and rollups; alone talks to the database",
                          argc, argv, &code))

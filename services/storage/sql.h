@@ -195,6 +195,9 @@
         "INSERT INTO task_counts (source, status, count) SELECT * FROM " \
         "unnest($1::int8[], $2::int8[], $3::int8[]) ON CONFLICT (source, " \
         "status) DO UPDATE SET count = task_counts.count + excluded.count") \
+    S(EVENTS_HYPER, "", \
+        "SELECT 0", \
+        "SELECT CASE WHEN kanchi_events_hyper() THEN 1 ELSE 0 END") \
     S(EVENT_DAY, "i", \
         "SELECT 1 WHERE $1 < 0", \
         "SELECT kanchi_events_day($1)") \

@@ -51,8 +51,10 @@ static enum kn_status take_feed(void *arg, const struct db_value *columns)
     struct kn_str id = db_as_str(columns[1]);
     if (id.len >= sizeof store->feed_id)
         return KN_INVALID;
-    memcpy(store->feed_id, id.ptr, id.len);
-    store->feed_id[id.len] = '\0';
+    if (store->feed_no && !kn_str_eq(id, kn_str_from(store->feed_id)))
+        return KN_CONFLICT;
+    if (!store->feed_no)
+        memcpy(store->feed_id, id.ptr, id.len);
     store->feed_no = db_as_i64(columns[0]);
     store->feed_number = (uint64_t)db_as_i64(columns[2]);
     return KN_OK;
@@ -78,13 +80,28 @@ static enum kn_status take_count(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
+static enum kn_status take_bool(void *arg, const struct db_value *columns)
+{
+    *(bool *)arg = db_as_i64(columns[0]);
+    return KN_OK;
+}
+
+/* What does not change, and readers see: only when the store is opened. */
+static enum kn_status load_constants(struct store *store)
+{
+    enum kn_status status = load_hash_key(store);
+    return status == KN_OK
+               ? db_run(store->db, SQL_EVENTS_HYPER, NULL, take_bool, &store->timescaledb)
+               : status;
+}
+
 static enum kn_status load(struct store *store)
 {
     store->next_no = store->end_no = 0;
     memset(store->days, 0, sizeof store->days);
     store->n_counts = 0;
     dict_forget(store->dict);
-    enum kn_status status = load_hash_key(store);
+    enum kn_status status = store->feed_no ? KN_OK : load_constants(store);
     if (status == KN_OK)
         status = load_feed(store);
     if (status == KN_OK)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GROUP_MAX = 64, GROUP_EVENTS = 20000, TROUBLE_SIZE = 256, ID_SIZE = 64 };
+enum { WAITING_MAX = 16, GROUP_MAX = 64, GROUP_EVENTS = 20000, TROUBLE_SIZE = 256, ID_SIZE = 64 };
 #define GIVE_UP_US (30 * KN_SECOND)
 #define RETRY_US (KN_SECOND / 4)
 #define IDLE_US (KN_SECOND / 5)
@@ -32,6 +32,8 @@ struct writer {
     pthread_mutex_t lock; /* all below */
     pthread_cond_t arrived;
     struct request *first, *last;
+    unsigned waiting; /* requests that are not answered yet */
+    uint64_t refused; /* because too many waited */
     bool stopping;
     char feed_id[ID_SIZE];
     uint64_t feed_number;
@@ -48,10 +50,13 @@ enum kn_status writer_commit(struct writer *writer, struct store_change *change,
     if (error_size)
         *error = '\0';
     pthread_mutex_lock(&writer->lock);
-    if (writer->stopping) {
+    bool full = writer->waiting == WAITING_MAX;
+    if (writer->stopping || full) {
+        writer->refused += full;
         pthread_mutex_unlock(&writer->lock);
-        return KN_CLOSED;
+        return writer->stopping ? KN_CLOSED : KN_AGAIN;
     }
+    writer->waiting++;
     pthread_cond_init(&request.finished, NULL);
     if (writer->last)
         writer->last->next = &request;
@@ -61,6 +66,7 @@ enum kn_status writer_commit(struct writer *writer, struct store_change *change,
     pthread_cond_signal(&writer->arrived);
     while (!request.done)
         pthread_cond_wait(&request.finished, &writer->lock);
+    writer->waiting--;
     pthread_mutex_unlock(&writer->lock);
     pthread_cond_destroy(&request.finished);
     return request.status;

@@ -18,7 +18,8 @@ void writer_free(struct writer *writer);
 
 /* From any thread: waits until the change is committed or refused; its status says
  * which. CLOSED when the writer ends; AGAIN when the database was away for so long
- * that whoever asked has given up. error: room for one sentence. */
+ * that whoever asked has given up, or when 16 requests wait already (so that those
+ * that only read find a thread free). error: room for one sentence. */
 enum kn_status writer_commit(struct writer *writer, struct store_change *change, char *error,
                              size_t error_size) KN_MUST_CHECK;
 
