@@ -275,13 +275,14 @@ static void figures_are_published_and_a_silent_worker_goes_offline(void **state)
     struct run run = start();
     assert_int_equal(kn_bus_subscriber_new(storage.bus, config.bus.metrics, &subscriber, NULL),
                      KN_OK);
-    bool counted = false, online = false, dead = false;
+    bool counted = false, refilled = false, online = false, dead = false;
     for (int i = 0; i < 40 && !(counted && online && dead); i++) {
         commit(3);
         mark();
         struct kn_bus_message *message = next_figures(subscriber);
         const struct kn_msg_metrics *m = message->msg;
         assert_int_equal(m->window_seconds, 300);
+        refilled |= m->counts->success > 420; /* what was before the restart, and more */
         online |= m->workers_online == 1;
         counted |= m->events_per_second > 0 && m->counts->success > 0 && m->runtime->p50.set &&
                    (uint64_t)m->running == storage.newest;
@@ -291,6 +292,7 @@ static void figures_are_published_and_a_silent_worker_goes_offline(void **state)
         pthread_mutex_unlock(&storage.lock);
     }
     assert_true(counted);
+    assert_true(refilled);
     assert_true(online);
     assert_true(dead);
     kn_bus_subscriber_free(subscriber);
