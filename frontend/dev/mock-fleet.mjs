@@ -144,17 +144,25 @@ export function createFleet({ rate, empty, sources }) {
     return steps
   }
 
-  const agenda = []
+  /** What is to happen, by tenth of a second; `done` is the last one that is over. */
+  const agenda = new Map()
+  let done = Math.floor((Date.now() - 160_000) / 100)
   function schedule(task, ms) {
     if (Date.now() - ms < 1000) created.push(task)
-    for (const [at, act] of life(task, ms)) agenda.push([at, task, act])
-    agenda.sort((a, b) => a[0] - b[0])
+    for (const [at, act] of life(task, ms)) {
+      const slot = Math.max(done + 1, Math.floor(at / 100))
+      if (!agenda.has(slot)) agenda.set(slot, [])
+      agenda.get(slot).push([at, task, act])
+    }
   }
   function advance(now) {
-    while (agenda.length && agenda[0][0] <= now) {
-      const [at, task, act] = agenda.shift()
-      act(at)
-      updated.set(task.id, task)
+    while (done < Math.floor(now / 100) - 1) {
+      const acts = agenda.get(done + 1) ?? []
+      agenda.delete(++done)
+      for (const [at, task, act] of acts.sort((a, b) => a[0] - b[0])) {
+        act(at)
+        updated.set(task.id, task)
+      }
     }
   }
 
@@ -169,11 +177,11 @@ export function createFleet({ rate, empty, sources }) {
       entry.counts.retry = Math.round(n * 0.012)
       entry.counts.revoked = Math.round(n * 0.004)
     }
-    for (let ms = Date.now() - 150_000; ms < Date.now(); ms += 1000 / rate) { schedule(create(ms), ms); advance(ms) }
+    for (let ms = Date.now() - 150_000; ms < Date.now(); ms += 1000 / Math.min(rate, 40)) { schedule(create(ms), ms); advance(ms) }
     created.length = 0
   }
 
-  const active = id => tasks.slice(-3000).filter(task => task.worker_id === id && task.status === 'started').length
+  const active = id => tasks.slice(-Math.min(3000, 30 * rate)).filter(task => task.worker_id === id && task.status === 'started').length
   function worker([id, queues, concurrency, pool], i) {
     const offline = i === 4
     return {

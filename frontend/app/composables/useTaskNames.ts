@@ -4,5 +4,5 @@ import { computed } from 'vue'
 export function useTaskNames() {
   const workers = useWorkersStore()
   const list = useTaskListStore()
-  return computed(() => [...new Set([...workers.registered, ...list.rows.flatMap(task => task.name ?? [])])].sort())
+  return computed(() => [...new Set([...workers.registered, ...list.names])].sort())
 }

@@ -11,6 +11,15 @@ export function taskKey(task: Pick<Task, 'source' | 'id'>): string {
  * which it does not tell; between rows of one page the two agree but for clock skew.
  */
 export function firstSeen(task: Task): number {
+  let seen = seenAt.get(task)
+  if (seen === undefined) seenAt.set(task, seen = earliestTime(task))
+  return seen
+}
+
+/** Tasks are never changed, only replaced; so what was read from one once stays true. */
+const seenAt = new WeakMap<Task, number>()
+
+function earliestTime(task: Task): number {
   let earliest = Infinity
   for (const at of [task.sent_at, task.received_at, task.started_at, task.completed_at, task.updated_at]) {
     const ms = parseTime(at)

@@ -1,5 +1,5 @@
 import { defineStore } from 'pinia'
-import { computed, ref, shallowRef } from 'vue'
+import { computed, ref, shallowRef, watch as observe } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Task } from '~/api/types'
 import { emptyFilter, filterToLive, filterToRest, matches, type TaskFilter } from '~/lib/filters'
@@ -13,6 +13,11 @@ export const HELD_ROWS = 200
 const PAGE = 100
 const RELOAD_MS = 1000
 const FRESH_MS = 1500
+/** What comes within this time is shown at once: one change of the page for it all. */
+const GATHER_MS = 40
+/** When more than this come at once, all is new and nothing needs a mark. */
+const MOST_FRESH = 10
+const MOST_NAMES = 500
 
 /**
  * The task list: pages from REST, changes from the WebSocket. While `following`, new tasks go on top and the end is
@@ -38,6 +43,10 @@ export const useTaskListStore = defineStore('taskList', () => {
   let request: AbortController | null = null
   let watch: Watch | null = null
   let reloadTimer: ReturnType<typeof setTimeout> | undefined
+  let gatherTimer: ReturnType<typeof setTimeout> | undefined
+  const gathered: { items: Task[], created: boolean }[] = []
+  /** Names of tasks seen so far, for the filter to offer. */
+  const names = shallowRef<string[]>([])
 
   function open(next: TaskFilter): void {
     watch ??= useLiveStore().watch({ topics: ['tasks'], filter: filterToLive(next, Date.now()), frame: onFrame, reload: () => void load(true) })
@@ -49,7 +58,9 @@ export const useTaskListStore = defineStore('taskList', () => {
     watch = null
     request?.abort()
     clearTimeout(reloadTimer)
-    reloadTimer = undefined
+    clearTimeout(gatherTimer)
+    reloadTimer = gatherTimer = undefined
+    gathered.length = 0
     fresh.clear()
   }
 
@@ -131,8 +142,14 @@ export const useTaskListStore = defineStore('taskList', () => {
 
   function onFrame(frame: Parameters<NonNullable<Parameters<ReturnType<typeof useLiveStore>['watch']>[0]['frame']>>[0]): void {
     if (frame.type !== 'task:created' && frame.type !== 'task:updated') return
-    apply(frame.items, frame.type === 'task:created')
+    gathered.push({ items: frame.items, created: frame.type === 'task:created' })
+    gatherTimer ??= setTimeout(showGathered, GATHER_MS)
     if (frame.omitted > 0) missed()
+  }
+
+  function showGathered(): void {
+    gatherTimer = undefined
+    for (const { items, created } of gathered.splice(0)) apply(items, created)
   }
 
   /** More happened than was sent: while following, look again; otherwise say so. */
@@ -205,6 +222,7 @@ export const useTaskListStore = defineStore('taskList', () => {
   function markFresh(tasks: readonly Task[]): void {
     const now = Date.now()
     for (const [key, at] of fresh) if (now - at > FRESH_MS) fresh.delete(key)
+    if (tasks.length > MOST_FRESH) return
     for (const task of tasks) fresh.set(taskKey(task), now)
   }
 
@@ -212,13 +230,19 @@ export const useTaskListStore = defineStore('taskList', () => {
     return Date.now() - (fresh.get(taskKey(task)) ?? 0) < FRESH_MS
   }
 
+  observe(rows, () => {
+    const seen = new Set(names.value)
+    for (const row of rows.value) if (row.name !== null && seen.size < MOST_NAMES) seen.add(row.name)
+    if (seen.size > names.value.length) names.value = [...seen]
+  })
+
   function retry(): void {
     failure.value = null
     void load(rows.value.length > 0)
   }
 
   return {
-    filter, rows, held, heldMore, following, loading, loaded, failure, atEnd, isFull,
+    filter, rows, names, held, heldMore, following, loading, loaded, failure, atEnd, isFull,
     open, close, setFilter, load, loadMore, apply, follow, holdBack, isFresh, retry,
   }
 })
