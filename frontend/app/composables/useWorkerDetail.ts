@@ -13,10 +13,9 @@ export function useWorkerDetail(id: Ref<string>, source: Ref<string | undefined>
       if (frame.type !== 'worker:online' && frame.type !== 'worker:offline' && frame.type !== 'worker:updated') return
       const next = frame.items.find(item => item.id === id.value && item.source === worker.value?.source)
       if (!next || !worker.value) return
-      // What only GET /workers/{id} tells stays; after a new inspection it is asked for again.
-      const { conf, stats, active_queues } = worker.value
+      // What frames do not tell stays; after a new inspection it is asked for again.
       const inspectedAnew = next.inspected_at !== worker.value.inspected_at
-      worker.value = { ...next, conf, stats, active_queues }
+      worker.value = { ...worker.value, ...next }
       if (inspectedAnew) void load()
     },
     reload: () => void load(),

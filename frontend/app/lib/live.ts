@@ -2,13 +2,16 @@ import type { Metrics, Queue, System, Task, Worker } from '~/api/types'
 import type { LiveFilter } from './filters'
 import { backoffDelay } from './backoff'
 
+/** A worker as frames have it: without what only GET /workers tells. */
+export type LiveWorker = Omit<Worker, 'registered' | 'conf' | 'stats' | 'active_queues'>
+
 /** Frames of /api/v1/ws, as docs/websocket.md describes them. */
 export type Frame
   = | { type: 'hello', version: number, server_version: string, time: string, tick_ms: number, max_items: number, feed: 'connected' | 'disconnected' }
     | { type: 'subscribed', topics: Topic[] }
     | { type: 'pong', time: string, id?: string | number }
     | { type: 'task:created' | 'task:updated', items: Task[], omitted: number }
-    | { type: 'worker:online' | 'worker:offline' | 'worker:updated', items: Worker[] }
+    | { type: 'worker:online' | 'worker:offline' | 'worker:updated', items: LiveWorker[] }
     | { type: 'queue:updated', items: Queue[] }
     | { type: 'metrics:update', metrics: Metrics }
     | { type: 'system:update', system: System }

@@ -2,10 +2,14 @@ import { defineStore } from 'pinia'
 import { computed, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Worker } from '~/api/types'
+import type { LiveWorker } from '~/lib/live'
 import { useLiveStore } from './live'
 
 /** More workers than this are not held in the page. */
 export const MOST_WORKERS = 2000
+
+/** What frames do not tell, of a worker that was not known before. */
+const UNTOLD: Pick<Worker, 'registered' | 'conf' | 'stats' | 'active_queues'> = { registered: [], conf: null, stats: null, active_queues: null }
 
 export function workerKey(worker: Pick<Worker, 'source' | 'id'>): string {
   return `${worker.source}\u0000${worker.id}`
@@ -41,10 +45,11 @@ export const useWorkersStore = defineStore('workers', () => {
     return outcome(api.GET('/api/v1/workers', { params: { query: { limit: 500, ...(cursor ? { cursor } : {}) } } }))
   }
 
-  function apply(items: readonly Worker[]): void {
+  function apply(items: readonly LiveWorker[]): void {
     const next = new Map(byKey.value)
     for (const worker of items) {
-      if (next.size < MOST_WORKERS || next.has(workerKey(worker))) next.set(workerKey(worker), worker)
+      const known = next.get(workerKey(worker))
+      if (known || next.size < MOST_WORKERS) next.set(workerKey(worker), { ...(known ?? UNTOLD), ...worker })
     }
     byKey.value = next
   }
