@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* ---- pages of lists that storage gives whole ------------------------------------------ */
+/* ---- pages of lists that storage gives whole -------------------------------------------- */
 
 /* One item, by what it is ordered by and what a cursor names. */
 struct row {
@@ -61,7 +61,7 @@ static void send_page(struct gw_exchange *x, struct row *rows, size_t count, siz
     gw_end_list(x, shown && i < count ? position_of(&rows[last], &x->arena) : KN_STR_ABSENT);
 }
 
-/* ---- workers ------------------------------------------------------------------------------ */
+/* ---- workers ---------------------------------------------------------------------------- */
 
 static void show_worker(struct kn_buf *out, const void *item)
 {
@@ -127,7 +127,7 @@ void gw_api_worker(struct gw_exchange *x)
     gw_exchange_tag(x);
 }
 
-/* ---- queues -------------------------------------------------------------------------------- */
+/* ---- queues ----------------------------------------------------------------------------- */
 
 static void show_queue(struct kn_buf *out, const void *item)
 {

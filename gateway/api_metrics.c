@@ -4,7 +4,7 @@
 
 enum { POINTS_MAX = 1500, POINTS_WANTED = 60, GROUPS_MAX = 50 };
 
-/* ---- the fleet now ----------------------------------------------------------------------- */
+/* ---- the fleet now ---------------------------------------------------------------------- */
 
 static int64_t window_seconds(const char *window)
 {
@@ -47,7 +47,7 @@ void gw_api_metrics(struct gw_exchange *x)
     kn_bus_message_free(answer);
 }
 
-/* ---- over time ------------------------------------------------------------------------------ */
+/* ---- over time -------------------------------------------------------------------------- */
 
 /* The smallest step, in seconds, that makes about as many points as are wanted. */
 static uint64_t natural_step(int64_t span_us)

@@ -50,7 +50,7 @@ bool gw_params_ok(struct gw_exchange *x)
     return false;
 }
 
-/* ---- asking storage ------------------------------------------------------------------ */
+/* ---- asking storage --------------------------------------------------------------------- */
 
 static void fail_from(struct gw_exchange *x, enum kn_status status, const char *text)
 {
@@ -136,7 +136,7 @@ void gw_end_list(struct gw_exchange *x, struct kn_str position)
     }
 }
 
-/* ---- the request -------------------------------------------------------------------------- */
+/* ---- the request ------------------------------------------------------------------------ */
 
 static void strip_prefix(struct gw_app *app, struct gw_exchange *x)
 {

@@ -30,7 +30,7 @@ static void on_signal(int signal_number)
         stop = 1;
 }
 
-/* ---- made-up things ---------------------------------------------------------------------- */
+/* ---- made-up things --------------------------------------------------------------------- */
 
 static struct kn_str text_of(struct kn_arena *arena, const char *prefix, size_t i)
 {
@@ -103,7 +103,7 @@ static void make_worker(struct kn_msg_worker *worker, const char *name, const ch
     };
 }
 
-/* ---- answers ------------------------------------------------------------------------------ */
+/* ---- answers ---------------------------------------------------------------------------- */
 
 static bool wanted(const struct kn_msg_tasks_get *get, const struct kn_msg_task *task)
 {
@@ -318,7 +318,7 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
     return status;
 }
 
-/* ---- the feed ------------------------------------------------------------------------------ */
+/* ---- the feed --------------------------------------------------------------------------- */
 
 static void must(enum kn_status status, const char *what)
 {

@@ -13,7 +13,7 @@ static struct kn_str header(const struct mg_connection *conn, const char *name)
     return kn_str_from(mg_get_header(conn, name));
 }
 
-/* ---- the answer --------------------------------------------------------------------------- */
+/* ---- the answer ------------------------------------------------------------------------- */
 
 static void add_date(struct kn_buf *out)
 {
@@ -79,7 +79,7 @@ static void send_answer(struct mg_connection *conn, struct gw_exchange *x, bool 
     kn_buf_fini(&out);
 }
 
-/* ---- the request --------------------------------------------------------------------------- */
+/* ---- the request ------------------------------------------------------------------------ */
 
 static bool is_upgrade(const struct mg_connection *conn)
 {

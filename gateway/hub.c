@@ -68,7 +68,7 @@ void gw_hub_counters(struct gw_hub *hub, struct gw_hub_counters *ret)
     pthread_mutex_unlock(&hub->lock);
 }
 
-/* ---- what happens ---------------------------------------------------------------- */
+/* ---- what happens ----------------------------------------------------------------------- */
 
 static unsigned wanted(const struct gw_hub *hub)
 {
@@ -139,7 +139,7 @@ void gw_hub_feed_state(struct gw_hub *hub, bool connected)
     pthread_mutex_unlock(&hub->lock);
 }
 
-/* ---- the tick ---------------------------------------------------------------------- */
+/* ---- the tick --------------------------------------------------------------------------- */
 
 static void push(struct gw_hub *hub, struct gw_client *client, struct kn_buf *frame)
 {
@@ -275,7 +275,7 @@ void gw_hub_tick(struct gw_hub *hub)
     pthread_mutex_unlock(&hub->lock);
 }
 
-/* ---- clients ------------------------------------------------------------------------- */
+/* ---- clients ---------------------------------------------------------------------------- */
 
 static void say_hello(struct gw_hub *hub, struct gw_client *client)
 {

@@ -40,7 +40,7 @@ enum kn_status gw_hub_new(const struct gw_hub_options *options, struct gw_hub **
 void gw_hub_free(struct gw_hub *hub);
 void gw_hub_counters(struct gw_hub *hub, struct gw_hub_counters *ret);
 
-/* ---- what happens; all of this copies what it needs ------------------------------ */
+/* ---- what happens; all of this copies what it needs ------------------------------------- */
 
 /* live: the commit is as published, with its tasks; otherwise clients of tasks,
  * workers and queues are told to load again. */
@@ -58,7 +58,7 @@ void gw_hub_feed_state(struct gw_hub *hub, bool connected);
 /* Makes the frames and hands them to the clients. */
 void gw_hub_tick(struct gw_hub *hub);
 
-/* ---- clients ----------------------------------------------------------------------- */
+/* ---- clients ---------------------------------------------------------------------------- */
 
 /* FULL when there are clients_max. The first frame, hello, waits already. */
 enum kn_status gw_hub_join(struct gw_hub *hub, struct gw_client **ret) KN_MUST_CHECK;

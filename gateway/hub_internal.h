@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-/* ---- changes of tasks within a tick: hub_tasks.c ----------------------------------- */
+/* ---- changes of tasks within a tick: hub_tasks.c ---------------------------------------- */
 
 struct task_entry {
     const struct kn_msg_task *task; /* newest state, in the arena */
@@ -42,7 +42,7 @@ void pending_tasks_clear(struct pending_tasks *tasks);
 /* Its JSON; valid until the next call. */
 struct kn_str pending_tasks_json(struct pending_tasks *tasks, struct task_entry *entry);
 
-/* ---- workers and queues within a tick: hub_things.c --------------------------------- */
+/* ---- workers and queues within a tick: hub_things.c ------------------------------------- */
 
 struct thing {
     uint64_t hash; /* of kind, source and name */
@@ -67,7 +67,7 @@ void things_queue(struct things *things, const struct kn_msg_queue_depth *depth)
 /* After a tick. */
 void things_sent(struct things *things);
 
-/* ---- a client: hub_client.c ----------------------------------------------------------- */
+/* ---- a client: hub_client.c ------------------------------------------------------------- */
 
 struct gw_client {
     struct gw_client *next; /* in the hub's list; under the hub's lock */

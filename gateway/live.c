@@ -50,7 +50,7 @@ static bool stopping(struct gw_live *live)
     return stop;
 }
 
-/* ---- how many tasks have each status ------------------------------------------------ */
+/* ---- how many tasks have each status ---------------------------------------------------- */
 
 static void set_count(struct gw_live *live, const struct kn_msg_status_count *count)
 {
@@ -89,7 +89,7 @@ static struct gw_status_counts sum_counts(const struct gw_live *live)
     return sum;
 }
 
-/* ---- questions without waiting ------------------------------------------------------- */
+/* ---- questions without waiting ---------------------------------------------------------- */
 
 static void use_answer(struct gw_live *live, const struct kn_bus_message *answer)
 {
@@ -133,7 +133,7 @@ static void poll_storage(struct gw_live *live, struct poll *poll, enum kn_kind k
     }
 }
 
-/* ---- the feed -------------------------------------------------------------------------- */
+/* ---- the feed --------------------------------------------------------------------------- */
 
 static void heard(struct gw_live *live)
 {
@@ -226,7 +226,7 @@ static void *follow_metrics(void *arg)
     return NULL;
 }
 
-/* ---- outside ------------------------------------------------------------------------------ */
+/* ---- outside ---------------------------------------------------------------------------- */
 
 enum kn_status gw_live_start(const struct gw_live_options *options, struct gw_live **ret,
                              char **ret_error)

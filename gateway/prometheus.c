@@ -46,7 +46,7 @@ static void plain(struct kn_buf *out, const char *name, const char *type, const 
     value_f64(out, value);
 }
 
-/* ---- the fleet ------------------------------------------------------------------------------ */
+/* ---- the fleet -------------------------------------------------------------------------- */
 
 static void show_fleet(struct gw_exchange *x)
 {
@@ -226,8 +226,7 @@ static bool show_stored(struct gw_exchange *x)
     return queues && system;
 }
 
-/* ---- ourselves --------------------------------------------------------------------------------
- */
+/* ---- ourselves -------------------------------------------------------------------------- */
 
 static void show_gateway(struct gw_exchange *x)
 {

@@ -40,7 +40,7 @@ static void on_closed(const struct mg_connection *conn)
     atomic_fetch_sub(&server->connections, 1);
 }
 
-/* ---- the address ---------------------------------------------------------------------------- */
+/* ---- the address ------------------------------------------------------------------------ */
 
 static void cannot_listen(char **ret_error, const char *listen, const char *why)
 {
@@ -99,8 +99,7 @@ static enum kn_status resolve(const char *listen, char *ret, size_t size, char *
     return status;
 }
 
-/* ---- starting ----------------------------------------------------------------------------------
- */
+/* ---- starting --------------------------------------------------------------------------- */
 
 static struct mg_context *start_civetweb(struct gw_server *server, const char *address)
 {

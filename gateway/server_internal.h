@@ -20,14 +20,14 @@ struct gw_server {
     atomic_int connections;
 };
 
-/* ---- http.c ---- */
+/* ---- http.c ----------------------------------------------------------------------------- */
 
 /* Answers the request of conn, unless it is a good WebSocket handshake: then 0. */
 int http_begin_request(struct mg_connection *conn);
 /* Answers what civetweb could not read. */
 int http_error(struct mg_connection *conn, int status, const char *message);
 
-/* ---- websocket.c ---- */
+/* ---- websocket.c ------------------------------------------------------------------------ */
 
 /* Makes civetweb serve /api/v1/ws. */
 void websocket_register(struct gw_server *server);

@@ -76,7 +76,7 @@ static struct file *find(const struct gw_static *files, const char *path)
     return bsearch(&key, files->files, files->count, sizeof key, compare);
 }
 
-/* ---- reading the folder -------------------------------------------------------- */
+/* ---- reading the folder ----------------------------------------------------------------- */
 
 static enum kn_status read_content(int dir, const char *name, size_t room, struct content *ret)
 {
@@ -220,7 +220,7 @@ static void join_forms(struct gw_static *files)
     files->count = kept;
 }
 
-/* ---- the policy ------------------------------------------------------------------ */
+/* ---- the policy ------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -315,7 +315,7 @@ void gw_static_free(struct gw_static *files)
     free(files);
 }
 
-/* ---- answering --------------------------------------------------------------------- */
+/* ---- answering -------------------------------------------------------------------------- */
 
 /* Whether an Accept-Encoding header takes a coding: it is named, and not with q=0. */
 static bool accepts(struct kn_str header, const char *coding)

@@ -156,7 +156,7 @@ void gw_view_queue_depth(struct kn_buf *out, const struct kn_msg_queue_depth *de
     kn_buf_char(out, '}');
 }
 
-/* ---- figures --------------------------------------------------------------------- */
+/* ---- figures ---------------------------------------------------------------------------- */
 
 void gw_view_counts(struct kn_buf *out, const struct gw_status_counts *counts)
 {
@@ -316,7 +316,7 @@ void gw_view_timeseries(struct kn_buf *out, const struct kn_msg_series_list *lis
     kn_buf_printf(out, "],\"groups_left_out\":%llu}", (unsigned long long)list->groups_left_out);
 }
 
-/* ---- the system ------------------------------------------------------------------- */
+/* ---- the system ------------------------------------------------------------------------- */
 
 static void service_json(struct kn_buf *out, const struct kn_msg_service_status *service)
 {

@@ -25,7 +25,7 @@ struct ws {
     bool in_message;
 };
 
-/* ---- the descriptor, which civetweb does not tell ------------------------------------------ */
+/* ---- the descriptor, which civetweb does not tell --------------------------------------- */
 
 static bool is_address(const struct sockaddr_storage *address, const char *host, int port)
 {
@@ -68,8 +68,7 @@ static int socket_of(const struct mg_connection *conn)
     return found;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing ---------------------------------------------------------------------------- */
 
 static void *write_frames(void *arg)
 {
@@ -101,8 +100,7 @@ static bool start_writer(struct ws *ws)
     return started;
 }
 
-/* ---- civetweb's callbacks
- * ------------------------------------------------------------------------ */
+/* ---- civetweb's callbacks --------------------------------------------------------------- */
 
 static void on_ready(struct mg_connection *conn, void *arg)
 {
