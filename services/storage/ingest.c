@@ -425,9 +425,12 @@ static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id, const stru
 {
     size_t width = strlen(sql_statements[id].types), n = 0;
     struct db_value all[TASK_COLUMNS];
-    struct db_value *values = kn_arena_array(tx->arena, tx->n_tasks * width, sizeof *values);
+    for (size_t i = 0; i < tx->n_tasks; i++)
+        n += tx->tasks[i].touched && statement_for(&tx->tasks[i]) == id;
+    struct db_value *values = kn_arena_array(tx->arena, n * width, sizeof *values);
     if (!values)
         return KN_NOMEM;
+    n = 0;
     for (size_t i = 0; i < tx->n_tasks; i++) {
         const struct task_work *work = &tx->tasks[i];
         if (!work->touched || statement_for(work) != id)
@@ -526,7 +529,7 @@ static enum kn_status tell_tasks(struct tx *tx)
             dict_text(tx->store->dict, tx->store->db, work->row.source, tx->arena, &source);
         if (status != KN_OK)
             return status;
-        task_row_message(&work->row, source, true, &tasks[n]);
+        task_row_message(&work->row, source, TASK_TEXT_FEED, &tasks[n]);
         changes[n] = (struct kn_msg_task_change){.task = &tasks[n],
                                                  .created = !work->exists,
                                                  .previous_status = (uint8_t)work->status_before};

@@ -274,7 +274,6 @@ struct fetch {
     const int64_t *numbers;
     size_t count;
     struct kn_msg_task *tasks;
-    bool slim;
 };
 
 static enum kn_status take_row(void *arg, const struct db_value *columns)
@@ -289,7 +288,7 @@ static enum kn_status take_row(void *arg, const struct db_value *columns)
                            &source);
     for (size_t i = 0; status == KN_OK && i < fetch->count; i++) {
         if (fetch->numbers[i] == row.no)
-            task_row_message(&row, source, fetch->slim, &fetch->tasks[i]);
+            task_row_message(&row, source, TASK_TEXT_LIST, &fetch->tasks[i]);
     }
     return status;
 }
@@ -437,7 +436,7 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
     if (get->cursor.len && (oldest ? after > from : after < from))
         from = after;
     status = collect(scan, from, to, &next);
-    struct fetch fetch = {reader, arena, scan->found, scan->n_found, NULL, true};
+    struct fetch fetch = {reader, arena, scan->found, scan->n_found, NULL};
     if (status == KN_OK)
         status = fetch_rows(&fetch, ret);
     if (status == KN_OK && next != to)
@@ -525,7 +524,7 @@ enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_
     if (status == KN_OK)
         status = dict_text(reader->store->dict, reader->db, row.source, arena, &source);
     if (status == KN_OK)
-        task_row_message(&row, source, false, ret);
+        task_row_message(&row, source, 0, ret);
     return status;
 }
 

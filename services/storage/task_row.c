@@ -3,8 +3,6 @@
 #include "services/common/time.h"
 #include "services/storage/hmap.h"
 
-enum { SLIM_TEXT = 256 };
-
 /* The columns, in the order of the table. */
 enum column {
     C_NO,
@@ -181,13 +179,13 @@ size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest
 
 /* ---- as a message -------------------------------------------------------------------- */
 
-static void cut(struct kn_str *text)
+static void cut(struct kn_str *text, size_t max)
 {
-    if (text->len > SLIM_TEXT)
-        *text = kn_utf8_head(*text, SLIM_TEXT);
+    if (text->len > max)
+        *text = kn_utf8_head(*text, max);
 }
 
-void task_row_message(const struct task_row *row, struct kn_str source, bool slim,
+void task_row_message(const struct task_row *row, struct kn_str source, size_t text_max,
                       struct kn_msg_task *ret)
 {
     const struct merge_task *task = &row->task;
@@ -207,7 +205,8 @@ void task_row_message(const struct task_row *row, struct kn_str source, bool sli
         .kwargs_repr = text[MERGE_KWARGS],
         .result_repr = text[MERGE_RESULT],
         .error = text[MERGE_ERROR],
-        .traceback = slim ? KN_STR_ABSENT : text[MERGE_TRACEBACK],
+
+        .traceback = text_max ? KN_STR_ABSENT : text[MERGE_TRACEBACK],
         .worker_id = text[MERGE_WORKER],
         .client = text[MERGE_CLIENT],
         .root_id = text[MERGE_ROOT],
@@ -232,10 +231,10 @@ void task_row_message(const struct task_row *row, struct kn_str source, bool sli
     };
     if (merge_queue_wait(task, &wait))
         ret->queue_wait = KN_SOME_F64(wait);
-    if (slim) {
-        cut(&ret->args_repr);
-        cut(&ret->kwargs_repr);
-        cut(&ret->result_repr);
-        cut(&ret->error);
+    if (text_max) {
+        cut(&ret->args_repr, text_max);
+        cut(&ret->kwargs_repr, text_max);
+        cut(&ret->result_repr, text_max);
+        cut(&ret->error, text_max);
     }
 }

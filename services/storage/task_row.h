@@ -42,8 +42,11 @@ void task_row_values(const struct task_row *row, struct kn_str order,
 size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest,
                               struct db_value *ret);
 
-/* Texts are borrowed from the row. slim: long ones cut, no traceback. */
-void task_row_message(const struct task_row *row, struct kn_str source, bool slim,
+/* For the feed, for lists: texts are cut to so many bytes, and there is no traceback. */
+enum { TASK_TEXT_FEED = 256, TASK_TEXT_LIST = 4096 };
+/* Texts are borrowed from the row. text_max: bytes of arguments, result and error; 0: all,
+ * and the traceback. */
+void task_row_message(const struct task_row *row, struct kn_str source, size_t text_max,
                       struct kn_msg_task *ret);
 
 #endif
