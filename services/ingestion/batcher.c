@@ -23,8 +23,8 @@ struct ingest_batcher {
     uint64_t received, invalid, lost;
     struct kn_msg_gap gaps[INGEST_GAPS_MAX];
     size_t gap_count;
-    struct kn_log_limit log_limit;
-    uint64_t serializers[SERIALIZERS_MAX]; /* hashes of those that were warned of */
+    struct kn_log_limit log_limits[CELERY_CAUSE_COUNT]; /* a flood of one hides no other */
+    uint64_t serializers[SERIALIZERS_MAX];              /* hashes of those that were warned of */
     size_t serializer_count;
 };
 
@@ -85,7 +85,7 @@ static void tell(struct ingest_batcher *b, enum celery_cause cause, struct kn_st
                     KN_F_TEXT("remedy", "set event_serializer to json or msgpack"));
         return;
     }
-    if (!kn_log_allow(&b->log_limit, &skipped))
+    if (!kn_log_allow(&b->log_limits[cause], &skipped))
         return;
     KN_WARN("event.invalid", KN_F_STR("source", b->options.source),
             KN_F_TEXT("cause", celery_cause_name(cause)),
