@@ -10,7 +10,7 @@
 struct gw_app;
 
 enum {
-    GW_PATH_MAX = 8192,              /* bytes of a path, still encoded */
+    GW_PATH_MAX = 16384,             /* bytes of a path, still encoded: an id has up to 4,096 */
     GW_BODY_MAX = 64 << 20,          /* bytes of an answer */
     GW_REQUEST_ARENA_MAX = 64 << 20, /* bytes */
 };
