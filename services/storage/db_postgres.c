@@ -133,11 +133,62 @@ static void put_u64(struct kn_buf *out, uint64_t value)
     kn_buf_append(out, &big, sizeof big);
 }
 
-/* The server keeps neither NUL nor what is not UTF-8 in text: U+FFFD stands for it. */
+/* The server keeps no NUL in text. U+FFFF, which is no character, stands before what
+ * stands for one: U+FFFF 0 is NUL, U+FFFF 1 is U+FFFF itself. */
+#define ESCAPE "\xef\xbf\xbf"
+enum { ESCAPE_LEN = 3 };
+
+static const char *find_escape(const char *text, size_t len)
+{
+    return memmem(text, len, ESCAPE, ESCAPE_LEN);
+}
+
+static void put_escaped(struct kn_buf *out, struct kn_str text)
+{
+    for (size_t i = 0; i < text.len;) {
+        bool nul = text.ptr[i] == '\0';
+        bool escape = text.len - i >= ESCAPE_LEN && memcmp(text.ptr + i, ESCAPE, ESCAPE_LEN) == 0;
+        if (nul || escape)
+            kn_buf_append(out, nul ? ESCAPE "0" : ESCAPE "1", ESCAPE_LEN + 1);
+        else
+            kn_buf_append(out, text.ptr + i, 1);
+        i += escape ? ESCAPE_LEN : 1;
+    }
+}
+
+/* In place; the new length. */
+static size_t unescape(char *text, size_t len)
+{
+    const char *end = text + len, *at;
+    char *to = text;
+    for (const char *from = text; from < end; from = at) {
+        at = find_escape(from, (size_t)(end - from));
+        size_t plain = (size_t)((at ? at : end) - from);
+        memmove(to, from, plain);
+        to += plain;
+        if (!at || end - at <= ESCAPE_LEN)
+            break;
+        if (at[ESCAPE_LEN] == '0') {
+            *to++ = '\0';
+        } else {
+            memcpy(to, ESCAPE, ESCAPE_LEN);
+            to += ESCAPE_LEN;
+        }
+        at += ESCAPE_LEN + 1;
+    }
+    return (size_t)(to - text);
+}
+
+/* What is not UTF-8 is not kept: U+FFFD stands for it. */
 static void put_text(struct kn_buf *out, struct kn_str text)
 {
-    if (!memchr(text.ptr, 0, text.len) && kn_utf8_valid(text)) {
-        kn_buf_str(out, text);
+    if (!text.len)
+        return;
+    if (kn_utf8_valid(text)) {
+        if (memchr(text.ptr, 0, text.len) || find_escape(text.ptr, text.len))
+            put_escaped(out, text);
+        else
+            kn_buf_str(out, text);
         return;
     }
     struct kn_arena scratch;
@@ -209,12 +260,13 @@ static void put_array(struct kn_buf *out, char type, const struct db_value *firs
     }
 }
 
+/* Once for each value: a text is unescaped in place. */
 static struct db_value get_value(const PGresult *result, int row, int column)
 {
     uint64_t bits;
     if (PQgetisnull(result, row, column))
         return db_null();
-    const char *data = PQgetvalue(result, row, column);
+    char *data = PQgetvalue(result, row, column);
     size_t len = (size_t)PQgetlength(result, row, column);
     switch (PQftype(result, column)) {
     case OID_INT8:
@@ -235,6 +287,8 @@ static struct db_value get_value(const PGresult *result, int row, int column)
     case OID_BYTEA:
         return db_blob((struct kn_str){data, len});
     default:
+        if (find_escape(data, len))
+            len = unescape(data, len);
         return db_text((struct kn_str){data, len});
     }
 }

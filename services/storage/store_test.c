@@ -115,12 +115,16 @@ static void ids_and_texts_may_be_anything(void **state)
     };
     events[0].name = KN_STR("\xd0\xb7\xd0\xb0\xd0\xb4\xd0\xb0\xd1\x87\xd0\xb0");
     events[1].uuid = KN_STR("with\0nul");
+    events[0].args_repr = KN_STR("('a\0b', '\xef\xbf\xbf', '\xef\xbf\xbf"
+                                 "0')");
     events[2].exception = (struct kn_str){big, sizeof big};
     events[2].traceback = KN_STR("not \xff utf-8 \0 and a NUL");
     assert_int_equal(rig_ingest(rig, events, 4, NULL).stored, 4);
     assert_int_equal(rig_ingest(rig, events, 4, NULL).duplicates, 4);
     assert_text(task_of(rig, "\xe4\xbb\xbb\xe5\x8a\xa1 'quoted\" \\ %s").name,
                 "\xd0\xb7\xd0\xb0\xd0\xb4\xd0\xb0\xd1\x87\xd0\xb0");
+    assert_true(kn_str_eq(task_of(rig, "\xe4\xbb\xbb\xe5\x8a\xa1 'quoted\" \\ %s").args_repr,
+                          events[0].args_repr));
     assert_int_equal(task_of(rig, "bad").error.len, sizeof big);
     struct kn_msg_task task;
     const struct kn_msg_task_get nul = {.id = KN_STR("with\0nul")};
