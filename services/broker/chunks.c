@@ -158,9 +158,19 @@ bool broker_chunks_idle(struct broker_chunks *chunks)
     return idle;
 }
 
+void broker_chunks_limit(struct broker_chunks *chunks, size_t max)
+{
+    pthread_mutex_lock(&chunks->lock);
+    chunks->max = max;
+    pthread_mutex_unlock(&chunks->lock);
+}
+
 bool broker_chunks_full(struct broker_chunks *chunks)
 {
-    return broker_chunks_bytes(chunks) + BROKER_CHUNK_SIZE > chunks->max;
+    pthread_mutex_lock(&chunks->lock);
+    bool full = chunks->bytes + BROKER_CHUNK_SIZE > chunks->max;
+    pthread_mutex_unlock(&chunks->lock);
+    return full;
 }
 
 size_t broker_chunks_bytes(struct broker_chunks *chunks)

@@ -49,6 +49,8 @@ size_t broker_chunks_push(struct broker_chunks *chunks, struct broker_chunk *chu
                           bool drop_oldest);
 /* Nothing waits to be taken: what there is should be handed over at once. */
 bool broker_chunks_idle(struct broker_chunks *chunks);
+/* Another bound from now on. */
+void broker_chunks_limit(struct broker_chunks *chunks, size_t max);
 bool broker_chunks_full(struct broker_chunks *chunks);
 size_t broker_chunks_bytes(struct broker_chunks *chunks);
 /* OK, TIMEOUT, or CLOSED when it was closed and is empty. */

@@ -195,6 +195,11 @@ void broker_receiver_ack(struct broker_receiver *receiver, uint64_t tag)
         broker_wake(receiver->wake_fd);
 }
 
+void broker_receiver_limit(struct broker_receiver *receiver, size_t buffer_max)
+{
+    broker_chunks_limit(&receiver->chunks, buffer_max);
+}
+
 void broker_receiver_stop(struct broker_receiver *receiver)
 {
     receiver->stopping = true;

@@ -48,6 +48,9 @@ void broker_receiver_release(struct broker_receiver *receiver, struct broker_chu
  * again. Nothing to do on Redis. Any thread. */
 void broker_receiver_ack(struct broker_receiver *receiver, uint64_t tag);
 
+/* Changes buffer_max. Any thread. */
+void broker_receiver_limit(struct broker_receiver *receiver, size_t buffer_max);
+
 /* Any thread. */
 void broker_receiver_status(struct broker_receiver *receiver, struct broker_receiver_status *ret);
 /* The oldest gap that was not asked for yet. Up to 64 are kept, then the last

@@ -62,12 +62,23 @@ static void count(struct ingestion *in, const struct ingest_batch *batch)
     pthread_mutex_unlock(&in->lock);
 }
 
+/* Memory that the outbox does not use is the receiver's. */
+static void share_memory(struct ingestion *in)
+{
+    struct ingest_backlog backlog;
+    size_t max = in->options.memory_max;
+    ingest_outbox_backlog(&in->outbox, &backlog);
+    size_t left = backlog.bytes < max ? max - backlog.bytes : 0;
+    broker_receiver_limit(in->receiver, left > BUFFER_MIN ? left : BUFFER_MIN);
+}
+
 static void put(struct ingestion *in, struct ingest_batch *batch)
 {
     uint64_t skipped = 0;
     count(in, batch);
     await_room(in);
     size_t lost = ingest_outbox_put(&in->outbox, batch);
+    share_memory(in);
     if (lost == 0)
         return;
     pthread_mutex_lock(&in->lock);
@@ -184,7 +195,7 @@ void ingestion_options_init(struct ingestion_options *options)
         .source = "default",
         .batch_events = 1000,
         .batch_age_us = KN_SECOND / 20,
-        .memory_max = 64 << 20,
+        .memory_max = (size_t)256 << 20,
         .event_max = 16 << 20,
         .inflight = 4,
         .queue_interval_us = 5 * KN_SECOND,
@@ -244,7 +255,7 @@ enum kn_status ingestion_start(const struct ingestion_options *options,
     in->options = *options;
     in->options.broker.message_max = options->event_max;
     in->options.broker.buffer_max =
-        options->memory_max / 4 > BUFFER_MIN ? options->memory_max / 4 : BUFFER_MIN;
+        options->memory_max > BUFFER_MIN ? options->memory_max : BUFFER_MIN;
     pthread_mutex_init(&in->lock, NULL);
     ingest_outbox_init(&in->outbox, options->memory_max - options->memory_max / 4);
     enum kn_status status = start_parts(in, storage);
