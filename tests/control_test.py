@@ -52,9 +52,9 @@ def worker_of(kanchi, hostname):
     return next((one for one in items if one["hostname"] == hostname), None)
 
 
-def send(broker_url, count, name="shop.order.price"):
-    code = ("import sys; from sample_app.app import app\n"
-            f"for i in range({count}): app.send_task({name!r}, args=[i])")
+def send(broker_url, count, name="shop.order.price", pause=0):
+    code = ("import time; from sample_app.app import app\n"
+            f"for i in range({count}): app.send_task({name!r}, args=[i]); time.sleep({pause})")
     subprocess.run([rig.python_of(), "-c", code], check=True, timeout=60,
                    env=sample_environment(broker_url))
 
@@ -110,6 +110,33 @@ def test_a_worker_that_is_killed_goes_offline_and_one_that_pauses_comes_back(fol
     until(lambda: worker_of(kanchi, worker.hostname)["status"] == "offline", 20)
 
 
+def totals(kanchi):
+    """Of the last hour: tasks that succeeded, and runtimes."""
+    points = [point for one in kanchi.get("/metrics/timeseries")["series"]
+              for point in one["points"]]
+    return (sum(p["counts"]["success"] for p in points if p["counts"]),
+            sum(p["runtime"]["count"] for p in points if p["runtime"]))
+
+
+def test_rollups_are_exact_when_aggregation_was_away_for_too_long(folder, redis_url):
+    config = {name: dict(keys) for name, keys in FAST.items()}
+    config["storage"] = {"feed_keep": 100}
+    with rig.Kanchi(folder / "kanchi", [redis_url], config=config) as kanchi:
+        for service in SERVICES:
+            kanchi.start(service)
+        with rig.CeleryWorker(folder, redis_url, name="busy", env={"SAMPLE_PACE": "0"}):
+            send(redis_url, 20)
+            until(lambda: totals(kanchi) == (20, 20))
+            kanchi.processes["aggregation"].kill()
+            send(redis_url, 150, pause=0.08)
+            until(lambda: len(list(kanchi.all_items("/tasks", status="success"))) == 170)
+            aggregation = kanchi.start("aggregation")
+            until(lambda: totals(kanchi) == (170, 170))
+            assert "rollups.rebuild" in aggregation.log()
+            send(redis_url, 10)
+            until(lambda: totals(kanchi) == (180, 180))
+
+
 def test_rollups_and_figures_are_exact_across_kills_of_aggregation(folder, kanchi, broker_url):
     with rig.CeleryWorker(folder, broker_url, name="busy", env={"SAMPLE_PACE": "0"}):
         for _ in range(5):
@@ -118,15 +145,9 @@ def test_rollups_and_figures_are_exact_across_kills_of_aggregation(folder, kanch
             kanchi.start("aggregation")
         until(lambda: len(list(kanchi.all_items("/tasks", status="success"))) == 200, 60)
 
-        def totals():
-            points = [point for one in kanchi.get("/metrics/timeseries")["series"]
-                      for point in one["points"]]
-            return (sum(p["counts"]["success"] for p in points if p["counts"]),
-                    sum(p["runtime"]["count"] for p in points if p["runtime"]))
-
-        until(lambda: totals() == (200, 200), 20)
+        until(lambda: totals(kanchi) == (200, 200), 20)
         time.sleep(2)
-        assert totals() == (200, 200)
+        assert totals(kanchi) == (200, 200)
         assert kanchi.get("/metrics")["workers"]["online"] == 1
 
 

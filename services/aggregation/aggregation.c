@@ -154,20 +154,11 @@ static const struct kn_msg_finding finding_bound = {
                    "leave some out."),
     .remedy = KN_STR("Raise aggregation.workers_max or aggregation.queues_max."),
 };
-static const struct kn_msg_finding finding_skipped = {
-    .severity = KN_SEVERITY_WARNING,
-    .code = KN_STR("rollups_incomplete"),
-    .subject = KN_STR("aggregation"),
-    .text = KN_STR("Aggregation was away for longer than storage keeps changes; counts and "
-                   "percentiles of that time lack some tasks."),
-    .remedy = KN_STR("Raise storage.feed_keep."),
-};
-
 void aggregation_report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
 {
     struct aggregation *a = arg;
     pthread_mutex_lock(&a->lock);
-    bool away = a->away, refused = a->refused, skipped = a->skipped > 0;
+    bool away = a->away, refused = a->refused;
     uint64_t left_out = aggr_gauges_left_out(a->gauges) + aggr_liveness_left_out(a->liveness);
     pthread_mutex_unlock(&a->lock);
     if (away || refused) {
@@ -175,12 +166,10 @@ void aggregation_report(void *arg, struct kn_arena *arena, struct kn_msg_service
         status->detail = away ? KN_STR("storage does not answer")
                               : KN_STR("storage does not take what aggregation sends");
     }
-    struct kn_msg_finding *findings = kn_arena_array(arena, 2, sizeof *findings);
+    struct kn_msg_finding *findings = left_out ? kn_arena_alloc(arena, sizeof *findings) : NULL;
     if (!findings)
         return;
+    *findings = finding_bound;
     status->findings.items = findings;
-    if (left_out > 0)
-        findings[status->findings.count++] = finding_bound;
-    if (skipped)
-        findings[status->findings.count++] = finding_skipped;
+    status->findings.count = 1;
 }

@@ -29,9 +29,8 @@ struct aggregation {
     struct aggr_window *window;
     struct aggr_gauges *gauges;
     struct aggr_liveness *liveness;
-    bool away;        /* storage does not answer */
-    bool refused;     /* it does, but does not take what it is sent */
-    uint64_t skipped; /* commits that the rollups lack */
+    bool away;    /* storage does not answer */
+    bool refused; /* it does, but does not take what it is sent */
 
     pthread_mutex_t stop_lock; /* stopping, reader_ended */
     pthread_cond_t stop_wake;

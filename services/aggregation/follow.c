@@ -8,16 +8,17 @@
 static const int64_t READ_US = 200 * 1000;  /* how long the feed is waited for */
 static const int64_t PAUSE_US = 250 * 1000; /* after storage said no */
 static const int64_t LAST_FLUSH_US = 2 * KN_SECOND;
-enum { REFILL_COMMITS = 3000 }; /* read again at the start, for the window alone */
+static const int64_t REBUILD_US = KN_HOUR; /* storage reads all that it has */
+enum { REFILL_COMMITS = 3000 };            /* read again at the start, for the window alone */
 
 /* ---- storage, as the ledger wants it ------------------------------------------- */
 
-static enum kn_status ask(struct aggregation *a, enum kn_kind kind, const void *msg,
-                          enum kn_kind answer_kind, struct kn_bus_message **ret)
+static enum kn_status ask_for(struct aggregation *a, int64_t timeout_us, enum kn_kind kind,
+                              const void *msg, enum kn_kind answer_kind,
+                              struct kn_bus_message **ret)
 {
     struct kn_bus_message *answer;
-    enum kn_status status =
-        kn_bus_request(a->storage, kind, msg, atomic_load(&a->request_us), &answer, NULL);
+    enum kn_status status = kn_bus_request(a->storage, kind, msg, timeout_us, &answer, NULL);
     if (status == KN_OK && answer->kind != answer_kind) {
         kn_bus_message_free(answer);
         status = KN_INVALID;
@@ -26,6 +27,12 @@ static enum kn_status ask(struct aggregation *a, enum kn_kind kind, const void *
         *ret = answer;
     aggr_note_storage(a, status);
     return status;
+}
+
+static enum kn_status ask(struct aggregation *a, enum kn_kind kind, const void *msg,
+                          enum kn_kind answer_kind, struct kn_bus_message **ret)
+{
+    return ask_for(a, atomic_load(&a->request_us), kind, msg, answer_kind, ret);
 }
 
 enum kn_status aggr_ask_position(void *arg, struct aggr_position *ret)
@@ -48,8 +55,10 @@ enum kn_status aggr_ask_position(void *arg, struct aggr_position *ret)
 
 enum kn_status aggr_put_rollups(void *arg, const struct kn_msg_rollup_put *put)
 {
+    struct aggregation *a = arg;
     struct kn_bus_message *answer;
-    enum kn_status status = ask(arg, KN_KIND_ROLLUP_PUT, put, KN_KIND_DONE, &answer);
+    int64_t timeout_us = put->rebuild ? REBUILD_US : atomic_load(&a->request_us);
+    enum kn_status status = ask_for(a, timeout_us, KN_KIND_ROLLUP_PUT, put, KN_KIND_DONE, &answer);
     if (status == KN_OK)
         kn_bus_message_free(answer);
     return status;
@@ -153,7 +162,7 @@ static void take_mark(struct aggregation *a, const struct kn_msg_feed_mark *mark
     pthread_mutex_unlock(&a->lock);
 }
 
-static enum aggr_ledger_next skip(struct aggregation *a, const struct kn_feed_event *event)
+static enum aggr_ledger_next rebuild(struct aggregation *a, const struct kn_feed_event *event)
 {
     if (a->refilling) { /* so far back there is nothing: only the window has less */
         const struct aggr_position *position = aggr_ledger_position(a->ledger);
@@ -162,14 +171,9 @@ static enum aggr_ledger_next skip(struct aggregation *a, const struct kn_feed_ev
         return AGGR_LEDGER_READ;
     }
     a->window_to = 0;
-    KN_WARN("feed.no_longer_kept", KN_F_TEXT("feed", event->feed),
-            KN_F_I64("newest", event->newest),
+    KN_WARN("rollups.rebuild", KN_F_TEXT("feed", event->feed), KN_F_I64("newest", event->newest),
             KN_F_I64("position", aggr_ledger_read_to(a->ledger)));
-    enum aggr_ledger_next next = aggr_ledger_skip(a->ledger, event->feed, event->newest);
-    pthread_mutex_lock(&a->lock);
-    a->skipped = aggr_ledger_counters(a->ledger).skipped;
-    pthread_mutex_unlock(&a->lock);
-    return next;
+    return aggr_ledger_rebuild(a->ledger, event->feed, event->newest);
 }
 
 static enum aggr_ledger_next take_event(struct aggregation *a, const struct kn_feed_event *event)
@@ -186,7 +190,7 @@ static enum aggr_ledger_next take_event(struct aggregation *a, const struct kn_f
         take_mark(a, event->mark);
         return AGGR_LEDGER_READ;
     case KN_FEED_REBUILD:
-        return skip(a, event);
+        return rebuild(a, event);
     case KN_FEED_NONE:
         break;
     }

@@ -168,30 +168,20 @@ enum aggr_ledger_next aggr_ledger_flush(struct aggr_ledger *ledger)
     return AGGR_LEDGER_RETRY;
 }
 
-/* The rollups that are there stay, whatever happens: what is missing in them can be
- * counted and said, but what was taken away is gone. */
-enum aggr_ledger_next aggr_ledger_skip(struct aggr_ledger *ledger, const char *feed,
-                                       uint64_t newest)
+enum aggr_ledger_next aggr_ledger_rebuild(struct aggr_ledger *ledger, const char *feed,
+                                          uint64_t newest)
 {
-    enum aggr_ledger_next flushed = aggr_ledger_flush(ledger);
-    if (flushed != AGGR_LEDGER_READ)
-        return flushed;
-    bool same = (ledger->stored.feed[0] == '\0' || same_feed(ledger, kn_str_from(feed))) &&
-                newest >= ledger->stored.number;
     struct kn_msg_rollup_put put = {
         .reader = kn_str_from(ledger->reader),
         .feed = kn_str_from(feed),
-        .from = same ? ledger->stored.number : 0,
         .to = newest,
-        .rebuild = !same,
+        .rebuild = true,
     };
-    enum kn_status status = ledger->storage.put(ledger->storage.arg, &put);
-    if (status != KN_OK && status != KN_CONFLICT) {
+    ledger->counters.rebuilds++;
+    if (ledger->storage.put(ledger->storage.arg, &put) != KN_OK) {
         ledger->counters.failures++;
         return AGGR_LEDGER_RETRY;
     }
-    if (status == KN_OK)
-        ledger->counters.skipped += put.to - put.from;
     return aggr_ledger_start(ledger);
 }
 

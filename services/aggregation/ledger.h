@@ -63,16 +63,16 @@ bool aggr_ledger_full(const struct aggr_ledger *ledger);
 /* Sends what there is, if anything. */
 enum aggr_ledger_next aggr_ledger_flush(struct aggr_ledger *ledger);
 
-/* What follows the position is no longer kept, or feed is another numbering: goes on
- * after newest, the newest of feed. Of the same numbering the stored rollups stay,
- * and lack what was skipped; those of another one are dropped. RESET or RETRY. */
-enum aggr_ledger_next aggr_ledger_skip(struct aggr_ledger *ledger, const char *feed,
-                                       uint64_t newest);
+/* What follows the position is no longer kept, or feed is another numbering: has
+ * storage count the rollups anew from its stored events, which also moves the
+ * position. newest: of feed. RESET or RETRY. */
+enum aggr_ledger_next aggr_ledger_rebuild(struct aggr_ledger *ledger, const char *feed,
+                                          uint64_t newest);
 
 /* Times that something was sent, that storage said CONFLICT, that it did not answer
- * or refused; commits that were skipped. */
+ * or refused, and that it was asked to count anew. */
 struct aggr_ledger_counters {
-    uint64_t flushes, conflicts, failures, skipped;
+    uint64_t flushes, conflicts, failures, rebuilds;
 };
 struct aggr_ledger_counters aggr_ledger_counters(const struct aggr_ledger *ledger);
 
