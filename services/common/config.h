@@ -70,7 +70,9 @@
     X(retention_rollups, DURATION, "365d", "0s..36500d",                                           \
       "How long the counts per minute are kept; 0 for ever")                                       \
     X(readers, INT, "4", "1..64", "Threads that answer queries")                                   \
-    X(feed_keep, INT, "10000", "100..10000000", "Changes kept for readers that missed some")
+    X(feed_keep, INT, "10000", "100..10000000", "Changes kept for readers that missed some")       \
+    X(feed, STR, "main", "",                                                                       \
+      "Name of this process's numbering of changes, when several share a PostgreSQL database")
 
 #define KN_CONFIG_AGGREGATION(X)                                                                   \
     X(interval, DURATION, "1s", "100ms..1m", "How often the figures are published")                \

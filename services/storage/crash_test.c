@@ -320,6 +320,39 @@ static void the_writer_waits_for_a_database_that_is_away(void **state)
     assert_int_equal(system.ingestion.items[0].events_stored, 4 * BATCH_EVENTS);
 }
 
+static void two_processes_may_share_a_database_but_not_a_feed(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event events[BATCH_EVENTS];
+    char ids[BATCH_EVENTS][24], *error = NULL;
+    struct kn_msg_ingest_batch batch;
+    struct store *same = NULL, *other = NULL;
+    const struct kn_msg_feed *feed;
+    struct kn_msg_task_list list;
+    const char *why;
+    if (!rig->postgres)
+        return;
+    const struct store_options options = {.database = rig->database};
+    assert_int_equal(store_open(&options, &same, &error), KN_EXISTS);
+    assert_non_null(strstr(error, "main"));
+    free(error);
+    const struct store_options own = {.database = rig->database, .feed = "second"};
+    assert_int_equal(store_open(&own, &other, &error), KN_OK);
+    struct store *stores[] = {rig->store, other, rig->store, other};
+    for (int i = 0; i < 4; i++) {
+        make_batch((uint64_t)i / 2 + 1, events, ids, &batch);
+        batch.source = i % 2 ? KN_STR("s2") : KN_STR("s1");
+        struct store_change change = {.kind = KN_KIND_INGEST_BATCH, .msg = &batch};
+        assert_int_equal(store_commit(stores[i], &change, 1, &feed), KN_OK);
+        assert_int_equal(change.ack.stored, BATCH_EVENTS);
+        assert_int_equal(feed->number, i / 2 + 1);
+    }
+    const struct kn_msg_tasks_get get = {.limit = 500};
+    assert_int_equal(store_read_tasks(rig->reader, &get, &rig->arena, &list, &why), KN_OK);
+    assert_int_equal(list.items.count, 2 * 3 * BATCH_EVENTS / 2);
+    store_close(other);
+}
+
 /* ---- TimescaleDB --------------------------------------------------------------------- */
 
 /* The extension is not at hand: functions with its names and signatures stand in. */
@@ -410,6 +443,7 @@ int main(void)
         CASE(what_was_answered_survives_kill_and_is_there_once),
         CASE(many_may_ask_at_once_and_see_what_they_committed),
         CASE(the_writer_waits_for_a_database_that_is_away),
+        CASE(two_processes_may_share_a_database_but_not_a_feed),
         CASE(events_are_a_hypertable_where_timescaledb_is),
     };
     int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);

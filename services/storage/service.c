@@ -344,6 +344,7 @@ static enum kn_status open_store(struct storage *storage, const struct kn_config
     const struct kn_config_storage *c = &config->storage;
     const struct store_options options = {
         .database = c->database,
+        .feed = c->feed,
         .feed_keep = c->feed_keep,
         .retention_tasks_us = c->retention_tasks,
         .retention_events_us = c->retention_events,

@@ -269,6 +269,10 @@
     SAME(FEED_CREATE, "tt", \
         "INSERT INTO feeds (name, id, number) VALUES ($1, $2, 0) ON " \
         "CONFLICT (name) DO NOTHING") \
+    S(FEED_LOCK, "i", \
+        "SELECT 1 WHERE $1 > 0", \
+        "SELECT CASE WHEN pg_try_advisory_lock(7236270145 + $1) THEN 1 " \
+        "ELSE 0 END") \
     SAME(FEED_NUMBER_PUT, "ii", \
         "UPDATE feeds SET number = $2 WHERE no = $1") \
     SAME(FEED_PUT, "iiib", \

@@ -7,7 +7,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
+#define LOCK_US (5 * KN_SECOND)
 enum { WRITER_CACHE_MB = 64, READER_CACHE_MB = 8 };
 
 static struct db_options connection(const struct store *store, bool read_only)
@@ -60,6 +62,29 @@ static enum kn_status take_feed(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
+static enum kn_status take_bool(void *arg, const struct db_value *columns)
+{
+    *(bool *)arg = db_as_i64(columns[0]);
+    return KN_OK;
+}
+
+/* One process writes a feed. A process that was killed may seem to be there for a
+ * moment longer. */
+static enum kn_status lock_feed(struct store *store)
+{
+    int64_t until = kn_time_mono() + LOCK_US;
+    const struct db_value values[] = {db_i64(store->feed_no)};
+    for (;;) {
+        bool locked = false;
+        enum kn_status status = db_run(store->db, SQL_FEED_LOCK, values, take_bool, &locked);
+        if (status != KN_OK || locked)
+            return status;
+        if (kn_time_mono() > until)
+            return KN_EXISTS;
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+}
+
 static enum kn_status load_feed(struct store *store)
 {
     char id[FEED_ID_SIZE];
@@ -67,6 +92,11 @@ static enum kn_status load_feed(struct store *store)
     kn_random_hex(id, sizeof id);
     const struct db_value fresh[] = {db_text(name), db_text(kn_str_from(id))};
     enum kn_status status = db_run(store->db, SQL_FEED_CREATE, fresh, NULL, NULL);
+    if (status == KN_OK)
+        status = db_run(store->db, SQL_FEED_FIND, fresh, take_feed, store);
+    if (status == KN_OK)
+        status = lock_feed(store);
+    /* the number may have moved until the lock was ours */
     return status == KN_OK ? db_run(store->db, SQL_FEED_FIND, fresh, take_feed, store) : status;
 }
 
@@ -77,12 +107,6 @@ static enum kn_status take_count(void *arg, const struct db_value *columns)
         return KN_NOMEM;
     store->counts[store->n_counts++] = (struct status_count){
         db_as_i64(columns[0]), (uint8_t)db_as_i64(columns[1]), db_as_i64(columns[2]), 0};
-    return KN_OK;
-}
-
-static enum kn_status take_bool(void *arg, const struct db_value *columns)
-{
-    *(bool *)arg = db_as_i64(columns[0]);
     return KN_OK;
 }
 
@@ -118,9 +142,15 @@ static enum kn_status connect_writer(struct store *store, char **ret_error)
     enum kn_status status = db_open(&options, &store->db, &error);
     if (status == KN_OK)
         status = migrate(store->db, &store->schema_version, &error);
-    if (status == KN_OK && (status = load(store)) != KN_OK &&
-        asprintf(&error, "cannot read the database: %s", db_error(store->db)) < 0)
-        error = NULL;
+    if (status == KN_OK && (status = load(store)) != KN_OK) {
+        int n = status == KN_EXISTS
+                    ? asprintf(&error,
+                               "another storage process writes the feed \"%s\" of this database",
+                               store->feed_name)
+                    : asprintf(&error, "cannot read the database: %s", db_error(store->db));
+        if (n < 0)
+            error = NULL;
+    }
     if (status != KN_OK) {
         db_close(store->db);
         store->db = NULL;
