@@ -3,8 +3,9 @@
 import collections
 import http.client
 import json
+import os
+import signal
 import subprocess
-import time
 import urllib.parse
 
 import rig
@@ -171,7 +172,8 @@ class Traffic:
         return [one for one in lines if one["last"] and not self.seen[one["id"], one["last"]]]
 
     def run(self, during=None):
-        """Sends everything and waits for its end; calls during(events so far) meanwhile."""
+        """Sends everything and waits for its end; calls during(events so far) meanwhile,
+        which returns False as long as it has more to do."""
         during = during or (lambda count: None)
         workers = [self.worker("one", ("default", "mail"), 2), self.worker("zwei-二", ("очередь", "slow"), 1)]
         for worker in workers:
@@ -202,6 +204,7 @@ class Traffic:
             raise
         if idle:
             assert idle.exit_code == 0, idle.log_tail()
+        rig.wait_for(lambda: during(self.look()) is not False, 60, "what is to happen meanwhile")
         for worker in workers:
             worker.stop()
         rig.wait_for(lambda: self.look() and
@@ -221,11 +224,11 @@ class Killer:
         self.killed = []
 
     def __call__(self, count):
-        import os
-        import signal
-        if not self.plan or count < self.plan[0][0]:
-            return
-        name = self.plan[0][1]
+        if self.plan and count >= self.plan[0][0]:
+            self.kill(count, self.plan[0][1])
+        return not self.plan
+
+    def kill(self, count, name):
         try:
             pid = self.kanchi.pid_of(name)
         except (LookupError, OSError, StopIteration):
@@ -239,8 +242,3 @@ class Killer:
 
 def run_process(argv, **options):
     return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, **options)
-
-
-def stopwatch():
-    start = time.monotonic()
-    return lambda: time.monotonic() - start
