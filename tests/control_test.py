@@ -189,3 +189,32 @@ def test_secrets_of_a_worker_are_not_kept(folder, kanchi, broker_url):
         shown = json.dumps(kanchi.get("/workers/secret@kanchi-test"))
         assert "result_backend" in shown
         assert "hunter2" not in shown
+
+
+def test_a_broker_that_goes_away_kills_no_worker_and_is_found_again(folder):
+    with rig.Redis(folder / "first") as server:
+        port, url = server.port, server.url(0)
+        worker = rig.CeleryWorker(folder, url, name="patient")
+        worker.wait_ready()
+        config = {name: dict(keys) for name, keys in FAST.items()}
+        kanchi = rig.Kanchi(folder / "kanchi", [url], config=config)
+        for service in SERVICES:
+            kanchi.start(service)
+        until(lambda: worker_of(kanchi, worker.hostname)["registered"])
+    try:
+        def control():
+            return next(one for one in kanchi.get("/system")["services"]
+                        if one["name"] == "control")
+
+        until(lambda: control()["state"] == "degraded")
+        time.sleep(6)  # longer than aggregation.worker_timeout
+        assert worker_of(kanchi, worker.hostname)["status"] == "online"
+        before = worker_of(kanchi, worker.hostname)["inspected_at"]
+        with rig.Redis(folder / "second", port=port):
+            until(lambda: control()["state"] == "ready", 20)
+            until(lambda: worker_of(kanchi, worker.hostname)["inspected_at"] > before, 60)
+            assert worker_of(kanchi, worker.hostname)["status"] == "online"
+            worker.stop()
+    finally:
+        worker.kill()
+        kanchi.stop()
