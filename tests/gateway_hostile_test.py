@@ -8,9 +8,12 @@ from gateway_rig import Gateway
 
 
 @pytest.fixture(scope="module")
-def gateway(session_folder):
+def gateway(session_folder, tmp_path_factory):
+    """Without a dashboard, whose page would answer every path."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "robots.txt").write_text("User-agent: *\n")
     with Gateway(session_folder / "gateway-hostile",
-                 {"threads": 12, "ws_clients_max": 4}) as gateway:
+                 {"threads": 12, "ws_clients_max": 4, "static_dir": str(site)}) as gateway:
         yield gateway
 
 
