@@ -129,7 +129,7 @@ static enum kn_status discover(struct broker_meter *m, struct kn_arena *arena,
 
 static enum kn_status measure_queue(struct broker_meter *m, struct broker_depth *depth)
 {
-    amqp_bytes_t name = {.len = depth->name.len, .bytes = (void *)(uintptr_t)depth->name.ptr};
+    amqp_bytes_t name = {.len = depth->name.len, .bytes = (void *)depth->name.ptr};
     const amqp_queue_declare_ok_t *ok =
         amqp_queue_declare(m->amqp.conn, CHANNEL, name, 1, 0, 0, 0, amqp_empty_table);
     if (ok) {

@@ -12,7 +12,7 @@
 
 static amqp_bytes_t bytes_of(struct kn_str s)
 {
-    return (amqp_bytes_t){.len = s.len, .bytes = (void *)(uintptr_t)s.ptr};
+    return (amqp_bytes_t){.len = s.len, .bytes = (void *)s.ptr};
 }
 
 static enum kn_status connect_amqp(struct broker_session *s, struct broker_amqp *amqp,

@@ -268,6 +268,6 @@ enum kn_status broker_redis_receive(struct broker_receiver *r, struct kn_buf *er
         status = drain(&l);
     broker_redis_close(&l.redis);
     for (size_t i = 0; i < l.pattern_count; i++)
-        free((char *)(uintptr_t)l.patterns[i].ptr);
+        free((char *)l.patterns[i].ptr);
     return status;
 }

@@ -53,8 +53,8 @@ static pid_t spawn(const char *dir, const char *const *argv, const char *const *
     dup2(fd, 1);
     dup2(fd, 2);
     for (; env && *env; env++)
-        putenv((char *)(uintptr_t)*env);
-    execvp(argv[0], (char *const *)(uintptr_t)argv);
+        putenv((char *)*env);
+    execvp(argv[0], (char *const *)argv);
     _exit(127);
 }
 

@@ -238,10 +238,10 @@ static enum kn_status read_path(struct parser *p, struct kn_str path)
 static enum kn_status read_verify(struct parser *p, const char *value)
 {
     struct broker_tls_options *tls = &p->out->url.tls;
-    if (!strcmp(value, "required") || !strcmp(value, "CERT_REQUIRED"))
+    /* optional is the same for a client, says Python's ssl */
+    if (!strcmp(value, "required") || !strcmp(value, "CERT_REQUIRED") ||
+        !strcmp(value, "optional") || !strcmp(value, "CERT_OPTIONAL"))
         tls->verify = BROKER_TLS_REQUIRED;
-    else if (!strcmp(value, "optional") || !strcmp(value, "CERT_OPTIONAL"))
-        tls->verify = BROKER_TLS_REQUIRED; /* the same for a client, says Python's ssl */
     else if (!strcmp(value, "none") || !strcmp(value, "CERT_NONE"))
         tls->verify = BROKER_TLS_NONE;
     else
@@ -393,7 +393,7 @@ enum kn_status broker_url_parse(struct kn_str text, struct broker_url **ret_url,
 static void wipe(const char *secret)
 {
     if (secret && *secret)
-        explicit_bzero((char *)(uintptr_t)secret, strlen(secret));
+        explicit_bzero((char *)secret, strlen(secret));
 }
 
 void broker_url_free(struct broker_url *url)
