@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { COLUMNS_MAX = 48, PARAMS_MAX = 40, BUSY_MS = 10000, PAGE_SIZE = 4096 };
+enum { COLUMNS_MAX = 48, PARAMS_MAX = 40, BUSY_MS = 10000 };
 
 struct sqlite {
     struct db db;
@@ -242,10 +242,11 @@ const struct db_backend db_sqlite_backend = {
 
 /* ---- opening ------------------------------------------------------------------------- */
 
-static const char setup_writer[] = "PRAGMA auto_vacuum = INCREMENTAL;"
+static const char setup_writer[] = "PRAGMA page_size = 8192;"
+                                   "PRAGMA auto_vacuum = INCREMENTAL;"
                                    "PRAGMA journal_mode = WAL;"
                                    "PRAGMA synchronous = NORMAL;"
-                                   "PRAGMA wal_autocheckpoint = 4000;"
+                                   "PRAGMA wal_autocheckpoint = 2000;"
                                    "PRAGMA journal_size_limit = 67108864;"
                                    "PRAGMA temp_store = MEMORY;"
                                    "PRAGMA foreign_keys = OFF;";

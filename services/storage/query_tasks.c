@@ -16,6 +16,7 @@ enum {
     VALUES_MAX = 100, /* of one filter */
     CHUNK = 1000,     /* rows asked for at once */
     ROWS_MAX = 50000, /* looked at for one request */
+    RARE = 20,        /* a status is rare that less than one of so many tasks has */
 };
 #define TIME_MAX (40 * INT64_C(1000)) /* µs, for one request */
 
@@ -35,6 +36,7 @@ struct filter {
     struct kn_str q; /* in lower case */
     int64_t from, to;
     bool oldest_first;
+    bool status_is_rare; /* few tasks have one of the statuses */
     size_t limit;
 };
 
@@ -175,10 +177,36 @@ static const enum sql_id streams[][4] = {
     {SQL_SCAN_STATUS, SQL_SCAN_STATUS_OLDEST, SQL_SCAN_STATUS_TEXT, SQL_SCAN_STATUS_TEXT_OLDEST},
 };
 
-/* Which stream to walk: ALL, or the filter with the rarest values. */
+struct tally {
+    const struct filter *filter;
+    int64_t all, chosen;
+};
+
+static enum kn_status tally_count(void *arg, const struct db_value *columns)
+{
+    struct tally *tally = arg;
+    tally->all += db_as_i64(columns[2]);
+    if (is_chosen(&tally->filter->status, columns[1]))
+        tally->chosen += db_as_i64(columns[2]);
+    return KN_OK;
+}
+
+static enum kn_status weigh_statuses(struct store_reader *reader, struct filter *f)
+{
+    struct tally tally = {.filter = f};
+    enum kn_status status = db_run(reader->db, SQL_TASK_COUNTS, NULL, tally_count, &tally);
+    f->status_is_rare = tally.chosen < tally.all / RARE;
+    return status;
+}
+
+/* Which stream to walk: ALL, or the filter whose values are likely the rarest. */
 static size_t choose_stream(const struct filter *f, const struct choice **ret)
 {
     const struct choice *choices[] = {NULL, &f->name, &f->worker, &f->queue, &f->status};
+    if (f->status.set && f->status_is_rare) {
+        *ret = &f->status;
+        return COUNT_OF(choices) - 1;
+    }
     for (size_t i = 1; i < COUNT_OF(choices); i++) {
         if (choices[i]->set) {
             *ret = choices[i];
@@ -429,7 +457,8 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
         return KN_OK;
     if (matches_nothing(&scan->filter))
         return KN_OK;
-    if ((status = span_of(reader, &scan->filter, &span)) != KN_OK || span.first > span.last)
+    if ((status = weigh_statuses(reader, &scan->filter)) != KN_OK ||
+        (status = span_of(reader, &scan->filter, &span)) != KN_OK || span.first > span.last)
         return status;
     bool oldest = scan->filter.oldest_first;
     int64_t from = oldest ? span.first - 1 : span.last + 1, to = oldest ? span.last : span.first;
