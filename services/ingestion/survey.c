@@ -20,7 +20,7 @@ struct ingest_survey {
     pthread_cond_t ended;
     struct ingest_depths *latest;
     bool ending;
-    struct kn_log_limit log_limit;
+    uint64_t told; /* hash of the error that was logged last; 0: none since a success */
 };
 
 void ingest_depths_free(struct ingest_depths *depths)
@@ -91,11 +91,20 @@ static void convert(struct kn_arena *arena, const struct broker_depth *from, int
     }
 }
 
+/* Each trouble once, until it changes or is over. */
+static void tell(struct ingest_survey *survey, const char *error)
+{
+    uint64_t hash = *error ? kn_hash64(0, error, strlen(error)) : 0;
+    if (hash && hash != survey->told)
+        KN_WARN("queues.not_measured", KN_F_STR("source", survey->options.source),
+                KN_F_TEXT("error", error));
+    survey->told = hash;
+}
+
 static void measure(struct ingest_survey *survey)
 {
     struct kn_str names[NAMES_MAX];
     struct broker_depths found;
-    uint64_t skipped = 0;
     struct ingest_depths *depths = calloc(1, sizeof(*depths));
     if (!depths)
         return;
@@ -104,10 +113,7 @@ static void measure(struct ingest_survey *survey)
     int64_t at = kn_time_now();
     enum kn_status status =
         broker_meter_measure(survey->meter, names, count, &depths->arena, &found);
-    if (status != KN_OK && kn_log_allow(&survey->log_limit, &skipped))
-        KN_WARN("queues.not_measured", KN_F_STR("source", survey->options.source),
-                KN_F_TEXT("error", broker_meter_error(survey->meter)),
-                KN_F_I64("skipped", skipped));
+    tell(survey, broker_meter_error(survey->meter));
     if (status == KN_OK)
         depths->items = kn_arena_array(&depths->arena, found.count, sizeof(*depths->items));
     if (!depths->items) {
