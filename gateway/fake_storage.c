@@ -9,6 +9,7 @@
 #include "services/common/time.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@
 enum { TASKS = 130, BURST = 5000 };
 
 static volatile sig_atomic_t burst, gap, stop;
-static uint64_t number; /* of the feed; written by one thread before it publishes */
+static atomic_ullong number; /* of the feed */
 
 static void on_signal(int signal_number)
 {

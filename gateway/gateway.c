@@ -4,9 +4,10 @@
 #include "services/common/time.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#define TICK (100 * 1000) /* µs */
+#define TICK (KN_SECOND / 10)
 
 /* Where the dashboard's files may be, seen from the folder of the program: as
  * installed, and in a build of the repository. */
@@ -111,6 +112,27 @@ static void fill_app(struct gateway *gateway, const struct kn_config *config)
         gateway->app.hosts.loopback = gw_host_is_loopback(host);
 }
 
+/* civetweb allocates what the head of a WebSocket frame says, up to 2 GB, before
+ * anybody is asked: this makes it fail, and end the connection. */
+static void limit_memory(const struct kn_config *config)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    const rlim_t base = (rlim_t)1 << 30, stack = (rlim_t)1 << 20;
+    rlim_t threads = (rlim_t)(config->gateway.threads + config->gateway.ws_clients_max);
+    rlim_t queues = (rlim_t)(config->gateway.ws_clients_max * config->gateway.ws_queue_max);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_DATA, &limit) != 0)
+        return;
+    limit.rlim_cur = base + threads * stack + queues;
+    if (limit.rlim_max != RLIM_INFINITY && limit.rlim_cur > limit.rlim_max)
+        limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_DATA, &limit) != 0)
+        KN_DEBUG("gateway.no_memory_limit");
+#else
+    (void)config;
+#endif
+}
+
 static enum kn_status start_server(struct gateway *gateway, const struct kn_config *config,
                                    char **ret_error)
 {
@@ -153,6 +175,7 @@ enum kn_status gateway_start(struct gateway *gateway, const struct kn_service *s
     if (status == KN_OK)
         status = start_live(gateway, config, ret_error);
     if (status == KN_OK) {
+        limit_memory(config);
         fill_app(gateway, config);
         status = start_server(gateway, config, ret_error);
     }

@@ -69,7 +69,7 @@ bool gw_origin_ok(const struct gw_host_rules *rules, struct kn_str origin, struc
 {
     if (!origin.ptr)
         return true;
-    struct kn_str rest = origin;
+    struct kn_str rest;
     if (kn_str_starts(origin, KN_STR("http://")))
         rest = (struct kn_str){origin.ptr + 7, origin.len - 7};
     else if (kn_str_starts(origin, KN_STR("https://")))

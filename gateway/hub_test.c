@@ -55,20 +55,20 @@ static const char *sketch(struct gw_client *client)
     static char text[512];
     json_t *json = next(client), *item;
     size_t n;
-    text[0] = '\0';
-    if (!json)
-        return text;
-    strcat(text, json_string_value(json_object_get(json, "type")));
+    struct kn_buf out;
+    kn_buf_init(&out, sizeof text);
     json_array_foreach(json_object_get(json, "items"), n, item)
     {
         const char *id = json_string_value(json_object_get(item, "id"));
         const char *name = json_string_value(json_object_get(item, "name"));
-        strcat(text, n ? "," : " ");
-        strcat(text, id ? id : name);
+        kn_buf_printf(&out, "%s%s", n ? "," : " ", id ? id : name);
     }
-    if (json_integer_value(json_object_get(json, "omitted")))
-        sprintf(text + strlen(text), " +%d",
-                (int)json_integer_value(json_object_get(json, "omitted")));
+    int omitted = (int)json_integer_value(json_object_get(json, "omitted"));
+    if (omitted)
+        kn_buf_printf(&out, " +%d", omitted);
+    const char *type = json_string_value(json_object_get(json, "type"));
+    snprintf(text, sizeof text, "%s%.*s", type ? type : "", KN_STR_ARG(kn_buf_view(&out)));
+    kn_buf_fini(&out);
     json_decref(json);
     return text;
 }

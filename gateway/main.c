@@ -12,10 +12,11 @@ int main(int argc, char **argv)
                          "REST, WebSocket and the dashboard, over storage's answers", argc, argv,
                          &code))
         return code;
-    if (gateway_start(&gateway, &service, &config, &error) == KN_OK)
+    enum kn_status status = gateway_start(&gateway, &service, &config, &error);
+    if (status == KN_OK)
         kn_service_wait(&service, -1);
     else
-        code = kn_die(service.name, KN_EXIT_FAILED, "%s", error ? error : "cannot start");
+        code = kn_die(service.name, KN_EXIT_FAILED, "%s", error ? error : kn_status_text(status));
     gateway_stop(&gateway);
     free(error);
     kn_config_fini(&config);

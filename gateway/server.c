@@ -12,10 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    THREAD_STACK = 512 * 1024, /* bytes; civetweb takes what is the default */
-    FEATURE_IPV6 = 8,          /* mg_check_feature */
-};
+enum { FEATURE_IPV6 = 8 /* mg_check_feature */ };
 
 static int on_log(const struct mg_connection *conn, const char *message)
 {
@@ -145,13 +142,17 @@ static struct mg_context *start_civetweb(struct gw_server *server, const char *a
         .init_connection = on_connection,
         .connection_closed = on_closed,
     };
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, THREAD_STACK);
-    pthread_setattr_default_np(&attr);
-    pthread_attr_destroy(&attr);
+    pthread_attr_t before, small; /* civetweb takes what is the default */
+    pthread_getattr_default_np(&before);
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, THREAD_STACK);
+    pthread_setattr_default_np(&small);
     mg_init_library(0);
-    return mg_start(&callbacks, server, options);
+    struct mg_context *context = mg_start(&callbacks, server, options);
+    pthread_setattr_default_np(&before);
+    pthread_attr_destroy(&small);
+    pthread_attr_destroy(&before);
+    return context;
 }
 
 enum kn_status gw_server_start(const struct gw_server_options *options, struct gw_server **ret,

@@ -6,6 +6,13 @@
 
 #include <civetweb.h>
 
+/* Bytes of a thread's stack. Sanitizers put more on it. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define THREAD_STACK ((size_t)4 << 20)
+#else
+#define THREAD_STACK ((size_t)512 << 10)
+#endif
+
 enum {
     SPARE_THREADS = 8,          /* they say 503 when all others are busy */
     REQUEST_BODY_MAX = 1 << 20, /* bytes */

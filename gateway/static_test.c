@@ -2,6 +2,7 @@
 
 #include "gateway/static.h"
 
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -48,12 +49,16 @@ static int make_site(void **state)
     return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st, (void)type, (void)ftw;
+    return remove(path);
+}
+
 static int remove_site(void **state)
 {
-    char command[128];
     gw_static_free(*state);
-    snprintf(command, sizeof command, "rm -r %s", dir);
-    return system(command);
+    return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static void ask(const struct gw_static *files, const char *path, const char *encoding,

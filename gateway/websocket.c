@@ -59,7 +59,7 @@ static int socket_of(const struct mg_connection *conn)
     DIR *dir = opendir("/proc/self/fd");
     int found = -1;
     for (struct dirent *entry; dir && found < 0 && (entry = readdir(dir));) {
-        int fd = atoi(entry->d_name);
+        int fd = (int)strtol(entry->d_name, NULL, 10);
         if (entry->d_name[0] != '.' && is_socket_of(fd, info))
             found = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     }
@@ -94,7 +94,7 @@ static bool start_writer(struct ws *ws)
 {
     pthread_attr_t attr;
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, 256 * 1024);
+    pthread_attr_setstacksize(&attr, THREAD_STACK);
     bool started = pthread_create(&ws->writer, &attr, write_frames, ws) == 0;
     pthread_attr_destroy(&attr);
     return started;
