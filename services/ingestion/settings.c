@@ -17,6 +17,14 @@ static void make_instance(const struct kn_config *config, const char *source, ch
     snprintf(ret, size, "%.40s.%s.%08x", source, host, (unsigned)(hash ^ hash >> 32));
 }
 
+/* RabbitMQ must have enough under way to fill the batches that wait for storage
+ * and the next one, also when each message holds one event. */
+static unsigned prefetch_for(const struct kn_config_ingestion *c)
+{
+    int64_t wanted = c->batch_events * (c->inflight + 1);
+    return (unsigned)(wanted < 1000 ? 1000 : wanted > UINT16_MAX ? UINT16_MAX : wanted);
+}
+
 enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn_config *config,
                                     const char *id, struct kn_buf *error)
 {
@@ -34,6 +42,7 @@ enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn
     ingestion_options_init(to);
     to->source = broker->name;
     to->broker = ret->broker.options;
+    to->broker.prefetch = prefetch_for(c);
     to->queues = broker->queues.items;
     to->queue_count = broker->queues.count;
     to->batch_events = (size_t)c->batch_events;
