@@ -67,6 +67,15 @@ static long long sum_of(const json_t *counts)
     return sum;
 }
 
+static void show_found(const struct kn_config *config, const json_t *system)
+{
+    size_t workers = count_of(config, "/api/v1/workers?limit=500");
+    size_t queues = count_of(config, "/api/v1/queues?limit=500");
+    long long tasks = sum_of(json_object_get(system, "tasks"));
+    printf("  %-10s %zu worker%s, %zu queue%s, %lld task%s kept\n", "Found", workers,
+           workers == 1 ? "" : "s", queues, queues == 1 ? "" : "s", tasks, tasks == 1 ? "" : "s");
+}
+
 static void show_findings(const json_t *system)
 {
     const json_t *findings = json_object_get(system, "findings");
@@ -93,10 +102,7 @@ void screen_show(const struct kn_config *config, bool ready)
     show_brokers(config, system);
     printf("  %-10s %.*s\n", "Data", KN_STR_ARG(kn_buf_view(&database)));
     if (system)
-        printf("  %-10s %zu workers, %zu queues, %lld tasks kept\n", "Found",
-               count_of(config, "/api/v1/workers?limit=500"),
-               count_of(config, "/api/v1/queues?limit=500"),
-               sum_of(json_object_get(system, "tasks")));
+        show_found(config, system);
     show_findings(system);
     printf("\n  Ctrl-C stops it.\n\n");
     fflush(stdout);
