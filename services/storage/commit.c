@@ -174,6 +174,34 @@ enum kn_status tx_worker(struct tx *tx, struct kn_str source, struct kn_str host
     return KN_OK;
 }
 
+static enum kn_status read_answers(void *arg, const struct db_value *columns)
+{
+    struct worker_read *read = arg;
+    return worker_row_read_answers(db_as_str(columns[0]), read->tx->arena, read->row);
+}
+
+static enum kn_status load_answers(struct tx *tx, struct worker_work *work)
+{
+    const struct db_value key[] = {db_i64(work->row.source), db_i64(work->row.host)};
+    if (work->answered)
+        return KN_OK;
+    work->answered = true;
+    return db_run(tx->store->db, SQL_WORKER_ANSWERS_GET, key, read_answers,
+                  &(struct worker_read){tx, &work->row});
+}
+
+static enum kn_status put_answers(struct tx *tx, const struct worker_work *work)
+{
+    struct kn_buf *out = &tx->store->body;
+    kn_buf_clear(out);
+    worker_row_answers(&work->row, out);
+    const struct db_value values[] = {db_i64(work->row.source), db_i64(work->row.host),
+                                      db_blob(kn_buf_view(out))};
+    enum kn_status status = kn_buf_status(out);
+    return status == KN_OK ? db_run(tx->store->db, SQL_WORKER_ANSWERS_PUT, values, NULL, NULL)
+                           : status;
+}
+
 enum kn_status tx_workers_finish(struct tx *tx)
 {
     struct kn_msg_worker *told = kn_arena_array(tx->arena, tx->n_workers, sizeof *told);
@@ -189,6 +217,8 @@ enum kn_status tx_workers_finish(struct tx *tx)
         enum kn_status status = kn_buf_status(&tx->store->body);
         if (status == KN_OK)
             status = db_run(tx->store->db, SQL_WORKER_PUT, values, NULL, NULL);
+        if (status == KN_OK && work->answered)
+            status = put_answers(tx, work);
         if (status != KN_OK)
             return status;
         if (!work->tell)
@@ -391,7 +421,9 @@ static enum kn_status apply_worker(struct tx *tx, const struct store_change *cha
         const struct kn_msg_worker_inspect *inspect = change->msg;
         status = tx_worker(tx, inspect->source, inspect->hostname, &work);
         if (status == KN_OK)
-            work->dirty = work->tell |= worker_row_inspect(&work->row, inspect);
+            status = load_answers(tx, work);
+        if (status == KN_OK && worker_row_inspect(&work->row, inspect))
+            work->dirty = work->tell = true;
         return status;
     }
     const struct kn_msg_worker_liveness *liveness = change->msg;

@@ -78,7 +78,8 @@ static void a_newer_database_is_refused(void **state)
 static void a_migration_that_was_changed_is_refused(void **state)
 {
     struct rig *rig = *state;
-    static const struct migration changed[] = {{1, "0001_tables", "SELECT 1"}, {0, NULL, NULL}};
+    static const struct migration changed[] = {
+        {1, "0001_tables", "SELECT 1"}, {99, "0099", "SELECT 1"}, {0, NULL, NULL}};
     char *error = NULL;
     int version = 0;
     assert_int_equal(migrate_with(rig->store->db, changed, &version, &error), KN_CONFLICT);

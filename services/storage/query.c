@@ -52,6 +52,8 @@ static enum kn_status take_worker(void *arg, const struct db_value *columns)
     struct worker_row row;
     const struct kn_msg_workers_get *get = read->get;
     enum kn_status status = worker_row_read(columns, read->arena, &row);
+    if (status == KN_OK)
+        status = worker_row_read_answers(db_as_str(columns[WORKER_COLUMNS]), read->arena, &row);
     if (status != KN_OK)
         return status;
     struct kn_str word = kn_str_from(kn_enum_text(&kn_enum_worker_status, row.worker.status));

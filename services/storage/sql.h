@@ -228,8 +228,12 @@
         "status_clock, status_by, body FROM workers WHERE source = $1 AND " \
         "host = $2") \
     SAME(WORKERS, "", \
-        "SELECT source, host, beat_at, beat_clock, status_at, " \
-        "status_clock, status_by, body FROM workers ORDER BY source, host") \
+        "SELECT source, host, beat_at, beat_clock, status_at, status_clock, " \
+        "status_by, body, answers FROM workers ORDER BY source, host") \
+    SAME(WORKER_ANSWERS_GET, "ii", \
+        "SELECT answers FROM workers WHERE source = $1 AND host = $2") \
+    SAME(WORKER_ANSWERS_PUT, "iib", \
+        "UPDATE workers SET answers = $3 WHERE source = $1 AND host = $2") \
     SAME(WORKER_PUT, "iiiiiiib", \
         "INSERT INTO workers (source, host, beat_at, beat_clock, " \
         "status_at, status_clock, status_by, body) VALUES ($1, $2, $3, " \

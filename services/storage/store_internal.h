@@ -93,7 +93,8 @@ struct task_work {
 struct worker_work {
     struct worker_row row;
     bool dirty;
-    bool tell; /* readers of the feed */
+    bool answered; /* control asked it: its answers were read, and changed */
+    bool tell;     /* readers of the feed */
 };
 
 struct tx {

@@ -644,6 +644,7 @@ static void answers_of_a_worker_leave_what_they_do_not_say(void **state)
     rig_reopen(rig);
     struct kn_msg_worker worker = worker_of(rig, "w1@h");
     assert_text(worker.pool, "prefork");
+    assert_text(worker.conf, "{}");
     assert_int_equal(worker.concurrency.value, 4);
     assert_true(worker.cpu_percent.value == 12.5);
     assert_int_equal(worker.queues.count, 2);

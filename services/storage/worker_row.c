@@ -30,8 +30,11 @@ enum kn_status worker_row_read(const struct db_value *columns, struct kn_arena *
 void worker_row_values(const struct worker_row *row, struct kn_buf *body,
                        struct db_value ret[WORKER_COLUMNS])
 {
+    struct kn_msg_worker rest = row->worker;
+    rest.conf = rest.stats = rest.active_queues = KN_STR_ABSENT;
+    rest.registered = (struct kn_strs){0};
     kn_buf_clear(body);
-    kn_msg_encode(body, KN_KIND_WORKER, &row->worker);
+    kn_msg_encode(body, KN_KIND_WORKER, &rest);
     ret[0] = db_i64(row->source);
     ret[1] = db_i64(row->host);
     ret[2] = db_i64(row->beat.at);
@@ -40,6 +43,34 @@ void worker_row_values(const struct worker_row *row, struct kn_buf *body,
     ret[5] = db_i64((int64_t)row->status.clock);
     ret[6] = db_i64(row->word);
     ret[7] = db_blob(kn_buf_view(body));
+}
+
+enum kn_status worker_row_read_answers(struct kn_str answers, struct kn_arena *arena,
+                                       struct worker_row *row)
+{
+    struct kn_msg_worker worker;
+    if (!answers.ptr)
+        return KN_OK;
+    struct kn_str copy = kn_arena_str(arena, answers);
+    if (!copy.ptr)
+        return KN_NOMEM;
+    enum kn_status status = kn_msg_decode(copy, KN_KIND_WORKER, arena, &worker);
+    if (status != KN_OK)
+        return status;
+    row->worker.conf = worker.conf;
+    row->worker.stats = worker.stats;
+    row->worker.active_queues = worker.active_queues;
+    row->worker.registered = worker.registered;
+    return KN_OK;
+}
+
+void worker_row_answers(const struct worker_row *row, struct kn_buf *out)
+{
+    const struct kn_msg_worker answers = {.conf = row->worker.conf,
+                                          .stats = row->worker.stats,
+                                          .active_queues = row->worker.active_queues,
+                                          .registered = row->worker.registered};
+    kn_msg_encode(out, KN_KIND_WORKER, &answers);
 }
 
 /* ---- events -------------------------------------------------------------------------- */

@@ -34,6 +34,13 @@ enum kn_status worker_row_read(const struct db_value *columns, struct kn_arena *
 void worker_row_values(const struct worker_row *row, struct kn_buf *body,
                        struct db_value ret[WORKER_COLUMNS]);
 
+/* The answers that are large and seldom change, conf, stats, active_queues and
+ * registered, are kept apart: worker_row_values leaves them out. */
+enum kn_status worker_row_read_answers(struct kn_str answers, struct kn_arena *arena,
+                                       struct worker_row *row) KN_MUST_CHECK;
+/* Appends them. Errors stay in out. */
+void worker_row_answers(const struct worker_row *row, struct kn_buf *out);
+
 /* An event whose hostname it is. Returns whether something worth telling readers
  * changed: all but the times of task events within a second. */
 bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event);
