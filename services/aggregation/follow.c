@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-static const int64_t READ_US = 200 * 1000;  /* how long the feed is waited for */
-static const int64_t PAUSE_US = 250 * 1000; /* after storage said no */
+static const int64_t READ_US = KN_SECOND / 5;  /* how long the feed is waited for */
+static const int64_t PAUSE_US = KN_SECOND / 4; /* after storage said no */
 static const int64_t LAST_FLUSH_US = 2 * KN_SECOND;
 static const int64_t REBUILD_US = KN_HOUR; /* storage reads all that it has */
 enum { REFILL_COMMITS = 3000 };            /* read again at the start, for the window alone */

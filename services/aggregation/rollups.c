@@ -53,6 +53,7 @@ void aggr_rollups_clear(struct aggr_rollups *rollups)
 {
     struct row *row, *next;
     HASH_ITER (hh, rollups->rows, row, next) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow uthash */
         HASH_DEL(rollups->rows, row);
         row_free(row);
     }

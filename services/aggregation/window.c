@@ -230,7 +230,7 @@ void aggr_window_read(struct aggr_window *window, int64_t now_us, struct kn_aren
 {
     move_to(window, now_us / (SLOT_SECONDS * KN_SECOND));
     read_rates(window, now_us, metrics);
-    metrics->window_seconds = window->slots * SLOT_SECONDS;
+    metrics->window_seconds = (uint64_t)window->slots * SLOT_SECONDS;
     metrics->counts = counts(window->total.counts, arena);
     int64_t success = at_least_0(window->total.counts[KN_TASK_SUCCESS]);
     int64_t failure = at_least_0(window->total.counts[KN_TASK_FAILURE]);

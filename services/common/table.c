@@ -74,6 +74,7 @@ struct kn_table_entry *kn_table_need(struct kn_table *table, struct kn_str sourc
 
 void kn_table_remove(struct kn_table *table, struct kn_table_entry *entry)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow uthash */
     HASH_DEL(table->entries, entry);
     free(entry);
 }

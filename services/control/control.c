@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const int64_t POLL_US = KN_SECOND;     /* how often storage is asked for workers */
-static const int64_t RECEIVE_US = 200 * 1000; /* so that a stop is seen */
+static const int64_t POLL_US = KN_SECOND;        /* how often storage is asked for workers */
+static const int64_t RECEIVE_US = KN_SECOND / 5; /* so that a stop is seen */
 static const int64_t BACKOFF_MIN_US = KN_SECOND / 2;
 enum { DESTINATIONS_MAX = 200, TICKET_MAX = 64 };
 

@@ -61,16 +61,16 @@ static void a_worker_is_asked_when_it_appears_comes_back_or_was_restarted(void *
 {
     (void)state;
     static const struct {
-        int status;
         uint64_t pid;
         int64_t started_at;
+        int status;
         bool asked;
     } cases[] = {
-        {KN_WORKER_OFFLINE, 0, 0, false},  {KN_WORKER_ONLINE, 0, 0, true},
-        {KN_WORKER_ONLINE, 7, 0, false}, /* more is known of the same */
-        {KN_WORKER_ONLINE, 7, 50, false},  {KN_WORKER_ONLINE, 8, 50, true}, /* another process */
-        {KN_WORKER_ONLINE, 8, 60, true}, /* the same number, in a container */
-        {KN_WORKER_OFFLINE, 8, 60, false}, {KN_WORKER_ONLINE, 8, 60, true},
+        {0, 0, KN_WORKER_OFFLINE, false},  {0, 0, KN_WORKER_ONLINE, true},
+        {7, 0, KN_WORKER_ONLINE, false}, /* more is known of the same */
+        {7, 50, KN_WORKER_ONLINE, false},  {8, 50, KN_WORKER_ONLINE, true}, /* another process */
+        {8, 60, KN_WORKER_ONLINE, true}, /* the same number, in a container */
+        {8, 60, KN_WORKER_OFFLINE, false}, {8, 60, KN_WORKER_ONLINE, true},
     };
     struct control_roster *roster = control_roster_new(10, true);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

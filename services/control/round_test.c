@@ -61,17 +61,17 @@ static void what_does_not_answer_the_question_is_refused(void **state)
 {
     (void)state;
     static const struct {
-        enum control_question question;
         const char *host, *value;
+        enum control_question question;
         bool failed;
     } cases[] = {
-        {CONTROL_ASK_STATS, "a", "{\"error\":\"x\"}", true},
-        {CONTROL_ASK_STATS, "a", "[]", false},
-        {CONTROL_ASK_STATS, "", STATS, false},
-        {CONTROL_ASK_STATS, "\xff", STATS, false},
-        {CONTROL_ASK_CONF, "a", "1", false},
-        {CONTROL_ASK_QUEUES, "a", "[]", false}, /* not asked */
-        {CONTROL_QUESTION_COUNT, "a", STATS, false},
+        {"a", "{\"error\":\"x\"}", CONTROL_ASK_STATS, true},
+        {"a", "[]", CONTROL_ASK_STATS, false},
+        {"", STATS, CONTROL_ASK_STATS, false},
+        {"\xff", STATS, CONTROL_ASK_STATS, false},
+        {"a", "1", CONTROL_ASK_CONF, false},
+        {"a", "[]", CONTROL_ASK_QUEUES, false}, /* not asked */
+        {"a", STATS, CONTROL_QUESTION_COUNT, false},
     };
     struct control_round *round = make(10, 1 << 20);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
