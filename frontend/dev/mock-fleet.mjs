@@ -302,7 +302,7 @@ export function createFleet({ rate, empty, sources }) {
     emit({ type: 'system:update', system: system() })
     for (const [name, depth] of depths) if (name !== 'dead-letters') depths.set(name, Math.max(0, Math.round(depth + (Math.random() - 0.5) * (3 + depth * 0.12))))
     emit({ type: 'queue:updated', items: queues().map(one => ({ ...one, workers: undefined, history: undefined })) })
-    emit({ type: 'worker:updated', items: workers() })
+    emit({ type: 'worker:updated', items: workers().map(one => ({ ...one, registered: undefined, conf: undefined, stats: undefined, active_queues: undefined })) })
   }, 2000).unref()
 
   return {

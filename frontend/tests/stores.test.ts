@@ -35,6 +35,16 @@ describe('stores', () => {
     expect(store.workers.find(one => one.id === 'c')!.status).toBe('offline')
   })
 
+  it('keeps what a frame leaves out about a worker', () => {
+    const store = useWorkersStore()
+    store.apply([worker({ registered: ['shop.pay'] })])
+    const slim: Partial<ReturnType<typeof worker>> = worker({ active: 3 })
+    delete slim.registered
+    delete slim.conf
+    store.apply([slim as never, { ...slim, id: 'celery@new' } as never])
+    expect(store.workers.map(one => [one.id, one.active, one.registered])).toEqual([['celery@a', 3, ['shop.pay']], ['celery@new', 3, []]])
+  })
+
   it('keeps the workers of a queue when a frame does not name them', () => {
     const store = useQueuesStore()
     store.apply([queue({ workers: ['celery@a'] })])
