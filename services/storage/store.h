@@ -16,7 +16,7 @@ struct store_options {
     int64_t retention_tasks_us; /* 0: for ever */
     int64_t retention_events_us;
     int64_t retention_rollups_us;
-    unsigned cache_mb; /* of the writer's connection; 0: 64 */
+    unsigned cache_mb; /* of the writer's connection; 0: 32 */
 };
 
 struct store;
