@@ -12,3 +12,9 @@ export function fromLocalInput(text: string): string {
   const d = new Date(text)
   return !text || Number.isNaN(d.getTime()) ? '' : d.toISOString()
 }
+
+/** The time of day in the viewer's zone, for an axis. */
+export function clockText(second: number, withSeconds = false): string {
+  const d = new Date(second * 1000)
+  return `${two(d.getHours())}:${two(d.getMinutes())}${withSeconds ? `:${two(d.getSeconds())}` : ''}`
+}
