@@ -1,11 +1,10 @@
 #include "proto/bus/reporter.h"
 
+#include "services/common/service.h"
 #include "services/common/time.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define INTERVAL KN_SECOND
@@ -24,33 +23,14 @@ struct kn_reporter {
     bool stop;
 };
 
-static uint64_t rss_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f) {
-        if (fscanf(f, "%*s %lu", &pages) != 1)
-            pages = 0;
-        fclose(f);
-    }
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static double cpu_seconds(void)
-{
-    struct rusage usage;
-    if (getrusage(RUSAGE_SELF, &usage) != 0)
-        return 0;
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 void kn_reporter_self(struct kn_arena *arena, const char *name, const char *id,
                       int64_t started_at, struct kn_msg_service_status *ret)
 {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
     int64_t now = kn_time_now();
+    struct kn_usage usage;
+    kn_service_usage(&usage);
     *ret = (struct kn_msg_service_status){
         .name = kn_str_from(name),
         .id = kn_arena_str(arena, kn_str_from(id)),
@@ -60,8 +40,8 @@ void kn_reporter_self(struct kn_arena *arena, const char *name, const char *id,
         .pid = (uint64_t)getpid(),
         .started_at = started_at,
         .uptime_seconds = (double)(now - started_at) / 1e6,
-        .rss_bytes = rss_bytes(),
-        .cpu_seconds = cpu_seconds(),
+        .rss_bytes = (uint64_t)usage.rss_bytes,
+        .cpu_seconds = (double)usage.cpu_us / 1e6,
     };
 }
 
