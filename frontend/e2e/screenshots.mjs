@@ -8,7 +8,7 @@ import { openBrowser, openPage } from './browser.mjs'
 const { positionals: [url = process.env.KANCHI_URL, folder = 'screenshots'], values: { only } } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' } } })
 if (!url) throw new Error('Usage: node e2e/screenshots.mjs URL FOLDER')
 const base = url.replace(/\/$/, '')
-const SETTLE_MS = 2500
+const SETTLE_MS = Number(process.env.SETTLE_MS ?? 2500)
 
 const SIZES = { wide: { viewport: { width: 1440, height: 900 } }, phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } }
 
