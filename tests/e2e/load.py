@@ -117,10 +117,11 @@ class Load:
             self.expect(ident, "unknown", "failed")
 
     def sizes(self):
+        """A worker may put all of these into one message: together they stay below event_max."""
         for size in (1 << 10, 1 << 20, 10 << 20):
             self.send(tasks.big, [size])
-        self.send(tasks.big_shown, [10_000_000])
-        for size, text in ((1 << 10, "z"), (1 << 20, "z"), (1 << 19, "é")):
+        self.send(tasks.big_shown, [5_000_000])
+        for size, text in ((1 << 10, "z"), (1 << 20, "z"), (1 << 18, "é")):
             self.send(tasks.big_error, [size, text], last="failed")
 
     def names(self):
