@@ -136,6 +136,7 @@ class Traffic:
         self.python = rig.python_of(version)
         self.env = sample_environment(url, backend_url)
         self.url, self.backend_url, self.version, self.pool = url, backend_url, version, pool
+        self.processes = []
         self.recorder = self.start("recorder")
         self.recorder.wait_for(lambda: (folder / "ready").exists(), 20)
         self._read = 0
@@ -143,13 +144,17 @@ class Traffic:
         self.count = 0
 
     def start(self, module, *options):
-        return rig.Process([self.python, "-m", f"e2e.{module}", self.folder, *options], module,
-                           self.folder / f"{module}.log", env=self.env, cwd=self.folder)
+        process = rig.Process([self.python, "-m", f"e2e.{module}", self.folder, *options], module,
+                              self.folder / f"{module}.log", env=self.env, cwd=self.folder)
+        self.processes.append(process)
+        return process
 
     def worker(self, name, queues, concurrency):
-        return rig.CeleryWorker(self.folder, self.url, name=name, version=self.version, pool=self.pool,
-                                concurrency=concurrency, queues=queues, backend_url=self.backend_url,
-                                app="e2e.app", options=("--without-gossip", "--without-mingle"))
+        worker = rig.CeleryWorker(self.folder, self.url, name=name, version=self.version, pool=self.pool,
+                                  concurrency=concurrency, queues=queues, backend_url=self.backend_url,
+                                  app="e2e.app", options=("--without-gossip", "--without-mingle"))
+        self.processes.append(worker)
+        return worker
 
     def look(self):
         """Counts the events that were recorded since the last look."""
@@ -174,6 +179,13 @@ class Traffic:
     def run(self, during=None):
         """Sends everything and waits for its end; calls during(events so far) meanwhile,
         which returns False as long as it has more to do."""
+        try:
+            return self._run(during)
+        finally:  # a warm shutdown may hang when something has failed
+            for one in self.processes:
+                one.kill()
+
+    def _run(self, during):
         during = during or (lambda count: None)
         workers = [self.worker("one", ("default", "mail"), 2), self.worker("zwei-二", ("очередь", "slow"), 1)]
         for worker in workers:
