@@ -26,7 +26,7 @@ enum field_type {
 struct field {
     const char *name;
     const struct kn_schema *(*sub)(void); /* of MSG and LIST */
-    const struct kn_enum *en; /* of ENUM */
+    const struct kn_enum *en;             /* of ENUM */
     uint16_t number;
     uint16_t offset;
     uint8_t type;

@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "proto/codec.h"
@@ -41,9 +42,8 @@ static struct kn_msg_ingest_batch sample_batch(void)
                                       .runtime = KN_SOME_F64(0.25),
                                       .terminated = true,
                                       .extra = KN_STR("{\"x\":[1]}")};
-    events[1] = (struct kn_msg_event){.type = KN_EVENT_WORKER_HEARTBEAT,
-                                      .hostname = KN_STR("w@h"),
-                                      .loadavg = {load, 3}};
+    events[1] = (struct kn_msg_event){
+        .type = KN_EVENT_WORKER_HEARTBEAT, .hostname = KN_STR("w@h"), .loadavg = {load, 3}};
     queues[0].name = KN_STR("q");
     queues[0].priorities.items = priorities;
     queues[0].priorities.count = 1;
@@ -130,17 +130,17 @@ static void malformed_messages_are_refused(void **state)
     } cases[] = {
         {KN_STR(""), KN_TRUNCATED},
         {KN_STR("\xc1"), KN_INVALID},
-        {KN_STR("\x91\x01"), KN_INVALID},                  /* a list, not a map */
-        {KN_STR("\x81\x01"), KN_TRUNCATED},                /* no value */
+        {KN_STR("\x91\x01"), KN_INVALID},   /* a list, not a map */
+        {KN_STR("\x81\x01"), KN_TRUNCATED}, /* no value */
         {KN_STR("\x81\x01\xa5"
                 "ab"),
-         KN_TRUNCATED},                                    /* text ends early */
-        {KN_STR("\x81\x01\x05"), KN_INVALID},              /* number where text is due */
-        {KN_STR("\x81\x02\xff"), KN_INVALID},              /* negative epoch */
-        {KN_STR("\x81\xa1x\x01"), KN_INVALID},             /* key is text */
-        {KN_STR("\x80\xc0"), KN_INVALID},                  /* more after the end */
+         KN_TRUNCATED},                                         /* text ends early */
+        {KN_STR("\x81\x01\x05"), KN_INVALID},                   /* number where text is due */
+        {KN_STR("\x81\x02\xff"), KN_INVALID},                   /* negative epoch */
+        {KN_STR("\x81\xa1x\x01"), KN_INVALID},                  /* key is text */
+        {KN_STR("\x80\xc0"), KN_INVALID},                       /* more after the end */
         {KN_STR("\x81\x04\xdd\xff\xff\xff\xff"), KN_TRUNCATED}, /* 4 billion events */
-        {KN_STR("\x81\x04\x91\x81\x01\x63"), KN_INVALID},  /* event type 99 */
+        {KN_STR("\x81\x04\x91\x81\x01\x63"), KN_INVALID},       /* event type 99 */
         {KN_STR("\x81\x63\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01"), KN_TOO_DEEP},
     };
     struct kn_msg_ingest_batch out;
@@ -238,9 +238,9 @@ static void every_msgpack_format_is_read(void **state)
     }
     struct kn_mp_reader r = kn_mp_reader(KN_STR("\xca\x3f\x80\x00\x00\xc4\x01x\xd4\x05y\xd9\x01z"
                                                 "\xdc\x00\x01\xc0\xde\x00\x00\xc3\xc7\x00\x01"));
-    static const enum kn_mp_type types[] = {KN_MP_F64,   KN_MP_BIN, KN_MP_EXT,  KN_MP_STR,
-                                            KN_MP_ARRAY, KN_MP_NIL, KN_MP_MAP, KN_MP_BOOL,
-                                            KN_MP_EXT};
+    static const enum kn_mp_type types[] = {KN_MP_F64, KN_MP_BIN,   KN_MP_EXT,
+                                            KN_MP_STR, KN_MP_ARRAY, KN_MP_NIL,
+                                            KN_MP_MAP, KN_MP_BOOL,  KN_MP_EXT};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         struct kn_mp_value v;
         assert_int_equal(kn_mp_next(&r, &v), KN_OK);

@@ -124,12 +124,12 @@
     F(1, severity, ENUM, severity)                                                                 \
     F(2, code, STR, _) /* "events_disabled" and so on, for programs */                             \
     F(3, source, STR, _)                                                                           \
-    F(4, subject, STR, _) /* worker, queue, service … */                                           \
+    F(4, subject, STR, _) /* worker, queue, service … */                                         \
     F(5, text, STR, _)                                                                             \
     F(6, remedy, STR, _) /* what to do, the line to set */
 
 #define KN_MSG_SERVICE_STATUS(F)                                                                   \
-    F(1, name, STR, _) /* "ingestion" … */                                                         \
+    F(1, name, STR, _) /* "ingestion" … */                                                       \
     F(2, id, STR, _)   /* of this process */                                                       \
     F(3, version, STR, _)                                                                          \
     F(4, source, STR, _) /* for services of one broker */                                          \
@@ -153,7 +153,7 @@
     F(1, source, STR, _)                                                                           \
     F(2, hostname, STR, _)                                                                         \
     F(3, at, TIME, _)                                                                              \
-    F(4, pool, STR, _) /* "prefork", "threads", "gevent" … */                                      \
+    F(4, pool, STR, _) /* "prefork", "threads", "gevent" … */                                    \
     F(5, concurrency, OPT_I64, _)                                                                  \
     F(6, prefetch, OPT_I64, _)                                                                     \
     F(7, queues, STRS, _)                                                                          \
@@ -247,9 +247,9 @@
     F(26, rejected_at, TIME, _)                                                                    \
     F(27, revoked_at, TIME, _)                                                                     \
     F(28, retried_at, TIME, _)                                                                     \
-    F(29, completed_at, TIME, _) /* time of the final status, absent before it */                  \
-    F(30, updated_at, TIME, _)   /* time of its latest event */                                    \
-    F(31, runtime, OPT_F64, _)   /* seconds */                                                     \
+    F(29, completed_at, TIME, _)  /* time of the final status, absent before it */                 \
+    F(30, updated_at, TIME, _)    /* time of its latest event */                                   \
+    F(31, runtime, OPT_F64, _)    /* seconds */                                                    \
     F(32, queue_wait, OPT_F64, _) /* seconds from sent_at (else received_at) to started_at */      \
     F(33, revoked_signum, STR, _)                                                                  \
     F(34, terminated, BOOL, _)                                                                     \
@@ -462,18 +462,18 @@
 /* The fleet now, published by aggregation every second. */
 #define KN_MSG_METRICS(F)                                                                          \
     F(1, at, TIME, _)                                                                              \
-    F(2, events_per_second, F64, _)  /* over the last 5 seconds */                                 \
-    F(3, tasks_per_second, F64, _)   /* reached a final status, same period */                     \
-    F(4, window_seconds, U64, _)     /* of what follows */                                         \
-    F(5, counts, MSG, event_counts)  /* events in the window */                                    \
-    F(6, success_rate, OPT_F64, _)   /* success / (success + failure), 0 to 1 */                   \
+    F(2, events_per_second, F64, _) /* over the last 5 seconds */                                  \
+    F(3, tasks_per_second, F64, _)  /* reached a final status, same period */                      \
+    F(4, window_seconds, U64, _)    /* of what follows */                                          \
+    F(5, counts, MSG, event_counts) /* events in the window */                                     \
+    F(6, success_rate, OPT_F64, _)  /* success / (success + failure), 0 to 1 */                    \
     F(7, runtime, MSG, quantiles)                                                                  \
     F(8, queue_wait, MSG, quantiles)                                                               \
-    F(9, running, I64, _)            /* tasks that are started now */                              \
-    F(10, waiting, I64, _)           /* tasks that are pending, received or in retry now */        \
+    F(9, running, I64, _)  /* tasks that are started now */                                        \
+    F(10, waiting, I64, _) /* tasks that are pending, received or in retry now */                  \
     F(11, workers_online, U64, _)                                                                  \
     F(12, workers_offline, U64, _)                                                                 \
-    F(13, queued_messages, U64, _)   /* ready in all queues */
+    F(13, queued_messages, U64, _) /* ready in all queues */
 
 /* ---- the system ------------------------------------------------------------ */
 

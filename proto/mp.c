@@ -37,7 +37,8 @@ static enum kn_status give_count(struct kn_mp_reader *r, enum kn_mp_type type, u
     return KN_OK;
 }
 
-static enum kn_status give_int(struct kn_mp_value *ret, uint64_t bits, unsigned bytes, bool is_signed)
+static enum kn_status give_int(struct kn_mp_value *ret, uint64_t bits, unsigned bytes,
+                               bool is_signed)
 {
     unsigned shift = 64 - 8 * bytes;
     int64_t value = (int64_t)(bits << shift) >> shift;
@@ -66,7 +67,8 @@ static enum kn_status give_float(struct kn_mp_value *ret, uint64_t bits, unsigne
 }
 
 /* Formats 0xc4 to 0xdf, whose head byte is followed by a number. */
-static enum kn_status next_sized(struct kn_mp_reader *r, unsigned char head, struct kn_mp_value *ret)
+static enum kn_status next_sized(struct kn_mp_reader *r, unsigned char head,
+                                 struct kn_mp_value *ret)
 {
     /* bytes of the number that follows, by head - 0xc4 */
     static const unsigned char sizes[] = {1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8, 1, 2,

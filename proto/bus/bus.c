@@ -143,8 +143,8 @@ static enum kn_status check_url(const struct kn_bus *bus, const char *url, char 
     if (strncmp(url, "tcp://", 6) == 0) {
         if (bus->insecure || is_loopback(url + 6))
             return KN_OK;
-        bus_error(ret_error,
-                  "%s: beyond loopback the bus takes tls+tcp://, or bus.insecure: true", url);
+        bus_error(ret_error, "%s: beyond loopback the bus takes tls+tcp://, or bus.insecure: true",
+                  url);
         return KN_DENIED;
     }
     bus_error(ret_error, "%s: the bus takes ipc://, tcp:// and tls+tcp:// addresses", url);
@@ -164,8 +164,8 @@ static int tls_config(const struct kn_bus *bus, enum bus_role role, const char *
                       nng_tls_config **ret)
 {
     nng_tls_config *config;
-    int rv = nng_tls_config_alloc(&config, role == BUS_BIND ? NNG_TLS_MODE_SERVER
-                                                            : NNG_TLS_MODE_CLIENT);
+    int rv =
+        nng_tls_config_alloc(&config, role == BUS_BIND ? NNG_TLS_MODE_SERVER : NNG_TLS_MODE_CLIENT);
     if (rv)
         return rv;
     char *host = host_of(url);
@@ -291,7 +291,8 @@ enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, struct kn_bus_messag
     enum kn_status status = kn_envelope_decode(data, &envelope);
     if (status == KN_OK) {
         void *msg = kn_arena_alloc(&message->arena, kn_msg_size(envelope.kind));
-        message->pub = (struct kn_bus_message){envelope.kind, envelope.sender, envelope.number, msg};
+        message->pub =
+            (struct kn_bus_message){envelope.kind, envelope.sender, envelope.number, msg};
         status = msg ? kn_msg_decode(envelope.body, envelope.kind, &message->arena, msg) : KN_NOMEM;
     }
     if (status != KN_OK) {

@@ -23,10 +23,10 @@ struct kn_bus_client;
 struct kn_bus_server;
 
 struct kn_bus_options {
-    const char *sender;   /* id of this process, at most KN_SENDER_MAX bytes */
-    size_t message_max;   /* bytes of one message, 0: 64 MiB; more is refused */
-    bool insecure;        /* allow tcp:// beyond loopback */
-    const char *ca_file;  /* PEM; for tls+tcp://; NULL or "": none */
+    const char *sender;  /* id of this process, at most KN_SENDER_MAX bytes */
+    size_t message_max;  /* bytes of one message, 0: 64 MiB; more is refused */
+    bool insecure;       /* allow tcp:// beyond loopback */
+    const char *ca_file; /* PEM; for tls+tcp://; NULL or "": none */
     const char *cert_file;
     const char *key_file;
 };
@@ -61,8 +61,8 @@ enum kn_status kn_bus_publish(struct kn_bus_publisher *publisher, uint64_t numbe
 
 /* Dials url, and redials for ever; that nobody is there is no error. */
 enum kn_status kn_bus_subscriber_new(struct kn_bus *bus, const char *url,
-                                     struct kn_bus_subscriber **ret, char **ret_error)
-    KN_MUST_CHECK;
+                                     struct kn_bus_subscriber **ret,
+                                     char **ret_error) KN_MUST_CHECK;
 void kn_bus_subscriber_free(struct kn_bus_subscriber *subscriber);
 /* Waits for the next message, up to timeout_us. TIMEOUT when none came, CLOSED
  * after kn_bus_subscriber_stop. Messages that can't be read are counted and
@@ -89,8 +89,8 @@ void kn_bus_client_free(struct kn_bus_client *client);
  * said no, its status, and *ret_error (may be NULL) is its sentence, to be freed
  * by the caller, or NULL. */
 enum kn_status kn_bus_request(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
-                              int64_t timeout_us, struct kn_bus_message **ret, char **ret_error)
-    KN_MUST_CHECK;
+                              int64_t timeout_us, struct kn_bus_message **ret,
+                              char **ret_error) KN_MUST_CHECK;
 /* Makes all requests that wait, and every later one, return CLOSED. */
 void kn_bus_client_stop(struct kn_bus_client *client);
 

@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "proto/bus/bus.h"
@@ -182,9 +183,9 @@ static void several_requests_are_handled_at_once(void **state)
         char name[16];
         snprintf(name, sizeof name, "s%d", i);
         struct kn_msg_known_queues_get get = {.source = kn_str_from(name)};
-        assert_int_equal(kn_bus_call_start(client, KN_KIND_KNOWN_QUEUES_GET, &get, 20 * KN_SECOND,
-                                           &calls[i]),
-                         KN_OK);
+        assert_int_equal(
+            kn_bus_call_start(client, KN_KIND_KNOWN_QUEUES_GET, &get, 20 * KN_SECOND, &calls[i]),
+            KN_OK);
     }
     for (int i = 0; i < N; i++) {
         struct kn_bus_message *answer;
@@ -388,8 +389,7 @@ static void addresses_beyond_loopback_need_tls_or_consent(void **state)
          "tcp://*:0: beyond loopback the bus takes tls+tcp://, or bus.insecure: true"},
         {"tls+tcp://127.0.0.1:0", KN_CONFIG,
          "tls+tcp://127.0.0.1:0: needs bus.ca, bus.cert and bus.key"},
-        {"http://x", KN_INVALID,
-         "http://x: the bus takes ipc://, tcp:// and tls+tcp:// addresses"},
+        {"http://x", KN_INVALID, "http://x: the bus takes ipc://, tcp:// and tls+tcp:// addresses"},
         {"ipc:///nowhere/at/all.ipc", KN_IO, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -21,7 +21,7 @@ struct kn_bus_call {
     struct kn_bus *bus;
     nng_ctx ctx;
     nng_aio *aio;
-    int64_t deadline; /* monotonic */
+    int64_t deadline;     /* monotonic */
     pthread_mutex_t lock; /* state, error, answer */
     pthread_cond_t done;
     enum call_state state;

@@ -18,10 +18,10 @@ struct kn_feed_reader {
     uint64_t connects; /* of the subscriber, when storage was last asked */
     uint64_t caught_up;
     bool from_now;
-    bool ask; /* storage must be asked before anything else */
-    struct kn_bus_message *live;  /* what came by pub/sub; held for one call, or until caught up */
+    bool ask;                    /* storage must be asked before anything else */
+    struct kn_bus_message *live; /* what came by pub/sub; held for one call, or until caught up */
     bool live_given;
-    bool live_asked; /* storage was asked because of it */
+    bool live_asked;                /* storage was asked because of it */
     struct kn_bus_message *backlog; /* a feed_list that is being given out */
     size_t backlog_at;
     uint64_t backlog_from; /* the position before it */
@@ -117,8 +117,8 @@ static enum kn_status ask_storage(struct kn_feed_reader *reader, struct kn_feed_
     struct kn_msg_feed_get get = {.from = reader->from_now ? UINT64_MAX : reader->position + 1,
                                   .max = CATCH_UP_MAX};
     struct kn_bus_message *answer;
-    enum kn_status status = kn_bus_request(reader->storage, KN_KIND_FEED_GET, &get,
-                                           CATCH_UP_TIMEOUT, &answer, NULL);
+    enum kn_status status =
+        kn_bus_request(reader->storage, KN_KIND_FEED_GET, &get, CATCH_UP_TIMEOUT, &answer, NULL);
     if (status != KN_OK)
         return status;
     if (answer->kind != KN_KIND_FEED_LIST) {

@@ -25,7 +25,7 @@ enum kn_feed_item {
 
 struct kn_feed_event {
     enum kn_feed_item item;
-    const struct kn_msg_feed *commit;   /* of COMMIT */
+    const struct kn_msg_feed *commit;    /* of COMMIT */
     const struct kn_msg_feed_mark *mark; /* of MARK */
     bool live;                           /* COMMIT as it was published, with tasks */
     const char *feed;                    /* of REBUILD: the numbering to follow now */

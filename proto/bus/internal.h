@@ -37,8 +37,8 @@ enum kn_status bus_pack(struct kn_bus *bus, uint64_t number, enum kn_kind kind, 
 enum kn_status bus_pack_body(struct kn_bus *bus, enum kn_kind kind, struct kn_str body,
                              nng_msg **ret) KN_MUST_CHECK;
 /* Takes raw over, also on failure. */
-enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, struct kn_bus_message **ret)
-    KN_MUST_CHECK;
+enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw,
+                          struct kn_bus_message **ret) KN_MUST_CHECK;
 
 /* Milliseconds for nng, at least 1. */
 nng_duration bus_ms(int64_t us);

@@ -23,8 +23,8 @@ struct kn_reporter {
     bool stop;
 };
 
-void kn_reporter_self(struct kn_arena *arena, const char *name, const char *id,
-                      int64_t started_at, struct kn_msg_service_status *ret)
+void kn_reporter_self(struct kn_arena *arena, const char *name, const char *id, int64_t started_at,
+                      struct kn_msg_service_status *ret)
 {
     char host[256] = "";
     gethostname(host, sizeof host - 1);

@@ -24,7 +24,7 @@ void kn_reporter_free(struct kn_reporter *reporter);
 
 /* What a report would say now, without fill: for the service that has no storage
  * to report to, which is storage itself. Texts are in the arena. */
-void kn_reporter_self(struct kn_arena *arena, const char *name, const char *id,
-                      int64_t started_at, struct kn_msg_service_status *ret);
+void kn_reporter_self(struct kn_arena *arena, const char *name, const char *id, int64_t started_at,
+                      struct kn_msg_service_status *ret);
 
 #endif

@@ -12,7 +12,7 @@ void broker_options_init(struct broker_options *options)
         .queue_prefix = "kanchi.events",
         .key_prefix = "",
         .buffer_max = 64 << 20,
-        .message_max = 16 << 20,
+        .message_max = 32 << 20,
         .prefetch = 2000,
         .queue_expires_us = 7 * KN_DAY,
         .queue_ttl_us = KN_DAY,

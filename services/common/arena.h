@@ -10,8 +10,8 @@ struct kn_arena_block;
 
 struct kn_arena {
     struct kn_arena_block *blocks;
-    size_t total; /* bytes in all blocks */
-    size_t max;   /* bytes; an allocation beyond it fails */
+    size_t total;  /* bytes in all blocks */
+    size_t max;    /* bytes; an allocation beyond it fails */
     bool overflow; /* an allocation failed since the last reset */
 };
 

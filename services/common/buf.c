@@ -160,7 +160,8 @@ void kn_buf_json_str(struct kn_buf *buf, struct kn_str s)
         if (c >= 0x80 && !valid) {
             size_t left = s.len - i < 4 ? s.len - i : 4;
             for (step = left; step > 1; step--) {
-                if ((s.ptr[i + 1] & 0xc0) == 0x80 && kn_utf8_valid((struct kn_str){s.ptr + i, step}))
+                if ((s.ptr[i + 1] & 0xc0) == 0x80 &&
+                    kn_utf8_valid((struct kn_str){s.ptr + i, step}))
                     break;
             }
             if (step <= 1) {

@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "services/common/arena.h"
@@ -175,10 +176,17 @@ static void times_are_read_as_python_and_rfc_3339_write_them(void **state)
         {KN_STR("2024-02-29T00:00:00Z"), INT64_C(1709164800000000)},
         {KN_STR("1969-12-31T23:59:59.999999Z"), -1},
     };
-    static const char *const bad[] = {
-        "", "2026", "2026-11-23", "2026-13-01T00:00:00Z", "2023-02-29T00:00:00Z",
-        "2026-11-23T25:00:00Z", "2026-11-23T10:00:00.", "2026-11-23T10:00:00Zx",
-        "2026-11-23T10:00:00+2", "0000-01-01T00:00:00Z", "2026-11-23T10:00:00.1234567890Z"};
+    static const char *const bad[] = {"",
+                                      "2026",
+                                      "2026-11-23",
+                                      "2026-13-01T00:00:00Z",
+                                      "2023-02-29T00:00:00Z",
+                                      "2026-11-23T25:00:00Z",
+                                      "2026-11-23T10:00:00.",
+                                      "2026-11-23T10:00:00Zx",
+                                      "2026-11-23T10:00:00+2",
+                                      "0000-01-01T00:00:00Z",
+                                      "2026-11-23T10:00:00.1234567890Z"};
     int64_t us;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_true(kn_time_parse(good[i].text, &us));

@@ -54,7 +54,7 @@
     X(batch_events, INT, "1000", "1..100000", "A batch is sent when it holds so many events")      \
     X(batch_age, DURATION, "50ms", "1ms..10s", "…or when its first event is so old")               \
     X(memory_max, SIZE, "256MB", "1MB..64GB", "Most memory for what storage has not yet taken")     \
-    X(event_max, SIZE, "16MB", "1KB..1GB", "Largest message from the broker that is read")         \
+    X(event_max, SIZE, "32MB", "1KB..1GB", "Largest message from the broker that is read")         \
     X(queue_interval, DURATION, "5s", "100ms..1h", "How often the depth of queues is measured")    \
     X(inflight, INT, "4", "1..64", "Batches that may wait for storage's answer at once")           \
     X(instance, STR, "", "",                                                                       \

@@ -78,8 +78,9 @@ void kn_log(enum kn_log_level level, const char *event, const struct kn_log_fiel
     kn_buf_init(&line, LINE_MAX_BYTES);
     kn_time_format(kn_time_now(), now);
     if (setup.json)
-        kn_buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"service\":\"%s\",\"event\":\"%s\"",
-                      now, level_names[level], setup.service, event);
+        kn_buf_printf(&line,
+                      "{\"time\":\"%s\",\"level\":\"%s\",\"service\":\"%s\",\"event\":\"%s\"", now,
+                      level_names[level], setup.service, event);
     else
         kn_buf_printf(&line, "%s %-5s %s %s", now, level_names[level], setup.service, event);
     for (; fields->key; fields++) {

@@ -111,9 +111,8 @@ bool kn_time_parse(struct kn_str text, int64_t *ret_us)
 {
     struct tm tm = {0};
     int year, month, micros = 0, zone;
-    if (!take_digits(&text, 4, &year) || !take_char(&text, "-") ||
-        !take_digits(&text, 2, &month) || !take_char(&text, "-") ||
-        !take_digits(&text, 2, &tm.tm_mday) || !take_char(&text, "Tt ") ||
+    if (!take_digits(&text, 4, &year) || !take_char(&text, "-") || !take_digits(&text, 2, &month) ||
+        !take_char(&text, "-") || !take_digits(&text, 2, &tm.tm_mday) || !take_char(&text, "Tt ") ||
         !take_digits(&text, 2, &tm.tm_hour) || !take_char(&text, ":") ||
         !take_digits(&text, 2, &tm.tm_min))
         return false;
@@ -138,8 +137,8 @@ bool kn_duration_parse(struct kn_str text, int64_t *ret_us)
     static const struct {
         const char *unit;
         int64_t us;
-    } units[] = {{"us", 1},         {"ms", 1000},   {"s", KN_SECOND}, {"m", KN_MINUTE},
-                 {"h", KN_HOUR},    {"d", KN_DAY},  {"w", 7 * KN_DAY}, {"", KN_SECOND}};
+    } units[] = {{"us", 1},      {"ms", 1000},  {"s", KN_SECOND},  {"m", KN_MINUTE},
+                 {"h", KN_HOUR}, {"d", KN_DAY}, {"w", 7 * KN_DAY}, {"", KN_SECOND}};
     size_t digits = 0;
     while (digits < text.len &&
            ((text.ptr[digits] >= '0' && text.ptr[digits] <= '9') || text.ptr[digits] == '.'))

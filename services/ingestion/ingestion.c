@@ -196,7 +196,7 @@ void ingestion_options_init(struct ingestion_options *options)
         .batch_events = 1000,
         .batch_age_us = KN_SECOND / 20,
         .memory_max = (size_t)256 << 20,
-        .event_max = 16 << 20,
+        .event_max = 32 << 20,
         .inflight = 4,
         .queue_interval_us = 5 * KN_SECOND,
         .request_timeout_us = 10 * KN_SECOND,

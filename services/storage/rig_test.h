@@ -12,7 +12,7 @@ struct rig {
     struct store_reader *reader;
     struct kn_arena arena; /* of queries; emptied by the test */
     uint64_t next_seq;
-    int64_t keep_tasks_us;  /* retention; 0: for ever; from the next rig_reopen on */
+    int64_t keep_tasks_us; /* retention; 0: for ever; from the next rig_reopen on */
     int64_t keep_events_us;
 };
 
