@@ -8,7 +8,7 @@
 
 /* GET of path ("/api/v1/system") at the gateway that listens on address. *ret
  * is the caller's (json_decref). IO: no answer with status 200 and JSON in it.
- * Waits a second at most. */
+ * Waits 300 ms at most: meanwhile nobody looks after the services. */
 enum kn_status ask_gateway(const char *address, const char *path, json_t **ret) KN_MUST_CHECK;
 
 /* "http://127.0.0.1:8080" for the address; a host that is everywhere becomes
