@@ -1,5 +1,7 @@
 #include "proto/mp.h"
 
+#include <assert.h>
+
 enum { DEPTH_LIMIT = 64 };
 
 static bool take_uint(struct kn_mp_reader *r, unsigned bytes, uint64_t *ret)
@@ -40,6 +42,7 @@ static enum kn_status give_count(struct kn_mp_reader *r, enum kn_mp_type type, u
 static enum kn_status give_int(struct kn_mp_value *ret, uint64_t bits, unsigned bytes,
                                bool is_signed)
 {
+    assert(bytes >= 1 && bytes <= 8);
     unsigned shift = 64 - 8 * bytes;
     int64_t value = (int64_t)(bits << shift) >> shift;
     if (is_signed && value < 0) {

@@ -271,7 +271,7 @@ enum kn_status kn_bus_request(struct kn_bus_client *client, enum kn_kind kind, c
 {
     if (ret_error)
         *ret_error = NULL;
-    struct kn_bus_call *call;
+    struct kn_bus_call *call = NULL;
     enum kn_status status = kn_bus_call_start(client, kind, msg, timeout_us, &call);
     if (status != KN_OK)
         return status;

@@ -2,6 +2,7 @@
 
 #include "services/common/arena.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -169,8 +170,7 @@ static enum kn_status read_host(struct parser *p, struct kn_str hostport)
     if (url->host_count == BROKER_HOSTS_MAX)
         return fail(p, "there are more than 16 hosts");
     struct broker_host *host = &url->hosts[url->host_count];
-    struct kn_str name = hostport;
-    struct kn_str port = KN_STR("");
+    struct kn_str name, port;
     if (hostport.len > 0 && hostport.ptr[0] == '[') {
         size_t end = find_any(hostport, "]");
         if (end == hostport.len)
@@ -318,6 +318,7 @@ static enum kn_status read_one(struct parser *p, struct kn_str text)
     enum kn_status status = find_scheme(p, head(text, colon));
     if (status != KN_OK)
         return status;
+    assert(p->scheme);
     if (!p->first && before != p->scheme)
         return fail(p, "the URLs of the list have different schemes");
     struct parts parts;

@@ -1,6 +1,8 @@
 /* msgpack, https://github.com/msgpack/msgpack/blob/master/spec.md */
 #include "services/celery/reader_format.h"
 
+#include <assert.h>
+
 /* What a first byte says: how many bytes follow as a length or value, what it
  * is. From the specification, https://github.com/msgpack/msgpack/blob/master/spec.md */
 struct msgpack_head {
@@ -66,6 +68,7 @@ static uint64_t fixext_len(uint8_t flags)
 
 static uint64_t sign_extend(uint64_t value, unsigned bytes)
 {
+    assert(bytes >= 1 && bytes <= 8);
     unsigned shift = 64 - 8 * bytes;
     return (uint64_t)((int64_t)(value << shift) >> shift);
 }

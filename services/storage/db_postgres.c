@@ -364,8 +364,8 @@ static enum kn_status postgres_run(struct db *db, enum sql_id id, const struct d
                                    db_row_fn *row, void *arg)
 {
     struct postgres *p = self(db);
-    size_t ends[PARAMS_MAX];
-    bool nulls[PARAMS_MAX];
+    size_t ends[PARAMS_MAX] = {0};
+    bool nulls[PARAMS_MAX] = {false};
     PGresult *result;
     kn_buf_clear(&p->params);
     for (size_t i = 0; sql_statements[id].types[i]; i++) {
@@ -408,7 +408,7 @@ static enum kn_status postgres_each(struct db *db, enum sql_id id, const struct 
 {
     struct postgres *p = self(db);
     const char *types = sql_statements[id].types;
-    size_t ends[PARAMS_MAX], width = strlen(types);
+    size_t ends[PARAMS_MAX] = {0}, width = strlen(types);
     bool nulls[PARAMS_MAX] = {false};
     PGresult *result;
     if (!takes_arrays(id))

@@ -428,7 +428,7 @@ static void events_in_order_give_what_celery_says(void **state)
     (void)state;
     FILE *file = fopen("services/storage/testdata/celery_state.tsv", "r");
     char lines[EVENTS_MAX + 1][1024], type[64];
-    struct kn_str cells[CELLS_MAX];
+    struct kn_str cells[CELLS_MAX] = {0};
     struct merge_task task = {0};
     size_t n = 0, checked = 0;
     assert_non_null(file);
