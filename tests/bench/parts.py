@@ -1,0 +1,90 @@
+"""What is measured, in which order, and where the results go."""
+
+import datetime
+import json
+import pathlib
+
+from . import throughput
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "build" / "bench-results.json"
+
+RATES = (25000, 50000, 75000, 100000)
+PAIRS = (("redis", "sqlite"), ("redis", "postgresql"), ("rabbitmq", "sqlite"),
+         ("rabbitmq", "postgresql"))
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def pairs(options, among=PAIRS):
+    return [(broker, database) for broker, database in among
+            if options.broker in (None, broker) and options.database in (None, database)]
+
+
+def told(result):
+    """One line for people."""
+    compared = result["compared"]
+    each = ", ".join(f"{name} {value:.2f}" for name, value in result["cpu_us_per_event"].items()
+                     if value >= 0.005)
+    peak = ", ".join(f"{name} {size / 1e6:.0f}" for name, size in result["usage"]["peak_bytes"].items())
+    say(f"  sent {result['sent']['events']:,} at {result['sent']['rate']:,}/s, "
+        f"{result['sent']['bytes'] / result['sent']['events']:.0f} bytes each, "
+        f"missing {compared['missing']:,} (said {compared['said_lost']:,} lost), "
+        f"stored {result['drain_seconds']:.2f} s after the last")
+    if compared["wrong_statuses"]:
+        say(f"  wrong statuses (expected, found): {compared['wrong_statuses']}")
+    if "latency" in result:
+        say("  publish to committed: " + times(result["latency"]["committed"]))
+        if "screen" in result["latency"]:
+            say("  publish to screen:    " + times(result["latency"]["screen"]))
+    say(f"  CPU {result['cpu_us_per_event_all']:.2f} µs an event without the broker: {each}")
+    say(f"  MB at most: {peak}")
+
+
+def times(one):
+    if not one["count"]:
+        return "none"
+    return " ".join(f"{key} {one[key] * 1000:.0f} ms" for key in ("p50", "p95", "p99", "max")) + \
+        f" ({one['count']})"
+
+
+def run_sustained(options):
+    seconds = 8 if options.quick else 30
+    results = []
+    for broker, database in pairs(options):
+        rates = (options.rate,) if options.rate else ((10000, 50000) if options.quick else RATES)
+        for rate in rates:
+            say(f"sustained: {broker} to {database}, {rate:,.0f} events/s for {seconds} s")
+            result = throughput.sustained(broker, database, rate, seconds)
+            results.append(result)
+            told(result)
+            say("  held" if result["held"] else "  NOT held")
+            if not result["held"]:
+                break
+    return results
+
+
+def run_burst(options):
+    events = 100000 if options.quick else 1000000
+    results = []
+    for broker, database in pairs(options, PAIRS[:3]):
+        say(f"burst: {broker} to {database}, {events:,} events")
+        result = throughput.burst(broker, database, events)
+        results.append(result)
+        told(result)
+    return results
+
+
+PARTS = {"sustained": run_sustained, "burst": run_burst}
+
+
+def run(options):
+    chosen = [one for one in PARTS if one in options.part] or list(PARTS)
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for part in chosen:
+        results[part] = {"at": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+                         "quick": options.quick, "results": PARTS[part](options)}
+        RESULTS.write_text(json.dumps(results, indent=1))
+    return 0
