@@ -1,26 +1,19 @@
 /* Counts and percentiles of a period, from the stored rollups: whole days and
- * hours from the rows of a day and of an hour, the rest from those of a minute. */
-#include "services/storage/store_internal.h"
-
+ * hours from the rows of a day and of an hour, the rest from those of a minute; of
+ * these the totals, unless queues or workers are asked for, and the row of all
+ * names, unless names are. */
 #include "services/common/sketch.h"
 #include "services/common/time.h"
+#include "services/storage/cells.h"
+#include "services/storage/rollups.h"
+#include "services/storage/store_internal.h"
 
 #include <stdlib.h>
 
 enum { GROUPS_DEFAULT = 50, GROUPS_MAX = 500, POINTS_MAX = 2000, VALUES_MAX = 100 };
 enum { BUCKETS_MAX = 2000000 }; /* groups times points */
-enum {
-    R_STEP,
-    R_MINUTE,
-    R_SOURCE,
-    R_NAME,
-    R_QUEUE,
-    R_WORKER,
-    R_STATUS,
-    R_COUNT,
-    R_RUNTIME,
-    R_WAIT
-};
+/* What a question may choose and group by. */
+enum dimension { BY_NOTHING = -1, BY_SOURCE, BY_NAME, BY_QUEUE, BY_WORKER, DIMENSIONS };
 
 struct bucket {
     int64_t counts[KN_TASK_STATUS_COUNT];
@@ -44,13 +37,14 @@ struct choice {
 struct rollups {
     struct store_reader *reader;
     struct kn_arena *arena;
-    struct choice choices[4]; /* of source, name, queue, worker */
-    int group_column;         /* 0: none */
-    int64_t from, to, step;   /* minutes */
+    struct choice choices[DIMENSIONS];
+    enum dimension group_by;
+    int64_t from, to, step; /* minutes */
     size_t n_points;
     struct group *groups;
     size_t n_groups, cap_groups;
     struct hmap map;
+    struct kn_sketch scratch;
 };
 
 /* ---- adding up ----------------------------------------------------------------------- */
@@ -78,57 +72,77 @@ static struct group *group_of(struct rollups *r, int64_t key)
     return group;
 }
 
-static bool is_chosen(const struct rollups *r, const struct db_value *columns)
+static bool is_chosen(const struct choice *choice, int64_t value)
 {
-    for (size_t c = 0; c < COUNT_OF(r->choices); c++) {
-        const struct choice *choice = &r->choices[c];
-        bool found = !choice->set;
-        for (size_t i = 0; !found && i < choice->count; i++)
-            found = choice->values[i] == db_as_i64(columns[R_SOURCE + c]);
-        if (!found)
-            return false;
-    }
-    return true;
+    bool found = !choice->set;
+    for (size_t i = 0; !found && i < choice->count; i++)
+        found = choice->values[i] == value;
+    return found;
 }
 
-static enum kn_status add_sketch(struct kn_sketch *to, struct db_value bytes)
+static enum kn_status add_sketch(struct rollups *r, struct kn_sketch *to, struct kn_str bytes)
 {
-    struct kn_sketch sketch;
-    if (bytes.kind != DB_BLOB)
+    if (!bytes.len)
         return KN_OK;
-    kn_sketch_init(&sketch);
-    enum kn_status status = kn_sketch_decode(&sketch, bytes.str);
-    if (status == KN_OK)
-        status = kn_sketch_merge(to, &sketch);
-    kn_sketch_fini(&sketch);
-    return status;
+    enum kn_status status = kn_sketch_decode(&r->scratch, bytes);
+    return status == KN_OK ? kn_sketch_merge(to, &r->scratch) : status;
 }
 
-static enum kn_status add_row(void *arg, const struct db_value *columns)
+static enum kn_status add_cell(struct rollups *r, size_t point, const int64_t key[DIMENSIONS],
+                               const struct cell *cell)
 {
-    struct rollups *r = arg;
-    int64_t point = r->step ? (db_as_i64(columns[R_MINUTE]) - r->from) / r->step : 0;
-    int64_t status_no = db_as_i64(columns[R_STATUS]);
-    if (!is_chosen(r, columns) || point < 0 || (size_t)point >= r->n_points || status_no < 0 ||
-        status_no >= KN_TASK_STATUS_COUNT)
-        return KN_OK;
-    struct group *group = group_of(r, r->group_column ? db_as_i64(columns[r->group_column]) : 0);
+    struct group *group = group_of(r, r->group_by == BY_NOTHING ? 0 : key[r->group_by]);
     if (!group)
         return KN_NOMEM;
     struct bucket *bucket = &group->buckets[point];
     bucket->used = true;
-    bucket->counts[status_no] += db_as_i64(columns[R_COUNT]);
-    group->total += db_as_i64(columns[R_COUNT]);
-    enum kn_status status = add_sketch(&bucket->runtime, columns[R_RUNTIME]);
-    return status == KN_OK ? add_sketch(&bucket->wait, columns[R_WAIT]) : status;
+    bucket->counts[cell->status] += cell->count;
+    group->total += cell->count;
+    enum kn_status status = add_sketch(r, &bucket->runtime, cell->runtime);
+    return status == KN_OK ? add_sketch(r, &bucket->wait, cell->wait) : status;
+}
+
+/* minute, source, name, totals or cells */
+static enum kn_status add_row(void *arg, const struct db_value *columns)
+{
+    struct rollups *r = arg;
+    struct cells_reader reader;
+    struct cell cell;
+    int64_t point = r->step ? (db_as_i64(columns[0]) - r->from) / r->step : 0;
+    int64_t key[DIMENSIONS] = {
+        [BY_SOURCE] = db_as_i64(columns[1]), [BY_NAME] = db_as_i64(columns[2])};
+    if (point < 0 || (size_t)point >= r->n_points ||
+        !is_chosen(&r->choices[BY_SOURCE], key[BY_SOURCE]) ||
+        !is_chosen(&r->choices[BY_NAME], key[BY_NAME]))
+        return KN_OK;
+    enum kn_status status = cells_open(db_as_str(columns[3]), &reader);
+    while (status == KN_OK && (status = cells_next(&reader, &cell)) == KN_OK) {
+        key[BY_QUEUE] = cell.queue;
+        key[BY_WORKER] = cell.worker;
+        if (cell.status < KN_TASK_STATUS_COUNT && is_chosen(&r->choices[BY_QUEUE], cell.queue) &&
+            is_chosen(&r->choices[BY_WORKER], cell.worker))
+            status = add_cell(r, (size_t)point, key, &cell);
+    }
+    return status == KN_NOT_FOUND ? KN_OK : status;
+}
+
+static bool asks_for(const struct rollups *r, enum dimension dimension)
+{
+    return r->choices[dimension].set || r->group_by == dimension;
 }
 
 static enum kn_status add_range(struct rollups *r, int64_t row_step, int64_t from, int64_t to)
 {
+    const struct choice *names = &r->choices[BY_NAME];
+    bool cells = asks_for(r, BY_QUEUE) || asks_for(r, BY_WORKER);
+    int64_t scope = asks_for(r, BY_NAME) ? ROLLUPS_BY_NAME : ROLLUPS_ALL_NAMES;
     if (from >= to)
         return KN_OK;
-    const struct db_value values[] = {db_i64(row_step), db_i64(from), db_i64(to)};
-    return db_run(r->reader->db, SQL_ROLLUPS_RANGE, values, add_row, r);
+    const struct db_value values[] = {
+        db_i64(row_step), db_i64(scope), db_i64(from), db_i64(to),
+        db_i64(names->set && names->count == 1 ? names->values[0] : -1)};
+    return db_run(r->reader->db, cells ? SQL_ROLLUPS_CELLS : SQL_ROLLUPS_TOTALS, values, add_row,
+                  r);
 }
 
 static int64_t round_up(int64_t value, int64_t to)
@@ -222,7 +236,7 @@ static int largest_first(const void *a, const void *b)
 
 static enum kn_status answer(struct rollups *r, size_t limit, struct kn_msg_series_list *ret)
 {
-    if (!r->group_column && !group_of(r, 0))
+    if (r->group_by == BY_NOTHING && !group_of(r, 0))
         return KN_NOMEM;
     if (r->n_groups)
         qsort(r->groups, r->n_groups, sizeof *r->groups, largest_first);
@@ -255,15 +269,21 @@ static void rollups_fini(struct rollups *r)
     }
     free(r->groups);
     hmap_fini(&r->map);
+    kn_sketch_fini(&r->scratch);
 }
 
-/* ---- the request ------------------------------------------------------------------------------
- */
+/* ---- the request --------------------------------------------------------------------- */
 
 static enum kn_status choose(struct rollups *r, const struct kn_msg_rollups_get *get)
 {
-    const struct kn_strs *lists[] = {&get->sources, &get->names, &get->queues, &get->workers};
-    static const enum dict_kind kinds[] = {DICT_SOURCE, DICT_NAME, DICT_QUEUE, DICT_HOST};
+    const struct kn_strs *lists[DIMENSIONS] = {[BY_SOURCE] = &get->sources,
+                                               [BY_NAME] = &get->names,
+                                               [BY_QUEUE] = &get->queues,
+                                               [BY_WORKER] = &get->workers};
+    static const enum dict_kind kinds[DIMENSIONS] = {[BY_SOURCE] = DICT_SOURCE,
+                                                     [BY_NAME] = DICT_NAME,
+                                                     [BY_QUEUE] = DICT_QUEUE,
+                                                     [BY_WORKER] = DICT_HOST};
     for (size_t c = 0; c < COUNT_OF(lists); c++) {
         struct choice *choice = &r->choices[c];
         choice->set = lists[c]->count > 0;
@@ -281,15 +301,16 @@ static enum kn_status choose(struct rollups *r, const struct kn_msg_rollups_get 
     return KN_OK;
 }
 
-static bool group_column(struct kn_str by, int *ret)
+static bool read_group(struct kn_str by, enum dimension *ret)
 {
-    static const char *const names[] = {"source", "name", "queue", "worker"};
-    *ret = 0;
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
+    static const char *const names[DIMENSIONS] = {
+        [BY_SOURCE] = "source", [BY_NAME] = "name", [BY_QUEUE] = "queue", [BY_WORKER] = "worker"};
+    *ret = BY_NOTHING;
+    for (int i = 0; i < DIMENSIONS; i++) {
         if (kn_str_eq(by, kn_str_from(names[i])))
-            *ret = R_SOURCE + (int)i;
+            *ret = (enum dimension)i;
     }
-    return *ret || !by.len;
+    return *ret != BY_NOTHING || !by.len;
 }
 
 static enum kn_status read_request(struct rollups *r, const struct kn_msg_rollups_get *get,
@@ -311,7 +332,7 @@ static enum kn_status read_request(struct rollups *r, const struct kn_msg_rollup
     if (r->n_points > POINTS_MAX)
         return KN_INVALID;
     *ret_why = "group_by is none of name, queue, worker, source";
-    if (!group_column(get->group_by, &r->group_column))
+    if (!read_group(get->group_by, &r->group_by))
         return KN_INVALID;
     *ret_why = "at most 100 values of one filter";
     return choose(r, get);
@@ -323,6 +344,7 @@ enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_m
 {
     struct rollups r = {.reader = reader, .arena = arena};
     size_t limit = get->limit ? get->limit : GROUPS_DEFAULT;
+    kn_sketch_init(&r.scratch);
     *ret_why = "limit goes from 1 to 500";
     if (limit > GROUPS_MAX)
         return KN_INVALID;

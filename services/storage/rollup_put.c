@@ -1,155 +1,294 @@
 /* Rollups: what aggregation sends is added to the stored rows, together with the
- * position up to which it has read the feed. Kept in steps of a minute, an hour and
- * a day, so that a long period is a few rows. */
-#include "services/storage/store_internal.h"
+ * position up to which it has read the feed.
+ *
+ * A row has the cells (cells.h) of one source and one task name, in a minute, an
+ * hour or a day; one more, of scope ALL_NAMES, has the sums over all names. Beside
+ * the cells each row has their totals by status alone. So a question reads few and
+ * small rows, however many workers and names there are. */
+#include "services/storage/rollups.h"
 
 #include "services/common/sketch.h"
 #include "services/common/time.h"
+#include "services/storage/cells.h"
 #include "services/storage/recount.h"
+#include "services/storage/store_internal.h"
 
 #include <stdlib.h>
 
-enum { KEY = 7, WIDTH = 10, STEPS = 3, RECOUNT_TASKS = 10000 };
+enum { KEY = 5, WIDTH = 7, STEPS = 3, GROUPS = 64, RECOUNT_TASKS = 10000 };
 static const int64_t step_minutes[STEPS] = {1, 60, 1440};
 
-struct sum {
-    int64_t key[KEY]; /* step, minute, source, name, queue, worker, status */
-    int64_t count;
-    struct kn_sketch runtime;
-    struct kn_sketch wait;
+/* What is to be added. */
+struct row {
+    int64_t minute; /* since 1970; the first of its hour or day in those steps */
+    int64_t source;
+    int64_t name;
+    struct cell cell;
 };
-
-struct sums {
-    struct tx *tx;
-    struct sum *items;
+struct rows {
+    struct row *items;
     size_t count, cap;
-    struct hmap map;
 };
 
-static void sums_fini(struct sums *sums)
+/* A stored row and what is added to it: cells[from] to cells[to - 1]. */
+struct group {
+    struct row *first;
+    size_t from, to;
+    struct kn_str totals, cells; /* that are stored */
+};
+
+struct adding {
+    struct tx *tx;
+    struct kn_arena arena; /* of some groups */
+    int64_t step, scope;
+    struct cell *cells;  /* of the rows, in their order */
+    struct cell *totals; /* the same without queue and worker */
+    struct group groups[GROUPS];
+    size_t n_groups;
+};
+
+static int key_cmp(const struct row *a, int64_t minute, int64_t source, int64_t name)
 {
-    for (size_t i = 0; i < sums->count; i++) {
-        kn_sketch_fini(&sums->items[i].runtime);
-        kn_sketch_fini(&sums->items[i].wait);
+    if (a->minute != minute)
+        return a->minute < minute ? -1 : 1;
+    if (a->source != source)
+        return a->source < source ? -1 : 1;
+    return (a->name > name) - (a->name < name);
+}
+
+static int row_cmp(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    int order = key_cmp(x, y->minute, y->source, y->name);
+    return order ? order : cell_cmp(&x->cell, &y->cell);
+}
+
+static int status_cmp(const void *a, const void *b)
+{
+    return cell_cmp(a, b);
+}
+
+/* ---- some rows of the database ------------------------------------------------------------ */
+
+static void key_of(const struct adding *a, const struct group *group, struct db_value *ret)
+{
+    ret[0] = db_i64(a->step);
+    ret[1] = db_i64(a->scope);
+    ret[2] = db_i64(group->first->minute);
+    ret[3] = db_i64(group->first->source);
+    ret[4] = db_i64(group->first->name);
+}
+
+static enum kn_status take_stored(void *arg, const struct db_value *columns)
+{
+    struct adding *a = arg;
+    for (size_t i = 0; i < a->n_groups; i++) {
+        struct group *group = &a->groups[i];
+        if (key_cmp(group->first, db_as_i64(columns[0]), db_as_i64(columns[1]),
+                    db_as_i64(columns[2])) != 0)
+            continue;
+        group->totals = kn_arena_str(&a->arena, db_as_str(columns[3]));
+        group->cells = kn_arena_str(&a->arena, db_as_str(columns[4]));
     }
-    free(sums->items);
-    hmap_fini(&sums->map);
+    return a->arena.overflow ? KN_NOMEM : KN_OK;
 }
 
-static uint64_t hash_of(const int64_t key[KEY])
+static enum kn_status sum_of(struct adding *a, struct kn_str stored, const struct cell *cells,
+                             size_t count, struct db_value *ret)
 {
-    uint64_t hash = 0;
-    for (size_t i = 0; i < KEY; i++)
-        hash = hmap_mix(hash ^ (uint64_t)key[i]);
-    return hash;
-}
-
-static struct sum *sum_find(struct sums *sums, const int64_t key[KEY], uint64_t hash)
-{
-    size_t at = 0;
-    uint32_t i;
-    while (hmap_next(&sums->map, hash, &at, &i)) {
-        if (memcmp(sums->items[i].key, key, sizeof sums->items[i].key) == 0)
-            return &sums->items[i];
+    struct kn_buf *out = &a->tx->store->body;
+    kn_buf_clear(out);
+    enum kn_status status = cells_add(stored, cells, count, out);
+    if (status == KN_OK) {
+        *ret = db_blob(kn_arena_str(&a->arena, out->len ? kn_buf_view(out) : KN_STR("")));
+        status = a->arena.overflow ? KN_NOMEM : KN_OK;
     }
-    return NULL;
+    return status;
 }
 
-static struct sum *sum_at(struct sums *sums, const int64_t key[KEY])
+/* Reads the groups' rows, adds to them and writes them. */
+static enum kn_status add_groups(struct adding *a)
 {
-    uint64_t hash = hash_of(key);
-    struct sum *sum = sum_find(sums, key, hash);
-    if (sum)
-        return sum;
-    if (!grow_array(&sums->items, &sums->cap, sums->count, sizeof *sums->items) ||
-        hmap_add(&sums->map, hash, (uint32_t)sums->count) != KN_OK)
-        return NULL;
-    sum = &sums->items[sums->count++];
-    *sum = (struct sum){0};
-    memcpy(sum->key, key, sizeof sum->key);
-    kn_sketch_init(&sum->runtime);
-    kn_sketch_init(&sum->wait);
-    return sum;
-}
-
-static enum kn_status add_sketch(struct kn_sketch *to, struct kn_str bytes)
-{
-    struct kn_sketch sketch;
-    if (!bytes.len)
-        return KN_OK;
-    kn_sketch_init(&sketch);
-    enum kn_status status = kn_sketch_decode(&sketch, bytes);
+    struct db *db = a->tx->store->db;
+    struct db_value keys[GROUPS * KEY], values[GROUPS * WIDTH];
+    for (size_t i = 0; i < a->n_groups; i++)
+        key_of(a, &a->groups[i], keys + i * KEY);
+    enum kn_status status = db_each(db, SQL_ROLLUP_GET, keys, a->n_groups, take_stored, a, NULL);
+    for (size_t i = 0; status == KN_OK && i < a->n_groups; i++) {
+        const struct group *group = &a->groups[i];
+        struct db_value *value = values + i * WIDTH;
+        size_t count = group->to - group->from;
+        key_of(a, group, value);
+        qsort(a->totals + group->from, count, sizeof *a->totals, status_cmp);
+        status = sum_of(a, group->totals, a->totals + group->from, count, &value[KEY]);
+        if (status == KN_OK)
+            status = sum_of(a, group->cells, a->cells + group->from, count, &value[KEY + 1]);
+    }
     if (status == KN_OK)
-        status = kn_sketch_merge(to, &sketch);
-    kn_sketch_fini(&sketch);
+        status = db_each(db, SQL_ROLLUP_PUT, values, a->n_groups, NULL, NULL, NULL);
+    kn_arena_reset(&a->arena);
+    a->n_groups = 0;
     return status;
 }
 
-static enum kn_status add(struct sums *sums, const int64_t key[KEY], int64_t count,
-                          struct kn_str runtime, struct kn_str wait)
-{
-    struct sum *sum = sum_at(sums, key);
-    if (!sum)
-        return KN_NOMEM;
-    if (__builtin_add_overflow(sum->count, count, &sum->count))
-        return KN_INVALID;
-    enum kn_status status = add_sketch(&sum->runtime, runtime);
-    return status == KN_OK ? add_sketch(&sum->wait, wait) : status;
-}
+/* ---- a step ------------------------------------------------------------------------------- */
 
-static enum kn_status add_row(struct sums *sums, const struct kn_msg_rollup *row)
-{
-    struct store *store = sums->tx->store;
-    int64_t minute = row->minute / KN_MINUTE;
-    int64_t key[KEY] = {0};
-    enum kn_status status;
-    if (row->minute % KN_MINUTE || row->minute < 0)
-        return KN_INVALID;
-    if ((status = dict_number(store->dict, store->db, DICT_SOURCE, row->source, &key[2])) ||
-        (status = dict_number(store->dict, store->db, DICT_NAME, row->name, &key[3])) ||
-        (status = dict_number(store->dict, store->db, DICT_QUEUE, row->queue, &key[4])) ||
-        (status = dict_number(store->dict, store->db, DICT_HOST, row->worker, &key[5])))
-        return status;
-    key[6] = row->status;
-    for (size_t i = 0; status == KN_OK && i < STEPS; i++) {
-        key[0] = step_minutes[i];
-        key[1] = minute - minute % step_minutes[i];
-        status = add(sums, key, row->count, row->runtime, row->wait);
-    }
-    return status;
-}
-
-/* ---- counting anew ------------------------------------------------------------------- */
-
-static enum kn_status add_values(struct kn_sketch *to, const struct delta_values values[2])
+/* All rows, which are sorted, some groups at a time. */
+static enum kn_status add_sorted(struct adding *a, struct rows *rows)
 {
     enum kn_status status = KN_OK;
-    for (int removed = 0; removed < 2; removed++) {
-        for (size_t i = 0; status == KN_OK && i < values[removed].count; i++)
-            status = kn_sketch_add(to, values[removed].items[i], removed ? -1 : 1);
+    for (size_t i = 0; status == KN_OK && i < rows->count;) {
+        struct row *first = &rows->items[i];
+        struct group *group = &a->groups[a->n_groups++];
+        *group = (struct group){.first = first, .from = i};
+        for (; i < rows->count &&
+               key_cmp(&rows->items[i], first->minute, first->source, first->name) == 0;
+             i++) {
+            a->cells[i] = a->totals[i] = rows->items[i].cell;
+            a->totals[i].queue = a->totals[i].worker = 0;
+        }
+        group->to = i;
+        if (a->n_groups == GROUPS || i == rows->count)
+            status = add_groups(a);
     }
     return status;
 }
 
-static enum kn_status add_delta(struct sums *sums, const struct delta *delta)
+/* Adds the rows to those of each step: by name, and then of all names. */
+static enum kn_status add_rows(struct tx *tx, const struct rows *rows)
+{
+    struct adding a = {.tx = tx};
+    size_t size = rows->count ? rows->count : 1;
+    a.cells = calloc(size, sizeof *a.cells);
+    a.totals = calloc(size, sizeof *a.totals);
+    enum kn_status status = a.cells && a.totals ? KN_OK : KN_NOMEM;
+    kn_arena_init(&a.arena, 0);
+    for (a.scope = ROLLUPS_BY_NAME; status == KN_OK && a.scope >= ROLLUPS_ALL_NAMES; a.scope--) {
+        struct row *copy = malloc(size * sizeof *copy);
+        struct rows scoped = {copy, rows->count, 0};
+        if (!copy)
+            status = KN_NOMEM;
+        for (size_t step = 0; status == KN_OK && step < STEPS; step++) {
+            a.step = step_minutes[step];
+            for (size_t i = 0; i < rows->count; i++) {
+                copy[i] = rows->items[i];
+                copy[i].minute -= copy[i].minute % a.step;
+                copy[i].name = a.scope == ROLLUPS_BY_NAME ? copy[i].name : 0;
+            }
+            qsort(copy, rows->count, sizeof *copy, row_cmp);
+            status = add_sorted(&a, &scoped);
+        }
+        free(copy);
+    }
+    kn_arena_fini(&a.arena);
+    free(a.cells);
+    free(a.totals);
+    return status == KN_INVALID ? KN_INTERNAL : status; /* what is stored is damaged */
+}
+
+static enum kn_status append(struct rows *rows, const struct row *row)
+{
+    if (!grow_array(&rows->items, &rows->cap, rows->count, sizeof *rows->items))
+        return KN_NOMEM;
+    rows->items[rows->count++] = *row;
+    return KN_OK;
+}
+
+/* ---- what aggregation sends ---------------------------------------------------------------- */
+
+static bool is_sketch(struct kn_str bytes, struct kn_sketch *scratch)
+{
+    return !bytes.len || kn_sketch_decode(scratch, bytes) == KN_OK;
+}
+
+static enum kn_status take_row(struct store *store, const struct kn_msg_rollup *from,
+                               struct kn_sketch *scratch, struct rows *rows)
+{
+    struct row row = {.minute = from->minute / KN_MINUTE,
+                      .cell = {0, 0, from->status, from->count, from->runtime, from->wait}};
+    enum kn_status status;
+    if (from->minute % KN_MINUTE || from->minute < 0 || from->status >= KN_TASK_STATUS_COUNT ||
+        !is_sketch(from->runtime, scratch) || !is_sketch(from->wait, scratch))
+        return KN_INVALID;
+    if ((status = dict_number(store->dict, store->db, DICT_SOURCE, from->source, &row.source)) ||
+        (status = dict_number(store->dict, store->db, DICT_NAME, from->name, &row.name)) ||
+        (status = dict_number(store->dict, store->db, DICT_QUEUE, from->queue, &row.cell.queue)) ||
+        (status = dict_number(store->dict, store->db, DICT_HOST, from->worker, &row.cell.worker)))
+        return status;
+    return append(rows, &row);
+}
+
+/* INVALID when a row is none; nothing was changed then. */
+static enum kn_status add_sent(struct tx *tx, const struct kn_msg_rollup_put *put)
+{
+    struct rows rows = {0};
+    struct kn_sketch scratch;
+    enum kn_status status = KN_OK;
+    kn_sketch_init(&scratch);
+    for (size_t i = 0; status == KN_OK && i < put->rows.count; i++)
+        status = take_row(tx->store, &put->rows.items[i], &scratch, &rows);
+    kn_sketch_fini(&scratch);
+    if (status == KN_OK)
+        status = add_rows(tx, &rows);
+    free(rows.items);
+    return status;
+}
+
+/* ---- counting anew ------------------------------------------------------------------------- */
+
+static enum kn_status encode_values(const struct delta_values values[2], struct kn_sketch *scratch,
+                                    struct kn_arena *arena, struct kn_str *ret)
+{
+    enum kn_status status = KN_OK;
+    struct kn_buf out;
+    kn_sketch_clear(scratch);
+    for (int removed = 0; removed < 2; removed++) {
+        for (size_t i = 0; status == KN_OK && i < values[removed].count; i++)
+            status = kn_sketch_add(scratch, values[removed].items[i], removed ? -1 : 1);
+    }
+    if (status != KN_OK || kn_sketch_is_zero(scratch))
+        return status;
+    kn_buf_init(&out, 0);
+    kn_sketch_encode(scratch, &out);
+    status = kn_buf_status(&out);
+    if (status == KN_OK)
+        *ret = kn_arena_str(arena, kn_buf_view(&out));
+    kn_buf_fini(&out);
+    return status == KN_OK && arena->overflow ? KN_NOMEM : status;
+}
+
+static enum kn_status take_delta(const struct delta *delta, struct kn_sketch *scratch,
+                                 struct kn_arena *arena, struct rows *rows)
 {
     const struct delta_key *d = &delta->key;
-    int64_t minute = d->minute / KN_MINUTE;
-    int64_t key[KEY] = {0, 0, d->source, d->name, d->queue, d->worker, d->status};
-    for (size_t i = 0; i < STEPS; i++) {
-        key[0] = step_minutes[i];
-        key[1] = minute - minute % step_minutes[i];
-        struct sum *sum = sum_at(sums, key);
-        if (!sum)
-            return KN_NOMEM;
-        sum->count += delta->count;
-        enum kn_status status = add_values(&sum->runtime, delta->runtimes);
-        if (status == KN_OK)
-            status = add_values(&sum->wait, delta->waits);
-        if (status != KN_OK)
-            return status;
-    }
-    return KN_OK;
+    if (d->minute < 0)
+        return KN_OK; /* as aggregation has it: no clock says so */
+    struct row row = {.minute = d->minute / KN_MINUTE,
+                      .source = d->source,
+                      .name = d->name,
+                      .cell = {.queue = d->queue,
+                               .worker = d->worker,
+                               .status = (uint8_t)d->status,
+                               .count = delta->count}};
+    enum kn_status status = encode_values(delta->runtimes, scratch, arena, &row.cell.runtime);
+    if (status == KN_OK)
+        status = encode_values(delta->waits, scratch, arena, &row.cell.wait);
+    return status == KN_OK ? append(rows, &row) : status;
+}
+
+static enum kn_status add_deltas(struct tx *tx, struct deltas *deltas)
+{
+    struct rows rows = {0};
+    struct kn_sketch scratch;
+    enum kn_status status = KN_OK;
+    kn_sketch_init(&scratch);
+    for (size_t i = 0; status == KN_OK && i < deltas->count; i++)
+        status = take_delta(&deltas->items[i], &scratch, deltas->arena, &rows);
+    kn_sketch_fini(&scratch);
+    if (status == KN_OK)
+        status = add_rows(tx, &rows);
+    free(rows.items);
+    return status;
 }
 
 static int64_t round_to_day(int64_t at)
@@ -170,9 +309,9 @@ static int64_t recount_from(const struct store *store)
     return from > 0 ? round_to_day(from) : 0;
 }
 
-static enum kn_status add_recount(struct sums *sums)
+static enum kn_status add_recount(struct tx *tx)
 {
-    struct store *store = sums->tx->store;
+    struct store *store = tx->store;
     struct deltas deltas;
     struct kn_arena arena;
     int64_t after = 0, last, since_at = recount_from(store);
@@ -182,8 +321,8 @@ static enum kn_status add_recount(struct sums *sums)
     deltas_init(&deltas, &arena);
     while (status == KN_OK) {
         status = recount(store->db, store->dict, after, RECOUNT_TASKS, since_at, &deltas, &last);
-        for (size_t i = 0; status == KN_OK && i < deltas.count; i++)
-            status = add_delta(sums, &deltas.items[i]);
+        if (status == KN_OK)
+            status = add_deltas(tx, &deltas);
         if (status != KN_OK || !last)
             break;
         after = last;
@@ -195,57 +334,7 @@ static enum kn_status add_recount(struct sums *sums)
     return status;
 }
 
-/* A stored row, added to what is to be added. */
-static enum kn_status add_stored(void *arg, const struct db_value *columns)
-{
-    struct sums *sums = arg;
-    int64_t key[KEY];
-    for (size_t i = 0; i < KEY; i++)
-        key[i] = db_as_i64(columns[i]);
-    return add(sums, key, db_as_i64(columns[KEY]), db_as_str(columns[KEY + 1]),
-               db_as_str(columns[KEY + 2]));
-}
-
-static enum kn_status add_all_stored(struct sums *sums)
-{
-    struct db_value *keys = kn_arena_array(sums->tx->arena, sums->count * KEY, sizeof *keys);
-    if (sums->count && !keys)
-        return KN_NOMEM;
-    size_t count = sums->count;
-    for (size_t i = 0; i < count * KEY; i++)
-        keys[i] = db_i64(sums->items[i / KEY].key[i % KEY]);
-    return db_each(sums->tx->store->db, SQL_ROLLUP_GET, keys, count, add_stored, sums, NULL);
-}
-
-static struct kn_str sketch_bytes(struct tx *tx, const struct kn_sketch *sketch)
-{
-    struct kn_buf *out = &tx->store->body;
-    if (kn_sketch_is_zero(sketch))
-        return KN_STR_ABSENT;
-    kn_buf_clear(out);
-    kn_sketch_encode(sketch, out);
-    return kn_buf_status(out) == KN_OK ? kn_arena_str(tx->arena, kn_buf_view(out)) : KN_STR_ABSENT;
-}
-
-static enum kn_status write_all(struct sums *sums)
-{
-    struct tx *tx = sums->tx;
-    struct db_value *values = kn_arena_array(tx->arena, sums->count * WIDTH, sizeof *values);
-    if (sums->count && !values)
-        return KN_NOMEM;
-    for (size_t i = 0; i < sums->count; i++) {
-        const struct sum *sum = &sums->items[i];
-        struct db_value *row = values + i * WIDTH;
-        for (size_t k = 0; k < KEY; k++)
-            row[k] = db_i64(sum->key[k]);
-        row[KEY] = db_i64(sum->count);
-        row[KEY + 1] = db_blob(sketch_bytes(tx, &sum->runtime));
-        row[KEY + 2] = db_blob(sketch_bytes(tx, &sum->wait));
-    }
-    if (tx->arena->overflow)
-        return KN_NOMEM;
-    return db_each(tx->store->db, SQL_ROLLUP_PUT, values, sums->count, NULL, NULL, NULL);
-}
+/* ---- the reader's position ----------------------------------------------------------------- */
 
 struct position {
     struct kn_arena *arena;
@@ -277,13 +366,10 @@ static enum kn_status check_position(struct tx *tx, const struct kn_msg_rollup_p
 }
 
 /* From the stored events, which are those of all commits so far. */
-static enum kn_status rebuild(struct tx *tx, const struct kn_msg_rollup_put *put, struct sums *sums)
+static enum kn_status rebuild(struct tx *tx, const struct kn_msg_rollup_put *put)
 {
     struct store *store = tx->store;
-    enum kn_status status = add_recount(sums);
-    if (status == KN_OK)
-        status = write_all(sums);
-    sums_fini(sums);
+    enum kn_status status = add_recount(tx);
     const struct db_value values[] = {db_text(put->reader), db_text(kn_str_from(store->feed_id)),
                                       db_i64((int64_t)store->feed_number)};
     return status == KN_OK ? db_run(store->db, SQL_READER_PUT, values, NULL, NULL) : status;
@@ -297,16 +383,9 @@ enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put)
     enum kn_status status = check_position(tx, put);
     if (status != KN_OK)
         return status;
-    struct sums sums = {.tx = tx};
     if (put->rebuild)
-        return rebuild(tx, put, &sums);
-    for (size_t i = 0; status == KN_OK && i < put->rows.count; i++)
-        status = add_row(&sums, &put->rows.items[i]);
-    if (status == KN_OK)
-        status = add_all_stored(&sums);
-    if (status == KN_OK)
-        status = write_all(&sums);
-    sums_fini(&sums);
+        return rebuild(tx, put);
+    status = add_sent(tx, put);
     const struct db_value values[] = {db_text(put->reader), db_text(put->feed),
                                       db_i64((int64_t)put->to)};
     return status == KN_OK ? db_run(store->db, SQL_READER_PUT, values, NULL, NULL) : status;

@@ -295,34 +295,32 @@
         "INSERT INTO readers (reader, feed, number) VALUES ($1, $2, $3) " \
         "ON CONFLICT (reader) DO UPDATE SET feed = excluded.feed, number " \
         "= excluded.number") \
-    S(ROLLUP_GET, "iiiiiii", \
-        "SELECT step, minute, source, name, queue, worker, status, count, " \
-        "runtime, wait FROM rollups WHERE step = $1 AND minute = $2 AND " \
-        "source = $3 AND name = $4 AND queue = $5 AND worker = $6 AND " \
-        "status = $7", \
-        "SELECT r.step, r.minute, r.source, r.name, r.queue, r.worker, " \
-        "r.status, r.count, r.runtime, r.wait FROM rollups r JOIN " \
-        "unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], " \
-        "$5::int8[], $6::int8[], $7::int8[]) AS u(step, minute, source, " \
-        "name, queue, worker, status) USING (step, minute, source, name, " \
-        "queue, worker, status)") \
-    S(ROLLUP_PUT, "iiiiiiiibb", \
-        "INSERT INTO rollups (step, minute, source, name, queue, worker, " \
-        "status, count, runtime, wait) VALUES ($1, $2, $3, $4, $5, $6, " \
-        "$7, $8, $9, $10) ON CONFLICT (step, minute, source, name, queue, " \
-        "worker, status) DO UPDATE SET count = excluded.count, runtime = " \
-        "excluded.runtime, wait = excluded.wait", \
-        "INSERT INTO rollups (step, minute, source, name, queue, worker, " \
-        "status, count, runtime, wait) SELECT * FROM unnest($1::int8[], " \
-        "$2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], " \
-        "$7::int8[], $8::int8[], $9::bytea[], $10::bytea[]) ON CONFLICT " \
-        "(step, minute, source, name, queue, worker, status) DO UPDATE " \
-        "SET count = excluded.count, runtime = excluded.runtime, wait = " \
-        "excluded.wait") \
-    SAME(ROLLUPS_RANGE, "iii", \
-        "SELECT step, minute, source, name, queue, worker, status, count, " \
-        "runtime, wait FROM rollups WHERE step = $1 AND minute >= $2 AND " \
-        "minute < $3 ORDER BY minute, source, name, queue, worker, status") \
+    S(ROLLUP_GET, "iiiii", \
+        "SELECT minute, source, name, totals, cells FROM rollups WHERE " \
+        "step = $1 AND scope = $2 AND minute = $3 AND source = $4 AND " \
+        "name = $5", \
+        "SELECT r.minute, r.source, r.name, r.totals, r.cells FROM rollups " \
+        "r JOIN unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], " \
+        "$5::int8[]) AS u(step, scope, minute, source, name) USING (step, " \
+        "scope, minute, source, name)") \
+    S(ROLLUP_PUT, "iiiiibb", \
+        "INSERT INTO rollups (step, scope, minute, source, name, totals, " \
+        "cells) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (step, " \
+        "scope, minute, source, name) DO UPDATE SET totals = " \
+        "excluded.totals, cells = excluded.cells", \
+        "INSERT INTO rollups (step, scope, minute, source, name, totals, " \
+        "cells) SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], " \
+        "$4::int8[], $5::int8[], $6::bytea[], $7::bytea[]) ON CONFLICT " \
+        "(step, scope, minute, source, name) DO UPDATE SET totals = " \
+        "excluded.totals, cells = excluded.cells") \
+    SAME(ROLLUPS_TOTALS, "iiiii", \
+        "SELECT minute, source, name, totals FROM rollups WHERE step = $1 " \
+        "AND scope = $2 AND minute >= $3 AND minute < $4 AND ($5 < 0 OR " \
+        "name = $5) ORDER BY minute, source, name") \
+    SAME(ROLLUPS_CELLS, "iiiii", \
+        "SELECT minute, source, name, cells FROM rollups WHERE step = $1 " \
+        "AND scope = $2 AND minute >= $3 AND minute < $4 AND ($5 < 0 OR " \
+        "name = $5) ORDER BY minute, source, name") \
     SAME(ROLLUPS_CLEAR, "i", \
         "DELETE FROM rollups WHERE minute >= $1") \
     SAME(SCAN_ALL, "iii", \
@@ -426,9 +424,10 @@
     SAME(MINUTES_DELETE, "i", \
         "DELETE FROM task_minutes WHERE minute < $1") \
     SAME(ROLLUPS_OLDEST, "i", \
-        "SELECT min(minute) FROM rollups WHERE step = $1") \
+        "SELECT min(minute) FROM rollups WHERE step = $1 AND scope = 0") \
     SAME(ROLLUPS_DELETE, "ii", \
-        "DELETE FROM rollups WHERE step = $1 AND minute < $2") \
+        "DELETE FROM rollups WHERE step = $1 AND scope IN (0, 1) AND minute " \
+        "< $2") \
     SAME(QUEUE_POINTS_DELETE, "iii", \
         "DELETE FROM queue_points WHERE source = $1 AND queue = $2 AND at < $3") \
     SAME(GAPS_DELETE, "i", \
