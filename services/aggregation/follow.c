@@ -8,8 +8,10 @@
 static const int64_t READ_US = KN_SECOND / 5;  /* how long the feed is waited for */
 static const int64_t PAUSE_US = KN_SECOND / 4; /* after storage said no */
 static const int64_t LAST_FLUSH_US = 2 * KN_SECOND;
-static const int64_t REBUILD_US = KN_HOUR; /* storage reads all that it has */
-enum { REFILL_COMMITS = 3000 };            /* read again at the start, for the window alone */
+static const int64_t REBUILD_US = KN_HOUR;    /* storage reads all that it has */
+static const int64_t LAZY_MAX_US = KN_MINUTE; /* rollups are not later than this */
+enum { BUSY_SHARE = 20 };                     /* storage spends at most 1/20 on rollups */
+enum { REFILL_COMMITS = 3000 };               /* read again at the start, for the window alone */
 
 /* ---- storage, as the ledger wants it ------------------------------------------- */
 
@@ -243,11 +245,20 @@ static bool flush(struct aggregation *a)
     }
 }
 
+/* When to send the next, after a flush that took so long: a large fleet has more
+ * rows, which are sent less often. */
+static int64_t next_flush(const struct aggregation *a, int64_t spent_us)
+{
+    int64_t pause = a->config->aggregation.rollup_interval;
+    int64_t lazy = spent_us * BUSY_SHARE < LAZY_MAX_US ? spent_us * BUSY_SHARE : LAZY_MAX_US;
+    return kn_time_mono() + (lazy > pause ? lazy : pause);
+}
+
 static void follow_feed(struct aggregation *a)
 {
     if (!begin(a, true))
         return;
-    int64_t flush_at = kn_time_mono() + a->config->aggregation.rollup_interval;
+    int64_t flush_at = next_flush(a, 0);
     while (!aggr_stopping(a)) {
         struct kn_feed_event event;
         enum kn_status status = kn_feed_reader_next(a->reader, READ_US, &event);
@@ -266,9 +277,10 @@ static void follow_feed(struct aggregation *a)
                 break;
         }
         if (kn_time_mono() >= flush_at || aggr_ledger_full(a->ledger)) {
+            int64_t began = kn_time_mono();
             if (!flush(a))
                 break;
-            flush_at = kn_time_mono() + a->config->aggregation.rollup_interval;
+            flush_at = next_flush(a, kn_time_mono() - began);
         }
     }
     atomic_store(&a->request_us, LAST_FLUSH_US);

@@ -51,8 +51,8 @@
 
 #define KN_CONFIG_INGESTION(X)                                                                     \
     X(source, STR, "", "", "Name of the broker to read, when there are several")                   \
-    X(batch_events, INT, "1000", "1..100000", "A batch is sent when it holds so many events")      \
-    X(batch_age, DURATION, "50ms", "1ms..10s", "…or when its first event is so old")               \
+    X(batch_events, INT, "5000", "1..100000", "A batch is sent when it holds so many events")      \
+    X(batch_age, DURATION, "100ms", "1ms..10s", "…or when its first event is so old")               \
     X(memory_max, SIZE, "256MB", "1MB..64GB", "Most memory for what storage has not yet taken")     \
     X(event_max, SIZE, "32MB", "1KB..1GB", "Largest message from the broker that is read")         \
     X(queue_interval, DURATION, "5s", "100ms..1h", "How often the depth of queues is measured")    \
@@ -76,14 +76,15 @@
 
 #define KN_CONFIG_AGGREGATION(X)                                                                   \
     X(interval, DURATION, "1s", "100ms..1m", "How often the figures are published")                \
-    X(rollup_interval, DURATION, "5s", "100ms..5m", "How often rollups are sent to storage")       \
+    X(rollup_interval, DURATION, "5s", "100ms..5m",                                              \
+      "How often rollups are sent to storage; less often, up to a minute, when that is much work") \
     X(worker_missed, INT, "3", "1..100",                                                           \
       "A worker is offline when so many of its heartbeats are missing")                            \
     X(worker_timeout, DURATION, "15s", "1s..1d",                                                   \
       "…and at least this long has passed since the last one")                                     \
     X(window, DURATION, "5m", "10s..1h", "Period of the live figures")                             \
-    X(rows_max, INT, "20000", "100..1000000", "Rollups are sent when there are so many rows") \
-    X(memory_max, SIZE, "16MB", "1MB..1GB", "…or when they take so much memory")                   \
+    X(rows_max, INT, "100000", "100..1000000", "Rollups are sent when there are so many rows")     \
+    X(memory_max, SIZE, "32MB", "1MB..1GB", "…or when they take so much memory")                   \
     X(workers_max, INT, "10000", "10..1000000", "Most workers that are watched")                   \
     X(queues_max, INT, "10000", "10..1000000", "Most queues whose depth is known")
 
