@@ -1,7 +1,6 @@
 #include "gateway/gateway.h"
 #include "services/common/service.h"
 
-#include <malloc.h>
 
 int main(int argc, char **argv)
 {
@@ -10,7 +9,6 @@ int main(int argc, char **argv)
     struct gateway gateway = {0};
     char *error = NULL;
     int code = KN_EXIT_OK;
-    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* what a big answer took goes back to the system */
     if (!kn_service_init(&service, &config, "kanchi-gateway",
                          "REST, WebSocket and the dashboard, over storage's answers", argc, argv,
                          &code))

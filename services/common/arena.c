@@ -66,7 +66,8 @@ static struct kn_arena_block *add_block(struct kn_arena *arena, size_t size)
     return block;
 }
 
-void *kn_arena_alloc(struct kn_arena *arena, size_t size)
+/* Not zeroed. */
+static void *take(struct kn_arena *arena, size_t size)
 {
     const size_t align = alignof(max_align_t);
     if (size > arena->max) {
@@ -83,8 +84,13 @@ void *kn_arena_alloc(struct kn_arena *arena, size_t size)
     }
     void *p = block->data + block->used;
     block->used += size;
-    memset(p, 0, size);
     return p;
+}
+
+void *kn_arena_alloc(struct kn_arena *arena, size_t size)
+{
+    void *p = take(arena, size);
+    return p ? memset(p, 0, size) : NULL;
 }
 
 void *kn_arena_array(struct kn_arena *arena, size_t count, size_t size)
@@ -101,10 +107,11 @@ struct kn_str kn_arena_str(struct kn_arena *arena, struct kn_str s)
 {
     if (!s.ptr)
         return KN_STR_ABSENT;
-    char *p = kn_arena_alloc(arena, s.len + 1);
+    char *p = take(arena, s.len + 1);
     if (!p)
         return KN_STR_ABSENT;
     if (s.len)
         memcpy(p, s.ptr, s.len);
+    p[s.len] = '\0';
     return (struct kn_str){p, s.len};
 }

@@ -3,6 +3,7 @@
 #include "services/common/time.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -78,9 +79,20 @@ static bool load_config(struct kn_config *config, const char *name, int argc, ch
     return status == KN_OK;
 }
 
+/* Large blocks come and go with every batch: to take them from the system each
+ * time costs more than to decode what is in them. So they stay in the heap, and
+ * kn_service_wait gives back from time to time what a burst or a big event took. */
+static void keep_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_ARENA_MAX, 4);
+}
+
 bool kn_service_init(struct kn_service *service, struct kn_config *config, const char *name,
                      const char *about, int argc, char **argv, int *ret_exit)
 {
+    keep_memory();
     if (!load_config(config, name, argc, argv, ret_exit))
         return false;
     if (config->help || config->version) {
@@ -131,13 +143,19 @@ bool kn_service_stopping(const struct kn_service *service)
 
 bool kn_service_wait(const struct kn_service *service, int64_t us)
 {
-    int64_t end = us < 0 ? 0 : kn_time_mono() + us;
-    while (!atomic_load(&stopping)) {
-        int64_t left = us < 0 ? KN_HOUR : end - kn_time_mono();
-        if (left <= 0)
-            break;
+    static const int64_t TIDY_US = 10 * KN_SECOND;
+    static int64_t tidy_at; /* the main thread's */
+    int64_t now = kn_time_mono(), end = us < 0 ? INT64_MAX : now + us;
+    if (!tidy_at)
+        tidy_at = now + TIDY_US;
+    for (; !atomic_load(&stopping) && now < end; now = kn_time_mono()) {
+        int64_t left = (end < tidy_at ? end : tidy_at) - now;
         struct pollfd fd = {.fd = service->stop_fd, .events = POLLIN};
-        poll(&fd, 1, left > KN_HOUR ? 3600000 : (int)((left + 999) / 1000));
+        poll(&fd, 1, left > 0 ? (int)((left + 999) / 1000) : 0);
+        if (now < tidy_at)
+            continue;
+        malloc_trim(0);
+        tidy_at = now + TIDY_US;
     }
     return atomic_load(&stopping);
 }

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define BATCH_BYTES ((size_t)4 << 20) /* of decoded events; a batch that has more is full */
+#define BATCH_BYTES ((size_t)8 << 20) /* of decoded events; a batch that has more is full */
 #define ARENA_KEEP BATCH_BYTES        /* a bigger arena is given back after its batch */
 #define SERIALIZERS_MAX 16
 

@@ -5,7 +5,6 @@
 #include "services/ingestion/ingestion.h"
 #include "services/ingestion/settings.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 
 #define NAME "kanchi-ingestion"
@@ -46,7 +45,6 @@ static int run(struct process *p)
 
 int main(int argc, char **argv)
 {
-    mallopt(M_MMAP_THRESHOLD, 128 << 10); /* what a burst took goes back to the system */
     struct process p = {0};
     struct kn_buf error;
     int code = KN_EXIT_CONFIG;

@@ -1,7 +1,6 @@
 #include "services/common/log.h"
 #include "services/storage/service.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -17,7 +16,6 @@ int main(int argc, char **argv)
     struct storage *storage;
     char *error = NULL;
     int code = KN_EXIT_OK;
-    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* what a big event took goes back to the system */
     umask(S_IRWXG | S_IRWXO);
     if (!kn_service_init(&service, &config, "kanchi-storage",
                          "Keeps tasks, workers, queues and rollups; alone talks to the database",
