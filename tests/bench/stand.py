@@ -119,6 +119,10 @@ class Stand:
         self.loads += 1
         return Load(self.folder, self.broker.url, options, self.loads)
 
+    def warm_up(self, load):
+        """Until the load has begun to arrive."""
+        load.process.wait_for(lambda: self.source()["events_received"] > 1000, 20, "events arrive")
+
     def database_bytes(self):
         if self.postgres:
             return int(self.postgres.psql("SELECT pg_database_size('kanchi')"))
