@@ -4,7 +4,7 @@ import datetime
 import json
 import pathlib
 
-from . import flower, latency, throughput
+from . import api, flower, latency, throughput
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "bench-results.json"
@@ -114,7 +114,30 @@ def run_flower(options):
     return results
 
 
-PARTS = {"sustained": run_sustained, "burst": run_burst, "latency": run_latency, "flower": run_flower}
+def run_api(options):
+    tasks = options.tasks or (100000 if options.quick else 10000000)
+    results = []
+    for database in ("sqlite", "postgresql"):
+        if options.database not in (None, database):
+            continue
+        say(f"api: {database}, {tasks:,} tasks stored, 10,000 events/s")
+        result = api.measure(database, tasks, 10000, 20 if options.quick else 200, say)
+        results.append(result)
+        made = result["made"]
+        say(f"  made in {made['usage']['seconds']:.0f} s, "
+            f"{made['told']['events'] / made['usage']['seconds']:,.0f} events/s, "
+            f"{made['database_bytes'] / 1e9:.1f} GB; missing {made['compared']['missing']:,}")
+        for name, one in result["calls"].items():
+            say(f"  {name:34} {times(one)}")
+        say("  MB at most: " + ", ".join(f"{name} {size / 1e6:.0f}"
+                                        for name, size in result["usage"]["peak_bytes"].items()))
+        if result["refused"]:
+            say(f"  refused: {result['refused']}")
+    return results
+
+
+PARTS = {"sustained": run_sustained, "burst": run_burst, "latency": run_latency, "flower": run_flower,
+         "api": run_api}
 
 
 def run(options):

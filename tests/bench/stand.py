@@ -85,8 +85,9 @@ class Stand:
         url = None
         try:
             if self.database == "postgresql":
+                kept = (self.folder / "postgres" / "data").exists()
                 self.postgres = rig.Postgres(self.folder / "postgres")
-                url = self.postgres.create_database()
+                url = self.postgres.url() if kept else self.postgres.create_database()
             self.kanchi = rig.Kanchi(self.folder / "kanchi", [self.broker.url], database=url,
                                      config=self.config, release=True)
             self.kanchi.up(timeout=60)
