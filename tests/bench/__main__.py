@@ -22,6 +22,7 @@ def main():
     parser.add_argument("--rate", type=float, help="sustained: only this rate")
     parser.add_argument("--broker", choices=("redis", "rabbitmq"), help="only with this broker")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), help="only with this one")
+    parser.add_argument("--tasks", type=int, help="api: tasks of the data set (10,000,000)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CLIENTS = 4, WAITING = 32, ACTIVE = 8, AHEAD = 100, BEAT_US = 2000000 };
+enum { CLIENTS = 4, AHEAD = 100, BEAT_US = 2000000 };
 
 struct attempt {
     uint64_t task;
@@ -17,9 +17,9 @@ struct attempt {
 
 struct worker {
     struct load_node node;
-    struct attempt waiting[WAITING]; /* a ring: received, not started */
+    struct attempt waiting[LOAD_PREFETCH_MAX]; /* a ring: received, not started */
     size_t first, waits;
-    struct attempt active[ACTIVE]; /* the oldest first */
+    struct attempt active[LOAD_CONCURRENCY_MAX]; /* the oldest first */
     size_t runs;
 };
 
@@ -56,7 +56,7 @@ enum kn_status fleet_new(const struct load_options *options, struct fleet **ret)
         return KN_NOMEM;
     /* A task is received only when no retried one waits, so that both together are
      * never more than what the workers hold. */
-    fleet->retries_max = (size_t)options->workers * (WAITING + ACTIVE) + 1;
+    fleet->retries_max = (size_t)options->workers * (options->prefetch + options->concurrency) + 1;
     fleet->workers = calloc(options->workers, sizeof *fleet->workers);
     fleet->retries = calloc(fleet->retries_max, sizeof *fleet->retries);
     kn_buf_init(&fleet->body, 0);
@@ -169,7 +169,7 @@ static bool clients_turn(struct fleet *fleet, int64_t now_us, struct load_messag
 static bool can_receive(const struct fleet *fleet, const struct worker *worker)
 {
     bool there = fleet->retries_first != fleet->retries_sent || fleet->taken < fleet->begun;
-    return there && worker->waits < WAITING;
+    return there && worker->waits < fleet->options->prefetch;
 }
 
 static void receive(struct fleet *fleet, struct worker *worker, int64_t now_us,
@@ -181,7 +181,7 @@ static void receive(struct fleet *fleet, struct worker *worker, int64_t now_us,
     struct load_event event = {.type = LOAD_RECEIVED, .task = task, .again = again};
     add(fleet, &worker->node, now_us, &event, again ? LOAD_SLOT_RECEIVED_AGAIN : LOAD_SLOT_RECEIVED,
         ret);
-    worker->waiting[(worker->first + worker->waits++) % WAITING] =
+    worker->waiting[(worker->first + worker->waits++) % LOAD_PREFETCH_MAX] =
         (struct attempt){.task = task, .again = again};
 }
 
@@ -190,7 +190,7 @@ static void start(struct fleet *fleet, struct worker *worker, int64_t now_us,
                   struct load_message *ret)
 {
     struct attempt attempt = worker->waiting[worker->first];
-    worker->first = (worker->first + 1) % WAITING;
+    worker->first = (worker->first + 1) % LOAD_PREFETCH_MAX;
     worker->waits--;
     struct load_event event = {.task = attempt.task};
     if (load_event_end(fleet->options, attempt.task) == LOAD_REVOKED) {
@@ -234,7 +234,7 @@ static bool act(struct fleet *fleet, struct worker *worker, int64_t now_us,
     uint32_t count = 0;
     if (can_receive(fleet, worker))
         choices[count++] = receive;
-    if (worker->waits && worker->runs < ACTIVE)
+    if (worker->waits && worker->runs < fleet->options->concurrency)
         choices[count++] = start;
     if (worker->runs && !worker->active[0].progress)
         choices[count++] = end;

@@ -20,6 +20,8 @@ static const char help[] =
     "  --burst N             at a rate: N events at once, and then a pause (1)\n"
     "  --pace MS             at a rate: milliseconds between looks at the clock (5)\n"
     "  --workers N           (50)\n"
+    "  --concurrency N       tasks that a worker runs at a time, up to 32 (8)\n"
+    "  --prefetch N          tasks that a worker has in advance, up to 128 (32)\n"
     "  --names N             names of tasks (40); a few of them are the most frequent\n"
     "  --batch N             events in a worker's message, 1 to 24 (0: as measured from a\n"
     "                        prefork worker, 1 to 5, 2.7 in the mean)\n"
@@ -78,6 +80,8 @@ enum {
     BURST,
     PACE,
     WORKERS,
+    CONCURRENCY,
+    PREFETCH,
     NAMES,
     BATCH,
     SENT,
@@ -103,6 +107,8 @@ static const struct option table[] = {{"broker", required_argument, NULL, BROKER
                                       {"burst", required_argument, NULL, BURST},
                                       {"pace", required_argument, NULL, PACE},
                                       {"workers", required_argument, NULL, WORKERS},
+                                      {"concurrency", required_argument, NULL, CONCURRENCY},
+                                      {"prefetch", required_argument, NULL, PREFETCH},
                                       {"names", required_argument, NULL, NAMES},
                                       {"batch", required_argument, NULL, BATCH},
                                       {"sent-share", required_argument, NULL, SENT},
@@ -148,6 +154,12 @@ static void set(struct load_options *o, int key, const char *name, const char *t
         break;
     case WORKERS:
         o->workers = (unsigned)count(name, text, 1, LOAD_WORKERS_MAX);
+        break;
+    case CONCURRENCY:
+        o->concurrency = (unsigned)count(name, text, 1, LOAD_CONCURRENCY_MAX);
+        break;
+    case PREFETCH:
+        o->prefetch = (unsigned)count(name, text, 1, LOAD_PREFETCH_MAX);
         break;
     case NAMES:
         o->names = (unsigned)count(name, text, 1, LOAD_NAMES_MAX);
@@ -202,6 +214,8 @@ void load_options_read(int argc, char **argv, struct load_options *ret)
     *ret = (struct load_options){.burst = 1,
                                  .slice = 0.005,
                                  .workers = 50,
+                                 .concurrency = 8,
+                                 .prefetch = 32,
                                  .names = 40,
                                  .sent_share = 1,
                                  .fail_share = 0.05,

@@ -7,7 +7,13 @@
 
 enum load_payload { LOAD_SMALL, LOAD_MIXED, LOAD_BIG };
 
-enum { LOAD_BATCH_MAX = 24, LOAD_NAMES_MAX = 10000, LOAD_WORKERS_MAX = 10000 };
+enum {
+    LOAD_BATCH_MAX = 24, /* EventDispatcher's buffer_limit */
+    LOAD_NAMES_MAX = 10000,
+    LOAD_WORKERS_MAX = 10000,
+    LOAD_PREFETCH_MAX = 128,
+    LOAD_CONCURRENCY_MAX = 32,
+};
 
 /* Shares are of all tasks, from 0 to 1. */
 struct load_options {
@@ -20,6 +26,8 @@ struct load_options {
     uint64_t burst; /* at a rate: events that come at once */
     double slice;   /* at a rate: seconds from one look at the clock to the next */
     unsigned workers;
+    unsigned concurrency; /* tasks that a worker runs at a time */
+    unsigned prefetch;    /* tasks that it has in advance */
     unsigned names;
     unsigned batch; /* events in a worker's message; 0: as Celery has them */
     double sent_share;

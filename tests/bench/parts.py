@@ -4,7 +4,7 @@ import datetime
 import json
 import pathlib
 
-from . import throughput
+from . import api, flower, latency, throughput
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "bench-results.json"
@@ -77,7 +77,67 @@ def run_burst(options):
     return results
 
 
-PARTS = {"sustained": run_sustained, "burst": run_burst}
+def run_latency(options):
+    seconds = 10 if options.quick else 60
+    results = []
+    for broker, database in pairs(options, PAIRS[:3]):
+        say(f"latency: {broker} to {database}, 10,000 events/s for {seconds} s")
+        result = latency.measure(broker, database, 10000, seconds)
+        results.append(result)
+        told(result)
+    return results
+
+
+def run_flower(options):
+    """The same load for Flower and for Kanchi, one after the other."""
+    seconds = 10 if options.quick else 30
+    events = 50000 if options.quick else 1000000
+    steady = {"rate": 5000, "seconds": seconds}
+    fast = {"events": events}
+    results = []
+    for name, load in (("steady", steady), ("burst", fast)):
+        say(f"Flower, {name}: {load}")
+        theirs = flower.measure("redis", 600, **load)
+        say(f"  sent {theirs['task_events_sent']:,}, seen {theirs['seen']:,}, "
+            f"CPU {theirs['cpu_us_per_event']['flower']:.1f} µs an event seen, "
+            f"{theirs['usage']['peak_bytes']['flower'] / 1e6:.0f} MB")
+        for database in ("sqlite", "postgresql"):
+            if options.database not in (None, database):
+                continue
+            say(f"Kanchi on {database}, {name}")
+            ours = (throughput.burst("redis", database, events) if name == "burst" else
+                    throughput.sustained("redis", database, **steady))
+            told(ours)
+            say(f"  Flower's CPU is {theirs['cpu_us_per_event']['flower'] / ours['cpu_us_per_event_all']:.1f}"
+                " times Kanchi's")
+            results.append({"load": name, "flower": theirs, "kanchi": ours})
+    return results
+
+
+def run_api(options):
+    tasks = options.tasks or (100000 if options.quick else 10000000)
+    results = []
+    for database in ("sqlite", "postgresql"):
+        if options.database not in (None, database):
+            continue
+        say(f"api: {database}, {tasks:,} tasks stored, 10,000 events/s")
+        result = api.measure(database, tasks, 10000, 20 if options.quick else 200, say)
+        results.append(result)
+        made = result["made"]
+        say(f"  made in {made['usage']['seconds']:.0f} s, "
+            f"{made['told']['events'] / made['usage']['seconds']:,.0f} events/s, "
+            f"{made['database_bytes'] / 1e9:.1f} GB; missing {made['compared']['missing']:,}")
+        for name, one in result["calls"].items():
+            say(f"  {name:34} {times(one)}")
+        say("  MB at most: " + ", ".join(f"{name} {size / 1e6:.0f}"
+                                        for name, size in result["usage"]["peak_bytes"].items()))
+        if result["refused"]:
+            say(f"  refused: {result['refused']}")
+    return results
+
+
+PARTS = {"sustained": run_sustained, "burst": run_burst, "latency": run_latency, "flower": run_flower,
+         "api": run_api}
 
 
 def run(options):

@@ -141,6 +141,10 @@ class Watch:
         except Exception as error:  # told by stop()
             self.error = error
 
+    def wait(self, seconds):
+        """For so long, or until something goes wrong."""
+        self._thread.join(seconds)
+
     def stop(self):
         self._stop.set()
         self._thread.join()

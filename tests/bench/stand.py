@@ -85,8 +85,9 @@ class Stand:
         url = None
         try:
             if self.database == "postgresql":
+                kept = (self.folder / "postgres" / "data").exists()
                 self.postgres = rig.Postgres(self.folder / "postgres")
-                url = self.postgres.create_database()
+                url = self.postgres.url() if kept else self.postgres.create_database()
             self.kanchi = rig.Kanchi(self.folder / "kanchi", [self.broker.url], database=url,
                                      config=self.config, release=True)
             self.kanchi.up(timeout=60)
@@ -118,6 +119,10 @@ class Stand:
     def load(self, **options):
         self.loads += 1
         return Load(self.folder, self.broker.url, options, self.loads)
+
+    def warm_up(self, load):
+        """Until the load has begun to arrive."""
+        load.process.wait_for(lambda: self.source()["events_received"] > 1000, 20, "events arrive")
 
     def database_bytes(self):
         if self.postgres:
