@@ -59,6 +59,10 @@
     X(inflight, INT, "4", "1..64", "Batches that may wait for storage's answer at once")           \
     X(instance, STR, "", "",                                                                       \
       "Name of our own queue on RabbitMQ; from the host and the data folder when empty")           \
+    X(queue_max, SIZE, "1GB", "0B..64TB",                                                          \
+      "RabbitMQ: most that our own queue holds, the oldest messages go first; 0 for no limit")     \
+    X(queue_age, DURATION, "1d", "0s..365d",                                                       \
+      "RabbitMQ: messages in our own queue that are older go; 0 for never")                        \
     X(spool, PATH, "", "",                                                                         \
       "Folder for what storage has not yet taken; `spool/<source>` in the data folder when empty") \
     X(spool_max, SIZE, "1GB", "0B..64TB", "Most that the spool holds; 0 for none")                 \

@@ -23,6 +23,7 @@ struct ingestion {
     struct ingest_batcher *batcher; /* the decoding thread's */
     struct ingest_sender *sender;
     struct ingest_survey *survey;
+    char own_queue[BROKER_QUEUE_TEXT]; /* on RabbitMQ; else "" */
     pthread_t thread;
     bool running; /* the decoding thread was started */
     atomic_bool stopping;
@@ -261,10 +262,13 @@ static enum kn_status start_parts(struct ingestion *in, struct kn_bus_client *st
         .batch_age_us = o->batch_age_us,
         .event_max = o->event_max,
     };
+    if (o->broker.url->kind == BROKER_AMQP)
+        broker_receiver_queue(&o->broker, in->own_queue, sizeof(in->own_queue));
     const struct ingest_survey_options survey = {
         .source = kn_str_from(o->source),
         .queues = o->queues,
         .queue_count = o->queue_count,
+        .own = kn_str_from(*in->own_queue ? in->own_queue : NULL),
         .interval_us = o->queue_interval_us,
         .request_timeout_us = 2 * KN_SECOND,
     };
@@ -429,6 +433,10 @@ void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_serv
     to->backlog_bytes = receiver.buffered;
     fill_backlog(in, to);
     fill_spool(in, arena, receiver.note, to, status);
+    if (*in->own_queue) {
+        to->queue_messages = ingest_survey_own(in->survey);
+        to->queue_bytes_max = in->options.broker.queue_bytes_max;
+    }
     status->source = to->source;
     status->ingestion = to;
     if (receiver.state != BROKER_CONNECTED || sender.away)

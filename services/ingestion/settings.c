@@ -78,6 +78,8 @@ enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn
     to->source = broker->name;
     to->broker = ret->broker.options;
     to->broker.prefetch = prefetch_for(c);
+    to->broker.queue_bytes_max = (uint64_t)c->queue_max;
+    to->broker.queue_ttl_us = c->queue_age;
     to->queues = broker->queues.items;
     to->queue_count = broker->queues.count;
     to->batch_events = (size_t)c->batch_events;
