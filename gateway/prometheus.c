@@ -175,6 +175,13 @@ static void show_sources(struct kn_buf *out, const struct kn_msg_system *system)
                events_lost),
         SOURCE("kanchi_ingestion_backlog_events", "gauge", "Events received and not yet stored.",
                backlog_events),
+        SOURCE("kanchi_ingestion_spool_bytes", "gauge", "Bytes of the spool on disk.", spool_bytes),
+        SOURCE("kanchi_ingestion_spool_max_bytes", "gauge", "Bytes that the spool may hold.",
+               spool_max),
+        SOURCE("kanchi_ingestion_spool_events", "gauge", "Events that wait in the spool on disk.",
+               spool_events),
+        SOURCE("kanchi_ingestion_spool_dropped_total", "counter",
+               "Events that the spool gave up, since ingestion started.", spool_dropped),
 #undef SOURCE
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++) {

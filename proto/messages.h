@@ -118,7 +118,13 @@
     F(9, backlog_bytes, U64, _)                                                                    \
     F(10, lag_seconds, F64, _) /* age of the oldest of these */                                    \
     F(11, gaps, U64, _)                                                                            \
-    F(12, since, TIME, _) /* when the state began */
+    F(12, since, TIME, _)        /* when the state began */                                        \
+    F(13, spool_bytes, U64, _)   /* on disk */                                                     \
+    F(14, spool_max, U64, _)     /* the most that it may hold; 0: there is none */                 \
+    F(15, spool_events, U64, _)  /* of backlog_events, those on disk */                            \
+    F(16, spool_dropped, U64, _) /* events given up since the start: full, too old, damaged */     \
+    F(17, queue_messages, OPT_I64, _) /* ready in our own queue on RabbitMQ */                     \
+    F(18, queue_bytes_max, U64, _)    /* limit of that queue; 0: there is none */
 
 #define KN_MSG_FINDING(F)                                                                          \
     F(1, severity, ENUM, severity)                                                                 \
@@ -489,7 +495,13 @@
     F(9, events_duplicate, U64, _)                                                                 \
     F(10, backlog_events, U64, _)                                                                  \
     F(11, lag_seconds, F64, _)                                                                     \
-    F(12, gaps, LIST, gap) /* the latest */
+    F(12, gaps, LIST, gap) /* the latest */                                                        \
+    F(13, spool_bytes, U64, _) /* these are as in ingestion_status */                              \
+    F(14, spool_max, U64, _)                                                                       \
+    F(15, spool_events, U64, _)                                                                    \
+    F(16, spool_dropped, U64, _)                                                                   \
+    F(17, queue_messages, OPT_I64, _)                                                              \
+    F(18, queue_bytes_max, U64, _)
 
 #define KN_MSG_STORAGE_STATUS(F)                                                                   \
     F(1, backend, STR, _) /* "sqlite" or "postgresql" */                                           \

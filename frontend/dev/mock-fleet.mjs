@@ -277,7 +277,7 @@ export function createFleet({ rate, empty, sources }) {
     return {
       version: '0.1.0', time: new Date().toISOString(),
       services: [service('gateway', 0), service('storage', 1), service('aggregation', 2), ...sourceNames.flatMap((name, i) => [service('ingestion', 3 + i, name), service('control', 5 + i, name)])],
-      ingestion: Object.fromEntries(sourceNames.map((name, i) => [name, { state: 'connected', broker: `redis://redis-${i}:6379/0`, error: null, events_received: eventCount, events_invalid: empty ? 0 : 2, events_lost: 0, events_stored: eventCount, backlog_events: 0, events_duplicate: 0, lag_seconds: 0.004, gaps: [] }])),
+      ingestion: Object.fromEntries(sourceNames.map((name, i) => [name, { state: 'connected', broker: `redis://redis-${i}:6379/0`, error: null, events_received: eventCount, events_invalid: empty ? 0 : 2, events_lost: 0, events_stored: eventCount, backlog_events: 0, events_duplicate: 0, lag_seconds: 0.004, gaps: [], spool_bytes: 0, spool_max: 1 << 30, spool_events: 0, spool_dropped: 0, queue_messages: null, queue_bytes_max: 0 }])),
       findings: empty ? [] : [{ severity: 'warning', code: 'queue_without_consumer', source: 'default', subject: 'reports', text: 'Messages wait in the queue reports, and no worker that is online consumes it.', remedy: 'celery -A shop worker --queues reports' }],
       storage: { backend: 'sqlite', server_version: '3.40.1', timescaledb: false, tasks: empty ? 0 : 181_535 + tasks.length, events: eventCount, bytes: 301_989_888, feed: 'b7c1', feed_number: eventCount, schema_version: 1 },
       tasks: metrics().tasks,

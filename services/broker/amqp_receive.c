@@ -92,7 +92,7 @@ static enum kn_status set_up(struct intake *in)
     struct broker_amqp *amqp = &in->amqp;
     char marker[NAME_MAX_BYTES + 1];
     bool restarted = false;
-    snprintf(in->queue, sizeof(in->queue), "%s.%s", r->options.queue_prefix, r->options.instance);
+    broker_receiver_queue(&r->options, in->queue, sizeof(in->queue));
     snprintf(marker, sizeof(marker), "%s.%s.marker", r->options.queue_prefix, r->options.instance);
     enum kn_status status = broker_amqp_exchange(amqp, TRIAL, r->options.event_exchange, "topic",
                                                  true, in->error, NULL);

@@ -195,6 +195,11 @@ void broker_receiver_ack(struct broker_receiver *receiver, uint64_t tag)
         broker_wake(receiver->wake_fd);
 }
 
+void broker_receiver_queue(const struct broker_options *options, char *ret, size_t size)
+{
+    snprintf(ret, size, "%s.%s", options->queue_prefix, options->instance);
+}
+
 void broker_receiver_limit(struct broker_receiver *receiver, size_t buffer_max)
 {
     broker_chunks_limit(&receiver->chunks, buffer_max);

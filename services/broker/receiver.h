@@ -13,6 +13,7 @@
 struct broker_receiver;
 
 #define BROKER_ERROR_TEXT 256
+#define BROKER_QUEUE_TEXT 256
 
 struct broker_receiver_status {
     enum broker_state state;
@@ -47,6 +48,9 @@ void broker_receiver_release(struct broker_receiver *receiver, struct broker_chu
  * RabbitMQ soon; what was not acknowledged before a connection is lost comes
  * again. Nothing to do on Redis. Any thread. */
 void broker_receiver_ack(struct broker_receiver *receiver, uint64_t tag);
+
+/* The name of our own queue on RabbitMQ. */
+void broker_receiver_queue(const struct broker_options *options, char *ret, size_t size);
 
 /* Changes buffer_max. Any thread. */
 void broker_receiver_limit(struct broker_receiver *receiver, size_t buffer_max);

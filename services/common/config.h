@@ -58,7 +58,19 @@
     X(queue_interval, DURATION, "5s", "100ms..1h", "How often the depth of queues is measured")    \
     X(inflight, INT, "4", "1..64", "Batches that may wait for storage's answer at once")           \
     X(instance, STR, "", "",                                                                       \
-      "Name of our own queue on RabbitMQ; from the host and the data folder when empty")
+      "Name of our own queue on RabbitMQ; from the host and the data folder when empty")           \
+    X(queue_max, SIZE, "1GB", "0B..64TB",                                                          \
+      "RabbitMQ: most that our own queue holds, the oldest messages go first; 0 for no limit")     \
+    X(queue_age, DURATION, "1d", "0s..365d",                                                       \
+      "RabbitMQ: messages in our own queue that are older go; 0 for never")                        \
+    X(spool, PATH, "", "",                                                                         \
+      "Folder for what storage has not yet taken; `spool/<source>` in the data folder when empty") \
+    X(spool_max, SIZE, "1GB", "0B..64TB", "Most that the spool holds; 0 for none")                 \
+    X(spool_age, DURATION, "7d", "0s..3650d", "Events that are older are given up; 0 for never")   \
+    X(spool_after, DURATION, "250ms", "0s..10m",                                                   \
+      "What storage has not answered for so long is written to the spool")                         \
+    X(spool_fsync, ENUM, "everysec", "never|everysec|always",                                      \
+      "When what was written is brought to the disk; with `always` before RabbitMQ hears of it")
 
 #define KN_CONFIG_STORAGE(X)                                                                       \
     X(database, URL, "", "sqlite:|postgresql://|postgres://",                                      \

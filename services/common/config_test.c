@@ -178,7 +178,8 @@ static const struct {
 } bad[] = {
     {"ingestion:\n  batch_evnts: 3\n", "", "",
      "k.yaml:2: ingestion.batch_evnts: unknown key, allowed are source, batch_events, batch_age, "
-     "memory_max, event_max, queue_interval, inflight, instance"},
+     "memory_max, event_max, queue_interval, inflight, instance, queue_max, queue_age, spool, "
+     "spool_max, spool_age, spool_after, spool_fsync"},
     {"storage: {}\ngatway: 1\n", "", "",
      "k.yaml:2: gatway: unknown key, allowed are data, ingestion, storage, aggregation, control, "
      "gateway, bus, log, brokers"},

@@ -193,7 +193,8 @@ void ingest_batcher_too_big(struct ingest_batcher *b, uint64_t messages)
     tell(b, CELERY_CAUSE_TOO_BIG, KN_STR("ingestion.event_max"));
 }
 
-bool ingest_batcher_gap(struct ingest_batcher *b, const struct broker_gap *gap)
+bool ingest_batcher_gap(struct ingest_batcher *b, const struct broker_gap *gap,
+                        struct kn_str reason)
 {
     if (b->gap_count == INGEST_GAPS_MAX)
         return false;
@@ -202,8 +203,7 @@ bool ingest_batcher_gap(struct ingest_batcher *b, const struct broker_gap *gap)
         .source = b->options.source,
         .from = gap->from,
         .to = gap->to,
-        .reason = b->options.kind == BROKER_REDIS ? KN_STR("the connection to Redis was lost")
-                                                  : KN_STR("RabbitMQ restarted or lost our queue"),
+        .reason = reason,
     };
     return true;
 }
@@ -259,7 +259,11 @@ enum kn_status ingest_batcher_close(struct ingest_batcher *b, struct kn_msg_queu
                                     size_t depth_count, struct ingest_batch **ret)
 {
     const struct kn_msg_ingest_batch message = {.events = {b->events, b->event_count},
-                                                .queues = {depths, depth_count}};
+                                                .queues = {depths, depth_count},
+                                                .gaps = {b->gaps, b->gap_count},
+                                                .received = b->received,
+                                                .invalid = b->invalid,
+                                                .lost = b->lost};
     struct ingest_batch *batch = calloc(1, sizeof(*batch));
     if (!batch)
         return KN_NOMEM;
@@ -272,8 +276,7 @@ enum kn_status ingest_batcher_close(struct ingest_batcher *b, struct kn_msg_queu
     batch->received = b->received;
     batch->invalid = b->invalid;
     batch->lost = b->lost;
-    memcpy(batch->gaps, b->gaps, sizeof(b->gaps));
-    batch->gap_count = b->gap_count;
+    batch->gaps = b->gap_count;
     enum kn_status status = ingest_batch_encode(batch, &message);
     if (status != KN_OK) {
         ingest_batch_free(batch);

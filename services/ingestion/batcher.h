@@ -6,7 +6,7 @@
 #include "services/broker/broker.h"
 #include "services/broker/receiver.h"
 #include "services/celery/event.h"
-#include "services/ingestion/outbox.h"
+#include "services/ingestion/batch.h"
 
 struct ingest_batcher_options {
     struct kn_str source; /* must outlive the batches */
@@ -31,8 +31,9 @@ void ingest_batcher_add(struct ingest_batcher *batcher, const struct broker_mess
 void ingest_batcher_lost(struct ingest_batcher *batcher, uint64_t messages);
 /* Messages that were skipped because they were too big. */
 void ingest_batcher_too_big(struct ingest_batcher *batcher, uint64_t messages);
-/* False when the batch has no place for more: close it first. */
-bool ingest_batcher_gap(struct ingest_batcher *batcher, const struct broker_gap *gap);
+/* False when the batch has no place for more: close it first. reason: static text. */
+bool ingest_batcher_gap(struct ingest_batcher *batcher, const struct broker_gap *gap,
+                        struct kn_str reason);
 
 /* It holds as many events (or bytes) as a batch may. */
 bool ingest_batcher_full(const struct ingest_batcher *batcher);

@@ -136,8 +136,8 @@ static void losses_and_gaps_travel_with_a_batch(void **state)
     ingest_batcher_lost(batcher, 5);
     ingest_batcher_too_big(batcher, 2);
     for (int i = 0; i < INGEST_GAPS_MAX; i++)
-        assert_true(ingest_batcher_gap(batcher, &gap));
-    assert_false(ingest_batcher_gap(batcher, &gap));
+        assert_true(ingest_batcher_gap(batcher, &gap, KN_STR("cut")));
+    assert_false(ingest_batcher_gap(batcher, &gap, KN_STR("cut")));
     struct ingest_batch *batch = close_it(batcher, &arena, &message);
     assert_int_equal(message.lost, 5);
     assert_int_equal(message.invalid, 2);
@@ -145,7 +145,7 @@ static void losses_and_gaps_travel_with_a_batch(void **state)
     assert_int_equal(message.gaps.items[0].from, 10);
     assert_int_equal(message.gaps.items[0].to, 20);
     ingest_batch_free(batch);
-    assert_true(ingest_batcher_gap(batcher, &gap));
+    assert_true(ingest_batcher_gap(batcher, &gap, KN_STR("cut")));
     batch = close_it(batcher, &arena, &message);
     assert_int_equal(message.lost + message.invalid, 0);
     assert_int_equal(message.gaps.count, 1);

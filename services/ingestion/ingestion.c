@@ -4,6 +4,7 @@
 #include "services/common/log.h"
 #include "services/common/time.h"
 #include "services/ingestion/batcher.h"
+#include "services/ingestion/findings.h"
 #include "services/ingestion/sender.h"
 #include "services/ingestion/survey.h"
 
@@ -17,10 +18,12 @@
 struct ingestion {
     struct ingestion_options options;
     struct broker_receiver *receiver;
+    struct ingest_spool *spool; /* the outbox's; NULL: none */
     struct ingest_outbox outbox;
     struct ingest_batcher *batcher; /* the decoding thread's */
     struct ingest_sender *sender;
     struct ingest_survey *survey;
+    char own_queue[BROKER_QUEUE_TEXT]; /* on RabbitMQ; else "" */
     pthread_t thread;
     bool running; /* the decoding thread was started */
     atomic_bool stopping;
@@ -29,7 +32,7 @@ struct ingestion {
     uint64_t dropped, too_big, connects; /* of the receiver, that were seen */
     int64_t looked_at;
     struct broker_gap gap; /* that found no place in a batch yet */
-    bool gap_waits;
+    bool gap_waits, gap_of_spool;
     enum broker_state state;
     struct kn_log_limit log_limit;
 
@@ -43,13 +46,39 @@ struct ingestion {
 
 /* ---- the decoding thread ------------------------------------------------------- */
 
+static void count_lost(struct ingestion *in, uint64_t events)
+{
+    uint64_t skipped = 0;
+    if (events == 0)
+        return;
+    pthread_mutex_lock(&in->lock);
+    in->totals.lost += events;
+    pthread_mutex_unlock(&in->lock);
+    if (kn_log_allow(&in->log_limit, &skipped))
+        KN_ERROR("events.lost", KN_F_TEXT("source", in->options.source),
+                 KN_F_TEXT("reason", in->spool ? "storage does not take them, and the spool is "
+                                                 "full, too old or damaged"
+                                               : "storage does not take them, and "
+                                                 "ingestion.memory_max is full"),
+                 KN_F_I64("events", events), KN_F_I64("skipped", skipped));
+}
+
+/* What the outbox did with the batches: the broker may forget what is on disk. */
+static void heed(struct ingestion *in, struct ingest_kept kept)
+{
+    if (kept.safe)
+        broker_receiver_ack(in->receiver, kept.safe);
+    ingest_batcher_lost(in->batcher, kept.untold);
+    count_lost(in, kept.lost + kept.untold);
+}
+
 /* RabbitMQ keeps what we don't take: wait for room. Not when we are to stop. */
 static void await_room(struct ingestion *in)
 {
     if (in->options.broker.url->kind != BROKER_AMQP)
         return;
-    while (!in->stopping && !ingest_outbox_await_room(&in->outbox, KN_SECOND / 4)) {
-    }
+    while (!in->stopping && !ingest_outbox_await_room(&in->outbox, KN_SECOND / 4))
+        heed(in, ingest_outbox_tend(&in->outbox));
 }
 
 static void count(struct ingestion *in, const struct ingest_batch *batch)
@@ -58,7 +87,7 @@ static void count(struct ingestion *in, const struct ingest_batch *batch)
     in->totals.received += batch->received;
     in->totals.invalid += batch->invalid;
     in->totals.lost += batch->lost;
-    in->totals.gaps += batch->gap_count;
+    in->totals.gaps += batch->gaps;
     pthread_mutex_unlock(&in->lock);
 }
 
@@ -74,21 +103,10 @@ static void share_memory(struct ingestion *in)
 
 static void put(struct ingestion *in, struct ingest_batch *batch)
 {
-    uint64_t skipped = 0;
     count(in, batch);
     await_room(in);
-    size_t lost = ingest_outbox_put(&in->outbox, batch);
+    heed(in, ingest_outbox_put(&in->outbox, batch));
     share_memory(in);
-    if (lost == 0)
-        return;
-    pthread_mutex_lock(&in->lock);
-    in->totals.lost += lost;
-    pthread_mutex_unlock(&in->lock);
-    if (kn_log_allow(&in->log_limit, &skipped))
-        KN_ERROR(
-            "events.lost", KN_F_TEXT("source", in->options.source),
-            KN_F_TEXT("reason", "storage does not take them, and ingestion.memory_max is full"),
-            KN_F_I64("events", lost), KN_F_I64("skipped", skipped));
 }
 
 static void close_batch(struct ingestion *in)
@@ -117,6 +135,22 @@ static void tell_state(struct ingestion *in, const struct broker_receiver_status
         in->state = status->state;
 }
 
+/* The next gap, in the connection or in what the spool had kept. */
+static bool next_gap(struct ingestion *in)
+{
+    in->gap_of_spool = in->spool && ingest_outbox_gap(&in->outbox, &in->gap.from, &in->gap.to);
+    return in->gap_of_spool || broker_receiver_next_gap(in->receiver, &in->gap);
+}
+
+static struct kn_str gap_reason(const struct ingestion *in)
+{
+    if (in->gap_of_spool)
+        return KN_STR("the spool on disk was damaged");
+    return in->options.broker.url->kind == BROKER_REDIS
+               ? KN_STR("the connection to Redis was lost")
+               : KN_STR("RabbitMQ restarted or lost our queue");
+}
+
 /* Gaps and losses become part of the batch. */
 static void look(struct ingestion *in)
 {
@@ -127,8 +161,8 @@ static void look(struct ingestion *in)
     ingest_batcher_too_big(in->batcher, status.too_big - in->too_big);
     in->dropped = status.dropped;
     in->too_big = status.too_big;
-    while (in->gap_waits || broker_receiver_next_gap(in->receiver, &in->gap)) {
-        in->gap_waits = !ingest_batcher_gap(in->batcher, &in->gap);
+    while (in->gap_waits || next_gap(in)) {
+        in->gap_waits = !ingest_batcher_gap(in->batcher, &in->gap, gap_reason(in));
         if (in->gap_waits)
             break;
         KN_WARN("broker.gap", KN_F_TEXT("source", in->options.source),
@@ -158,6 +192,7 @@ static void tend(struct ingestion *in)
     if (now - in->looked_at >= LOOK_EVERY) {
         in->looked_at = now;
         look(in);
+        heed(in, ingest_outbox_tend(&in->outbox));
         if (!ingest_batcher_any(in->batcher))
             close_batch(in); /* with depths of queues alone, if there are any */
     }
@@ -201,6 +236,8 @@ void ingestion_options_init(struct ingestion_options *options)
         .queue_interval_us = 5 * KN_SECOND,
         .request_timeout_us = 10 * KN_SECOND,
         .grace_us = 5 * KN_SECOND,
+        .spool = {.max = (uint64_t)1 << 30, .age_us = 7 * KN_DAY, .sync = INGEST_SYNC_EVERYSEC},
+        .spool_after_us = KN_SECOND / 4,
     };
     broker_options_init(&options->broker);
 }
@@ -225,10 +262,13 @@ static enum kn_status start_parts(struct ingestion *in, struct kn_bus_client *st
         .batch_age_us = o->batch_age_us,
         .event_max = o->event_max,
     };
+    if (o->broker.url->kind == BROKER_AMQP)
+        broker_receiver_queue(&o->broker, in->own_queue, sizeof(in->own_queue));
     const struct ingest_survey_options survey = {
         .source = kn_str_from(o->source),
         .queues = o->queues,
         .queue_count = o->queue_count,
+        .own = kn_str_from(*in->own_queue ? in->own_queue : NULL),
         .interval_us = o->queue_interval_us,
         .request_timeout_us = 2 * KN_SECOND,
     };
@@ -246,8 +286,27 @@ static enum kn_status start_parts(struct ingestion *in, struct kn_bus_client *st
     return in->running ? KN_OK : KN_IO;
 }
 
+/* Without a spool the outbox has most of the memory; with one, what waits in memory is
+ * soon on disk. */
+static enum kn_status open_outbox(struct ingestion *in, struct kn_buf *error)
+{
+    const struct ingestion_options *o = &in->options;
+    in->options.spool.source = kn_str_from(o->source);
+    enum kn_status status = KN_OK;
+    if (o->spool.dir)
+        status = ingest_spool_open(&o->spool, &in->spool, error);
+    ingest_outbox_init(
+        &in->outbox, &(struct ingest_outbox_options){
+                         .spool = in->spool,
+                         .spool_after_us = o->spool_after_us,
+                         .max = in->spool ? o->memory_max / 16 : o->memory_max - o->memory_max / 4,
+                         .drop_oldest = o->broker.url->kind == BROKER_REDIS});
+    return status;
+}
+
 enum kn_status ingestion_start(const struct ingestion_options *options,
-                               struct kn_bus_client *storage, struct ingestion **ret)
+                               struct kn_bus_client *storage, struct kn_buf *error,
+                               struct ingestion **ret)
 {
     struct ingestion *in = calloc(1, sizeof(*in));
     if (!in)
@@ -257,13 +316,31 @@ enum kn_status ingestion_start(const struct ingestion_options *options,
     in->options.broker.buffer_max =
         options->memory_max > BUFFER_MIN ? options->memory_max : BUFFER_MIN;
     pthread_mutex_init(&in->lock, NULL);
-    ingest_outbox_init(&in->outbox, options->memory_max - options->memory_max / 4);
-    enum kn_status status = start_parts(in, storage);
+    enum kn_status status = open_outbox(in, error);
+    if (status == KN_OK)
+        status = start_parts(in, storage);
     if (status == KN_OK)
         *ret = in;
     else
         ingestion_free(in);
     return status;
+}
+
+/* Hands over what there is, or leaves it in the spool. */
+static void hand_over(struct ingestion *in)
+{
+    struct ingest_sender_status sender;
+    struct ingest_backlog left;
+    ingest_sender_status(in->sender, &sender);
+    bool in_vain = in->spool && sender.away;
+    if (ingest_sender_await(in->sender, in_vain ? 0 : in->options.grace_us))
+        return;
+    heed(in, ingest_outbox_keep(&in->outbox));
+    ingest_outbox_backlog(&in->outbox, &left);
+    if (left.events)
+        KN_WARN("ingestion.not_handed_over", KN_F_TEXT("source", in->options.source),
+                KN_F_I64("events", left.events),
+                KN_F_TEXT("kept", in->spool ? "in the spool" : "nowhere"));
 }
 
 void ingestion_free(struct ingestion *in)
@@ -273,15 +350,15 @@ void ingestion_free(struct ingestion *in)
     in->stopping = true;
     if (in->receiver)
         broker_receiver_stop(in->receiver);
-    if (in->running)
+    if (in->running) {
         pthread_join(in->thread, NULL);
-    if (in->running && !ingest_sender_await(in->sender, in->options.grace_us))
-        KN_WARN("ingestion.not_handed_over", KN_F_TEXT("source", in->options.source),
-                KN_F_I64("events", in->outbox.events));
+        hand_over(in);
+    }
     ingest_sender_free(in->sender);
     ingest_survey_free(in->survey);
     broker_receiver_free(in->receiver);
     ingest_outbox_fini(&in->outbox);
+    ingest_spool_close(in->spool);
     ingest_batcher_free(in->batcher);
     pthread_mutex_destroy(&in->lock);
     free(in);
@@ -321,6 +398,22 @@ static void fill_backlog(struct ingestion *in, struct kn_msg_ingestion_status *t
     to->lag_seconds = lag > 0 ? (double)lag / KN_SECOND : 0;
 }
 
+static void fill_spool(struct ingestion *in, struct kn_arena *arena, const char *note,
+                       struct kn_msg_ingestion_status *to, struct kn_msg_service_status *status)
+{
+    struct ingest_facts facts = {.source = to->source,
+                                 .kind = in->options.broker.url->kind,
+                                 .note = note,
+                                 .dir = in->options.spool.dir};
+    if (ingest_outbox_spool(&in->outbox, &facts.spool)) {
+        to->spool_bytes = facts.spool.bytes;
+        to->spool_max = facts.spool.max;
+        to->spool_events = facts.spool.events;
+        to->spool_dropped = facts.spool.dropped;
+    }
+    ingest_findings(&facts, arena, &status->findings.items, &status->findings.count);
+}
+
 void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
 {
     struct ingestion *in = arg;
@@ -339,6 +432,11 @@ void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_serv
     to->events_lost = sender.lost;
     to->backlog_bytes = receiver.buffered;
     fill_backlog(in, to);
+    fill_spool(in, arena, receiver.note, to, status);
+    if (*in->own_queue) {
+        to->queue_messages = ingest_survey_own(in->survey);
+        to->queue_bytes_max = in->options.broker.queue_bytes_max;
+    }
     status->source = to->source;
     status->ingestion = to;
     if (receiver.state != BROKER_CONNECTED || sender.away)

@@ -1,17 +1,20 @@
 /* Ingestion of one broker, from its socket to storage:
  *
  *   receiver ──chunks──▶ decode, batch ──▶ outbox ──▶ sender ──▶ storage
- *   (services/broker)       ▲    this file               └─ack──▶ broker
- *                    survey ┘ depths of queues
+ *   (services/broker)       ▲    this file   │  ▲         └─ack──▶ broker
+ *                    survey ┘ depths     spool on disk
  *
  * Each arrow is a bounded hand-over between two threads. When storage is slow,
- * the outbox fills up to its bound; then RabbitMQ is left to keep the rest, and
- * on Redis the oldest events go, and are counted. */
+ * what it has not answered is written to the spool by the decoding thread, and read
+ * again in order when storage is back, or after a restart. When the spool is full,
+ * RabbitMQ is left to keep the rest, and on Redis the oldest events go, and are
+ * counted. */
 #ifndef INGESTION_INGESTION_H
 #define INGESTION_INGESTION_H
 
 #include "proto/bus/bus.h"
 #include "services/broker/broker.h"
+#include "services/ingestion/spool.h"
 
 struct ingestion;
 
@@ -27,17 +30,21 @@ struct ingestion_options {
     unsigned inflight;
     int64_t queue_interval_us;
     int64_t request_timeout_us;
-    int64_t grace_us; /* to hand over what there is at the end */
+    int64_t grace_us;                  /* to hand over what there is at the end */
+    struct ingest_spool_options spool; /* dir NULL: none */
+    int64_t spool_after_us;            /* what is not answered for so long is written to it */
 };
 
 /* Fills what does not depend on a configuration. */
 void ingestion_options_init(struct ingestion_options *options);
 
-/* Starts the threads. What options and storage point to must outlive it. */
+/* Starts the threads. What options and storage point to must outlive it. On failure
+ * error may get a sentence. */
 enum kn_status ingestion_start(const struct ingestion_options *options,
-                               struct kn_bus_client *storage, struct ingestion **ret) KN_MUST_CHECK;
-/* Stops receiving, hands over what it has as far as grace_us allows, and stops
- * the storage client. NULL is allowed. */
+                               struct kn_bus_client *storage, struct kn_buf *error,
+                               struct ingestion **ret) KN_MUST_CHECK;
+/* Stops receiving, hands over what it has as far as grace_us allows, leaves the rest in
+ * the spool, and stops the storage client. NULL is allowed. */
 void ingestion_free(struct ingestion *ingestion);
 
 /* How it is, for reports: fits kn_reporter_fill. arg is the struct ingestion. */

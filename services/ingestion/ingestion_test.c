@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #define EVENTS_MAX 100000
+#define EPOCHS_MAX 64
 
 static struct rig_server redis;
 static struct kn_bus *bus;
@@ -30,9 +31,12 @@ static char bus_url[128];
 static struct {
     pthread_mutex_t lock;
     struct kn_bus_server *server;
-    uint64_t epoch;
-    uint64_t seq_max, batches;  /* of this epoch; equal when there are no holes */
-    bool seen[EVENTS_MAX];      /* batches, by seq */
+    struct {
+        uint64_t epoch;
+        uint64_t seq_max, batches; /* equal when there are no holes */
+        bool seen[EVENTS_MAX];     /* batches, by seq */
+    } epochs[EPOCHS_MAX];
+    size_t epoch_count;
     uint8_t events[EVENTS_MAX]; /* how often, by their clock */
     uint64_t stored, received, invalid, lost, gaps;
     uint64_t queue_messages, queue_unacked, priorities;
@@ -61,6 +65,18 @@ static void store(const struct kn_msg_ingest_batch *batch)
     }
 }
 
+/* The place of an epoch in storage.epochs. */
+static size_t epoch_of(uint64_t epoch)
+{
+    size_t i = 0;
+    while (i < storage.epoch_count && storage.epochs[i].epoch != epoch)
+        i++;
+    assert_true(i < EPOCHS_MAX);
+    storage.epochs[i].epoch = epoch;
+    storage.epoch_count += i == storage.epoch_count;
+    return i;
+}
+
 static enum kn_status take_batch(const struct kn_msg_ingest_batch *batch,
                                  struct kn_bus_reply *reply)
 {
@@ -68,19 +84,17 @@ static enum kn_status take_batch(const struct kn_msg_ingest_batch *batch,
     enum kn_status status = KN_OK;
     pthread_mutex_lock(&storage.lock);
     storage.requests++;
-    if (storage.epoch != batch->epoch) {
-        storage.epoch = batch->epoch;
-        storage.batches = storage.seq_max = 0;
-        memset(storage.seen, 0, sizeof(storage.seen));
-    }
+    size_t e = epoch_of(batch->epoch);
+    assert_true(batch->seq < EVENTS_MAX);
     if (storage.refuse_every && storage.requests % storage.refuse_every == 0) {
         status = KN_AGAIN;
-    } else if (storage.seen[batch->seq]) {
+    } else if (storage.epochs[e].seen[batch->seq]) {
         ack.again = true;
     } else {
-        storage.seen[batch->seq] = true;
-        storage.batches++;
-        storage.seq_max = batch->seq > storage.seq_max ? batch->seq : storage.seq_max;
+        storage.epochs[e].seen[batch->seq] = true;
+        storage.epochs[e].batches++;
+        if (batch->seq > storage.epochs[e].seq_max)
+            storage.epochs[e].seq_max = batch->seq;
         store(batch);
     }
     pthread_mutex_unlock(&storage.lock);
@@ -130,10 +144,23 @@ static void await_stored(uint64_t count)
     assert_int_equal(stored_now(), count);
 }
 
+static void await_lost_and_stored(uint64_t count)
+{
+    uint64_t known = 0;
+    for (int i = 0; i < 2000 && known < count; i++) {
+        usleep(10000);
+        pthread_mutex_lock(&storage.lock);
+        known = storage.stored + storage.lost;
+        pthread_mutex_unlock(&storage.lock);
+    }
+    assert_int_equal(known, count);
+}
+
 static void assert_no_holes(void)
 {
     pthread_mutex_lock(&storage.lock);
-    assert_int_equal(storage.batches, storage.seq_max);
+    for (size_t i = 0; i < storage.epoch_count; i++)
+        assert_int_equal(storage.epochs[i].batches, storage.epochs[i].seq_max);
     pthread_mutex_unlock(&storage.lock);
 }
 
@@ -177,6 +204,7 @@ static void publish_events(struct broker_redis *client, int from, int to)
 /* ---- one run ------------------------------------------------------------------------- */
 
 struct run {
+    struct kn_buf spool_dir; /* empty: no spool */
     struct broker_url *url;
     struct ingestion_options options;
     struct kn_bus_client *client;
@@ -204,6 +232,7 @@ static void begin(struct run *run)
 {
     struct kn_buf error;
     kn_buf_init(&error, 0);
+    kn_buf_init(&run->spool_dir, 0);
     run->url = rig_url("redis://127.0.0.1:%d/0", redis.port);
     ingestion_options_init(&run->options);
     run->options.broker.url = run->url;
@@ -222,7 +251,7 @@ static void begin(struct run *run)
 static void go(struct run *run)
 {
     assert_int_equal(kn_bus_client_new(bus, bus_url, &run->client, NULL), KN_OK);
-    assert_int_equal(ingestion_start(&run->options, run->client, &run->ingestion), KN_OK);
+    assert_int_equal(ingestion_start(&run->options, run->client, NULL, &run->ingestion), KN_OK);
     for (int i = 0; i < 1000 && status_of(run, NULL).state != KN_LINK_CONNECTED; i++)
         usleep(10000);
     assert_int_equal(status_of(run, NULL).state, KN_LINK_CONNECTED);
@@ -234,6 +263,7 @@ static void end(struct run *run)
     kn_bus_client_free(run->client);
     broker_redis_close(&run->redis);
     broker_url_free(run->url);
+    kn_buf_fini(&run->spool_dir);
 }
 
 static int set_up(void **state)
@@ -333,6 +363,76 @@ static void a_full_memory_loses_the_oldest_and_says_how_many(void **state)
     end(&run);
     close_storage();
     assert_int_equal(storage.lost, status.events_lost);
+    assert_int_equal(storage.events[29999], 1);
+    assert_no_holes();
+}
+
+static void with_spool(struct run *run, const char *name)
+{
+    kn_buf_printf(&run->spool_dir, "%s%c", rig_path(&redis, name), '\0');
+    run->options.spool.dir = run->spool_dir.data;
+}
+
+static void await_events(struct run *run, uint64_t count)
+{
+    for (int i = 0; i < 1000 && status_of(run, NULL).events_received < count; i++)
+        usleep(10000);
+    assert_int_equal(status_of(run, NULL).events_received, count);
+}
+
+static void await_spooled(struct run *run, uint64_t count)
+{
+    for (int i = 0; i < 1000 && status_of(run, NULL).spool_events < count; i++)
+        usleep(10000);
+    assert_int_equal(status_of(run, NULL).spool_events, count);
+}
+
+static void what_storage_has_not_taken_is_on_disk_and_stored_once_after_a_restart(void **state)
+{
+    (void)state;
+    struct run run = {0};
+    begin(&run);
+    with_spool(&run, "spool-restart");
+    go(&run);
+    publish_events(&run.redis, 0, 5000);
+    await_spooled(&run, 5000);
+    assert_true(status_of(&run, NULL).backlog_bytes < 1 << 20);
+    ingestion_free(run.ingestion); /* storage is away still */
+    kn_bus_client_free(run.client);
+    go(&run);
+    publish_events(&run.redis, 5000, 6000);
+    await_spooled(&run, 6000);
+    assert_int_equal(status_of(&run, NULL).events_received, 1000);
+    open_storage();
+    storage.refuse_every = 5;
+    await_stored(6000);
+    end(&run);
+    close_storage();
+    for (int i = 0; i < 6000; i++)
+        assert_int_equal(storage.events[i], 1);
+    assert_int_equal(storage.lost, 0);
+    assert_int_equal(storage.received, 6000);
+}
+
+static void a_full_spool_loses_the_oldest_and_says_how_many(void **state)
+{
+    (void)state;
+    struct run run = {0};
+    begin(&run);
+    with_spool(&run, "spool-full");
+    run.options.spool.max = 1 << 20;
+    go(&run);
+    for (int n = 0; n < 30000; n += 1000) {
+        publish_events(&run.redis, n, n + 1000);
+        await_events(&run, (uint64_t)n + 1000);
+    }
+    assert_true(status_of(&run, NULL).events_lost > 0);
+    open_storage();
+    await_lost_and_stored(30000);
+    end(&run);
+    close_storage();
+    assert_true(storage.lost > 0);
+    assert_int_equal(storage.stored + storage.lost, 30000);
     assert_int_equal(storage.events[29999], 1);
     assert_no_holes();
 }
@@ -447,6 +547,8 @@ int main(void)
         cmocka_unit_test(every_event_is_stored_once_also_when_storage_refuses_now_and_then),
         cmocka_unit_test(a_storage_that_comes_late_or_restarts_loses_nothing),
         cmocka_unit_test(a_full_memory_loses_the_oldest_and_says_how_many),
+        cmocka_unit_test(what_storage_has_not_taken_is_on_disk_and_stored_once_after_a_restart),
+        cmocka_unit_test(a_full_spool_loses_the_oldest_and_says_how_many),
         cmocka_unit_test(what_is_invalid_is_counted_and_the_next_event_is_stored),
         cmocka_unit_test(a_stop_hands_over_what_there_is),
         cmocka_unit_test(queues_are_measured),

@@ -20,6 +20,23 @@ struct process {
     struct kn_reporter *reporter;
 };
 
+static int start(struct process *p)
+{
+    struct kn_buf error;
+    int code = KN_EXIT_OK;
+    kn_buf_init(&error, 0);
+    enum kn_status status =
+        ingestion_start(&p->settings.ingestion, p->storage, &error, &p->ingestion);
+    if (status == KN_OK)
+        status = kn_reporter_new(p->storage, "ingestion", p->service.id, ingestion_fill_status,
+                                 p->ingestion, &p->reporter);
+    if (status != KN_OK)
+        code = error.len ? kn_die(NAME, KN_EXIT_FAILED, "%.*s", (int)error.len, error.data)
+                         : kn_die(NAME, KN_EXIT_FAILED, "cannot start: %s", kn_status_text(status));
+    kn_buf_fini(&error);
+    return code;
+}
+
 static int run(struct process *p)
 {
     char *error = NULL;
@@ -32,12 +49,9 @@ static int run(struct process *p)
         free(error);
         return code;
     }
-    status = ingestion_start(&p->settings.ingestion, p->storage, &p->ingestion);
-    if (status == KN_OK)
-        status = kn_reporter_new(p->storage, "ingestion", p->service.id, ingestion_fill_status,
-                                 p->ingestion, &p->reporter);
-    if (status != KN_OK)
-        return kn_die(NAME, KN_EXIT_FAILED, "cannot start: %s", kn_status_text(status));
+    int code = start(p);
+    if (code != KN_EXIT_OK)
+        return code;
     KN_INFO("ingestion.started", KN_F_TEXT("source", p->settings.ingestion.source));
     kn_service_wait(&p->service, -1);
     return KN_EXIT_OK;

@@ -1,67 +1,73 @@
-/* Batches that storage has not answered yet, in order, encoded, bounded.
+/* Batches that storage has not answered yet, in order and bounded: in memory, and
+ * on disk when storage is slow or away.
  *
- *   put ──▶ [ answered first | … started … | … waiting … ] ◀── dropped here when full
+ *   put ──▶ [ waiting, in memory ] ──▶ [ under way ] ──▶ answered
+ *                     └──▶ [ spool, on disk ] ──▶┘
  *
- * A batch keeps its number (seq) whatever happens: one that had to be dropped is
- * replaced by an empty one that carries its counters, so that storage sees no
- * hole. What has been started is never dropped: storage may have it already.
+ * While storage answers quickly nothing is written. What it has not answered for
+ * a while goes to the spool: those under way too, which stay in memory beside it;
+ * those that wait only there, until their turn. New ones follow them as long as
+ * the spool has something to read, so that batches are sent in order.
  *
- * This is also where a spool on disk will stand: behind ingest_outbox_put, when
- * the memory is full, and before ingest_outbox_next. */
+ * When the spool is full (or there is none, and the memory is full) the oldest
+ * lose their events, or the one who puts has to wait: see ingest_batch_empty. What
+ * is under way is never emptied: storage may have it already. */
 #ifndef INGESTION_OUTBOX_H
 #define INGESTION_OUTBOX_H
 
-#include "proto/messages.h"
-#include "services/common/status.h"
+#include "services/ingestion/batch.h"
+#include "services/ingestion/spool.h"
 
 #include <pthread.h>
 
-#define INGEST_GAPS_MAX 8 /* in one batch */
+struct ingest_list {
+    struct ingest_batch *first, *last;
+};
 
-struct ingest_batch {
-    struct ingest_batch *next;
-    struct kn_str source; /* not owned */
-    uint64_t epoch, seq;
-    char *body; /* an encoded ingest_batch */
-    size_t size;
-    size_t events;
-    int64_t oldest_at; /* when its first event was received, or when it was made */
-    uint64_t tag;      /* to acknowledge to the broker when it is stored; 0: nothing */
-    uint64_t received, invalid, lost;
-    struct kn_msg_gap gaps[INGEST_GAPS_MAX]; /* texts are static or live as long as source */
-    size_t gap_count;
-    bool started;
+struct ingest_outbox_options {
+    struct ingest_spool *spool; /* not owned, ours alone from now on; NULL: none */
+    int64_t spool_after_us;     /* what is not answered for so long is written */
+    size_t max;                 /* bytes of those that wait in memory */
+    bool drop_oldest;           /* rather than to be over the bounds */
 };
 
 struct ingest_outbox {
-    pthread_mutex_t lock; /* everything below */
+    struct ingest_outbox_options options;
+    pthread_mutex_t lock; /* everything below, and the spool */
     pthread_cond_t changed;
-    struct ingest_batch *first, *last;
-    struct ingest_batch *waiting; /* the first that is not under way; NULL: none */
-    size_t max;                   /* bytes */
-    size_t bytes;
-    size_t events;
+    struct ingest_list under_way; /* oldest first */
+    struct ingest_batch *again;   /* of these, the next to be sent once more; NULL: none */
+    struct ingest_list waiting;
+    size_t waiting_bytes;
+    size_t bytes;     /* of both */
+    size_t events;    /* of those that are in memory alone */
+    int64_t retry_at; /* monotonic; the disk failed, not before then again */
+    int64_t expired_at;
     bool closed;
 };
 
+/* What became of the batches. */
+struct ingest_kept {
+    uint64_t safe;   /* the broker's tag up to which all is on disk; 0: nothing new */
+    uint64_t lost;   /* events that were given up, and whose batches tell of it */
+    uint64_t untold; /* events that were lost, and that no batch tells of yet */
+};
+
 struct ingest_backlog {
-    size_t bytes, events;
+    size_t bytes; /* of memory */
+    uint64_t events;
     int64_t oldest_at; /* 0: empty */
 };
 
-void ingest_outbox_init(struct ingest_outbox *outbox, size_t max);
+void ingest_outbox_init(struct ingest_outbox *outbox, const struct ingest_outbox_options *options);
 void ingest_outbox_fini(struct ingest_outbox *outbox);
 
-/* Encodes batch->body from the message, whose source, epoch, seq, counters and
- * gaps are taken from the batch. */
-enum kn_status ingest_batch_encode(struct ingest_batch *batch,
-                                   const struct kn_msg_ingest_batch *message) KN_MUST_CHECK;
-/* NULL is allowed. */
-void ingest_batch_free(struct ingest_batch *batch);
-
-/* Takes the batch over. While it is over its bound it empties the oldest batches
- * that were not started; returns how many events were lost by that. */
-size_t ingest_outbox_put(struct ingest_outbox *outbox, struct ingest_batch *batch);
+/* Takes the batch over. */
+struct ingest_kept ingest_outbox_put(struct ingest_outbox *outbox, struct ingest_batch *batch);
+/* Writes what has waited long enough; to be called several times a second. */
+struct ingest_kept ingest_outbox_tend(struct ingest_outbox *outbox);
+/* Writes everything that is not answered. */
+struct ingest_kept ingest_outbox_keep(struct ingest_outbox *outbox);
 /* Waits until there is room. False when there is none in time. */
 bool ingest_outbox_await_room(struct ingest_outbox *outbox, int64_t timeout_us);
 
@@ -70,12 +76,20 @@ bool ingest_outbox_await_room(struct ingest_outbox *outbox, int64_t timeout_us);
 struct ingest_batch *ingest_outbox_next(struct ingest_outbox *outbox, int64_t timeout_us);
 /* The oldest batch under way was answered: frees it. */
 void ingest_outbox_answered(struct ingest_outbox *outbox);
-/* Nothing is under way any more: ingest_outbox_next begins again at the oldest. */
+/* Storage will never take the oldest batch under way: empties it, for another try.
+ * Returns how many events were lost; 0: it has none, or memory is out. */
+size_t ingest_outbox_refused(struct ingest_outbox *outbox);
+/* No call is under way any more: ingest_outbox_next begins again at the oldest. */
 void ingest_outbox_rewind(struct ingest_outbox *outbox);
 
+/* No more will come: what is in the spool stays there from now on. */
 void ingest_outbox_close(struct ingest_outbox *outbox);
-/* Closed and empty. */
+/* Closed, and nothing is in memory. */
 bool ingest_outbox_finished(struct ingest_outbox *outbox);
 void ingest_outbox_backlog(struct ingest_outbox *outbox, struct ingest_backlog *ret);
+/* A time that is missing in the spool, as it was damaged: each once. */
+bool ingest_outbox_gap(struct ingest_outbox *outbox, int64_t *ret_from, int64_t *ret_to);
+/* False when there is no spool. */
+bool ingest_outbox_spool(struct ingest_outbox *outbox, struct ingest_spool_status *ret);
 
 #endif

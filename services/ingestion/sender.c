@@ -48,26 +48,26 @@ static void stored(struct ingest_sender *s, const struct kn_bus_message *answer)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void failed(struct ingest_sender *s, enum kn_status status, const char *text, uint64_t lost)
-{
-    pthread_mutex_lock(&s->lock);
-    bool news = !s->status.away;
-    s->status.away = lost == 0;
-    s->status.lost += lost;
-    snprintf(s->status.error, sizeof(s->status.error), "%s", text ? text : kn_status_text(status));
-    pthread_mutex_unlock(&s->lock);
-    if (lost)
-        KN_ERROR("batch.refused", KN_F_TEXT("error", text ? text : kn_status_text(status)),
-                 KN_F_I64("events_lost", lost));
-    else if (news)
-        KN_WARN("storage.away", KN_F_TEXT("error", text ? text : kn_status_text(status)));
-}
-
 /* Storage will never take it, however often it is asked. */
 static bool hopeless(enum kn_status status)
 {
     return status == KN_INVALID || status == KN_TOO_BIG || status == KN_TOO_DEEP ||
            status == KN_TRUNCATED;
+}
+
+static void failed(struct ingest_sender *s, enum kn_status status, const char *text, uint64_t lost)
+{
+    pthread_mutex_lock(&s->lock);
+    bool news = !s->status.away;
+    s->status.away = !hopeless(status);
+    s->status.lost += lost;
+    snprintf(s->status.error, sizeof(s->status.error), "%s", text ? text : kn_status_text(status));
+    pthread_mutex_unlock(&s->lock);
+    if (hopeless(status))
+        KN_ERROR("batch.refused", KN_F_TEXT("error", text ? text : kn_status_text(status)),
+                 KN_F_I64("events_lost", lost));
+    else if (news)
+        KN_WARN("storage.away", KN_F_TEXT("error", text ? text : kn_status_text(status)));
 }
 
 static void pop(struct ingest_sender *s)
@@ -91,6 +91,18 @@ static void start_over(struct ingest_sender *s)
     ingest_outbox_rewind(s->outbox);
 }
 
+/* The oldest batch goes once more without its events, so that storage counts them as
+ * lost. Not a second time. */
+static void refused(struct ingest_sender *s, const struct ingest_batch *batch,
+                    enum kn_status status, const char *text)
+{
+    size_t lost = ingest_outbox_refused(s->outbox);
+    failed(s, status, text, lost);
+    if (lost == 0)
+        done(s, batch);
+    start_over(s);
+}
+
 /* Starts what there is room for. wait: when nothing is under way, for so long. */
 static enum kn_status fill(struct ingest_sender *s, int64_t wait)
 {
@@ -103,8 +115,7 @@ static enum kn_status fill(struct ingest_sender *s, int64_t wait)
         enum kn_status status = kn_bus_call_start_encoded(s->storage, KN_KIND_INGEST_BATCH, body,
                                                           s->timeout_us, &s->calls[slot]);
         if (status == KN_TOO_BIG && s->count == 0) {
-            failed(s, status, "a batch is larger than bus.message_max", batch->events);
-            done(s, batch);
+            refused(s, batch, status, "a batch is larger than bus.message_max");
             continue;
         }
         if (status != KN_OK)
@@ -127,8 +138,7 @@ static enum kn_status finish_oldest(struct ingest_sender *s, char **ret_error)
         kn_bus_message_free(answer);
         done(s, batch);
     } else if (hopeless(status)) {
-        failed(s, status, *ret_error, batch->events);
-        done(s, batch);
+        refused(s, batch, status, *ret_error);
         status = KN_OK;
     }
     return status;

@@ -1,6 +1,7 @@
 #include "services/ingestion/settings.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* The same after a restart, another one for another host or another Kanchi. */
@@ -25,6 +26,40 @@ static unsigned prefetch_for(const struct kn_config_ingestion *c)
     return (unsigned)(wanted < 1000 ? 1000 : wanted > UINT16_MAX ? UINT16_MAX : wanted);
 }
 
+/* As the data folder may serve several: one of its own for each. */
+static char *spool_dir(const struct kn_config *config, const struct broker_settings *broker,
+                       const char *source)
+{
+    char *dir = NULL;
+    const char *instance = *config->ingestion.instance ? broker->options.instance : "";
+    int n = *config->ingestion.spool ? asprintf(&dir, "%s", config->ingestion.spool)
+                                     : asprintf(&dir, "%s/spool/%s%s%s", config->data, source,
+                                                *instance ? "@" : "", instance);
+    return n < 0 ? NULL : dir;
+}
+
+static enum ingest_spool_sync sync_of(const char *name)
+{
+    return strcmp(name, "always") == 0  ? INGEST_SYNC_ALWAYS
+           : strcmp(name, "never") == 0 ? INGEST_SYNC_NEVER
+                                        : INGEST_SYNC_EVERYSEC;
+}
+
+static enum kn_status read_spool(struct ingest_settings *ret, const struct kn_config *config)
+{
+    const struct kn_config_ingestion *c = &config->ingestion;
+    struct ingestion_options *to = &ret->ingestion;
+    to->spool_after_us = c->spool_after;
+    to->spool.max = (uint64_t)c->spool_max;
+    to->spool.age_us = c->spool_age;
+    to->spool.sync = sync_of(c->spool_fsync);
+    if (c->spool_max == 0)
+        return KN_OK;
+    ret->spool_dir = spool_dir(config, &ret->broker, to->source);
+    to->spool.dir = ret->spool_dir;
+    return ret->spool_dir ? KN_OK : KN_NOMEM;
+}
+
 enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn_config *config,
                                     const char *id, struct kn_buf *error)
 {
@@ -43,6 +78,8 @@ enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn
     to->source = broker->name;
     to->broker = ret->broker.options;
     to->broker.prefetch = prefetch_for(c);
+    to->broker.queue_bytes_max = (uint64_t)c->queue_max;
+    to->broker.queue_ttl_us = c->queue_age;
     to->queues = broker->queues.items;
     to->queue_count = broker->queues.count;
     to->batch_events = (size_t)c->batch_events;
@@ -60,10 +97,12 @@ enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn
         .cert_file = *config->bus.cert ? config->bus.cert : NULL,
         .key_file = *config->bus.key ? config->bus.key : NULL,
     };
-    return KN_OK;
+    return read_spool(ret, config);
 }
 
 void ingest_settings_fini(struct ingest_settings *settings)
 {
     broker_settings_fini(&settings->broker);
+    free(settings->spool_dir);
+    settings->spool_dir = NULL;
 }

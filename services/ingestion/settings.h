@@ -9,6 +9,7 @@ struct ingest_settings {
     struct broker_settings broker;
     struct ingestion_options ingestion;
     struct kn_bus_options bus;
+    char *spool_dir;
 };
 
 /* id: of this process. CONFIG: error gets one sentence. Texts of config and id

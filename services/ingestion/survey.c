@@ -16,9 +16,10 @@ struct ingest_survey {
     struct broker_meter *meter;
     struct kn_bus_client *storage;
     pthread_t thread;
-    pthread_mutex_t lock; /* latest, ending */
+    pthread_mutex_t lock; /* latest, own, ending */
     pthread_cond_t ended;
     struct ingest_depths *latest;
+    struct kn_opt_i64 own;
     bool ending;
     uint64_t told; /* hash of the error that was logged last; 0: none since a success */
 };
@@ -40,16 +41,26 @@ struct ingest_depths *ingest_survey_take(struct ingest_survey *survey)
     return depths;
 }
 
-static void hand_over(struct ingest_survey *survey, struct ingest_depths *depths)
+struct kn_opt_i64 ingest_survey_own(struct ingest_survey *survey)
+{
+    pthread_mutex_lock(&survey->lock);
+    struct kn_opt_i64 own = survey->own;
+    pthread_mutex_unlock(&survey->lock);
+    return own;
+}
+
+static void hand_over(struct ingest_survey *survey, struct ingest_depths *depths,
+                      struct kn_opt_i64 own)
 {
     pthread_mutex_lock(&survey->lock);
     struct ingest_depths *old = survey->latest;
     survey->latest = depths;
+    survey->own = own;
     pthread_mutex_unlock(&survey->lock);
     ingest_depths_free(old);
 }
 
-/* Names of the configuration, then those that storage knows. */
+/* Our own queue, the names of the configuration, then those that storage knows. */
 static size_t collect_names(struct ingest_survey *survey, struct kn_arena *arena,
                             struct kn_str names[NAMES_MAX])
 {
@@ -57,8 +68,11 @@ static size_t collect_names(struct ingest_survey *survey, struct kn_arena *arena
     const struct kn_msg_known_queues_get get = {.source = o->source};
     struct kn_bus_message *answer = NULL;
     size_t n = 0;
-    for (; n < o->queue_count && n < NAMES_MAX; n++)
-        names[n] = kn_str_from(o->queues[n]);
+    if (o->own.ptr)
+        names[n++] = o->own;
+    for (size_t i = 0; i < o->queue_count && n < NAMES_MAX; i++)
+        names[n++] = kn_str_from(o->queues[i]);
+    size_t known_before = n;
     enum kn_status status = kn_bus_request(survey->storage, KN_KIND_KNOWN_QUEUES_GET, &get,
                                            o->request_timeout_us, &answer, NULL);
     if (status != KN_OK)
@@ -69,7 +83,7 @@ static size_t collect_names(struct ingest_survey *survey, struct kn_arena *arena
             names[n++] = kn_arena_str(arena, known->names.items[i]);
     }
     kn_bus_message_free(answer);
-    return arena->overflow ? o->queue_count : n;
+    return arena->overflow ? known_before : n;
 }
 
 static void convert(struct kn_arena *arena, const struct broker_depth *from, int64_t at,
@@ -120,10 +134,14 @@ static void measure(struct ingest_survey *survey)
         ingest_depths_free(depths);
         return;
     }
-    depths->count = found.count;
-    for (size_t i = 0; i < found.count; i++)
-        convert(&depths->arena, &found.items[i], at, &depths->items[i]);
-    hand_over(survey, depths);
+    struct kn_opt_i64 own = {0};
+    for (size_t i = 0; i < found.count; i++) {
+        if (survey->options.own.ptr && kn_str_eq(found.items[i].name, survey->options.own))
+            own = KN_SOME_I64((int64_t)found.items[i].messages);
+        else
+            convert(&depths->arena, &found.items[i], at, &depths->items[depths->count++]);
+    }
+    hand_over(survey, depths, own);
 }
 
 /* True when the survey ends before that. */

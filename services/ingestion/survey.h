@@ -13,6 +13,7 @@ struct ingest_survey_options {
     struct kn_str source;
     const char *const *queues; /* of the configuration */
     size_t queue_count;
+    struct kn_str own; /* our own queue on RabbitMQ, which is no queue of tasks; or absent */
     int64_t interval_us;
     int64_t request_timeout_us;
 };
@@ -36,5 +37,7 @@ void ingest_survey_free(struct ingest_survey *survey);
  * ingest_depths_free. */
 struct ingest_depths *ingest_survey_take(struct ingest_survey *survey);
 void ingest_depths_free(struct ingest_depths *depths);
+/* Messages that are ready in our own queue, when it was measured last. Any thread. */
+struct kn_opt_i64 ingest_survey_own(struct ingest_survey *survey);
 
 #endif

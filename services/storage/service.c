@@ -68,6 +68,13 @@ static void join_ingestion(struct kn_msg_system *system, const struct kn_msg_ing
         source->broker = says->broker;
         source->error = says->error;
         source->backlog_events += says->backlog_events;
+        source->spool_bytes += says->spool_bytes;
+        source->spool_max += says->spool_max;
+        source->spool_events += says->spool_events;
+        source->spool_dropped += says->spool_dropped;
+        if (says->queue_messages.set) /* of each its own, or the same one */
+            source->queue_messages = says->queue_messages;
+        source->queue_bytes_max = says->queue_bytes_max;
         if (says->lag_seconds > source->lag_seconds)
             source->lag_seconds = says->lag_seconds;
         if (says->events_received > source->events_received)

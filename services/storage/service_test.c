@@ -167,7 +167,11 @@ static void services_that_report_are_in_the_system(void **state)
     struct kn_msg_ingestion_status ingestion = {.source = KN_STR("other"),
                                                 .state = KN_LINK_CONNECTED,
                                                 .events_received = 7,
-                                                .backlog_events = 3};
+                                                .backlog_events = 3,
+                                                .spool_bytes = 10,
+                                                .spool_max = 100,
+                                                .spool_events = 2,
+                                                .queue_messages = {5, true}};
     struct kn_msg_service_status status = {.name = KN_STR("ingestion"),
                                            .id = KN_STR("1234"),
                                            .state = KN_SERVICE_READY,
@@ -187,6 +191,11 @@ static void services_that_report_are_in_the_system(void **state)
         if (kn_str_eq(source->source, KN_STR("other"))) {
             assert_int_equal(source->state, KN_LINK_CONNECTED);
             assert_int_equal(source->backlog_events, 3);
+            assert_int_equal(source->spool_bytes, 10);
+            assert_int_equal(source->spool_max, 100);
+            assert_int_equal(source->spool_events, 2);
+            assert_true(source->queue_messages.set);
+            assert_int_equal(source->queue_messages.value, 5);
         } else {
             assert_int_equal(source->events_stored, 1);
         }

@@ -1,0 +1,91 @@
+#include "services/ingestion/findings.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FINDINGS_MAX 8
+
+struct list {
+    const struct ingest_facts *facts;
+    struct kn_arena *arena;
+    struct kn_msg_finding *items;
+    size_t count;
+};
+
+__attribute__((format(printf, 5, 6))) static void add(struct list *list, enum kn_severity severity,
+                                                      const char *code, const char *remedy,
+                                                      const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    list->items[list->count++] = (struct kn_msg_finding){
+        .severity = (uint8_t)severity,
+        .code = kn_str_from(code),
+        .source = list->facts->source,
+        .text = kn_arena_str(list->arena, kn_str_from(text)),
+        .remedy = kn_arena_str(list->arena, kn_str_from(remedy)),
+    };
+}
+
+static void add_space(struct list *list)
+{
+    const struct ingest_spool_status *spool = &list->facts->spool;
+    static const char *const remedy =
+        "see why storage is away or slow; ingestion.spool_max allows for more";
+    long long used = (long long)(spool->bytes >> 20);
+    long long most = (long long)(spool->max >> 20);
+    if (spool->full && list->facts->kind == BROKER_REDIS)
+        add(list, KN_SEVERITY_ERROR, "spool_full", remedy,
+            "The spool is full (%lld MB), as storage does not take events: the oldest are given "
+            "up.",
+            most);
+    else if (spool->full)
+        add(list, KN_SEVERITY_ERROR, "spool_full", remedy,
+            "The spool is full (%lld MB), as storage does not take events: they wait in our queue "
+            "on RabbitMQ, which drops its oldest when it is full too.",
+            most);
+    else if (spool->bytes > spool->max / 2)
+        add(list, KN_SEVERITY_WARNING, "spool_filling", remedy,
+            "The spool holds %lld of %lld MB, as storage does not take events.", used, most);
+}
+
+static void add_spool(struct list *list)
+{
+    const struct ingest_spool_status *spool = &list->facts->spool;
+    add_space(list);
+    if (spool->error) {
+        char remedy[512];
+        snprintf(remedy, sizeof(remedy), "make room, or check %.400s", list->facts->dir);
+        add(list, KN_SEVERITY_ERROR, "spool_failing", remedy,
+            "The spool cannot be written: %s. What storage does not take stays in memory.",
+            strerror(spool->error));
+    }
+    if (spool->dropped)
+        add(list, KN_SEVERITY_WARNING, "spool_dropped",
+            "ingestion.spool_max and ingestion.spool_age allow for more",
+            "%llu events were given up since ingestion started, as the spool was full, they were "
+            "too old, or the file was damaged.",
+            (unsigned long long)spool->dropped);
+    if (spool->damaged)
+        add(list, KN_SEVERITY_WARNING, "spool_damaged", "check the disk, and the log of ingestion",
+            "%llu records or files of the spool were damaged.", (unsigned long long)spool->damaged);
+}
+
+void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
+                     struct kn_msg_finding **ret, size_t *ret_count)
+{
+    struct list list = {.facts = facts, .arena = arena};
+    list.items = kn_arena_array(arena, FINDINGS_MAX, sizeof(*list.items));
+    if (!list.items)
+        return;
+    if (facts->dir)
+        add_spool(&list);
+    if (facts->note[0])
+        add(&list, KN_SEVERITY_WARNING, "broker_note", "see docs/brokers.md", "%s", facts->note);
+    *ret = list.items;
+    *ret_count = list.count;
+}

@@ -1,0 +1,21 @@
+/* What somebody should know about how events are kept, with what to do. No I/O. */
+#ifndef INGESTION_FINDINGS_H
+#define INGESTION_FINDINGS_H
+
+#include "services/broker/broker.h"
+#include "services/common/arena.h"
+#include "services/ingestion/spool.h"
+
+struct ingest_facts {
+    struct kn_str source;
+    enum broker_kind kind;
+    const char *note; /* of the receiver; "" for none */
+    const char *dir;  /* of the spool; NULL: there is none */
+    struct ingest_spool_status spool;
+};
+
+/* The list, and its texts, lie in the arena; it is empty when that is full. */
+void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
+                     struct kn_msg_finding **ret, size_t *ret_count);
+
+#endif

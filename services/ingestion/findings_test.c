@@ -1,0 +1,51 @@
+#include "services/ingestion/findings.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define MB ((uint64_t)1 << 20)
+
+static void each_trouble_is_told_with_its_remedy(void **state)
+{
+    (void)state;
+    static const struct {
+        struct ingest_facts facts;
+        const char *codes[3]; /* in this order */
+    } cases[] = {
+        {{.note = "", .dir = "/d", .spool = {.bytes = 50 * MB, .max = 100 * MB}}, {NULL}},
+        {{.note = "", .dir = "/d", .spool = {.bytes = 51 * MB, .max = 100 * MB}},
+         {"spool_filling"}},
+        {{.note = "", .dir = "/d", .spool = {.bytes = 99 * MB, .max = 100 * MB, .full = true}},
+         {"spool_full"}},
+        {{.note = "", .dir = "/d", .spool = {.max = 100 * MB, .error = ENOSPC}}, {"spool_failing"}},
+        {{.note = "", .dir = "/d", .spool = {.max = 1, .dropped = 5, .damaged = 1}},
+         {"spool_dropped", "spool_damaged"}},
+        {{.note = "other limits"}, {"broker_note"}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct kn_msg_finding *items = NULL;
+        struct kn_arena arena;
+        size_t count = 0;
+        size_t expected = 0;
+        kn_arena_init(&arena, 0);
+        ingest_findings(&cases[i].facts, &arena, &items, &count);
+        for (; expected < 3 && cases[i].codes[expected]; expected++) {
+            assert_true(expected < count);
+            assert_true(kn_str_eq(items[expected].code, kn_str_from(cases[i].codes[expected])));
+            assert_true(items[expected].text.len > 0 && items[expected].remedy.len > 0);
+        }
+        assert_int_equal(count, expected);
+        kn_arena_fini(&arena);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_trouble_is_told_with_its_remedy)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
