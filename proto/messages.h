@@ -307,7 +307,8 @@
     F(2, no, U64, _)                                                                               \
     F(3, worker, STR, _)                                                                           \
     F(4, taken_at, TIME, _) /* the latest of received and started */                               \
-    F(5, updated_at, TIME, _)
+    F(5, updated_at, TIME, _)                                                                      \
+    F(6, name, STR, _)
 /* next: where the walk goes on; 0 at its end. */
 #define KN_MSG_OVERDUE_LIST(F)                                                                     \
     F(1, items, LIST, overdue_task)                                                                \

@@ -106,8 +106,13 @@ static enum kn_status add_overdue(struct walk *walk, const struct db_value *colu
     };
     if (walk->arena->overflow)
         return KN_NOMEM;
-    return dict_text(walk->reader->store->dict, walk->reader->db, db_as_i64(columns[C_WORKER]),
-                     walk->arena, &task->worker);
+    struct dict *dict = walk->reader->store->dict;
+    struct db *db = walk->reader->db;
+    enum kn_status status =
+        dict_text(dict, db, db_as_i64(columns[C_WORKER]), walk->arena, &task->worker);
+    return status == KN_OK
+               ? dict_text(dict, db, db_as_i64(columns[C_NAME]), walk->arena, &task->name)
+               : status;
 }
 
 static enum kn_status look_at(void *arg, const struct db_value *columns)
