@@ -652,6 +652,17 @@ static void a_worker_is_what_it_says_unless_it_is_silent(void **state)
     rig_ingest(rig, &offline, 1, NULL);
     assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_OFFLINE);
     assert_int_equal(worker_of(rig, "w1@h").last_seen, AT + 3 * KN_SECOND);
+    /* events that follow another one closely are not told to who gives the verdict */
+    struct kn_msg_event started = event(KN_EVENT_TASK_STARTED, "u", 9 * KN_SECOND),
+                        last = event(KN_EVENT_TASK_SUCCEEDED, "u", 9 * KN_SECOND + 5);
+    const struct kn_msg_feed *feed;
+    online.timestamp = beat.timestamp = AT + 8 * KN_SECOND;
+    rig_ingest(rig, (struct kn_msg_event[]){online, started}, 2, &feed);
+    verdict.last_seen = feed->workers.items[0].last_seen;
+    rig_ingest(rig, &last, 1, &feed);
+    assert_int_equal(feed->workers.count, 0);
+    commit_one(rig, KN_KIND_WORKER_LIVENESS, &verdict);
+    assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_OFFLINE);
 }
 
 static void answers_of_a_worker_leave_what_they_do_not_say(void **state)
