@@ -215,7 +215,8 @@
     F(1, id, STR, _) /* absent: all */                                                             \
     F(2, sources, STRS, _)                                                                         \
     F(3, statuses, STRS, _)                                                                        \
-    F(4, full, BOOL, _) /* with conf, stats, active_queues */
+    F(4, full, BOOL, _) /* with conf, stats, active_queues */                                      \
+    F(5, conf, BOOL, _) /* with conf, but nothing else that is long */
 #define KN_MSG_WORKER_LIST(F) F(1, items, LIST, worker)
 
 /* ---- tasks -------------------------------------------------------------- */
