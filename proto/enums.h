@@ -21,7 +21,8 @@
     X(8, TASK_RETRIED, "task-retried")                                                             \
     X(9, WORKER_ONLINE, "worker-online")                                                           \
     X(10, WORKER_HEARTBEAT, "worker-heartbeat")                                                    \
-    X(11, WORKER_OFFLINE, "worker-offline")
+    X(11, WORKER_OFFLINE, "worker-offline")                                                        \
+    X(12, TASK_ORPHANED, "task-orphaned") /* ours: never an event of Celery's */
 
 #define KN_TASK_STATUS_MAP(X)                                                                      \
     X(0, PENDING, "pending")                                                                       \

@@ -82,7 +82,8 @@
     F(3, to, TIME, _)                                                                              \
     F(4, reason, STR, _)
 
-/* (source, epoch, seq) is the name of a batch: storage applies it once.
+/* (source, epoch, seq) is the name of a batch: storage applies it once. Control
+ * sends what it learned of tasks in batches of its own: events with an origin.
  * received, invalid, lost: how many since the batch before. */
 #define KN_MSG_INGEST_BATCH(F)                                                                     \
     F(1, source, STR, _)                                                                           \
@@ -95,7 +96,8 @@
     F(8, invalid, U64, _)                                                                          \
     F(9, lost, U64, _)
 
-/* again: the batch had been applied before; nothing was done. */
+/* Events of Celery that were stored, or were there already; what control learned is
+ * not counted. again: the batch had been applied before; nothing was done. */
 #define KN_MSG_INGEST_ACK(F)                                                                       \
     F(1, stored, U64, _)                                                                           \
     F(2, duplicates, U64, _)                                                                       \
@@ -219,7 +221,8 @@
     F(1, id, STR, _) /* absent: all */                                                             \
     F(2, sources, STRS, _)                                                                         \
     F(3, statuses, STRS, _)                                                                        \
-    F(4, full, BOOL, _) /* with conf, stats, active_queues */
+    F(4, full, BOOL, _) /* with conf, stats, active_queues */                                      \
+    F(5, conf, BOOL, _) /* with conf, but nothing else that is long */
 #define KN_MSG_WORKER_LIST(F) F(1, items, LIST, worker)
 
 /* ---- tasks -------------------------------------------------------------- */
@@ -294,6 +297,29 @@
 #define KN_MSG_TASK_EVENT_LIST(F)                                                                  \
     F(1, items, LIST, event)                                                                       \
     F(2, next_cursor, STR, _)
+
+/* ---- what control asks about ---------------------------------------------- */
+
+/* Unfinished tasks of a source without news for longer than they should be: by
+ * the runtimes of their name, and at least after_us. after: the number that the
+ * walk is at, 0 to begin. */
+#define KN_MSG_OVERDUE_GET(F)                                                                      \
+    F(1, source, STR, _)                                                                           \
+    F(2, status, ENUM, task_status)                                                                \
+    F(3, after, U64, _)                                                                            \
+    F(4, limit, U64, _)                                                                            \
+    F(5, after_us, I64, _)
+#define KN_MSG_OVERDUE_TASK(F)                                                                     \
+    F(1, id, STR, _)                                                                               \
+    F(2, no, U64, _)                                                                               \
+    F(3, worker, STR, _)                                                                           \
+    F(4, taken_at, TIME, _) /* the latest of received and started */                               \
+    F(5, updated_at, TIME, _)                                                                      \
+    F(6, name, STR, _)
+/* next: where the walk goes on; 0 at its end. */
+#define KN_MSG_OVERDUE_LIST(F)                                                                     \
+    F(1, items, LIST, overdue_task)                                                                \
+    F(2, next, U64, _)
 
 /* ---- queues -------------------------------------------------------------- */
 
@@ -583,7 +609,10 @@
     M(47, system_get, SYSTEM_GET)                                                                  \
     M(48, system, SYSTEM)                                                                          \
     M(49, done, DONE)                                                                              \
-    M(50, failure, FAILURE)
+    M(50, failure, FAILURE)                                                                        \
+    M(51, overdue_get, OVERDUE_GET)                                                                \
+    M(52, overdue_task, OVERDUE_TASK)                                                              \
+    M(53, overdue_list, OVERDUE_LIST)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
 enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) KN_KIND_COUNT };

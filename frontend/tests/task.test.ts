@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { outcomeColumns, stack } from '~/lib/series'
 import { pythonString, shapeOf, summary } from '~/lib/python'
 import { sparkPath } from '~/lib/sparkline'
-import { callText, runtimeOf } from '~/lib/taskText'
-import { spansOf, stepsOf } from '~/lib/timeline'
+import { callText, runtimeOf, statusFrom } from '~/lib/taskText'
+import { spansOf, stepsOf, tellerOf } from '~/lib/timeline'
 import { traceLines } from '~/lib/traceback'
 import { at, event, task, timeseries } from './fixtures'
 
@@ -14,6 +14,18 @@ describe('timeline', () => {
 
   it('says how long after the step before', () => {
     expect(stepsOf(events).map(step => [step.label, step.since])).toEqual([['Sent', null], ['Received', 1], ['Started', 2], ['progress-50', 1], ['Succeeded', 2]])
+  })
+
+  it('says who told what no event did', () => {
+    expect(tellerOf({ origin: 'events', worker_id: 'w@h', pid: 7 })).toBe('w@h, pid 7')
+    expect(tellerOf({ origin: 'backend', worker_id: null, pid: null })).toBe('from the result backend')
+    expect(tellerOf({ origin: 'worker', worker_id: 'w@h', pid: null })).toBe('w@h, when it was asked')
+    expect(statusFrom({ status: 'success', status_from: 'backend' })).toContain('result backend')
+    expect(statusFrom({ status: 'orphaned', status_from: 'worker' })).toContain('nobody knows')
+  })
+
+  it('ends the bar of an orphaned task', () => {
+    expect(spansOf(task(), [event('task-started', 0), event('task-orphaned', 9)], NOW).at(-1)).toMatchObject({ kind: 'running', open: false })
   })
 
   it('draws what lies between, and leaves custom events out of it', () => {

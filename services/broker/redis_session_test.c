@@ -3,6 +3,7 @@
 #include "services/broker/redis.h"
 #include "services/broker/rig_test.h"
 #include "services/broker/session.h"
+#include "services/broker/values.h"
 #include "services/common/time.h"
 
 #include <setjmp.h>
@@ -242,6 +243,34 @@ static void queues_are_found_and_measured_with_priorities_and_what_is_unacknowle
     RUN(NULL, 0, "FLUSHALL");
 }
 
+static void values_are_read_by_their_keys_up_to_a_length(void **state)
+{
+    (void)state;
+    struct broker_values *values = NULL;
+    const struct kn_str keys[] = {KN_STR("one"), KN_STR("none"), KN_STR("a list"),
+                                  KN_STR("ключ\n")};
+    struct kn_str got[4];
+    RUN(NULL, 0, "SET", "pre:one", "first value");
+    RUN(NULL, 0, "SET", "pre:ключ\n", "x");
+    RUN(NULL, 0, "LPUSH", "pre:a list", "y");
+    assert_int_equal(broker_values_new(&options, &values), KN_OK);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(broker_values_get(values, keys, 4, 5, got), KN_OK);
+        assert_true(kn_str_eq(got[0], KN_STR("first")));
+        assert_null(got[1].ptr);
+        assert_null(got[2].ptr);
+        assert_true(kn_str_eq(got[3], KN_STR("x")));
+        RUN(NULL, 0, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    }
+    rig_stop(&redis, SIGKILL);
+    assert_int_equal(broker_values_get(values, keys, 4, 5, got), KN_IO);
+    assert_true(*broker_values_error(values));
+    rig_redis_start(&redis, NULL);
+    assert_int_equal(broker_values_get(values, keys, 4, 5, got), KN_OK);
+    assert_null(got[0].ptr);
+    broker_values_free(values);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -251,6 +280,7 @@ int main(void)
         cmocka_unit_test(a_message_goes_to_the_list_of_its_priority),
         cmocka_unit_test(queues_are_found_and_measured_with_priorities_and_what_is_unacknowledged),
         cmocka_unit_test(a_cut_connection_is_mended_by_the_next_call),
+        cmocka_unit_test(values_are_read_by_their_keys_up_to_a_length),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

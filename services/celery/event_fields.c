@@ -161,7 +161,7 @@ static bool set_type(struct celery_decoder *d, const struct celery_token *token,
         return false;
     d->has_type = true;
     e->type = KN_EVENT_CUSTOM;
-    for (size_t i = 1; i < sizeof types / sizeof *types; i++) {
+    for (size_t i = 1; i <= KN_EVENT_WORKER_OFFLINE; i++) { /* what is behind is not Celery's */
         if (kn_str_eq(token->text, types[i]))
             e->type = (uint8_t)i;
     }

@@ -71,6 +71,11 @@ static void decode_reply(struct kn_str input, struct kn_arena *arena)
     ignored = celery_inspect_active_queues(reply.value, arena, &inspect);
     ignored = celery_inspect_registered(reply.value, arena, &inspect);
     ignored = celery_inspect_conf(reply.value, arena, &inspect);
+    struct celery_held_tasks held;
+    struct kn_strs names;
+    ignored = celery_inspect_query_task(reply.value, arena, &held);
+    ignored = celery_inspect_active(reply.value, arena, &held);
+    ignored = celery_inspect_rate_limited(reply.value, arena, &names);
     (void)ignored;
 }
 

@@ -110,4 +110,27 @@ enum kn_status celery_inspect_registered(struct kn_str value, struct kn_arena *a
 enum kn_status celery_inspect_conf(struct kn_str value, struct kn_arena *arena,
                                    struct kn_msg_worker_inspect *inspect) KN_MUST_CHECK;
 
+/* What replies say about tasks.
+ *
+ * query_task {"ids": […]}: of these, the tasks that the worker has in its hands, but
+ *   for those that wait for their eta or for a rate limit: {"<id>": ["active", {…}]}.
+ * active {"safe": true}: those that it runs, [{"id": …}, …].
+ * registered {"taskinfoitems": ["rate_limit"]}: a task with a rate limit is named
+ *   "name [rate_limit=10/m]". */
+struct celery_held_task {
+    struct kn_str id;
+    bool active;
+    int64_t started_at; /* wall clock of the worker; 0: not said */
+};
+struct celery_held_tasks {
+    struct celery_held_task *items;
+    size_t count;
+};
+enum kn_status celery_inspect_query_task(struct kn_str value, struct kn_arena *arena,
+                                         struct celery_held_tasks *ret) KN_MUST_CHECK;
+enum kn_status celery_inspect_active(struct kn_str value, struct kn_arena *arena,
+                                     struct celery_held_tasks *ret) KN_MUST_CHECK;
+enum kn_status celery_inspect_rate_limited(struct kn_str value, struct kn_arena *arena,
+                                           struct kn_strs *ret_names) KN_MUST_CHECK;
+
 #endif

@@ -261,6 +261,37 @@ static void queues_and_tasks_are_listed_by_name(void **state)
 
 /* ---- what real workers answered ------------------------------------------- */
 
+static void tasks_that_a_worker_holds_are_told(void **state)
+{
+    (void)state;
+    struct celery_held_tasks held;
+    struct kn_strs names;
+    assert_int_equal(celery_inspect_query_task(
+                         KN_STR("{\"a\":[\"active\",{\"id\":\"a\",\"time_start\":1764000000.5}],"
+                                "\"b\":[\"reserved\",{\"time_start\":null}],\"c\":7}"),
+                         &arena, &held),
+                     KN_OK);
+    assert_int_equal(held.count, 3);
+    assert_text(held.items[0].id, "a");
+    assert_true(held.items[0].active && !held.items[1].active && !held.items[2].active);
+    assert_int_equal(held.items[0].started_at, INT64_C(1764000000500000));
+    assert_int_equal(held.items[1].started_at, 0);
+    assert_int_equal(celery_inspect_query_task(KN_STR("{}"), &arena, &held), KN_OK);
+    assert_int_equal(held.count, 0);
+    assert_int_equal(celery_inspect_query_task(KN_STR("{\"error\":\"x\"}"), &arena, &held),
+                     KN_INVALID);
+    assert_int_equal(celery_inspect_active(KN_STR("[{\"id\":\"a\"},{},3]"), &arena, &held), KN_OK);
+    assert_int_equal(held.count, 3);
+    assert_text(held.items[0].id, "a");
+    assert_text(held.items[1].id, NULL);
+    assert_int_equal(celery_inspect_active(KN_STR("{}"), &arena, &held), KN_INVALID);
+    assert_int_equal(
+        celery_inspect_rate_limited(KN_STR("[\"a\",\"b [rate_limit=10/m]\",null]"), &arena, &names),
+        KN_OK);
+    assert_int_equal(names.count, 1);
+    assert_text(names.items[0], "b");
+}
+
 static void check_stats(const json_t *value, const struct kn_msg_worker_inspect *inspect)
 {
     const json_t *rusage = json_object_get(value, "rusage");
@@ -336,6 +367,7 @@ int main(void)
         TEST(stats_of_any_pool_are_understood),
         TEST(answers_that_are_no_answers_change_nothing),
         TEST(queues_and_tasks_are_listed_by_name),
+        TEST(tasks_that_a_worker_holds_are_told),
         TEST(what_real_workers_answer_is_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

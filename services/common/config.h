@@ -41,6 +41,11 @@
       "RabbitMQ's management API, for what AMQP can't say")                                        \
     X(management_url_file, PATH, "", "", "File that holds `management_url`")                       \
     X(enable_events, BOOL, "true", "", "Switch task events on in workers that don't send them")    \
+    X(result_backend, URL, "", "redis://|rediss://|redis+socket://|unix://|sentinel://",           \
+      "Where results are, as Celery's `result_backend`; what workers say when empty")              \
+    X(result_backend_file, PATH, "", "", "File that holds `result_backend`")                       \
+    X(result_key_prefix, STR, "", "",                                                              \
+      "What stands before `celery-task-meta-` in the result backend's keys")                       \
     X(tls_ca, PATH, "", "", "Certificates to trust (PEM); the system's when empty")                \
     X(tls_cert, PATH, "", "", "Our certificate (PEM), when the broker asks for one")               \
     X(tls_key, PATH, "", "", "Key of `tls_cert` (PEM)")                                            \
@@ -106,7 +111,13 @@
     X(reply_timeout, DURATION, "3s", "100ms..1m", "How long replies of workers are awaited")       \
     X(reply_max, SIZE, "4MB", "1KB..256MB", "Largest reply that is read")                          \
     X(workers_max, INT, "10000", "10..1000000", "Most workers that are asked about")               \
-    X(memory_max, SIZE, "64MB", "1MB..4GB", "Most memory for replies that are read together")
+    X(memory_max, SIZE, "64MB", "1MB..4GB", "Most memory for replies that are read together")      \
+    X(reconcile, BOOL, "true", "", "Ask about tasks that stay unfinished")                         \
+    X(reconcile_after, DURATION, "10s", "100ms..1d",                                               \
+      "…when nothing was heard of one for so long, and for twice as long as its name's tasks take") \
+    X(reconcile_rate, INT, "200", "1..10000", "Most questions a second, each about one task")      \
+    X(reconcile_tasks_max, INT, "100000", "100..10000000",                                         \
+      "Most tasks of which is known when they were asked about")
 
 #define KN_CONFIG_GATEWAY(X)                                                                       \
     X(listen, ADDRESS, "127.0.0.1:8080", "", "Address and port of HTTP")                           \

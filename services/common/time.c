@@ -1,6 +1,7 @@
 #include "services/common/time.h"
 
 #include <stdio.h>
+#include <sys/random.h>
 #include <time.h>
 
 static int64_t clock_us(clockid_t id)
@@ -18,6 +19,14 @@ int64_t kn_time_now(void)
 int64_t kn_time_mono(void)
 {
     return clock_us(CLOCK_MONOTONIC);
+}
+
+uint64_t kn_new_epoch(void)
+{
+    uint64_t chance = 0;
+    if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
+        chance = (uint64_t)kn_time_mono();
+    return ((uint64_t)kn_time_now() << 11) | (chance & 0x7ff);
 }
 
 static int64_t floor_div(int64_t a, int64_t b)

@@ -15,6 +15,10 @@
 int64_t kn_time_now(void);
 int64_t kn_time_mono(void);
 
+/* Names what one process numbers since its start: the time in microseconds, and
+ * chance in the low bits. */
+uint64_t kn_new_epoch(void);
+
 /* RFC 3339 in UTC with microseconds: "2026-11-23T10:00:00.123456Z". */
 void kn_time_format(int64_t us, char ret[KN_TIME_TEXT]);
 

@@ -41,6 +41,30 @@ enum kn_status control_conf_read(struct kn_str text, struct control_conf *ret)
     return KN_OK;
 }
 
+enum kn_status control_conf_backend(struct kn_str text, struct kn_arena *arena,
+                                    struct kn_str *ret_url, bool *ret_prefixed)
+{
+    json_t *conf = text.ptr ? json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, NULL) : NULL;
+    if (!json_is_object(conf)) {
+        json_decref(conf);
+        return KN_INVALID;
+    }
+    const json_t *url = setting(conf, "result_backend", "CELERY_RESULT_BACKEND");
+    const json_t *options = setting(conf, "result_backend_transport_options",
+                                    "CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS");
+    struct kn_str found = KN_STR("");
+    if (json_is_string(url))
+        found =
+            kn_arena_str(arena, (struct kn_str){json_string_value(url), json_string_length(url)});
+    bool prefixed = is_set(json_object_get(options, "global_keyprefix"));
+    json_decref(conf);
+    if (!found.ptr)
+        return KN_NOMEM;
+    *ret_url = found;
+    *ret_prefixed = prefixed;
+    return KN_OK;
+}
+
 /* ---- masking ------------------------------------------------------------------- */
 
 static bool is_secret_key(const char *key)

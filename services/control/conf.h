@@ -16,6 +16,11 @@ struct control_conf {
 /* conf: a JSON object. INVALID when it is none. */
 enum kn_status control_conf_read(struct kn_str conf, struct control_conf *ret) KN_MUST_CHECK;
 
+/* Its result backend, as Celery shows it (without the password), "" when it has none;
+ * in the arena. *ret_prefixed: its keys have a prefix, which Celery does not show. */
+enum kn_status control_conf_backend(struct kn_str conf, struct kn_arena *arena,
+                                    struct kn_str *ret_url, bool *ret_prefixed) KN_MUST_CHECK;
+
 /* The same JSON with every secret as "********": passwords in URLs anywhere, and
  * the values of keys that speak of a secret. Celery masks most of it itself
  * (celery/app/utils.py, filter_hidden_settings), but not in everything that it

@@ -3,6 +3,7 @@
 #include "services/common/log.h"
 #include "services/common/time.h"
 #include "services/control/pidbox.h"
+#include "services/control/reconcile.h"
 #include "services/control/round.h"
 
 #include <pthread.h>
@@ -18,6 +19,7 @@ struct control {
     struct control_options options;
     struct kn_bus_client *storage;
     struct control_pidbox *pidbox;
+    struct control_reconcile *reconcile; /* NULL: not wanted */
     pthread_t thread;
     bool started;
     uint64_t rounds;
@@ -355,8 +357,32 @@ enum kn_status control_options_read(const struct kn_config *config,
         .workers_max = (size_t)config->control.workers_max,
         .memory_max = (size_t)config->control.memory_max,
         .request_timeout_us = config->bus.request_timeout,
+        .reconcile = config->control.reconcile,
+        .reconcile_after_us = config->control.reconcile_after,
+        .reconcile_rate = (unsigned)config->control.reconcile_rate,
+        .reconcile_tasks_max = (size_t)config->control.reconcile_tasks_max,
+        .result_backend = broker->result_backend,
+        .result_key_prefix = broker->result_key_prefix,
     };
     return KN_OK;
+}
+
+static enum kn_status start_reconcile(struct control *c)
+{
+    const struct control_reconcile_options options = {
+        .source = c->options.source,
+        .broker = &c->options.broker,
+        .result_backend = c->options.result_backend,
+        .result_key_prefix = c->options.result_key_prefix,
+        .after_us = c->options.reconcile_after_us,
+        .rate = c->options.reconcile_rate,
+        .tasks_max = c->options.reconcile_tasks_max,
+        .reply_timeout_us = c->options.reply_timeout_us,
+        .memory_max = c->options.memory_max,
+        .request_timeout_us = c->options.request_timeout_us,
+    };
+    return c->options.reconcile ? control_reconcile_start(&options, c->storage, &c->reconcile)
+                                : KN_OK;
 }
 
 enum kn_status control_start(const struct control_options *options, struct kn_bus_client *storage,
@@ -366,7 +392,7 @@ enum kn_status control_start(const struct control_options *options, struct kn_bu
     if (!c)
         return KN_NOMEM;
     c->started = pthread_create(&c->thread, NULL, run, c) == 0;
-    if (!c->started) {
+    if (!c->started || start_reconcile(c) != KN_OK) {
         control_stop(c);
         return KN_NOMEM;
     }
@@ -383,6 +409,7 @@ void control_stop(struct control *c)
     pthread_cond_broadcast(&c->stop_wake);
     pthread_mutex_unlock(&c->stop_lock);
     kn_bus_client_stop(c->storage);
+    control_reconcile_stop(c->reconcile);
     if (c->started)
         pthread_join(c->thread, NULL);
     control_pidbox_free(c->pidbox);
@@ -399,6 +426,7 @@ void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_sta
     status->source = kn_str_from(c->options.source);
     pthread_mutex_lock(&c->lock);
     control_roster_findings(c->roster, status->source, arena, status);
+    control_reconcile_findings(c->reconcile, arena, status);
     if (c->link.state == KN_LINK_CONNECTING)
         status->state = KN_SERVICE_STARTING;
     if (c->link.state == KN_LINK_AWAY) {

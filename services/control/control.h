@@ -1,8 +1,8 @@
 /* The control service of one broker: switches events on, asks workers about
  * themselves at start, when one appears, and every interval, and tells storage
- * what they say.
+ * what they say. Settles tasks that stay unfinished (reconcile.h).
  *
- * One thread does everything. What the reporter wants to know (the state of the
+ * One thread does everything but that. What the reporter wants to know (the state of the
  * link, and findings) is under a lock. */
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
@@ -22,6 +22,11 @@ struct control_options {
     size_t workers_max;
     size_t memory_max;          /* bytes of replies of one round that are kept at once */
     int64_t request_timeout_us; /* storage's answer */
+    bool reconcile;             /* of tasks that stay unfinished */
+    int64_t reconcile_after_us;
+    unsigned reconcile_rate; /* questions a second */
+    size_t reconcile_tasks_max;
+    const char *result_backend, *result_key_prefix;
 };
 
 /* From the configuration; settings must be given back with broker_settings_fini in

@@ -10,7 +10,6 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #define BUFFER_MIN ((size_t)4 << 20) /* less could not take one burst of a worker */
 #define LOOK_EVERY (KN_SECOND / 10)  /* at the receiver's counters, gaps and depths */
@@ -242,21 +241,12 @@ void ingestion_options_init(struct ingestion_options *options)
     broker_options_init(&options->broker);
 }
 
-/* Unique for each start: the time in microseconds, and chance in the low bits. */
-static uint64_t new_epoch(void)
-{
-    uint64_t chance = 0;
-    if (getrandom(&chance, sizeof(chance), 0) != sizeof(chance))
-        chance = (uint64_t)kn_time_mono();
-    return ((uint64_t)kn_time_now() << 11) | (chance & 0x7ff);
-}
-
 static enum kn_status start_parts(struct ingestion *in, struct kn_bus_client *storage)
 {
     const struct ingestion_options *o = &in->options;
     const struct ingest_batcher_options batcher = {
         .source = kn_str_from(o->source),
-        .epoch = new_epoch(),
+        .epoch = kn_new_epoch(),
         .kind = o->broker.url->kind,
         .batch_events = o->batch_events,
         .batch_age_us = o->batch_age_us,

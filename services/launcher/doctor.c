@@ -198,7 +198,7 @@ static const struct {
     {lacks_extended, "result_extended is off",
      "set it to True: then the result backend keeps a task's name and arguments in full"},
     {lacks_backend, "there is no result backend",
-     "what events leave open cannot be looked up without one"},
+     "how a task ended whose events were lost cannot be looked up without one"},
 };
 
 static void show_names(const struct answers *answers, bool (*which)(const struct control_conf *))

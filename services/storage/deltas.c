@@ -100,6 +100,17 @@ static int64_t minute_of(int64_t at)
     return at - (rest < 0 ? rest + KN_MINUTE : rest);
 }
 
+static void count(struct deltas *deltas, const struct delta_key *key, struct kn_opt_f64 runtime,
+                  int sign)
+{
+    struct delta *delta = item(deltas, key);
+    if (!delta)
+        return;
+    delta->count += sign;
+    if (key->status == KN_TASK_SUCCESS && runtime.set && isfinite(runtime.value))
+        add_value(deltas, &delta->runtimes[sign < 0], runtime.value);
+}
+
 void deltas_event(struct deltas *deltas, int64_t source, int64_t name, int64_t queue,
                   const struct delta_event *event, int sign)
 {
@@ -113,13 +124,37 @@ void deltas_event(struct deltas *deltas, int64_t source, int64_t name, int64_t q
         .worker = event->type == KN_EVENT_TASK_SENT ? 0 : event->host,
         .status = merge_status_of_type((enum merge_type)(event->type - KN_EVENT_TASK_SENT)),
     };
-    struct delta *delta = item(deltas, &key);
-    if (!delta)
-        return;
-    delta->count += sign;
-    if (event->type == KN_EVENT_TASK_SUCCEEDED && event->runtime.set &&
-        isfinite(event->runtime.value))
-        add_value(deltas, &delta->runtimes[sign < 0], event->runtime.value);
+    count(deltas, &key, event->runtime, sign);
+}
+
+enum kn_status deltas_learned_of(const struct task_row *row, struct kn_arena *arena,
+                                 struct delta_learned **ret)
+{
+    struct delta_learned *learned = NULL;
+    for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++) {
+        if (!merge_learned_counts(&row->task, (enum merge_type)t))
+            continue;
+        if (!learned && !(learned = kn_arena_alloc(arena, sizeof *learned)))
+            return KN_NOMEM;
+        const struct kn_msg_event *event = row->task.learned[t];
+        learned->items[learned->count].runtime = event->runtime;
+        learned->items[learned->count++].key = (struct delta_key){
+            .minute = minute_of(event->timestamp),
+            .source = row->source,
+            .name = row->name,
+            .queue = row->queue,
+            .worker = t == MERGE_SENT ? 0 : row->worker,
+            .status = merge_status_of_type((enum merge_type)t),
+        };
+    }
+    *ret = learned;
+    return KN_OK;
+}
+
+void deltas_learned(struct deltas *deltas, const struct delta_learned *learned, int sign)
+{
+    for (size_t i = 0; learned && i < learned->count; i++)
+        count(deltas, &learned->items[i].key, learned->items[i].runtime, sign);
 }
 
 struct delta_wait deltas_wait_of(const struct task_row *row)

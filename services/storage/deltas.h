@@ -31,6 +31,15 @@ struct delta_wait {
     double value;
 };
 
+/* What was learned of a task and counts. */
+struct delta_learned {
+    size_t count;
+    struct {
+        struct delta_key key;
+        struct kn_opt_f64 runtime;
+    } items[MERGE_LEARNED_COUNT];
+};
+
 /* Values in a list that grows; in the arena. */
 struct delta_values {
     double *items;
@@ -66,6 +75,12 @@ struct delta_wait deltas_wait_of(const struct task_row *row);
 /* Nothing when both say the same. */
 void deltas_wait(struct deltas *deltas, const struct delta_wait *before,
                  const struct delta_wait *after);
+
+/* *ret is NULL when there is nothing; in the arena. */
+enum kn_status deltas_learned_of(const struct task_row *row, struct kn_arena *arena,
+                                 struct delta_learned **ret) KN_MUST_CHECK;
+/* Counts all of it, or takes it out. NULL is allowed. */
+void deltas_learned(struct deltas *deltas, const struct delta_learned *learned, int sign);
 
 /* As messages, in the arena; those that add up to nothing are left out. */
 enum kn_status deltas_messages(struct deltas *deltas, struct dict *dict, struct db *db,

@@ -31,6 +31,8 @@ static uint64_t ident_of(const struct kn_msg_event *event)
         hash = kn_hash64(hash, event->type_name.ptr, event->type_name.len);
     hash = hmap_mix(hash ^ (uint64_t)event->timestamp);
     hash = hmap_mix(hash ^ event->clock);
+    if (event->origin != KN_ORIGIN_EVENTS)
+        hash = hmap_mix(hash ^ event->origin);
     return hmap_mix(hash ^ (event->pid << 8 | event->type));
 }
 
@@ -71,7 +73,7 @@ static enum kn_status add_event(struct tx *tx, uint32_t change, uint32_t task,
 {
     uint64_t ident = ident_of(event);
     if (is_repeated(tx, task, ident)) {
-        ack->duplicates++;
+        ack->duplicates += !merge_is_learned(event);
         return KN_OK;
     }
     if (!grow_array(&tx->events, &tx->cap_events, tx->n_events, sizeof *tx->events))
@@ -119,8 +121,8 @@ static enum kn_status task_event(struct tx *tx, uint32_t change, struct kn_str s
     if (status == KN_OK)
         status = add_event(tx, change, task, event, host, ack);
     if (status != KN_OK || task == NO_TASK || event->type == KN_EVENT_TASK_SENT ||
-        !event->hostname.len)
-        return status;
+        !event->hostname.len || merge_is_learned(event))
+        return status; /* no sign of life of a worker */
     struct worker_work *work;
     status = tx_worker(tx, source_name, event->hostname, &work);
     if (status == KN_OK) {
@@ -179,6 +181,8 @@ static enum kn_status found_task(void *arg, const struct db_value *columns)
         work->queue_before = work->row.queue;
         work->worker_before = work->row.worker;
         work->wait_before = deltas_wait_of(&work->row);
+        if (status == KN_OK)
+            status = deltas_learned_of(&work->row, tx->arena, &work->learned_before);
         return status;
     }
     return KN_OK;
@@ -314,6 +318,8 @@ static enum kn_status write_events(struct tx *tx, struct store_change *changes)
     for (size_t i = 0; status == KN_OK && i < tx->n_events; i++) {
         struct event_work *work = &tx->events[i];
         work->is_new = is_new[i];
+        if (merge_is_learned(work->event))
+            continue;
         tx->feed.events += is_new[i];
         changes[work->change].ack.stored += is_new[i];
         changes[work->change].ack.duplicates += !is_new[i];
@@ -353,7 +359,7 @@ static enum kn_status move_event(void *arg, const struct db_value *columns)
         return KN_OK;
     struct kn_str body = kn_arena_str(c->tx->arena, db_as_str(columns[5]));
     enum kn_status status = kn_msg_decode(body, KN_KIND_EVENT, c->tx->arena, &event);
-    if (status != KN_OK)
+    if (status != KN_OK || event.origin != KN_ORIGIN_EVENTS)
         return status;
     const struct delta_event delta = {db_as_i64(columns[1]),
                                       (enum kn_event_type)db_as_i64(columns[3]),
@@ -368,13 +374,19 @@ static enum kn_status count_rollups(struct tx *tx, const struct task_work *work)
 {
     const struct task_row *row = &work->row;
     for (uint32_t i = work->first_event; i != NO_EVENT; i = tx->events[i].next) {
-        if (!tx->events[i].is_new)
+        if (!tx->events[i].is_new || merge_is_learned(tx->events[i].event))
             continue;
         struct delta_event delta = delta_event_of(tx->events[i].event, tx->events[i].host);
         deltas_event(&tx->deltas, row->source, row->name, row->queue, &delta, 1);
     }
     struct delta_wait after = deltas_wait_of(row);
     deltas_wait(&tx->deltas, &work->wait_before, &after);
+    struct delta_learned *learned;
+    enum kn_status status = deltas_learned_of(row, tx->arena, &learned);
+    if (status != KN_OK)
+        return status;
+    deltas_learned(&tx->deltas, work->learned_before, -1);
+    deltas_learned(&tx->deltas, learned, 1);
     if (!work->exists || (work->name_before == row->name && work->queue_before == row->queue))
         return KN_OK;
     struct correction correction = {tx, work};
@@ -421,7 +433,8 @@ static enum sql_id statement_for(const struct task_work *work)
 }
 
 /* Rows for one of the three statements. */
-static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id, const struct kn_str *orders)
+static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id,
+                                       const struct task_bytes *bytes)
 {
     size_t width = strlen(sql_statements[id].types), n = 0;
     struct db_value all[TASK_COLUMNS];
@@ -435,7 +448,7 @@ static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id, const stru
         const struct task_work *work = &tx->tasks[i];
         if (!work->touched || statement_for(work) != id)
             continue;
-        task_row_values(&work->row, orders[i], id == SQL_TASK_NEW ? values + n * width : all);
+        task_row_values(&work->row, &bytes[i], id == SQL_TASK_NEW ? values + n * width : all);
         if (id != SQL_TASK_NEW)
             task_row_update_values(all, id == SQL_TASK_UPDATE_REST, values + n * width);
         n++;
@@ -446,21 +459,23 @@ static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id, const stru
 static enum kn_status write_tasks(struct tx *tx)
 {
     static const enum sql_id ids[] = {SQL_TASK_NEW, SQL_TASK_UPDATE, SQL_TASK_UPDATE_REST};
-    struct kn_buf *bytes = &tx->store->body;
-    struct kn_str *orders = kn_arena_array(tx->arena, tx->n_tasks, sizeof *orders);
-    if (!orders)
+    struct kn_buf *out = &tx->store->body;
+    struct task_bytes *bytes = kn_arena_array(tx->arena, tx->n_tasks, sizeof *bytes);
+    if (!bytes)
         return KN_NOMEM;
-    kn_buf_clear(bytes);
-    for (size_t i = 0; i < tx->n_tasks; i++) {
-        size_t start = bytes->len;
-        merge_order_encode(bytes, &tx->tasks[i].row.task);
-        orders[i].len = bytes->len - start;
+    kn_buf_clear(out);
+    for (size_t i = 0; i < tx->n_tasks; i++)
+        task_row_bytes(&tx->tasks[i].row, out, &bytes[i]);
+    enum kn_status status = kn_buf_status(out);
+    const char *at = out->data;
+    for (size_t i = 0; status == KN_OK && i < tx->n_tasks; i++) {
+        bytes[i].order.ptr = at;
+        at += bytes[i].order.len;
+        bytes[i].learned.ptr = bytes[i].learned.len ? at : NULL;
+        at += bytes[i].learned.len;
     }
-    enum kn_status status = kn_buf_status(bytes);
-    for (size_t i = 0, start = 0; status == KN_OK && i < tx->n_tasks; start += orders[i++].len)
-        orders[i].ptr = bytes->data + start;
     for (size_t i = 0; status == KN_OK && i < COUNT_OF(ids); i++)
-        status = write_tasks_with(tx, ids[i], orders);
+        status = write_tasks_with(tx, ids[i], bytes);
     return status;
 }
 

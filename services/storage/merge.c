@@ -30,19 +30,27 @@ static bool is_standard(const struct kn_msg_event *event)
     return event->type >= KN_EVENT_TASK_SENT && event->type <= KN_EVENT_TASK_RETRIED;
 }
 
+bool merge_is_learned(const struct kn_msg_event *event)
+{
+    return event->origin != KN_ORIGIN_EVENTS &&
+           (is_standard(event) || event->type == KN_EVENT_TASK_ORPHANED);
+}
+
 bool merge_is_task_event(const struct kn_msg_event *event)
 {
-    return is_standard(event) || (event->type == KN_EVENT_CUSTOM && event->uuid.len &&
-                                  kn_str_starts(event->type_name, KN_STR("task-")));
+    return is_standard(event) || merge_is_learned(event) ||
+           (event->type == KN_EVENT_CUSTOM && event->uuid.len &&
+            kn_str_starts(event->type_name, KN_STR("task-")));
 }
 
 enum kn_task_status merge_status_of_type(enum merge_type type)
 {
-    static const uint8_t statuses[MERGE_TYPE_COUNT] = {
-        [MERGE_SENT] = KN_TASK_PENDING,    [MERGE_RECEIVED] = KN_TASK_RECEIVED,
-        [MERGE_STARTED] = KN_TASK_STARTED, [MERGE_SUCCEEDED] = KN_TASK_SUCCESS,
-        [MERGE_FAILED] = KN_TASK_FAILURE,  [MERGE_REJECTED] = KN_TASK_REJECTED,
-        [MERGE_REVOKED] = KN_TASK_REVOKED, [MERGE_RETRIED] = KN_TASK_RETRY,
+    static const uint8_t statuses[MERGE_LEARNED_COUNT] = {
+        [MERGE_SENT] = KN_TASK_PENDING,      [MERGE_RECEIVED] = KN_TASK_RECEIVED,
+        [MERGE_STARTED] = KN_TASK_STARTED,   [MERGE_SUCCEEDED] = KN_TASK_SUCCESS,
+        [MERGE_FAILED] = KN_TASK_FAILURE,    [MERGE_REJECTED] = KN_TASK_REJECTED,
+        [MERGE_REVOKED] = KN_TASK_REVOKED,   [MERGE_RETRIED] = KN_TASK_RETRY,
+        [MERGE_ORPHANED] = KN_TASK_ORPHANED,
     };
     return (enum kn_task_status)statuses[type];
 }
@@ -89,7 +97,7 @@ static void join_type(struct merge_task *task, unsigned type, struct merge_key k
     int order = task->types & 1u << type ? key_cmp(key, task->type_key[type]) : 1;
     if (order < 0 || (order == 0 && origin <= task->origins[type]))
         return;
-    task->types |= (uint8_t)(1u << type);
+    task->types |= (uint16_t)(1u << type);
     task->type_key[type] = key;
     task->origins[type] = origin;
 }
@@ -154,21 +162,79 @@ static void join_revoked(struct merge_task *task, const struct merge_revoked *re
         task->revoked = *revoked;
 }
 
+static unsigned type_of(const struct kn_msg_event *event)
+{
+    return event->type == KN_EVENT_TASK_ORPHANED ? MERGE_ORPHANED
+                                                 : (unsigned)event->type - KN_EVENT_TASK_SENT;
+}
+
+static struct merge_key key_of(const struct kn_msg_event *event)
+{
+    return (struct merge_key){event->timestamp, event->clock};
+}
+
+static struct kn_str text_of(const struct kn_msg_event *event, unsigned i)
+{
+    return *(const struct kn_str *)((const char *)event + texts[i].offset);
+}
+
+static struct merge_revoked revoked_of(const struct kn_msg_event *event)
+{
+    return (struct merge_revoked){event->signum, event->terminated, event->expired};
+}
+
+static int opt_cmp(bool a_set, double a, bool b_set, double b)
+{
+    if (a_set != b_set)
+        return a_set ? 1 : -1;
+    return a_set ? (a > b) - (a < b) : 0;
+}
+
+/* An order over all that a learned event brings into a view. */
+static int learned_cmp(const struct kn_msg_event *a, const struct kn_msg_event *b)
+{
+    struct merge_revoked revoked[] = {revoked_of(a), revoked_of(b)};
+    int order = key_cmp(key_of(a), key_of(b));
+    if (order == 0)
+        order = b->origin - a->origin; /* the backend before a worker */
+    for (unsigned i = 0; order == 0 && i < MERGE_TEXT_COUNT; i++) {
+        struct kn_str x = text_of(a, i), y = text_of(b, i);
+        order = !x.ptr != !y.ptr ? (x.ptr ? 1 : -1) : kn_str_cmp(x, y);
+    }
+    if (order == 0)
+        order = opt_cmp(a->retries.set, (double)a->retries.value, b->retries.set,
+                        (double)b->retries.value);
+    if (order == 0)
+        order = opt_cmp(a->runtime.set && isfinite(a->runtime.value), a->runtime.value,
+                        b->runtime.set && isfinite(b->runtime.value), b->runtime.value);
+    return order ? order : revoked_cmp(&revoked[0], &revoked[1]);
+}
+
+static void join_learned(struct merge_task *task, const struct kn_msg_event *event)
+{
+    const struct kn_msg_event **have = &task->learned[type_of(event)];
+    if (!*have || learned_cmp(event, *have) > 0)
+        *have = event;
+}
+
 void merge_event(struct merge_task *task, const struct kn_msg_event *event)
 {
-    struct merge_key key = {event->timestamp, event->clock};
+    struct merge_key key = key_of(event);
     join_span(task, event->timestamp, event->timestamp);
+    if (merge_is_learned(event)) {
+        join_learned(task, event);
+        return;
+    }
     if (!is_standard(event)) {
         if (event->hostname.len)
             join_text(task, MERGE_WORKER, event->hostname, key);
         return;
     }
-    unsigned type = (unsigned)event->type - KN_EVENT_TASK_SENT;
+    unsigned type = type_of(event);
     unsigned bit = 1u << type;
     for (unsigned i = 0; i < MERGE_TEXT_COUNT; i++) {
         if (texts[i].types & bit)
-            join_text(task, i, *(const struct kn_str *)((const char *)event + texts[i].offset),
-                      key);
+            join_text(task, i, text_of(event, i), key);
     }
     if (bit & MERGE_OF_MESSAGE) {
         join_retries(task, event->retries, key);
@@ -179,7 +245,7 @@ void merge_event(struct merge_task *task, const struct kn_msg_event *event)
     if (bit & MERGE_OF_REVOKED)
         join_revoked(
             task, &(struct merge_revoked){event->signum, event->terminated, event->expired}, key);
-    join_type(task, type, key, event->origin);
+    join_type(task, type, key, KN_ORIGIN_EVENTS);
 }
 
 void merge_join(struct merge_task *into, const struct merge_task *other)
@@ -200,6 +266,53 @@ void merge_join(struct merge_task *into, const struct merge_task *other)
         if (other->types & 1u << t)
             join_type(into, t, other->type_key[t], other->origins[t]);
     }
+    for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++) {
+        if (other->learned[t])
+            join_learned(into, other->learned[t]);
+    }
+}
+
+/* ---- what was learned ------------------------------------------------------------------ */
+
+bool merge_learned_counts(const struct merge_task *task, enum merge_type type)
+{
+    return task->learned[type] && !(task->types & 1u << type);
+}
+
+static bool fills_in(unsigned i)
+{
+    return i == MERGE_NAME || i == MERGE_ARGS || i == MERGE_KWARGS || i == MERGE_WORKER;
+}
+
+static void view_learned(struct merge_task *view, const struct kn_msg_event *event)
+{
+    struct merge_key key = key_of(event);
+    unsigned type = type_of(event), bit = 1u << type;
+    for (unsigned i = 0; i < MERGE_TEXT_COUNT; i++) {
+        if (fills_in(i) ? !view->text[i].ptr && text_of(event, i).len : (texts[i].types & bit) != 0)
+            join_text(view, i, text_of(event, i), key);
+    }
+    if (!view->retries.set)
+        join_retries(view, event->retries, key);
+    if (bit & MERGE_OF_RESULT)
+        join_runtime(view, event->runtime, key);
+    if (bit & MERGE_OF_REVOKED)
+        view->revoked = revoked_of(event);
+    join_type(view, type, key, event->origin);
+}
+
+const struct merge_task *merge_view(const struct merge_task *task, struct merge_task *room)
+{
+    const struct merge_task *view = task;
+    for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++) {
+        if (!merge_learned_counts(task, (enum merge_type)t))
+            continue;
+        if (view == task)
+            *room = *task;
+        view = room;
+        view_learned(room, task->learned[t]);
+    }
+    return view;
 }
 
 /* ---- reading ------------------------------------------------------------------------- */
@@ -209,8 +322,18 @@ bool merge_is_empty(const struct merge_task *task)
     return !task->seen;
 }
 
-/* The type that decides about the status; MERGE_TYPE_COUNT when there is none. */
-static unsigned deciding_type(const struct merge_task *task)
+/* Whether a worker's word that it does not know the task is the latest about it. */
+static bool is_orphaned(const struct merge_task *task, unsigned type)
+{
+    struct merge_key taken = {0};
+    return task->types & 1u << MERGE_ORPHANED &&
+           (type == MERGE_RECEIVED || type == MERGE_STARTED) &&
+           latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken) &&
+           key_cmp(taken, task->type_key[MERGE_ORPHANED]) <= 0;
+}
+
+/* The type of an event that decides; MERGE_TYPE_COUNT when there is none. */
+static unsigned deciding_event(const struct merge_task *task)
 {
     bool retried = task->types & 1u << MERGE_RETRIED;
     for (size_t i = 0; i < sizeof precedence; i++) {
@@ -223,10 +346,20 @@ static unsigned deciding_type(const struct merge_task *task)
     return retried ? MERGE_RETRIED : MERGE_TYPE_COUNT;
 }
 
+enum { NO_TYPE = MERGE_LEARNED_COUNT };
+
+static unsigned deciding_type(const struct merge_task *task)
+{
+    unsigned type = deciding_event(task);
+    if (type == MERGE_TYPE_COUNT)
+        return NO_TYPE;
+    return is_orphaned(task, type) ? MERGE_ORPHANED : type;
+}
+
 enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin)
 {
     unsigned type = deciding_type(task);
-    if (type == MERGE_TYPE_COUNT) {
+    if (type == NO_TYPE) {
         *ret_origin = KN_ORIGIN_EVENTS;
         return KN_TASK_PENDING;
     }
@@ -237,7 +370,7 @@ enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *
 bool merge_status_is_final(enum kn_task_status status)
 {
     return status == KN_TASK_SUCCESS || status == KN_TASK_FAILURE || status == KN_TASK_REVOKED ||
-           status == KN_TASK_REJECTED;
+           status == KN_TASK_REJECTED || status == KN_TASK_ORPHANED;
 }
 
 int64_t merge_time(const struct merge_task *task, enum merge_type type)
@@ -248,7 +381,7 @@ int64_t merge_time(const struct merge_task *task, enum merge_type type)
 int64_t merge_completed_at(const struct merge_task *task)
 {
     unsigned type = deciding_type(task);
-    if (type == MERGE_TYPE_COUNT ||
+    if (type == NO_TYPE || type == MERGE_ORPHANED ||
         !merge_status_is_final(merge_status_of_type((enum merge_type)type)))
         return 0;
     return task->type_key[type].at;
@@ -364,8 +497,10 @@ static void set_usual_keys(struct merge_task *task)
 
 enum kn_status merge_order_decode(struct kn_str order, struct merge_task *task)
 {
-    if (!get_byte(&order, &task->types))
+    uint8_t types;
+    if (!get_byte(&order, &types))
         return KN_INVALID;
+    task->types = types;
     task->seen = true;
     for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++) {
         if ((task->types & 1u << t) &&

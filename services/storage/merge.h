@@ -7,6 +7,11 @@
  * associative and idempotent, and neither the order of arrival nor repetition
  * matters. For events in order the result equals celery.events.state.State.
  *
+ * What control learned (an event whose origin is the result backend or a worker)
+ * is kept apart: one for each type, the one with the greatest order key. It counts
+ * only while no event of that type was seen, so it never takes anything from what
+ * events say: see merge_view.
+ *
  * Custom events ("task-progress") count for the worker and the times of the
  * first and latest event; they change no status and no other field.
  *
@@ -28,7 +33,9 @@ enum merge_type {
     MERGE_REJECTED,
     MERGE_REVOKED,
     MERGE_RETRIED,
-    MERGE_TYPE_COUNT
+    MERGE_TYPE_COUNT,
+    MERGE_ORPHANED = MERGE_TYPE_COUNT, /* only ever learned */
+    MERGE_LEARNED_COUNT
 };
 
 /* Sets of types, as bits. */
@@ -73,9 +80,10 @@ struct merge_key {
 
 /* All zero: a task of which nothing is known. */
 struct merge_task {
-    uint8_t types; /* 1 << enum merge_type: of which events were seen */
-    uint8_t origins[MERGE_TYPE_COUNT];
-    struct merge_key type_key[MERGE_TYPE_COUNT];
+    uint16_t types;                       /* 1 << enum merge_type: of which events were seen */
+    uint8_t origins[MERGE_LEARNED_COUNT]; /* of these; only a view has others than events */
+    struct merge_key type_key[MERGE_LEARNED_COUNT];
+    const struct kn_msg_event *learned[MERGE_LEARNED_COUNT]; /* borrowed; NULL: none */
 
     bool seen; /* any event at all */
     int64_t first_at;
@@ -101,7 +109,9 @@ struct merge_task {
 
 /* Whether the event belongs to a task: a standard type, or a custom "task-…". */
 bool merge_is_task_event(const struct kn_msg_event *event);
-/* For standard types of task events: the status that the type brings. */
+/* Whether it is one that control learned. */
+bool merge_is_learned(const struct kn_msg_event *event);
+/* The status that the type brings. */
 enum kn_task_status merge_status_of_type(enum merge_type type);
 
 /* Joins an event of this task (merge_is_task_event) into its record. */
@@ -110,12 +120,23 @@ void merge_event(struct merge_task *task, const struct kn_msg_event *event);
 void merge_join(struct merge_task *into, const struct merge_task *other);
 
 bool merge_is_empty(const struct merge_task *task);
+/* Whether a learned event counts: no event of its type was seen. */
+bool merge_learned_counts(const struct merge_task *task, enum merge_type type);
+/* The task with what was learned in its place: task itself when there is nothing,
+ * else *room. Fields that events of several types bring (name, worker …) are filled
+ * in only where no event has them. For the functions below, and to be shown; not to
+ * be merged further. */
+const struct merge_task *merge_view(const struct merge_task *task, struct merge_task *room);
+
+/* orphaned: only instead of received and started, and only when neither was seen
+ * after it. */
 enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin);
-/* Whether it is one of success, failure, revoked, rejected. */
+/* Whether it is one of success, failure, revoked, rejected, orphaned. */
 bool merge_status_is_final(enum kn_task_status status);
 /* Time of the latest event of a type, 0 when there was none. */
 int64_t merge_time(const struct merge_task *task, enum merge_type type);
-/* Time of the event that brought the final status, 0 while there is none. */
+/* Time of the event that brought the final status, 0 while there is none, and for
+ * orphaned, whose end nobody knows. */
 int64_t merge_completed_at(const struct merge_task *task);
 /* Seconds in the queue: from sent to started; from received when sent is missing
  * or later. False when neither is there. Never negative. */
@@ -127,6 +148,7 @@ bool merge_queue_wait(const struct merge_task *task, double *ret);
  *   then for each field whose key differs from that of the latest event of the
  *   types that bring it: byte 1 + enum merge_text (1 + MERGE_TEXT_COUNT retries,
  *   2 + MERGE_TEXT_COUNT runtime), varint timestamp (zigzag), varint clock
+ * Nothing of what was learned is in it.
  * Times of the types, texts and numbers are columns of their own. */
 void merge_order_encode(struct kn_buf *out, const struct merge_task *task);
 /* task has everything that is in columns: type_key[].at, first_at, latest_at,

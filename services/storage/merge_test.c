@@ -58,13 +58,17 @@ static struct kn_msg_event random_event(void)
                              .expires = below(3),
                              .terminated = below(2),
                              .expired = below(2),
-                             .origin = (uint8_t)below(2)};
+                             .origin = (uint8_t)below(KN_ORIGIN_COUNT)};
+    if (e.origin != KN_ORIGIN_EVENTS && below(4) == 0)
+        e.type = KN_EVENT_TASK_ORPHANED;
     return e;
 }
 
 /* Everything that a record says, as bytes. */
-static struct kn_str dump(struct kn_buf *out, const struct merge_task *task)
+static struct kn_str dump(struct kn_buf *out, const struct merge_task *record)
 {
+    struct merge_task room;
+    const struct merge_task *task = merge_view(record, &room);
     enum kn_origin origin;
     enum kn_task_status status = merge_status(task, &origin);
     double wait = -1;
@@ -72,15 +76,16 @@ static struct kn_str dump(struct kn_buf *out, const struct merge_task *task)
     kn_buf_clear(out);
     kn_buf_printf(out, "%d %d %d %f %d %ld %ld|", status, origin, waited, wait, task->seen,
                   (long)task->first_at, (long)task->latest_at);
-    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++)
-        kn_buf_printf(out, "%ld|", (long)merge_time(task, (enum merge_type)t));
+    for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++)
+        kn_buf_printf(out, "%ld %d|", (long)merge_time(task, (enum merge_type)t),
+                      task->types & 1u << t ? task->origins[t] : -1);
     for (unsigned i = 0; i < MERGE_TEXT_COUNT; i++)
         kn_buf_json_str(out, task->text[i]);
     kn_buf_printf(out, "%d %ld %d %f %ld %ld %d %d", task->retries.set, (long)task->retries.value,
                   task->runtime.set, task->runtime.value, (long)task->eta, (long)task->expires,
                   task->revoked.terminated, task->revoked.expired);
     kn_buf_json_str(out, task->revoked.signum);
-    merge_order_encode(out, task);
+    merge_order_encode(out, record);
     assert_int_equal(kn_buf_status(out), KN_OK);
     return kn_buf_view(out);
 }
@@ -92,7 +97,7 @@ static struct merge_task through_row(const struct merge_task *task)
     struct merge_task row = *task;
     kn_buf_init(&order, 0);
     merge_order_encode(&order, task);
-    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++)
+    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++) /* what was learned is kept beside it */
         row.type_key[t].clock = 77;
     memset(row.origins, 77, sizeof row.origins);
     memset(row.text_key, 77, sizeof row.text_key);
@@ -230,6 +235,88 @@ static void status_follows_precedence_and_the_latest_retry(void **state)
                         &(struct kn_msg_event){.type = cases[c].types[i], .timestamp = 1000 + i});
         assert_int_equal(merge_status(&task, &origin), cases[c].want);
     }
+}
+
+static struct kn_msg_event learned(enum kn_event_type type, enum kn_origin origin, int64_t at)
+{
+    return (struct kn_msg_event){
+        .type = (uint8_t)type, .origin = (uint8_t)origin, .timestamp = at, .uuid = KN_STR("t")};
+}
+
+static void what_was_learned_decides_only_what_events_leave_open(void **state)
+{
+    (void)state;
+    enum { R = KN_EVENT_TASK_RECEIVED, ST, OK, F, REJ, REV, RET, LOST = KN_EVENT_TASK_ORPHANED };
+    static const struct {
+        struct {
+            uint8_t type, origin;
+            int64_t at;
+        } events[EVENTS_MAX];
+        enum kn_task_status want;
+        enum kn_origin from;
+    } cases[] = {
+        {{{R, 0, 1}, {ST, 0, 2}, {OK, 1, 3}}, KN_TASK_SUCCESS, KN_ORIGIN_BACKEND},
+        {{{R, 0, 1}, {ST, 0, 4}, {OK, 1, 3}}, KN_TASK_SUCCESS, KN_ORIGIN_BACKEND},
+        {{{OK, 1, 3}, {OK, 0, 2}}, KN_TASK_SUCCESS, KN_ORIGIN_EVENTS},
+        {{{F, 1, 3}, {OK, 0, 2}}, KN_TASK_SUCCESS, KN_ORIGIN_EVENTS},
+        {{{OK, 1, 3}, {RET, 0, 5}}, KN_TASK_RETRY, KN_ORIGIN_EVENTS},
+        {{{RET, 0, 2}, {OK, 1, 3}}, KN_TASK_SUCCESS, KN_ORIGIN_BACKEND},
+        {{{R, 0, 1}, {ST, 2, 2}}, KN_TASK_STARTED, KN_ORIGIN_WORKER},
+        {{{R, 0, 1}, {ST, 2, 2}, {ST, 0, 1}}, KN_TASK_STARTED, KN_ORIGIN_EVENTS},
+        {{{R, 0, 1}, {ST, 0, 2}, {LOST, 2, 9}}, KN_TASK_ORPHANED, KN_ORIGIN_WORKER},
+        {{{R, 0, 1}, {LOST, 2, 9}}, KN_TASK_ORPHANED, KN_ORIGIN_WORKER},
+        {{{ST, 0, 2}, {LOST, 2, 9}, {OK, 0, 3}}, KN_TASK_SUCCESS, KN_ORIGIN_EVENTS},
+        {{{ST, 0, 2}, {LOST, 2, 9}, {F, 1, 3}}, KN_TASK_FAILURE, KN_ORIGIN_BACKEND},
+        {{{ST, 0, 2}, {LOST, 2, 9}, {R, 0, 10}}, KN_TASK_STARTED, KN_ORIGIN_EVENTS},
+        {{{R, 0, 1}, {ST, 0, 2}, {RET, 0, 3}, {LOST, 2, 9}}, KN_TASK_RETRY, KN_ORIGIN_EVENTS},
+        {{{LOST, 2, 9}}, KN_TASK_PENDING, KN_ORIGIN_EVENTS},
+        {{{REJ, 0, 3}, {LOST, 2, 9}}, KN_TASK_REJECTED, KN_ORIGIN_EVENTS},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct kn_msg_event events[EVENTS_MAX];
+        struct merge_task task = {0}, room;
+        enum kn_origin origin;
+        for (int i = 0; i < EVENTS_MAX && cases[c].events[i].type; i++) {
+            events[i] = learned((enum kn_event_type)cases[c].events[i].type,
+                                (enum kn_origin)cases[c].events[i].origin, cases[c].events[i].at);
+            merge_event(&task, &events[i]);
+        }
+        enum kn_task_status status = merge_status(merge_view(&task, &room), &origin);
+        if (status != cases[c].want || origin != cases[c].from)
+            fail_msg("case %zu: %s from %s", c, kn_enum_text(&kn_enum_task_status, status),
+                     kn_enum_text(&kn_enum_origin, origin));
+    }
+}
+
+static void learned_fields_give_way_to_those_of_events(void **state)
+{
+    (void)state;
+    struct kn_msg_event retried = {.type = KN_EVENT_TASK_RETRIED,
+                                   .timestamp = 2,
+                                   .hostname = KN_STR("a"),
+                                   .exception = KN_STR("Busy()")},
+                        failed = learned(KN_EVENT_TASK_FAILED, KN_ORIGIN_BACKEND, 4),
+                        real = {.type = KN_EVENT_TASK_FAILED,
+                                .timestamp = 3,
+                                .hostname = KN_STR("a"),
+                                .exception = KN_STR("Gone('x')")};
+    struct merge_task task = {0}, room;
+    failed.exception = KN_STR("Gone('from the backend')");
+    failed.name = KN_STR("app.f");
+    failed.hostname = KN_STR("b");
+    merge_event(&task, &retried);
+    merge_event(&task, &failed);
+    const struct merge_task *view = merge_view(&task, &room);
+    assert_true(kn_str_eq(view->text[MERGE_ERROR], failed.exception));
+    assert_true(kn_str_eq(view->text[MERGE_NAME], failed.name));
+    assert_true(kn_str_eq(view->text[MERGE_WORKER], KN_STR("a")));
+    assert_int_equal(merge_completed_at(view), 4);
+    merge_event(&task, &real);
+    view = merge_view(&task, &room);
+    assert_ptr_equal(view, &task);
+    assert_true(kn_str_eq(view->text[MERGE_ERROR], real.exception));
+    assert_null(view->text[MERGE_NAME].ptr);
+    assert_int_equal(merge_completed_at(view), 3);
 }
 
 static void custom_events_count_for_worker_and_times_only(void **state)
@@ -459,6 +546,8 @@ int main(void)
         cmocka_unit_test(any_split_and_repetition_gives_the_same_record),
         cmocka_unit_test(joining_nothing_changes_nothing),
         cmocka_unit_test(status_follows_precedence_and_the_latest_retry),
+        cmocka_unit_test(what_was_learned_decides_only_what_events_leave_open),
+        cmocka_unit_test(learned_fields_give_way_to_those_of_events),
         cmocka_unit_test(custom_events_count_for_worker_and_times_only),
         cmocka_unit_test(queue_wait_falls_back_to_received_and_is_never_negative),
         cmocka_unit_test(a_task_sent_again_without_eta_has_none),

@@ -61,7 +61,11 @@ static enum kn_status take_worker(void *arg, const struct db_value *columns)
         !is_in(row.worker.source, &get->sources) || !is_in(word, &get->statuses))
         return KN_OK;
     if (!get->full && !get->id.len)
-        row.worker.conf = row.worker.stats = row.worker.active_queues = KN_STR_ABSENT;
+        row.worker.stats = row.worker.active_queues = KN_STR_ABSENT;
+    if (!get->full && !get->id.len && !get->conf)
+        row.worker.conf = KN_STR_ABSENT;
+    if (get->conf)
+        row.worker.registered.count = 0;
     struct kn_msg_worker *worker = LIST_ADD(read->arena, read->list->items, &read->cap);
     if (!worker)
         return KN_NOMEM;

@@ -19,13 +19,29 @@ static enum kn_status count_event(void *arg, const struct db_value *columns)
     struct kn_msg_event event;
     enum kn_status status =
         kn_msg_decode(db_as_str(columns[5]), KN_KIND_EVENT, &run->scratch, &event);
-    if (status != KN_OK)
+    if (status != KN_OK || event.origin != KN_ORIGIN_EVENTS)
         return status;
     const struct delta_event delta = {db_as_i64(columns[1]),
                                       (enum kn_event_type)db_as_i64(columns[3]),
                                       db_as_i64(columns[4]), event.runtime};
     if (delta.at >= run->since_at)
         deltas_event(run->deltas, run->row.source, run->row.name, run->row.queue, &delta, 1);
+    return KN_OK;
+}
+
+static enum kn_status count_learned(struct run *run)
+{
+    struct delta_learned *learned;
+    enum kn_status status = deltas_learned_of(&run->row, &run->scratch, &learned);
+    if (status != KN_OK || !learned)
+        return status;
+    size_t kept = 0;
+    for (size_t i = 0; i < learned->count; i++) {
+        if (learned->items[i].key.minute >= run->since_at)
+            learned->items[kept++] = learned->items[i];
+    }
+    learned->count = kept;
+    deltas_learned(run->deltas, learned, 1);
     return KN_OK;
 }
 
@@ -41,6 +57,8 @@ static enum kn_status count_task(void *arg, const struct db_value *columns)
     struct delta_wait wait = deltas_wait_of(&run->row);
     if (wait.set && wait.key.minute >= run->since_at)
         deltas_wait(run->deltas, &none, &wait);
+    if ((status = count_learned(run)) != KN_OK)
+        return status;
     const struct db_value values[] = {db_i64(run->row.no), db_i64(run->row.task.first_at),
                                       db_i64(run->row.task.latest_at)};
     return db_run(run->db, SQL_EVENTS_OF_TASK, values, count_event, run);

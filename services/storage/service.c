@@ -149,6 +149,7 @@ union answer {
     struct kn_msg_feed_list feed_list;
     struct kn_msg_reader_position reader_position;
     struct kn_msg_series_list series_list;
+    struct kn_msg_overdue_list overdue_list;
     struct kn_msg_system system;
 };
 
@@ -187,6 +188,9 @@ static enum kn_status query(struct storage *storage, struct store_reader *r,
     case KN_KIND_ROLLUPS_GET:
         *ret_kind = KN_KIND_SERIES_LIST;
         return store_read_rollups(r, msg, arena, &a->series_list, why);
+    case KN_KIND_OVERDUE_GET:
+        *ret_kind = KN_KIND_OVERDUE_LIST;
+        return store_read_overdue(r, msg, arena, &a->overdue_list);
     case KN_KIND_SYSTEM_GET:
         *ret_kind = KN_KIND_SYSTEM;
         return read_system(storage, r, arena, &a->system);

@@ -39,14 +39,16 @@
         "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
         "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
         "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "routing_key, signum, result_repr, error, traceback, learned " \
+        "FROM tasks " \
         "WHERE hash = $1", \
         "SELECT no, hash, source, status, name, queue, worker, " \
         "started_by, client, first_at, latest_at, sent_at, received_at, " \
         "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
         "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
         "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "routing_key, signum, result_repr, error, traceback, learned " \
+        "FROM tasks " \
         "WHERE hash = ANY($1::int8[])") \
     S(TASKS_BY_NO, "i", \
         "SELECT no, hash, source, status, name, queue, worker, " \
@@ -54,31 +56,35 @@
         "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
         "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
         "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "routing_key, signum, result_repr, error, traceback, learned " \
+        "FROM tasks " \
         "WHERE no = $1", \
         "SELECT no, hash, source, status, name, queue, worker, " \
         "started_by, client, first_at, latest_at, sent_at, received_at, " \
         "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
         "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
         "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "routing_key, signum, result_repr, error, traceback, learned " \
+        "FROM tasks " \
         "WHERE no = ANY($1::int8[])") \
-    S(TASK_NEW, "iiiiiiiiiiiiiiiiiiiiiifibttttttttttt", \
+    S(TASK_NEW, "iiiiiiiiiiiiiiiiiiiiiifibtttttttttttb", \
         "INSERT INTO tasks (no, hash, source, status, name, queue, " \
         "worker, started_by, client, first_at, latest_at, sent_at, " \
         "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
         "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
         "ordering, id, args_repr, kwargs_repr, root_id, parent_id, " \
-        "exchange, routing_key, signum, result_repr, error, traceback) " \
+        "exchange, routing_key, signum, result_repr, error, traceback, " \
+        "learned) " \
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, " \
         "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, " \
-        "$27, $28, $29, $30, $31, $32, $33, $34, $35, $36)", \
+        "$27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)", \
         "INSERT INTO tasks (no, hash, source, status, name, queue, " \
         "worker, started_by, client, first_at, latest_at, sent_at, " \
         "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
         "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
         "ordering, id, args_repr, kwargs_repr, root_id, parent_id, " \
-        "exchange, routing_key, signum, result_repr, error, traceback) " \
+        "exchange, routing_key, signum, result_repr, error, traceback, " \
+        "learned) " \
         "SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], " \
         "$4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], " \
         "$9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], " \
@@ -86,8 +92,9 @@
         "$19::int8[], $20::int8[], $21::int8[], $22::int8[], " \
         "$23::float8[], $24::int8[], $25::bytea[], $26::text[], " \
         "$27::text[], $28::text[], $29::text[], $30::text[], $31::text[], " \
-        "$32::text[], $33::text[], $34::text[], $35::text[], $36::text[])") \
-    S(TASK_UPDATE, "iiiiiiiiiiiiiiiiiiiifibtttttttttt", \
+        "$32::text[], $33::text[], $34::text[], $35::text[], $36::text[], " \
+        "$37::bytea[])") \
+    S(TASK_UPDATE, "iiiiiiiiiiiiiiiiiiiifibttttttttttb", \
         "UPDATE tasks SET status = $2, name = $3, queue = $4, worker = " \
         "$5, started_by = $6, client = $7, first_at = $8, latest_at = $9, " \
         "sent_at = $10, received_at = $11, started_at = $12, succeeded_at " \
@@ -96,7 +103,7 @@
         "runtime = $21, revoked = $22, ordering = $23, args_repr = $24, " \
         "kwargs_repr = $25, root_id = $26, parent_id = $27, exchange = " \
         "$28, routing_key = $29, signum = $30, result_repr = $31, error = " \
-        "$32, traceback = $33 WHERE no = $1", \
+        "$32, traceback = $33, learned = $34 WHERE no = $1", \
         "UPDATE tasks t SET status = u.status, name = u.name, queue = " \
         "u.queue, worker = u.worker, started_by = u.started_by, client = " \
         "u.client, first_at = u.first_at, latest_at = u.latest_at, " \
@@ -109,21 +116,23 @@
         "kwargs_repr = u.kwargs_repr, root_id = u.root_id, parent_id = " \
         "u.parent_id, exchange = u.exchange, routing_key = u.routing_key, " \
         "signum = u.signum, result_repr = u.result_repr, error = u.error, " \
-        "traceback = u.traceback FROM unnest($1::int8[], $2::int8[], " \
+        "traceback = u.traceback, learned = u.learned FROM unnest($1::int8[], $2::int8[], " \
         "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], " \
         "$8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[], " \
         "$13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::int8[], " \
         "$18::int8[], $19::int8[], $20::int8[], $21::float8[], " \
         "$22::int8[], $23::bytea[], $24::text[], $25::text[], " \
         "$26::text[], $27::text[], $28::text[], $29::text[], $30::text[], " \
-        "$31::text[], $32::text[], $33::text[]) AS u(no, status, name, " \
+        "$31::text[], $32::text[], $33::text[], $34::bytea[]) AS u(no, " \
+        "status, name, " \
         "queue, worker, started_by, client, first_at, latest_at, sent_at, " \
         "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
         "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
         "ordering, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback) WHERE t.no = " \
+        "routing_key, signum, result_repr, error, traceback, learned) " \
+        "WHERE t.no = " \
         "u.no") \
-    S(TASK_UPDATE_REST, "iiiiiiiiiiiiiiiiifibtttttttttt", \
+    S(TASK_UPDATE_REST, "iiiiiiiiiiiiiiiiifibttttttttttb", \
         "UPDATE tasks SET status = $2, started_by = $3, client = $4, " \
         "first_at = $5, latest_at = $6, sent_at = $7, received_at = $8, " \
         "started_at = $9, succeeded_at = $10, failed_at = $11, " \
@@ -131,7 +140,8 @@
         "$15, expires = $16, retries = $17, runtime = $18, revoked = $19, " \
         "ordering = $20, args_repr = $21, kwargs_repr = $22, root_id = " \
         "$23, parent_id = $24, exchange = $25, routing_key = $26, signum " \
-        "= $27, result_repr = $28, error = $29, traceback = $30 WHERE no " \
+        "= $27, result_repr = $28, error = $29, traceback = $30, learned = " \
+        "$31 WHERE no " \
         "= $1", \
         "UPDATE tasks t SET status = u.status, started_by = u.started_by, " \
         "client = u.client, first_at = u.first_at, latest_at = " \
@@ -144,18 +154,20 @@
         "kwargs_repr = u.kwargs_repr, root_id = u.root_id, parent_id = " \
         "u.parent_id, exchange = u.exchange, routing_key = u.routing_key, " \
         "signum = u.signum, result_repr = u.result_repr, error = u.error, " \
-        "traceback = u.traceback FROM unnest($1::int8[], $2::int8[], " \
+        "traceback = u.traceback, learned = u.learned FROM unnest($1::int8[], $2::int8[], " \
         "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], " \
         "$8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[], " \
         "$13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::int8[], " \
         "$18::float8[], $19::int8[], $20::bytea[], $21::text[], " \
         "$22::text[], $23::text[], $24::text[], $25::text[], $26::text[], " \
-        "$27::text[], $28::text[], $29::text[], $30::text[]) AS u(no, " \
+        "$27::text[], $28::text[], $29::text[], $30::text[], " \
+        "$31::bytea[]) AS u(no, " \
         "status, started_by, client, first_at, latest_at, sent_at, " \
         "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
         "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
         "ordering, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback) WHERE t.no = " \
+        "routing_key, signum, result_repr, error, traceback, learned) " \
+        "WHERE t.no = " \
         "u.no") \
     S(TASK_MINUTE_PUT, "iiii", \
         "INSERT INTO task_minutes (source, minute, first, last) VALUES " \
@@ -407,6 +419,13 @@
         "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
         "worker = $4 AND worker <> 0 AND no > $1 AND no <= $2 ORDER BY no " \
         "ASC LIMIT $3") \
+    SAME(TASKS_UNFINISHED, "iii", \
+        "SELECT no, source, name, latest_at, eta, worker, id, " \
+        "received_at, started_at FROM tasks WHERE " \
+        "status = $1 AND no > $2 ORDER BY no LIMIT $3") \
+    SAME(RUNTIMES_OF_NAME, "iii", \
+        "SELECT runtime FROM rollups WHERE step = 1440 AND minute = $1 " \
+        "AND source = $2 AND name = $3 AND runtime IS NOT NULL LIMIT 100") \
     SAME(TASKS_OLD, "ii", \
         "SELECT no, source, status, first_at, latest_at FROM tasks WHERE no > $1 " \
         "ORDER BY no LIMIT $2") \
@@ -438,7 +457,8 @@
         "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
         "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
         "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback FROM tasks " \
+        "routing_key, signum, result_repr, error, traceback, learned " \
+        "FROM tasks " \
         "WHERE no > $1 ORDER BY no LIMIT $2")
 /* clang-format on */
 

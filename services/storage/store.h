@@ -95,6 +95,10 @@ enum kn_status store_read_position(struct store_reader *reader, struct kn_str na
 enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_msg_rollups_get *get,
                                   struct kn_arena *arena, struct kn_msg_series_list *ret,
                                   const char **ret_why) KN_MUST_CHECK;
+/* See proto/messages.h. */
+enum kn_status store_read_overdue(struct store_reader *reader, const struct kn_msg_overdue_get *get,
+                                  struct kn_arena *arena,
+                                  struct kn_msg_overdue_list *ret) KN_MUST_CHECK;
 /* Sources with their counters and gaps, counts, and storage itself; the rest of
  * the system is not in the database. */
 enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *arena,

@@ -57,9 +57,16 @@ struct store {
     } retain;
 };
 
+enum { KNOWN_RUNTIMES = 256 };
+
 struct store_reader {
     struct store *store; /* options, dict, feed: what does not change */
     struct db *db;
+    struct known_runtime { /* by name modulo their number */
+        int64_t source, name;
+        int64_t slow_us; /* 99 of 100 take no longer */
+        int64_t until;   /* monotonic */
+    } runtimes[KNOWN_RUNTIMES];
 };
 
 #define COUNT_OF(a) (sizeof(a) / sizeof *(a))
@@ -86,6 +93,7 @@ struct task_work {
     int64_t queue_before;
     int64_t worker_before;
     struct delta_wait wait_before;
+    struct delta_learned *learned_before; /* NULL: nothing */
     uint32_t first_event;
     uint32_t last_event;
 };

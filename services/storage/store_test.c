@@ -222,15 +222,46 @@ static void the_same_batch_twice_in_one_commit_counts_once(void **state)
 
 /* ---- order of arrival ---------------------------------------------------------------- */
 
-enum { TASKS = 60, EVENTS_MAX = TASKS * 8 };
+enum { TASKS = 60, EVENTS_MAX = TASKS * 11 };
+
+/* What control may learn of the task that an event is from: up to three things. */
+static size_t make_learned(const struct kn_msg_event *of, struct kn_msg_event *ret)
+{
+    static const uint8_t types[] = {KN_EVENT_TASK_STARTED, KN_EVENT_TASK_SUCCEEDED,
+                                    KN_EVENT_TASK_FAILED, KN_EVENT_TASK_ORPHANED};
+    size_t n = rig_below(4);
+    for (size_t i = 0; i < n; i++) {
+        ret[i] = (struct kn_msg_event){
+            .type = types[rig_below(COUNT_OF(types))],
+            .origin = (uint8_t)(1 + rig_below(2)),
+            .uuid = of->uuid,
+            .timestamp = of->timestamp - 30 * KN_SECOND + rig_below(60000000),
+            .hostname = rig_below(2) ? KN_STR("learned@b") : KN_STR_ABSENT,
+            .name = rig_below(2) ? KN_STR("app.learned") : KN_STR_ABSENT,
+        };
+        if (ret[i].type == KN_EVENT_TASK_SUCCEEDED)
+            ret[i].runtime = KN_SOME_F64(rig_below(100));
+    }
+    return n;
+}
 
 static size_t make_events(struct kn_arena *arena, struct kn_msg_event *events)
 {
     size_t n = 0;
     rig_seed(4711);
-    for (unsigned i = 0; i < TASKS; i++)
+    for (unsigned i = 0; i < TASKS; i++) {
         n += rig_task_life(arena, i, AT + (int64_t)i * KN_SECOND, events + n, 8);
+        n += make_learned(&events[n - 1], events + n);
+    }
     return n;
+}
+
+static size_t from_celery(const struct kn_msg_event *events, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += events[i].origin == KN_ORIGIN_EVENTS;
+    return count;
 }
 
 static void shuffle(struct kn_msg_event *events, size_t n)
@@ -413,6 +444,7 @@ static void any_order_and_repetition_gives_the_same_tables(void **state)
         rig_init(&other, rig->postgres);
         sums = new_sums();
         n = make_events(&arena, events);
+        size_t real = from_celery(events, n);
         memcpy(events + n, events, n * sizeof *events);
         rig_seed(round + 1);
         shuffle(events, n * 2);
@@ -430,7 +462,7 @@ static void any_order_and_repetition_gives_the_same_tables(void **state)
         assert_string_equal(counts, other_counts);
         assert_string_equal(other_recount, other_rollups);
         assert_string_equal(rollups, other_rollups);
-        assert_int_equal(system_of(&other).ingestion.items[0].events_stored, n);
+        assert_int_equal(system_of(&other).ingestion.items[0].events_stored, real);
         free(other_tasks);
         free(other_counts);
         free(other_rollups);
@@ -620,6 +652,17 @@ static void a_worker_is_what_it_says_unless_it_is_silent(void **state)
     rig_ingest(rig, &offline, 1, NULL);
     assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_OFFLINE);
     assert_int_equal(worker_of(rig, "w1@h").last_seen, AT + 3 * KN_SECOND);
+    /* events that follow another one closely are not told to who gives the verdict */
+    struct kn_msg_event started = event(KN_EVENT_TASK_STARTED, "u", 9 * KN_SECOND),
+                        last = event(KN_EVENT_TASK_SUCCEEDED, "u", 9 * KN_SECOND + 5);
+    const struct kn_msg_feed *feed;
+    online.timestamp = beat.timestamp = AT + 8 * KN_SECOND;
+    rig_ingest(rig, (struct kn_msg_event[]){online, started}, 2, &feed);
+    verdict.last_seen = feed->workers.items[0].last_seen;
+    rig_ingest(rig, &last, 1, &feed);
+    assert_int_equal(feed->workers.count, 0);
+    commit_one(rig, KN_KIND_WORKER_LIVENESS, &verdict);
+    assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_OFFLINE);
 }
 
 static void answers_of_a_worker_leave_what_they_do_not_say(void **state)
@@ -843,7 +886,10 @@ static void a_rebuild_counts_the_stored_events(void **state)
     struct kn_arena arena;
     struct kn_msg_event *events = calloc(EVENTS_MAX, sizeof *events);
     kn_arena_init(&arena, 0);
-    size_t n = make_events(&arena, events);
+    size_t n = 0;
+    rig_seed(4711);
+    for (unsigned i = 0; i < TASKS; i++)
+        n += rig_task_life(&arena, i, AT + (int64_t)i * KN_SECOND, events + n, 8);
     rig_ingest(rig, events, n, NULL);
     struct kn_msg_rollup_put put = {.reader = KN_STR("aggregation"),
                                     .feed = KN_STR("elsewhere"),
@@ -867,6 +913,156 @@ static void a_rebuild_counts_the_stored_events(void **state)
                      n - custom);
     free(events);
     kn_arena_fini(&arena);
+}
+
+static size_t events_of(struct rig *rig, const char *id)
+{
+    struct kn_msg_task_event_list list;
+    const char *why;
+    const struct kn_msg_task_events_get get = {.id = kn_str_from(id)};
+    assert_int_equal(store_read_events(rig->reader, &get, &rig->arena, &list, &why), KN_OK);
+    return list.items.count;
+}
+
+/* ---- what control learned ----------------------------------------------------------------- */
+
+static int64_t counted(struct rollup_sums *sums, enum kn_task_status status)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < sums->count; i++)
+        count += sums->items[i].key.status == status ? sums->items[i].count : 0;
+    return count;
+}
+
+static struct kn_msg_event learned(enum kn_event_type type, enum kn_origin origin, const char *id,
+                                   int64_t at)
+{
+    struct kn_msg_event e = event(type, id, at);
+    e.origin = (uint8_t)origin;
+    e.clock = e.pid = 0;
+    return e;
+}
+
+static void what_was_learned_counts_once_until_the_event_comes(void **state)
+{
+    struct rig *rig = *state;
+    struct rollup_sums *sums = new_sums();
+    const struct kn_msg_feed *feed;
+    struct kn_msg_event received = event(KN_EVENT_TASK_RECEIVED, "t", 1),
+                        lost = learned(KN_EVENT_TASK_ORPHANED, KN_ORIGIN_WORKER, "t", 50),
+                        told = learned(KN_EVENT_TASK_SUCCEEDED, KN_ORIGIN_BACKEND, "t", 40),
+                        real = event(KN_EVENT_TASK_SUCCEEDED, "t", 39);
+    told.result_repr = KN_STR("'from the backend'");
+    real.result_repr = KN_STR("'from the event'");
+    real.runtime = KN_SOME_F64(2);
+    rig_ingest(rig, &received, 1, &feed);
+    add_feed(sums, feed);
+    struct kn_msg_event *steps[] = {&lost, &told, &told, &real};
+    static const struct {
+        enum kn_task_status status;
+        enum kn_origin from;
+        const char *result;
+    } wants[] = {{KN_TASK_ORPHANED, KN_ORIGIN_WORKER, NULL},
+                 {KN_TASK_SUCCESS, KN_ORIGIN_BACKEND, "'from the backend'"},
+                 {KN_TASK_SUCCESS, KN_ORIGIN_BACKEND, "'from the backend'"},
+                 {KN_TASK_SUCCESS, KN_ORIGIN_EVENTS, "'from the event'"}};
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        assert_int_equal(rig_ingest(rig, steps[i], 1, &feed).stored, i == 3);
+        add_feed(sums, feed);
+        rig_reopen(rig);
+        struct kn_msg_task task = task_of(rig, "t");
+        assert_int_equal(task.status, wants[i].status);
+        assert_int_equal(task.status_from, wants[i].from);
+        assert_text(task.result_repr, wants[i].result);
+        assert_int_equal(counted(sums, KN_TASK_ORPHANED), 1);
+        assert_int_equal(counted(sums, KN_TASK_SUCCESS), i > 0);
+        assert_int_equal(events_of(rig, "t"), i < 2 ? i + 2 : i + 1);
+    }
+    char *all = sums_text(sums), *again = recounted(rig);
+    assert_string_equal(all, again);
+    free(all);
+    free(again);
+    assert_int_equal(worker_of(rig, "w1@h").last_seen, AT + 39);
+}
+
+static struct kn_msg_overdue_list overdue_of(struct rig *rig, enum kn_task_status status,
+                                             uint64_t after, uint64_t limit)
+{
+    struct kn_msg_overdue_list list;
+    const struct kn_msg_overdue_get get = {.source = KN_STR("default"),
+                                           .status = (uint8_t)status,
+                                           .after = after,
+                                           .limit = limit,
+                                           .after_us = 10 * KN_SECOND};
+    assert_int_equal(store_read_overdue(rig->reader, &get, &rig->arena, &list), KN_OK);
+    return list;
+}
+
+static void overdue_tasks_are_those_that_take_longer_than_their_name_does(void **state)
+{
+    struct rig *rig = *state;
+    int64_t now = kn_time_now(), today = now / KN_DAY * KN_DAY;
+    struct kn_msg_rollup row = {.minute = today,
+                                .source = KN_STR("default"),
+                                .name = KN_STR("slow"),
+                                .status = KN_TASK_SUCCESS,
+                                .count = 9,
+                                .runtime = sketch(rig, 60, 9)};
+    struct kn_msg_rollup_put put = {.reader = KN_STR("r"), .feed = KN_STR("f"), .to = 1};
+    put.rows.items = &row;
+    put.rows.count = 1;
+    const struct {
+        const char *id;
+        enum kn_event_type type;
+        const char *name;
+        int64_t age, eta; /* seconds ago, and from now */
+        bool want;
+    } tasks[] = {
+        {"young", KN_EVENT_TASK_STARTED, "fast", 9, 0, false},
+        {"old", KN_EVENT_TASK_STARTED, "fast", 15, 0, true},
+        {"slow", KN_EVENT_TASK_STARTED, "slow", 90, 0, false},
+        {"slower", KN_EVENT_TASK_STARTED, "slow", 150, 0, true},
+        {"done", KN_EVENT_TASK_SUCCEEDED, "fast", 15, 0, false},
+        {"waiting", KN_EVENT_TASK_RECEIVED, "fast", 15, 5, false},
+        {"reserved", KN_EVENT_TASK_RECEIVED, "fast", 15, -12, true},
+    };
+    struct kn_msg_event events[COUNT_OF(tasks)];
+    for (size_t i = 0; i < COUNT_OF(tasks); i++) {
+        events[i] = event(tasks[i].type, tasks[i].id, 0);
+        events[i].timestamp = now - tasks[i].age * KN_SECOND;
+        events[i].name = kn_str_from(tasks[i].name);
+        events[i].eta = tasks[i].eta ? now + tasks[i].eta * KN_SECOND : 0;
+        struct kn_msg_event known = events[i];
+        known.type = KN_EVENT_TASK_RECEIVED; /* it alone brings the name */
+        known.timestamp -= 1;
+        rig_ingest(rig, (struct kn_msg_event[]){known, events[i]}, 2, NULL);
+    }
+    assert_int_equal(put_rollups(rig, &put), KN_OK);
+    size_t wanted = 0, found = 0;
+    for (unsigned s = 0; s < KN_TASK_STATUS_COUNT; s++) {
+        uint64_t after = 0;
+        do { /* one by one: the walk goes on where it was */
+            struct kn_msg_overdue_list list = overdue_of(rig, (enum kn_task_status)s, after, 1);
+            for (size_t i = 0; i < list.items.count; i++, found++) {
+                bool known = false;
+                for (size_t t = 0; t < COUNT_OF(tasks); t++)
+                    known |= tasks[t].want &&
+                             merge_status_of_type(
+                                 (enum merge_type)(tasks[t].type - KN_EVENT_TASK_SENT)) == s &&
+                             kn_str_eq(list.items.items[i].id, kn_str_from(tasks[t].id));
+                assert_true(known || s == KN_TASK_SUCCESS); /* control asks for unfinished ones */
+                found -= s == KN_TASK_SUCCESS;
+                assert_text(list.items.items[i].worker, "w1@h");
+            }
+            after = list.next;
+        } while (after);
+    }
+    for (size_t t = 0; t < COUNT_OF(tasks); t++)
+        wanted += tasks[t].want;
+    assert_int_equal(found, wanted);
+    struct kn_msg_overdue_list list = overdue_of(rig, KN_TASK_STARTED, 0, 0);
+    assert_int_equal(list.next, 0);
+    assert_int_equal(list.items.items[0].taken_at, now - 15 * KN_SECOND);
 }
 
 /* ---- retention ----------------------------------------------------------------------- */
@@ -899,15 +1095,6 @@ static void retain_all(struct rig *rig)
         if (store_retain(rig->store, &more) != KN_OK)
             fail_msg("%s", store_error(rig->store));
     }
-}
-
-static size_t events_of(struct rig *rig, const char *id)
-{
-    struct kn_msg_task_event_list list;
-    const char *why;
-    const struct kn_msg_task_events_get get = {.id = kn_str_from(id)};
-    assert_int_equal(store_read_events(rig->reader, &get, &rig->arena, &list, &why), KN_OK);
-    return list.items.count;
 }
 
 static void retention_keeps_what_is_young(void **state)
@@ -987,6 +1174,8 @@ int main(void)
         CASE(the_feed_has_no_holes_and_survives_restarts),
         CASE(rollups_add_up_and_move_the_reader_once),
         CASE(a_rebuild_counts_the_stored_events),
+        CASE(what_was_learned_counts_once_until_the_event_comes),
+        CASE(overdue_tasks_are_those_that_take_longer_than_their_name_does),
         CASE(retention_keeps_what_is_young),
         CASE(events_may_go_before_their_tasks),
     };

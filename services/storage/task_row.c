@@ -1,5 +1,6 @@
 #include "services/storage/task_row.h"
 
+#include "proto/codec.h"
 #include "services/common/time.h"
 #include "services/storage/hmap.h"
 
@@ -34,8 +35,9 @@ enum column {
     C_RESULT,
     C_ERROR,
     C_TRACEBACK,
+    C_LEARNED,
 };
-_Static_assert(C_TRACEBACK + 1 == TASK_COLUMNS, "all columns");
+_Static_assert(C_LEARNED + 1 == TASK_COLUMNS, "all columns");
 
 static const struct {
     uint8_t column;
@@ -97,6 +99,35 @@ static void read_numbers(const struct db_value *columns, struct merge_task *task
     task->revoked.expired = db_as_i64(columns[C_REVOKED]) & 2;
 }
 
+/* The status and the names' numbers are those of the view: what was learned has
+ * filled in some that no event had. */
+static enum kn_status read_learned(struct kn_str bytes, struct kn_arena *arena,
+                                   struct merge_task *task)
+{
+    struct kn_msg_task_event_list list;
+    struct kn_str copy = kn_arena_str(arena, bytes);
+    if (!copy.ptr)
+        return KN_NOMEM;
+    if (!copy.len)
+        return KN_INVALID;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (copy.ptr[0] & 1 << i)
+            task->text[names[i].text] = KN_STR_ABSENT;
+    }
+    copy.ptr++;
+    copy.len--;
+    enum kn_status status = kn_msg_decode(copy, KN_KIND_TASK_EVENT_LIST, arena, &list);
+    for (size_t i = 0; status == KN_OK && i < list.items.count; i++)
+        merge_event(task, &list.items.items[i]);
+    return status;
+}
+
+static void settle_status(struct task_row *row)
+{
+    struct merge_task room;
+    row->status = merge_status(merge_view(&row->task, &room), &row->origin);
+}
+
 enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, struct db *db,
                              struct kn_arena *arena, struct task_row *ret)
 {
@@ -117,9 +148,11 @@ enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, 
     if (arena->overflow)
         return KN_NOMEM;
     enum kn_status status = merge_order_decode(db_as_str(columns[C_ORDERING]), &row.task);
+    if (status == KN_OK && columns[C_LEARNED].kind == DB_BLOB)
+        status = read_learned(db_as_str(columns[C_LEARNED]), arena, &row.task);
     if (status != KN_OK)
         return status;
-    row.status = merge_status(&row.task, &row.origin);
+    settle_status(&row);
     *ret = row;
     return KN_OK;
 }
@@ -128,17 +161,53 @@ enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, 
 
 enum kn_status task_row_settle(struct task_row *row, struct dict *dict, struct db *db)
 {
-    row->status = merge_status(&row->task, &row->origin);
+    struct merge_task room;
+    const struct merge_task *view = merge_view(&row->task, &room);
+    row->status = merge_status(view, &row->origin);
     for (size_t i = 0; i < COUNT(names); i++) {
         enum kn_status status = dict_number(dict, db, (enum dict_kind)names[i].kind,
-                                            row->task.text[names[i].text], number_of(row, i));
+                                            view->text[names[i].text], number_of(row, i));
         if (status != KN_OK)
             return status;
     }
     return KN_OK;
 }
 
-void task_row_values(const struct task_row *row, struct kn_str order,
+static void write_learned(const struct merge_task *task, struct kn_buf *out)
+{
+    struct kn_msg_event items[MERGE_LEARNED_COUNT];
+    struct kn_msg_task_event_list list = {0};
+    struct merge_task room;
+    const struct merge_task *view = merge_view(task, &room);
+    uint8_t filled = 0;
+    list.items.items = items;
+    for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++) {
+        if (!task->learned[t])
+            continue;
+        items[list.items.count] = *task->learned[t];
+        items[list.items.count++].uuid = KN_STR_ABSENT;
+    }
+    if (!list.items.count)
+        return;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (!task->text[names[i].text].ptr && view->text[names[i].text].ptr)
+            filled |= (uint8_t)(1 << i);
+    }
+    kn_buf_char(out, (char)filled);
+    kn_msg_encode(out, KN_KIND_TASK_EVENT_LIST, &list);
+}
+
+void task_row_bytes(const struct task_row *row, struct kn_buf *out, struct task_bytes *ret)
+{
+    size_t start = out->len;
+    merge_order_encode(out, &row->task);
+    ret->order.len = out->len - start;
+    start = out->len;
+    write_learned(&row->task, out);
+    ret->learned.len = out->len - start;
+}
+
+void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
                      struct db_value ret[TASK_COLUMNS])
 {
     const struct merge_task *task = &row->task;
@@ -157,7 +226,8 @@ void task_row_values(const struct task_row *row, struct kn_str order,
     ret[C_RETRIES] = task->retries.set ? db_i64(task->retries.value) : db_null();
     ret[C_RUNTIME] = task->runtime.set ? db_f64(task->runtime.value) : db_null();
     ret[C_REVOKED] = db_i64(task->revoked.terminated + task->revoked.expired * 2);
-    ret[C_ORDERING] = db_blob(order);
+    ret[C_ORDERING] = db_blob(bytes->order);
+    ret[C_LEARNED] = db_blob(bytes->learned);
     ret[C_ID] = db_text(row->id);
     ret[C_SIGNUM] = db_text(task->revoked.signum);
     for (size_t i = 0; i < COUNT(texts); i++)
@@ -188,7 +258,8 @@ static void cut(struct kn_str *text, size_t max)
 void task_row_message(const struct task_row *row, struct kn_str source, size_t text_max,
                       struct kn_msg_task *ret)
 {
-    const struct merge_task *task = &row->task;
+    struct merge_task room;
+    const struct merge_task *task = merge_view(&row->task, &room);
     const struct kn_str *text = task->text;
     double wait;
     *ret = (struct kn_msg_task){

@@ -11,7 +11,7 @@ struct task_row {
     int64_t source;
     struct kn_str id;
     struct merge_task task;
-    /* what the indexes are about, of task */
+    /* what the indexes are about, of merge_view(task) */
     enum kn_task_status status;
     enum kn_origin origin;
     int64_t name;
@@ -21,7 +21,7 @@ struct task_row {
     int64_t client;
 };
 
-enum { TASK_COLUMNS = 36 };
+enum { TASK_COLUMNS = 37 };
 
 /* hash of a task's place: key is the database's own random number. */
 uint64_t task_hash(uint64_t key, int64_t source, struct kn_str id);
@@ -34,8 +34,18 @@ enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, 
 /* Sets status and numbers from row->task, and gives numbers to new names. */
 enum kn_status task_row_settle(struct task_row *row, struct dict *dict,
                                struct db *db) KN_MUST_CHECK;
-/* All columns in order; order has the bytes of merge_order_encode. */
-void task_row_values(const struct task_row *row, struct kn_str order,
+/* What is kept as bytes: those of merge_order_encode, and what was learned (absent
+ * when nothing was), as
+ *   byte    1 << i for each name of the row that is filled in by it
+ *   then    a message task_event_list */
+struct task_bytes {
+    struct kn_str order;
+    struct kn_str learned;
+};
+/* Appends both to out, one behind the other; sets only lengths. */
+void task_row_bytes(const struct task_row *row, struct kn_buf *out, struct task_bytes *ret);
+/* All columns in order. */
+void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
                      struct db_value ret[TASK_COLUMNS]);
 /* Of all columns, those of SQL_TASK_UPDATE, or SQL_TASK_UPDATE_REST when rest.
  * Returns how many. ret may be all. */

@@ -133,11 +133,14 @@ static bool is_worker_event(const struct kn_msg_event *event)
     return event->type >= KN_EVENT_WORKER_ONLINE && event->type <= KN_EVENT_WORKER_OFFLINE;
 }
 
+/* Readers of the feed hear of a worker's task events so often at most. */
+static const int64_t TOLD_US = KN_SECOND;
+
 bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event)
 {
     struct kn_msg_worker *worker = &row->worker;
     struct merge_key key = {event->timestamp, event->clock};
-    bool tell = event->timestamp >= worker->last_seen + KN_SECOND;
+    bool tell = event->timestamp >= worker->last_seen + TOLD_US;
     if (event->timestamp > worker->last_seen)
         worker->last_seen = event->timestamp;
     if (event->received_at > worker->last_received_at)
@@ -201,8 +204,8 @@ bool worker_row_inspect(struct worker_row *row, const struct kn_msg_worker_inspe
 
 bool worker_row_liveness(struct worker_row *row, const struct kn_msg_worker_liveness *liveness)
 {
-    struct merge_key key = {liveness->last_seen, INT64_MAX};
-    if (row->word == WORKER_NOBODY || row->worker.last_seen > liveness->last_seen ||
+    struct merge_key key = {row->worker.last_seen, INT64_MAX};
+    if (row->word == WORKER_NOBODY || row->worker.last_seen >= liveness->last_seen + TOLD_US ||
         row->worker.status == liveness->status)
         return false;
     return set_status(row, (enum kn_worker_status)liveness->status, key, WORKER_VERDICT);

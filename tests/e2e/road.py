@@ -58,9 +58,10 @@ class Client:
 
 
 class Watcher(rig.Kanchi):
-    """A Kanchi, with what tests of the road ask it."""
+    """A Kanchi that believes events alone, with what tests of the road ask it."""
 
     def __init__(self, folder, broker_url, database=None, config=None):
+        config = {"control": {"reconcile": False}, **(config or {})}
         super().__init__(folder, [broker_url], database=database, config=config, release=RELEASE)
         self.client = Client(self.port)
 

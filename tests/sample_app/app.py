@@ -93,6 +93,18 @@ def build_report(rows):
     return [f"row {number}" for number in range(rows)]
 
 
+@app.task(name="shop.order.review")
+def review(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+@app.task(name="shop.partner.push", rate_limit="1/h")
+def push(order):
+    """All but the first wait in the worker."""
+    return order
+
+
 @app.task(name="shop.report.add")
 def add(numbers):
     return sum(numbers)

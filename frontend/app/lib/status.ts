@@ -26,7 +26,7 @@ export const STATUS_HELP: Record<TaskStatus, string> = {
   retry: 'It failed and will be tried again.',
   revoked: 'It was taken back, or its time was over.',
   rejected: 'The worker refused the message.',
-  orphaned: 'Its worker went away before it ended.',
+  orphaned: 'Its worker does not have it any more, and nobody knows how it ended.',
 }
 
 /** Statuses after which nothing more happens by itself. */
@@ -54,4 +54,5 @@ const EVENT_STATUS: Record<string, TaskStatus> = {
   'task-retried': 'retry',
   'task-revoked': 'revoked',
   'task-rejected': 'rejected',
+  'task-orphaned': 'orphaned',
 }

@@ -29,3 +29,10 @@ export function runtimeOf(task: Pick<Task, 'runtime' | 'status' | 'started_at' |
   if (task.status !== 'started') return { seconds: null, open: false, note: undefined }
   return { seconds: Math.max(0, Math.floor((now - began) / 1000)), open: true, note: 'Still running' }
 }
+
+/** Where a status comes from that no event has told. */
+export function statusFrom(task: Pick<Task, 'status' | 'status_from'>): string {
+  if (task.status_from === 'backend') return 'as the result backend says; its event was lost'
+  if (task.status === 'orphaned') return 'its worker says that it does not have it any more; nobody knows how it ended'
+  return 'as its worker says'
+}

@@ -1,0 +1,41 @@
+/* The unfinished tasks that were asked about: when each is to be asked about again,
+ * and what was said of it so far. The more there are, the longer the pauses, so that
+ * all of them together stay within a rate. Times are given (monotonic). Bounded; no
+ * I/O; one thread. */
+#ifndef CONTROL_ASKED_H
+#define CONTROL_ASKED_H
+
+#include "services/common/str.h"
+
+struct control_asked;
+
+struct control_asked_options {
+    size_t tasks_max;   /* more are not remembered, and asked about whenever they are listed */
+    unsigned rate;      /* questions a second */
+    int64_t first_us;   /* the first pause */
+    int64_t confirm_us; /* between two answers that a worker has not got a task */
+};
+
+/* NULL when memory is out. */
+struct control_asked *control_asked_new(const struct control_asked_options *options);
+void control_asked_free(struct control_asked *asked);
+
+/* Storage lists it as overdue, with news at updated_at (wall clock). Whether it is to
+ * be asked about now. News since the question before shorten the pauses again. */
+bool control_asked_due(struct control_asked *asked, struct kn_str id, int64_t updated_at,
+                       int64_t now_us);
+/* Whether its worker has said once that it has not got it. */
+bool control_asked_doubted(const struct control_asked *asked, struct kn_str id);
+
+/* What came of the question. Nothing new: it is under way, or nobody knows. */
+void control_asked_nothing(struct control_asked *asked, struct kn_str id, int64_t now_us);
+/* Its worker has not got it. True when it has said so before, long enough ago. */
+bool control_asked_missing(struct control_asked *asked, struct kn_str id, int64_t now_us);
+/* It has ended. */
+void control_asked_done(struct control_asked *asked, struct kn_str id);
+
+/* All of storage's lists were read once: forgets what was not in them any more. */
+void control_asked_lap(struct control_asked *asked);
+size_t control_asked_count(const struct control_asked *asked);
+
+#endif

@@ -1,0 +1,443 @@
+#include "services/control/reconcile.h"
+
+#include "proto/codec.h"
+#include "services/common/log.h"
+#include "services/common/service.h"
+#include "services/common/time.h"
+#include "services/control/asked.h"
+#include "services/control/backends.h"
+#include "services/control/inquiry.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const int64_t TICK_MAX_US = KN_SECOND;
+static const int64_t WORKERS_KEPT_US = 5 * KN_SECOND;
+static const int64_t CONFIRM_MAX_US = 5 * KN_SECOND;
+enum { BATCH_EVENTS = 500, TICKET_MAX = 48 };
+
+/* The states that a task may hang in. */
+static const uint8_t statuses[] = {KN_TASK_STARTED, KN_TASK_RECEIVED, KN_TASK_RETRY,
+                                   KN_TASK_PENDING};
+enum { STATUSES = sizeof statuses };
+
+struct control_reconcile {
+    struct control_reconcile_options options;
+    struct kn_bus_client *storage;
+    struct control_pidbox *pidbox;
+    struct control_backends *backends;
+    struct control_asked *asked;
+    struct kn_arena arena; /* of a tick */
+
+    struct { /* of each status: where storage's list is read on */
+        uint64_t after;
+        bool wrapped; /* it was read to its end in this lap */
+    } walks[STATUSES];
+    unsigned first; /* status of the next tick, in turn */
+
+    struct kn_bus_message *workers; /* a worker_list; NULL: not known */
+    int64_t workers_at;
+    char name[33]; /* of our tickets */
+    uint64_t inquiries;
+
+    uint64_t epoch, seq;  /* of our batches */
+    struct kn_buf unsent; /* the batch that storage has not answered yet */
+    struct kn_log_limit log_limit;
+
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock; /* stopping */
+    pthread_cond_t wake;
+    bool stopping;
+};
+
+/* A task of this tick. */
+struct one {
+    const struct kn_msg_overdue_task *task;
+    uint8_t status;
+    bool sure; /* every backend has answered */
+    bool settled;
+};
+
+struct tick {
+    struct one *items;
+    size_t count, max;
+    struct kn_bus_message *lists[STATUSES];
+    struct kn_msg_event *events; /* what was learned */
+    size_t n_events;
+};
+
+static bool stopping(void *arg)
+{
+    struct control_reconcile *r = arg;
+    pthread_mutex_lock(&r->lock);
+    bool yes = r->stopping;
+    pthread_mutex_unlock(&r->lock);
+    return yes;
+}
+
+static bool sleep_for(struct control_reconcile *r, int64_t us)
+{
+    int64_t at = kn_time_mono() + us;
+    struct timespec until = {.tv_sec = at / KN_SECOND, .tv_nsec = at % KN_SECOND * 1000};
+    pthread_mutex_lock(&r->lock);
+    while (!r->stopping && kn_time_mono() < at)
+        pthread_cond_timedwait(&r->wake, &r->lock, &until);
+    bool yes = r->stopping;
+    pthread_mutex_unlock(&r->lock);
+    return yes;
+}
+
+/* ---- to storage --------------------------------------------------------------------------- */
+
+static enum kn_status send_unsent(struct control_reconcile *r)
+{
+    struct kn_bus_call *call;
+    struct kn_bus_message *answer;
+    if (r->unsent.len == 0)
+        return KN_OK;
+    enum kn_status status =
+        kn_bus_call_start_encoded(r->storage, KN_KIND_INGEST_BATCH, kn_buf_view(&r->unsent),
+                                  r->options.request_timeout_us, &call);
+    if (status == KN_OK)
+        status = kn_bus_call_finish(call, &answer, NULL);
+    if (status == KN_OK)
+        kn_bus_message_free(answer);
+    if (status == KN_INVALID || status == KN_TOO_BIG) { /* it will never be taken */
+        KN_ERROR("reconcile.refused", KN_F_TEXT("source", r->options.source),
+                 KN_F_TEXT("reason", kn_status_text(status)));
+        status = KN_OK;
+    }
+    if (status == KN_OK)
+        kn_buf_clear(&r->unsent);
+    return status;
+}
+
+/* A batch is kept until it is answered; what is behind it is learned again. */
+static void tell(struct control_reconcile *r, struct tick *t)
+{
+    enum kn_status status = KN_OK;
+    for (size_t i = 0; i < t->n_events && status == KN_OK; i += BATCH_EVENTS) {
+        size_t count = t->n_events - i < BATCH_EVENTS ? t->n_events - i : BATCH_EVENTS;
+        struct kn_msg_ingest_batch batch = {
+            .source = kn_str_from(r->options.source), .epoch = r->epoch, .seq = ++r->seq};
+        batch.events.items = t->events + i;
+        batch.events.count = count;
+        kn_buf_clear(&r->unsent);
+        kn_msg_encode(&r->unsent, KN_KIND_INGEST_BATCH, &batch);
+        status = kn_buf_status(&r->unsent);
+        if (status == KN_OK)
+            status = send_unsent(r);
+        else
+            kn_buf_clear(&r->unsent);
+    }
+    KN_DEBUG("reconcile.asked", KN_F_TEXT("source", r->options.source),
+             KN_F_I64("asked", t->count), KN_F_I64("learned", t->n_events));
+}
+
+static void learn(struct tick *t, const struct one *one, const struct kn_msg_event *event)
+{
+    struct kn_msg_event *ret = &t->events[t->n_events++];
+    *ret = *event;
+    ret->uuid = one->task->id;
+    ret->received_at = kn_time_now();
+    if (!ret->timestamp)
+        ret->timestamp = one->task->updated_at;
+}
+
+/* ---- which are overdue --------------------------------------------------------------------- */
+
+static struct kn_bus_message *request(struct control_reconcile *r, enum kn_kind kind,
+                                      const void *msg, enum kn_kind wanted)
+{
+    struct kn_bus_message *answer;
+    if (kn_bus_request(r->storage, kind, msg, r->options.request_timeout_us, &answer, NULL) !=
+        KN_OK)
+        return NULL; /* it is asked again in the next tick */
+    if (answer->kind == wanted)
+        return answer;
+    kn_bus_message_free(answer);
+    return NULL;
+}
+
+static void take_list(struct control_reconcile *r, struct tick *t, unsigned s)
+{
+    const struct kn_msg_overdue_list *list = t->lists[s]->msg;
+    int64_t now = kn_time_mono();
+    for (size_t i = 0; i < list->items.count; i++) {
+        const struct kn_msg_overdue_task *task = &list->items.items[i];
+        if (t->count == t->max)
+            return; /* the walk goes on here */
+        r->walks[s].after = task->no;
+        if (control_asked_due(r->asked, task->id, task->updated_at, now))
+            t->items[t->count++] = (struct one){.task = task, .status = statuses[s]};
+    }
+    r->walks[s].after = list->next;
+    r->walks[s].wrapped |= list->next == 0;
+}
+
+static void end_lap(struct control_reconcile *r)
+{
+    for (unsigned s = 0; s < STATUSES; s++) {
+        if (!r->walks[s].wrapped)
+            return;
+    }
+    for (unsigned s = 0; s < STATUSES; s++)
+        r->walks[s].wrapped = false;
+    control_asked_lap(r->asked);
+}
+
+static void find_overdue(struct control_reconcile *r, struct tick *t)
+{
+    for (unsigned i = 0; i < STATUSES && t->count < t->max; i++) {
+        unsigned s = (r->first + i) % STATUSES;
+        const struct kn_msg_overdue_get get = {.source = kn_str_from(r->options.source),
+                                               .status = statuses[s],
+                                               .after = r->walks[s].after,
+                                               .after_us = r->options.after_us};
+        t->lists[s] = request(r, KN_KIND_OVERDUE_GET, &get, KN_KIND_OVERDUE_LIST);
+        if (t->lists[s])
+            take_list(r, t, s);
+    }
+    r->first++;
+    end_lap(r);
+}
+
+/* ---- the backends ------------------------------------------------------------------------- */
+
+static void look_at_workers(struct control_reconcile *r)
+{
+    struct kn_str source = kn_str_from(r->options.source);
+    struct kn_str online = KN_STR("online");
+    const struct kn_msg_workers_get get = {
+        .sources = {&source, 1}, .statuses = {&online, 1}, .conf = true};
+    if (r->workers && kn_time_mono() < r->workers_at + WORKERS_KEPT_US)
+        return;
+    struct kn_bus_message *answer = request(r, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST);
+    if (!answer)
+        return;
+    kn_bus_message_free(r->workers);
+    r->workers = answer;
+    r->workers_at = kn_time_mono();
+    control_backends_learn(r->backends, answer->msg);
+}
+
+static void ask_backends(struct control_reconcile *r, struct tick *t)
+{
+    struct kn_str ids[CONTROL_BACKENDS_ASK_MAX];
+    struct kn_msg_event *found = kn_arena_array(&r->arena, CONTROL_BACKENDS_ASK_MAX, sizeof *found);
+    for (size_t i = 0, n; found && i < t->count; i += n) {
+        n = t->count - i < CONTROL_BACKENDS_ASK_MAX ? t->count - i : CONTROL_BACKENDS_ASK_MAX;
+        for (size_t k = 0; k < n; k++)
+            ids[k] = t->items[i + k].task->id;
+        bool sure = control_backends_ask(r->backends, ids, n, &r->arena, found);
+        for (size_t k = 0; k < n; k++) {
+            struct one *one = &t->items[i + k];
+            one->sure = sure;
+            one->settled = found[k].type != KN_EVENT_CUSTOM;
+            if (one->settled)
+                learn(t, one, &found[k]);
+        }
+    }
+}
+
+/* ---- the workers -------------------------------------------------------------------------- */
+
+static const struct kn_msg_worker *worker_of(const struct control_reconcile *r, struct kn_str name)
+{
+    const struct kn_msg_worker_list *list = r->workers ? r->workers->msg : NULL;
+    for (size_t i = 0; name.len && list && i < list->items.count; i++) {
+        if (kn_str_eq(list->items.items[i].hostname, name))
+            return &list->items.items[i];
+    }
+    return NULL;
+}
+
+/* Only a worker whose configuration is known: else it may have a backend. */
+static bool can_be_asked(const struct one *one, const struct kn_msg_worker *worker)
+{
+    bool taken = one->status == KN_TASK_STARTED || one->status == KN_TASK_RECEIVED;
+    return taken && one->sure && !one->settled && one->task->taken_at && worker && worker->conf.ptr;
+}
+
+static void orphan(struct tick *t, struct one *one)
+{
+    learn(t, one,
+          &(struct kn_msg_event){.type = KN_EVENT_TASK_ORPHANED,
+                                 .origin = KN_ORIGIN_WORKER,
+                                 .hostname = one->task->worker,
+                                 .timestamp = kn_time_now()});
+    one->settled = true;
+}
+
+static void take_answer(struct control_reconcile *r, struct tick *t, struct one *one,
+                        const struct control_inquiry_task *said)
+{
+    if (said->answer == CONTROL_MISSING) {
+        if (control_asked_missing(r->asked, one->task->id, kn_time_mono()))
+            orphan(t, one);
+        return;
+    }
+    if (said->answer == CONTROL_ACTIVE && !said->started && said->started_at)
+        learn(t, one,
+              &(struct kn_msg_event){.type = KN_EVENT_TASK_STARTED,
+                                     .origin = KN_ORIGIN_WORKER,
+                                     .hostname = one->task->worker,
+                                     .timestamp = said->started_at});
+    control_asked_nothing(r->asked, one->task->id, kn_time_mono());
+}
+
+static void ask_workers(struct control_reconcile *r, struct tick *t)
+{
+    struct control_inquiry_task *tasks = kn_arena_array(&r->arena, t->count, sizeof *tasks);
+    char ticket[TICKET_MAX];
+    size_t count = 0;
+    for (size_t i = 0; tasks && i < t->count; i++) {
+        struct one *one = &t->items[i];
+        const struct kn_msg_worker *worker = worker_of(r, one->task->worker);
+        if (can_be_asked(one, worker))
+            tasks[count++] = (struct control_inquiry_task){
+                .task = one->task,
+                .worker = worker,
+                .owner = one,
+                .started = one->status == KN_TASK_STARTED,
+                .doubted = control_asked_doubted(r->asked, one->task->id)};
+        else if (!one->settled)
+            control_asked_nothing(r->asked, one->task->id, kn_time_mono());
+    }
+    if (count == 0)
+        return;
+    snprintf(ticket, sizeof ticket, "%s-%llu", r->name, (unsigned long long)++r->inquiries);
+    const struct control_inquiry_options options = {.reply_timeout_us = r->options.reply_timeout_us,
+                                                    .memory_max = r->options.memory_max,
+                                                    .ticket = ticket};
+    enum kn_status status = control_inquire(r->pidbox, &options, tasks, count, stopping, r);
+    uint64_t skipped;
+    if (status != KN_OK && kn_log_allow(&r->log_limit, &skipped))
+        KN_WARN("reconcile.not_asked", KN_F_TEXT("source", r->options.source),
+                KN_F_TEXT("error", control_pidbox_error(r->pidbox)), KN_F_I64("skipped", skipped));
+    for (size_t i = 0; i < count; i++)
+        take_answer(r, t, tasks[i].owner, &tasks[i]);
+}
+
+/* ---- the thread --------------------------------------------------------------------------- */
+
+static void forget_settled(struct control_reconcile *r, const struct tick *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->items[i].settled)
+            control_asked_done(r->asked, t->items[i].task->id);
+    }
+}
+
+static void run_tick(struct control_reconcile *r, size_t max)
+{
+    struct tick t = {.max = max};
+    kn_arena_reset(&r->arena);
+    t.items = kn_arena_array(&r->arena, max, sizeof *t.items);
+    if (!t.items)
+        return;
+    find_overdue(r, &t);
+    t.events = kn_arena_array(&r->arena, t.count, sizeof *t.events);
+    if (t.count && t.events) {
+        look_at_workers(r);
+        ask_backends(r, &t);
+        ask_workers(r, &t);
+        tell(r, &t);
+        forget_settled(r, &t);
+    }
+    for (unsigned s = 0; s < STATUSES; s++)
+        kn_bus_message_free(t.lists[s]);
+}
+
+static void *run(void *arg)
+{
+    struct control_reconcile *r = arg;
+    int64_t tick = r->options.after_us / 4;
+    if (tick > TICK_MAX_US)
+        tick = TICK_MAX_US;
+    size_t max = (size_t)((int64_t)r->options.rate * tick / KN_SECOND);
+    while (!sleep_for(r, tick)) {
+        if (send_unsent(r) == KN_OK)
+            run_tick(r, max ? max : 1);
+    }
+    return NULL;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static int64_t confirm_after(int64_t after_us)
+{
+    int64_t half = after_us / 2;
+    return half > CONFIRM_MAX_US ? CONFIRM_MAX_US : half;
+}
+
+static void free_parts(struct control_reconcile *r)
+{
+    kn_bus_message_free(r->workers);
+    control_pidbox_free(r->pidbox);
+    control_backends_free(r->backends);
+    control_asked_free(r->asked);
+    kn_buf_fini(&r->unsent);
+    kn_arena_fini(&r->arena);
+    pthread_cond_destroy(&r->wake);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+enum kn_status control_reconcile_start(const struct control_reconcile_options *options,
+                                       struct kn_bus_client *storage,
+                                       struct control_reconcile **ret)
+{
+    struct control_reconcile *r = calloc(1, sizeof *r);
+    pthread_condattr_t monotonic;
+    if (!r)
+        return KN_NOMEM;
+    r->options = *options;
+    r->storage = storage;
+    r->epoch = kn_new_epoch();
+    kn_random_hex(r->name, 17);
+    kn_arena_init(&r->arena, 0);
+    kn_buf_init(&r->unsent, 0);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    r->backends =
+        control_backends_new(options->result_backend, options->result_key_prefix, options->broker);
+    r->asked = control_asked_new(
+        &(struct control_asked_options){.tasks_max = options->tasks_max,
+                                        .rate = options->rate,
+                                        .first_us = options->after_us,
+                                        .confirm_us = confirm_after(options->after_us)});
+    bool good = r->backends && r->asked && control_pidbox_new(options->broker, &r->pidbox) == KN_OK;
+    r->started = good && pthread_create(&r->thread, NULL, run, r) == 0;
+    if (!r->started) {
+        free_parts(r);
+        return KN_NOMEM;
+    }
+    *ret = r;
+    return KN_OK;
+}
+
+void control_reconcile_stop(struct control_reconcile *r)
+{
+    if (!r)
+        return;
+    pthread_mutex_lock(&r->lock);
+    r->stopping = true;
+    pthread_cond_broadcast(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+    kn_bus_client_stop(r->storage);
+    pthread_join(r->thread, NULL);
+    free_parts(r);
+}
+
+void control_reconcile_findings(struct control_reconcile *r, struct kn_arena *arena,
+                                struct kn_msg_service_status *status)
+{
+    if (r)
+        control_backends_findings(r->backends, kn_str_from(r->options.source), arena, status);
+}

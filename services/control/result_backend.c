@@ -1,0 +1,88 @@
+#include "services/control/result_backend.h"
+
+#include <strings.h>
+
+struct kn_str control_backend_scheme(struct kn_str text)
+{
+    const char *colon = text.len ? memchr(text.ptr, ':', text.len) : NULL;
+    return (struct kn_str){text.ptr, colon ? (size_t)(colon - text.ptr) : text.len};
+}
+
+static bool is_one_of(struct kn_str word, const char *const *words)
+{
+    for (; *words; words++) {
+        if (kn_str_eq(word, kn_str_from(*words)))
+            return true;
+    }
+    return false;
+}
+
+static enum control_backend_kind kind_of_scheme(struct kn_str scheme)
+{
+    static const char *const nothing[] = {"", "rpc", "amqp", "disabled", NULL};
+    static const char *const redis[] = {"redis",    "rediss", "redis+socket", "socket", "unix",
+                                        "sentinel", NULL};
+    if (is_one_of(scheme, nothing))
+        return CONTROL_BACKEND_NONE;
+    return is_one_of(scheme, redis) ? CONTROL_BACKEND_REDIS : CONTROL_BACKEND_UNSUPPORTED;
+}
+
+/* Celery's mask is "**" or "********", Kanchi's the latter. */
+static bool is_masked(const char *password)
+{
+    return password && *password && password[strspn(password, "*")] == '\0';
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcasecmp(a, b) == 0);
+}
+
+static bool same_server(const struct broker_url *a, const struct broker_url *b)
+{
+    if (a->kind != b->kind || a->sentinel != b->sentinel || a->host_count != b->host_count ||
+        !same_text(a->socket_path, b->socket_path))
+        return false;
+    for (size_t i = 0; i < a->host_count; i++) {
+        if (!same_text(a->hosts[i].host, b->hosts[i].host) || a->hosts[i].port != b->hosts[i].port)
+            return false;
+    }
+    return true;
+}
+
+static void borrow(struct broker_url *url, const struct broker_url *broker)
+{
+    url->user = broker->user;
+    url->password = broker->password;
+    url->tls = broker->tls;
+    if (!url->master_name)
+        url->master_name = broker->master_name;
+    url->sentinel_user = broker->sentinel_user;
+    url->sentinel_password = broker->sentinel_password;
+}
+
+void control_backend_place_read(struct kn_str text, const struct broker_url *broker,
+                                struct control_backend_place *ret)
+{
+    *ret = (struct control_backend_place){.kind = kind_of_scheme(control_backend_scheme(text))};
+    if (ret->kind != CONTROL_BACKEND_REDIS)
+        return;
+    if (broker_url_parse(text, &ret->parsed, NULL) != KN_OK || ret->parsed->kind != BROKER_REDIS) {
+        ret->kind = CONTROL_BACKEND_WRONG;
+        return;
+    }
+    ret->url = *ret->parsed;
+    bool masked = is_masked(ret->url.password) || is_masked(ret->url.sentinel_password);
+    if (same_server(&ret->url, broker)) {
+        if (masked)
+            borrow(&ret->url, broker);
+    } else if (masked) {
+        ret->kind = CONTROL_BACKEND_MASKED;
+    }
+}
+
+void control_backend_place_fini(struct control_backend_place *place)
+{
+    broker_url_free(place->parsed);
+    place->parsed = NULL;
+}
