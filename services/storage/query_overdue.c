@@ -1,10 +1,11 @@
 /* Which unfinished tasks have been without news for longer than they should. Walks
  * the index by status, a bounded number of rows at a time; finished tasks are never
  * looked at. */
-#include "services/storage/store_internal.h"
-
 #include "services/common/sketch.h"
 #include "services/common/time.h"
+#include "services/storage/cells.h"
+#include "services/storage/rollups.h"
+#include "services/storage/store_internal.h"
 
 enum { ROWS_MAX = 500, DAY_MINUTES = 24 * 60 };
 static const int64_t RUNTIMES_KEPT_US = KN_MINUTE;
@@ -24,36 +25,50 @@ struct walk {
 
 /* ---- how long tasks of a name take ----------------------------------------------------- */
 
+struct runtimes {
+    struct kn_sketch sum, scratch;
+    int64_t source;
+};
+
+/* minute, source, name, totals */
 static enum kn_status add_runtimes(void *arg, const struct db_value *columns)
 {
-    struct kn_sketch sketch;
-    kn_sketch_init(&sketch);
-    enum kn_status status = kn_sketch_decode(&sketch, db_as_str(columns[0]));
-    if (status == KN_OK)
-        status = kn_sketch_merge(arg, &sketch);
-    kn_sketch_fini(&sketch);
-    return status;
+    struct runtimes *runtimes = arg;
+    struct cells_reader reader;
+    struct cell cell;
+    if (db_as_i64(columns[1]) != runtimes->source)
+        return KN_OK;
+    enum kn_status status = cells_open(db_as_str(columns[3]), &reader);
+    while (status == KN_OK && (status = cells_next(&reader, &cell)) == KN_OK) {
+        if (!cell.runtime.len)
+            continue;
+        status = kn_sketch_decode(&runtimes->scratch, cell.runtime);
+        if (status == KN_OK)
+            status = kn_sketch_merge(&runtimes->sum, &runtimes->scratch);
+    }
+    return status == KN_NOT_FOUND ? KN_OK : status;
 }
 
 /* Of today and yesterday; 0 when there were none. */
 static enum kn_status slow_runtime(struct walk *walk, int64_t name, int64_t *ret)
 {
-    struct kn_sketch runtimes;
+    struct runtimes runtimes = {.source = walk->source};
     double seconds = 0;
-    enum kn_status status = KN_OK;
     int64_t today = walk->now / KN_DAY * DAY_MINUTES;
-    kn_sketch_init(&runtimes);
-    for (int day = 0; status == KN_OK && day < 2; day++) {
-        const struct db_value values[] = {db_i64(today - day * DAY_MINUTES), db_i64(walk->source),
-                                          db_i64(name)};
-        status = db_run(walk->reader->db, SQL_RUNTIMES_OF_NAME, values, add_runtimes, &runtimes);
-    }
-    if (status == KN_OK && kn_sketch_count(&runtimes) > 0 &&
-        kn_sketch_quantile(&runtimes, 0.99, &seconds))
+    const struct db_value values[] = {db_i64(DAY_MINUTES), db_i64(ROLLUPS_BY_NAME),
+                                      db_i64(today - DAY_MINUTES), db_i64(today + DAY_MINUTES),
+                                      db_i64(name)};
+    kn_sketch_init(&runtimes.sum);
+    kn_sketch_init(&runtimes.scratch);
+    enum kn_status status =
+        db_run(walk->reader->db, SQL_ROLLUPS_TOTALS, values, add_runtimes, &runtimes);
+    if (status == KN_OK && kn_sketch_count(&runtimes.sum) > 0 &&
+        kn_sketch_quantile(&runtimes.sum, 0.99, &seconds))
         *ret = (int64_t)(seconds * (double)KN_SECOND);
     else
         *ret = 0;
-    kn_sketch_fini(&runtimes);
+    kn_sketch_fini(&runtimes.sum);
+    kn_sketch_fini(&runtimes.scratch);
     return status;
 }
 

@@ -423,9 +423,6 @@
         "SELECT no, source, name, latest_at, eta, worker, id, " \
         "received_at, started_at FROM tasks WHERE " \
         "status = $1 AND no > $2 ORDER BY no LIMIT $3") \
-    SAME(RUNTIMES_OF_NAME, "iii", \
-        "SELECT runtime FROM rollups WHERE step = 1440 AND minute = $1 " \
-        "AND source = $2 AND name = $3 AND runtime IS NOT NULL LIMIT 100") \
     SAME(TASKS_OLD, "ii", \
         "SELECT no, source, status, first_at, latest_at FROM tasks WHERE no > $1 " \
         "ORDER BY no LIMIT $2") \
