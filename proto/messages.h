@@ -93,7 +93,9 @@
     F(6, gaps, LIST, gap)                                                                          \
     F(7, received, U64, _)                                                                         \
     F(8, invalid, U64, _)                                                                          \
-    F(9, lost, U64, _)
+    F(9, lost, U64, _)                                                                             \
+    F(10, begins_at, TIME, _)   /* what was published before, this process did not see */          \
+    F(11, complete_to, TIME, _) /* all from then on up to here is in this batch or before */
 
 /* again: the batch had been applied before; nothing was done. */
 #define KN_MSG_INGEST_ACK(F)                                                                       \

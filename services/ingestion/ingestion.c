@@ -13,6 +13,9 @@
 
 #define BUFFER_MIN ((size_t)4 << 20) /* less could not take one burst of a worker */
 #define LOOK_EVERY (KN_SECOND / 10)  /* at the receiver's counters, gaps and depths */
+/* How long another ingestion of this source has to say that it missed nothing, before we
+ * say when we began. */
+#define SETTLE (3 * KN_SECOND)
 
 struct ingestion {
     struct ingestion_options options;
@@ -30,6 +33,8 @@ struct ingestion {
     int64_t looked_at;
     struct broker_gap gap; /* that found no place in a batch yet */
     bool gap_waits;
+    int64_t complete_to; /* of what was decoded */
+    int64_t received_to; /* of what was received, when last looked */
     enum broker_state state;
     struct kn_log_limit log_limit;
 
@@ -117,6 +122,29 @@ static void tell_state(struct ingestion *in, const struct broker_receiver_status
         in->state = status->state;
 }
 
+/* Gaps that what was decoded by now comes after are in this batch or before. On RabbitMQ the
+ * events' own times count: they may have waited in the queue for long. */
+static void tell_complete(struct ingestion *in, const struct broker_receiver_status *status)
+{
+    int64_t to = in->options.broker.url->kind == BROKER_AMQP ? ingest_batcher_newest(in->batcher)
+                                                             : in->complete_to;
+    bool settled = to && (!status->begins_at || to - status->begins_at >= SETTLE);
+    if (!in->gap_waits)
+        ingest_batcher_complete(in->batcher, status->begins_at, settled ? to : 0);
+    in->received_to = status->complete_to;
+}
+
+/* What RabbitMQ lost may have waited there since before we got our last message. */
+static bool next_gap(struct ingestion *in)
+{
+    int64_t newest = ingest_batcher_newest(in->batcher);
+    if (!broker_receiver_next_gap(in->receiver, &in->gap))
+        return false;
+    if (in->options.broker.url->kind == BROKER_AMQP && newest && newest < in->gap.from)
+        in->gap.from = newest;
+    return true;
+}
+
 /* Gaps and losses become part of the batch. */
 static void look(struct ingestion *in)
 {
@@ -127,13 +155,14 @@ static void look(struct ingestion *in)
     ingest_batcher_too_big(in->batcher, status.too_big - in->too_big);
     in->dropped = status.dropped;
     in->too_big = status.too_big;
-    while (in->gap_waits || broker_receiver_next_gap(in->receiver, &in->gap)) {
+    while (in->gap_waits || next_gap(in)) {
         in->gap_waits = !ingest_batcher_gap(in->batcher, &in->gap);
         if (in->gap_waits)
             break;
         KN_WARN("broker.gap", KN_F_TEXT("source", in->options.source),
                 KN_F_I64("seconds", (in->gap.to - in->gap.from) / KN_SECOND));
     }
+    tell_complete(in, &status);
     size_t events;
     int64_t oldest_at;
     events = ingest_batcher_events(in->batcher, &oldest_at);
@@ -150,6 +179,7 @@ static void decode_chunk(struct ingestion *in, const struct broker_chunk *chunk)
         if (ingest_batcher_full(in->batcher))
             close_batch(in);
     }
+    in->complete_to = chunk->complete_to;
 }
 
 static void tend(struct ingestion *in)
@@ -178,6 +208,8 @@ static void *run(void *arg)
         if (status == KN_OK) {
             decode_chunk(in, chunk);
             broker_receiver_release(in->receiver, chunk);
+        } else if (status == KN_TIMEOUT) {
+            in->complete_to = in->received_to;
         }
         tend(in);
     }

@@ -46,14 +46,15 @@ class Stage:
     """broker: "redis" or "rabbitmq"; database: "sqlite" or "postgresql". Use as a context manager."""
 
     def __init__(self, folder, broker, database, seed, rate=1500, release=False, ingestions=1,
-                 persistent=True, config=None, env=None, data=None):
+                 persistent=True, config=None, env=None, data=None, broker_options=()):
         self.folder = folder
         self.seed = seed
         self.random = random.Random(seed)
         self.kills = 0
         self.story = []  # what was done
         self.kind = broker
-        self.broker = (rig.Redis if broker == "redis" else rig.RabbitMQ)(folder / "broker")
+        self.broker = rig.Redis(folder / "broker", options=broker_options) if broker == "redis" else \
+            rig.RabbitMQ(folder / "broker")
         self.postgres = rig.Postgres(folder / "postgres") if database == "postgresql" else None
         self.broker_proxy = rig.Proxy(self.broker.port)
         self.database_proxy = rig.Proxy(self.postgres.port) if self.postgres else None
