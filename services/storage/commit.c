@@ -90,21 +90,34 @@ static bool is_marked(const struct mark *mark, uint64_t seq)
     return seq <= mark->done;
 }
 
-/* When too many wait behind a hole, the hole is given up: its batch will not come. */
-static void set_mark(struct mark *mark, uint64_t seq)
+static void fill_up(struct mark *mark)
 {
-    if (mark->n_ahead == AHEAD_MAX) {
-        uint64_t lowest = UINT64_MAX;
-        for (size_t i = 0; i < mark->n_ahead; i++)
-            lowest = mark->ahead[i] < lowest ? mark->ahead[i] : lowest;
-        mark->done = lowest - 1;
-    } else if (seq > mark->done) {
-        mark->ahead[mark->n_ahead++] = seq;
-    }
     while (take_out(mark, mark->done + 1))
         mark->done++;
-    if (seq > mark->done && !is_marked(mark, seq))
-        mark->ahead[mark->n_ahead++] = seq;
+}
+
+/* The hole before the first that waits: its batches will not come. */
+static void give_up_hole(struct mark *mark)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (size_t i = 0; i < mark->n_ahead; i++)
+        lowest = mark->ahead[i] < lowest ? mark->ahead[i] : lowest;
+    mark->done = lowest - 1;
+    fill_up(mark);
+}
+
+/* When too many wait behind a hole, the hole is given up, but not while it is being filled. */
+static void set_mark(struct mark *mark, uint64_t seq)
+{
+    if (seq == mark->done + 1) {
+        mark->done = seq;
+    } else {
+        if (mark->n_ahead == AHEAD_MAX)
+            give_up_hole(mark);
+        if (seq > mark->done)
+            mark->ahead[mark->n_ahead++] = seq;
+    }
+    fill_up(mark);
 }
 
 enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t seq, bool *ret_again,

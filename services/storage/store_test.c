@@ -744,6 +744,33 @@ static void an_ingestion_that_begins_late_leaves_a_gap(void **state)
     }
 }
 
+/* The one that is given up is the one that never came; those behind it still count. */
+static void a_batch_that_never_comes_takes_no_other_with_it(void **state)
+{
+    struct rig *rig = *state;
+    enum { LAST = 1030 };
+    for (uint64_t seq = 1; seq <= LAST; seq++) {
+        if (seq <= 3 || seq == 6)
+            continue; /* 1 and 2 come late, 3 never does */
+        struct kn_msg_ingest_batch batch = {.source = KN_STR("s"), .epoch = 1, .seq = seq};
+        commit_one(rig, KN_KIND_INGEST_BATCH, &batch);
+        if (seq == 5 + 1023) { /* now it holds as many as it can */
+            for (uint64_t late = 1; late <= 2; late++) {
+                batch.seq = late;
+                struct store_change change = {.kind = KN_KIND_INGEST_BATCH, .msg = &batch};
+                const struct kn_msg_feed *feed;
+                assert_int_equal(store_commit(rig->store, &change, 1, &feed), KN_OK);
+                assert_false(change.ack.again);
+            }
+        }
+    }
+    struct kn_msg_ingest_batch batch = {.source = KN_STR("s"), .epoch = 1, .seq = 6};
+    struct store_change change = {.kind = KN_KIND_INGEST_BATCH, .msg = &batch};
+    const struct kn_msg_feed *feed;
+    assert_int_equal(store_commit(rig->store, &change, 1, &feed), KN_OK);
+    assert_false(change.ack.again);
+}
+
 /* ---- feed and rollups ---------------------------------------------------------------- */
 
 static struct kn_msg_feed_list feed_from(struct rig *rig, uint64_t from, uint64_t max)
@@ -1032,6 +1059,7 @@ int main(void)
         CASE(answers_of_a_worker_leave_what_they_do_not_say),
         CASE(queues_keep_their_latest_depth_and_a_history),
         CASE(an_ingestion_that_begins_late_leaves_a_gap),
+        CASE(a_batch_that_never_comes_takes_no_other_with_it),
         CASE(the_feed_has_no_holes_and_survives_restarts),
         CASE(rollups_add_up_and_move_the_reader_once),
         CASE(a_rebuild_counts_the_stored_events),
