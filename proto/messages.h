@@ -94,7 +94,9 @@
     F(6, gaps, LIST, gap)                                                                          \
     F(7, received, U64, _)                                                                         \
     F(8, invalid, U64, _)                                                                          \
-    F(9, lost, U64, _)
+    F(9, lost, U64, _)                                                                             \
+    F(10, begins_at, TIME, _)   /* what was published before, this process did not see */          \
+    F(11, complete_to, TIME, _) /* all from then on up to here is in this batch or before */
 
 /* Events of Celery that were stored, or were there already; what control learned is
  * not counted. again: the batch had been applied before; nothing was done. */

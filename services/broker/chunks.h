@@ -18,6 +18,7 @@ struct broker_chunk {
     size_t count, messages_cap;
     size_t used, cap; /* of data */
     char *data;
+    int64_t complete_to; /* see broker_receiver_status; with this chunk and those before it */
 };
 
 struct broker_chunks {

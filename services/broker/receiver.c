@@ -39,10 +39,10 @@ void broker_receiver_note(struct broker_receiver *r, const char *note)
 void broker_receiver_gap(struct broker_receiver *r)
 {
     struct broker_gap gap = {r->alive_at, kn_time_now()};
-    if (gap.from == 0)
-        return;
     pthread_mutex_lock(&r->lock);
-    if (r->gap_count == GAPS_MAX) {
+    if (gap.from == 0) {
+        r->status.begins_at = gap.to;
+    } else if (r->gap_count == GAPS_MAX) {
         r->gaps[(r->gap_first + r->gap_count - 1) % GAPS_MAX].to = gap.to;
     } else {
         r->gaps[(r->gap_first + r->gap_count) % GAPS_MAX] = gap;
@@ -74,12 +74,23 @@ void broker_receiver_count(struct broker_receiver *r, uint64_t messages, uint64_
     pthread_mutex_unlock(&r->lock);
 }
 
+void broker_receiver_complete(struct broker_receiver *r)
+{
+    if (r->chunk && r->chunk->count > 0)
+        return; /* its flush will say so */
+    pthread_mutex_lock(&r->lock);
+    r->status.complete_to = r->alive_at;
+    pthread_mutex_unlock(&r->lock);
+}
+
 void broker_receiver_flush(struct broker_receiver *r)
 {
     if (!r->chunk || r->chunk->count == 0)
         return;
+    r->chunk->complete_to = r->alive_at;
     size_t lost = broker_chunks_push(&r->chunks, r->chunk, r->options.url->kind == BROKER_REDIS);
     r->chunk = NULL;
+    broker_receiver_complete(r);
     if (lost == 0)
         return;
     pthread_mutex_lock(&r->lock);

@@ -25,6 +25,10 @@ struct broker_receiver_status {
     uint64_t too_big;              /* messages skipped because of message_max */
     uint64_t connects;             /* successful ones */
     size_t buffered;               /* bytes waiting to be taken */
+    /* Redis: when we began to listen, and until when all that was published since then has
+     * been handed over or counted in a gap; 0: not yet. RabbitMQ keeps what we miss: there
+     * begins_at is 0, unless it had lost our queue when we came. */
+    int64_t begins_at, complete_to;
 };
 
 /* Time in which events may have been lost. */
@@ -38,7 +42,8 @@ enum kn_status broker_receiver_start(const struct broker_options *options,
                                      struct broker_receiver **ret) KN_MUST_CHECK;
 
 /* The oldest chunk of messages, at least one of them. OK, TIMEOUT, or CLOSED
- * when the receiver was stopped and all is taken. One thread only. Give the
+ * when the receiver was stopped and all is taken. At a TIMEOUT, all up to the
+ * complete_to of a status from before the call was taken. One thread only. Give the
  * chunk back with broker_receiver_release. */
 enum kn_status broker_receiver_take(struct broker_receiver *receiver, int64_t timeout_us,
                                     struct broker_chunk **ret) KN_MUST_CHECK;

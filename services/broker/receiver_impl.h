@@ -24,9 +24,11 @@ struct broker_receiver {
 
     /* the thread's own */
     unsigned seed;
-    int64_t alive_at; /* last sign of life of a subscribed connection, 0 before the first */
-    uint64_t base;    /* our tags are the broker's plus this */
-    uint64_t tag;     /* last one given */
+    /* All that was published before was received (Redis), or when the last message came
+     * (RabbitMQ); 0 before the first connection. */
+    int64_t alive_at;
+    uint64_t base; /* our tags are the broker's plus this */
+    uint64_t tag;  /* last one given */
     uint64_t acked;
 };
 
@@ -38,8 +40,11 @@ enum kn_status broker_amqp_receive(struct broker_receiver *r, struct kn_buf *err
 /* For these two: */
 void broker_receiver_connected(struct broker_receiver *r);
 void broker_receiver_note(struct broker_receiver *r, const char *note);
-/* Something may have been lost since alive_at. */
+/* Something may have been lost since alive_at; if that was before our time, from now on
+ * nothing is. */
 void broker_receiver_gap(struct broker_receiver *r);
+/* What was received is complete up to alive_at. */
+void broker_receiver_complete(struct broker_receiver *r);
 void broker_receiver_count(struct broker_receiver *r, uint64_t messages, uint64_t bytes,
                            uint64_t too_big);
 /* Hands r->chunk over when it holds messages. */

@@ -4,7 +4,11 @@
  *
  * with "/<db>." as the fanout prefix, unless fanout_prefix is off, and the
  * routing key unless fanout_patterns is off. Up to kombu 5.3 the sentinel
- * transport forgot to put the database in, and published to "/{db}.…". */
+ * transport forgot to put the database in, and published to "/{db}.…".
+ *
+ * A ping a second, whose answer comes after all that was published before it, tells up to
+ * when nothing is missing. The time of the last bytes does not: they may have lain in a
+ * buffer for long, and what came after them been dropped with the connection. */
 #include "services/broker/receiver_impl.h"
 
 #include "services/broker/redis.h"
@@ -18,7 +22,7 @@
 
 #define PATTERNS_MAX 8
 #define READ_MIN ((size_t)16 << 10)
-#define PING_EVERY (5 * KN_SECOND)
+#define PING_EVERY KN_SECOND
 #define SILENCE_MAX (15 * KN_SECOND)
 
 struct link {
@@ -33,6 +37,7 @@ struct link {
     size_t skip;                       /* bytes to throw away */
     uint64_t messages, bytes, too_big; /* not counted in the status yet */
     int64_t heard_at, pinged_at;       /* monotonic */
+    int64_t asked_at;                  /* when a ping was sent that is not answered yet; 0: none */
 };
 
 static void append_escaped(struct kn_buf *buf, struct kn_str s)
@@ -122,9 +127,18 @@ static enum kn_status subscribed(struct link *l, bool refused, struct kn_str tex
     }
     if (l->answered == 1) {
         broker_receiver_gap(l->r);
+        l->r->alive_at = kn_time_now();
         broker_receiver_connected(l->r);
     }
     return KN_OK;
+}
+
+static void answered(struct link *l)
+{
+    if (l->asked_at)
+        l->r->alive_at = l->asked_at;
+    l->asked_at = 0;
+    broker_receiver_complete(l->r);
 }
 
 static enum kn_status handle(struct link *l, const struct broker_resp *resp, int64_t now)
@@ -140,7 +154,9 @@ static enum kn_status handle(struct link *l, const struct broker_resp *resp, int
         return subscribed(l, false, KN_STR_ABSENT);
     if (resp->type == '-')
         return subscribed(l, true, items[0]);
-    return KN_OK; /* pong, and what later servers may add */
+    if (resp->type == '*' && resp->count > 0 && kn_str_eq(items[0], KN_STR("pong")))
+        answered(l);
+    return KN_OK; /* also what later servers may add */
 }
 
 /* Reads what is complete in the chunk. */
@@ -199,11 +215,15 @@ static enum kn_status keep_alive(struct link *l)
     int64_t now = kn_time_mono();
     if (now - l->heard_at > SILENCE_MAX)
         return lost(l, "Redis does not answer");
-    if (now - l->heard_at < PING_EVERY || now - l->pinged_at < PING_EVERY)
+    if (l->answered == 0 || l->asked_at || now - l->pinged_at < PING_EVERY)
         return KN_OK;
     l->pinged_at = now;
+    int64_t asked_at = kn_time_now();
     ssize_t n = send(l->redis.ctx->fd, ping, sizeof(ping) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    return n < 0 && errno != EAGAIN ? lost(l, strerror(errno)) : KN_OK;
+    if (n < 0)
+        return errno != EAGAIN ? lost(l, strerror(errno)) : KN_OK;
+    l->asked_at = asked_at;
+    return KN_OK;
 }
 
 static enum kn_status read_some(struct link *l)
@@ -225,8 +245,6 @@ static enum kn_status read_some(struct link *l)
     enum kn_status status = parse(l);
     broker_receiver_count(l->r, l->messages, l->bytes, l->too_big);
     l->messages = l->bytes = l->too_big = 0;
-    if (l->answered > 0)
-        l->r->alive_at = kn_time_now();
     return status;
 }
 
@@ -237,7 +255,7 @@ static enum kn_status wait_for_bytes(struct link *l)
     (void)poll(fds, 2, 1000);
     if (fds[1].revents)
         broker_wake_drain(l->r->wake_fd);
-    return keep_alive(l);
+    return KN_OK;
 }
 
 static enum kn_status drain(struct link *l)
@@ -250,6 +268,8 @@ static enum kn_status drain(struct link *l)
             status = read_some(l);
         if (status == KN_AGAIN)
             status = wait_for_bytes(l);
+        if (status == KN_OK)
+            status = keep_alive(l);
     }
     return status == KN_OK ? KN_CLOSED : status;
 }

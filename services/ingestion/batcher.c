@@ -20,6 +20,8 @@ struct ingest_batcher {
     uint64_t tag;      /* last message in it */
     int64_t opened_at; /* monotonic; 0: nothing in it */
     int64_t oldest_at;
+    int64_t newest_at;              /* of all batches: the last event's timestamp */
+    int64_t begins_at, complete_to; /* of all batches so far */
     uint64_t received, invalid, lost;
     struct kn_msg_gap gaps[INGEST_GAPS_MAX];
     size_t gap_count;
@@ -142,12 +144,16 @@ static bool append(struct ingest_batcher *b, const struct kn_msg_event *events, 
     return true;
 }
 
-static void take(struct ingest_batcher *b, const struct celery_events *decoded)
+static void take(struct ingest_batcher *b, const struct celery_events *decoded, int64_t received_at)
 {
     size_t told = decoded->invalid < CELERY_INVALID_MAX ? decoded->invalid : CELERY_INVALID_MAX;
     if (!append(b, decoded->items, decoded->count)) {
         b->lost += decoded->count;
         return;
+    }
+    if (decoded->count) {
+        int64_t at = decoded->items[decoded->count - 1].timestamp;
+        b->newest_at = at < received_at ? at : received_at;
     }
     b->received += decoded->count + decoded->invalid;
     b->invalid += decoded->invalid;
@@ -168,7 +174,7 @@ void ingest_batcher_add(struct ingest_batcher *b, const struct broker_message *m
         status = celery_event_decode_message(&unwrapped, &b->limits, message->received_at,
                                              &b->arena, &decoded);
     if (status == KN_OK)
-        take(b, &decoded);
+        take(b, &decoded, message->received_at);
     else if (status == KN_NOMEM)
         invalid(b, CELERY_CAUSE_TOO_BIG, KN_STR_ABSENT);
     else
@@ -206,6 +212,17 @@ bool ingest_batcher_gap(struct ingest_batcher *b, const struct broker_gap *gap,
         .reason = reason,
     };
     return true;
+}
+
+void ingest_batcher_complete(struct ingest_batcher *b, int64_t begins_at, int64_t to)
+{
+    b->begins_at = begins_at;
+    b->complete_to = to;
+}
+
+int64_t ingest_batcher_newest(const struct ingest_batcher *b)
+{
+    return b->newest_at;
 }
 
 /* ---- closing ------------------------------------------------------------------- */
@@ -263,7 +280,9 @@ enum kn_status ingest_batcher_close(struct ingest_batcher *b, struct kn_msg_queu
                                                 .gaps = {b->gaps, b->gap_count},
                                                 .received = b->received,
                                                 .invalid = b->invalid,
-                                                .lost = b->lost};
+                                                .lost = b->lost,
+                                                .begins_at = b->begins_at,
+                                                .complete_to = b->complete_to};
     struct ingest_batch *batch = calloc(1, sizeof(*batch));
     if (!batch)
         return KN_NOMEM;

@@ -35,6 +35,11 @@ void ingest_batcher_too_big(struct ingest_batcher *batcher, uint64_t messages);
 bool ingest_batcher_gap(struct ingest_batcher *batcher, const struct broker_gap *gap,
                         struct kn_str reason);
 
+/* What this batch and those before it are complete for (see ingest_batch in proto/messages.h). */
+void ingest_batcher_complete(struct ingest_batcher *batcher, int64_t begins_at, int64_t to);
+/* When the last event was sent, by its own timestamp; 0: there was none. */
+int64_t ingest_batcher_newest(const struct ingest_batcher *batcher);
+
 /* It holds as many events (or bytes) as a batch may. */
 bool ingest_batcher_full(const struct ingest_batcher *batcher);
 /* There is something in it to send. */

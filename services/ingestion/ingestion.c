@@ -13,6 +13,9 @@
 
 #define BUFFER_MIN ((size_t)4 << 20) /* less could not take one burst of a worker */
 #define LOOK_EVERY (KN_SECOND / 10)  /* at the receiver's counters, gaps and depths */
+/* How long another ingestion of this source has to say that it missed nothing, before we
+ * say when we began. */
+#define SETTLE (3 * KN_SECOND)
 
 struct ingestion {
     struct ingestion_options options;
@@ -32,6 +35,8 @@ struct ingestion {
     int64_t looked_at;
     struct broker_gap gap; /* that found no place in a batch yet */
     bool gap_waits, gap_of_spool;
+    int64_t complete_to; /* of what was decoded */
+    int64_t received_to; /* of what was received, when last looked */
     enum broker_state state;
     struct kn_log_limit log_limit;
 
@@ -134,11 +139,31 @@ static void tell_state(struct ingestion *in, const struct broker_receiver_status
         in->state = status->state;
 }
 
-/* The next gap, in the connection or in what the spool had kept. */
+/* Gaps that what was decoded by now comes after are in this batch or before. On RabbitMQ the
+ * events' own times count: they may have waited in the queue for long. */
+static void tell_complete(struct ingestion *in, const struct broker_receiver_status *status)
+{
+    int64_t to = in->options.broker.url->kind == BROKER_AMQP ? ingest_batcher_newest(in->batcher)
+                                                             : in->complete_to;
+    bool settled = to && (!status->begins_at || to - status->begins_at >= SETTLE);
+    if (!in->gap_waits)
+        ingest_batcher_complete(in->batcher, status->begins_at, settled ? to : 0);
+    in->received_to = status->complete_to;
+}
+
+/* The next gap, in the connection or in what the spool had kept. What RabbitMQ lost may
+ * have waited there since before we got our last message. */
 static bool next_gap(struct ingestion *in)
 {
+    int64_t newest = ingest_batcher_newest(in->batcher);
     in->gap_of_spool = in->spool && ingest_outbox_gap(&in->outbox, &in->gap.from, &in->gap.to);
-    return in->gap_of_spool || broker_receiver_next_gap(in->receiver, &in->gap);
+    if (in->gap_of_spool)
+        return true;
+    if (!broker_receiver_next_gap(in->receiver, &in->gap))
+        return false;
+    if (in->options.broker.url->kind == BROKER_AMQP && newest && newest < in->gap.from)
+        in->gap.from = newest;
+    return true;
 }
 
 static struct kn_str gap_reason(const struct ingestion *in)
@@ -167,6 +192,7 @@ static void look(struct ingestion *in)
         KN_WARN("broker.gap", KN_F_TEXT("source", in->options.source),
                 KN_F_I64("seconds", (in->gap.to - in->gap.from) / KN_SECOND));
     }
+    tell_complete(in, &status);
     size_t events;
     int64_t oldest_at;
     events = ingest_batcher_events(in->batcher, &oldest_at);
@@ -183,6 +209,7 @@ static void decode_chunk(struct ingestion *in, const struct broker_chunk *chunk)
         if (ingest_batcher_full(in->batcher))
             close_batch(in);
     }
+    in->complete_to = chunk->complete_to;
 }
 
 static void tend(struct ingestion *in)
@@ -212,6 +239,8 @@ static void *run(void *arg)
         if (status == KN_OK) {
             decode_chunk(in, chunk);
             broker_receiver_release(in->receiver, chunk);
+        } else if (status == KN_TIMEOUT) {
+            in->complete_to = in->received_to;
         }
         tend(in);
     }

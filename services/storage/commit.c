@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 enum { AHEAD_MAX = 1024 };
+#define CLOCKS_DIFFER (10 * KN_MINUTE)
 
 struct tx *tx_new(struct store *store)
 {
@@ -89,24 +90,38 @@ static bool is_marked(const struct mark *mark, uint64_t seq)
     return seq <= mark->done;
 }
 
-/* When too many wait behind a hole, the hole is given up: its batch will not come. */
-static void set_mark(struct mark *mark, uint64_t seq)
+static void fill_up(struct mark *mark)
 {
-    if (mark->n_ahead == AHEAD_MAX) {
-        uint64_t lowest = UINT64_MAX;
-        for (size_t i = 0; i < mark->n_ahead; i++)
-            lowest = mark->ahead[i] < lowest ? mark->ahead[i] : lowest;
-        mark->done = lowest - 1;
-    } else if (seq > mark->done) {
-        mark->ahead[mark->n_ahead++] = seq;
-    }
     while (take_out(mark, mark->done + 1))
         mark->done++;
-    if (seq > mark->done && !is_marked(mark, seq))
-        mark->ahead[mark->n_ahead++] = seq;
 }
 
-enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t seq, bool *ret_again)
+/* The hole before the first that waits: its batches will not come. */
+static void give_up_hole(struct mark *mark)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (size_t i = 0; i < mark->n_ahead; i++)
+        lowest = mark->ahead[i] < lowest ? mark->ahead[i] : lowest;
+    mark->done = lowest - 1;
+    fill_up(mark);
+}
+
+/* When too many wait behind a hole, the hole is given up, but not while it is being filled. */
+static void set_mark(struct mark *mark, uint64_t seq)
+{
+    if (seq == mark->done + 1) {
+        mark->done = seq;
+    } else {
+        if (mark->n_ahead == AHEAD_MAX)
+            give_up_hole(mark);
+        if (seq > mark->done)
+            mark->ahead[mark->n_ahead++] = seq;
+    }
+    fill_up(mark);
+}
+
+enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t seq, bool *ret_again,
+                       bool *ret_whole)
 {
     struct mark mark = {0};
     const struct db_value key[] = {db_i64(source), db_i64((int64_t)epoch)};
@@ -117,6 +132,7 @@ enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t s
     if (*ret_again)
         return KN_OK;
     set_mark(&mark, seq);
+    *ret_whole = mark.n_ahead == 0;
     struct kn_str ahead = {(const char *)mark.ahead, mark.n_ahead * sizeof *mark.ahead};
     const struct db_value values[] = {key[0], key[1], db_i64((int64_t)mark.done), db_blob(ahead),
                                       db_i64(kn_time_now())};
@@ -275,22 +291,59 @@ static enum kn_status put_queues(struct tx *tx, int64_t source,
     return KN_OK;
 }
 
+static enum kn_status put_gap(struct tx *tx, int64_t source, struct kn_str name,
+                              const struct kn_msg_gap *given)
+{
+    if (!grow_array(&tx->gaps, &tx->cap_gaps, tx->n_gaps, sizeof *tx->gaps))
+        return KN_NOMEM;
+    struct kn_msg_gap *gap = &tx->gaps[tx->n_gaps++];
+    *gap = *given;
+    gap->source = name;
+    const struct db_value values[] = {db_i64(source), db_i64(gap->from), db_i64(gap->to),
+                                      db_text(gap->reason.ptr ? gap->reason : KN_STR(""))};
+    return db_each(tx->store->db, SQL_GAP_PUT, values, 1, NULL, NULL, NULL);
+}
+
 static enum kn_status put_gaps(struct tx *tx, int64_t source,
                                const struct kn_msg_ingest_batch *batch)
 {
-    for (size_t i = 0; i < batch->gaps.count; i++) {
-        if (!grow_array(&tx->gaps, &tx->cap_gaps, tx->n_gaps, sizeof *tx->gaps))
-            return KN_NOMEM;
-        struct kn_msg_gap *gap = &tx->gaps[tx->n_gaps++];
-        *gap = batch->gaps.items[i];
-        gap->source = batch->source;
-        const struct db_value values[] = {db_i64(source), db_i64(gap->from), db_i64(gap->to),
-                                          db_text(gap->reason.ptr ? gap->reason : KN_STR(""))};
-        enum kn_status status = db_each(tx->store->db, SQL_GAP_PUT, values, 1, NULL, NULL, NULL);
-        if (status != KN_OK)
-            return status;
-    }
+    enum kn_status status = KN_OK;
+    for (size_t i = 0; status == KN_OK && i < batch->gaps.count; i++)
+        status = put_gap(tx, source, batch->source, &batch->gaps.items[i]);
+    return status;
+}
+
+static enum kn_status read_complete_to(void *arg, const struct db_value *columns)
+{
+    *(int64_t *)arg = db_as_i64(columns[0]);
     return KN_OK;
+}
+
+/* How far the source is complete. A process that says that it began later than that tells of
+ * a gap, which nobody was there to see. After the row of counters was made. */
+static enum kn_status put_complete_to(struct tx *tx, int64_t source,
+                                      const struct store_change *change)
+{
+    const struct kn_msg_ingest_batch *batch = change->msg;
+    struct db_value values[] = {db_i64(source), db_null()};
+    int64_t before = 0, now = kn_time_now();
+    enum kn_status status =
+        db_run(tx->store->db, SQL_COMPLETE_TO_GET, values, read_complete_to, &before);
+    /* a clock went back: what was said before means nothing any more */
+    int64_t to = before > now + CLOCKS_DIFFER ? 0 : before;
+    if (status == KN_OK && to && to < batch->begins_at && batch->complete_to) {
+        const struct kn_msg_gap gap = {
+            .from = to, .to = batch->begins_at, .reason = KN_STR("ingestion did not run")};
+        status = put_gap(tx, source, batch->source, &gap);
+    }
+    if (to < batch->begins_at && (!to || batch->complete_to))
+        to = batch->begins_at;
+    if (change->whole && to < batch->complete_to)
+        to = batch->complete_to;
+    values[1] = db_i64(to);
+    return status == KN_OK && to != before
+               ? db_run(tx->store->db, SQL_COMPLETE_TO_PUT, values, NULL, NULL)
+               : status;
 }
 
 /* What of a batch does not concern tasks; after its events were counted. */
@@ -313,7 +366,8 @@ static enum kn_status put_rest(struct tx *tx, const struct store_change *change)
                                       db_i64((int64_t)batch->lost),
                                       db_i64((int64_t)change->ack.stored),
                                       db_i64((int64_t)change->ack.duplicates)};
-    return db_run(store->db, SQL_COUNTERS_ADD, values, NULL, NULL);
+    status = db_run(store->db, SQL_COUNTERS_ADD, values, NULL, NULL);
+    return status == KN_OK ? put_complete_to(tx, source, change) : status;
 }
 
 /* ---- the feed ------------------------------------------------------------------------ */
@@ -442,7 +496,7 @@ static enum kn_status apply(struct tx *tx, struct store_change *changes, uint32_
         return KN_OK;
     switch (change->kind) {
     case KN_KIND_INGEST_BATCH:
-        return tx_ingest(tx, i, change->msg, &change->ack);
+        return tx_ingest(tx, i, change);
     case KN_KIND_ROLLUP_PUT:
         change->status = tx_rollup_put(tx, change->msg);
         if (change->status == KN_CONFLICT || change->status == KN_INVALID)

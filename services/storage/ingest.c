@@ -137,16 +137,17 @@ static bool is_worker_type(uint8_t type)
     return type >= KN_EVENT_WORKER_ONLINE && type <= KN_EVENT_WORKER_OFFLINE;
 }
 
-enum kn_status tx_ingest(struct tx *tx, uint32_t change, const struct kn_msg_ingest_batch *batch,
-                         struct kn_msg_ingest_ack *ack)
+enum kn_status tx_ingest(struct tx *tx, uint32_t number, struct store_change *change)
 {
+    const struct kn_msg_ingest_batch *batch = change->msg;
+    struct kn_msg_ingest_ack *ack = &change->ack;
     struct store *store = tx->store;
     int64_t source;
     bool again = false;
     enum kn_status status =
         dict_number(store->dict, store->db, DICT_SOURCE, batch->source, &source);
     if (status == KN_OK)
-        status = tx_mark(tx, source, batch->epoch, batch->seq, &again);
+        status = tx_mark(tx, source, batch->epoch, batch->seq, &again, &change->whole);
     if (status != KN_OK || again) {
         ack->again = again;
         return status;
@@ -155,7 +156,7 @@ enum kn_status tx_ingest(struct tx *tx, uint32_t change, const struct kn_msg_ing
         const struct kn_msg_event *event = &batch->events.items[i];
         status = is_worker_type(event->type) && event->hostname.len
                      ? worker_event(tx, batch->source, event, ack)
-                     : task_event(tx, change, batch->source, source, event, ack);
+                     : task_event(tx, number, batch->source, source, event, ack);
     }
     return status;
 }

@@ -226,6 +226,10 @@
     SAME(COUNTERS, "", \
         "SELECT source, received, invalid, lost, stored, duplicates FROM " \
         "source_counters") \
+    SAME(COMPLETE_TO_GET, "i", \
+        "SELECT complete_to FROM source_counters WHERE source = $1") \
+    SAME(COMPLETE_TO_PUT, "ii", \
+        "UPDATE source_counters SET complete_to = $2 WHERE source = $1") \
     SAME(MARK_GET, "ii", \
         "SELECT done, ahead FROM batch_marks WHERE source = $1 AND epoch " \
         "= $2") \

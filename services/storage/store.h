@@ -36,6 +36,7 @@ struct store_change {
     const void *msg;
     enum kn_status status;        /* set by store_commit: what became of it */
     struct kn_msg_ingest_ack ack; /* likewise, of INGEST_BATCH */
+    bool whole;                   /* likewise: no batch before it is missing */
 };
 
 /* Applies all in one transaction. OK: it is committed, and each change has its own

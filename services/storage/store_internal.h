@@ -134,8 +134,7 @@ void tx_free(struct tx *tx);
 void tx_begin(struct tx *tx);
 
 /* Takes the events of a batch in; nothing is written before tx_ingest_finish. */
-enum kn_status tx_ingest(struct tx *tx, uint32_t change, const struct kn_msg_ingest_batch *batch,
-                         struct kn_msg_ingest_ack *ack) KN_MUST_CHECK;
+enum kn_status tx_ingest(struct tx *tx, uint32_t number, struct store_change *change) KN_MUST_CHECK;
 /* Merges and writes all events that were taken in. */
 enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes) KN_MUST_CHECK;
 
@@ -144,9 +143,10 @@ enum kn_status tx_worker(struct tx *tx, struct kn_str source, struct kn_str host
 enum kn_status tx_workers_finish(struct tx *tx) KN_MUST_CHECK;
 /* CONFLICT when the reader stands elsewhere; nothing was changed then. */
 enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put) KN_MUST_CHECK;
-/* Whether the batch was applied before; if not, it is marked as applied. */
-enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t seq,
-                       bool *ret_again) KN_MUST_CHECK;
+/* Whether the batch was applied before; if not, it is marked as applied. ret_whole: so are
+ * all before it. */
+enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t seq, bool *ret_again,
+                       bool *ret_whole) KN_MUST_CHECK;
 
 /* Adds to the count of a status, in the transaction. */
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,

@@ -740,6 +740,80 @@ static void queues_keep_their_latest_depth_and_a_history(void **state)
     assert_text(system.ingestion.items[0].gaps.items[0].reason, "connection lost");
 }
 
+/* What nobody was there to receive: from where the source was complete to where the next
+ * process began. */
+static void an_ingestion_that_begins_late_leaves_a_gap(void **state)
+{
+    struct rig *rig = *state;
+    const int64_t t = kn_time_now() - KN_HOUR;
+    static const struct {
+        uint64_t epoch, seq;
+        int64_t begins, to; /* seconds after t; 0: not said */
+        size_t gaps;
+        int64_t from;
+    } cases[] = {
+        {1, 1, 10, 20, 0, 0}, /* the first of all */
+        {1, 2, 10, 30, 0, 0},
+        {1, 4, 10, 50, 0, 0}, /* batch 3 is missing: complete to 30 only */
+        {2, 1, 60, 0, 0, 0},  /* the next process */
+        {2, 2, 60, 64, 1, 30},
+        {2, 3, 60, 65, 1, 30},
+        {1, 3, 10, 40, 1, 30}, /* from a spool, late */
+        {3, 1, 63, 70, 1, 30}, /* another one, while the second goes on */
+        {2, 4, 60, 72, 1, 30},
+        {4, 1, 80, 90, 2, 72},   /* after both have ended */
+        {5, 1, 0, 95, 2, 72},    /* RabbitMQ: it has missed nothing */
+        {6, 1, 0, 90000, 2, 72}, /* a clock that is wrong by a day */
+        {7, 1, 96, 100, 2, 72},  /* and was put right: nobody knows */
+        {8, 1, 110, 120, 3, 100},
+        {9, 1, 130, 0, 3, 100}, /* killed before it said more */
+        {10, 1, 140, 143, 4, 120},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct kn_msg_ingest_batch batch = {
+            .source = KN_STR("s"),
+            .epoch = cases[i].epoch,
+            .seq = cases[i].seq,
+            .begins_at = cases[i].begins ? t + cases[i].begins * KN_SECOND : 0,
+            .complete_to = cases[i].to ? t + cases[i].to * KN_SECOND : 0};
+        commit_one(rig, KN_KIND_INGEST_BATCH, &batch);
+        struct kn_msg_system system = system_of(rig);
+        const struct kn_msg_source_status *source = &system.ingestion.items[0];
+        assert_int_equal(source->gaps.count, cases[i].gaps);
+        if (cases[i].gaps)
+            assert_int_equal(source->gaps.items[0].from, t + cases[i].from * KN_SECOND);
+        if (cases[i].gaps == 1)
+            assert_int_equal(source->gaps.items[0].to, t + 60 * KN_SECOND);
+    }
+}
+
+/* The one that is given up is the one that never came; those behind it still count. */
+static void a_batch_that_never_comes_takes_no_other_with_it(void **state)
+{
+    struct rig *rig = *state;
+    enum { LAST = 1030 };
+    for (uint64_t seq = 1; seq <= LAST; seq++) {
+        if (seq <= 3 || seq == 6)
+            continue; /* 1 and 2 come late, 3 never does */
+        struct kn_msg_ingest_batch batch = {.source = KN_STR("s"), .epoch = 1, .seq = seq};
+        commit_one(rig, KN_KIND_INGEST_BATCH, &batch);
+        if (seq == 5 + 1023) { /* now it holds as many as it can */
+            for (uint64_t late = 1; late <= 2; late++) {
+                batch.seq = late;
+                struct store_change change = {.kind = KN_KIND_INGEST_BATCH, .msg = &batch};
+                const struct kn_msg_feed *feed;
+                assert_int_equal(store_commit(rig->store, &change, 1, &feed), KN_OK);
+                assert_false(change.ack.again);
+            }
+        }
+    }
+    struct kn_msg_ingest_batch batch = {.source = KN_STR("s"), .epoch = 1, .seq = 6};
+    struct store_change change = {.kind = KN_KIND_INGEST_BATCH, .msg = &batch};
+    const struct kn_msg_feed *feed;
+    assert_int_equal(store_commit(rig->store, &change, 1, &feed), KN_OK);
+    assert_false(change.ack.again);
+}
+
 /* ---- feed and rollups ---------------------------------------------------------------- */
 
 static struct kn_msg_feed_list feed_from(struct rig *rig, uint64_t from, uint64_t max)
@@ -1171,6 +1245,8 @@ int main(void)
         CASE(a_worker_is_what_it_says_unless_it_is_silent),
         CASE(answers_of_a_worker_leave_what_they_do_not_say),
         CASE(queues_keep_their_latest_depth_and_a_history),
+        CASE(an_ingestion_that_begins_late_leaves_a_gap),
+        CASE(a_batch_that_never_comes_takes_no_other_with_it),
         CASE(the_feed_has_no_holes_and_survives_restarts),
         CASE(rollups_add_up_and_move_the_reader_once),
         CASE(a_rebuild_counts_the_stored_events),

@@ -6,11 +6,12 @@ See tests/README.md.
 from .celery_worker import CeleryWorker, python_of
 from .kanchi import Kanchi
 from .postgres import Postgres
-from .process import Process, free_port, wait_for
+from .process import Process, RigError, free_port, wait_for
+from .proxy import Proxy
 from .rabbitmq import RabbitMQ
 from .redis_server import Redis
 
 __all__ = [
-    "CeleryWorker", "Kanchi", "Postgres", "Process", "RabbitMQ", "Redis",
+    "CeleryWorker", "Kanchi", "Postgres", "Process", "Proxy", "RabbitMQ", "Redis", "RigError",
     "free_port", "python_of", "wait_for",
 ]

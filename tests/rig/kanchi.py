@@ -34,10 +34,12 @@ class Kanchi:
     which raises RigError when a sanitizer has reported something.
     """
 
-    def __init__(self, folder, brokers=(), database=None, config=None, release=False):
+    def __init__(self, folder, brokers=(), database=None, config=None, release=False, env=None,
+                 data=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.data = self.folder / "data"
+        self.data = pathlib.Path(data) if data else self.folder / "data"
+        self.env = service_environment(**(env or {}))
         self.bin = bin_folder(release)
         self.port = free_port()
         self.processes = {}
@@ -72,14 +74,14 @@ class Kanchi:
         self.data.mkdir(exist_ok=True)
         process = Process([self.bin / f"kanchi-{service}", "--config", self.config_path, *options],
                           f"kanchi-{name}", self.folder / f"{name}.log",
-                          env=service_environment(), cwd=self.folder)
+                          env=self.env, cwd=self.folder)
         self.processes[name] = process
         return process
 
     def up(self, *options, timeout=30):
         """All services, by the launcher; returns when the gateway is ready."""
         process = Process([self.bin / "kanchi", "up", "--config", self.config_path, *options],
-                          "kanchi", self.folder / "kanchi.log", env=service_environment(),
+                          "kanchi", self.folder / "kanchi.log", env=self.env,
                           cwd=self.folder, stop_timeout=30)
         self.processes["kanchi"] = process
         process.wait_for(self.is_ready, timeout)

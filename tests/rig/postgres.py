@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 
-from .process import Process, RigError, clean_environment, free_port
+from .process import Process, RigError, clean_environment, free_port, wait_for
 
 
 def _folder_of_programs():
@@ -64,6 +64,16 @@ class Postgres:
             # fast shutdown: does not wait for clients
             stop_signal=signal.SIGINT, death_signal=signal.SIGINT)
         self.process.wait_for(self._ready, 30)
+
+    def start_again(self, timeout=30):
+        """After a kill: its children may hold the shared memory for a moment longer."""
+        def started():
+            try:
+                self.start()
+            except RigError as error:
+                raise OSError(error) from None
+            return True
+        wait_for(started, timeout, "PostgreSQL is back")
 
     def _ready(self):
         done = subprocess.run([self.programs / "pg_isready", "-q", "-h", "127.0.0.1",

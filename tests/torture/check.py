@@ -1,0 +1,195 @@
+"""What the database holds against what the publisher knows."""
+
+import collections
+import sqlite3
+import struct
+
+import psycopg2
+
+from .publisher import (IGNORED, TAKEN, UNSENT, UNSURE, host_of, name_of, numbers_of, queue_of,
+                        type_of)
+
+TYPES = ("custom", "task-sent", "task-received", "task-started", "task-succeeded", "task-failed",
+         "task-rejected", "task-revoked", "task-retried")
+STATUSES = ("pending", "received", "started", "success", "failure", "retry", "revoked", "rejected",
+            "orphaned")
+STATUS_OF = {"task-sent": "pending", "task-received": "received", "task-started": "started",
+             "task-succeeded": "success", "task-failed": "failure", "task-retried": "retry"}
+KINDS = {"source": 1, "name": 2, "queue": 3, "host": 4}
+MINUTE = 60_000_000
+SLACK = 0.25  # between the moment that we note and the one at which the broker has it
+
+
+class Database:
+    """One snapshot: SELECT, and nothing that storage would notice."""
+
+    def __init__(self, url):
+        self.sqlite = url.startswith("sqlite:")
+        if self.sqlite:
+            self.connection = sqlite3.connect(f"file:{url[7:]}?mode=ro", uri=True,
+                                              isolation_level=None, timeout=20)
+            self.connection.execute("BEGIN")
+        else:
+            self.connection = psycopg2.connect(url)
+            self.connection.set_session("REPEATABLE READ", readonly=True)
+
+    def rows(self, sql):
+        cursor = self.connection.cursor()
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+
+class Stored:
+    """Everything that a check looks at, of one moment."""
+
+    def __init__(self, url, publisher):
+        with Database(url) as database:
+            self.texts = dict(database.rows("SELECT id, text FROM dict"))
+            self.tasks = database.rows("SELECT no, id, status, name, queue, source FROM tasks")
+            self.numbers = self._numbers(database, publisher)
+            self.counters = database.rows(
+                "SELECT received, invalid, lost, stored, duplicates FROM source_counters")
+            self.task_counts = database.rows("SELECT status, count FROM task_counts")
+            self.rollups = database.rows(
+                "SELECT step, minute, name, queue, worker, status, count FROM rollups")
+            self.marks = database.rows("SELECT done, ahead FROM batch_marks")
+            self.gaps = sorted(database.rows("SELECT from_at, to_at FROM gaps"))
+
+    def _numbers(self, database, publisher):
+        """How often each event is stored, by its number."""
+        count = bytearray(len(publisher.state) // 3 * 100)
+        step_of = {TYPES.index(kind): step for step, kind in
+                   enumerate(("task-sent", "task-received", "task-started"))}
+        first = {no: int(ident[24:], 16) * 4 for no, ident, *_ in self.tasks
+                 if ident.startswith(f"{publisher.run:08x}-")}
+        assert len(first) == len(self.tasks), "tasks that nobody sent"
+        for task, kind in database.rows("SELECT task, type FROM events"):
+            count[first[task] + step_of.get(kind, 3)] += 1
+        return count
+
+
+def ranges(numbers, most=8):
+    """Short, for a message."""
+    found = []
+    for number in numbers:
+        if found and found[-1][1] == number - 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    text = ", ".join(f"{a}-{b}" if a != b else str(a) for a, b in found[:most])
+    return text + (f" and {len(found) - most} more" if len(found) > most else "")
+
+
+def check(url, publisher, may_lose=False):
+    """Raises AssertionError; returns the figures. may_lose: what a gap covers may be missing."""
+    now = Stored(url, publisher)
+    figures = check_events(now, publisher, may_lose)
+    check_tasks(now)
+    check_counters(now, figures)
+    check_rollups(now, publisher)
+    for done, ahead in now.marks:
+        assert len(ahead) <= 64 * 8, f"{len(ahead) // 8} batches wait behind a hole at {done}: " \
+            f"{struct.unpack_from('<Q', ahead)}"
+    return figures
+
+
+def covered(gaps, began, ended):
+    return any(start / 1e6 - SLACK <= ended and began <= end / 1e6 + SLACK for start, end in gaps)
+
+
+def check_events(now, publisher, may_lose):
+    doubled = [number for number, count in enumerate(now.numbers) if count > 1]
+    assert not doubled, f"stored twice: {ranges(doubled)}"
+    missing, untold, ghosts, lost, unheard = [], [], [], 0, 0
+    for message, state in enumerate(publisher.state):
+        numbers = numbers_of(message)
+        stored = [number for number in numbers if now.numbers[number]]
+        span = publisher.began[message], publisher.ended[message]
+        if state in (IGNORED, UNSENT) and stored:
+            ghosts += stored
+        if state == TAKEN and len(stored) < len(numbers):
+            gone = [number for number in numbers if not now.numbers[number]]
+            lost += len(gone)
+            if not may_lose:
+                missing += gone
+            elif not covered(now.gaps, *span):
+                untold.append((message, span))
+        if state == IGNORED:
+            unheard += len(numbers)
+            if not covered(now.gaps, *span):
+                untold.append((message, span))
+    assert not ghosts, f"stored, but not published: {ranges(ghosts)}"
+    assert not missing, f"{len(missing)} missing: {ranges(missing)}"
+    assert not untold, f"{len(untold)} messages are missing, and no gap says so, the first one " \
+        f"{untold[0]}; gaps: {[(a / 1e6, b / 1e6) for a, b in now.gaps]}"
+    return {"published": publisher.events, "stored": sum(now.numbers), "lost_in_gaps": lost,
+            "to_nobody": unheard, "unsure": publisher.count(UNSURE), "gaps": len(now.gaps)}
+
+
+def types_stored(now, task):
+    return [type_of(number) for number in range(task * 4, task * 4 + 4) if now.numbers[number]]
+
+
+def check_tasks(now):
+    """A task's status is that of the last of its events; the counts by status add up."""
+    seen = collections.Counter()
+    for _, ident, status, *_ in now.tasks:
+        seen[status] += 1
+        task = int(ident[24:], 16)
+        types = types_stored(now, task)
+        assert types, f"task {ident} without events"
+        wanted = STATUS_OF[types[-1]]
+        assert STATUSES[status] == wanted, f"task {ident} is {STATUSES[status]}, with {types}"
+    counts = {status: count for status, count in now.task_counts if count}
+    assert counts == dict(seen), f"counts by status {counts}, recounted {dict(seen)}"
+
+
+def check_counters(now, figures):
+    assert len(now.counters) == 1, now.counters
+    received, invalid, lost, stored, duplicates = now.counters[0]
+    figures |= {"received": received, "duplicates": duplicates, "counted_lost": lost}
+    assert (invalid, lost) == (0, 0), f"invalid {invalid}, lost {lost}"
+    assert stored == figures["stored"], f"counted {stored} as stored, there are {figures['stored']}"
+    assert received == stored + duplicates, f"{received} received, {stored} + {duplicates} stored"
+
+
+def recount(now, publisher):
+    """Rollups of a minute from the stored events: (minute, name, queue, worker, status)."""
+    counts = collections.Counter()
+    known = {int(ident[24:], 16): (name, queue) for _, ident, _, name, queue, _ in now.tasks}
+    number_of = {(text): ident for ident, text in now.texts.items()}
+    for task, (name, queue) in known.items():
+        base = task * 4
+        stored = now.numbers[base:base + 4]
+        assert now.texts.get(name) == (name_of(task) if stored[0] or stored[1] else None)
+        assert now.texts.get(queue) == (queue_of(task) if stored[0] else None)
+        for step in range(4):
+            if not stored[step]:
+                continue
+            message = task // 25 * 3 + (0, 1, 1, 2)[step]
+            at = publisher.at[message] + step * 1e-4
+            worker = number_of.get(host_of(task), 0) if step else 0
+            status = STATUSES.index(STATUS_OF[type_of(base + step)])
+            counts[round(at * 1e6) // MINUTE, name, queue, worker, status] += 1
+    return counts
+
+
+def check_rollups(now, publisher):
+    minutes = recount(now, publisher)
+    for step in (1, 60, 1440):
+        wanted = collections.Counter()
+        for (minute, *key), count in minutes.items():
+            wanted[(minute - minute % step, *key)] += count
+        found = {tuple(row[1:6]): row[6] for row in now.rollups if row[0] == step and row[6]}
+        if found != dict(wanted):
+            wrong = [(key, found.get(key, 0), wanted.get(key, 0))
+                     for key in found.keys() | wanted.keys()
+                     if found.get(key, 0) != wanted.get(key, 0)]
+            raise AssertionError(f"rollups of {step} min: {len(wrong)} rows of {len(wanted)} differ "
+                                 f"(key, stored, recount): {wrong[:4]}")

@@ -1,0 +1,91 @@
+"""Kanchi under load, while everything around it and in it is killed, stopped, cut and slowed.
+
+After each round: every event that the broker took for us is stored once; what is missing
+lies in a gap that is shown; statuses, counters and rollups are those of the stored events.
+"""
+
+import signal
+
+import pytest
+
+from torture.publisher import IGNORED
+from torture.stage import Stage
+
+CASES = [("rabbitmq", "postgresql"), ("redis", "sqlite"), ("rabbitmq", "sqlite"),
+         ("redis", "postgresql")]
+ROUND = 5  # kills between two checks
+
+
+def cases(long_only):
+    return [pytest.param(*case, id="-".join(case), marks=pytest.mark.long if number in long_only else [])
+            for number, case in enumerate(CASES)]
+
+
+def report(stage, figures):
+    print(f"seed {stage.seed}: {stage.kills} kills, {figures}, MB {stage.memory()}")
+
+
+def rounds(stage, kills, act, may_lose):
+    figures = None
+    while stage.kills < kills:
+        until = min(kills, stage.kills + ROUND)
+        while stage.kills < until:
+            act()
+            stage.some_traffic()
+        figures = stage.settle(may_lose)
+        report(stage, figures)
+    return figures
+
+
+@pytest.mark.parametrize("broker, database", cases(long_only=(2, 3)))
+def test_kills_of_services_lose_nothing(folder, seed, kills_of, broker, database):
+    """All services on RabbitMQ; on Redis all but the only ingestion."""
+    services = ["storage", "storage", "aggregation", "control", "gateway"]
+    if broker == "rabbitmq":
+        services += ["ingestion", "ingestion"]
+    with Stage(folder, broker, database, seed) as stage:
+        rounds(stage, kills_of(0.1, 4), lambda: stage.kill(stage.random.choice(services)), False)
+
+
+@pytest.mark.parametrize("broker, database", cases(long_only=(2, 3)))
+def test_what_anything_at_random_loses_is_shown(folder, seed, kills_of, broker, database):
+    """On RabbitMQ nothing: it keeps what is persistent. On Redis what a gap covers."""
+    with Stage(folder, broker, database, seed + 1) as stage:
+        pick = stage.random.choice
+        acts = [lambda: stage.kill(pick(list(stage.wanted)))] * 6
+        acts += [lambda: stage.freeze(pick(list(stage.wanted))), stage.kill_broker,
+                 stage.freeze_broker,
+                 lambda: stage.disturb(stage.broker_proxy, pick(stage.DISTURBANCES))]
+        if stage.postgres:
+            acts += [stage.kill_postgres, stage.freeze_postgres,
+                     lambda: stage.disturb(stage.database_proxy, pick(stage.DISTURBANCES))]
+        rounds(stage, kills_of(0.14, 4), lambda: pick(acts)(), broker == "redis")
+
+
+@pytest.mark.parametrize("before", ("connected", "storage is away"))
+def test_what_a_killed_ingestion_had_or_missed_on_redis_is_shown_as_a_gap(folder, seed, before):
+    with Stage(folder, "redis", "sqlite", seed + 2) as stage:
+        stage.traffic(1000)
+        if before != "connected":
+            stage.held.add("storage")
+            stage.kanchi.processes["storage"].kill()
+            stage.traffic(3000)
+        stage.held.add("ingestion")
+        stage.kanchi.processes["ingestion"].kill()
+        stage.traffic(3000)
+        stage.held.clear()
+        figures = stage.settle(may_lose=True)
+        assert figures["to_nobody"] > 0 and figures["gaps"] == 1
+        report(stage, figures)
+
+
+def test_a_subscriber_that_stood_still_shows_all_that_redis_dropped(folder, seed):
+    """Redis cuts it off long before it learns of that."""
+    with Stage(folder, "redis", "sqlite", seed + 3, rate=4000,
+               broker_options=("--client-output-buffer-limit", "pubsub 1mb 1mb 1")) as stage:
+        stage.traffic(1000)
+        stage.kanchi.processes["ingestion"].send(signal.SIGSTOP)
+        stage.wait(lambda: stage.publisher.count(IGNORED) > 2000, "Redis has cut it off")
+        stage.kanchi.processes["ingestion"].send(signal.SIGCONT)
+        figures = stage.settle(may_lose=True)
+        report(stage, figures)
