@@ -457,6 +457,33 @@ static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id,
     return db_each(tx->store->db, id, values, n, NULL, NULL, NULL);
 }
 
+/* The tasks by status, in the table of their own. */
+static enum kn_status write_states(struct tx *tx)
+{
+    enum { WIDTH = 2 };
+    size_t dropped = 0, put = 0;
+    struct db_value *drops = kn_arena_array(tx->arena, tx->n_tasks * WIDTH, sizeof *drops);
+    struct db_value *puts = kn_arena_array(tx->arena, tx->n_tasks * WIDTH, sizeof *puts);
+    if (!drops || !puts)
+        return KN_NOMEM;
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        const struct task_work *work = &tx->tasks[i];
+        if (!work->touched || (work->exists && work->status_before == work->row.status))
+            continue;
+        if (work->exists) {
+            drops[dropped++] = db_i64(work->status_before);
+            drops[dropped++] = db_i64(work->row.no);
+        }
+        puts[put++] = db_i64(work->row.status);
+        puts[put++] = db_i64(work->row.no);
+    }
+    enum kn_status status =
+        db_each(tx->store->db, SQL_TASK_STATE_DROP, drops, dropped / WIDTH, NULL, NULL, NULL);
+    return status == KN_OK
+               ? db_each(tx->store->db, SQL_TASK_STATE_PUT, puts, put / WIDTH, NULL, NULL, NULL)
+               : status;
+}
+
 static enum kn_status write_tasks(struct tx *tx)
 {
     static const enum sql_id ids[] = {SQL_TASK_NEW, SQL_TASK_UPDATE, SQL_TASK_UPDATE_REST};
@@ -568,7 +595,7 @@ enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes)
     if (status != KN_OK || !tx->n_tasks)
         return status;
     if ((status = merge_tasks(tx)) != KN_OK || (status = write_tasks(tx)) != KN_OK ||
-        (status = write_minutes(tx)) != KN_OK)
+        (status = write_states(tx)) != KN_OK || (status = write_minutes(tx)) != KN_OK)
         return status;
     return tell_tasks(tx);
 }

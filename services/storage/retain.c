@@ -42,6 +42,7 @@ struct sweep {
     struct retain_sweep *at;
     int64_t before;
     struct db_value tasks[TASKS_A_STEP];      /* numbers */
+    struct db_value states[2 * TASKS_A_STEP]; /* status, task */
     struct db_value events[2 * TASKS_A_STEP]; /* number, and before which time */
     size_t n_tasks, n_events, n_seen;
 };
@@ -57,6 +58,8 @@ static enum kn_status see_dead(void *arg, const struct db_value *columns)
             sweep->at->survivor = db_as_i64(columns[3]);
         return KN_OK;
     }
+    sweep->states[2 * sweep->n_tasks] = columns[2];
+    sweep->states[2 * sweep->n_tasks + 1] = columns[0];
     sweep->tasks[sweep->n_tasks++] = columns[0];
     sweep->events[sweep->n_events++] = columns[0];
     sweep->events[sweep->n_events++] = db_i64(INT64_MAX);
@@ -125,6 +128,8 @@ static enum kn_status sweep_step(struct sweep *sweep, db_row_fn *see, bool *ret_
             db_each(db, SQL_EVENTS_DELETE, sweep->events, sweep->n_events / 2, NULL, NULL, changed);
     if (status == KN_OK)
         status = db_each(db, SQL_TASK_DELETE, sweep->tasks, sweep->n_tasks, NULL, NULL, NULL);
+    if (status == KN_OK)
+        status = db_each(db, SQL_TASK_STATE_DROP, sweep->states, sweep->n_tasks, NULL, NULL, NULL);
     if (status == KN_OK)
         status = subtract_counts(sweep->store);
     bool found = sweep->n_tasks > 0;

@@ -169,6 +169,14 @@
         "routing_key, signum, result_repr, error, traceback, learned) " \
         "WHERE t.no = " \
         "u.no") \
+    S(TASK_STATE_PUT, "ii", \
+        "INSERT INTO task_states (status, no) VALUES ($1, $2)", \
+        "INSERT INTO task_states (status, no) SELECT * FROM " \
+        "unnest($1::int8[], $2::int8[])") \
+    S(TASK_STATE_DROP, "ii", \
+        "DELETE FROM task_states WHERE status = $1 AND no = $2", \
+        "DELETE FROM task_states s USING unnest($1::int8[], $2::int8[]) AS " \
+        "u(status, no) WHERE s.status = u.status AND s.no = u.no") \
     S(TASK_MINUTE_PUT, "iiii", \
         "INSERT INTO task_minutes (source, minute, first, last) VALUES " \
         "($1, $2, $3, $4) ON CONFLICT (minute, source) DO UPDATE SET " \
@@ -354,21 +362,27 @@
         "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE no > " \
         "$1 AND no <= $2 ORDER BY no ASC LIMIT $3") \
     SAME(SCAN_STATUS, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE status = $4 AND no < $1 AND no >= $2 ORDER BY no " \
-        "DESC LIMIT $3") \
+        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
+        "t.first_at FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
+        "s.status = $4 AND s.no < $1 AND s.no >= $2 ORDER BY s.no DESC " \
+        "LIMIT $3") \
     SAME(SCAN_STATUS_OLDEST, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE status = $4 AND no > $1 AND no <= $2 ORDER BY no ASC " \
+        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
+        "t.first_at FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
+        "s.status = $4 AND s.no > $1 AND s.no <= $2 ORDER BY s.no ASC " \
         "LIMIT $3") \
     SAME(SCAN_STATUS_TEXT, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
-        "status = $4 AND no < $1 AND no >= $2 ORDER BY no DESC LIMIT $3") \
+        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
+        "t.first_at, t.id, t.args_repr, t.kwargs_repr, t.result_repr, " \
+        "t.error FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
+        "s.status = $4 AND s.no < $1 AND s.no >= $2 ORDER BY s.no DESC " \
+        "LIMIT $3") \
     SAME(SCAN_STATUS_TEXT_OLDEST, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
-        "status = $4 AND no > $1 AND no <= $2 ORDER BY no ASC LIMIT $3") \
+        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
+        "t.first_at, t.id, t.args_repr, t.kwargs_repr, t.result_repr, " \
+        "t.error FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
+        "s.status = $4 AND s.no > $1 AND s.no <= $2 ORDER BY s.no ASC " \
+        "LIMIT $3") \
     SAME(SCAN_NAME, "iiii", \
         "SELECT no, source, status, name, queue, worker, first_at FROM " \
         "tasks WHERE name = $4 AND name <> 0 AND no < $1 AND no >= $2 " \
@@ -424,9 +438,10 @@
         "worker = $4 AND worker <> 0 AND no > $1 AND no <= $2 ORDER BY no " \
         "ASC LIMIT $3") \
     SAME(TASKS_UNFINISHED, "iii", \
-        "SELECT no, source, name, latest_at, eta, worker, id, " \
-        "received_at, started_at FROM tasks WHERE " \
-        "status = $1 AND no > $2 ORDER BY no LIMIT $3") \
+        "SELECT t.no, t.source, t.name, t.latest_at, t.eta, t.worker, t.id, " \
+        "t.received_at, t.started_at FROM task_states s JOIN tasks t ON " \
+        "t.no = s.no WHERE s.status = $1 AND s.no > $2 ORDER BY s.no LIMIT " \
+        "$3") \
     SAME(TASKS_OLD, "ii", \
         "SELECT no, source, status, first_at, latest_at FROM tasks WHERE no > $1 " \
         "ORDER BY no LIMIT $2") \
