@@ -570,8 +570,7 @@ void store_settle(struct store *store)
     }
 }
 
-enum kn_status store_commit(struct store *store, struct store_change *changes, size_t count,
-                            const struct kn_msg_feed **ret_feed)
+static enum kn_status commit_once(struct store *store, struct store_change *changes, size_t count)
 {
     tx_begin(store->tx);
     enum kn_status status = db_begin(store->db);
@@ -579,11 +578,24 @@ enum kn_status store_commit(struct store *store, struct store_change *changes, s
         status = in_transaction(store->tx, changes, count);
     if (status == KN_OK)
         status = db_commit(store->db);
-    if (status != KN_OK) {
+    if (status == KN_OK)
+        store_settle(store);
+    else
         store_abandon(store);
-        return status;
+    return status;
+}
+
+enum kn_status store_commit(struct store *store, struct store_change *changes, size_t count,
+                            const struct kn_msg_feed **ret_feed)
+{
+    enum kn_status status = commit_once(store, changes, count);
+    if (status == KN_CONFLICT) { /* an event was there, though its task says it can't be */
+        store->is_careful = true;
+        status = commit_once(store, changes, count);
+        store->is_careful = false;
     }
-    store_settle(store);
+    if (status != KN_OK)
+        return status;
     if (store->tx->feed.number)
         store->feed_number = store->tx->feed.number;
     *ret_feed = store->tx->feed.number ? &store->tx->feed : NULL;

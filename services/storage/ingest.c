@@ -289,41 +289,83 @@ static enum kn_status make_days(struct tx *tx)
     return KN_OK;
 }
 
-/* Writes the events, and finds out which are new. */
-static enum kn_status write_events(struct tx *tx, struct store_change *changes)
+/* Whether the event can't be stored already: its task is new, or has no event that is
+ * so late. */
+static bool is_surely_new(const struct tx *tx, const struct event_work *work)
+{
+    if (work->task == NO_TASK || merge_is_learned(work->event) || tx->store->is_careful)
+        return false;
+    const struct task_work *task = &tx->tasks[work->task];
+    return !task->exists || work->event->timestamp > task->row.task.latest_at;
+}
+
+/* Rows for one of the two statements, in the order of the events. */
+static enum kn_status put_events(struct tx *tx, bool surely_new, const struct kn_str *event_bodies)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < tx->n_events; i++)
+        n += tx->events[i].is_new == surely_new;
+    struct db_value *values = kn_arena_array(tx->arena, n * EVENT_COLUMNS, sizeof *values);
+    bool *changed = kn_arena_array(tx->arena, n, sizeof *changed);
+    uint32_t *which = kn_arena_array(tx->arena, n, sizeof *which);
+    if (n && (!values || !changed || !which))
+        return KN_NOMEM;
+    n = 0;
+    for (size_t i = 0; i < tx->n_events; i++) {
+        const struct event_work *work = &tx->events[i];
+        if (work->is_new != surely_new)
+            continue;
+        which[n] = (uint32_t)i;
+        event_values(work, work->task == NO_TASK ? 0 : tx->tasks[work->task].row.no,
+                     event_bodies[i], values + n++ * EVENT_COLUMNS);
+    }
+    if (surely_new)
+        return db_each(tx->store->db, SQL_EVENT_NEW, values, n, NULL, NULL, NULL);
+    enum kn_status status = db_each(tx->store->db, SQL_EVENT_PUT, values, n, NULL, NULL, changed);
+    for (size_t i = 0; status == KN_OK && i < n; i++)
+        tx->events[which[i]].is_new = changed[i];
+    return status;
+}
+
+static enum kn_status encode_events(struct tx *tx, struct kn_str *ret)
 {
     struct kn_buf *bodies = &tx->store->body;
-    enum kn_status status = make_days(tx);
-    struct db_value *values =
-        kn_arena_array(tx->arena, tx->n_events * EVENT_COLUMNS, sizeof *values);
-    size_t *ends = kn_arena_array(tx->arena, tx->n_events, sizeof *ends);
-    bool *is_new = kn_arena_array(tx->arena, tx->n_events, sizeof *is_new);
-    if (tx->n_events && (!values || !ends || !is_new))
-        return KN_NOMEM;
+    size_t start = 0;
     kn_buf_clear(bodies);
     for (size_t i = 0; i < tx->n_events; i++) {
         event_body(bodies, tx->events[i].event, tx->events[i].task != NO_TASK);
-        ends[i] = bodies->len;
+        ret[i].len = bodies->len - start;
+        start = bodies->len;
     }
+    enum kn_status status = kn_buf_status(bodies);
+    start = 0;
+    for (size_t i = 0; status == KN_OK && i < tx->n_events; start += ret[i++].len)
+        ret[i].ptr = bodies->data + start;
+    return status;
+}
+
+/* Writes the events, and finds out which are new. */
+static enum kn_status write_events(struct tx *tx, struct store_change *changes)
+{
+    struct kn_str *bodies = kn_arena_array(tx->arena, tx->n_events, sizeof *bodies);
+    if (tx->n_events && !bodies)
+        return KN_NOMEM;
+    enum kn_status status = make_days(tx);
     if (status == KN_OK)
-        status = kn_buf_status(bodies);
-    if (status != KN_OK)
-        return status;
-    for (size_t i = 0, start = 0; i < tx->n_events; start = ends[i++]) {
-        const struct event_work *work = &tx->events[i];
-        event_values(work, work->task == NO_TASK ? 0 : tx->tasks[work->task].row.no,
-                     (struct kn_str){bodies->data + start, ends[i] - start},
-                     values + i * EVENT_COLUMNS);
-    }
-    status = db_each(tx->store->db, SQL_EVENT_PUT, values, tx->n_events, NULL, NULL, is_new);
+        status = encode_events(tx, bodies);
+    for (size_t i = 0; i < tx->n_events; i++)
+        tx->events[i].is_new = is_surely_new(tx, &tx->events[i]);
+    if (status == KN_OK)
+        status = put_events(tx, true, bodies);
+    if (status == KN_OK)
+        status = put_events(tx, false, bodies);
     for (size_t i = 0; status == KN_OK && i < tx->n_events; i++) {
-        struct event_work *work = &tx->events[i];
-        work->is_new = is_new[i];
+        const struct event_work *work = &tx->events[i];
         if (merge_is_learned(work->event))
             continue;
-        tx->feed.events += is_new[i];
-        changes[work->change].ack.stored += is_new[i];
-        changes[work->change].ack.duplicates += !is_new[i];
+        tx->feed.events += work->is_new;
+        changes[work->change].ack.stored += work->is_new;
+        changes[work->change].ack.duplicates += !work->is_new;
     }
     return status;
 }

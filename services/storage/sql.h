@@ -1,7 +1,7 @@
 /* Every statement: id, types of its values, text for SQLite, text for PostgreSQL
  * (SAME when it is the same). Values are $1, $2 …, each i (integer), f (number), t
  * (text) or b (bytes). Statements that run for many rows at once (db_each) take
- * arrays on PostgreSQL. */
+ * arrays on PostgreSQL, or are a COPY. */
 #ifndef KN_STORAGE_SQL_H
 #define KN_STORAGE_SQL_H
 
@@ -78,22 +78,13 @@
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, " \
         "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, " \
         "$27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)", \
-        "INSERT INTO tasks (no, hash, source, status, name, queue, " \
+        "COPY tasks (no, hash, source, status, name, queue, " \
         "worker, started_by, client, first_at, latest_at, sent_at, " \
         "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
         "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
         "ordering, id, args_repr, kwargs_repr, root_id, parent_id, " \
         "exchange, routing_key, signum, result_repr, error, traceback, " \
-        "learned) " \
-        "SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], " \
-        "$4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], " \
-        "$9::int8[], $10::int8[], $11::int8[], $12::int8[], $13::int8[], " \
-        "$14::int8[], $15::int8[], $16::int8[], $17::int8[], $18::int8[], " \
-        "$19::int8[], $20::int8[], $21::int8[], $22::int8[], " \
-        "$23::float8[], $24::int8[], $25::bytea[], $26::text[], " \
-        "$27::text[], $28::text[], $29::text[], $30::text[], $31::text[], " \
-        "$32::text[], $33::text[], $34::text[], $35::text[], $36::text[], " \
-        "$37::bytea[])") \
+        "learned) FROM STDIN (FORMAT binary)") \
     S(TASK_UPDATE, "iiiiiiiiiiiiiiiiiiiifibttttttttttb", \
         "UPDATE tasks SET status = $2, name = $3, queue = $4, worker = " \
         "$5, started_by = $6, client = $7, first_at = $8, latest_at = $9, " \
@@ -193,6 +184,11 @@
     SAME(TASK_MINUTES, "ii", \
         "SELECT min(first), max(last) FROM task_minutes WHERE minute >= " \
         "$1 AND minute <= $2") \
+    S(EVENT_NEW, "iiiiiib", \
+        "INSERT OR IGNORE INTO events (task, ident, at, clock, type, " \
+        "host, body) VALUES ($1, $2, $3, $4, $5, $6, $7)", \
+        "COPY events (task, ident, at, clock, type, host, body) FROM STDIN " \
+        "(FORMAT binary)") \
     S(EVENT_PUT, "iiiiiib", \
         "INSERT OR IGNORE INTO events (task, ident, at, clock, type, " \
         "host, body) VALUES ($1, $2, $3, $4, $5, $6, $7)", \

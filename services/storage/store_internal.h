@@ -43,6 +43,7 @@ struct store {
     struct kn_arena arena; /* of the commit */
     struct kn_buf body;    /* of the feed's row */
     struct tx *tx;         /* kept for its memory */
+    bool is_careful;       /* no event is taken for new without asking the database */
 
     struct retain {
         int64_t next_at; /* monotonic: no round begins before */
