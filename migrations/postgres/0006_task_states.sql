@@ -9,4 +9,4 @@ INSERT INTO task_states (status, no) SELECT status, no FROM tasks ORDER BY statu
 DROP INDEX tasks_status;
 -- A task is rewritten some times soon after it came: with room in its page, and no
 -- indexed column changed, that touches no index.
-ALTER TABLE tasks SET (fillfactor = 70);
+ALTER TABLE tasks SET (fillfactor = 50);

@@ -162,8 +162,7 @@
         "u.no") \
     S(TASK_STATE_PUT, "ii", \
         "INSERT INTO task_states (status, no) VALUES ($1, $2)", \
-        "INSERT INTO task_states (status, no) SELECT * FROM " \
-        "unnest($1::int8[], $2::int8[])") \
+        "COPY task_states (status, no) FROM STDIN (FORMAT binary)") \
     S(TASK_STATE_DROP, "ii", \
         "DELETE FROM task_states WHERE status = $1 AND no = $2", \
         "DELETE FROM task_states s USING unnest($1::int8[], $2::int8[]) AS " \
