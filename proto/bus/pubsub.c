@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* messages that may wait for one reader before some are dropped */
-enum { SEND_BUFFER = 256, RECEIVE_BUFFER = 256 };
+enum { SEND_BUFFER = 16, RECEIVE_BUFFER = 48 };
 
 struct kn_bus_publisher {
     struct kn_bus *bus;

@@ -246,7 +246,7 @@ static const char setup_writer[] = "PRAGMA page_size = 8192;"
                                    "PRAGMA auto_vacuum = INCREMENTAL;"
                                    "PRAGMA journal_mode = WAL;"
                                    "PRAGMA synchronous = NORMAL;"
-                                   "PRAGMA wal_autocheckpoint = 2000;"
+                                   "PRAGMA wal_autocheckpoint = 8000;"
                                    "PRAGMA journal_size_limit = 67108864;"
                                    "PRAGMA temp_store = MEMORY;"
                                    "PRAGMA foreign_keys = OFF;";

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #define LOCK_US (5 * KN_SECOND)
-enum { WRITER_CACHE_MB = 32, READER_CACHE_MB = 8 };
+enum { WRITER_CACHE_MB = 24, READER_CACHE_MB = 2 };
 
 static struct db_options connection(const struct store *store, bool read_only)
 {
