@@ -114,11 +114,14 @@ CALLS = {
 }
 
 
-def ask(client, known, rounds, running):
+def ask(client, known, rounds, seconds, running):
     """Every call, again and again: {name: [seconds]}, and what was not answered with 200."""
     took = {name: [] for name in CALLS}
     refused = {}
+    end = time.monotonic() + seconds
     for _ in range(rounds):
+        if time.monotonic() > end:
+            break
         if not running():
             raise RuntimeError("the load has ended before the calls")
         for name, make in CALLS.items():
@@ -132,7 +135,7 @@ def ask(client, known, rounds, running):
     return took, refused
 
 
-def measure(database, tasks, rate, rounds, say):
+def measure(database, tasks, rate, rounds, seconds, say):
     dataset = Dataset(database, tasks)
     say(f"  the data set of {tasks:,} tasks is in {dataset.folder}")
     made = dataset.get(say)
@@ -144,7 +147,7 @@ def measure(database, tasks, rate, rounds, say):
             client = Client(stand.kanchi.port)
             known = Known(client)
             meter = stand.meter()
-            took, refused = ask(client, known, rounds, lambda: load.process.running)
+            took, refused = ask(client, known, rounds, seconds, lambda: load.process.running)
             usage = meter.stop()
             load.process.send(15)
             told = load.wait(60)
