@@ -142,7 +142,8 @@ def measure(database, tasks, rate, rounds, seconds, say):
     broker = Broker(dataset.folder, "redis")
     try:
         with dataset.stand(broker) as stand:
-            load = stand.load(rate=rate, seconds=86400, payload="mixed", seed=time.time_ns() % 2**60)
+            # a seed that no other run has had, or its tasks would be there already
+            load = stand.load(rate=rate, seconds=86400, seed=time.time_ns() % 2**60)
             stand.warm_up(load)
             client = Client(stand.kanchi.port)
             known = Known(client)
@@ -155,7 +156,7 @@ def measure(database, tasks, rate, rounds, seconds, say):
             held = stand.kanchi.get("/system")["storage"]
             calls = {name: percentiles(values) for name, values in took.items()}
             return {"broker": "redis", "database": database, "made": made, "calls": calls, "refused": refused,
-                    "usage": usage, "asked_rate": rate, "storage": held, "command": load.command,
+                    "usage": usage, "asked_rate": rate, "storage": held, "command": made["command"],
                     "sent": figures(told, usage, None)["sent"]}
     finally:
         broker.stop()

@@ -39,6 +39,11 @@ def rabbitmq_version():
     return first_line("dpkg-query", "-W", "-f=${Version}", "rabbitmq-server").partition("-")[0]
 
 
+def postgres_version():
+    text = first_line(rig.postgres._folder_of_programs() / "postgres", "--version")
+    return re.sub(r".*\(PostgreSQL\) (\S+).*", r"\1", text)
+
+
 def describe():
     system = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', pathlib.Path("/etc/os-release").read_text(), re.M))
     return {
@@ -48,7 +53,7 @@ def describe():
         "Kanchi": first_line("git", "-C", ROOT, "describe", "--always", "--dirty"),
         "Redis": re.sub(r".*v=(\S+).*", r"\1", first_line("redis-server", "--version")),
         "RabbitMQ": rabbitmq_version(),
-        "PostgreSQL": first_line(rig.postgres._folder_of_programs() / "postgres", "--version").split()[-1],
+        "PostgreSQL": postgres_version(),
         "SQLite": sqlite_version(),
         "Flower": package("flower", "flower"),
         "Celery": package("main", "celery"),
