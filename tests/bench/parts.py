@@ -11,7 +11,7 @@ RESULTS = ROOT / "build" / "bench-results.json"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 DRAFT = ROOT / "build" / "benchmarks.md"
 
-RATES = (25000, 50000, 75000, 100000)
+RATES = (10000, 25000, 50000, 75000, 100000)
 PAIRS = (("redis", "sqlite"), ("redis", "postgresql"), ("rabbitmq", "sqlite"),
          ("rabbitmq", "postgresql"))
 
