@@ -114,11 +114,14 @@ CALLS = {
 }
 
 
-def ask(client, known, rounds, running):
+def ask(client, known, rounds, seconds, running):
     """Every call, again and again: {name: [seconds]}, and what was not answered with 200."""
     took = {name: [] for name in CALLS}
     refused = {}
+    end = time.monotonic() + seconds
     for _ in range(rounds):
+        if time.monotonic() > end:
+            break
         if not running():
             raise RuntimeError("the load has ended before the calls")
         for name, make in CALLS.items():
@@ -132,19 +135,20 @@ def ask(client, known, rounds, running):
     return took, refused
 
 
-def measure(database, tasks, rate, rounds, say):
+def measure(database, tasks, rate, rounds, seconds, say):
     dataset = Dataset(database, tasks)
     say(f"  the data set of {tasks:,} tasks is in {dataset.folder}")
     made = dataset.get(say)
     broker = Broker(dataset.folder, "redis")
     try:
         with dataset.stand(broker) as stand:
-            load = stand.load(rate=rate, seconds=86400, payload="mixed", seed=time.time_ns() % 2**60)
+            # a seed that no other run has had, or its tasks would be there already
+            load = stand.load(rate=rate, seconds=86400, seed=time.time_ns() % 2**60)
             stand.warm_up(load)
             client = Client(stand.kanchi.port)
             known = Known(client)
             meter = stand.meter()
-            took, refused = ask(client, known, rounds, lambda: load.process.running)
+            took, refused = ask(client, known, rounds, seconds, lambda: load.process.running)
             usage = meter.stop()
             load.process.send(15)
             told = load.wait(60)
@@ -152,7 +156,7 @@ def measure(database, tasks, rate, rounds, say):
             held = stand.kanchi.get("/system")["storage"]
             calls = {name: percentiles(values) for name, values in took.items()}
             return {"broker": "redis", "database": database, "made": made, "calls": calls, "refused": refused,
-                    "usage": usage, "asked_rate": rate, "storage": held, "command": load.command,
+                    "usage": usage, "asked_rate": rate, "storage": held, "command": made["command"],
                     "sent": figures(told, usage, None)["sent"]}
     finally:
         broker.stop()

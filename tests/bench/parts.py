@@ -4,12 +4,14 @@ import datetime
 import json
 import pathlib
 
-from . import api, flower, latency, throughput
+from . import api, flower, latency, machine, report, start, throughput
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "bench-results.json"
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+DRAFT = ROOT / "build" / "benchmarks.md"
 
-RATES = (25000, 50000, 75000, 100000)
+RATES = (10000, 25000, 50000, 75000, 100000)
 PAIRS = (("redis", "sqlite"), ("redis", "postgresql"), ("rabbitmq", "sqlite"),
          ("rabbitmq", "postgresql"))
 
@@ -121,7 +123,7 @@ def run_api(options):
         if options.database not in (None, database):
             continue
         say(f"api: {database}, {tasks:,} tasks stored, 10,000 events/s")
-        result = api.measure(database, tasks, 10000, 20 if options.quick else 200, say)
+        result = api.measure(database, tasks, 10000, *((20, 30) if options.quick else (300, 240)), say)
         results.append(result)
         made = result["made"]
         say(f"  made in {made['usage']['seconds']:.0f} s, "
@@ -136,15 +138,27 @@ def run_api(options):
     return results
 
 
+def run_start(options):
+    say("start: from `kanchi up` to the first event shown")
+    result = start.measure(3 if options.quick else 10)
+    say("  " + times(result["seconds"]))
+    return [result]
+
+
 PARTS = {"sustained": run_sustained, "burst": run_burst, "latency": run_latency, "flower": run_flower,
-         "api": run_api}
+         "api": run_api, "start": run_start}
 
 
 def run(options):
     chosen = [one for one in PARTS if one in options.part] or list(PARTS)
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    whole = len(chosen) == len(PARTS)
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() and not whole else {}
+    results["machine"] = machine.describe()
     for part in chosen:
         results[part] = {"at": datetime.datetime.now(datetime.timezone.utc).isoformat(),
                          "quick": options.quick, "results": PARTS[part](options)}
         RESULTS.write_text(json.dumps(results, indent=1))
+    document = DOCUMENT if whole and not options.quick else DRAFT
+    document.write_text(report.write(results))
+    say(f"written: {document.relative_to(ROOT)}")
     return 0

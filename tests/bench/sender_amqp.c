@@ -80,7 +80,7 @@ static enum kn_status take_answers(struct amqp *amqp, size_t leave, struct ledge
 
 static amqp_bytes_t bytes(struct kn_str s)
 {
-    return (amqp_bytes_t){s.len, (void *)(uintptr_t)s.ptr};
+    return (amqp_bytes_t){s.len, (void *)s.ptr};
 }
 
 static enum kn_status amqp_publish(void *self, const struct load_message *message,

@@ -48,10 +48,9 @@ def name_of(pid):
 
 
 class Meter:
-    """CPU and memory of some families of processes, from start() to stop().
+    """CPU and memory of services and servers, from start() to stop().
 
-    families: {name: pid, or a function that returns {name: pid}}. A server whose
-    children come and go (PostgreSQL) is one thing with all of them.
+    A server whose children come and go (PostgreSQL) is one thing with all of them.
     """
 
     def __init__(self, services, servers, interval=0.5):
