@@ -182,11 +182,21 @@ enum kn_status broker_receiver_start(const struct broker_options *options,
     return KN_OK;
 }
 
+/* Wakes the thread when it reads: while it connects, being woken means to give up. */
+static void wake_reader(struct broker_receiver *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool reads = r->status.state == BROKER_CONNECTED;
+    pthread_mutex_unlock(&r->lock);
+    if (reads)
+        broker_wake(r->wake_fd);
+}
+
 enum kn_status broker_receiver_take(struct broker_receiver *receiver, int64_t timeout_us,
                                     struct broker_chunk **ret)
 {
     if (broker_chunks_idle(&receiver->chunks))
-        broker_wake(receiver->wake_fd); /* hand over what you have */
+        wake_reader(receiver); /* hand over what you have */
     return broker_chunks_take(&receiver->chunks, timeout_us, ret);
 }
 
@@ -194,7 +204,7 @@ void broker_receiver_release(struct broker_receiver *receiver, struct broker_chu
 {
     broker_chunk_put(&receiver->chunks, chunk);
     if (receiver->options.url->kind == BROKER_AMQP)
-        broker_wake(receiver->wake_fd); /* there may be room again */
+        wake_reader(receiver); /* there may be room again */
 }
 
 void broker_receiver_ack(struct broker_receiver *receiver, uint64_t tag)
@@ -203,7 +213,7 @@ void broker_receiver_ack(struct broker_receiver *receiver, uint64_t tag)
     while (before < tag && !atomic_compare_exchange_weak(&receiver->ack_to, &before, tag)) {
     }
     if (receiver->options.url->kind == BROKER_AMQP)
-        broker_wake(receiver->wake_fd);
+        wake_reader(receiver);
 }
 
 void broker_receiver_queue(const struct broker_options *options, char *ret, size_t size)
