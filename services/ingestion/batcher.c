@@ -237,6 +237,11 @@ bool ingest_batcher_any(const struct ingest_batcher *b)
     return b->opened_at != 0;
 }
 
+void ingest_batcher_age(struct ingest_batcher *b, int64_t batch_age_us)
+{
+    b->options.batch_age_us = batch_age_us;
+}
+
 int64_t ingest_batcher_time_left(const struct ingest_batcher *b)
 {
     int64_t left = b->opened_at + b->options.batch_age_us - kn_time_mono();

@@ -44,6 +44,8 @@ int64_t ingest_batcher_newest(const struct ingest_batcher *batcher);
 bool ingest_batcher_full(const struct ingest_batcher *batcher);
 /* There is something in it to send. */
 bool ingest_batcher_any(const struct ingest_batcher *batcher);
+/* Another age at which a batch is closed, from now on. */
+void ingest_batcher_age(struct ingest_batcher *batcher, int64_t batch_age_us);
 /* How long until it is old enough to be closed; 0: it is. */
 int64_t ingest_batcher_time_left(const struct ingest_batcher *batcher);
 /* Events in it, and when the first of them came (0: none). */

@@ -212,6 +212,16 @@ static void decode_chunk(struct ingestion *in, const struct broker_chunk *chunk)
     in->complete_to = chunk->complete_to;
 }
 
+/* While storage is behind nobody waits for a batch: larger ones are stored faster. They are
+ * still on disk as soon as what storage does not answer. */
+static void choose_age(struct ingestion *in)
+{
+    int64_t age = in->options.batch_age_us;
+    if (ingest_outbox_lags(&in->outbox) && age < in->options.spool_after_us)
+        age = in->options.spool_after_us;
+    ingest_batcher_age(in->batcher, age);
+}
+
 static void tend(struct ingestion *in)
 {
     int64_t now = kn_time_mono();
@@ -219,6 +229,7 @@ static void tend(struct ingestion *in)
         in->looked_at = now;
         look(in);
         heed(in, ingest_outbox_tend(&in->outbox));
+        choose_age(in);
         if (!ingest_batcher_any(in->batcher))
             close_batch(in); /* with depths of queues alone, if there are any */
     }

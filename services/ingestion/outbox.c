@@ -373,6 +373,14 @@ bool ingest_outbox_gap(struct ingest_outbox *outbox, int64_t *ret_from, int64_t 
     return any;
 }
 
+bool ingest_outbox_lags(struct ingest_outbox *outbox)
+{
+    pthread_mutex_lock(&outbox->lock);
+    bool lags = unread(outbox);
+    pthread_mutex_unlock(&outbox->lock);
+    return lags;
+}
+
 bool ingest_outbox_spool(struct ingest_outbox *outbox, struct ingest_spool_status *ret)
 {
     pthread_mutex_lock(&outbox->lock);

@@ -89,6 +89,8 @@ bool ingest_outbox_finished(struct ingest_outbox *outbox);
 void ingest_outbox_backlog(struct ingest_outbox *outbox, struct ingest_backlog *ret);
 /* A time that is missing in the spool, as it was damaged: each once. */
 bool ingest_outbox_gap(struct ingest_outbox *outbox, int64_t *ret_from, int64_t *ret_to);
+/* Storage is behind: batches wait on disk. */
+bool ingest_outbox_lags(struct ingest_outbox *outbox);
 /* False when there is no spool. */
 bool ingest_outbox_spool(struct ingest_outbox *outbox, struct ingest_spool_status *ret);
 
