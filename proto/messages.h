@@ -523,7 +523,7 @@
     F(9, events_duplicate, U64, _)                                                                 \
     F(10, backlog_events, U64, _)                                                                  \
     F(11, lag_seconds, F64, _)                                                                     \
-    F(12, gaps, LIST, gap) /* the latest */                                                        \
+    F(12, gaps, LIST, gap)     /* the latest */                                                    \
     F(13, spool_bytes, U64, _) /* these are as in ingestion_status */                              \
     F(14, spool_max, U64, _)                                                                       \
     F(15, spool_events, U64, _)                                                                    \
