@@ -43,7 +43,7 @@ static enum kn_status slow_runtime(struct walk *walk, int64_t name, int64_t *ret
     enum kn_status status = KN_OK;
     int64_t today = walk->now / KN_DAY * DAY_MINUTES;
     kn_sketch_init(&runtimes);
-    for (int day = 0; status == KN_OK && day < 2; day++) {
+    for (int64_t day = 0; status == KN_OK && day < 2; day++) {
         const struct db_value values[] = {db_i64(today - day * DAY_MINUTES), db_i64(walk->source),
                                           db_i64(name)};
         status = db_run(walk->reader->db, SQL_RUNTIMES_OF_NAME, values, add_runtimes, &runtimes);
