@@ -200,7 +200,8 @@ def test_tasks_of_a_killed_worker_stay_what_they_are(folder, start, redis_url):
 
 def test_tasks_that_wait_for_their_turn_are_left_in_peace(folder, start, redis_url):
     kanchi = start(redis_url)
-    worker = rig.CeleryWorker(folder, redis_url, pool="threads", concurrency=2,
+    # A prefork pool, for it loses no event: what it does not say has not happened.
+    worker = rig.CeleryWorker(folder, redis_url, concurrency=2,
                               options=("--prefetch-multiplier", "50"))
     worker.wait_ready()
     try:
