@@ -609,7 +609,7 @@ const char *store_error(const struct store *store)
 
 bool store_is_lost(const struct store *store)
 {
-    return db_is_lost(store->db);
+    return store->unread || db_is_lost(store->db);
 }
 
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,

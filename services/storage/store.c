@@ -135,6 +135,18 @@ static enum kn_status load(struct store *store)
 
 /* ---- opening and closing ------------------------------------------------------------- */
 
+/* NULL when memory is out. */
+static char *why_not_loaded(const struct store *store, enum kn_status status)
+{
+    char *error = NULL;
+    int n =
+        status == KN_EXISTS
+            ? asprintf(&error, "another storage process writes the feed \"%s\" of this database",
+                       store->feed_name)
+            : asprintf(&error, "cannot read the database: %s", db_error(store->db));
+    return n < 0 ? NULL : error;
+}
+
 static enum kn_status connect_writer(struct store *store, char **ret_error)
 {
     struct db_options options = connection(store, false);
@@ -142,15 +154,8 @@ static enum kn_status connect_writer(struct store *store, char **ret_error)
     enum kn_status status = db_open(&options, &store->db, &error);
     if (status == KN_OK)
         status = migrate(store->db, &store->schema_version, &error);
-    if (status == KN_OK && (status = load(store)) != KN_OK) {
-        int n = status == KN_EXISTS
-                    ? asprintf(&error,
-                               "another storage process writes the feed \"%s\" of this database",
-                               store->feed_name)
-                    : asprintf(&error, "cannot read the database: %s", db_error(store->db));
-        if (n < 0)
-            error = NULL;
-    }
+    if (status == KN_OK && (status = load(store)) != KN_OK)
+        error = why_not_loaded(store, status);
     if (status != KN_OK) {
         db_close(store->db);
         store->db = NULL;
@@ -210,9 +215,10 @@ enum kn_status store_reopen(struct store *store)
         db_close(store->db);
         store->db = db;
         status = load(store);
+        store->unread = status != KN_OK;
+        if (store->unread)
+            error = why_not_loaded(store, status);
     }
-    if (status != KN_OK && !error)
-        error = strdup(db_error(store->db));
     if (status != KN_OK) {
         free(store->error);
         store->error = error;

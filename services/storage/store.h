@@ -49,6 +49,7 @@ enum kn_status store_commit(struct store *store, struct store_change *changes, s
 const char *store_error(const struct store *store);
 /* After the connection was lost: opens it anew. */
 enum kn_status store_reopen(struct store *store) KN_MUST_CHECK;
+/* Nothing can be written before store_reopen. */
 bool store_is_lost(const struct store *store);
 
 /* Takes one small step of what retention says; *ret_more when there is more to do

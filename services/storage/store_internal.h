@@ -21,6 +21,7 @@ struct store {
     char *database;
     char *feed_name;
     struct db *db;
+    bool unread; /* the connection is new, but what is in memory of the database is not */
     struct dict *dict;
     char *error;
     int schema_version;

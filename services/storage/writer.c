@@ -159,12 +159,25 @@ static void nap(int64_t us)
     nanosleep(&span, NULL);
 }
 
+/* Nothing is written over a connection for which the feed is not ours yet. */
+static enum kn_status revive(struct writer *writer)
+{
+    if (!store_is_lost(writer->store))
+        return KN_OK;
+    enum kn_status status = store_reopen(writer->store);
+    if (status == KN_OK)
+        KN_INFO("storage.reconnected");
+    return status;
+}
+
 /* Commits one or several, again and again while the database is away. */
 static enum kn_status commit_patiently(struct writer *writer, struct request **group, size_t count)
 {
     static struct kn_log_limit limit;
     for (;;) {
-        enum kn_status status = commit(writer, group, count);
+        enum kn_status status = revive(writer);
+        if (status == KN_OK)
+            status = commit(writer, group, count);
         if (status == KN_OK) {
             note(writer, "");
             return KN_OK;
@@ -179,8 +192,6 @@ static enum kn_status commit_patiently(struct writer *writer, struct request **g
             kn_time_mono() - group[0]->since > GIVE_UP_US)
             return may_pass(writer, status) ? KN_AGAIN : status;
         nap(RETRY_US);
-        if (store_is_lost(writer->store) && store_reopen(writer->store) == KN_OK)
-            KN_INFO("storage.reconnected");
     }
 }
 
@@ -244,7 +255,7 @@ static void *run(void *arg)
             return NULL;
         if (n)
             commit_group(writer, group, n);
-        idle = retain(writer);
+        idle = store_is_lost(writer->store) ? IDLE_US : retain(writer);
     }
 }
 

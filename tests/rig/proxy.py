@@ -59,7 +59,7 @@ class Proxy:
         self.piece = 0
         self.open.set()
         for one in self.orphans:
-            one.close()
+            self._reset(one)
         self.orphans = []
 
     def close(self):

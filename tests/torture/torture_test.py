@@ -4,9 +4,12 @@ After each round: every event that the broker took for us is stored once; what i
 lies in a gap that is shown; statuses, counters and rollups are those of the stored events.
 """
 
+import os
 import signal
 
 import pytest
+import redis
+import rig
 
 from torture.publisher import IGNORED
 from torture.stage import Stage
@@ -88,4 +91,75 @@ def test_a_subscriber_that_stood_still_shows_all_that_redis_dropped(folder, seed
         stage.wait(lambda: stage.publisher.count(IGNORED) > 2000, "Redis has cut it off")
         stage.kanchi.processes["ingestion"].send(signal.SIGCONT)
         figures = stage.settle(may_lose=True)
+        report(stage, figures)
+
+
+def test_a_connection_that_lives_on_at_the_database_alone_is_waited_for(folder, seed):
+    """Its lock says that another process numbers the commits: nothing is written without it."""
+    with Stage(folder, "redis", "postgresql", seed + 4) as stage:
+        for _ in range(3):
+            stage.traffic(2000)
+            stage.database_proxy.orphan()
+            stage.wait(lambda: "another storage process" in stage.kanchi.processes["storage"].log(),
+                       "storage says what it waits for")
+            stage.traffic(2000)
+            stage.database_proxy.heal()
+            figures = stage.settle()
+        report(stage, figures)
+
+
+def test_either_of_two_ingestions_on_redis_may_be_killed(folder, seed, kills_of):
+    with Stage(folder, "redis", "sqlite", seed + 5, ingestions=2) as stage:
+        client = redis.Redis(port=stage.broker.port)
+
+        def both_listen():
+            return sum(one["psub"] != "0" for one in client.client_list(_type="pubsub")) == 2
+
+        for _ in range(kills_of(0.1, 3)):
+            stage.wait(both_listen, "both ingestions listen")
+            figures = stage.settle()  # what only one of them has is stored
+            stage.kill(stage.random.choice(("ingestion", "ingestion-2")))
+            stage.some_traffic()
+        stage.wait(both_listen, "both ingestions listen")
+        figures = stage.settle()
+        report(stage, figures)
+        assert figures["gaps"] == 0 and figures["to_nobody"] == 0
+
+
+@pytest.fixture
+def small_disk(folder):
+    """16 MB of memory as a file system."""
+    path = folder / "small"
+    path.mkdir()
+    if os.getuid() != 0 or os.system(f"mount -t tmpfs -o size=16m tmpfs {path} 2>/dev/null"):
+        pytest.skip("only root can mount a small file system")
+    yield path
+    os.system(f"umount -l {path}")
+
+
+def fill(path):
+    """Takes all that is left, to the last byte."""
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 16))
+        except OSError:
+            pass
+
+
+@pytest.mark.parametrize("broker", ("redis", "rabbitmq"))
+def test_a_full_disk_refuses_batches_and_loses_nothing(folder, seed, small_disk, broker):
+    data = small_disk / "data"
+    with Stage(folder, broker, "sqlite", seed + 6, data=data) as stage:
+        for number in range(3):
+            stage.traffic(2000)
+            fill(small_disk / "ballast")
+            stage.wait(lambda: any(one["name"] == "storage" and one["state"] == "degraded"
+                                   for one in stage.kanchi.get("/system")["services"]),
+                       "storage says that it cannot write")
+            stage.traffic(2000)
+            if number:
+                stage.kill("storage")  # starts anew on a full disk
+            (small_disk / "ballast").unlink()
+            figures = stage.settle()
         report(stage, figures)
