@@ -251,7 +251,8 @@ static const char setup_writer[] = "PRAGMA page_size = 8192;"
                                    "PRAGMA temp_store = MEMORY;"
                                    "PRAGMA foreign_keys = OFF;";
 static const char setup_reader[] = "PRAGMA query_only = ON;"
-                                   "PRAGMA temp_store = MEMORY;";
+                                   "PRAGMA temp_store = MEMORY;"
+                                   "PRAGMA schema_version;";
 
 static enum kn_status set_up(struct sqlite *s, const struct db_options *options)
 {
@@ -260,10 +261,11 @@ static enum kn_status set_up(struct sqlite *s, const struct db_options *options)
     sqlite3_busy_timeout(s->handle, BUSY_MS);
     sqlite3_extended_result_codes(s->handle, 1);
     snprintf(pragma_text, sizeof pragma_text, "PRAGMA cache_size = -%u", mb * 1024);
-    int code = sqlite3_exec(s->handle, pragma_text, NULL, NULL, NULL);
+    int code =
+        sqlite3_exec(s->handle, options->read_only ? setup_reader : setup_writer, NULL, NULL, NULL);
+    /* last: it is taken in pages, of the size that is known by then */
     if (code == SQLITE_OK)
-        code = sqlite3_exec(s->handle, options->read_only ? setup_reader : setup_writer, NULL, NULL,
-                            NULL);
+        code = sqlite3_exec(s->handle, pragma_text, NULL, NULL, NULL);
     return status_of(code);
 }
 
