@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WAITING_MAX = 16, GROUP_MAX = 64, GROUP_EVENTS = 5000, TROUBLE_SIZE = 256, ID_SIZE = 64 };
+enum { WAITING_MAX = 16, GROUP_MAX = 64, GROUP_EVENTS = 10000, TROUBLE_SIZE = 256, ID_SIZE = 64 };
 #define GIVE_UP_US (30 * KN_SECOND)
 #define RETRY_US (KN_SECOND / 4)
 #define IDLE_US (KN_SECOND / 5)
