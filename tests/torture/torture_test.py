@@ -5,14 +5,14 @@ lies in a gap that is shown; statuses, counters and rollups are those of the sto
 """
 
 import os
+import pathlib
 import signal
 
 import pytest
 import redis
-import rig
 
 from torture.publisher import IGNORED
-from torture.stage import Stage
+from torture.stage import SERVICES, Stage
 
 CASES = [("rabbitmq", "postgresql"), ("redis", "sqlite"), ("rabbitmq", "sqlite"),
          ("redis", "postgresql")]
@@ -162,4 +162,50 @@ def test_a_full_disk_refuses_batches_and_loses_nothing(folder, seed, small_disk,
                 stage.kill("storage")  # starts anew on a full disk
             (small_disk / "ballast").unlink()
             figures = stage.settle()
+        report(stage, figures)
+
+
+def test_the_launcher_and_what_it_runs_may_be_killed(folder, seed, kills_of):
+    """A new one takes over at once, while the services of the old one still end."""
+    with Stage(folder, "rabbitmq", "sqlite", seed + 7, launcher=True) as stage:
+        for _ in range(kills_of(0.04, 2)):
+            stage.kill_child(stage.random.choice(SERVICES))
+            stage.some_traffic()
+            stage.kill_launcher()
+            stage.some_traffic()
+            figures = stage.settle()
+        report(stage, figures)
+
+
+FAKETIME = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+
+
+@pytest.mark.skipif(not FAKETIME, reason="the package faketime is not installed")
+@pytest.mark.parametrize("broker", ("redis", "rabbitmq"))
+def test_a_clock_that_jumps_by_an_hour_changes_nothing(folder, seed, broker):
+    offset = folder / "offset"
+    offset.write_text("+0")
+    env = {"LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": offset, "FAKETIME_NO_CACHE": 1,
+           "FAKETIME_DONT_FAKE_MONOTONIC": 1}
+    with Stage(folder, broker, "sqlite", seed + 8, release=True, env=env) as stage:
+        for jump in ("+3600", "+0", "-3600", "+0"):
+            stage.note(f"clock {jump}")
+            offset.write_text(jump)
+            stage.traffic(3000)
+            figures = stage.settle()
+        stage.wait(lambda: {one["status"] for one in stage.kanchi.get("/workers")["items"]} == {"online"},
+                   "all workers are online")
+        assert figures["gaps"] == 0
+        report(stage, figures)
+
+
+@pytest.mark.long
+def test_a_million_events_on_rabbitmq_while_ingestion_is_killed_ten_times(folder, seed):
+    with Stage(folder, "rabbitmq", "postgresql", seed + 9, rate=1e9, release=True,
+               persistent=False) as stage:
+        for _ in range(10):
+            stage.traffic(stage.random.randrange(80_000, 100_000), timeout=600)
+            stage.kill("ingestion")
+        stage.wait(lambda: stage.publisher.events >= 1_000_000, "a million events", 600)
+        figures = stage.settle(timeout=300)
         report(stage, figures)
