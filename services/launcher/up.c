@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,34 +20,57 @@
  * first worker: heartbeats come every two seconds. */
 #define SCREEN_WAIT (10 * KN_SECOND)
 #define WORKERS_WAIT (3 * KN_SECOND)
+/* How long the services of a launcher that was killed may take to end. */
+#define ORPHANS_WAIT (30 * KN_SECOND)
 
-/* Makes the data folder and takes its lock. Returns its descriptor, or -1
- * after having said why. */
-static int take_folder(const struct kn_config *config)
+/* Who has the lock, as it wrote; 0: nobody knows. */
+static pid_t owner_of(int lock)
 {
-    char path[4200], owner[32] = "";
+    char text[32] = "";
+    uint64_t pid = 0;
+    ssize_t len = pread(lock, text, sizeof(text) - 1, 0);
+    bool known = len > 0 && kn_str_to_u64((struct kn_str){text, strcspn(text, "\n")}, &pid);
+    return known && pid <= INT32_MAX ? (pid_t)pid : 0;
+}
+
+/* Takes the lock. The services of a launcher that was killed hold it until they have ended,
+ * which they do by themselves: they are waited for. */
+static bool take_lock(int lock, const struct kn_service *service)
+{
+    int64_t until = kn_time_mono() + ORPHANS_WAIT;
+    while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        pid_t owner = owner_of(lock);
+        bool is_gone = owner > 0 && kill(owner, 0) != 0 && errno == ESRCH;
+        if (!is_gone || kn_time_mono() > until || kn_service_wait(service, KN_SECOND / 20))
+            return false;
+    }
+    return true;
+}
+
+/* Makes the data folder and takes its lock, which the services inherit. Returns its
+ * descriptor, or -1 after having said why. */
+static int take_folder(const struct kn_config *config, const struct kn_service *service)
+{
+    char path[4200];
     snprintf(path, sizeof(path), "%s/bus", config->data);
     if (kn_service_make_folder(path) != KN_OK) {
         kn_die(NAME, 0, "data: %s cannot be made: %s", path, strerror(errno));
         return -1;
     }
     snprintf(path, sizeof(path), "%s/kanchi.lock", config->data);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT, 0600); /* NOLINT(android-cloexec-open) */
     if (fd < 0) {
         kn_die(NAME, 0, "data: %s cannot be written: %s", path, strerror(errno));
         return -1;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    if (take_lock(fd, service)) {
         if (ftruncate(fd, 0) == 0)
             dprintf(fd, "%d\n", (int)getpid());
         return fd;
     }
-    if (read(fd, owner, sizeof(owner) - 1) < 0)
-        owner[0] = '\0';
-    owner[strcspn(owner, "\n")] = '\0';
     kn_die(NAME, 0,
-           "data: %s is in use by another kanchi (process %s): stop it, or choose another --data",
-           config->data, owner);
+           "data: %s is in use by another kanchi (process %d): stop it, or choose another --data",
+           config->data, (int)owner_of(fd));
     close(fd);
     return -1;
 }
@@ -142,7 +166,7 @@ int launcher_up(int argc, char **argv)
     /* On a terminal the services' ordinary lines would bury the screen. */
     if (isatty(STDERR_FILENO) && strcmp(config.log.level, "info") == 0)
         config.log.level = "warn";
-    int folder = take_folder(&config);
+    int folder = take_folder(&config, &service);
     code = KN_EXIT_CONFIG;
     if (folder >= 0 && port_is_free(config.gateway.listen))
         code = supervise(&service, &config);

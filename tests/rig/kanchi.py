@@ -78,12 +78,17 @@ class Kanchi:
         self.processes[name] = process
         return process
 
-    def up(self, *options, timeout=30):
-        """All services, by the launcher; returns when the gateway is ready."""
+    def launch(self, *options):
+        """The launcher; returns at once."""
         process = Process([self.bin / "kanchi", "up", "--config", self.config_path, *options],
                           "kanchi", self.folder / "kanchi.log", env=self.env,
                           cwd=self.folder, stop_timeout=30)
         self.processes["kanchi"] = process
+        return process
+
+    def up(self, *options, timeout=30):
+        """All services, by the launcher; returns when the gateway is ready."""
+        process = self.launch(*options)
         process.wait_for(self.is_ready, timeout)
         return process
 

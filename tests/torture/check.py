@@ -56,8 +56,7 @@ class Stored:
             self.counters = database.rows(
                 "SELECT received, invalid, lost, stored, duplicates FROM source_counters")
             self.task_counts = database.rows("SELECT status, count FROM task_counts")
-            self.rollups = database.rows(
-                "SELECT step, minute, name, queue, worker, status, count FROM rollups")
+            self.rollups = database.rows("SELECT step, scope, minute, name, cells FROM rollups")
             self.marks = database.rows("SELECT done, ahead FROM batch_marks")
             self.gaps = sorted(database.rows("SELECT from_at, to_at FROM gaps"))
 
@@ -180,16 +179,44 @@ def recount(now, publisher):
     return counts
 
 
+def cells_of(data):
+    """(queue, worker, status, count) of each cell: see services/storage/cells.h."""
+    at = 1
+    assert data[0] == 1
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(data):
+        queue, worker = varint(), varint()
+        status = data[at]
+        at += 1
+        count = varint()
+        for _ in ("runtimes", "waits"):
+            length = varint()
+            at += length
+        yield queue, worker, status, count >> 1 ^ -(count & 1)
+
+
 def check_rollups(now, publisher):
+    """Those of each name, and of all names together, by minute, hour and day."""
     minutes = recount(now, publisher)
+    wanted, found = collections.Counter(), collections.Counter()
     for step in (1, 60, 1440):
-        wanted = collections.Counter()
-        for (minute, *key), count in minutes.items():
-            wanted[(minute - minute % step, *key)] += count
-        found = {tuple(row[1:6]): row[6] for row in now.rollups if row[0] == step and row[6]}
-        if found != dict(wanted):
-            wrong = [(key, found.get(key, 0), wanted.get(key, 0))
-                     for key in found.keys() | wanted.keys()
-                     if found.get(key, 0) != wanted.get(key, 0)]
-            raise AssertionError(f"rollups of {step} min: {len(wrong)} rows of {len(wanted)} differ "
-                                 f"(key, stored, recount): {wrong[:4]}")
+        for (minute, name, *key), count in minutes.items():
+            for scope, of in ((0, 0), (1, name)):
+                wanted[(step, scope, minute - minute % step, of, *key)] += count
+    for step, scope, minute, name, cells in now.rollups:
+        for *key, count in cells_of(bytes(cells)):
+            found[(step, scope, minute, name, *key)] += count
+    wrong = [(key, found[key], wanted[key]) for key in found.keys() | wanted.keys()
+             if found[key] != wanted[key]]
+    assert not wrong, f"{len(wrong)} of {len(wanted)} rollups differ (key, stored, recount): {wrong[:4]}"

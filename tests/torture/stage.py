@@ -46,7 +46,8 @@ class Stage:
     """broker: "redis" or "rabbitmq"; database: "sqlite" or "postgresql". Use as a context manager."""
 
     def __init__(self, folder, broker, database, seed, rate=1500, release=False, ingestions=1,
-                 persistent=True, config=None, env=None, data=None, broker_options=()):
+                 persistent=True, config=None, env=None, data=None, broker_options=(),
+                 launcher=False):
         self.folder = folder
         self.seed = seed
         self.random = random.Random(seed)
@@ -67,6 +68,8 @@ class Stage:
         self.wanted = {name: (name, ()) for name in SERVICES}
         for number in range(2, ingestions + 1):
             self.wanted[f"ingestion-{number}"] = ("ingestion", ("--ingestion.instance", f"no{number}"))
+        if launcher:
+            self.wanted = {"kanchi": ("kanchi", ())}
         self.held = set()  # services that stay down for now
         make = RedisPublisher if broker == "redis" else RabbitPublisher
         more = {} if broker == "redis" else {"persistent": persistent}
@@ -115,7 +118,10 @@ class Stage:
             fine = (-signal.SIGKILL, 1) if service == "storage" else (-signal.SIGKILL,)
             if process and process.exit_code not in fine:
                 raise rig.RigError(f"{name} ended with {process.exit_code}:\n{process.log_tail(80)}")
-            self.kanchi.start(service, *options, name=name)
+            if service == "kanchi":
+                self.kanchi.launch()
+            else:
+                self.kanchi.start(service, *options, name=name)
 
     def wait(self, condition, what, timeout=60):
         def tended():
@@ -130,10 +136,10 @@ class Stage:
         self.wait(lambda: self.kanchi.is_ready() and self.source()["state"] == "connected",
                   "connected to the broker", 90)
 
-    def traffic(self, events):
+    def traffic(self, events, timeout=120):
         """Returns when so many more events were published."""
         until = self.publisher.events + events
-        self.wait(lambda: self.publisher.events >= until, f"{events} more events", 120)
+        self.wait(lambda: self.publisher.events >= until, f"{events} more events", timeout)
 
     def some_traffic(self, most=3000):
         self.traffic(self.random.randrange(100, most))
@@ -168,6 +174,24 @@ class Stage:
             self.held.add(name)
             self.some_traffic()
             self.held.discard(name)
+        self.tend()
+
+    def kill_child(self, child):
+        """A service of the launcher's, which starts it again."""
+        self.note(f"kill {child} below the launcher")
+        for pid in tree(self.kanchi.processes["kanchi"].pid)[1:]:
+            if pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(
+                    f"/kanchi-{child}".encode()):
+                self.kills += 1
+                os.kill(pid, signal.SIGKILL)
+
+    def kill_launcher(self):
+        """It alone: what it has started learns of it from the kernel."""
+        self.note("kill the launcher")
+        self.kills += 1
+        process = self.kanchi.processes["kanchi"]
+        process.send(signal.SIGKILL)
+        process.wait()
         self.tend()
 
     def freeze(self, name):

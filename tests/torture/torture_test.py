@@ -5,22 +5,29 @@ lies in a gap that is shown; statuses, counters and rollups are those of the sto
 """
 
 import os
+import pathlib
 import signal
+import time
 
 import pytest
 import redis
-import rig
 
+from torture.check import Database
 from torture.publisher import IGNORED
-from torture.stage import Stage
+from torture.stage import SERVICES, Stage
 
 CASES = [("rabbitmq", "postgresql"), ("redis", "sqlite"), ("rabbitmq", "sqlite"),
          ("redis", "postgresql")]
 ROUND = 5  # kills between two checks
 
 
-def cases(long_only):
-    return [pytest.param(*case, id="-".join(case), marks=pytest.mark.long if number in long_only else [])
+def long_only(*values):
+    return pytest.param(*values, marks=pytest.mark.long)
+
+
+def cases():
+    """The last two are for the long run."""
+    return [pytest.param(*case, id="-".join(case), marks=pytest.mark.long if number > 1 else [])
             for number, case in enumerate(CASES)]
 
 
@@ -40,7 +47,7 @@ def rounds(stage, kills, act, may_lose):
     return figures
 
 
-@pytest.mark.parametrize("broker, database", cases(long_only=(2, 3)))
+@pytest.mark.parametrize("broker, database", cases())
 def test_kills_of_services_lose_nothing(folder, seed, kills_of, broker, database):
     """All services on RabbitMQ; on Redis all but the only ingestion."""
     services = ["storage", "storage", "aggregation", "control", "gateway"]
@@ -50,7 +57,7 @@ def test_kills_of_services_lose_nothing(folder, seed, kills_of, broker, database
         rounds(stage, kills_of(0.1, 4), lambda: stage.kill(stage.random.choice(services)), False)
 
 
-@pytest.mark.parametrize("broker, database", cases(long_only=(2, 3)))
+@pytest.mark.parametrize("broker, database", cases())
 def test_what_anything_at_random_loses_is_shown(folder, seed, kills_of, broker, database):
     """On RabbitMQ nothing: it keeps what is persistent. On Redis what a gap covers."""
     with Stage(folder, broker, database, seed + 1) as stage:
@@ -65,7 +72,7 @@ def test_what_anything_at_random_loses_is_shown(folder, seed, kills_of, broker, 
         rounds(stage, kills_of(0.14, 4), lambda: pick(acts)(), broker == "redis")
 
 
-@pytest.mark.parametrize("before", ("connected", "storage is away"))
+@pytest.mark.parametrize("before", ("connected", long_only("storage is away")))
 def test_what_a_killed_ingestion_had_or_missed_on_redis_is_shown_as_a_gap(folder, seed, before):
     with Stage(folder, "redis", "sqlite", seed + 2) as stage:
         stage.traffic(1000)
@@ -82,6 +89,7 @@ def test_what_a_killed_ingestion_had_or_missed_on_redis_is_shown_as_a_gap(folder
         report(stage, figures)
 
 
+@pytest.mark.long
 def test_a_subscriber_that_stood_still_shows_all_that_redis_dropped(folder, seed):
     """Redis cuts it off long before it learns of that."""
     with Stage(folder, "redis", "sqlite", seed + 3, rate=4000,
@@ -94,6 +102,7 @@ def test_a_subscriber_that_stood_still_shows_all_that_redis_dropped(folder, seed
         report(stage, figures)
 
 
+@pytest.mark.long
 def test_a_connection_that_lives_on_at_the_database_alone_is_waited_for(folder, seed):
     """Its lock says that another process numbers the commits: nothing is written without it."""
     with Stage(folder, "redis", "postgresql", seed + 4) as stage:
@@ -115,9 +124,14 @@ def test_either_of_two_ingestions_on_redis_may_be_killed(folder, seed, kills_of)
         def both_listen():
             return sum(one["psub"] != "0" for one in client.client_list(_type="pubsub")) == 2
 
-        for _ in range(kills_of(0.1, 3)):
+        def complete_since(at):
+            with Database(stage.check_url) as database:
+                return database.rows("SELECT complete_to FROM source_counters")[0][0] > at
+
+        for _ in range(kills_of(0.1, 2)):
             stage.wait(both_listen, "both ingestions listen")
-            figures = stage.settle()  # what only one of them has is stored
+            now = time.time() * 1e6
+            stage.wait(lambda now=now: complete_since(now), "what only one of them had is stored")
             stage.kill(stage.random.choice(("ingestion", "ingestion-2")))
             stage.some_traffic()
         stage.wait(both_listen, "both ingestions listen")
@@ -147,19 +161,66 @@ def fill(path):
             pass
 
 
-@pytest.mark.parametrize("broker", ("redis", "rabbitmq"))
-def test_a_full_disk_refuses_batches_and_loses_nothing(folder, seed, small_disk, broker):
+@pytest.mark.parametrize("broker", ("redis", long_only("rabbitmq")))
+def test_a_full_disk_refuses_batches_and_loses_nothing(folder, seed, small_disk, long, broker):
     data = small_disk / "data"
     with Stage(folder, broker, "sqlite", seed + 6, data=data) as stage:
-        for number in range(3):
+        for number in range(3 if long else 1):
             stage.traffic(2000)
             fill(small_disk / "ballast")
             stage.wait(lambda: any(one["name"] == "storage" and one["state"] == "degraded"
                                    for one in stage.kanchi.get("/system")["services"]),
                        "storage says that it cannot write")
             stage.traffic(2000)
-            if number:
+            if number != 1:
                 stage.kill("storage")  # starts anew on a full disk
             (small_disk / "ballast").unlink()
             figures = stage.settle()
+        report(stage, figures)
+
+
+def test_the_launcher_and_what_it_runs_may_be_killed(folder, seed, kills_of):
+    """A new one takes over at once, while the services of the old one still end."""
+    with Stage(folder, "rabbitmq", "sqlite", seed + 7, launcher=True) as stage:
+        for _ in range(kills_of(0.04, 1)):
+            stage.kill_child(stage.random.choice(SERVICES))
+            stage.some_traffic()
+            stage.kill_launcher()
+            stage.some_traffic()
+            figures = stage.settle()
+        report(stage, figures)
+
+
+FAKETIME = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+
+
+@pytest.mark.skipif(not FAKETIME, reason="the package faketime is not installed")
+@pytest.mark.long
+@pytest.mark.parametrize("broker", ("redis", "rabbitmq"))
+def test_a_clock_that_jumps_by_an_hour_changes_nothing(folder, seed, broker):
+    offset = folder / "offset"
+    offset.write_text("+0")
+    env = {"LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": offset, "FAKETIME_NO_CACHE": 1,
+           "FAKETIME_DONT_FAKE_MONOTONIC": 1}
+    with Stage(folder, broker, "sqlite", seed + 8, release=True, env=env) as stage:
+        for jump in ("+3600", "+0", "-3600", "+0"):
+            stage.note(f"clock {jump}")
+            offset.write_text(jump)
+            stage.traffic(3000)
+            figures = stage.settle()
+        stage.wait(lambda: {one["status"] for one in stage.kanchi.get("/workers")["items"]} == {"online"},
+                   "all workers are online")
+        assert figures["gaps"] == 0
+        report(stage, figures)
+
+
+@pytest.mark.long
+def test_a_million_events_on_rabbitmq_while_ingestion_is_killed_ten_times(folder, seed):
+    with Stage(folder, "rabbitmq", "postgresql", seed + 9, rate=1e9, release=True,
+               persistent=False) as stage:
+        for _ in range(10):
+            stage.traffic(stage.random.randrange(80_000, 100_000), timeout=600)
+            stage.kill("ingestion")
+        stage.wait(lambda: stage.publisher.events >= 1_000_000, "a million events", 600)
+        figures = stage.settle(timeout=300)
         report(stage, figures)
