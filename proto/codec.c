@@ -2,8 +2,11 @@
 
 #include "proto/mp.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <msgpack/pack.h>
+
+enum { FIELDS_MAX = 255 };
 
 enum field_type {
     TYPE_BOOL,
@@ -135,7 +138,7 @@ static int packer_write(void *data, const char *bytes, size_t len)
     return 0;
 }
 
-static bool is_absent(const struct field *f, const char *at)
+static inline bool is_absent(const struct field *f, const char *at)
 {
     switch ((enum field_type)f->type) {
     case TYPE_BOOL:
@@ -242,14 +245,16 @@ static void encode_value(msgpack_packer *pk, const struct field *f, const char *
 
 static void encode_message(msgpack_packer *pk, const struct kn_schema *schema, const char *msg)
 {
-    size_t present = 0;
-    for (size_t i = 0; i < schema->count; i++)
-        present += !is_absent(&schema->fields[i], msg + schema->fields[i].offset);
-    msgpack_pack_map(pk, present);
+    uint8_t present[FIELDS_MAX];
+    size_t n = 0;
+    assert(schema->count <= FIELDS_MAX);
     for (size_t i = 0; i < schema->count; i++) {
-        const struct field *f = &schema->fields[i];
-        if (is_absent(f, msg + f->offset))
-            continue;
+        if (!is_absent(&schema->fields[i], msg + schema->fields[i].offset))
+            present[n++] = (uint8_t)i;
+    }
+    msgpack_pack_map(pk, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct field *f = &schema->fields[present[i]];
         msgpack_pack_uint16(pk, f->number);
         encode_value(pk, f, msg + f->offset);
     }

@@ -57,15 +57,6 @@ char *kn_buf_reserve(struct kn_buf *buf, size_t len)
     return buf->data + buf->len;
 }
 
-void kn_buf_append(struct kn_buf *buf, const void *data, size_t len)
-{
-    char *to = kn_buf_reserve(buf, len);
-    if (!to || len == 0)
-        return;
-    memcpy(to, data, len);
-    buf->len += len;
-}
-
 void kn_buf_str(struct kn_buf *buf, struct kn_str s)
 {
     kn_buf_append(buf, s.ptr, s.len);

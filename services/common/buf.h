@@ -21,7 +21,6 @@ void kn_buf_fini(struct kn_buf *buf);
 /* Empties it and forgets its error; keeps the memory. */
 void kn_buf_clear(struct kn_buf *buf);
 
-void kn_buf_append(struct kn_buf *buf, const void *data, size_t len);
 void kn_buf_str(struct kn_buf *buf, struct kn_str s);
 void kn_buf_text(struct kn_buf *buf, const char *text);
 void kn_buf_char(struct kn_buf *buf, char c);
@@ -33,6 +32,17 @@ void kn_buf_fail(struct kn_buf *buf, enum kn_status status);
 /* Room for len more bytes, to be written by the caller and then counted with
  * buf->len += n. NULL on failure (the error is remembered). */
 char *kn_buf_reserve(struct kn_buf *buf, size_t len);
+
+static inline void kn_buf_append(struct kn_buf *buf, const void *data, size_t len)
+{
+    char *to = buf->status == KN_OK && len < buf->cap - buf->len && len <= buf->max - buf->len
+                   ? buf->data + buf->len
+                   : kn_buf_reserve(buf, len);
+    if (!to || len == 0)
+        return;
+    memcpy(to, data, len);
+    buf->len += len;
+}
 
 /* OK, or the first error since init or clear. */
 enum kn_status kn_buf_status(const struct kn_buf *buf) KN_MUST_CHECK;
