@@ -121,6 +121,7 @@ def totals(kanchi):
 def test_rollups_are_exact_when_aggregation_was_away_for_too_long(folder, redis_url):
     config = {name: dict(keys) for name, keys in FAST.items()}
     config["storage"] = {"feed_keep": 100}
+    config["ingestion"] = {"batch_events": 1}  # many commits
     with rig.Kanchi(folder / "kanchi", [redis_url], config=config) as kanchi:
         for service in SERVICES:
             kanchi.start(service)
