@@ -97,12 +97,15 @@ def wait_done(backend_url, idents):
     return rig.wait_for(done, 60, "all tasks are done")
 
 
-@pytest.mark.parametrize("version", ["main", "celery52"])
-def test_every_task_ends_as_its_result_backend_says(folder, start, redis_url, version):
-    kanchi = start(redis_url)
-    with rig.CeleryWorker(folder, redis_url, version=version, pool="threads", concurrency=8,
+@pytest.mark.parametrize("broker, version", [("redis", "main"), ("redis", "celery52"),
+                                             ("rabbitmq", "main")])
+def test_every_task_ends_as_its_result_backend_says(request, folder, start, redis_url, broker,
+                                                    version):
+    broker_url = request.getfixturevalue(f"{broker}_url")
+    kanchi = start(broker_url)
+    with rig.CeleryWorker(folder, broker_url, version=version, pool="threads", concurrency=8,
                           backend_url=redis_url, env={"SAMPLE_PACE": "0"}):
-        idents = send(redis_url, redis_url, 1000, "shop.order.price", "shop.order.price",
+        idents = send(broker_url, redis_url, 1000, "shop.order.price", "shop.order.price",
                       "shop.order.decline", version=version)
         wanted = {ident: state.lower() for ident, state in wait_done(redis_url, idents).items()}
         begin = time.monotonic()
@@ -146,7 +149,7 @@ def test_without_a_backend_none_hangs_on_a_worker_that_does_not_run_it(folder, s
                               env={"SAMPLE_PACE": "0"})
     worker.wait_ready()
     try:
-        idents = send(redis_url, None, 1000, "shop.order.price", version=version)
+        idents = send(redis_url, None, 500, "shop.order.price", version=version)
         running = send(redis_url, None, 4, "shop.order.review", args=[600], version=version)
 
         def settled():
@@ -197,7 +200,8 @@ def test_tasks_of_a_killed_worker_stay_what_they_are(folder, start, redis_url):
 
 def test_tasks_that_wait_for_their_turn_are_left_in_peace(folder, start, redis_url):
     kanchi = start(redis_url)
-    worker = rig.CeleryWorker(folder, redis_url, pool="threads", concurrency=2,
+    # A prefork pool, for it loses no event: what it does not say has not happened.
+    worker = rig.CeleryWorker(folder, redis_url, concurrency=2,
                               options=("--prefetch-multiplier", "50"))
     worker.wait_ready()
     try:

@@ -87,7 +87,7 @@ enum kn_status celery_inspect_active(struct kn_str value, struct kn_arena *arena
 enum kn_status celery_inspect_rate_limited(struct kn_str value, struct kn_arena *arena,
                                            struct kn_strs *ret_names)
 {
-    static const struct kn_str mark = {" [rate_limit=", 13};
+    static const char mark[] = " [rate_limit=";
     json_t *tasks = load(value);
     struct kn_strs names = {0};
     size_t i;
@@ -97,16 +97,17 @@ enum kn_status celery_inspect_rate_limited(struct kn_str value, struct kn_arena 
         names.items = kn_arena_array(arena, json_array_size(tasks) + 1, sizeof *names.items);
         status = names.items ? KN_OK : KN_NOMEM;
     }
-    json_array_foreach(status == KN_OK ? tasks : NULL, i, task)
-    {
-        const char *text = json_string_value(task);
-        const char *found = text ? strstr(text, mark.ptr) : NULL;
-        if (found)
-            names.items[names.count++] =
-                kn_arena_str(arena, (struct kn_str){text, (size_t)(found - text)});
+    if (status == KN_OK) {
+        json_array_foreach(tasks, i, task)
+        {
+            const char *text = json_string_value(task);
+            const char *found = text ? strstr(text, mark) : NULL;
+            if (found)
+                names.items[names.count++] =
+                    kn_arena_str(arena, (struct kn_str){text, (size_t)(found - text)});
+        }
+        status = arena->overflow ? KN_NOMEM : KN_OK;
     }
-    if (status == KN_OK && arena->overflow)
-        status = KN_NOMEM;
     if (status == KN_OK)
         *ret_names = names;
     json_decref(tasks);

@@ -218,7 +218,7 @@ static bool read_values(const struct kn_str *values, size_t count, struct kn_are
         struct kn_arena scratch;
         if (!values[i].ptr || ret[i].type != KN_EVENT_CUSTOM)
             continue;
-        kn_arena_init(&scratch, 4 * VALUE_MAX);
+        kn_arena_init(&scratch, (size_t)4 * VALUE_MAX);
         enum kn_status status =
             celery_result_meta(values[i], values[i].len < VALUE_MAX, &scratch, &event);
         if (status == KN_OK)

@@ -154,14 +154,21 @@ static enum kn_status ask_all(struct inquiry *q)
 static bool read_ticket(const struct inquiry *q, struct kn_str ticket, size_t *ret_group,
                         unsigned *ret_question)
 {
-    char text[TICKET_MAX];
-    size_t head = strlen(q->options->ticket);
-    if (ticket.len >= sizeof text || !kn_str_starts(ticket, kn_str_from(q->options->ticket)))
+    size_t head = strlen(q->options->ticket) + 1;
+    if (ticket.len <= head || !kn_str_starts(ticket, kn_str_from(q->options->ticket)))
         return false;
-    memcpy(text, ticket.ptr, ticket.len);
-    text[ticket.len] = '\0';
-    return sscanf(text + head, ".%zu.%u", ret_group, ret_question) == 2 && *ret_group < q->count &&
-           *ret_question < QUESTION_COUNT;
+    const char *dot = memchr(ticket.ptr + head, '.', ticket.len - head);
+    if (!dot)
+        return false;
+    struct kn_str group = {ticket.ptr + head, (size_t)(dot - ticket.ptr) - head};
+    struct kn_str question = {dot + 1, ticket.len - (size_t)(dot + 1 - ticket.ptr)};
+    uint64_t numbers[2];
+    if (!kn_str_to_u64(group, &numbers[0]) || !kn_str_to_u64(question, &numbers[1]) ||
+        numbers[0] >= q->count || numbers[1] >= QUESTION_COUNT)
+        return false;
+    *ret_group = (size_t)numbers[0];
+    *ret_question = (unsigned)numbers[1];
+    return true;
 }
 
 static enum kn_status take_stats(struct inquiry *q, struct kn_str value, struct group *group)

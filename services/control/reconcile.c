@@ -132,8 +132,8 @@ static void tell(struct control_reconcile *r, struct tick *t)
         else
             kn_buf_clear(&r->unsent);
     }
-    KN_DEBUG("reconcile.asked", KN_F_TEXT("source", r->options.source),
-             KN_F_I64("asked", t->count), KN_F_I64("learned", t->n_events));
+    KN_DEBUG("reconcile.asked", KN_F_TEXT("source", r->options.source), KN_F_I64("asked", t->count),
+             KN_F_I64("learned", t->n_events));
 }
 
 static void learn(struct tick *t, const struct one *one, const struct kn_msg_event *event)
