@@ -19,6 +19,8 @@
 
 extern char **environ;
 
+#define TIDY_US (10 * KN_SECOND)
+
 /* For the signal handler, which gets no argument. */
 static volatile sig_atomic_t handler_fd = -1;
 static atomic_bool stopping;
@@ -81,7 +83,7 @@ static bool load_config(struct kn_config *config, const char *name, int argc, ch
 
 /* Large blocks come and go with every batch: to take them from the system each
  * time costs more than to decode what is in them. So they stay in the heap, and
- * kn_service_wait gives back from time to time what a burst or a big event took. */
+ * kn_service_wait gives back, when it is quiet, what a burst or a big event took. */
 static void keep_memory(void)
 {
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
@@ -141,25 +143,6 @@ bool kn_service_stopping(const struct kn_service *service)
     return atomic_load(&stopping);
 }
 
-bool kn_service_wait(const struct kn_service *service, int64_t us)
-{
-    static const int64_t TIDY_US = 10 * KN_SECOND;
-    static int64_t tidy_at; /* the main thread's */
-    int64_t now = kn_time_mono(), end = us < 0 ? INT64_MAX : now + us;
-    if (!tidy_at)
-        tidy_at = now + TIDY_US;
-    for (; !atomic_load(&stopping) && now < end; now = kn_time_mono()) {
-        int64_t left = (end < tidy_at ? end : tidy_at) - now;
-        struct pollfd fd = {.fd = service->stop_fd, .events = POLLIN};
-        poll(&fd, 1, left > 0 ? (int)((left + 999) / 1000) : 0);
-        if (now < tidy_at)
-            continue;
-        malloc_trim(0);
-        tidy_at = now + TIDY_US;
-    }
-    return atomic_load(&stopping);
-}
-
 static int64_t rss_now(void)
 {
     char text[256];
@@ -183,6 +166,36 @@ void kn_service_usage(struct kn_usage *ret)
     ret->rss_bytes = rss_now();
     ret->cpu_us = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * KN_SECOND +
                   used.ru_utime.tv_usec + used.ru_stime.tv_usec;
+}
+
+/* Gives unused memory back, unless there is much to do: a thread that wants memory has
+ * to wait meanwhile, and the one that receives a burst must not. */
+static void tidy(void)
+{
+    static int64_t before;
+    struct kn_usage usage;
+    kn_service_usage(&usage);
+    if (usage.cpu_us - before < TIDY_US / 10)
+        malloc_trim(0);
+    before = usage.cpu_us;
+}
+
+bool kn_service_wait(const struct kn_service *service, int64_t us)
+{
+    static int64_t tidy_at; /* the main thread's */
+    int64_t now = kn_time_mono(), end = us < 0 ? INT64_MAX : now + us;
+    if (!tidy_at)
+        tidy_at = now + TIDY_US;
+    for (; !atomic_load(&stopping) && now < end; now = kn_time_mono()) {
+        int64_t left = (end < tidy_at ? end : tidy_at) - now;
+        struct pollfd fd = {.fd = service->stop_fd, .events = POLLIN};
+        poll(&fd, 1, left > 0 ? (int)((left + 999) / 1000) : 0);
+        if (now < tidy_at)
+            continue;
+        tidy();
+        tidy_at = now + TIDY_US;
+    }
+    return atomic_load(&stopping);
 }
 
 enum kn_status kn_service_make_folder(const char *path)

@@ -269,7 +269,7 @@ void ingestion_options_init(struct ingestion_options *options)
         .source = "default",
         .batch_events = 1000,
         .batch_age_us = KN_SECOND / 20,
-        .memory_max = (size_t)256 << 20,
+        .memory_max = (size_t)512 << 20,
         .event_max = 32 << 20,
         .inflight = 4,
         .queue_interval_us = 5 * KN_SECOND,
@@ -329,7 +329,7 @@ static enum kn_status open_outbox(struct ingestion *in, struct kn_buf *error)
         &in->outbox, &(struct ingest_outbox_options){
                          .spool = in->spool,
                          .spool_after_us = o->spool_after_us,
-                         .max = in->spool ? o->memory_max / 16 : o->memory_max - o->memory_max / 4,
+                         .max = in->spool ? o->memory_max / 32 : o->memory_max - o->memory_max / 4,
                          .drop_oldest = o->broker.url->kind == BROKER_REDIS});
     return status;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +32,8 @@ static const struct {
     {"ingestion", 0, true}, {"control", 1, true},  {"aggregation", 2, false},
     {"gateway", 3, false},  {"storage", 4, false},
 };
+
+enum { NICE = 10 }; /* of services that are not of one broker */
 
 struct child {
     char program[4096];
@@ -180,6 +183,10 @@ static _Noreturn void become(const struct supervisor *supervisor, const struct c
     /* A group of its own: Ctrl-C reaches us alone, and we end the children in order. */
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    /* In a burst the events are first received and decoded, and stored when there is time:
+     * Redis cuts off a subscriber that lags, the database waits. */
+    if (!child->source)
+        setpriority(PRIO_PROCESS, 0, NICE);
     if (getppid() != parent)
         _exit(KN_EXIT_FAILED);
     execve(child->program, (char *const *)argv, supervisor->environment);
