@@ -134,6 +134,15 @@ def test_services_end_when_the_launcher_is_killed(folder, redis_url):
 
 
 @needs_services
+def test_a_new_launcher_takes_over_from_one_that_was_killed(folder, redis_url):
+    with rig.Kanchi(folder, [redis_url]) as kanchi_:
+        process = kanchi_.up()
+        process.send(signal.SIGKILL)
+        process.wait()
+        kanchi_.up()
+
+
+@needs_services
 def test_a_database_that_refuses_is_said(folder, redis_url):
     port = rig.free_port()
     done = kanchi("up", "--broker", redis_url, "--data", folder / "data", "--listen",

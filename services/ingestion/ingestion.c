@@ -13,9 +13,6 @@
 
 #define BUFFER_MIN ((size_t)4 << 20) /* less could not take one burst of a worker */
 #define LOOK_EVERY (KN_SECOND / 10)  /* at the receiver's counters, gaps and depths */
-/* How long another ingestion of this source has to say that it missed nothing, before we
- * say when we began. */
-#define SETTLE (3 * KN_SECOND)
 
 struct ingestion {
     struct ingestion_options options;
@@ -145,9 +142,8 @@ static void tell_complete(struct ingestion *in, const struct broker_receiver_sta
 {
     int64_t to = in->options.broker.url->kind == BROKER_AMQP ? ingest_batcher_newest(in->batcher)
                                                              : in->complete_to;
-    bool settled = to && (!status->begins_at || to - status->begins_at >= SETTLE);
     if (!in->gap_waits)
-        ingest_batcher_complete(in->batcher, status->begins_at, settled ? to : 0);
+        ingest_batcher_complete(in->batcher, status->begins_at, to);
     in->received_to = status->complete_to;
 }
 

@@ -10,6 +10,7 @@
 
 enum { AHEAD_MAX = 1024 };
 #define CLOCKS_DIFFER (10 * KN_MINUTE)
+#define SETTLE (3 * KN_SECOND)
 
 struct tx *tx_new(struct store *store)
 {
@@ -319,26 +320,28 @@ static enum kn_status read_complete_to(void *arg, const struct db_value *columns
     return KN_OK;
 }
 
-/* How far the source is complete. A process that says that it began later than that tells of
- * a gap, which nobody was there to see. After the row of counters was made. */
+/* How far the source is complete. A process that began later than that leaves a gap, which
+ * nobody was there to see; but first another one has a moment to say that it was. After the
+ * row of counters was made. */
 static enum kn_status put_complete_to(struct tx *tx, int64_t source,
                                       const struct store_change *change)
 {
     const struct kn_msg_ingest_batch *batch = change->msg;
     struct db_value values[] = {db_i64(source), db_null()};
-    int64_t before = 0, now = kn_time_now();
+    int64_t before = 0, begins_at = batch->begins_at;
     enum kn_status status =
         db_run(tx->store->db, SQL_COMPLETE_TO_GET, values, read_complete_to, &before);
     /* a clock went back: what was said before means nothing any more */
-    int64_t to = before > now + CLOCKS_DIFFER ? 0 : before;
-    if (status == KN_OK && to && to < batch->begins_at && batch->complete_to) {
+    int64_t to = before > kn_time_now() + CLOCKS_DIFFER ? 0 : before;
+    bool settled = batch->complete_to && batch->complete_to - begins_at >= SETTLE;
+    if (status == KN_OK && to && to < begins_at && settled) {
         const struct kn_msg_gap gap = {
-            .from = to, .to = batch->begins_at, .reason = KN_STR("ingestion did not run")};
+            .from = to, .to = begins_at, .reason = KN_STR("ingestion did not run")};
         status = put_gap(tx, source, batch->source, &gap);
     }
-    if (to < batch->begins_at && (!to || batch->complete_to))
-        to = batch->begins_at;
-    if (change->whole && to < batch->complete_to)
+    if (to < begins_at && (!to || settled))
+        to = begins_at;
+    if (to >= begins_at && to < batch->complete_to && change->whole)
         to = batch->complete_to;
     values[1] = db_i64(to);
     return status == KN_OK && to != before

@@ -752,7 +752,8 @@ static void an_ingestion_that_begins_late_leaves_a_gap(void **state)
         size_t gaps;
         int64_t from;
     } cases[] = {
-        {1, 1, 10, 20, 0, 0}, /* the first of all */
+        {1, 1, 10, 20, 0, 0},  /* the first of all */
+        {11, 1, 11, 19, 0, 0}, /* one that began beside it, and says so late */
         {1, 2, 10, 30, 0, 0},
         {1, 4, 10, 50, 0, 0}, /* batch 3 is missing: complete to 30 only */
         {2, 1, 60, 0, 0, 0},  /* the next process */
@@ -766,7 +767,8 @@ static void an_ingestion_that_begins_late_leaves_a_gap(void **state)
         {6, 1, 0, 90000, 2, 72}, /* a clock that is wrong by a day */
         {7, 1, 96, 100, 2, 72},  /* and was put right: nobody knows */
         {8, 1, 110, 120, 3, 100},
-        {9, 1, 130, 0, 3, 100}, /* killed before it said more */
+        {9, 1, 130, 0, 3, 100},   /* killed before it said more */
+        {9, 2, 130, 132, 3, 100}, /* another one may have been there */
         {10, 1, 140, 143, 4, 120},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

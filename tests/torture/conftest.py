@@ -20,12 +20,6 @@ def seed():
 
 
 @pytest.fixture(scope="session")
-def long():
-    """Not the ordinary run, but ./dev torture."""
-    return KILLS > 0
-
-
-@pytest.fixture(scope="session")
 def kills_of():
     """kills_of(share, short): how many kills are a test's part."""
     return lambda share, short: max(1, round(KILLS * share)) if KILLS else short
