@@ -531,19 +531,19 @@ enum kn_status db_postgres_open(const struct db_options *options, struct db **re
         return KN_NOMEM;
     p->db.backend = &db_postgres_backend;
     kn_buf_init(&p->params, 0);
-    const char *const keys[] = {"dbname",
-                                "application_name",
-                                "client_encoding",
-                                "connect_timeout",
-                                "keepalives_idle",
-                                "fallback_application_name",
-                                NULL};
-    const char *const settings[] = {options->postgres_url,
+    /* What stands before the URL is a default, which the URL may change: a server that has
+     * gone without a word is given up after half a minute. */
+    const char *const keys[] = {"connect_timeout",  "keepalives_idle",  "keepalives_interval",
+                                "keepalives_count", "tcp_user_timeout", "dbname",
+                                "application_name", "client_encoding",  NULL};
+    const char *const settings[] = {"5",
+                                    "10",
+                                    "5",
+                                    "3",
+                                    "30000",
+                                    options->postgres_url,
                                     options->read_only ? "kanchi-reader" : "kanchi-storage",
                                     "UTF8",
-                                    "5",
-                                    "10",
-                                    "kanchi",
                                     NULL};
     p->conn = PQconnectdbParams(keys, settings, 1);
     if (!p->conn || PQstatus(p->conn) != CONNECTION_OK)
