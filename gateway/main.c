@@ -1,7 +1,6 @@
 #include "gateway/gateway.h"
 #include "services/common/service.h"
 
-
 int main(int argc, char **argv)
 {
     struct kn_service service;

@@ -137,7 +137,8 @@ static void long_results_are_cut_and_the_start_of_one_tells_its_state(void **sta
     kn_arena_init(&arena, 0);
     int n = snprintf(value, sizeof value, "{\"status\":\"SUCCESS\",\"result\":\"");
     memset(value + n, 'x', 60000);
-    strcpy(value + n + 60000, "\"," DATE "}");
+    static const char end[] = "\"," DATE "}";
+    memcpy(value + n + 60000, end, sizeof end);
     assert_int_equal(celery_result_meta(kn_str_from(value), true, &arena, &e), KN_OK);
     assert_int_equal(e.result_repr.len, CELERY_RESULT_CUT + 3);
     assert_true(celery_repr_is_cut(e.result_repr));

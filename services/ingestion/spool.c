@@ -125,6 +125,7 @@ static struct segment *push(struct ingest_spool *s, const struct segment *segmen
         s->segments = more;
         s->cap = cap;
     }
+    assert(s->segments);
     s->segments[s->count] = *segment;
     s->bytes += segment->size;
     return &s->segments[s->count++];

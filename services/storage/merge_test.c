@@ -523,7 +523,7 @@ static void events_in_order_give_what_celery_says(void **state)
         if (*lines[n] == '#')
             continue;
         cells_of(lines[n], cells);
-        if (*cells[0].ptr == 'E') {
+        if (kn_str_starts(cells[0], KN_STR("E"))) {
             struct kn_msg_event event;
             event_from(cells, type, &event);
             merge_event(&task, &event);
