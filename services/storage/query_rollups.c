@@ -154,8 +154,7 @@ static int64_t round_up(int64_t value, int64_t to)
  * at the ends. Rows larger than a point, or across points, do not fit. */
 static enum kn_status add_period(struct rollups *r, int64_t from, int64_t to, size_t level)
 {
-    static const int64_t sizes[] = {1, 60, 1440};
-    int64_t size = sizes[level];
+    int64_t size = rollup_steps[level];
     if (level == 0)
         return add_range(r, 1, from, to);
     bool fits = !r->step || (r->step % size == 0 && r->from % size == 0);
@@ -350,7 +349,7 @@ enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_m
         return KN_INVALID;
     enum kn_status status = read_request(&r, get, ret_why);
     if (status == KN_OK)
-        status = add_period(&r, r.from, r.to, 2);
+        status = add_period(&r, r.from, r.to, ROLLUP_STEPS - 1);
     if (status == KN_OK)
         status = answer(&r, limit, ret);
     rollups_fini(&r);

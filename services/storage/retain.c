@@ -3,9 +3,9 @@
  * of age: a sweep rests when it finds nothing for a while, goes on from there in the
  * next round, and begins anew every few hours for those that are out of order. On
  * PostgreSQL events go by whole partitions. */
-#include "services/storage/store_internal.h"
-
 #include "services/common/time.h"
+#include "services/storage/rollups.h"
+#include "services/storage/store_internal.h"
 
 #include <stdlib.h>
 
@@ -186,17 +186,16 @@ static enum kn_status drop_events(struct store *store, bool *ret_done)
 
 static enum kn_status drop_rollups(struct store *store, bool *ret_done)
 {
-    static const int64_t steps[] = {1, 60, 1440};
     int64_t before = cutoff(store->options.retention_rollups_us) / KN_MINUTE;
     enum kn_status status = KN_OK;
     *ret_done = true;
-    for (size_t i = 0; before && status == KN_OK && i < COUNT_OF(steps); i++) {
+    for (size_t i = 0; before && status == KN_OK && i < ROLLUP_STEPS; i++) {
         int64_t oldest = INT64_MAX;
-        const struct db_value step[] = {db_i64(steps[i])};
+        const struct db_value step[] = {db_i64(rollup_steps[i])};
         status = db_run(store->db, SQL_ROLLUPS_OLDEST, step, take_i64, &oldest);
         if (status != KN_OK || oldest >= before)
             continue;
-        int64_t to = oldest + MINUTES_A_STEP * steps[i];
+        int64_t to = oldest + MINUTES_A_STEP * rollup_steps[i];
         const struct db_value values[] = {step[0], db_i64(to < before ? to : before)};
         *ret_done = to >= before;
         status = db_run(store->db, SQL_ROLLUPS_DELETE, values, NULL, NULL);

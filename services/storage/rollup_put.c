@@ -15,8 +15,7 @@
 
 #include <stdlib.h>
 
-enum { KEY = 5, WIDTH = 7, STEPS = 3, GROUPS = 64, RECOUNT_TASKS = 10000 };
-static const int64_t step_minutes[STEPS] = {1, 60, 1440};
+enum { KEY = 5, WIDTH = 7, GROUPS = 64, RECOUNT_TASKS = 10000 };
 
 /* What is to be added. */
 struct row {
@@ -168,8 +167,8 @@ static enum kn_status add_rows(struct tx *tx, const struct rows *rows)
         struct rows scoped = {copy, rows->count, 0};
         if (!copy)
             status = KN_NOMEM;
-        for (size_t step = 0; status == KN_OK && step < STEPS; step++) {
-            a.step = step_minutes[step];
+        for (size_t step = 0; status == KN_OK && step < ROLLUP_STEPS; step++) {
+            a.step = rollup_steps[step];
             for (size_t i = 0; i < rows->count; i++) {
                 copy[i] = rows->items[i];
                 copy[i].minute -= copy[i].minute % a.step;
