@@ -551,6 +551,79 @@
     F(5, storage, MSG, storage_status)                                                             \
     F(6, counts, LIST, status_count)
 
+/* ---- actions --------------------------------------------------------------- */
+
+/* Who acts, in every request that changes something outside of Kanchi. id is made
+ * by who asks, and names the action for ever: control begins it once, however often
+ * the request arrives. */
+#define KN_MSG_ACTION(F)                                                                           \
+    F(1, id, STR, _)                                                                               \
+    F(2, actor, STR, _)  /* who; absent: not known */                                              \
+    F(3, remote, STR, _) /* address of the client */                                               \
+    F(4, agent, STR, _)  /* its User-Agent */                                                      \
+    F(5, at, TIME, _)
+
+/* A line of the audit: what was begun, and, when it has ended, how. */
+#define KN_MSG_AUDIT_ENTRY(F)                                                                      \
+    F(1, id, STR, _)                                                                               \
+    F(2, verb, ENUM, verb)                                                                         \
+    F(3, method, STR, _) /* of a command: "pool_grow" … */                                       \
+    F(4, source, STR, _)                                                                           \
+    F(5, target, STR, _) /* a task's id, a worker, a queue; absent: all */                         \
+    F(6, actor, STR, _)                                                                            \
+    F(7, remote, STR, _)                                                                           \
+    F(8, agent, STR, _)                                                                            \
+    F(9, request, JSON, _) /* what was asked */                                                    \
+    F(10, begun_at, TIME, _)                                                                       \
+    F(11, ended_at, TIME, _) /* absent: not yet, or whoever did it is gone */                      \
+    F(12, outcome, ENUM, outcome)                                                                  \
+    F(13, text, STR, _)    /* one sentence */                                                      \
+    F(14, result, JSON, _) /* what was answered */                                                 \
+    F(15, no, U64, _)      /* in order of begin; set by storage */
+
+/* Before anything is done. attempt: of this process and request alone. CONFLICT
+ * when the action was begun by another attempt. */
+#define KN_MSG_AUDIT_BEGIN(F)                                                                      \
+    F(1, entry, MSG, audit_entry)                                                                  \
+    F(2, attempt, STR, _)
+/* Of entry count id, ended_at, outcome, text and result. The first end stays. */
+#define KN_MSG_AUDIT_END(F) F(1, entry, MSG, audit_entry)
+#define KN_MSG_AUDIT_GET(F)                                                                        \
+    F(1, verbs, STRS, _)                                                                           \
+    F(2, sources, STRS, _)                                                                         \
+    F(3, target, STR, _)                                                                           \
+    F(4, actor, STR, _)                                                                            \
+    F(5, id, STR, _)                                                                               \
+    F(6, from, TIME, _)                                                                            \
+    F(7, to, TIME, _)                                                                              \
+    F(8, limit, U64, _)                                                                            \
+    F(9, before, U64, _) /* entries with a smaller number; 0: the newest */
+#define KN_MSG_AUDIT_LIST(F)                                                                       \
+    F(1, items, LIST, audit_entry)                                                                 \
+    F(2, next, U64, _) /* before, for the next page; 0: no more */
+
+/* Remote control of workers: method and arguments as Celery's own. No action: a
+ * question, which changes nothing. */
+#define KN_MSG_COMMAND(F)                                                                          \
+    F(1, action, MSG, action)                                                                      \
+    F(2, source, STR, _)                                                                           \
+    F(3, method, STR, _)                                                                           \
+    F(4, arguments, JSON, _)                                                                       \
+    F(5, destinations, STRS, _) /* hostnames; none: by pattern, or all */                          \
+    F(6, pattern, STR, _)       /* of hostnames, a glob */                                         \
+    F(7, timeout, I64, _)       /* µs for the replies; 0: as configured */                        \
+    F(8, dry_run, BOOL, _)
+#define KN_MSG_WORKER_REPLY(F)                                                                     \
+    F(1, hostname, STR, _)                                                                         \
+    F(2, failed, BOOL, _) /* value is an object with "error" */                                    \
+    F(3, value, JSON, _)
+/* missing: workers that were asked and did not answer in time. */
+#define KN_MSG_COMMAND_DONE(F)                                                                     \
+    F(1, replies, LIST, worker_reply)                                                              \
+    F(2, missing, STRS, _)                                                                         \
+    F(3, asked, STRS, _) /* whom it was or would be meant for, as far as is known */               \
+    F(4, action_id, STR, _)
+
 /* ---- answers ---------------------------------------------------------------- */
 
 #define KN_MSG_DONE(F) F(1, unused, BOOL, _)
@@ -614,7 +687,16 @@
     M(50, failure, FAILURE)                                                                        \
     M(51, overdue_get, OVERDUE_GET)                                                                \
     M(52, overdue_task, OVERDUE_TASK)                                                              \
-    M(53, overdue_list, OVERDUE_LIST)
+    M(53, overdue_list, OVERDUE_LIST)                                                              \
+    M(54, action, ACTION)                                                                          \
+    M(55, audit_entry, AUDIT_ENTRY)                                                                \
+    M(56, audit_begin, AUDIT_BEGIN)                                                                \
+    M(57, audit_end, AUDIT_END)                                                                    \
+    M(58, audit_get, AUDIT_GET)                                                                    \
+    M(59, audit_list, AUDIT_LIST)                                                                  \
+    M(60, command, COMMAND)                                                                        \
+    M(61, worker_reply, WORKER_REPLY)                                                              \
+    M(62, command_done, COMMAND_DONE)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
 enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) KN_KIND_COUNT };
