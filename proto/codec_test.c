@@ -198,6 +198,8 @@ static void every_kind_survives_being_empty(void **state)
 {
     (void)state;
     for (int kind = 1; kind < KN_KIND_COUNT; kind++) {
+        if (!kn_msg_size((enum kn_kind)kind))
+            continue; /* a number that no message has */
         char *msg = kn_arena_alloc(&arena, kn_msg_size((enum kn_kind)kind));
         assert_non_null(msg);
         kn_buf_clear(&buf);
