@@ -48,10 +48,38 @@ void gw_api_metrics(struct gw_exchange *x)
     kn_bus_message_free(answer);
 }
 
+static void read_filters(struct gw_exchange *x, struct kn_msg_rollups_get *get)
+{
+    get->names = gw_params_texts(&x->params, "name", NULL);
+    get->queues = gw_params_texts(&x->params, "queue", NULL);
+    get->workers = gw_params_texts(&x->params, "worker", NULL);
+    get->sources = gw_params_texts(&x->params, "source", NULL);
+}
+
 void gw_api_metrics_history(struct gw_exchange *x)
 {
     if (gw_params_ok(x))
         gw_live_history(x->app->live, &x->body);
+}
+
+/* ---- sums ------------------------------------------------------------------------------- */
+
+void gw_api_totals(struct gw_exchange *x)
+{
+    static const char *const groups[] = {"", "name", "queue", "worker", "source", NULL};
+    struct kn_msg_rollups_get get = {.limit = gw_params_u64(&x->params, "limit", 1, 500, 50)};
+    gw_params_period(&x->params, &get.from, &get.to);
+    const char *group = gw_params_choice(&x->params, "group_by", groups);
+    read_filters(x, &get);
+    if (!gw_params_ok(x))
+        return;
+    if (group[0])
+        get.group_by = kn_str_from(group);
+    struct kn_bus_message *answer = gw_ask(x, KN_KIND_ROLLUPS_GET, &get, KN_KIND_SERIES_LIST);
+    if (!answer)
+        return;
+    gw_view_totals(&x->body, answer->msg, group[0] ? group : NULL);
+    kn_bus_message_free(answer);
 }
 
 /* ---- what failed ------------------------------------------------------------------------ */
@@ -119,10 +147,7 @@ void gw_api_timeseries(struct gw_exchange *x)
     struct kn_msg_rollups_get get = {.limit = GROUPS_MAX};
     read_span(x, &get);
     const char *group = gw_params_choice(&x->params, "group_by", groups);
-    get.names = gw_params_texts(&x->params, "name", NULL);
-    get.queues = gw_params_texts(&x->params, "queue", NULL);
-    get.workers = gw_params_texts(&x->params, "worker", NULL);
-    get.sources = gw_params_texts(&x->params, "source", NULL);
+    read_filters(x, &get);
     if (!gw_params_ok(x))
         return;
     if (group[0] && strcmp(group, "status") != 0)

@@ -24,6 +24,7 @@ static const struct gw_route routes[] = {
     {"/api/v1/queues/*", READ, gw_api_queue},
     {"/api/v1/metrics", READ, gw_api_metrics},
     {"/api/v1/metrics/history", READ, gw_api_metrics_history},
+    {"/api/v1/metrics/totals", READ, gw_api_totals},
     {"/api/v1/metrics/timeseries", READ, gw_api_timeseries},
     {"/api/v1/system", READ, gw_api_system},
     {"/api/v1/openapi.json", READ, gw_api_openapi},

@@ -62,6 +62,7 @@ void gw_api_queues(struct gw_exchange *x);
 void gw_api_queue(struct gw_exchange *x);
 void gw_api_metrics(struct gw_exchange *x);
 void gw_api_metrics_history(struct gw_exchange *x);
+void gw_api_totals(struct gw_exchange *x);
 void gw_api_timeseries(struct gw_exchange *x);
 void gw_api_system(struct gw_exchange *x);
 void gw_api_openapi(struct gw_exchange *x);
