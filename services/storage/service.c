@@ -151,6 +151,9 @@ union answer {
     struct kn_msg_series_list series_list;
     struct kn_msg_overdue_list overdue_list;
     struct kn_msg_audit_list audit_list;
+    struct kn_msg_failure_list failure_list;
+    struct kn_msg_task_names task_names;
+    struct kn_msg_worker_life worker_life;
     struct kn_msg_system system;
 };
 
@@ -195,6 +198,18 @@ static enum kn_status query(struct storage *storage, struct store_reader *r,
     case KN_KIND_AUDIT_GET:
         *ret_kind = KN_KIND_AUDIT_LIST;
         return store_read_audit(r, msg, arena, &a->audit_list);
+    case KN_KIND_FAMILY_GET:
+        *ret_kind = KN_KIND_TASK_LIST;
+        return store_read_family(r, msg, arena, &a->task_list, why);
+    case KN_KIND_FAILURES_GET:
+        *ret_kind = KN_KIND_FAILURE_LIST;
+        return store_read_failures(r, msg, arena, &a->failure_list, why);
+    case KN_KIND_TASK_NAMES_GET:
+        *ret_kind = KN_KIND_TASK_NAMES;
+        return store_read_task_names(r, msg, arena, &a->task_names);
+    case KN_KIND_WORKER_LIFE_GET:
+        *ret_kind = KN_KIND_WORKER_LIFE;
+        return store_read_worker_life(r, msg, arena, &a->worker_life);
     case KN_KIND_SYSTEM_GET:
         *ret_kind = KN_KIND_SYSTEM;
         return read_system(storage, r, arena, &a->system);
