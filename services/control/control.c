@@ -220,6 +220,14 @@ static void count_round(struct control *c, const struct control_round *round)
              KN_F_I64("replies", counters.replies), KN_F_I64("refused", counters.refused));
 }
 
+/* What a control that was killed left on the broker. */
+static void sweep(struct control *c)
+{
+    size_t count = 0;
+    if (control_pidbox_sweep(c->pidbox, &count) == KN_OK && count > 0)
+        KN_INFO("replies.swept", KN_F_TEXT("source", c->options.source), KN_F_I64("queues", count));
+}
+
 static enum kn_status run_round(struct control *c, const struct control_demand *demand)
 {
     struct control_round *round = control_round_new(&(struct control_round_options){
@@ -233,7 +241,7 @@ static enum kn_status run_round(struct control *c, const struct control_demand *
         return KN_NOMEM;
     int64_t expected = -1;
     c->rounds++;
-    enum kn_status status = control_pidbox_open(c->pidbox);
+    enum kn_status status = control_pidbox_open(c->pidbox, c->options.reply_timeout_us);
     if (status == KN_OK)
         status = ask(c, demand, &expected);
     if (status == KN_OK) {
@@ -246,6 +254,8 @@ static enum kn_status run_round(struct control *c, const struct control_demand *
         count_round(c, round);
     }
     control_pidbox_close(c->pidbox);
+    if (status == KN_OK && demand->count == 0)
+        sweep(c);
     if (status != KN_OK)
         link_bad(c, status);
     control_round_free(round);
