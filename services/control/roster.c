@@ -166,12 +166,20 @@ bool control_roster_demand(const struct control_roster *roster, int64_t mono_us,
     return true;
 }
 
-bool control_roster_unheld(const struct control_roster *roster, struct kn_arena *arena,
-                           struct control_demand *ret)
+static bool is_among(struct kn_str name, const struct kn_str *hostnames, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (kn_str_eq(name, hostnames[i]))
+            return true;
+    return count == 0;
+}
+
+bool control_roster_unheld(const struct control_roster *roster, const struct kn_str *hostnames,
+                           size_t count, struct kn_arena *arena, struct control_demand *ret)
 {
     size_t held = 0;
     for (const struct worker *worker = first(roster); worker; worker = next(worker))
-        held += worker->held;
+        held += worker->held && is_among(worker->entry.name, hostnames, count);
     if (held == 0)
         return false;
     struct control_demand demand = {
@@ -179,7 +187,7 @@ bool control_roster_unheld(const struct control_roster *roster, struct kn_arena 
             kn_arena_array(arena, kn_table_count(&roster->workers), sizeof *demand.hostnames)};
     for (const struct worker *worker = first(roster); worker && demand.hostnames;
          worker = next(worker))
-        if (worker->online && !worker->held)
+        if (worker->online && !worker->held && is_among(worker->entry.name, hostnames, count))
             demand.hostnames[demand.count++] = kn_arena_str(arena, worker->entry.name);
     if (arena->overflow)
         demand.count = 0;

@@ -47,11 +47,10 @@ struct control_demand {
 };
 bool control_roster_demand(const struct control_roster *roster, int64_t mono_us, size_t max,
                            struct kn_arena *arena, struct control_demand *ret);
-/* Whom everybody is when events are to be switched on: all that are online but those
- * where somebody has switched them off. False when there is none of the latter, and
- * everybody is meant. Names lie in the arena. */
-bool control_roster_unheld(const struct control_roster *roster, struct kn_arena *arena,
-                           struct control_demand *ret);
+/* Of those to be asked (count 0: everybody), who may have events switched on: not where
+ * somebody has switched them off. False when all of them may. Names lie in the arena. */
+bool control_roster_unheld(const struct control_roster *roster, const struct kn_str *hostnames,
+                           size_t count, struct kn_arena *arena, struct control_demand *ret);
 /* Somebody switches its events off or on: until storage says so too. */
 void control_roster_hold(struct control_roster *roster, struct kn_str hostname, bool hold);
 /* The question could not be put, or the answer not be stored: ask again. */

@@ -107,10 +107,14 @@ static void list_events(struct control_roster *roster, int64_t events, int64_t s
 static bool everybody_but_a(const struct control_roster *roster)
 {
     struct control_demand d;
-    if (!control_roster_unheld(roster, &arena, &d))
+    if (!control_roster_unheld(roster, NULL, 0, &arena, &d))
         return false;
     assert_int_equal(d.count, 1);
     assert_true(kn_str_eq(d.hostnames[0], KN_STR("b@h")));
+    const struct kn_str only_a = KN_STR("a@h"), only_b = KN_STR("b@h");
+    assert_true(control_roster_unheld(roster, &only_a, 1, &arena, &d));
+    assert_int_equal(d.count, 0);
+    assert_false(control_roster_unheld(roster, &only_b, 1, &arena, &d));
     return true;
 }
 
