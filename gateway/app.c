@@ -20,6 +20,7 @@ static const struct gw_route routes[] = {
     {"/api/v1/queues", READ, gw_api_queues, NULL},
     {"/api/v1/queues/*", READ, gw_api_queue, NULL},
     {"/api/v1/inspect/*", READ, gw_api_inspect, NULL},
+    {"/api/v1/commands", READ, gw_api_commands, NULL},
     {"/api/v1/commands/*", "POST, OPTIONS", NULL, gw_api_command},
     {"/api/v1/audit", READ, gw_api_audit, NULL},
     {"/api/v1/metrics", READ, gw_api_metrics, NULL},

@@ -78,6 +78,7 @@ void gw_api_worker_life(struct gw_exchange *x);
 void gw_api_queues(struct gw_exchange *x);
 void gw_api_queue(struct gw_exchange *x);
 void gw_api_inspect(struct gw_exchange *x);
+void gw_api_commands(struct gw_exchange *x);
 void gw_api_command(struct gw_exchange *x);
 void gw_api_audit(struct gw_exchange *x);
 void gw_api_metrics(struct gw_exchange *x);

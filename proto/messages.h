@@ -673,7 +673,10 @@
     F(1, replies, LIST, worker_reply)                                                              \
     F(2, missing, STRS, _)                                                                         \
     F(3, asked, STRS, _) /* whom it was or would be meant for, as far as is known */               \
-    F(4, action_id, STR, _)
+    F(4, action_id, STR, _)                                                                        \
+    F(5, note, STR, _)       /* what else should be known of how it went */                        \
+    F(6, arguments, JSON, _) /* as they were or would be sent */                                   \
+    F(7, everybody, BOOL, _) /* sent to all that listen, asked or not */
 
 /* ---- answers ---------------------------------------------------------------- */
 

@@ -133,6 +133,43 @@ def test_the_examples_of_the_document_fit_its_schemas():
                         validate(content["example"], content["schema"])
 
 
+def test_the_document_has_every_command_with_its_arguments(gateway):
+    methods = gateway.get("/commands")["items"]
+    parameter = DOCUMENT["paths"]["/api/v1/inspect/{method}"]["get"]["parameters"][0]
+    questions = [one["name"] for one in methods if one["kind"] == "question"]
+    assert parameter["schema"]["enum"] == questions
+    described = {one["title"]: one for one in
+                 DOCUMENT["components"]["schemas"]["CommandArguments"]["anyOf"]}
+    assert set(described) == {one["name"] for one in methods} - set(questions)
+    for method in methods:
+        if method["kind"] == "question":
+            continue
+        schema = described[method["name"]]
+        assert list(schema["properties"]) == [one["name"] for one in method["arguments"]]
+        assert schema.get("required", []) == [one["name"] for one in method["arguments"]
+                                              if one["required"]]
+        for one in method["arguments"]:
+            written = schema["properties"][one["name"]]
+            assert written.get("default") == one["default"]
+            if one["type"] == "integer":
+                assert (written["minimum"], written["maximum"]) == (one["minimum"], one["maximum"])
+
+
+@pytest.mark.parametrize("method, body, expected", [
+    ("pool_grow", {"workers": []}, 400), ("pool_grow", {"workers": [""]}, 400),
+    ("election", {}, 404), ("pool_grow", {"timeout": 61}, 400),
+    ("pool_grow", {"arguments": [1]}, 400), ("pool_grow", {"worker": "celery@one"}, 400)])
+def test_commands_that_are_wrong_are_refused(gateway, method, body, expected):
+    status, _, answer = gateway.ask(f"/api/v1/commands/{method}", "POST",
+                                    body={"source": "default", **body})
+    assert status == expected, answer
+
+
+def test_a_question_cannot_act(gateway):
+    status, _, answer = gateway.ask("/api/v1/inspect/shutdown?source=default")
+    assert status == 404 and "ping" in json.loads(answer)["detail"]
+
+
 def test_the_document_is_served_as_it_is(gateway):
     assert gateway.get("/openapi.json") == DOCUMENT
 

@@ -155,7 +155,7 @@ static enum kn_status ask_workers(struct doctor *doctor, struct control_pidbox *
         .ticket = kn_str_from(ticket),
         .expires_at = kn_time_now() + wait_us,
     };
-    enum kn_status status = control_pidbox_open(pidbox);
+    enum kn_status status = control_pidbox_open(pidbox, wait_us);
     if (status == KN_OK)
         status = control_pidbox_ask(pidbox, &question, NULL);
     if (status == KN_OK)
