@@ -402,8 +402,9 @@
     F(3, at, TIME, _)                                                                              \
     F(4, services, LIST, service_status)
 
-/* Commits with from <= number, oldest first, up to max of them. oldest: the
- * first that is still kept; when from is older, the reader must rebuild. */
+/* Commits with from <= number, oldest first, up to max of them, and fewer when they
+ * are large: no more after some 1 MB. oldest: the first that is still kept; when from
+ * is older, the reader must rebuild. */
 #define KN_MSG_FEED_GET(F)                                                                         \
     F(1, from, U64, _)                                                                             \
     F(2, max, U64, _)

@@ -199,6 +199,34 @@ static enum aggr_ledger_next take_event(struct aggregation *a, const struct kn_f
     return AGGR_LEDGER_READ;
 }
 
+/* When the commit was made; 0 when storage does not say. */
+static int64_t time_of(struct aggregation *a, uint64_t number)
+{
+    const struct kn_msg_feed_get get = {.from = number, .max = 1};
+    struct kn_bus_message *answer;
+    if (ask(a, KN_KIND_FEED_GET, &get, KN_KIND_FEED_LIST, &answer) != KN_OK)
+        return 0;
+    const struct kn_msg_feed_list *list = answer->msg;
+    int64_t at = list->items.count ? list->items.items[0].at : 0;
+    kn_bus_message_free(answer);
+    return at;
+}
+
+/* After which commit the window begins: what is older is not read again. */
+static uint64_t window_begin(struct aggregation *a, uint64_t newest)
+{
+    uint64_t low = newest > REFILL_COMMITS ? newest - REFILL_COMMITS : 0, high = newest;
+    int64_t since = kn_time_now() - a->config->aggregation.window;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (time_of(a, middle + 1) < since)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* From the stored position on; the first time from before it, to fill the window. */
 static void follow(struct aggregation *a)
 {
@@ -206,7 +234,7 @@ static void follow(struct aggregation *a)
     uint64_t from = position->number;
     if (!a->refilled) {
         a->refilled = a->refilling = true;
-        from = from > REFILL_COMMITS ? from - REFILL_COMMITS : 0;
+        from = window_begin(a, from);
     }
     kn_feed_reader_reset(a->reader, position->feed, from);
     pthread_mutex_lock(&a->lock);

@@ -125,6 +125,10 @@
     X(ws_clients_max, INT, "48", "1..4000", "Most WebSocket clients; less than `threads`")         \
     X(ws_queue_max, SIZE, "1MB", "64KB..256MB", "Most that may wait for one WebSocket client")     \
     X(query_timeout, DURATION, "10s", "100ms..5m", "How long storage's answer is awaited")         \
+    X(actions, ENUM, "auto", "auto|on|off",                                                        \
+      "Whether people may act (retry, revoke, purge …); `auto`: only when it listens on loopback") \
+    X(user_header, STR, "", "",                                                                    \
+      "Header in which a proxy says who asks, such as `X-Forwarded-User`, for the audit")          \
     X(static_dir, PATH, "", "", "The dashboard's files; found beside the program when empty")      \
     X(url_prefix, STR, "", "", "Path under which a proxy shows Kanchi, such as `/kanchi`")                         \
     X(allowed_hosts, STR, "", "",                                                                  \
@@ -221,6 +225,10 @@ void kn_config_fini(struct kn_config *config);
 enum kn_status kn_config_broker(const struct kn_config *config, const char *source,
                                 const struct kn_config_broker **ret,
                                 struct kn_buf *ret_error) KN_MUST_CHECK;
+
+/* Whether a broker may have this name. */
+enum { KN_SOURCE_MAX = 64 };
+bool kn_config_is_source(struct kn_str name);
 
 /* bus.control with the source's name in it. Owned by config. NULL: out of memory. */
 const char *kn_config_control_address(struct kn_config *config, const char *source);

@@ -467,7 +467,13 @@ static enum kn_status check(const struct store_change *change)
         const struct kn_msg_worker_liveness *liveness = change->msg;
         return liveness->source.len && liveness->hostname.len ? KN_OK : KN_INVALID;
     }
-    return change->kind == KN_KIND_ROLLUP_PUT ? KN_OK : KN_UNSUPPORTED;
+    return store_is_change(change->kind) ? KN_OK : KN_UNSUPPORTED;
+}
+
+bool store_is_change(enum kn_kind kind)
+{
+    return kind == KN_KIND_INGEST_BATCH || kind == KN_KIND_WORKER_INSPECT ||
+           kind == KN_KIND_WORKER_LIVENESS || kind == KN_KIND_ROLLUP_PUT || is_action_change(kind);
 }
 
 static enum kn_status apply_worker(struct tx *tx, const struct store_change *change)
@@ -494,6 +500,8 @@ static enum kn_status apply(struct tx *tx, struct store_change *changes, uint32_
 {
     struct store_change *change = &changes[i];
     change->ack = (struct kn_msg_ingest_ack){0};
+    change->why = NULL;
+    change->answer_kind = KN_KIND_NONE;
     change->status = check(change);
     if (change->status != KN_OK)
         return KN_OK;
@@ -505,8 +513,11 @@ static enum kn_status apply(struct tx *tx, struct store_change *changes, uint32_
         if (change->status == KN_CONFLICT || change->status == KN_INVALID)
             return KN_OK;
         return change->status;
-    default:
+    case KN_KIND_WORKER_INSPECT:
+    case KN_KIND_WORKER_LIVENESS:
         return apply_worker(tx, change);
+    default:
+        return tx_action(tx, change);
     }
 }
 

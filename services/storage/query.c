@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 enum { HISTORY_POINTS = 500, FEED_MAX = 1000, GAPS_SHOWN = 20, WORKERS_MAX = 100000 };
-enum { FEED_BYTES = 16 * 1024 * 1024 };
+/* of one answer with commits, and how many are read from the database at once */
+enum { FEED_BYTES = 1 << 20, FEED_ROWS = 8 };
 
 /* Adds room for one more to a list in the arena. */
 static void *list_add(struct kn_arena *arena, void *items, size_t count, size_t *cap, size_t size)
@@ -276,9 +277,26 @@ static enum kn_status take_commit(void *arg, const struct db_value *columns)
         return KN_NOMEM;
     read->bytes += body.len;
     enum kn_status status = kn_msg_decode(body, KN_KIND_FEED, read->arena, feed);
-    if (status == KN_OK && read->bytes > FEED_BYTES)
-        return (enum kn_status)DB_STOP;
-    return status;
+    return status == KN_OK && read->bytes >= FEED_BYTES ? (enum kn_status)DB_STOP : status;
+}
+
+/* Few at a time: PostgreSQL has all of them in memory before the first is seen. */
+static enum kn_status read_commits(struct store_reader *reader, int64_t feed, int64_t from,
+                                   size_t max, struct feed_read *read)
+{
+    const struct kn_msg_feed_list *list = read->list;
+    size_t wanted = 0, before = 0;
+    do {
+        before = list->items.count;
+        wanted = max - before < FEED_ROWS ? max - before : FEED_ROWS;
+        if (before)
+            from = (int64_t)list->items.items[before - 1].number + 1;
+        const struct db_value values[] = {db_i64(feed), db_i64(from), db_i64((int64_t)wanted)};
+        enum kn_status status = db_run(reader->db, SQL_FEED_GET, values, take_commit, read);
+        if (status != KN_OK)
+            return status;
+    } while (list->items.count - before == FEED_ROWS && read->bytes < FEED_BYTES);
+    return KN_OK;
 }
 
 static enum kn_status take_i64(void *arg, const struct db_value *columns)
@@ -309,17 +327,17 @@ enum kn_status store_read_feed(struct store_reader *reader, const struct kn_msg_
     struct feed_row row = {.arena = arena};
     struct kn_msg_feed_list list = {0};
     struct feed_read read = {.arena = arena, .list = &list};
-    uint64_t max = get->max && get->max < FEED_MAX ? get->max : FEED_MAX;
+    size_t max = get->max && get->max < FEED_MAX ? (size_t)get->max : FEED_MAX;
     int64_t oldest = 0;
     const struct db_value name[] = {db_text(kn_str_from(reader->store->feed_name))};
     enum kn_status status = db_run(reader->db, SQL_FEED_FIND, name, take_feed_row, &row);
     if (status != KN_OK)
         return status;
     int64_t from = get->from > INT64_MAX ? INT64_MAX : (int64_t)get->from;
-    const struct db_value values[] = {db_i64(row.no), db_i64(from), db_i64((int64_t)max)};
-    status = db_run(reader->db, SQL_FEED_GET, values, take_commit, &read);
+    const struct db_value feed[] = {db_i64(row.no)};
+    status = read_commits(reader, row.no, from, max, &read);
     if (status == KN_OK)
-        status = db_run(reader->db, SQL_FEED_OLDEST, values, take_i64, &oldest);
+        status = db_run(reader->db, SQL_FEED_OLDEST, feed, take_i64, &oldest);
     if (status != KN_OK)
         return status;
     list.feed = row.id;

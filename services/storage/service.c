@@ -150,6 +150,7 @@ union answer {
     struct kn_msg_reader_position reader_position;
     struct kn_msg_series_list series_list;
     struct kn_msg_overdue_list overdue_list;
+    struct kn_msg_audit_list audit_list;
     struct kn_msg_system system;
 };
 
@@ -191,6 +192,9 @@ static enum kn_status query(struct storage *storage, struct store_reader *r,
     case KN_KIND_OVERDUE_GET:
         *ret_kind = KN_KIND_OVERDUE_LIST;
         return store_read_overdue(r, msg, arena, &a->overdue_list);
+    case KN_KIND_AUDIT_GET:
+        *ret_kind = KN_KIND_AUDIT_LIST;
+        return store_read_audit(r, msg, arena, &a->audit_list);
     case KN_KIND_SYSTEM_GET:
         *ret_kind = KN_KIND_SYSTEM;
         return read_system(storage, r, arena, &a->system);
@@ -224,39 +228,34 @@ static enum kn_status answer_change(struct storage *storage, const struct kn_bus
                                     struct kn_bus_reply *reply)
 {
     char error[ERROR_SIZE];
-    struct store_change change = {.kind = request->kind, .msg = request->msg};
+    struct kn_arena arena;
+    kn_arena_init(&arena, 0);
+    struct store_change change = {.kind = request->kind, .msg = request->msg, .arena = &arena};
     enum kn_status status = writer_commit(storage->writer, &change, error, sizeof error);
-    if (status != KN_OK) {
-        if (*error)
-            kn_bus_reply_error(reply, "%s", error);
-        return status;
-    }
-    if (request->kind == KN_KIND_INGEST_BATCH)
+    if (status != KN_OK && (*error || change.why))
+        kn_bus_reply_error(reply, "%s", *error ? error : change.why);
+    else if (status == KN_OK && request->kind == KN_KIND_INGEST_BATCH)
         kn_bus_reply_set(reply, KN_KIND_INGEST_ACK, &change.ack);
-    else
+    else if (status == KN_OK && change.answer_kind != KN_KIND_NONE)
+        kn_bus_reply_set(reply, change.answer_kind, change.answer);
+    else if (status == KN_OK)
         kn_bus_reply_set(reply, KN_KIND_DONE, &(struct kn_msg_done){0});
-    return KN_OK;
+    kn_arena_fini(&arena);
+    return status;
 }
 
 static enum kn_status handle(void *arg, const struct kn_bus_message *request,
                              struct kn_bus_reply *reply)
 {
     struct storage *storage = arg;
-    switch (request->kind) {
-    case KN_KIND_INGEST_BATCH:
-    case KN_KIND_WORKER_INSPECT:
-    case KN_KIND_WORKER_LIVENESS:
-    case KN_KIND_ROLLUP_PUT:
+    if (store_is_change(request->kind))
         return answer_change(storage, request, reply);
-    case KN_KIND_SERVICE_STATUS: {
-        enum kn_status status = registry_put(storage->registry, request->msg);
-        if (status == KN_OK)
-            kn_bus_reply_set(reply, KN_KIND_DONE, &(struct kn_msg_done){0});
-        return status;
-    }
-    default:
+    if (request->kind != KN_KIND_SERVICE_STATUS)
         return answer_query(storage, request, reply);
-    }
+    enum kn_status status = registry_put(storage->registry, request->msg);
+    if (status == KN_OK)
+        kn_bus_reply_set(reply, KN_KIND_DONE, &(struct kn_msg_done){0});
+    return status;
 }
 
 /* ---- publishing ---------------------------------------------------------------------------------

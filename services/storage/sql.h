@@ -6,6 +6,11 @@
 #define KN_STORAGE_SQL_H
 
 /* clang-format off */
+#define SQL_AUDIT_ROWS \
+    "SELECT a.no, a.id, a.verb, a.method, a.source, a.target, a.actor, " \
+    "a.remote, a.agent, a.request, a.begun_at, e.ended_at, e.outcome, " \
+    "e.text, e.result FROM audit a LEFT JOIN audit_ends e ON e.no = a.no "
+
 #define SQL_MAP(S, SAME) \
     SAME(MIGRATIONS, "", \
         "SELECT version, checksum FROM migrations ORDER BY version") \
@@ -470,7 +475,23 @@
         "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
         "routing_key, signum, result_repr, error, traceback, learned " \
         "FROM tasks " \
-        "WHERE no > $1 ORDER BY no LIMIT $2")
+        "WHERE no > $1 ORDER BY no LIMIT $2") \
+    SAME(AUDIT_BEGIN, "ttittttttti", \
+        "INSERT INTO audit (id, attempt, verb, method, source, target, " \
+        "actor, remote, agent, request, begun_at) VALUES ($1, $2, $3, $4, " \
+        "$5, $6, $7, $8, $9, $10, $11)") \
+    SAME(AUDIT_FIND, "t", \
+        "SELECT a.no, a.attempt, e.no FROM audit a LEFT JOIN audit_ends e " \
+        "ON e.no = a.no WHERE a.id = $1") \
+    SAME(AUDIT_END, "iiitt", \
+        "INSERT INTO audit_ends (no, ended_at, outcome, text, result) " \
+        "VALUES ($1, $2, $3, $4, $5)") \
+    SAME(AUDIT_PAGE, "ii", \
+        SQL_AUDIT_ROWS "WHERE a.no < $1 ORDER BY a.no DESC LIMIT $2") \
+    SAME(AUDIT_OF_TARGET, "iit", \
+        SQL_AUDIT_ROWS "WHERE a.target = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2") \
+    SAME(AUDIT_OF_ID, "iit", \
+        SQL_AUDIT_ROWS "WHERE a.id = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2")
 /* clang-format on */
 
 enum sql_id {

@@ -150,6 +150,11 @@ enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put)
 enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t seq, bool *ret_again,
                        bool *ret_whole) KN_MUST_CHECK;
 
+/* What control and the gateway have kept of people's actions (actions.c). What is not
+ * their kind is UNSUPPORTED; change->status says what the caller did wrong. */
+bool is_action_change(enum kn_kind kind);
+enum kn_status tx_action(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+
 /* Adds to the count of a status, in the transaction. */
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,
                            int64_t add) KN_MUST_CHECK;

@@ -858,6 +858,29 @@ static void the_feed_has_no_holes_and_survives_restarts(void **state)
     assert_int_equal(feed_from(rig, UINT64_MAX, 10).items.count, 0);
 }
 
+/* What a reader has missed must not be held in memory at once, on either side. */
+static void large_commits_are_read_back_a_few_at_a_time(void **state)
+{
+    struct rig *rig = *state;
+    enum { COMMITS = 12, SIZE = 300 * 1024 };
+    char *text = kn_arena_alloc(&rig->arena, SIZE);
+    assert_non_null(text);
+    memset(text, 'x', SIZE);
+    for (int i = 1; i <= COMMITS; i++) {
+        struct kn_msg_event online = event(KN_EVENT_WORKER_ONLINE, NULL, i * KN_MINUTE);
+        online.sw_sys = (struct kn_str){text, SIZE};
+        rig_ingest(rig, &online, 1, NULL);
+    }
+    for (uint64_t from = 1; from <= COMMITS;) {
+        struct kn_msg_feed_list list = feed_from(rig, from, 100);
+        assert_int_equal(list.newest, COMMITS);
+        assert_int_equal(list.items.count, 4);
+        for (size_t i = 0; i < list.items.count; i++)
+            assert_int_equal(list.items.items[i].number, from++);
+        kn_arena_reset(&rig->arena);
+    }
+}
+
 static struct kn_msg_series_list series_of(struct rig *rig, const struct kn_msg_rollups_get *get)
 {
     struct kn_msg_series_list list;
@@ -1250,6 +1273,7 @@ int main(void)
         CASE(an_ingestion_that_begins_late_leaves_a_gap),
         CASE(a_batch_that_never_comes_takes_no_other_with_it),
         CASE(the_feed_has_no_holes_and_survives_restarts),
+        CASE(large_commits_are_read_back_a_few_at_a_time),
         CASE(rollups_add_up_and_move_the_reader_once),
         CASE(a_rebuild_counts_the_stored_events),
         CASE(what_was_learned_counts_once_until_the_event_comes),
