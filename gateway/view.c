@@ -130,6 +130,15 @@ void gw_view_queue(struct kn_buf *out, const struct kn_msg_queue *queue)
     member_opt_i64(out, "consumers", queue->consumers);
     member_strs(out, "workers", &queue->workers);
     member_time(out, "measured_at", queue->measured_at);
+    kn_buf_text(out, ",\"paused\":");
+    if (queue->pause) {
+        kn_buf_text(out, "{\"since\":");
+        kn_buf_json_time(out, queue->pause->since);
+        member_str(out, "by", queue->pause->by);
+        kn_buf_char(out, '}');
+    } else {
+        kn_buf_text(out, "null");
+    }
     kn_buf_text(out, ",\"history\":[");
     for (size_t i = 0; i < queue->history.count; i++) {
         const struct kn_msg_queue_point *point = &queue->history.items[i];

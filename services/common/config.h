@@ -114,6 +114,8 @@
     X(reply_max, SIZE, "4MB", "1KB..256MB", "Largest reply that is read")                          \
     X(workers_max, INT, "10000", "10..1000000", "Most workers that are asked about")               \
     X(memory_max, SIZE, "64MB", "1MB..4GB", "Most memory for replies that are read together")      \
+    X(look_into_queues, BOOL, "true", "",                                                          \
+      "Look at what waits in a Redis, so that tasks are known without `task-sent`")                \
     X(reconcile, BOOL, "true", "", "Ask about tasks that stay unfinished")                         \
     X(reconcile_after, DURATION, "10s", "100ms..1d",                                               \
       "…when nothing was heard of one for so long, and for twice as long as its name's tasks take") \

@@ -507,7 +507,18 @@
     SAME(AUDIT_OF_TARGET, "iit", \
         SQL_AUDIT_ROWS "WHERE a.target = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2") \
     SAME(AUDIT_OF_ID, "iit", \
-        SQL_AUDIT_ROWS "WHERE a.id = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2")
+        SQL_AUDIT_ROWS "WHERE a.id = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2") \
+    SAME(PAUSE_PUT, "ttitti", \
+        "INSERT INTO pauses (source, queue, since, actor, consumers, " \
+        "resuming) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (source, " \
+        "queue) DO UPDATE SET since = EXCLUDED.since, actor = " \
+        "EXCLUDED.actor, consumers = EXCLUDED.consumers, resuming = " \
+        "EXCLUDED.resuming") \
+    SAME(PAUSE_DELETE, "tt", \
+        "DELETE FROM pauses WHERE source = $1 AND queue = $2") \
+    SAME(PAUSES, "", \
+        "SELECT source, queue, since, actor, consumers, resuming FROM " \
+        "pauses ORDER BY source, queue")
 /* clang-format on */
 
 enum sql_id {

@@ -157,6 +157,7 @@ enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t s
  * their kind is UNSUPPORTED; change->status says what the caller did wrong. */
 bool is_action_change(enum kn_kind kind);
 enum kn_status tx_action(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+enum kn_status tx_pause(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
 
 /* Adds to the count of a status, in the transaction. */
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,
