@@ -46,7 +46,8 @@ void tx_begin(struct tx *tx)
     hmap_clear(&tx->task_map);
     hmap_clear(&tx->event_map);
     hmap_clear(&tx->worker_map);
-    tx->n_tasks = tx->n_events = tx->n_workers = tx->n_queues = tx->n_gaps = 0;
+    tx->n_tasks = tx->n_events = tx->n_queues = tx->n_gaps = 0;
+    tx->n_workers = tx->n_workers_read = 0;
     tx->feed = (struct kn_msg_feed){0};
 }
 
@@ -138,115 +139,6 @@ enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t s
     const struct db_value values[] = {key[0], key[1], db_i64((int64_t)mark.done), db_blob(ahead),
                                       db_i64(kn_time_now())};
     return db_run(tx->store->db, SQL_MARK_PUT, values, NULL, NULL);
-}
-
-/* ---- workers ------------------------------------------------------------------------- */
-
-struct worker_read {
-    struct tx *tx;
-    struct worker_row *row;
-};
-
-static enum kn_status read_worker(void *arg, const struct db_value *columns)
-{
-    struct worker_read *read = arg;
-    return worker_row_read(columns, read->tx->arena, read->row);
-}
-
-enum kn_status tx_worker(struct tx *tx, struct kn_str source, struct kn_str hostname,
-                         struct worker_work **ret)
-{
-    struct store *store = tx->store;
-    int64_t source_no, host;
-    uint64_t hash = 0;
-    size_t at = 0;
-    uint32_t i;
-    enum kn_status status = dict_number(store->dict, store->db, DICT_SOURCE, source, &source_no);
-    if (status == KN_OK)
-        status = dict_number(store->dict, store->db, DICT_HOST, hostname, &host);
-    if (status != KN_OK)
-        return status;
-    hash = hmap_mix((uint64_t)host ^ hmap_mix((uint64_t)source_no));
-    while (hmap_next(&tx->worker_map, hash, &at, &i)) {
-        struct worker_row *row = &tx->workers[i].row;
-        if (row->source == source_no && row->host == host) {
-            *ret = &tx->workers[i];
-            return KN_OK;
-        }
-    }
-    if (!grow_array(&tx->workers, &tx->cap_workers, tx->n_workers, sizeof *tx->workers))
-        return KN_NOMEM;
-    struct worker_work work = {.row = {.source = source_no, .host = host}};
-    const struct db_value key[] = {db_i64(source_no), db_i64(host)};
-    status =
-        db_run(store->db, SQL_WORKER_GET, key, read_worker, &(struct worker_read){tx, &work.row});
-    if (status == KN_OK)
-        status = hmap_add(&tx->worker_map, hash, (uint32_t)tx->n_workers);
-    if (status != KN_OK)
-        return status;
-    work.row.worker.id = work.row.worker.hostname = hostname;
-    work.row.worker.source = source;
-    tx->workers[tx->n_workers] = work;
-    *ret = &tx->workers[tx->n_workers++];
-    return KN_OK;
-}
-
-static enum kn_status read_answers(void *arg, const struct db_value *columns)
-{
-    struct worker_read *read = arg;
-    return worker_row_read_answers(db_as_str(columns[0]), read->tx->arena, read->row);
-}
-
-static enum kn_status load_answers(struct tx *tx, struct worker_work *work)
-{
-    const struct db_value key[] = {db_i64(work->row.source), db_i64(work->row.host)};
-    if (work->answered)
-        return KN_OK;
-    work->answered = true;
-    return db_run(tx->store->db, SQL_WORKER_ANSWERS_GET, key, read_answers,
-                  &(struct worker_read){tx, &work->row});
-}
-
-static enum kn_status put_answers(struct tx *tx, const struct worker_work *work)
-{
-    struct kn_buf *out = &tx->store->body;
-    kn_buf_clear(out);
-    worker_row_answers(&work->row, out);
-    const struct db_value values[] = {db_i64(work->row.source), db_i64(work->row.host),
-                                      db_blob(kn_buf_view(out))};
-    enum kn_status status = kn_buf_status(out);
-    return status == KN_OK ? db_run(tx->store->db, SQL_WORKER_ANSWERS_PUT, values, NULL, NULL)
-                           : status;
-}
-
-enum kn_status tx_workers_finish(struct tx *tx)
-{
-    struct kn_msg_worker *told = kn_arena_array(tx->arena, tx->n_workers, sizeof *told);
-    size_t n = 0;
-    if (tx->n_workers && !told)
-        return KN_NOMEM;
-    for (size_t i = 0; i < tx->n_workers; i++) {
-        struct worker_work *work = &tx->workers[i];
-        struct db_value values[WORKER_COLUMNS];
-        if (!work->dirty)
-            continue;
-        worker_row_values(&work->row, &tx->store->body, values);
-        enum kn_status status = kn_buf_status(&tx->store->body);
-        if (status == KN_OK)
-            status = db_run(tx->store->db, SQL_WORKER_PUT, values, NULL, NULL);
-        if (status == KN_OK && work->answered)
-            status = put_answers(tx, work);
-        if (status != KN_OK)
-            return status;
-        if (!work->tell)
-            continue;
-        told[n] = work->row.worker;
-        told[n].conf = told[n].stats = told[n].active_queues = KN_STR_ABSENT;
-        told[n++].registered = (struct kn_strs){0};
-    }
-    tx->feed.workers.items = told;
-    tx->feed.workers.count = n;
-    return KN_OK;
 }
 
 /* ---- queues, gaps, counters ---------------------------------------------------------- */
@@ -478,7 +370,7 @@ static enum kn_status apply_worker(struct tx *tx, const struct store_change *cha
         const struct kn_msg_worker_inspect *inspect = change->msg;
         status = tx_worker(tx, inspect->source, inspect->hostname, &work);
         if (status == KN_OK)
-            status = load_answers(tx, work);
+            status = tx_worker_answers(tx, work);
         if (status == KN_OK && worker_row_inspect(&work->row, inspect))
             work->dirty = work->tell = true;
         return status;

@@ -120,9 +120,8 @@ static enum kn_status task_event(struct tx *tx, uint32_t change, struct kn_str s
         status = task_of(tx, source, db_clean_text(tx->arena, event->uuid), &task);
     if (status == KN_OK)
         status = add_event(tx, change, task, event, host, ack);
-    if (status != KN_OK || task == NO_TASK || event->type == KN_EVENT_TASK_SENT ||
-        !event->hostname.len || merge_is_learned(event))
-        return status; /* no sign of life of a worker */
+    if (status != KN_OK || task == NO_TASK || !tx_is_of_worker(event))
+        return status;
     struct worker_work *work;
     status = tx_worker(tx, source_name, event->hostname, &work);
     if (status == KN_OK) {
@@ -135,6 +134,15 @@ static enum kn_status task_event(struct tx *tx, uint32_t change, struct kn_str s
 static bool is_worker_type(uint8_t type)
 {
     return type >= KN_EVENT_WORKER_ONLINE && type <= KN_EVENT_WORKER_OFFLINE;
+}
+
+bool tx_is_of_worker(const struct kn_msg_event *event)
+{
+    if (!event->hostname.len)
+        return false;
+    return is_worker_type(event->type) ||
+           (merge_is_task_event(event) && event->type != KN_EVENT_TASK_SENT &&
+            !merge_is_learned(event));
 }
 
 enum kn_status tx_ingest(struct tx *tx, uint32_t number, struct store_change *change)
@@ -152,6 +160,7 @@ enum kn_status tx_ingest(struct tx *tx, uint32_t number, struct store_change *ch
         ack->again = again;
         return status;
     }
+    status = tx_workers_of(tx, batch);
     for (size_t i = 0; status == KN_OK && i < batch->events.count; i++) {
         const struct kn_msg_event *event = &batch->events.items[i];
         status = is_worker_type(event->type) && event->hostname.len

@@ -242,10 +242,14 @@
         "done = excluded.done, ahead = excluded.ahead, at = excluded.at") \
     SAME(MARKS_TRIM, "i", \
         "DELETE FROM batch_marks WHERE at < $1") \
-    SAME(WORKER_GET, "ii", \
+    S(WORKER_GET, "ii", \
         "SELECT source, host, beat_at, beat_clock, status_at, " \
         "status_clock, status_by, body FROM workers WHERE source = $1 AND " \
-        "host = $2") \
+        "host = $2", \
+        "SELECT w.source, w.host, w.beat_at, w.beat_clock, w.status_at, " \
+        "w.status_clock, w.status_by, w.body FROM workers w JOIN " \
+        "unnest($1::int8[], $2::int8[]) AS u(source, host) USING (source, " \
+        "host)") \
     SAME(WORKERS, "", \
         "SELECT source, host, beat_at, beat_clock, status_at, status_clock, " \
         "status_by, body, answers FROM workers ORDER BY source, host") \
@@ -253,10 +257,18 @@
         "SELECT answers FROM workers WHERE source = $1 AND host = $2") \
     SAME(WORKER_ANSWERS_PUT, "iib", \
         "UPDATE workers SET answers = $3 WHERE source = $1 AND host = $2") \
-    SAME(WORKER_PUT, "iiiiiiib", \
+    S(WORKER_PUT, "iiiiiiib", \
         "INSERT INTO workers (source, host, beat_at, beat_clock, " \
         "status_at, status_clock, status_by, body) VALUES ($1, $2, $3, " \
         "$4, $5, $6, $7, $8) ON CONFLICT (source, host) DO UPDATE SET " \
+        "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, " \
+        "status_at = excluded.status_at, status_clock = " \
+        "excluded.status_clock, status_by = excluded.status_by, body = " \
+        "excluded.body", \
+        "INSERT INTO workers (source, host, beat_at, beat_clock, " \
+        "status_at, status_clock, status_by, body) SELECT * FROM " \
+        "unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], " \
+        "$5::int8[], $6::int8[], $7::int8[], $8::bytea[]) ON CONFLICT (source, host) DO UPDATE SET " \
         "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, " \
         "status_at = excluded.status_at, status_clock = " \
         "excluded.status_clock, status_by = excluded.status_by, body = " \

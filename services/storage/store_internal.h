@@ -120,7 +120,7 @@ struct tx {
     struct hmap event_map; /* by ident, to find repetitions in the transaction */
 
     struct worker_work *workers;
-    size_t n_workers, cap_workers;
+    size_t n_workers, cap_workers, n_workers_read;
     struct hmap worker_map;
 
     struct kn_msg_queue_depth *queues;
@@ -142,6 +142,12 @@ enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes) KN_
 
 enum kn_status tx_worker(struct tx *tx, struct kn_str source, struct kn_str hostname,
                          struct worker_work **ret) KN_MUST_CHECK;
+/* Reads all workers that a batch has events of, for tx_worker to find. */
+enum kn_status tx_workers_of(struct tx *tx, const struct kn_msg_ingest_batch *batch) KN_MUST_CHECK;
+/* Whether the event says something about the worker of its hostname. */
+bool tx_is_of_worker(const struct kn_msg_event *event);
+/* Reads what it answered to control, which is kept apart. */
+enum kn_status tx_worker_answers(struct tx *tx, struct worker_work *work) KN_MUST_CHECK;
 enum kn_status tx_workers_finish(struct tx *tx) KN_MUST_CHECK;
 /* CONFLICT when the reader stands elsewhere; nothing was changed then. */
 enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put) KN_MUST_CHECK;
