@@ -206,7 +206,7 @@ static enum kn_status put_gaps(struct tx *tx, int64_t source,
     return status;
 }
 
-static enum kn_status read_complete_to(void *arg, const struct db_value *columns)
+static enum kn_status read_i64(void *arg, const struct db_value *columns)
 {
     *(int64_t *)arg = db_as_i64(columns[0]);
     return KN_OK;
@@ -221,8 +221,7 @@ static enum kn_status put_complete_to(struct tx *tx, int64_t source,
     const struct kn_msg_ingest_batch *batch = change->msg;
     struct db_value values[] = {db_i64(source), db_null()};
     int64_t before = 0, begins_at = batch->begins_at;
-    enum kn_status status =
-        db_run(tx->store->db, SQL_COMPLETE_TO_GET, values, read_complete_to, &before);
+    enum kn_status status = db_run(tx->store->db, SQL_COMPLETE_TO_GET, values, read_i64, &before);
     /* a clock went back: what was said before means nothing any more */
     int64_t to = before > kn_time_now() + CLOCKS_DIFFER ? 0 : before;
     bool settled = batch->complete_to && batch->complete_to - begins_at >= SETTLE;
@@ -261,7 +260,10 @@ static enum kn_status put_rest(struct tx *tx, const struct store_change *change)
                                       db_i64((int64_t)batch->lost),
                                       db_i64((int64_t)change->ack.stored),
                                       db_i64((int64_t)change->ack.duplicates)};
-    status = db_run(store->db, SQL_COUNTERS_ADD, values, NULL, NULL);
+    int64_t changes = 0;
+    status = db_run(store->db, SQL_COUNTERS_ADD, values, read_i64, &changes);
+    if (status == KN_OK)
+        status = store_note_changes(store, source, changes);
     return status == KN_OK ? put_complete_to(tx, source, change) : status;
 }
 
@@ -453,6 +455,8 @@ void store_abandon(struct store *store)
     for (size_t i = 0; i < store->n_counts; i++)
         store->counts[i].delta = 0;
     store->next_no = store->end_no = 0;
+    store->n_sources = 0;
+    task_cache_clear(&store->tasks);
     memset(store->days, 0, sizeof store->days);
     dict_forget(store->dict);
 }
@@ -484,7 +488,7 @@ enum kn_status store_commit(struct store *store, struct store_change *changes, s
                             const struct kn_msg_feed **ret_feed)
 {
     enum kn_status status = commit_once(store, changes, count);
-    if (status == KN_CONFLICT) { /* an event was there, though its task says it can't be */
+    if (status == KN_CONFLICT) { /* the database has what memory says it can't have */
         store->is_careful = true;
         status = commit_once(store, changes, count);
         store->is_careful = false;
@@ -505,6 +509,19 @@ const char *store_error(const struct store *store)
 bool store_is_lost(const struct store *store)
 {
     return store->unread || db_is_lost(store->db);
+}
+
+enum kn_status store_note_changes(struct store *store, int64_t source, int64_t changes)
+{
+    for (size_t i = 0; i < store->n_sources; i++) {
+        struct source_changes *known = &store->sources[i];
+        if (known->source == source)
+            return ++known->changes == changes ? KN_OK : KN_CONFLICT;
+    }
+    if (!grow_array(&store->sources, &store->cap_sources, store->n_sources, sizeof *store->sources))
+        return KN_NOMEM;
+    store->sources[store->n_sources++] = (struct source_changes){source, changes};
+    return KN_OK;
 }
 
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,

@@ -172,6 +172,21 @@ enum kn_status tx_ingest(struct tx *tx, uint32_t number, struct store_change *ch
 
 /* ---- reading what is there ----------------------------------------------------------- */
 
+static enum kn_status read_task(struct tx *tx, struct task_work *work,
+                                const struct db_value *columns)
+{
+    enum kn_status status =
+        task_row_read(columns, tx->store->dict, tx->store->db, tx->arena, &work->row);
+    work->exists = true;
+    work->status_before = work->row.status;
+    work->name_before = work->row.name;
+    work->queue_before = work->row.queue;
+    work->worker_before = work->row.worker;
+    work->wait_before = deltas_wait_of(&work->row);
+    return status == KN_OK ? deltas_learned_of(&work->row, tx->arena, &work->learned_before)
+                           : status;
+}
+
 static enum kn_status found_task(void *arg, const struct db_value *columns)
 {
     struct tx *tx = arg;
@@ -181,31 +196,39 @@ static enum kn_status found_task(void *arg, const struct db_value *columns)
     task_row_peek(columns, &peek);
     while (hmap_next(&tx->task_map, peek.hash, &at, &i)) {
         struct task_work *work = &tx->tasks[i];
-        if (work->row.source != peek.source || !kn_str_eq(work->row.id, peek.id))
-            continue;
-        enum kn_status status =
-            task_row_read(columns, tx->store->dict, tx->store->db, tx->arena, &work->row);
-        work->exists = true;
-        work->status_before = work->row.status;
-        work->name_before = work->row.name;
-        work->queue_before = work->row.queue;
-        work->worker_before = work->row.worker;
-        work->wait_before = deltas_wait_of(&work->row);
-        if (status == KN_OK)
-            status = deltas_learned_of(&work->row, tx->arena, &work->learned_before);
-        return status;
+        if (work->row.source == peek.source && kn_str_eq(work->row.id, peek.id))
+            return read_task(tx, work, columns);
     }
     return KN_OK;
 }
 
+/* What retention may have deleted is not to come back from memory. */
+static bool is_remembered(const struct tx *tx, const struct task_work *work, int64_t deleted_to,
+                          struct db_value *columns)
+{
+    return task_cache_find(&tx->store->tasks, &work->row, columns) &&
+           task_row_latest_at(columns) > deleted_to;
+}
+
 static enum kn_status read_tasks(struct tx *tx)
 {
+    struct db_value columns[TASK_COLUMNS];
     struct db_value *values = kn_arena_array(tx->arena, tx->n_tasks, sizeof *values);
+    int64_t deleted_to = store_deleted_to(tx->store);
+    size_t n = 0;
     if (tx->n_tasks && !values)
         return KN_NOMEM;
-    for (size_t i = 0; i < tx->n_tasks; i++)
-        values[i] = db_i64((int64_t)tx->tasks[i].row.hash);
-    return db_each(tx->store->db, SQL_TASKS_BY_HASH, values, tx->n_tasks, found_task, tx, NULL);
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        struct task_work *work = &tx->tasks[i];
+        if (!is_remembered(tx, work, deleted_to, columns)) {
+            values[n++] = db_i64((int64_t)work->row.hash);
+            continue;
+        }
+        enum kn_status status = read_task(tx, work, columns);
+        if (status != KN_OK)
+            return status;
+    }
+    return n ? db_each(tx->store->db, SQL_TASKS_BY_HASH, values, n, found_task, tx, NULL) : KN_OK;
 }
 
 static enum kn_status take_block(void *arg, const struct db_value *columns)
@@ -500,8 +523,11 @@ static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id,
         const struct task_work *work = &tx->tasks[i];
         if (!work->touched || statement_for(work) != id)
             continue;
-        task_row_values(&work->row, &bytes[i], id == SQL_TASK_NEW ? values + n * width : all);
-        if (id != SQL_TASK_NEW)
+        task_row_values(&work->row, &bytes[i], all);
+        task_cache_put(&tx->store->tasks, all);
+        if (id == SQL_TASK_NEW)
+            memcpy(values + n * width, all, sizeof all);
+        else
             task_row_update_values(all, id == SQL_TASK_UPDATE_REST, values + n * width);
         n++;
     }

@@ -27,6 +27,15 @@ static int64_t cutoff(int64_t keep_us)
     return keep_us ? kn_time_now() - keep_us : 0;
 }
 
+/* Clocks of several machines differ. */
+int64_t store_deleted_to(const struct store *store)
+{
+    int64_t before = cutoff(store->options.retention_tasks_us);
+    if (before < store->retain.before)
+        before = store->retain.before;
+    return before ? before + KN_HOUR : INT64_MIN;
+}
+
 /* Events without their task are of no use. */
 static int64_t events_cutoff(const struct store *store)
 {
@@ -146,6 +155,8 @@ static enum kn_status drop_tasks(struct store *store, bool *ret_done)
                           .at = &store->retain.sweeps[0],
                           .before = cutoff(store->options.retention_tasks_us)};
     int64_t oldest = INT64_MAX;
+    if (sweep.before > store->retain.before)
+        store->retain.before = sweep.before;
     enum kn_status status = db_run(store->db, SQL_MINUTES_OLDEST, NULL, take_i64, &oldest);
     *ret_done = oldest == INT64_MAX || oldest * KN_MINUTE >= sweep.before;
     if (status == KN_OK && !*ret_done)

@@ -225,7 +225,8 @@
         "excluded.received, invalid = source_counters.invalid + " \
         "excluded.invalid, lost = source_counters.lost + excluded.lost, " \
         "stored = source_counters.stored + excluded.stored, duplicates = " \
-        "source_counters.duplicates + excluded.duplicates") \
+        "source_counters.duplicates + excluded.duplicates, changes = " \
+        "source_counters.changes + 1 RETURNING changes") \
     SAME(COUNTERS, "", \
         "SELECT source, received, invalid, lost, stored, duplicates FROM " \
         "source_counters") \

@@ -4,6 +4,7 @@
 
 #include "services/storage/deltas.h"
 #include "services/storage/store.h"
+#include "services/storage/task_cache.h"
 #include "services/storage/worker_row.h"
 
 enum { DICT_MAX = 65536, TASK_BLOCK = 1024, FEED_ID_SIZE = 33 };
@@ -39,6 +40,12 @@ struct store {
     size_t n_counts;
     size_t cap_counts;
 
+    struct task_cache tasks;
+    struct source_changes { /* how often a source's counters have changed, as of our last commit */
+        int64_t source, changes;
+    } * sources;
+    size_t n_sources, cap_sources;
+
     int64_t days[64]; /* whose partitions are known to be there; by day modulo 64 */
 
     struct kn_arena arena; /* of the commit */
@@ -49,6 +56,7 @@ struct store {
     struct retain {
         int64_t next_at; /* monotonic: no round begins before */
         unsigned step;   /* of the round */
+        int64_t before;  /* tasks whose latest event is older were deleted */
         struct retain_sweep {
             int64_t restart_at; /* monotonic: then it begins at the first task again */
             int64_t after;      /* the task where it goes on */
@@ -156,6 +164,12 @@ enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put)
 enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t seq, bool *ret_again,
                        bool *ret_whole) KN_MUST_CHECK;
 
+/* Tasks whose latest event is not newer may have been deleted, by this process or another. */
+int64_t store_deleted_to(const struct store *store);
+/* After a row of counters changed for the changes-th time. CONFLICT when another process has
+ * written to the source meanwhile: what is in memory of it may be old. */
+enum kn_status store_note_changes(struct store *store, int64_t source,
+                                  int64_t changes) KN_MUST_CHECK;
 /* Adds to the count of a status, in the transaction. */
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,
                            int64_t add) KN_MUST_CHECK;

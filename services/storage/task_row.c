@@ -82,6 +82,11 @@ void task_row_peek(const struct db_value *columns, struct task_row *ret)
     ret->id = db_as_str(columns[C_ID]);
 }
 
+int64_t task_row_latest_at(const struct db_value *columns)
+{
+    return db_as_i64(columns[C_LATEST_AT]);
+}
+
 static void read_numbers(const struct db_value *columns, struct merge_task *task)
 {
     task->seen = true;

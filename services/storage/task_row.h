@@ -28,6 +28,7 @@ uint64_t task_hash(uint64_t key, int64_t source, struct kn_str id);
 
 /* Only number, hash, source and id of a row of all columns, without a copy. */
 void task_row_peek(const struct db_value *columns, struct task_row *ret);
+int64_t task_row_latest_at(const struct db_value *columns);
 /* Everything; texts are copied into the arena. */
 enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, struct db *db,
                              struct kn_arena *arena, struct task_row *ret) KN_MUST_CHECK;
