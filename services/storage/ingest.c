@@ -547,10 +547,12 @@ static enum kn_status write_states(struct tx *tx)
         const struct task_work *work = &tx->tasks[i];
         if (!work->touched || (work->exists && work->status_before == work->row.status))
             continue;
-        if (work->exists) {
+        if (work->exists && store_has_state(work->status_before)) {
             drops[dropped++] = db_i64(work->status_before);
             drops[dropped++] = db_i64(work->row.no);
         }
+        if (!store_has_state(work->row.status))
+            continue;
         puts[put++] = db_i64(work->row.status);
         puts[put++] = db_i64(work->row.no);
     }

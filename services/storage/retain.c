@@ -53,7 +53,7 @@ struct sweep {
     struct db_value tasks[TASKS_A_STEP];      /* numbers */
     struct db_value states[2 * TASKS_A_STEP]; /* status, task */
     struct db_value events[2 * TASKS_A_STEP]; /* number, and before which time */
-    size_t n_tasks, n_events, n_seen;
+    size_t n_tasks, n_states, n_events, n_seen;
 };
 
 /* Columns: no, source, status, first_at, latest_at. */
@@ -67,8 +67,10 @@ static enum kn_status see_dead(void *arg, const struct db_value *columns)
             sweep->at->survivor = db_as_i64(columns[3]);
         return KN_OK;
     }
-    sweep->states[2 * sweep->n_tasks] = columns[2];
-    sweep->states[2 * sweep->n_tasks + 1] = columns[0];
+    if (store_has_state(db_as_i64(columns[2]))) {
+        sweep->states[sweep->n_states++] = columns[2];
+        sweep->states[sweep->n_states++] = columns[0];
+    }
     sweep->tasks[sweep->n_tasks++] = columns[0];
     sweep->events[sweep->n_events++] = columns[0];
     sweep->events[sweep->n_events++] = db_i64(INT64_MAX);
@@ -138,7 +140,8 @@ static enum kn_status sweep_step(struct sweep *sweep, db_row_fn *see, bool *ret_
     if (status == KN_OK)
         status = db_each(db, SQL_TASK_DELETE, sweep->tasks, sweep->n_tasks, NULL, NULL, NULL);
     if (status == KN_OK)
-        status = db_each(db, SQL_TASK_STATE_DROP, sweep->states, sweep->n_tasks, NULL, NULL, NULL);
+        status =
+            db_each(db, SQL_TASK_STATE_DROP, sweep->states, sweep->n_states / 2, NULL, NULL, NULL);
     if (status == KN_OK)
         status = subtract_counts(sweep->store);
     bool found = sweep->n_tasks > 0;
