@@ -182,6 +182,7 @@ static enum kn_status read_task(struct tx *tx, struct task_work *work,
     work->name_before = work->row.name;
     work->queue_before = work->row.queue;
     work->worker_before = work->row.worker;
+    work->first_at_before = work->row.task.first_at;
     work->wait_before = deltas_wait_of(&work->row);
     return status == KN_OK ? deltas_learned_of(&work->row, tx->arena, &work->learned_before)
                            : status;
@@ -472,17 +473,30 @@ static enum kn_status count_rollups(struct tx *tx, const struct task_work *work)
 
 /* ---- tasks --------------------------------------------------------------------------- */
 
+/* Joins the new events of a task. */
+static void merge_events(struct tx *tx, struct task_work *work)
+{
+    unsigned types = 0;
+    bool learned = work->learned_before != NULL;
+    for (uint32_t i = work->first_event; i != NO_EVENT; i = tx->events[i].next) {
+        const struct kn_msg_event *event = tx->events[i].event;
+        if (!tx->events[i].is_new)
+            continue;
+        merge_event(&work->row.task, event);
+        work->touched = true;
+        learned |= merge_is_learned(event);
+        types |= 1u << event->type;
+    }
+    work->advances = work->exists && !learned && !(types & ~(unsigned)TASK_ADVANCED_BY) &&
+                     work->row.task.first_at == work->first_at_before;
+}
+
 static enum kn_status merge_tasks(struct tx *tx)
 {
     struct store *store = tx->store;
     for (size_t t = 0; t < tx->n_tasks; t++) {
         struct task_work *work = &tx->tasks[t];
-        for (uint32_t i = work->first_event; i != NO_EVENT; i = tx->events[i].next) {
-            if (!tx->events[i].is_new)
-                continue;
-            merge_event(&work->row.task, tx->events[i].event);
-            work->touched = true;
-        }
+        merge_events(tx, work);
         if (!work->touched)
             continue;
         enum kn_status status = task_row_settle(&work->row, store->dict, store->db);
@@ -504,10 +518,12 @@ static enum sql_id statement_for(const struct task_work *work)
         return SQL_TASK_NEW;
     bool rest = work->name_before == work->row.name && work->queue_before == work->row.queue &&
                 work->worker_before == work->row.worker;
+    if (rest && work->advances)
+        return SQL_TASK_ADVANCE;
     return rest ? SQL_TASK_UPDATE_REST : SQL_TASK_UPDATE;
 }
 
-/* Rows for one of the three statements. */
+/* Rows for one of the statements. */
 static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id,
                                        const struct task_bytes *bytes)
 {
@@ -527,6 +543,8 @@ static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id,
         task_cache_put(&tx->store->tasks, all);
         if (id == SQL_TASK_NEW)
             memcpy(values + n * width, all, sizeof all);
+        else if (id == SQL_TASK_ADVANCE)
+            task_row_advance_values(all, values + n * width);
         else
             task_row_update_values(all, id == SQL_TASK_UPDATE_REST, values + n * width);
         n++;
@@ -565,7 +583,8 @@ static enum kn_status write_states(struct tx *tx)
 
 static enum kn_status write_tasks(struct tx *tx)
 {
-    static const enum sql_id ids[] = {SQL_TASK_NEW, SQL_TASK_UPDATE, SQL_TASK_UPDATE_REST};
+    static const enum sql_id ids[] = {SQL_TASK_NEW, SQL_TASK_UPDATE, SQL_TASK_UPDATE_REST,
+                                      SQL_TASK_ADVANCE};
     struct kn_buf *out = &tx->store->body;
     struct task_bytes *bytes = kn_arena_array(tx->arena, tx->n_tasks, sizeof *bytes);
     if (!bytes)

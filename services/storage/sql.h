@@ -160,6 +160,18 @@
         "routing_key, signum, result_repr, error, traceback, learned) " \
         "WHERE t.no = " \
         "u.no") \
+    S(TASK_ADVANCE, "iiiiiifbt", \
+        "UPDATE tasks SET status = $2, started_by = $3, latest_at = $4, " \
+        "started_at = $5, succeeded_at = $6, runtime = $7, ordering = $8, " \
+        "result_repr = $9 WHERE no = $1", \
+        "UPDATE tasks t SET status = u.status, started_by = u.started_by, " \
+        "latest_at = u.latest_at, started_at = u.started_at, succeeded_at " \
+        "= u.succeeded_at, runtime = u.runtime, ordering = u.ordering, " \
+        "result_repr = u.result_repr FROM unnest($1::int8[], $2::int8[], " \
+        "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::float8[], " \
+        "$8::bytea[], $9::text[]) AS u(no, status, started_by, latest_at, " \
+        "started_at, succeeded_at, runtime, ordering, result_repr) WHERE " \
+        "t.no = u.no") \
     S(TASK_STATE_PUT, "ii", \
         "INSERT INTO task_states (status, no) VALUES ($1, $2)", \
         "COPY task_states (status, no) FROM STDIN (FORMAT binary)") \

@@ -96,12 +96,14 @@ enum { NO_TASK = UINT32_MAX, NO_EVENT = UINT32_MAX };
 
 struct task_work {
     struct task_row row;
-    bool exists;  /* had a row before this transaction */
-    bool touched; /* has new events */
+    bool exists;   /* had a row before this transaction */
+    bool touched;  /* has new events */
+    bool advances; /* they change nothing but the columns of SQL_TASK_ADVANCE */
     enum kn_task_status status_before;
     int64_t name_before;
     int64_t queue_before;
     int64_t worker_before;
+    int64_t first_at_before;
     struct delta_wait wait_before;
     struct delta_learned *learned_before; /* NULL: nothing */
     uint32_t first_event;

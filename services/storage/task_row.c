@@ -252,6 +252,21 @@ size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest
     return n;
 }
 
+void task_row_advance_values(const struct db_value all[TASK_COLUMNS], struct db_value *ret)
+{
+    static const uint8_t columns[] = {C_NO,
+                                      C_STATUS,
+                                      C_STARTED_BY,
+                                      C_LATEST_AT,
+                                      C_TYPES + MERGE_STARTED,
+                                      C_TYPES + MERGE_SUCCEEDED,
+                                      C_RUNTIME,
+                                      C_ORDERING,
+                                      C_RESULT};
+    for (size_t i = 0; i < COUNT(columns); i++)
+        ret[i] = all[columns[i]];
+}
+
 /* ---- as a message -------------------------------------------------------------------- */
 
 static void cut(struct kn_str *text, size_t max)

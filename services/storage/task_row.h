@@ -53,6 +53,11 @@ void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
 size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest,
                               struct db_value *ret);
 
+/* Of all columns, those of SQL_TASK_ADVANCE: what task-started and task-succeeded can change of
+ * a task that has its worker. */
+void task_row_advance_values(const struct db_value all[TASK_COLUMNS], struct db_value *ret);
+enum { TASK_ADVANCED_BY = 1 << KN_EVENT_TASK_STARTED | 1 << KN_EVENT_TASK_SUCCEEDED };
+
 /* For the feed, for lists: texts are cut to so many bytes, and there is no traceback. */
 enum { TASK_TEXT_FEED = 256, TASK_TEXT_LIST = 4096 };
 /* Texts are borrowed from the row. text_max: bytes of arguments, result and error; 0: all,
