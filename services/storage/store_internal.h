@@ -72,6 +72,8 @@ enum { KNOWN_RUNTIMES = 256 };
 struct store_reader {
     struct store *store; /* options, dict, feed: what does not change */
     struct db *db;
+    uint64_t bytes; /* of the database */
+    int64_t bytes_until;
     struct known_runtime { /* by name modulo their number */
         int64_t source, name;
         int64_t slow_us; /* 99 of 100 take no longer */
