@@ -10,6 +10,7 @@
 enum { HISTORY_POINTS = 500, FEED_MAX = 1000, GAPS_SHOWN = 20, WORKERS_MAX = 100000 };
 /* of one answer with commits, and how many are read from the database at once */
 enum { FEED_BYTES = 1 << 20, FEED_ROWS = 8 };
+#define SIZE_EVERY (10 * KN_SECOND)
 
 /* Adds room for one more to a list in the arena. */
 static void *list_add(struct kn_arena *arena, void *items, size_t count, size_t *cap, size_t size)
@@ -606,6 +607,19 @@ static enum kn_status take_feed_number(void *arg, const struct db_value *columns
     return KN_OK;
 }
 
+/* PostgreSQL looks at every file for it. */
+static enum kn_status size_of_database(struct store_reader *reader, uint64_t *ret)
+{
+    int64_t now = kn_time_mono();
+    enum kn_status status = KN_OK;
+    if (now >= reader->bytes_until) {
+        status = db_size(reader->db, &reader->bytes);
+        reader->bytes_until = status == KN_OK ? now + SIZE_EVERY : 0;
+    }
+    *ret = reader->bytes;
+    return status;
+}
+
 enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *arena,
                                  struct kn_msg_system *ret)
 {
@@ -627,7 +641,7 @@ enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *a
     if (status == KN_OK)
         status = db_run(reader->db, SQL_FEED_FIND, name, take_feed_number, system.storage);
     if (status == KN_OK)
-        status = db_size(reader->db, &system.storage->bytes);
+        status = size_of_database(reader, &system.storage->bytes);
     if (status == KN_OK)
         *ret = system;
     return status;

@@ -37,6 +37,7 @@ struct filter {
     int64_t from, to;
     bool oldest_first;
     bool status_is_rare; /* few tasks have one of the statuses */
+    bool status_has_all; /* tasks of each of them are in the table by status */
     size_t limit;
 };
 
@@ -196,6 +197,9 @@ static enum kn_status weigh_statuses(struct store_reader *reader, struct filter 
     struct tally tally = {.filter = f};
     enum kn_status status = db_run(reader->db, SQL_TASK_COUNTS, NULL, tally_count, &tally);
     f->status_is_rare = tally.chosen < tally.all / RARE;
+    f->status_has_all = true;
+    for (size_t i = 0; i < f->status.count; i++)
+        f->status_has_all = f->status_has_all && store_has_state(f->status.values[i]);
     return status;
 }
 
@@ -203,12 +207,12 @@ static enum kn_status weigh_statuses(struct store_reader *reader, struct filter 
 static size_t choose_stream(const struct filter *f, const struct choice **ret)
 {
     const struct choice *choices[] = {NULL, &f->name, &f->worker, &f->queue, &f->status};
-    if (f->status.set && f->status_is_rare) {
+    if (f->status.set && f->status_is_rare && f->status_has_all) {
         *ret = &f->status;
         return COUNT_OF(choices) - 1;
     }
     for (size_t i = 1; i < COUNT_OF(choices); i++) {
-        if (choices[i]->set) {
+        if (choices[i]->set && (choices[i] != &f->status || f->status_has_all)) {
             *ret = choices[i];
             return i;
         }

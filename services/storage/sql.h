@@ -165,6 +165,18 @@
         "routing_key, signum, result_repr, error, traceback, learned) " \
         "WHERE t.no = " \
         "u.no") \
+    S(TASK_ADVANCE, "iiiiiifbt", \
+        "UPDATE tasks SET status = $2, started_by = $3, latest_at = $4, " \
+        "started_at = $5, succeeded_at = $6, runtime = $7, ordering = $8, " \
+        "result_repr = $9 WHERE no = $1", \
+        "UPDATE tasks t SET status = u.status, started_by = u.started_by, " \
+        "latest_at = u.latest_at, started_at = u.started_at, succeeded_at " \
+        "= u.succeeded_at, runtime = u.runtime, ordering = u.ordering, " \
+        "result_repr = u.result_repr FROM unnest($1::int8[], $2::int8[], " \
+        "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::float8[], " \
+        "$8::bytea[], $9::text[]) AS u(no, status, started_by, latest_at, " \
+        "started_at, succeeded_at, runtime, ordering, result_repr) WHERE " \
+        "t.no = u.no") \
     S(TASK_STATE_PUT, "ii", \
         "INSERT INTO task_states (status, no) VALUES ($1, $2)", \
         "COPY task_states (status, no) FROM STDIN (FORMAT binary)") \
@@ -230,7 +242,8 @@
         "excluded.received, invalid = source_counters.invalid + " \
         "excluded.invalid, lost = source_counters.lost + excluded.lost, " \
         "stored = source_counters.stored + excluded.stored, duplicates = " \
-        "source_counters.duplicates + excluded.duplicates") \
+        "source_counters.duplicates + excluded.duplicates, changes = " \
+        "source_counters.changes + 1 RETURNING changes") \
     SAME(COUNTERS, "", \
         "SELECT source, received, invalid, lost, stored, duplicates FROM " \
         "source_counters") \
@@ -247,10 +260,14 @@
         "done = excluded.done, ahead = excluded.ahead, at = excluded.at") \
     SAME(MARKS_TRIM, "i", \
         "DELETE FROM batch_marks WHERE at < $1") \
-    SAME(WORKER_GET, "ii", \
+    S(WORKER_GET, "ii", \
         "SELECT source, host, beat_at, beat_clock, status_at, " \
         "status_clock, status_by, body FROM workers WHERE source = $1 AND " \
-        "host = $2") \
+        "host = $2", \
+        "SELECT w.source, w.host, w.beat_at, w.beat_clock, w.status_at, " \
+        "w.status_clock, w.status_by, w.body FROM workers w JOIN " \
+        "unnest($1::int8[], $2::int8[]) AS u(source, host) USING (source, " \
+        "host)") \
     SAME(WORKERS, "", \
         "SELECT source, host, beat_at, beat_clock, status_at, status_clock, " \
         "status_by, body, answers FROM workers ORDER BY source, host") \
@@ -258,10 +275,18 @@
         "SELECT answers FROM workers WHERE source = $1 AND host = $2") \
     SAME(WORKER_ANSWERS_PUT, "iib", \
         "UPDATE workers SET answers = $3 WHERE source = $1 AND host = $2") \
-    SAME(WORKER_PUT, "iiiiiiib", \
+    S(WORKER_PUT, "iiiiiiib", \
         "INSERT INTO workers (source, host, beat_at, beat_clock, " \
         "status_at, status_clock, status_by, body) VALUES ($1, $2, $3, " \
         "$4, $5, $6, $7, $8) ON CONFLICT (source, host) DO UPDATE SET " \
+        "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, " \
+        "status_at = excluded.status_at, status_clock = " \
+        "excluded.status_clock, status_by = excluded.status_by, body = " \
+        "excluded.body", \
+        "INSERT INTO workers (source, host, beat_at, beat_clock, " \
+        "status_at, status_clock, status_by, body) SELECT * FROM " \
+        "unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], " \
+        "$5::int8[], $6::int8[], $7::int8[], $8::bytea[]) ON CONFLICT (source, host) DO UPDATE SET " \
         "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, " \
         "status_at = excluded.status_at, status_clock = " \
         "excluded.status_clock, status_by = excluded.status_by, body = " \

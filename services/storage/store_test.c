@@ -1236,6 +1236,13 @@ static void retention_keeps_what_is_young(void **state)
     fresh.timestamp = kn_time_now();
     rig_ingest(rig, &fresh, 1, NULL);
     assert_int_equal(system_of(rig).storage->tasks, 3 * A_DAY + 1);
+    /* one that went is nothing but what comes of it now */
+    struct kn_msg_event late = event(KN_EVENT_TASK_STARTED, "d0-0", 1);
+    late.timestamp = kn_time_now();
+    rig_ingest(rig, &late, 1, NULL);
+    assert_int_equal(system_of(rig).storage->tasks, 3 * A_DAY + 2);
+    assert_int_equal(task_of(rig, "d0-0").status, KN_TASK_STARTED);
+    assert_int_equal(task_of(rig, "d0-0").received_at, 0);
 }
 
 static void events_may_go_before_their_tasks(void **state)
