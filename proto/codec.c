@@ -3,7 +3,6 @@
 #include "proto/mp.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <msgpack/pack.h>
 
 enum { FIELDS_MAX = 255 };
@@ -539,7 +538,7 @@ static void json_list(struct kn_buf *out, const struct field *f, const struct an
 
 static void json_i64(struct kn_buf *out, int64_t value)
 {
-    kn_buf_printf(out, "%" PRId64, value);
+    kn_buf_i64(out, value);
 }
 
 static void json_value(struct kn_buf *out, const struct field *f, const char *at)
@@ -552,7 +551,7 @@ static void json_value(struct kn_buf *out, const struct field *f, const char *at
         kn_buf_json_str(out, kn_str_from(kn_enum_text(f->en, *(const uint8_t *)at)));
         break;
     case TYPE_U64:
-        kn_buf_printf(out, "%" PRIu64, *(const uint64_t *)at);
+        kn_buf_u64(out, *(const uint64_t *)at);
         break;
     case TYPE_I64:
         json_i64(out, *(const int64_t *)at);
