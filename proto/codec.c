@@ -302,6 +302,7 @@ void kn_envelope_encode_body(struct kn_buf *out, struct kn_str sender, uint64_t 
 struct decoder {
     struct kn_mp_reader reader;
     struct kn_arena *arena;
+    const struct field *without; /* passed over; NULL: none */
 };
 
 static enum kn_status decode_message(struct decoder *d, const struct kn_schema *schema, char *msg,
@@ -462,20 +463,35 @@ static enum kn_status decode_message(struct decoder *d, const struct kn_schema *
         if (v.type != KN_MP_UINT)
             return KN_INVALID;
         const struct field *f = find_field(schema, v.u64);
-        status = f ? decode_field(d, f, msg + f->offset, depth - 1)
-                   : kn_mp_skip(&d->reader, KN_DEPTH_MAX);
+        status = f && f != d->without ? decode_field(d, f, msg + f->offset, depth - 1)
+                                      : kn_mp_skip(&d->reader, KN_DEPTH_MAX);
     }
     return status;
+}
+
+static const struct field *find_name(const struct kn_schema *schema, const char *name)
+{
+    for (size_t i = 0; name && i < schema->count; i++) {
+        if (strcmp(schema->fields[i].name, name) == 0)
+            return &schema->fields[i];
+    }
+    return NULL;
 }
 
 enum kn_status kn_msg_decode(struct kn_str data, enum kn_kind kind, struct kn_arena *arena,
                              void *msg)
 {
+    return kn_msg_decode_without(data, kind, NULL, arena, msg);
+}
+
+enum kn_status kn_msg_decode_without(struct kn_str data, enum kn_kind kind, const char *without,
+                                     struct kn_arena *arena, void *msg)
+{
     const struct kn_schema *schema = kn_schema_of(kind);
     if (!schema)
         return KN_UNSUPPORTED;
     memset(msg, 0, schema->size);
-    struct decoder d = {kn_mp_reader(data), arena};
+    struct decoder d = {kn_mp_reader(data), arena, find_name(schema, without)};
     enum kn_status status = decode_message(&d, schema, msg, KN_DEPTH_MAX);
     if (status == KN_OK && !kn_mp_at_end(&d.reader))
         return KN_INVALID;
