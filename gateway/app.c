@@ -1,32 +1,38 @@
 #include "gateway/app.h"
 
 #include "gateway/cursor.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define READ "GET, HEAD, OPTIONS"
 
 static const struct gw_route routes[] = {
-    {"/api/v1/tasks", READ, gw_api_tasks},
-    {"/api/v1/tasks/*/events", READ, gw_api_task_events},
-    {"/api/v1/tasks/*", READ, gw_api_task},
-    {"/api/v1/workers", READ, gw_api_workers},
-    {"/api/v1/workers/*", READ, gw_api_worker},
-    {"/api/v1/queues", READ, gw_api_queues},
-    {"/api/v1/queues/*", READ, gw_api_queue},
-    {"/api/v1/metrics", READ, gw_api_metrics},
-    {"/api/v1/metrics/timeseries", READ, gw_api_timeseries},
-    {"/api/v1/system", READ, gw_api_system},
-    {"/api/v1/openapi.json", READ, gw_api_openapi},
-    {"/api/v1/ws", "GET, OPTIONS", gw_api_websocket},
-    {"/healthz", READ, gw_healthz},
-    {"/readyz", READ, gw_readyz},
-    {"/metrics", READ, gw_prometheus},
-    {NULL, NULL, NULL},
+    {"/api/v1/tasks", READ, gw_api_tasks, NULL},
+    {"/api/v1/tasks/*/events", READ, gw_api_task_events, NULL},
+    {"/api/v1/tasks/*/family", READ, gw_api_task_family, NULL},
+    {"/api/v1/tasks/*", READ, gw_api_task, NULL},
+    {"/api/v1/task-names", READ, gw_api_task_names, NULL},
+    {"/api/v1/failures", READ, gw_api_failures, NULL},
+    {"/api/v1/workers", READ, gw_api_workers, NULL},
+    {"/api/v1/workers/*/life", READ, gw_api_worker_life, NULL},
+    {"/api/v1/workers/*", READ, gw_api_worker, NULL},
+    {"/api/v1/queues", READ, gw_api_queues, NULL},
+    {"/api/v1/queues/*", READ, gw_api_queue, NULL},
+    {"/api/v1/inspect/*", READ, gw_api_inspect, NULL},
+    {"/api/v1/commands/*", "POST, OPTIONS", NULL, gw_api_command},
+    {"/api/v1/audit", READ, gw_api_audit, NULL},
+    {"/api/v1/metrics", READ, gw_api_metrics, NULL},
+    {"/api/v1/metrics/history", READ, gw_api_metrics_history, NULL},
+    {"/api/v1/metrics/totals", READ, gw_api_totals, NULL},
+    {"/api/v1/metrics/timeseries", READ, gw_api_timeseries, NULL},
+    {"/api/v1/system", READ, gw_api_system, NULL},
+    {"/api/v1/openapi.json", READ, gw_api_openapi, NULL},
+    {"/api/v1/ws", "GET, OPTIONS", gw_api_websocket, NULL},
+    {"/healthz", READ, gw_healthz, NULL},
+    {"/readyz", READ, gw_readyz, NULL},
+    {"/metrics", READ, gw_prometheus, NULL},
+    {NULL, NULL, NULL, NULL},
 };
 
 void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
@@ -48,62 +54,6 @@ bool gw_params_ok(struct gw_exchange *x)
     x->problem = x->params.problem;
     gw_exchange_fail(x);
     return false;
-}
-
-/* ---- asking storage --------------------------------------------------------------------- */
-
-static void fail_from(struct gw_exchange *x, enum kn_status status, const char *text)
-{
-    static struct kn_log_limit limit;
-    uint64_t skipped;
-    switch (status) {
-    case KN_NOT_FOUND:
-        gw_fail(x, 404, "%s", text ? text : "there is no such thing");
-        return;
-    case KN_INVALID:
-        gw_fail(x, 400, "%s", text ? text : "storage does not accept the request");
-        return;
-    case KN_TIMEOUT:
-        gw_fail(x, 503, "storage did not answer in time");
-        break;
-    case KN_CLOSED:
-    case KN_AGAIN:
-    case KN_FULL:
-        gw_fail(x, 503, "storage does not answer now: %s", text ? text : kn_status_text(status));
-        break;
-    default:
-        gw_fail(x, 502, "storage could not answer: %s", text ? text : kn_status_text(status));
-    }
-    atomic_fetch_add(&x->app->counters.storage_failures, 1);
-    if (kn_log_allow(&limit, &skipped))
-        KN_WARN("gateway.storage_failed", KN_F_TEXT("status", kn_status_name(status)),
-                KN_F_TEXT("text", text ? text : ""), KN_F_I64("skipped", skipped));
-}
-
-int64_t gw_patience(struct gw_app *app)
-{
-    const int64_t away = 2 * KN_SECOND;
-    return gw_live_connected(app->live) || app->query_timeout < away ? app->query_timeout : away;
-}
-
-struct kn_bus_message *gw_ask(struct gw_exchange *x, enum kn_kind kind, const void *msg,
-                              enum kn_kind want)
-{
-    struct kn_bus_message *answer = NULL;
-    char *error = NULL;
-    enum kn_status status =
-        kn_bus_request(x->app->storage, kind, msg, gw_patience(x->app), &answer, &error);
-    if (status == KN_OK && answer->kind != want) {
-        kn_bus_message_free(answer);
-        answer = NULL;
-        status = KN_UNSUPPORTED;
-    }
-    if (status != KN_OK) {
-        answer = NULL;
-        fail_from(x, status, error);
-    }
-    free(error);
-    return answer;
 }
 
 /* ---- lists ------------------------------------------------------------------------------ */
@@ -150,6 +100,11 @@ static void strip_prefix(struct gw_app *app, struct gw_exchange *x)
         x->path = rest;
 }
 
+static bool is_reading(const struct gw_exchange *x)
+{
+    return x->head || kn_str_eq(x->method, KN_STR("GET"));
+}
+
 static void call_route(struct gw_exchange *x, const struct gw_route *route, struct kn_str arg)
 {
     if (arg.ptr && gw_percent_decode(arg, false, &x->arena, &x->arg) != KN_OK) {
@@ -157,7 +112,14 @@ static void call_route(struct gw_exchange *x, const struct gw_route *route, stru
         return;
     }
     gw_params_init(&x->params, x->query, &x->arena);
-    route->handler(x);
+    if (is_reading(x)) {
+        route->handler(x);
+    } else if (x->app->may_act) {
+        gw_body_read(x);
+        route->act(x);
+    } else {
+        gw_fail(x, 403, "nobody may act through this gateway: gateway.actions says so");
+    }
     if (kn_buf_status(&x->body) != KN_OK)
         gw_fail(x, 500, "the answer cannot be made: %s", kn_status_text(kn_buf_status(&x->body)));
 }
@@ -171,7 +133,7 @@ static void route_to(struct gw_app *app, struct gw_exchange *x)
         gw_fail(x, 404, "there is nothing at this path: see /api/v1/openapi.json");
         return;
     }
-    const struct gw_route any = {"", allow, NULL};
+    const struct gw_route any = {"", allow, NULL, NULL};
     if (!gw_route_allows(&any, x->method)) {
         x->allow = allow;
         gw_fail(x, 405, "this path takes %s", allow);

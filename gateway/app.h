@@ -2,6 +2,8 @@
 #ifndef KN_GATEWAY_APP_H
 #define KN_GATEWAY_APP_H
 
+#include "gateway/body.h"
+#include "gateway/controls.h"
 #include "gateway/exchange.h"
 #include "gateway/host.h"
 #include "gateway/live.h"
@@ -19,12 +21,15 @@ struct gw_counters {
 
 struct gw_app {
     struct kn_bus_client *storage;
+    struct gw_controls *controls;
     struct gw_live *live;
     struct gw_hub *hub;
     const struct gw_static *files; /* NULL: none */
     struct gw_host_rules hosts;
-    const char *url_prefix; /* "" or "/kanchi" */
-    int64_t query_timeout;  /* µs */
+    const char *url_prefix;  /* "" or "/kanchi" */
+    const char *user_header; /* "": none */
+    bool may_act;            /* whether requests may change anything */
+    int64_t query_timeout;   /* µs */
     struct gw_counters counters;
 };
 
@@ -39,6 +44,18 @@ int64_t gw_patience(struct gw_app *app);
  * kn_bus_message_free; or NULL, and x is a problem. */
 struct kn_bus_message *gw_ask(struct gw_exchange *x, enum kn_kind kind, const void *msg,
                               enum kn_kind want);
+/* Whether storage knows this source; if not, x is a problem. Absent: it becomes the only
+ * one that there is. */
+bool gw_find_source(struct gw_exchange *x, struct kn_str *source);
+/* The same of the control of a source, which may take patience µs longer than it takes to
+ * ask. The source is one that storage knows. */
+struct kn_bus_message *gw_ask_control(struct gw_exchange *x, struct kn_str source,
+                                      enum kn_kind kind, const void *msg, enum kn_kind want,
+                                      int64_t patience);
+/* Who acts, for a request that does: in the arena. NULL, and x is a problem. */
+struct kn_msg_action *gw_new_action(struct gw_exchange *x);
+/* A random UUID in the arena; absent, and x is a problem. */
+struct kn_str gw_new_uuid(struct gw_exchange *x);
 /* Whether the parameters are all right; if not, x is a problem. */
 bool gw_params_ok(struct gw_exchange *x);
 /* Makes x a problem. */
@@ -52,11 +69,20 @@ void gw_end_list(struct gw_exchange *x, struct kn_str position);
 void gw_api_tasks(struct gw_exchange *x);
 void gw_api_task(struct gw_exchange *x);
 void gw_api_task_events(struct gw_exchange *x);
+void gw_api_task_family(struct gw_exchange *x);
+void gw_api_task_names(struct gw_exchange *x);
+void gw_api_failures(struct gw_exchange *x);
 void gw_api_workers(struct gw_exchange *x);
 void gw_api_worker(struct gw_exchange *x);
+void gw_api_worker_life(struct gw_exchange *x);
 void gw_api_queues(struct gw_exchange *x);
 void gw_api_queue(struct gw_exchange *x);
+void gw_api_inspect(struct gw_exchange *x);
+void gw_api_command(struct gw_exchange *x);
+void gw_api_audit(struct gw_exchange *x);
 void gw_api_metrics(struct gw_exchange *x);
+void gw_api_metrics_history(struct gw_exchange *x);
+void gw_api_totals(struct gw_exchange *x);
 void gw_api_timeseries(struct gw_exchange *x);
 void gw_api_system(struct gw_exchange *x);
 void gw_api_openapi(struct gw_exchange *x);

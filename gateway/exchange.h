@@ -8,6 +8,7 @@
 #include "services/common/buf.h"
 
 struct gw_app;
+struct gw_member;
 
 enum {
     GW_PATH_MAX = 16384,             /* bytes of a path, still encoded: an id has up to 4,096 */
@@ -24,8 +25,14 @@ struct gw_exchange {
     struct kn_str arg;   /* what stands for the "*" of the route, decoded */
     struct kn_str accept_encoding;
     struct kn_str if_none_match;
-    bool head; /* the method is HEAD: answer as for GET, the body is not sent */
+    bool head;             /* the method is HEAD: answer as for GET, the body is not sent */
+    struct kn_str body_in; /* of a request that is no reading one */
+    struct kn_str agent;   /* User-Agent */
+    struct kn_str user;    /* as gateway.user_header says; absent without one */
+    char remote[64];       /* address of the client */
     struct gw_params params;
+    struct gw_member *members; /* of the body, body.h */
+    size_t n_members;
     struct kn_arena arena;
 
     /* What is answered. */

@@ -1,7 +1,7 @@
-/* For tests of the gateway alone: answers as storage does, out of a few made-up
- * things, and publishes a feed and figures.
+/* For tests of the gateway alone: answers as storage and the control of the source
+ * "default" do, out of a few made-up things, and publishes a feed and figures.
  *
- *   gateway_fake_storage REQUEST_URL FEED_URL METRICS_URL
+ *   gateway_fake_storage REQUEST_URL FEED_URL METRICS_URL CONTROL_URL
  *
  * A commit every 100 ms creates one task. SIGUSR1: one commit that changes 5,000
  * tasks. SIGUSR2: one commit is not published, so that the feed has a gap. */
@@ -235,6 +235,53 @@ static void answer_rollups(const struct kn_msg_rollups_get *get, struct kn_bus_r
     kn_bus_reply_set(reply, KN_KIND_SERIES_LIST, &list);
 }
 
+static void answer_family(struct kn_arena *arena, const struct kn_msg_family_get *get,
+                          struct kn_bus_reply *reply)
+{
+    struct kn_msg_task tasks[3];
+    struct kn_msg_task_list list = {.items = {tasks, 3}};
+    for (size_t i = 0; i < 3; i++) {
+        make_task(arena, 20 + i, &tasks[i]);
+        tasks[i].root_id = get->id;
+    }
+    if (!get->cursor.ptr)
+        list.next_cursor = KN_STR("22");
+    kn_bus_reply_set(reply, KN_KIND_TASK_LIST, &list);
+}
+
+static void answer_failures(const struct kn_msg_failures_get *get, struct kn_bus_reply *reply)
+{
+    struct kn_msg_failure_group group = {.source = KN_STR("default"),
+                                         .name = KN_STR("shop.tasks.charge"),
+                                         .exception = KN_STR("ValueError"),
+                                         .count = 3,
+                                         .first_at = get->from,
+                                         .last_at = AT,
+                                         .last_id = KN_STR("task-9"),
+                                         .last_error = KN_STR("ValueError('<script>')")};
+    const struct kn_msg_failure_list list = {.items = {&group, 1}, .counted = 3, .complete = true};
+    kn_bus_reply_set(reply, KN_KIND_FAILURE_LIST, &list);
+}
+
+static void answer_names(struct kn_bus_reply *reply)
+{
+    struct kn_str names[] = {KN_STR("shop.tasks.charge"), KN_STR("<script>")};
+    const struct kn_msg_task_names list = {.items = {names, 2}};
+    kn_bus_reply_set(reply, KN_KIND_TASK_NAMES, &list);
+}
+
+static enum kn_status answer_life(const struct kn_msg_worker_life_get *get,
+                                  struct kn_bus_reply *reply)
+{
+    struct kn_msg_worker_moment moments[] = {{AT, KN_WORKER_CHANGE_ONLINE},
+                                             {AT + KN_MINUTE, KN_WORKER_CHANGE_RESTART}};
+    const struct kn_msg_worker_life life = {.source = KN_STR("default"), .items = {moments, 2}};
+    if (!kn_str_eq(get->id, KN_STR("celery@one")))
+        return KN_NOT_FOUND;
+    kn_bus_reply_set(reply, KN_KIND_WORKER_LIFE, &life);
+    return KN_OK;
+}
+
 static void answer_system(struct kn_bus_reply *reply)
 {
     struct kn_msg_service_status services[] = {
@@ -264,6 +311,38 @@ static void answer_system(struct kn_bus_reply *reply)
                                          .storage = &storage,
                                          .counts = {counts, 2}};
     kn_bus_reply_set(reply, KN_KIND_SYSTEM, &system);
+}
+
+static void answer_audit(struct kn_bus_reply *reply)
+{
+    struct kn_msg_audit_entry items[] = {
+        {.id = KN_STR("a-1"),
+         .verb = KN_VERB_COMMAND,
+         .method = KN_STR("pool_grow"),
+         .source = KN_STR("default"),
+         .target = KN_STR("celery@one"),
+         .request = KN_STR("{\"n\":1}"),
+         .begun_at = AT,
+         .ended_at = AT + 1,
+         .outcome = KN_OUTCOME_DONE,
+         .no = 2},
+        {.id = KN_STR("a-0"), .verb = KN_VERB_RETRY, .begun_at = AT - 1, .no = 1},
+    };
+    const struct kn_msg_audit_list list = {.items = {items, 2}, .next = 1};
+    kn_bus_reply_set(reply, KN_KIND_AUDIT_LIST, &list);
+}
+
+static void answer_command(const struct kn_msg_command *command, struct kn_bus_reply *reply)
+{
+    struct kn_str workers[] = {KN_STR("celery@one"), KN_STR("celery@two")};
+    struct kn_msg_worker_reply replies[] = {
+        {.hostname = workers[0], .value = KN_STR("{\"ok\":\"pong\"}")}};
+    const struct kn_msg_command_done done = {.replies = {replies, command->dry_run ? 0 : 1},
+                                             .missing = {&workers[1], command->dry_run ? 0 : 1},
+                                             .asked = {workers, 2},
+                                             .action_id = command->action ? command->action->id
+                                                                          : KN_STR_ABSENT};
+    kn_bus_reply_set(reply, KN_KIND_COMMAND_DONE, &done);
 }
 
 static void answer_feed(const struct kn_msg_feed_get *get, struct kn_bus_reply *reply)
@@ -303,8 +382,26 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
     case KN_KIND_ROLLUPS_GET:
         answer_rollups(request->msg, reply);
         break;
+    case KN_KIND_FAMILY_GET:
+        answer_family(&arena, request->msg, reply);
+        break;
+    case KN_KIND_FAILURES_GET:
+        answer_failures(request->msg, reply);
+        break;
+    case KN_KIND_TASK_NAMES_GET:
+        answer_names(reply);
+        break;
+    case KN_KIND_WORKER_LIFE_GET:
+        status = answer_life(request->msg, reply);
+        break;
     case KN_KIND_SYSTEM_GET:
         answer_system(reply);
+        break;
+    case KN_KIND_AUDIT_GET:
+        answer_audit(reply);
+        break;
+    case KN_KIND_COMMAND:
+        answer_command(request->msg, reply);
         break;
     case KN_KIND_FEED_GET:
         answer_feed(request->msg, reply);
@@ -386,9 +483,9 @@ int main(int argc, char **argv)
 {
     const struct kn_bus_options options = {.sender = "fake-storage"};
     struct kn_bus *bus;
-    struct kn_bus_server *server;
+    struct kn_bus_server *server, *control;
     struct kn_bus_publisher *feed, *metrics;
-    if (argc != 4)
+    if (argc != 5)
         return 2;
     signal(SIGUSR1, on_signal);
     signal(SIGUSR2, on_signal);
@@ -397,7 +494,9 @@ int main(int argc, char **argv)
     must(kn_bus_publisher_new(bus, argv[2], &feed, NULL), argv[2]);
     must(kn_bus_publisher_new(bus, argv[3], &metrics, NULL), argv[3]);
     must(kn_bus_server_new(bus, argv[1], 4, handle, NULL, &server, NULL), argv[1]);
+    must(kn_bus_server_new(bus, argv[4], 1, handle, NULL, &control, NULL), argv[4]);
     publish(feed, metrics);
+    kn_bus_server_free(control);
     kn_bus_server_free(server);
     kn_bus_publisher_free(feed);
     kn_bus_publisher_free(metrics);

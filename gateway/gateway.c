@@ -64,6 +64,9 @@ static enum kn_status start_bus(struct gateway *gateway, const struct kn_service
     enum kn_status status = kn_bus_new(&options, &gateway->bus, ret_error);
     if (status != KN_OK)
         return status;
+    gateway->controls = gw_controls_new(gateway->bus, config->bus.control);
+    if (!gateway->controls)
+        return KN_NOMEM;
     return kn_bus_client_new(gateway->bus, config->bus.storage, &gateway->storage, ret_error);
 }
 
@@ -101,15 +104,20 @@ static void fill_app(struct gateway *gateway, const struct kn_config *config)
     int port;
     gateway->app = (struct gw_app){
         .storage = gateway->storage,
+        .controls = gateway->controls,
         .live = gateway->live,
         .hub = gateway->hub,
         .files = gateway->files,
         .url_prefix = config->gateway.url_prefix,
+        .user_header = config->gateway.user_header,
+        .may_act = strcmp(config->gateway.actions, "on") == 0,
         .query_timeout = config->gateway.query_timeout,
         .hosts = {.allowed = config->gateway.allowed_hosts},
     };
     if (kn_config_split_address(config->gateway.listen, host, sizeof host, &port))
         gateway->app.hosts.loopback = gw_host_is_loopback(host);
+    if (strcmp(config->gateway.actions, "auto") == 0)
+        gateway->app.may_act = gateway->app.hosts.loopback;
 }
 
 /* civetweb allocates what the head of a WebSocket frame says, up to 2 GB, before
@@ -192,10 +200,13 @@ void gateway_stop(struct gateway *gateway)
     kn_reporter_free(gateway->reporter);
     if (gateway->storage)
         kn_bus_client_stop(gateway->storage);
+    if (gateway->controls)
+        gw_controls_stop(gateway->controls);
     gw_server_stop(gateway->server);
     gw_live_stop(gateway->live);
     gw_hub_free(gateway->hub);
     gw_static_free(gateway->files);
+    gw_controls_free(gateway->controls);
     kn_bus_client_free(gateway->storage);
     kn_bus_free(gateway->bus);
 }

@@ -12,6 +12,7 @@
 struct gateway {
     struct kn_bus *bus;
     struct kn_bus_client *storage;
+    struct gw_controls *controls;
     struct gw_hub *hub;
     struct gw_static *files;
     struct gw_live *live;

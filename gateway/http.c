@@ -126,6 +126,55 @@ static void fill(struct gw_exchange *x, struct mg_connection *conn)
     x->query = kn_str_from(info->query_string);
     x->accept_encoding = header(conn, "Accept-Encoding");
     x->if_none_match = header(conn, "If-None-Match");
+    x->agent = header(conn, "User-Agent");
+    if (x->app->user_header[0])
+        x->user = header(conn, x->app->user_header);
+    snprintf(x->remote, sizeof x->remote, "%s", info->remote_addr);
+}
+
+static bool is_reading(struct kn_str method)
+{
+    return kn_str_eq(method, KN_STR("GET")) || kn_str_eq(method, KN_STR("HEAD")) ||
+           kn_str_eq(method, KN_STR("OPTIONS"));
+}
+
+/* A page of another site may make a browser send what its user is allowed to: such a
+ * request has another Origin, or says so itself; and what it can send without being
+ * asked for permission before is no JSON. */
+static void check_writer(struct gw_server *server, struct mg_connection *conn,
+                         struct gw_exchange *x)
+{
+    const char *site = mg_get_header(conn, "Sec-Fetch-Site");
+    const char *type = mg_get_header(conn, "Content-Type");
+    bool json = type && strncasecmp(type, "application/json", 16) == 0 &&
+                (type[16] == '\0' || type[16] == ';' || type[16] == ' ');
+    if (!gw_origin_ok(&server->options.app->hosts, header(conn, "Origin"), header(conn, "Host")))
+        gw_fail(x, 403, "the Origin of a request that acts must be the host that it is sent to");
+    else if (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
+        gw_fail(x, 403, "a page of another site may not act here");
+    else if (mg_get_request_info(conn)->content_length > 0 && !json)
+        gw_fail(x, 415, "the Content-Type of a body is application/json");
+}
+
+static void read_body(struct mg_connection *conn, struct gw_exchange *x)
+{
+    long long length = mg_get_request_info(conn)->content_length;
+    if (length <= 0)
+        return;
+    char *body = kn_arena_alloc(&x->arena, (size_t)length);
+    size_t got = 0;
+    while (body && got < (size_t)length) {
+        int n = mg_read(conn, body + got, (size_t)length - got);
+        if (n <= 0)
+            break;
+        got += (size_t)n;
+    }
+    if (!body)
+        gw_fail(x, 503, "out of memory");
+    else if (got < (size_t)length)
+        gw_fail(x, 400, "the body of the request ends too early");
+    else
+        x->body_in = (struct kn_str){body, got};
 }
 
 /* Whether the body is more than we read away to keep the connection. */
@@ -143,7 +192,11 @@ static void answer(struct gw_server *server, struct mg_connection *conn, struct 
     if (has_large_body(conn))
         gw_fail(x, 413, "the body of a request has a Content-Length of at most %d bytes",
                 REQUEST_BODY_MAX);
-    else
+    else if (!is_reading(x->method))
+        check_writer(server, conn, x);
+    if (!x->problem.status && !is_reading(x->method))
+        read_body(conn, x);
+    if (!x->problem.status)
         gw_app_answer(server->options.app, x);
 }
 

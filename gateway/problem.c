@@ -40,6 +40,7 @@ const char *gw_http_reason(int status)
         const char *reason;
     } table[] = {
         {200, "OK"},
+        {202, "Accepted"},
         {204, "No Content"},
         {304, "Not Modified"},
         {400, "Bad Request"},
@@ -47,9 +48,11 @@ const char *gw_http_reason(int status)
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
+        {409, "Conflict"},
         {411, "Length Required"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
         {421, "Misdirected Request"},
         {426, "Upgrade Required"},
         {431, "Request Header Fields Too Large"},

@@ -10,8 +10,9 @@ struct gw_exchange;
  * among them (clients ought to write %2F in an id, and some proxies undo it). */
 struct gw_route {
     const char *pattern;
-    const char *allow; /* methods, as the Allow header lists them */
-    void (*handler)(struct gw_exchange *x);
+    const char *allow;                      /* methods, as the Allow header lists them */
+    void (*handler)(struct gw_exchange *x); /* of GET; NULL: there is none */
+    void (*act)(struct gw_exchange *x);     /* of POST and DELETE; NULL: there is none */
 };
 
 /* The first route of the table (ended by a NULL pattern) that fits, NULL when

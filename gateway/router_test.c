@@ -8,11 +8,11 @@ static void a_path_finds_its_route_and_argument(void **state)
 {
     (void)state;
     static const struct gw_route table[] = {
-        {"/tasks", "GET, HEAD", NULL},
-        {"/tasks/*/events", "GET", NULL},
-        {"/tasks/*", "GET", NULL},
-        {"/metrics/time", "GET", NULL},
-        {NULL, NULL, NULL},
+        {"/tasks", "GET, HEAD", NULL, NULL},
+        {"/tasks/*/events", "GET", NULL, NULL},
+        {"/tasks/*", "GET", NULL, NULL},
+        {"/metrics/time", "GET", NULL, NULL},
+        {NULL, NULL, NULL, NULL},
     };
     static const struct {
         const char *path;
@@ -50,7 +50,7 @@ static void a_path_finds_its_route_and_argument(void **state)
 static void methods_are_compared_whole(void **state)
 {
     (void)state;
-    static const struct gw_route route = {"/", "GET, HEAD, OPTIONS", NULL};
+    static const struct gw_route route = {"/", "GET, HEAD, OPTIONS", NULL, NULL};
     assert_true(gw_route_allows(&route, KN_STR("GET")));
     assert_true(gw_route_allows(&route, KN_STR("HEAD")));
     assert_true(gw_route_allows(&route, KN_STR("OPTIONS")));

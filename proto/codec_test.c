@@ -211,6 +211,8 @@ static void every_kind_survives_being_empty(void **state)
 {
     (void)state;
     for (int kind = 1; kind < KN_KIND_COUNT; kind++) {
+        if (!kn_schema_of((enum kn_kind)kind)) /* a number that is not taken */
+            continue;
         char *msg = kn_arena_alloc(&arena, kn_msg_size((enum kn_kind)kind));
         assert_non_null(msg);
         kn_buf_clear(&buf);

@@ -45,6 +45,12 @@
     X(0, OFFLINE, "offline")                                                                       \
     X(1, ONLINE, "online")
 
+/* What became of a worker; RESTART: it was started anew without having gone. */
+#define KN_WORKER_CHANGE_MAP(X)                                                                    \
+    X(0, OFFLINE, "offline")                                                                       \
+    X(1, ONLINE, "online")                                                                         \
+    X(2, RESTART, "restart")
+
 /* State of one of our services, as it says itself; AWAY is said by storage of
  * a service that has not reported for a while. */
 #define KN_SERVICE_STATE_MAP(X)                                                                    \
@@ -65,6 +71,30 @@
     X(1, WARNING, "warning")                                                                       \
     X(2, ERROR, "error")
 
+/* What somebody does to tasks, workers, queues and brokers. */
+#define KN_VERB_MAP(X)                                                                             \
+    X(0, NONE, "none")                                                                             \
+    X(1, COMMAND, "command") /* remote control of workers; its method says which */                \
+    X(2, RETRY, "retry")                                                                           \
+    X(3, APPLY, "apply")                                                                           \
+    X(4, REVOKE, "revoke")                                                                         \
+    X(5, RESOLVE, "resolve")                                                                       \
+    X(6, PURGE, "purge")                                                                           \
+    X(7, MOVE, "move")                                                                             \
+    X(8, PAUSE, "pause")                                                                           \
+    X(9, RESUME, "resume")                                                                         \
+    X(10, BULK, "bulk")                                                                            \
+    X(11, CANCEL, "cancel") /* of a bulk job */
+
+/* What became of an action. UNKNOWN: it was begun, and nobody was left to say how it
+ * ended; it is never begun again. */
+#define KN_OUTCOME_MAP(X)                                                                          \
+    X(0, UNKNOWN, "unknown")                                                                       \
+    X(1, DONE, "done")                                                                             \
+    X(2, PARTLY, "partly")                                                                         \
+    X(3, REFUSED, "refused") /* nothing was changed */                                             \
+    X(4, FAILED, "failed")
+
 /* enumeration in lower case, in upper case */
 #define KN_ENUM_MAP(E)                                                                             \
     E(event_type, EVENT_TYPE)                                                                      \
@@ -73,7 +103,10 @@
     E(worker_status, WORKER_STATUS)                                                                \
     E(service_state, SERVICE_STATE)                                                                \
     E(link_state, LINK_STATE)                                                                      \
-    E(severity, SEVERITY)
+    E(severity, SEVERITY)                                                                          \
+    E(verb, VERB)                                                                                  \
+    E(outcome, OUTCOME)                                                                            \
+    E(worker_change, WORKER_CHANGE)
 
 #define X(number, name, text) KN_EVENT_##name = number,
 enum kn_event_type { KN_EVENT_TYPE_MAP(X) KN_EVENT_TYPE_COUNT };
@@ -95,6 +128,15 @@ enum kn_link_state { KN_LINK_STATE_MAP(X) KN_LINK_STATE_COUNT };
 #undef X
 #define X(number, name, text) KN_SEVERITY_##name = number,
 enum kn_severity { KN_SEVERITY_MAP(X) KN_SEVERITY_COUNT };
+#undef X
+#define X(number, name, text) KN_VERB_##name = number,
+enum kn_verb { KN_VERB_MAP(X) KN_VERB_COUNT };
+#undef X
+#define X(number, name, text) KN_OUTCOME_##name = number,
+enum kn_outcome { KN_OUTCOME_MAP(X) KN_OUTCOME_COUNT };
+#undef X
+#define X(number, name, text) KN_WORKER_CHANGE_##name = number,
+enum kn_worker_change { KN_WORKER_CHANGE_MAP(X) KN_WORKER_CHANGE_COUNT };
 #undef X
 
 /* Names of an enumeration, index is the number. */

@@ -227,6 +227,20 @@
     F(5, conf, BOOL, _) /* with conf, but nothing else that is long */
 #define KN_MSG_WORKER_LIST(F) F(1, items, LIST, worker)
 
+/* The changes of one worker between from and to, oldest first; before them the last
+ * one that lies before from, for what it was then. The newest 1,000. */
+#define KN_MSG_WORKER_LIFE_GET(F)                                                                  \
+    F(1, id, STR, _)                                                                               \
+    F(2, source, STR, _) /* absent: of the one that was seen last */                               \
+    F(3, from, TIME, _)                                                                            \
+    F(4, to, TIME, _)
+#define KN_MSG_WORKER_MOMENT(F)                                                                    \
+    F(1, at, TIME, _)                                                                              \
+    F(2, change, ENUM, worker_change)
+#define KN_MSG_WORKER_LIFE(F)                                                                      \
+    F(1, source, STR, _)                                                                           \
+    F(2, items, LIST, worker_moment)
+
 /* ---- tasks -------------------------------------------------------------- */
 
 #define KN_MSG_TASK(F)                                                                             \
@@ -299,6 +313,42 @@
 #define KN_MSG_TASK_EVENT_LIST(F)                                                                  \
     F(1, items, LIST, event)                                                                       \
     F(2, next_cursor, STR, _)
+
+/* All tasks of the workflow that a task belongs to: its root first, then those that have
+ * this root, in order of arrival. Answered with a task_list. */
+#define KN_MSG_FAMILY_GET(F)                                                                       \
+    F(1, id, STR, _)                                                                               \
+    F(2, source, STR, _)                                                                           \
+    F(3, limit, U64, _)                                                                            \
+    F(4, cursor, STR, _)
+
+/* Tasks that failed between from and to, by name and exception, the most first. */
+#define KN_MSG_FAILURES_GET(F)                                                                     \
+    F(1, from, TIME, _)                                                                            \
+    F(2, to, TIME, _)                                                                              \
+    F(3, sources, STRS, _)                                                                         \
+    F(4, limit, U64, _) /* groups */
+#define KN_MSG_FAILURE_GROUP(F)                                                                    \
+    F(1, source, STR, _)                                                                           \
+    F(2, name, STR, _)                                                                             \
+    F(3, exception, STR, _) /* its class, as far as the text of the error tells */                 \
+    F(4, count, U64, _)                                                                            \
+    F(5, first_at, TIME, _)                                                                        \
+    F(6, last_at, TIME, _)                                                                         \
+    F(7, last_id, STR, _)                                                                          \
+    F(8, last_error, STR, _)
+/* counted: failures in all groups, also those beyond the limit. complete: no failure of
+ * the period was left out. */
+#define KN_MSG_FAILURE_LIST(F)                                                                     \
+    F(1, items, LIST, failure_group)                                                               \
+    F(2, counted, U64, _)                                                                          \
+    F(3, complete, BOOL, _)
+
+/* Names of tasks that have q in them, in whatever letter case. */
+#define KN_MSG_TASK_NAMES_GET(F)                                                                   \
+    F(1, q, STR, _)                                                                                \
+    F(2, limit, U64, _)
+#define KN_MSG_TASK_NAMES(F) F(1, items, STRS, _)
 
 /* ---- what control asks about ---------------------------------------------- */
 
@@ -552,6 +602,79 @@
     F(5, storage, MSG, storage_status)                                                             \
     F(6, counts, LIST, status_count)
 
+/* ---- actions --------------------------------------------------------------- */
+
+/* Who acts, in every request that changes something outside of Kanchi. id is made
+ * by who asks, and names the action for ever: control begins it once, however often
+ * the request arrives. */
+#define KN_MSG_ACTION(F)                                                                           \
+    F(1, id, STR, _)                                                                               \
+    F(2, actor, STR, _)  /* who; absent: not known */                                              \
+    F(3, remote, STR, _) /* address of the client */                                               \
+    F(4, agent, STR, _)  /* its User-Agent */                                                      \
+    F(5, at, TIME, _)
+
+/* A line of the audit: what was begun, and, when it has ended, how. */
+#define KN_MSG_AUDIT_ENTRY(F)                                                                      \
+    F(1, id, STR, _)                                                                               \
+    F(2, verb, ENUM, verb)                                                                         \
+    F(3, method, STR, _) /* of a command: "pool_grow" … */                                       \
+    F(4, source, STR, _)                                                                           \
+    F(5, target, STR, _) /* a task's id, a worker, a queue; absent: all */                         \
+    F(6, actor, STR, _)                                                                            \
+    F(7, remote, STR, _)                                                                           \
+    F(8, agent, STR, _)                                                                            \
+    F(9, request, JSON, _) /* what was asked */                                                    \
+    F(10, begun_at, TIME, _)                                                                       \
+    F(11, ended_at, TIME, _) /* absent: not yet, or whoever did it is gone */                      \
+    F(12, outcome, ENUM, outcome)                                                                  \
+    F(13, text, STR, _)    /* one sentence */                                                      \
+    F(14, result, JSON, _) /* what was answered */                                                 \
+    F(15, no, U64, _)      /* in order of begin; set by storage */
+
+/* Before anything is done. attempt: of this process and request alone. CONFLICT
+ * when the action was begun by another attempt. */
+#define KN_MSG_AUDIT_BEGIN(F)                                                                      \
+    F(1, entry, MSG, audit_entry)                                                                  \
+    F(2, attempt, STR, _)
+/* Of entry count id, ended_at, outcome, text and result. The first end stays. */
+#define KN_MSG_AUDIT_END(F) F(1, entry, MSG, audit_entry)
+#define KN_MSG_AUDIT_GET(F)                                                                        \
+    F(1, verbs, STRS, _)                                                                           \
+    F(2, sources, STRS, _)                                                                         \
+    F(3, target, STR, _)                                                                           \
+    F(4, actor, STR, _)                                                                            \
+    F(5, id, STR, _)                                                                               \
+    F(6, from, TIME, _)                                                                            \
+    F(7, to, TIME, _)                                                                              \
+    F(8, limit, U64, _)                                                                            \
+    F(9, before, U64, _) /* entries with a smaller number; 0: the newest */
+#define KN_MSG_AUDIT_LIST(F)                                                                       \
+    F(1, items, LIST, audit_entry)                                                                 \
+    F(2, next, U64, _) /* before, for the next page; 0: no more */
+
+/* Remote control of workers: method and arguments as Celery's own. No action: a
+ * question, which changes nothing. */
+#define KN_MSG_COMMAND(F)                                                                          \
+    F(1, action, MSG, action)                                                                      \
+    F(2, source, STR, _)                                                                           \
+    F(3, method, STR, _)                                                                           \
+    F(4, arguments, JSON, _)                                                                       \
+    F(5, destinations, STRS, _) /* hostnames; none: by pattern, or all */                          \
+    F(6, pattern, STR, _)       /* of hostnames, a glob */                                         \
+    F(7, timeout, I64, _)       /* µs for the replies; 0: as configured */                        \
+    F(8, dry_run, BOOL, _)
+#define KN_MSG_WORKER_REPLY(F)                                                                     \
+    F(1, hostname, STR, _)                                                                         \
+    F(2, failed, BOOL, _) /* value is an object with "error" */                                    \
+    F(3, value, JSON, _)
+/* missing: workers that were asked and did not answer in time. */
+#define KN_MSG_COMMAND_DONE(F)                                                                     \
+    F(1, replies, LIST, worker_reply)                                                              \
+    F(2, missing, STRS, _)                                                                         \
+    F(3, asked, STRS, _) /* whom it was or would be meant for, as far as is known */               \
+    F(4, action_id, STR, _)
+
 /* ---- answers ---------------------------------------------------------------- */
 
 #define KN_MSG_DONE(F) F(1, unused, BOOL, _)
@@ -615,10 +738,32 @@
     M(50, failure, FAILURE)                                                                        \
     M(51, overdue_get, OVERDUE_GET)                                                                \
     M(52, overdue_task, OVERDUE_TASK)                                                              \
-    M(53, overdue_list, OVERDUE_LIST)
+    M(53, overdue_list, OVERDUE_LIST)                                                              \
+    M(54, action, ACTION)                                                                          \
+    M(55, audit_entry, AUDIT_ENTRY)                                                                \
+    M(56, audit_begin, AUDIT_BEGIN)                                                                \
+    M(57, audit_end, AUDIT_END)                                                                    \
+    M(58, audit_get, AUDIT_GET)                                                                    \
+    M(59, audit_list, AUDIT_LIST)                                                                  \
+    M(60, command, COMMAND)                                                                        \
+    M(61, worker_reply, WORKER_REPLY)                                                              \
+    M(62, command_done, COMMAND_DONE)                                                              \
+    M(200, family_get, FAMILY_GET)                                                                 \
+    M(201, failures_get, FAILURES_GET)                                                             \
+    M(202, failure_group, FAILURE_GROUP)                                                           \
+    M(203, failure_list, FAILURE_LIST)                                                             \
+    M(204, task_names_get, TASK_NAMES_GET)                                                         \
+    M(205, task_names, TASK_NAMES)                                                                 \
+    M(206, worker_life_get, WORKER_LIFE_GET)                                                       \
+    M(207, worker_moment, WORKER_MOMENT)                                                           \
+    M(208, worker_life, WORKER_LIFE)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
-enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) KN_KIND_COUNT };
+enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) };
+#undef M
+/* One more than the highest number, in whatever order the rows stand; some have no kind. */
+#define M(number, lower, upper) char lower[number + 1];
+enum { KN_KIND_COUNT = sizeof(union {KN_MSG_MAP(M)}) };
 #undef M
 
 struct kn_opt_i64 {

@@ -92,7 +92,9 @@ def test_hostile_paths_are_refused(gateway, path, statuses):
     (request(b"/api/v1/tasks", b"Content-Length: 5") + b"hello", {200}),
     (request(b"/api/v1/tasks", b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n", {413}),
     (request(b"/api/v1/tasks", b"Transfer-Encoding: nonsense"), {400}),
-    (request(b"/api/v1/tasks", b"Content-Length: 10", method=b"POST") + b"0123456789", {405}),
+    (request(b"/api/v1/tasks", b"Content-Length: 10", method=b"PUT") + b"0123456789", {415}),
+    (request(b"/api/v1/tasks", b"Content-Type: application/json\r\nContent-Length: 10",
+             method=b"PUT") + b"0123456789", {405}),
     (request(b"/api/v1/ws", b"Upgrade: websocket"), {426}),
 ])
 def test_hostile_requests_are_refused(gateway, data, statuses):

@@ -10,7 +10,14 @@ from gateway_rig import Gateway, openapi
 
 DOCUMENT = openapi()
 PATHS = sorted(DOCUMENT["paths"])
-EXAMPLES = {"/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
+READ = [path for path in PATHS if "get" in DOCUMENT["paths"][path] and path != "/api/v1/ws"]
+WRITE = [(path, method) for path in PATHS for method in DOCUMENT["paths"][path] if method != "get"]
+SOURCE = "source=default"
+QUERIES = {"/api/v1/inspect/{method}": SOURCE}  # what a path needs besides
+BODIES = {"/api/v1/commands/{method}": {"source": "default"}}
+EXAMPLES = {"/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
+            "/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
+            "/api/v1/tasks/{id}/family": "task-9", "/api/v1/workers/{id}/life": "celery@one",
             "/api/v1/workers/{id}": "celery@one", "/api/v1/queues/{name}": "payments"}
 FORMATS = jsonschema.FormatChecker()
 
@@ -53,6 +60,10 @@ def concrete(path):
     return re.sub(r"\{\w+\}", urllib.parse.quote(EXAMPLES.get(path, ""), safe=""), path)
 
 
+def query_of(path, query=""):
+    return "?" + "&".join(one for one in (QUERIES.get(path), query) if one)
+
+
 def resolve(item):
     if "$ref" in item:
         section, name = item["$ref"].split("/")[-2:]
@@ -60,9 +71,9 @@ def resolve(item):
     return item
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path != "/api/v1/ws"])
+@pytest.mark.parametrize("path", READ)
 def test_every_path_answers_what_the_document_says(gateway, path):
-    status, headers, body = gateway.ask(concrete(path))
+    status, headers, body = gateway.ask(concrete(path) + query_of(path))
     assert status == 200
     content = resolve(DOCUMENT["paths"][path]["get"]["responses"]["200"])["content"]
     kind = headers["Content-Type"].split(";")[0]
@@ -71,12 +82,55 @@ def test_every_path_answers_what_the_document_says(gateway, path):
         validate(json.loads(body), content[kind]["schema"])
 
 
+@pytest.mark.parametrize("path, method", WRITE)
+def test_every_action_answers_what_the_document_says(gateway, path, method):
+    status, headers, body = gateway.ask(concrete(path), method.upper(), body=BODIES[path])
+    answers = DOCUMENT["paths"][path][method]["responses"]
+    assert status < 300 and str(status) in answers, body
+    content = resolve(answers[str(status)])["content"]["application/json"]
+    validate(json.loads(body), content["schema"])
+
+
+@pytest.mark.parametrize("path, method", WRITE)
+@pytest.mark.parametrize("headers, expected", [
+    ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
+    ({"Sec-Fetch-Site": "cross-site"}, 403), ({"Sec-Fetch-Site": "same-site"}, 403),
+    ({"Content-Type": "text/plain"}, 415),
+    ({"Content-Type": "application/x-www-form-urlencoded"}, 415)])
+def test_a_page_of_another_site_cannot_act(gateway, path, method, headers, expected):
+    status, _, body = gateway.ask(concrete(path), method.upper(), headers, BODIES[path] or {})
+    assert status == expected, body
+    validate(json.loads(body), DOCUMENT["components"]["schemas"]["Problem"])
+
+
+@pytest.mark.parametrize("path, method", WRITE)
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'{"a":' * 100, b'{"no_such": 1}', b"7",
+                                  b'{"source": 1}', b'{"source": "x\\u0000y"}',
+                                  b'{"source": "default", "source": "default"}'])
+def test_bodies_that_are_wrong_are_refused(gateway, path, method, body):
+    status, _, answer = gateway.ask(concrete(path), method.upper(), body=body)
+    assert status == 400, answer
+    validate(json.loads(answer), DOCUMENT["components"]["schemas"]["Problem"])
+
+
+@pytest.mark.parametrize("actions, host", [("off", "127.0.0.1"), ("auto", "0.0.0.0")])
+def test_a_gateway_that_may_not_act_says_so(folder, actions, host):
+    quiet = Gateway(folder / "gateway", {"actions": actions})
+    quiet.sections["gateway"]["listen"] = f"{host}:{quiet.port}"
+    quiet.write_config()
+    with quiet:
+        for path, method in WRITE:
+            status, _, body = quiet.ask(concrete(path), method.upper(), body=BODIES[path])
+            assert status == 403 and "gateway.actions" in json.loads(body)["detail"]
+
+
 def test_the_examples_of_the_document_fit_its_schemas():
     for path in PATHS:
-        for answer in DOCUMENT["paths"][path]["get"]["responses"].values():
-            for content in resolve(answer).get("content", {}).values():
-                if "example" in content:
-                    validate(content["example"], content["schema"])
+        for operation in DOCUMENT["paths"][path].values():
+            for answer in operation["responses"].values():
+                for content in resolve(answer).get("content", {}).values():
+                    if "example" in content:
+                        validate(content["example"], content["schema"])
 
 
 def test_the_document_is_served_as_it_is(gateway):
@@ -85,22 +139,21 @@ def test_the_document_is_served_as_it_is(gateway):
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/api/v1/")])
 def test_wrong_methods_are_refused_with_what_is_allowed(gateway, path):
-    for method in ("POST", "PUT", "PATCH", "DELETE"):
+    known = {method.upper() for method in DOCUMENT["paths"][path]}
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - known:
         status, headers, body = gateway.ask(concrete(path), method)
-        assert status == 405 and "GET" in headers["Allow"]
+        assert status == 405 and known <= set(headers["Allow"].split(", "))
         validate(json.loads(body), DOCUMENT["components"]["schemas"]["Problem"])
     status, headers, body = gateway.ask(concrete(path), "OPTIONS")
-    assert status == 204 and body == b"" and "GET" in headers["Allow"]
-    if path != "/api/v1/ws":
-        status, headers, body = gateway.ask(concrete(path), "HEAD")
+    assert status == 204 and body == b"" and known <= set(headers["Allow"].split(", "))
+    if path in READ:
+        status, headers, body = gateway.ask(concrete(path) + query_of(path), "HEAD")
         assert status == 200 and body == b"" and int(headers["Content-Length"]) > 0
 
 
-@pytest.mark.parametrize("path", [path for path in PATHS if path.startswith("/api/v1/")])
+@pytest.mark.parametrize("path", [path for path in READ if path.startswith("/api/v1/")])
 def test_unknown_parameters_are_refused_by_name(gateway, path):
-    if path == "/api/v1/ws":
-        return
-    status, headers, body = gateway.ask(concrete(path) + "?no_such=1")
+    status, headers, body = gateway.ask(concrete(path) + query_of(path, "no_such=1"))
     problem = json.loads(body)
     assert status == 400 and problem["parameter"] == "no_such"
     assert headers["Content-Type"] == "application/problem+json"
@@ -108,7 +161,7 @@ def test_unknown_parameters_are_refused_by_name(gateway, path):
 
 
 def parameters():
-    for path in PATHS:
+    for path in READ:
         for parameter in DOCUMENT["paths"][path]["get"].get("parameters", []):
             parameter = resolve(parameter)
             if parameter["in"] == "query":
@@ -135,6 +188,8 @@ def test_documented_parameters_are_taken(gateway, path, name, schema):
         return
     for value in good_values(schema):
         query = {name: value}
+        if path in QUERIES and not QUERIES[path].startswith(name):
+            query["source"] = "default"
         if name == "to" and "timeseries" in path:
             query["from"] = "2026-11-23T09:00:00Z"
         if name == "from" and "timeseries" in path:
@@ -237,6 +292,18 @@ def test_figures_of_other_windows_come_from_rollups(gateway):
     assert hour["window_seconds"] == 3600 and hour["counts"]["received"] == 10
     assert hour["success_rate"] == 7 / 8
     assert hour["tasks"]["success"] == 100
+
+
+def test_the_last_minutes_of_the_figures_are_kept(gateway):
+    points = json.loads(gateway.ask("/api/v1/metrics/history")[2])["points"]
+    assert points and points[-1]["running"] == 3 and points[-1]["events_per_second"] == 12.5
+
+
+def test_the_pages_of_a_workflow_hang_together(gateway):
+    first = json.loads(gateway.ask("/api/v1/tasks/task-9/family?limit=3")[2])
+    path = f"/api/v1/tasks/task-9/family?limit=3&cursor={first['next_cursor']}"
+    assert json.loads(gateway.ask(path)[2])["next_cursor"] is None
+    assert gateway.ask(path.replace("task-9", "task-8"))[0] == 400
 
 
 def test_the_dashboard_answers_every_other_path(gateway):

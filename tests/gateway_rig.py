@@ -29,7 +29,7 @@ class Gateway(rig.Kanchi):
 
     def start_storage(self):
         program = bin_folder().parent / "tests" / "gateway_fake_storage"
-        names = ("storage.ipc", "storage-feed.ipc", "metrics.ipc")
+        names = ("storage.ipc", "storage-feed.ipc", "metrics.ipc", "control-default.ipc")
         self.processes["storage"] = rig.Process(
             [program, *(f"ipc://{self.data}/bus/{name}" for name in names)],
             "storage", self.folder / "storage.log", env=service_environment())
@@ -49,9 +49,13 @@ class Gateway(rig.Kanchi):
                 got += chunk
             return got
 
-    def ask(self, path, method="GET", headers=None):
-        """Status, headers and body, whatever the status is."""
-        request = urllib.request.Request(self.url + path, method=method, headers=headers or {})
+    def ask(self, path, method="GET", headers=None, body=None):
+        """Status, headers and body, whatever the status is. body: sent as JSON."""
+        headers = dict(headers or {})
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status, answer.headers, answer.read()

@@ -474,13 +474,12 @@ static enum kn_status read_secrets(struct load *load)
     return status;
 }
 
-static bool name_is_good(const char *name)
+bool kn_config_is_source(struct kn_str name)
 {
-    size_t len = strlen(name);
-    for (size_t i = 0; i < len; i++)
-        if (!is_name_char(name[i]))
+    for (size_t i = 0; i < name.len; i++)
+        if (!is_name_char(name.ptr[i]))
             return false;
-    return len > 0 && len <= 64 && name[0] != '.';
+    return name.len > 0 && name.len <= KN_SOURCE_MAX && name.ptr[0] != '.';
 }
 
 static enum kn_status check_brokers(struct load *load)
@@ -494,7 +493,7 @@ static enum kn_status check_brokers(struct load *load)
             broker->name = i == 0 ? "default" : join(load, number, "");
         if (!broker->name)
             return KN_NOMEM;
-        if (!name_is_good(broker->name))
+        if (!kn_config_is_source(kn_str_from(broker->name)))
             return fail(load, "brokers.name",
                         "is not allowed, a name has up to 64 letters, "
                         "digits, \"-\", \"_\" and \".\"");

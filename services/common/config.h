@@ -81,6 +81,8 @@
     X(database, URL, "", "sqlite:|postgresql://|postgres://",                                      \
       "`postgresql://…`, or `sqlite:/path`; empty for `kanchi.db` in the data folder")             \
     X(database_file, PATH, "", "", "File that holds `database`")                                   \
+    X(database_wait, DURATION, "0s", "0s..1d",                                                     \
+      "How long a PostgreSQL that does not answer is awaited at the start")                        \
     X(retention_tasks, DURATION, "30d", "0s..36500d", "How long tasks are kept; 0 for ever")       \
     X(retention_events, DURATION, "30d", "0s..36500d",                                             \
       "How long the events of a task are kept; 0 for ever")                                        \
@@ -125,6 +127,10 @@
     X(ws_clients_max, INT, "48", "1..4000", "Most WebSocket clients; less than `threads`")         \
     X(ws_queue_max, SIZE, "1MB", "64KB..256MB", "Most that may wait for one WebSocket client")     \
     X(query_timeout, DURATION, "10s", "100ms..5m", "How long storage's answer is awaited")         \
+    X(actions, ENUM, "auto", "auto|on|off",                                                        \
+      "Whether people may act (retry, revoke, purge …); `auto`: only when it listens on loopback") \
+    X(user_header, STR, "", "",                                                                    \
+      "Header in which a proxy says who asks, such as `X-Forwarded-User`, for the audit")          \
     X(static_dir, PATH, "", "", "The dashboard's files; found beside the program when empty")      \
     X(url_prefix, STR, "", "", "Path under which a proxy shows Kanchi, such as `/kanchi`")                         \
     X(allowed_hosts, STR, "", "",                                                                  \
@@ -143,9 +149,15 @@
     X(message_max, SIZE, "64MB", "1MB..1GB", "Largest message that is read from the bus")          \
     X(request_timeout, DURATION, "10s", "100ms..5m", "How long an answer is awaited")
 
+#define KN_CONFIG_HEALTH(X)                                                                        \
+    X(listen, ADDRESS, "", "",                                                                     \
+      "Address and port of `/healthz`, `/readyz` and `/metrics` of a service; none when empty, "   \
+      "nor under `kanchi up`")
+
 #define KN_CONFIG_LOG(X)                                                                           \
     X(level, ENUM, "info", "debug|info|warn|error|off", "Least important lines that are written")  \
-    X(format, ENUM, "text", "text|json", "Form of the lines, on standard error")
+    X(format, ENUM, "text", "text|json", "Form of the lines")                                     \
+    X(output, ENUM, "stderr", "stderr|stdout", "Where they go")
 
 /* name, table, help */
 #define KN_CONFIG_SECTIONS(X)                                                                      \
@@ -155,6 +167,7 @@
     X(control, KN_CONFIG_CONTROL, "Asks and commands workers")                                     \
     X(gateway, KN_CONFIG_GATEWAY, "REST, WebSocket and the dashboard")                             \
     X(bus, KN_CONFIG_BUS, "How the services reach each other")                                     \
+    X(health, KN_CONFIG_HEALTH, "How a service that runs alone is, for whoever supervises it")     \
     X(log, KN_CONFIG_LOG, "What the services write about themselves")
 /* clang-format on */
 
@@ -221,6 +234,10 @@ void kn_config_fini(struct kn_config *config);
 enum kn_status kn_config_broker(const struct kn_config *config, const char *source,
                                 const struct kn_config_broker **ret,
                                 struct kn_buf *ret_error) KN_MUST_CHECK;
+
+/* Whether a broker may have this name. */
+enum { KN_SOURCE_MAX = 64 };
+bool kn_config_is_source(struct kn_str name);
 
 /* bus.control with the source's name in it. Owned by config. NULL: out of memory. */
 const char *kn_config_control_address(struct kn_config *config, const char *source);

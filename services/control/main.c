@@ -2,32 +2,52 @@
 #include "proto/bus/reporter.h"
 #include "services/common/log.h"
 #include "services/common/service.h"
+#include "services/control/actions.h"
 #include "services/control/control.h"
 
 #include <stdlib.h>
 
 #define NAME "kanchi-control"
-#define ABOUT "asks the workers of one broker about themselves"
+#define ABOUT "asks and commands the workers of one broker"
 
 struct parts {
     struct broker_settings broker;
     struct kn_bus *bus;
     struct kn_bus_client *storage;
     struct control *control;
+    struct control_actions *actions;
     struct kn_reporter *reporter;
 };
 
 static void stop(struct parts *p)
 {
     kn_reporter_free(p->reporter);
+    control_actions_stop(p->actions);
     control_stop(p->control);
     kn_bus_client_free(p->storage);
     kn_bus_free(p->bus);
     broker_settings_fini(&p->broker);
 }
 
+static enum kn_status start_actions(struct parts *p, struct kn_config *config,
+                                    const struct control_options *from, char **why)
+{
+    const struct control_actions_options options = {
+        .source = from->source,
+        .broker = &p->broker.options,
+        .result_backend = from->result_backend,
+        .result_key_prefix = from->result_key_prefix,
+        .reply_timeout_us = from->reply_timeout_us,
+        .memory_max = from->memory_max,
+        .request_timeout_us = from->request_timeout_us,
+    };
+    const char *url = kn_config_control_address(config, from->source);
+    return url ? control_actions_start(&options, p->bus, url, p->storage, &p->actions, why)
+               : KN_NOMEM;
+}
+
 static enum kn_status start(struct parts *p, const struct kn_service *service,
-                            const struct kn_config *config, struct kn_buf *error)
+                            struct kn_config *config, struct kn_buf *error)
 {
     struct control_options options;
     enum kn_status status = control_options_read(config, &p->broker, &options, error);
@@ -45,6 +65,8 @@ static enum kn_status start(struct parts *p, const struct kn_service *service,
         status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, &why);
     if (status == KN_OK)
         status = control_start(&options, p->storage, &p->control);
+    if (status == KN_OK)
+        status = start_actions(p, config, &options, &why);
     if (status == KN_OK)
         status = kn_reporter_new(p->storage, "control", service->id, control_report, p->control,
                                  &p->reporter);

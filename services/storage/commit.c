@@ -184,6 +184,9 @@ enum kn_status tx_worker(struct tx *tx, struct kn_str source, struct kn_str host
         status = hmap_add(&tx->worker_map, hash, (uint32_t)tx->n_workers);
     if (status != KN_OK)
         return status;
+    work.known = work.row.word != WORKER_NOBODY;
+    work.status_before = work.row.worker.status;
+    work.started_before = work.row.worker.started_at;
     work.row.worker.id = work.row.worker.hostname = hostname;
     work.row.worker.source = source;
     tx->workers[tx->n_workers] = work;
@@ -219,6 +222,29 @@ static enum kn_status put_answers(struct tx *tx, const struct worker_work *work)
                            : status;
 }
 
+static enum kn_status put_moment(struct tx *tx, const struct worker_row *row, int64_t at,
+                                 enum kn_worker_change change)
+{
+    const struct db_value values[] = {db_i64(row->source), db_i64(row->host), db_i64(at),
+                                      db_i64(change)};
+    return db_run(tx->store->db, SQL_LIFE_PUT, values, NULL, NULL);
+}
+
+/* What this transaction brought about: it came, went, or was started anew. */
+static enum kn_status put_life(struct tx *tx, const struct worker_work *work)
+{
+    const struct worker_row *row = &work->row;
+    bool online = row->worker.status == KN_WORKER_ONLINE;
+    if (row->word == WORKER_NOBODY)
+        return KN_OK;
+    if (!work->known || row->worker.status != work->status_before)
+        return put_moment(tx, row, row->status.at,
+                          online ? KN_WORKER_CHANGE_ONLINE : KN_WORKER_CHANGE_OFFLINE);
+    if (online && work->started_before && row->worker.started_at > work->started_before)
+        return put_moment(tx, row, row->worker.started_at, KN_WORKER_CHANGE_RESTART);
+    return KN_OK;
+}
+
 enum kn_status tx_workers_finish(struct tx *tx)
 {
     struct kn_msg_worker *told = kn_arena_array(tx->arena, tx->n_workers, sizeof *told);
@@ -236,6 +262,8 @@ enum kn_status tx_workers_finish(struct tx *tx)
             status = db_run(tx->store->db, SQL_WORKER_PUT, values, NULL, NULL);
         if (status == KN_OK && work->answered)
             status = put_answers(tx, work);
+        if (status == KN_OK)
+            status = put_life(tx, work);
         if (status != KN_OK)
             return status;
         if (!work->tell)
@@ -467,7 +495,13 @@ static enum kn_status check(const struct store_change *change)
         const struct kn_msg_worker_liveness *liveness = change->msg;
         return liveness->source.len && liveness->hostname.len ? KN_OK : KN_INVALID;
     }
-    return change->kind == KN_KIND_ROLLUP_PUT ? KN_OK : KN_UNSUPPORTED;
+    return store_is_change(change->kind) ? KN_OK : KN_UNSUPPORTED;
+}
+
+bool store_is_change(enum kn_kind kind)
+{
+    return kind == KN_KIND_INGEST_BATCH || kind == KN_KIND_WORKER_INSPECT ||
+           kind == KN_KIND_WORKER_LIVENESS || kind == KN_KIND_ROLLUP_PUT || is_action_change(kind);
 }
 
 static enum kn_status apply_worker(struct tx *tx, const struct store_change *change)
@@ -494,6 +528,8 @@ static enum kn_status apply(struct tx *tx, struct store_change *changes, uint32_
 {
     struct store_change *change = &changes[i];
     change->ack = (struct kn_msg_ingest_ack){0};
+    change->why = NULL;
+    change->answer_kind = KN_KIND_NONE;
     change->status = check(change);
     if (change->status != KN_OK)
         return KN_OK;
@@ -505,8 +541,11 @@ static enum kn_status apply(struct tx *tx, struct store_change *changes, uint32_
         if (change->status == KN_CONFLICT || change->status == KN_INVALID)
             return KN_OK;
         return change->status;
-    default:
+    case KN_KIND_WORKER_INSPECT:
+    case KN_KIND_WORKER_LIVENESS:
         return apply_worker(tx, change);
+    default:
+        return tx_action(tx, change);
     }
 }
 

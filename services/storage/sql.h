@@ -6,6 +6,11 @@
 #define KN_STORAGE_SQL_H
 
 /* clang-format off */
+#define SQL_AUDIT_ROWS \
+    "SELECT a.no, a.id, a.verb, a.method, a.source, a.target, a.actor, " \
+    "a.remote, a.agent, a.request, a.begun_at, e.ended_at, e.outcome, " \
+    "e.text, e.result FROM audit a LEFT JOIN audit_ends e ON e.no = a.no "
+
 #define SQL_MAP(S, SAME) \
     SAME(MIGRATIONS, "", \
         "SELECT version, checksum FROM migrations ORDER BY version") \
@@ -261,6 +266,14 @@
         "status_at = excluded.status_at, status_clock = " \
         "excluded.status_clock, status_by = excluded.status_by, body = " \
         "excluded.body") \
+    SAME(LIFE_PUT, "iiii", \
+        "INSERT INTO worker_life (source, host, at, change) VALUES ($1, $2, " \
+        "$3, $4) ON CONFLICT DO NOTHING") \
+    SAME(LIFE, "iii", \
+        "SELECT at, change FROM worker_life WHERE source = $1 AND host = $2 " \
+        "AND at < $3 ORDER BY at DESC, change DESC LIMIT 1000") \
+    SAME(LIFE_DELETE, "i", \
+        "DELETE FROM worker_life WHERE at < $1") \
     SAME(QUEUE_PUT, "iiib", \
         "INSERT INTO queues (source, queue, at, body) VALUES ($1, $2, $3, " \
         "$4) ON CONFLICT (source, queue) DO UPDATE SET at = excluded.at, " \
@@ -437,6 +450,14 @@
         "t.received_at, t.started_at FROM task_states s JOIN tasks t ON " \
         "t.no = s.no WHERE s.status = $1 AND s.no > $2 ORDER BY s.no LIMIT " \
         "$3") \
+    SAME(TASKS_BY_ROOT, "itii", \
+        "SELECT no FROM tasks WHERE source = $1 AND substr(root_id, 1, 64) " \
+        "= substr($2, 1, 64) AND root_id = $2 AND root_id <> id AND no > $3 " \
+        "ORDER BY no LIMIT $4") \
+    SAME(FAILURES, "iii", \
+        "SELECT t.no, t.source, t.name, coalesce(t.failed_at, t.latest_at), " \
+        "t.id, t.error FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
+        "s.status = $1 AND s.no < $2 ORDER BY s.no DESC LIMIT $3") \
     SAME(TASKS_OLD, "ii", \
         "SELECT no, source, status, first_at, latest_at FROM tasks WHERE no > $1 " \
         "ORDER BY no LIMIT $2") \
@@ -470,7 +491,23 @@
         "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
         "routing_key, signum, result_repr, error, traceback, learned " \
         "FROM tasks " \
-        "WHERE no > $1 ORDER BY no LIMIT $2")
+        "WHERE no > $1 ORDER BY no LIMIT $2") \
+    SAME(AUDIT_BEGIN, "ttittttttti", \
+        "INSERT INTO audit (id, attempt, verb, method, source, target, " \
+        "actor, remote, agent, request, begun_at) VALUES ($1, $2, $3, $4, " \
+        "$5, $6, $7, $8, $9, $10, $11)") \
+    SAME(AUDIT_FIND, "t", \
+        "SELECT a.no, a.attempt, e.no FROM audit a LEFT JOIN audit_ends e " \
+        "ON e.no = a.no WHERE a.id = $1") \
+    SAME(AUDIT_END, "iiitt", \
+        "INSERT INTO audit_ends (no, ended_at, outcome, text, result) " \
+        "VALUES ($1, $2, $3, $4, $5)") \
+    SAME(AUDIT_PAGE, "ii", \
+        SQL_AUDIT_ROWS "WHERE a.no < $1 ORDER BY a.no DESC LIMIT $2") \
+    SAME(AUDIT_OF_TARGET, "iit", \
+        SQL_AUDIT_ROWS "WHERE a.target = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2") \
+    SAME(AUDIT_OF_ID, "iit", \
+        SQL_AUDIT_ROWS "WHERE a.id = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2")
 /* clang-format on */
 
 enum sql_id {

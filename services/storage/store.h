@@ -32,12 +32,18 @@ void store_close(struct store *store);
 
 /* One request that changes something. */
 struct store_change {
-    enum kn_kind kind; /* INGEST_BATCH, WORKER_INSPECT, WORKER_LIVENESS or ROLLUP_PUT */
+    enum kn_kind kind; /* one that store_is_change */
     const void *msg;
+    struct kn_arena *arena;       /* for the answer; not needed for those without one */
     enum kn_status status;        /* set by store_commit: what became of it */
+    const char *why;              /* likewise, static: more about a status that is not OK */
     struct kn_msg_ingest_ack ack; /* likewise, of INGEST_BATCH */
     bool whole;                   /* likewise: no batch before it is missing */
+    enum kn_kind answer_kind;     /* likewise, of those with another answer; else NONE */
+    const void *answer;           /* in the arena */
 };
+/* Whether requests of this kind change something. */
+bool store_is_change(enum kn_kind kind);
 
 /* Applies all in one transaction. OK: it is committed, and each change has its own
  * status (those that are not OK changed nothing). Otherwise nothing was changed.
@@ -83,6 +89,21 @@ enum kn_status store_read_events(struct store_reader *reader,
 enum kn_status store_read_workers(struct store_reader *reader, const struct kn_msg_workers_get *get,
                                   struct kn_arena *arena,
                                   struct kn_msg_worker_list *ret) KN_MUST_CHECK;
+enum kn_status store_read_family(struct store_reader *reader, const struct kn_msg_family_get *get,
+                                 struct kn_arena *arena, struct kn_msg_task_list *ret,
+                                 const char **ret_why) KN_MUST_CHECK;
+enum kn_status store_read_failures(struct store_reader *reader,
+                                   const struct kn_msg_failures_get *get, struct kn_arena *arena,
+                                   struct kn_msg_failure_list *ret,
+                                   const char **ret_why) KN_MUST_CHECK;
+enum kn_status store_read_task_names(struct store_reader *reader,
+                                     const struct kn_msg_task_names_get *get,
+                                     struct kn_arena *arena,
+                                     struct kn_msg_task_names *ret) KN_MUST_CHECK;
+enum kn_status store_read_worker_life(struct store_reader *reader,
+                                      const struct kn_msg_worker_life_get *get,
+                                      struct kn_arena *arena,
+                                      struct kn_msg_worker_life *ret) KN_MUST_CHECK;
 enum kn_status store_read_queues(struct store_reader *reader, const struct kn_msg_queues_get *get,
                                  struct kn_arena *arena,
                                  struct kn_msg_queue_list *ret) KN_MUST_CHECK;
@@ -101,6 +122,10 @@ enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_m
 enum kn_status store_read_overdue(struct store_reader *reader, const struct kn_msg_overdue_get *get,
                                   struct kn_arena *arena,
                                   struct kn_msg_overdue_list *ret) KN_MUST_CHECK;
+/* The audit, newest first. */
+enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg_audit_get *get,
+                                struct kn_arena *arena,
+                                struct kn_msg_audit_list *ret) KN_MUST_CHECK;
 /* Sources with their counters and gaps, counts, and storage itself; the rest of
  * the system is not in the database. */
 enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *arena,

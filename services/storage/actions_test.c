@@ -1,0 +1,152 @@
+/* What is kept of people's actions, on both databases. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "services/storage/rig_test.h"
+
+#include "services/common/log.h"
+#include "services/common/time.h"
+
+#include <stdio.h>
+
+#define AT (INT64_C(1764000000) * KN_SECOND)
+
+static struct rig rig;
+static bool on_postgres;
+
+static int setup(void **state)
+{
+    (void)state;
+    rig_init(&rig, on_postgres);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    rig_fini(&rig);
+    return 0;
+}
+
+static enum kn_status commit(enum kn_kind kind, const void *msg)
+{
+    const struct kn_msg_feed *feed;
+    struct store_change change = {.kind = kind, .msg = msg, .arena = &rig.arena};
+    assert_int_equal(store_commit(rig.store, &change, 1, &feed), KN_OK);
+    return change.status;
+}
+
+static enum kn_status begin(const char *id, const char *attempt, const char *target)
+{
+    struct kn_msg_audit_entry entry = {
+        .id = kn_str_from(id),
+        .verb = KN_VERB_RETRY,
+        .source = KN_STR("default"),
+        .target = kn_str_from(target),
+        .actor = KN_STR("an\0na"),
+        .request = KN_STR("{\"queue\":\"mail\"}"),
+        .begun_at = AT,
+    };
+    const struct kn_msg_audit_begin msg = {.entry = &entry, .attempt = kn_str_from(attempt)};
+    return commit(KN_KIND_AUDIT_BEGIN, &msg);
+}
+
+static enum kn_status end(const char *id, enum kn_outcome outcome)
+{
+    struct kn_msg_audit_entry entry = {.id = kn_str_from(id),
+                                       .ended_at = AT + 5,
+                                       .outcome = (uint8_t)outcome,
+                                       .text = KN_STR("sent")};
+    const struct kn_msg_audit_end msg = {.entry = &entry};
+    return commit(KN_KIND_AUDIT_END, &msg);
+}
+
+static struct kn_msg_audit_list list_of(struct kn_msg_audit_get get)
+{
+    struct kn_msg_audit_list list;
+    assert_int_equal(store_read_audit(rig.reader, &get, &rig.arena, &list), KN_OK);
+    return list;
+}
+
+static void an_action_is_begun_once(void **state)
+{
+    (void)state;
+    assert_int_equal(begin("a-1", "one", "t-1"), KN_OK);
+    assert_int_equal(begin("a-1", "one", "t-1"), KN_OK); /* the request came twice */
+    assert_int_equal(begin("a-1", "two", "t-1"), KN_CONFLICT);
+    assert_int_equal(begin("", "two", "t-1"), KN_INVALID);
+    assert_int_equal(begin("a-2", "two", "t-2"), KN_OK);
+    assert_int_equal(list_of((struct kn_msg_audit_get){0}).items.count, 2);
+    rig_reopen(&rig);
+    assert_int_equal(begin("a-1", "three", "t-1"), KN_CONFLICT);
+}
+
+static void the_first_end_stays(void **state)
+{
+    (void)state;
+    assert_int_equal(begin("a-1", "one", "t-1"), KN_OK);
+    struct kn_msg_audit_list list = list_of((struct kn_msg_audit_get){.id = KN_STR("a-1")});
+    assert_int_equal(list.items.count, 1);
+    assert_int_equal(list.items.items[0].outcome, KN_OUTCOME_UNKNOWN);
+    assert_int_equal(list.items.items[0].ended_at, 0);
+    assert_int_equal(end("a-1", KN_OUTCOME_DONE), KN_OK);
+    assert_int_equal(end("a-1", KN_OUTCOME_FAILED), KN_OK);
+    assert_int_equal(end("a-9", KN_OUTCOME_DONE), KN_NOT_FOUND);
+    list = list_of((struct kn_msg_audit_get){.target = KN_STR("t-1")});
+    assert_int_equal(list.items.count, 1);
+    const struct kn_msg_audit_entry *entry = &list.items.items[0];
+    assert_int_equal(entry->outcome, KN_OUTCOME_DONE);
+    assert_int_equal(entry->ended_at, AT + 5);
+    assert_true(kn_str_eq(entry->text, KN_STR("sent")));
+    assert_true(kn_str_eq(entry->request, KN_STR("{\"queue\":\"mail\"}")));
+    assert_true(kn_str_eq(entry->source, KN_STR("default")));
+}
+
+static void pages_go_from_the_newest_to_the_oldest(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 7; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "a-%d", i);
+        assert_int_equal(begin(id, "one", i % 2 ? "odd" : "even"), KN_OK);
+    }
+    struct kn_msg_audit_list page = list_of((struct kn_msg_audit_get){.limit = 4});
+    assert_int_equal(page.items.count, 4);
+    assert_true(kn_str_eq(page.items.items[0].id, KN_STR("a-6")));
+    assert_true(page.next != 0);
+    page = list_of((struct kn_msg_audit_get){.limit = 4, .before = page.next});
+    assert_int_equal(page.items.count, 3);
+    assert_true(kn_str_eq(page.items.items[2].id, KN_STR("a-0")));
+    assert_int_equal(page.next, 0);
+    page = list_of((struct kn_msg_audit_get){.target = KN_STR("odd"), .limit = 2});
+    assert_int_equal(page.items.count, 2);
+    assert_true(kn_str_eq(page.items.items[1].id, KN_STR("a-3")));
+    page = list_of(
+        (struct kn_msg_audit_get){.target = KN_STR("odd"), .limit = 2, .before = page.next});
+    assert_int_equal(page.items.count, 1);
+    struct kn_str verbs[] = {KN_STR("revoke")};
+    assert_int_equal(list_of((struct kn_msg_audit_get){.verbs = {verbs, 1}}).items.count, 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    kn_log_setup("actions_test", KN_LOG_WARN, false);
+    const struct CMUnitTest tests[] = {
+        CASE(an_action_is_begun_once),
+        CASE(the_first_end_stays),
+        CASE(pages_go_from_the_newest_to_the_oldest),
+    };
+    int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
+    on_postgres = true;
+    if (rig_start_postgres())
+        failed += cmocka_run_group_tests_name("postgresql", tests, NULL, NULL);
+    else
+        printf("SKIPPED: a private PostgreSQL server can't be started\n");
+    rig_stop_postgres();
+    return failed;
+}

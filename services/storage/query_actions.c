@@ -1,0 +1,101 @@
+/* Queries for what is kept of people's actions. */
+#include "services/storage/store_internal.h"
+
+#include "proto/codec.h"
+
+enum { AUDIT_MAX = 500, AUDIT_STEP = 1000, AUDIT_SCAN_MAX = 100000 };
+
+struct audit_read {
+    const struct kn_msg_audit_get *get;
+    struct kn_arena *arena;
+    struct kn_msg_audit_list *list;
+    uint64_t limit;
+    uint64_t at; /* the number of the last row that was looked at */
+    uint64_t seen;
+};
+
+static bool is_wanted(struct kn_str text, const struct kn_strs *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (kn_str_eq(list->items[i], text))
+            return true;
+    return list->count == 0;
+}
+
+static bool matches(const struct kn_msg_audit_get *get, const struct kn_msg_audit_entry *entry)
+{
+    struct kn_str verb = kn_str_from(kn_enum_text(&kn_enum_verb, entry->verb));
+    return is_wanted(verb, &get->verbs) && is_wanted(entry->source, &get->sources) &&
+           (!get->target.ptr || kn_str_eq(get->target, entry->target)) &&
+           (!get->actor.ptr || kn_str_eq(get->actor, entry->actor)) &&
+           (!get->from || entry->begun_at >= get->from) && (!get->to || entry->begun_at < get->to);
+}
+
+static enum kn_status take_audit(void *arg, const struct db_value *columns)
+{
+    struct audit_read *read = arg;
+    if (read->list->items.count == read->limit)
+        return (enum kn_status)DB_STOP;
+    struct kn_msg_audit_entry row = {
+        .no = (uint64_t)db_as_i64(columns[0]),
+        .id = db_as_str(columns[1]),
+        .verb = (uint8_t)db_as_i64(columns[2]),
+        .method = db_as_str(columns[3]),
+        .source = db_as_str(columns[4]),
+        .target = db_as_str(columns[5]),
+        .actor = db_as_str(columns[6]),
+        .remote = db_as_str(columns[7]),
+        .agent = db_as_str(columns[8]),
+        .request = db_as_str(columns[9]),
+        .begun_at = db_as_i64(columns[10]),
+        .ended_at = db_as_i64(columns[11]),
+        .outcome = (uint8_t)db_as_i64(columns[12]),
+        .text = db_as_str(columns[13]),
+        .result = db_as_str(columns[14]),
+    };
+    read->at = row.no;
+    read->seen++;
+    if (!matches(read->get, &row))
+        return KN_OK;
+    struct kn_msg_audit_entry *copy = kn_msg_copy(read->arena, KN_KIND_AUDIT_ENTRY, &row);
+    if (!copy)
+        return KN_NOMEM;
+    read->list->items.items[read->list->items.count++] = *copy;
+    return KN_OK;
+}
+
+enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg_audit_get *get,
+                                struct kn_arena *arena, struct kn_msg_audit_list *ret)
+{
+    struct kn_msg_audit_list list = {0};
+    struct audit_read read = {.get = get, .arena = arena, .list = &list};
+    read.limit = get->limit && get->limit < AUDIT_MAX ? get->limit : AUDIT_MAX;
+    read.at = get->before && get->before < INT64_MAX ? get->before : INT64_MAX;
+    list.items.items = kn_arena_array(arena, (size_t)read.limit, sizeof *list.items.items);
+    if (!list.items.items)
+        return KN_NOMEM;
+    enum sql_id statement = SQL_AUDIT_PAGE;
+    struct kn_str key = KN_STR_ABSENT;
+    if (get->id.ptr) {
+        statement = SQL_AUDIT_OF_ID;
+        key = get->id;
+    } else if (get->target.ptr) {
+        statement = SQL_AUDIT_OF_TARGET;
+        key = get->target;
+    }
+    bool more = true;
+    for (uint64_t scanned = 0; more && scanned < AUDIT_SCAN_MAX; scanned += read.seen) {
+        const struct db_value values[] = {db_i64((int64_t)read.at), db_i64(AUDIT_STEP),
+                                          db_text(key)};
+        read.seen = 0;
+        enum kn_status status = db_run(reader->db, statement, values, take_audit, &read);
+        if (status != KN_OK)
+            return status;
+        if (read.seen < AUDIT_STEP && list.items.count < read.limit)
+            read.at = 0; /* there are no more */
+        more = read.at && list.items.count < read.limit;
+    }
+    list.next = read.at;
+    *ret = list;
+    return KN_OK;
+}
