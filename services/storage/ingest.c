@@ -605,17 +605,18 @@ static enum kn_status write_tasks(struct tx *tx)
     return status;
 }
 
-/* Which numbers the minute of a task's first event has; a few rows for a batch. */
-struct minute_span {
-    int64_t source, minute, first, last;
+/* Which numbers the tasks have whose first event fell into the same minute, or second; a
+ * few rows for a batch. */
+struct span {
+    int64_t source, at, first, last;
 };
 
-static void note_minute(struct minute_span *spans, size_t *count, const struct task_row *row)
+static void note_span(struct span *spans, size_t *count, int64_t unit, const struct task_row *row)
 {
-    int64_t minute = row->task.first_at / KN_MINUTE;
+    int64_t at = row->task.first_at / unit;
     for (size_t i = *count; i-- > 0;) {
-        struct minute_span *span = &spans[i];
-        if (span->minute != minute || span->source != row->source)
+        struct span *span = &spans[i];
+        if (span->at != at || span->source != row->source)
             continue;
         if (row->no < span->first)
             span->first = row->no;
@@ -623,28 +624,27 @@ static void note_minute(struct minute_span *spans, size_t *count, const struct t
             span->last = row->no;
         return;
     }
-    spans[(*count)++] = (struct minute_span){row->source, minute, row->no, row->no};
+    spans[(*count)++] = (struct span){row->source, at, row->no, row->no};
 }
 
-static enum kn_status write_minutes(struct tx *tx)
+static enum kn_status write_spans(struct tx *tx, int64_t unit, enum sql_id id)
 {
     enum { ROOM = 256, WIDTH = 4 };
-    struct minute_span spans[ROOM];
+    struct span spans[ROOM];
     struct db_value values[ROOM * WIDTH];
     size_t count = 0;
     for (size_t t = 0; t < tx->n_tasks || count;) {
         for (; t < tx->n_tasks && count < ROOM; t++) {
             if (tx->tasks[t].touched)
-                note_minute(spans, &count, &tx->tasks[t].row);
+                note_span(spans, &count, unit, &tx->tasks[t].row);
         }
         for (size_t i = 0; i < count; i++) {
             values[i * WIDTH] = db_i64(spans[i].source);
-            values[i * WIDTH + 1] = db_i64(spans[i].minute);
+            values[i * WIDTH + 1] = db_i64(spans[i].at);
             values[i * WIDTH + 2] = db_i64(spans[i].first);
             values[i * WIDTH + 3] = db_i64(spans[i].last);
         }
-        enum kn_status status =
-            db_each(tx->store->db, SQL_TASK_MINUTE_PUT, values, count, NULL, NULL, NULL);
+        enum kn_status status = db_each(tx->store->db, id, values, count, NULL, NULL, NULL);
         if (status != KN_OK)
             return status;
         count = 0;
@@ -693,7 +693,9 @@ enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes)
     if (status != KN_OK || !tx->n_tasks)
         return status;
     if ((status = merge_tasks(tx)) != KN_OK || (status = write_tasks(tx)) != KN_OK ||
-        (status = write_states(tx)) != KN_OK || (status = write_minutes(tx)) != KN_OK)
+        (status = write_states(tx)) != KN_OK ||
+        (status = write_spans(tx, KN_MINUTE, SQL_TASK_MINUTE_PUT)) != KN_OK ||
+        (status = write_spans(tx, KN_SECOND, SQL_TASK_SECOND_PUT)) != KN_OK)
         return status;
     return tell_tasks(tx);
 }

@@ -18,7 +18,7 @@ enum {
     ROWS_MAX = 50000, /* looked at for one request */
     RARE = 20,        /* a status is rare that less than one of so many tasks has */
 };
-#define TIME_MAX (40 * INT64_C(1000)) /* µs, for one request */
+#define TIME_MAX (30 * INT64_C(1000)) /* µs, for one request */
 
 /* Columns of the SCAN statements. */
 enum { S_NO, S_SOURCE, S_STATUS, S_NAME, S_QUEUE, S_WORKER, S_FIRST_AT, S_TEXTS };
@@ -395,15 +395,23 @@ static enum kn_status take_span(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-/* The numbers that tasks of the period can have. */
+/* The numbers that tasks of the period can have: those of its whole minutes, and of the
+ * seconds before and after them. */
 static enum kn_status span_of(struct store_reader *reader, const struct filter *f, struct span *ret)
 {
+    enum { SECONDS = KN_MINUTE / KN_SECOND };
     *ret = (struct span){1, INT64_MAX - 1};
     if (!f->from && !f->to)
         return KN_OK;
-    const struct db_value values[] = {db_i64(f->from / KN_MINUTE),
-                                      db_i64(f->to ? f->to / KN_MINUTE : INT64_MAX)};
-    return db_run(reader->db, SQL_TASK_MINUTES, values, take_span, ret);
+    int64_t first = f->from / KN_SECOND; /* seconds, the first and the one after the last */
+    int64_t end = f->to ? (f->to + KN_SECOND - 1) / KN_SECOND : INT64_MAX;
+    int64_t first_minute = (first + SECONDS - 1) / SECONDS, end_minute = end / SECONDS;
+    int64_t before = first_minute * SECONDS, after = end_minute * SECONDS;
+    if (first_minute > end_minute) /* all of it within a minute */
+        before = end, after = end;
+    const struct db_value values[] = {db_i64(first_minute), db_i64(end_minute), db_i64(first),
+                                      db_i64(before),       db_i64(after),      db_i64(end)};
+    return db_run(reader->db, SQL_TASK_SPAN, values, take_span, ret);
 }
 
 static bool matches_nothing(const struct filter *f)

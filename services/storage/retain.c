@@ -168,7 +168,9 @@ static enum kn_status drop_tasks(struct store *store, bool *ret_done)
         return status;
     int64_t before = sweep.at->survivor < sweep.before ? sweep.at->survivor : sweep.before;
     const struct db_value minutes[] = {db_i64(before / KN_MINUTE)};
-    return db_run(store->db, SQL_MINUTES_DELETE, minutes, NULL, NULL);
+    const struct db_value seconds[] = {db_i64(before / KN_MINUTE * (KN_MINUTE / KN_SECOND))};
+    status = db_run(store->db, SQL_MINUTES_DELETE, minutes, NULL, NULL);
+    return status == KN_OK ? db_run(store->db, SQL_SECONDS_DELETE, seconds, NULL, NULL) : status;
 }
 
 /* Events that are given up before their tasks; on PostgreSQL their partitions are. */

@@ -197,9 +197,25 @@
         "excluded.first < task_minutes.first THEN excluded.first ELSE " \
         "task_minutes.first END, last = CASE WHEN excluded.last > " \
         "task_minutes.last THEN excluded.last ELSE task_minutes.last END") \
-    SAME(TASK_MINUTES, "ii", \
-        "SELECT min(first), max(last) FROM task_minutes WHERE minute >= " \
-        "$1 AND minute <= $2") \
+    S(TASK_SECOND_PUT, "iiii", \
+        "INSERT INTO task_seconds (source, second, first, last) VALUES " \
+        "($1, $2, $3, $4) ON CONFLICT (second, source) DO UPDATE SET " \
+        "first = CASE WHEN excluded.first < task_seconds.first THEN " \
+        "excluded.first ELSE task_seconds.first END, last = CASE WHEN " \
+        "excluded.last > task_seconds.last THEN excluded.last ELSE " \
+        "task_seconds.last END", \
+        "INSERT INTO task_seconds (source, second, first, last) SELECT * " \
+        "FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[]) ON " \
+        "CONFLICT (second, source) DO UPDATE SET first = CASE WHEN " \
+        "excluded.first < task_seconds.first THEN excluded.first ELSE " \
+        "task_seconds.first END, last = CASE WHEN excluded.last > " \
+        "task_seconds.last THEN excluded.last ELSE task_seconds.last END") \
+    SAME(TASK_SPAN, "iiiiii", \
+        "SELECT min(first), max(last) FROM (SELECT first, last FROM " \
+        "task_minutes WHERE minute >= $1 AND minute < $2 UNION ALL SELECT " \
+        "first, last FROM task_seconds WHERE second >= $3 AND second < $4 " \
+        "UNION ALL SELECT first, last FROM task_seconds WHERE second >= $5 " \
+        "AND second < $6) AS parts") \
     S(EVENT_NEW, "iiiiiib", \
         "INSERT OR IGNORE INTO events (task, ident, at, clock, type, " \
         "host, body) VALUES ($1, $2, $3, $4, $5, $6, $7)", \
@@ -499,6 +515,8 @@
         "SELECT min(minute) FROM task_minutes") \
     SAME(MINUTES_DELETE, "i", \
         "DELETE FROM task_minutes WHERE minute < $1") \
+    SAME(SECONDS_DELETE, "i", \
+        "DELETE FROM task_seconds WHERE second < $1") \
     SAME(ROLLUPS_OLDEST, "i", \
         "SELECT min(minute) FROM rollups WHERE step = $1 AND scope = 0") \
     SAME(ROLLUPS_DELETE, "ii", \
