@@ -5,7 +5,9 @@
 
 static void member(struct kn_buf *out, const char *name)
 {
-    kn_buf_printf(out, ",\"%s\":", name);
+    kn_buf_text(out, ",\"");
+    kn_buf_text(out, name);
+    kn_buf_text(out, "\":");
 }
 
 static void member_str(struct kn_buf *out, const char *name, struct kn_str value)
@@ -16,7 +18,8 @@ static void member_str(struct kn_buf *out, const char *name, struct kn_str value
 
 static void member_i64(struct kn_buf *out, const char *name, int64_t value)
 {
-    kn_buf_printf(out, ",\"%s\":%lld", name, (long long)value);
+    member(out, name);
+    kn_buf_i64(out, value);
 }
 
 static void member_f64(struct kn_buf *out, const char *name, double value)
@@ -33,23 +36,26 @@ static void member_time(struct kn_buf *out, const char *name, int64_t us)
 
 static void member_bool(struct kn_buf *out, const char *name, bool value)
 {
-    kn_buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
+    member(out, name);
+    kn_buf_text(out, value ? "true" : "false");
 }
 
 static void member_opt_i64(struct kn_buf *out, const char *name, struct kn_opt_i64 value)
 {
+    member(out, name);
     if (value.set)
-        member_i64(out, name, value.value);
+        kn_buf_i64(out, value.value);
     else
-        kn_buf_printf(out, ",\"%s\":null", name);
+        kn_buf_text(out, "null");
 }
 
 static void member_opt_f64(struct kn_buf *out, const char *name, struct kn_opt_f64 value)
 {
+    member(out, name);
     if (value.set)
-        member_f64(out, name, value.value);
+        kn_buf_json_f64(out, value.value);
     else
-        kn_buf_printf(out, ",\"%s\":null", name);
+        kn_buf_text(out, "null");
 }
 
 static void member_strs(struct kn_buf *out, const char *name, const struct kn_strs *list)
@@ -169,9 +175,12 @@ void gw_view_queue_depth(struct kn_buf *out, const struct kn_msg_queue_depth *de
 
 void gw_view_counts(struct kn_buf *out, const struct gw_status_counts *counts)
 {
-    for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++)
-        kn_buf_printf(out, "%c\"%s\":%lld", i ? ',' : '{', kn_enum_text(&kn_enum_task_status, i),
-                      (long long)(counts->n[i] > 0 ? counts->n[i] : 0));
+    for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++) {
+        kn_buf_text(out, i ? ",\"" : "{\"");
+        kn_buf_text(out, kn_enum_text(&kn_enum_task_status, i));
+        kn_buf_text(out, "\":");
+        kn_buf_i64(out, counts->n[i] > 0 ? counts->n[i] : 0);
+    }
     kn_buf_char(out, '}');
 }
 
@@ -215,7 +224,9 @@ static void member_quantiles(struct kn_buf *out, const char *name,
 {
     static const struct kn_msg_quantiles none;
     const struct kn_msg_quantiles *q = quantiles ? quantiles : &none;
-    kn_buf_printf(out, ",\"%s\":{\"count\":%llu", name, (unsigned long long)q->count);
+    member(out, name);
+    kn_buf_text(out, "{\"count\":");
+    kn_buf_u64(out, q->count);
     member_opt_f64(out, "mean", q->mean);
     member_opt_f64(out, "min", q->min);
     member_opt_f64(out, "max", q->max);
@@ -322,6 +333,41 @@ void gw_view_timeseries(struct kn_buf *out, const struct kn_msg_series_list *lis
             first = !status_series_json(out, &list->series.items[0], status, first) && first;
     if (!group_by && list->series.count == 0)
         kn_buf_text(out, "{\"key\":null,\"points\":[]}");
+    kn_buf_printf(out, "],\"groups_left_out\":%llu}", (unsigned long long)list->groups_left_out);
+}
+
+static void total_json(struct kn_buf *out, const struct kn_msg_series *series)
+{
+    static const struct kn_msg_point nothing;
+    const struct kn_msg_point *point = series->points.count ? series->points.items : &nothing;
+    struct gw_status_counts counts = gw_counts_of(point->counts);
+    int64_t good = counts.n[KN_TASK_SUCCESS], ended = good + counts.n[KN_TASK_FAILURE];
+    kn_buf_text(out, "{\"key\":");
+    kn_buf_json_str(out, series->key);
+    member_counts(out, "counts", &counts);
+    member_opt_f64(out, "success_rate",
+                   (struct kn_opt_f64){ended > 0 ? (double)good / (double)ended : 0, ended > 0});
+    member_quantiles(out, "runtime", point->runtime);
+    member_quantiles(out, "queue_wait", point->queue_wait);
+    kn_buf_char(out, '}');
+}
+
+void gw_view_totals(struct kn_buf *out, const struct kn_msg_series_list *list, const char *group_by)
+{
+    static const struct kn_msg_series nothing;
+    size_t count = list->series.count;
+    kn_buf_text(out, "{\"from\":");
+    kn_buf_json_time(out, list->from);
+    member_time(out, "to", list->to);
+    member_str(out, "group_by", kn_str_from(group_by));
+    kn_buf_text(out, ",\"groups\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        total_json(out, &list->series.items[i]);
+    }
+    if (!group_by && count == 0)
+        total_json(out, &nothing);
     kn_buf_printf(out, "],\"groups_left_out\":%llu}", (unsigned long long)list->groups_left_out);
 }
 

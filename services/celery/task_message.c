@@ -1,9 +1,8 @@
 #include "services/celery/task_message.h"
 
-#include "services/celery/reader.h"
+#include "services/celery/json_slice.h"
 #include "services/common/time.h"
 
-#include <math.h>
 #include <strings.h>
 
 struct parser {
@@ -12,20 +11,6 @@ struct parser {
 };
 
 /* ---- members ------------------------------------------------------------- */
-
-static struct kn_str slice(const char *from, const struct celery_reader *r)
-{
-    return (struct kn_str){from, (size_t)(r->p - from)};
-}
-
-/* Where the value begins that is read next, in JSON. */
-static const char *next_value(const struct celery_reader *r)
-{
-    const char *p = r->p;
-    while (p < r->end && memchr(", \t\r\n", *p, 5))
-        p++;
-    return p;
-}
 
 static void take_number(const struct celery_token *value, struct kn_opt_i64 *to)
 {
@@ -140,74 +125,14 @@ static enum kn_status read_properties(struct parser *p, struct kn_str properties
 
 /* ---- the body ------------------------------------------------------------- */
 
-static const char NOT_JSON[] = "there is a value that JSON cannot say";
-
-/* At p: the escape of a half of a surrogate pair, one of those that begin with \ud and
- * a digit of these. */
-static bool is_half(const char *p, const char *end, const char *digits)
-{
-    return end - p >= 6 && p[0] == '\\' && p[1] == 'u' && (p[2] | 0x20) == 'd' &&
-           memchr(digits, p[3] | 0x20, 4);
-}
-
-/* Half of a surrogate pair without the other one, which a reader of JSON may refuse. */
-static bool has_half_pair(struct kn_str text)
-{
-    const char *end = text.ptr + text.len;
-    for (const char *p = text.ptr; (p = memchr(p, '\\', (size_t)(end - p))) != NULL;) {
-        bool high = is_half(p, end, "89ab");
-        if (high && is_half(p + 6, end, "cdef"))
-            p += 12;
-        else if (high || is_half(p, end, "cdef"))
-            return true;
-        else
-            p += 2; /* JSON has been read: something stands behind a backslash */
-    }
-    return false;
-}
-
-/* Whether JSON can say all that is in the value; reads it to its end. */
-static enum kn_status look_through(struct celery_reader *r, const struct celery_token *token,
-                                   bool *ret_sayable)
-{
-    bool container = token->kind == CELERY_LIST || token->kind == CELERY_MAP;
-    unsigned depth = container ? r->depth - 1 : r->depth;
-    struct celery_token t = *token;
-    for (;;) {
-        double number;
-        if (t.kind == CELERY_BYTES || (t.kind == CELERY_FLOAT && !celery_token_f64(&t, &number)))
-            *ret_sayable = false;
-        if (r->depth == depth)
-            return KN_OK;
-        enum kn_status status = celery_reader_next(r, &t);
-        if (status != KN_OK)
-            return status;
-    }
-}
-
-/* The value that token begins, as JSON: as it stands from start on, or written anew. */
 static enum kn_status take_json(struct parser *p, struct celery_reader *r,
                                 const struct celery_token *token, const char *start,
                                 struct kn_str *ret)
 {
     bool sayable = true;
-    struct celery_reader again = *r;
-    enum kn_status status = look_through(r, token, &sayable);
-    if (status != KN_OK)
-        return status;
-    if (r->format == CELERY_JSON) {
-        *ret = slice(start, r);
-        sayable = sayable && !has_half_pair(*ret);
-    } else if (sayable) {
-        struct kn_buf json;
-        kn_buf_init(&json, 0);
-        status = celery_reader_json(&again, token, &json);
-        if (status == KN_OK)
-            *ret = kn_arena_str(p->arena, kn_buf_view(&json));
-        kn_buf_fini(&json);
-    }
+    enum kn_status status = celery_slice(r, token, start, p->arena, ret, &sayable);
     if (!sayable)
-        p->task->unreadable = NOT_JSON;
+        p->task->unreadable = "there is a value that JSON cannot say";
     return status;
 }
 
@@ -222,7 +147,7 @@ static enum kn_status read_list(struct parser *p, struct celery_reader *r)
         {CELERY_LIST, &task->args}, {CELERY_MAP, &task->kwargs}, {CELERY_MAP, &task->embed}};
     for (size_t i = 0; i < 3; i++) {
         struct celery_token token;
-        const char *start = next_value(r);
+        const char *start = celery_slice_start(r);
         enum kn_status status = celery_reader_next(r, &token);
         if (status == KN_OK && token.kind != parts[i].kind)
             status = KN_INVALID;
@@ -244,7 +169,7 @@ static enum kn_status read_map(struct parser *p, struct celery_reader *r)
         enum kn_status status = celery_reader_next(r, &key);
         if (status != KN_OK || key.kind == CELERY_CLOSE)
             return status;
-        const char *start = next_value(r);
+        const char *start = celery_slice_start(r);
         status = celery_reader_next(r, &value);
         if (status != KN_OK)
             return status;

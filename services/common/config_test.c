@@ -83,7 +83,7 @@ static void config_has_defaults_without_a_file(void **state)
     assert_string_equal(config.brokers[0].name, "default");
     assert_string_equal(config.brokers[0].url, "redis://localhost:6379/0");
     assert_true(config.brokers[0].enable_events);
-    assert_int_equal(config.ingestion.batch_age, 100000);
+    assert_int_equal(config.ingestion.batch_age, 200000);
     assert_int_equal(config.ingestion.memory_max, 512 << 20);
     assert_int_equal(config.storage.retention_tasks, 30 * KN_DAY);
     assert_string_equal(config.gateway.listen, "127.0.0.1:8080");
@@ -182,7 +182,7 @@ static const struct {
      "spool_max, spool_age, spool_after, spool_fsync"},
     {"storage: {}\ngatway: 1\n", "", "",
      "k.yaml:2: gatway: unknown key, allowed are data, ingestion, storage, aggregation, control, "
-     "gateway, bus, log, brokers"},
+     "gateway, bus, health, log, brokers"},
     {"log:\n  # a comment\n  level: loud\n", "", "",
      "k.yaml:3: log.level: \"loud\" is not known, allowed is debug, info, warn, error or off"},
     {"ingestion:\n\n  batch_events: many\n", "", "",

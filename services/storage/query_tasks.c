@@ -18,7 +18,7 @@ enum {
     ROWS_MAX = 50000, /* looked at for one request */
     RARE = 20,        /* a status is rare that less than one of so many tasks has */
 };
-#define TIME_MAX (40 * INT64_C(1000)) /* µs, for one request */
+#define TIME_MAX (30 * INT64_C(1000)) /* µs, for one request */
 
 /* Columns of the SCAN statements. */
 enum { S_NO, S_SOURCE, S_STATUS, S_NAME, S_QUEUE, S_WORKER, S_FIRST_AT, S_TEXTS };
@@ -37,6 +37,7 @@ struct filter {
     int64_t from, to;
     bool oldest_first;
     bool status_is_rare; /* few tasks have one of the statuses */
+    bool status_has_all; /* tasks of each of them are in the table by status */
     size_t limit;
 };
 
@@ -196,6 +197,9 @@ static enum kn_status weigh_statuses(struct store_reader *reader, struct filter 
     struct tally tally = {.filter = f};
     enum kn_status status = db_run(reader->db, SQL_TASK_COUNTS, NULL, tally_count, &tally);
     f->status_is_rare = tally.chosen < tally.all / RARE;
+    f->status_has_all = true;
+    for (size_t i = 0; i < f->status.count; i++)
+        f->status_has_all = f->status_has_all && store_has_state(f->status.values[i]);
     return status;
 }
 
@@ -203,12 +207,12 @@ static enum kn_status weigh_statuses(struct store_reader *reader, struct filter 
 static size_t choose_stream(const struct filter *f, const struct choice **ret)
 {
     const struct choice *choices[] = {NULL, &f->name, &f->worker, &f->queue, &f->status};
-    if (f->status.set && f->status_is_rare) {
+    if (f->status.set && f->status_is_rare && f->status_has_all) {
         *ret = &f->status;
         return COUNT_OF(choices) - 1;
     }
     for (size_t i = 1; i < COUNT_OF(choices); i++) {
-        if (choices[i]->set) {
+        if (choices[i]->set && (choices[i] != &f->status || f->status_has_all)) {
             *ret = choices[i];
             return i;
         }
@@ -343,6 +347,13 @@ static enum kn_status fetch_rows(struct fetch *fetch, struct kn_msg_task_list *r
     return KN_OK;
 }
 
+enum kn_status store_tasks_by_no(struct store_reader *reader, const int64_t *numbers, size_t count,
+                                 struct kn_arena *arena, struct kn_msg_task_list *ret)
+{
+    struct fetch fetch = {reader, arena, numbers, count, NULL};
+    return fetch_rows(&fetch, ret);
+}
+
 /* ---- the request --------------------------------------------------------------------- */
 
 static enum kn_status read_filter(struct store_reader *reader, const struct kn_msg_tasks_get *get,
@@ -384,15 +395,23 @@ static enum kn_status take_span(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-/* The numbers that tasks of the period can have. */
+/* The numbers that tasks of the period can have: those of its whole minutes, and of the
+ * seconds before and after them. */
 static enum kn_status span_of(struct store_reader *reader, const struct filter *f, struct span *ret)
 {
+    enum { SECONDS = KN_MINUTE / KN_SECOND };
     *ret = (struct span){1, INT64_MAX - 1};
     if (!f->from && !f->to)
         return KN_OK;
-    const struct db_value values[] = {db_i64(f->from / KN_MINUTE),
-                                      db_i64(f->to ? f->to / KN_MINUTE : INT64_MAX)};
-    return db_run(reader->db, SQL_TASK_MINUTES, values, take_span, ret);
+    int64_t first = f->from / KN_SECOND; /* seconds, the first and the one after the last */
+    int64_t end = f->to ? (f->to + KN_SECOND - 1) / KN_SECOND : INT64_MAX;
+    int64_t first_minute = (first + SECONDS - 1) / SECONDS, end_minute = end / SECONDS;
+    int64_t before = first_minute * SECONDS, after = end_minute * SECONDS;
+    if (first_minute > end_minute) /* all of it within a minute */
+        before = end, after = end;
+    const struct db_value values[] = {db_i64(first_minute), db_i64(end_minute), db_i64(first),
+                                      db_i64(before),       db_i64(after),      db_i64(end)};
+    return db_run(reader->db, SQL_TASK_SPAN, values, take_span, ret);
 }
 
 static bool matches_nothing(const struct filter *f)
@@ -465,9 +484,8 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
     if (get->cursor.len && (oldest ? after > from : after < from))
         from = after;
     status = collect(scan, from, to, &next);
-    struct fetch fetch = {reader, arena, scan->found, scan->n_found, NULL};
     if (status == KN_OK)
-        status = fetch_rows(&fetch, ret);
+        status = store_tasks_by_no(reader, scan->found, scan->n_found, arena, ret);
     if (status == KN_OK && next != to)
         status = make_cursor(arena, next, &ret->next_cursor);
     return status;
@@ -510,8 +528,7 @@ static enum kn_status take_source(void *arg, const struct db_value *columns)
     return sources->count == COUNT_OF(sources->items) ? (enum kn_status)DB_STOP : KN_OK;
 }
 
-/* On one source, or the newest on any. */
-static enum kn_status find_row(struct store_reader *reader, struct kn_str id, struct kn_str source,
+enum kn_status store_find_task(struct store_reader *reader, struct kn_str id, struct kn_str source,
                                struct kn_arena *arena, struct task_row *ret)
 {
     struct source_numbers sources = {0};
@@ -549,7 +566,7 @@ enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_
     struct kn_str source;
     if (!get->id.len)
         return KN_NOT_FOUND;
-    enum kn_status status = find_row(reader, get->id, get->source, arena, &row);
+    enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
     if (status == KN_OK)
         status = dict_text(reader->store->dict, reader->db, row.source, arena, &source);
     if (status == KN_OK)
@@ -609,7 +626,7 @@ enum kn_status store_read_events(struct store_reader *reader,
     *ret_why = "the cursor is not one of ours";
     if (get->cursor.len && !read_cursor(get->cursor, after))
         return KN_INVALID;
-    enum kn_status status = find_row(reader, get->id, get->source, arena, &row);
+    enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
     if (status != KN_OK)
         return status;
     struct event_page page = {.reader = reader, .arena = arena, .id = row.id};
