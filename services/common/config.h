@@ -88,6 +88,10 @@
       "How long the counts per minute are kept; 0 for ever")                                       \
     X(readers, INT, "4", "1..64", "Threads that answer queries")                                   \
     X(feed_keep, INT, "10000", "100..10000000", "Changes kept for readers that missed some")       \
+    X(jobs_tasks_max, INT, "100000", "1..1000000", "Most tasks of one bulk job")                   \
+    X(jobs_rate, INT, "20", "1..10000",                                                            \
+      "Tasks a second of a bulk job that says nothing else; marks as resolved go faster")          \
+    X(jobs_rate_max, INT, "1000", "1..10000", "Most tasks a second of any bulk job")               \
     X(feed, STR, "main", "",                                                                       \
       "Name of this process's numbering of changes, when several share a PostgreSQL database")
 

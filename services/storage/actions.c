@@ -89,6 +89,10 @@ static const struct {
 } changes[] = {
     {KN_KIND_AUDIT_BEGIN, begin},
     {KN_KIND_AUDIT_END, end},
+    {KN_KIND_JOB_CREATE, tx_job_create},
+    {KN_KIND_JOB_TAKE, tx_job_take},
+    {KN_KIND_JOB_CANCEL, tx_job_cancel},
+    {KN_KIND_RESOLVE, tx_task_resolve},
 };
 
 bool is_action_change(enum kn_kind kind)

@@ -182,6 +182,8 @@ static enum kn_status found_task(void *arg, const struct db_value *columns)
         work->queue_before = work->row.queue;
         work->worker_before = work->row.worker;
         work->wait_before = deltas_wait_of(&work->row);
+        if (may_be_resolved(work->status_before))
+            work->end_before = resolved_end_of(&work->row);
         if (status == KN_OK)
             status = deltas_learned_of(&work->row, tx->arena, &work->learned_before);
         return status;
@@ -615,6 +617,8 @@ static enum kn_status tell_tasks(struct tx *tx)
         if (status != KN_OK)
             return status;
         task_row_message(&work->row, source, TASK_TEXT_FEED, &tasks[n]);
+        tasks[n].resolved_at = work->resolved_at;
+        tasks[n].resolved_by = work->resolved_by;
         changes[n] = (struct kn_msg_task_change){.task = &tasks[n],
                                                  .created = !work->exists,
                                                  .previous_status = (uint8_t)work->status_before};
@@ -637,7 +641,8 @@ enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes)
     if (status != KN_OK || !tx->n_tasks)
         return status;
     if ((status = merge_tasks(tx)) != KN_OK || (status = write_tasks(tx)) != KN_OK ||
-        (status = write_states(tx)) != KN_OK || (status = write_minutes(tx)) != KN_OK)
+        (status = write_states(tx)) != KN_OK || (status = write_minutes(tx)) != KN_OK ||
+        (status = tx_marks_review(tx)) != KN_OK)
         return status;
     return tell_tasks(tx);
 }
