@@ -691,9 +691,10 @@
     F(2, id, STR, _)                                                                               \
     F(3, source, STR, _)                                                                           \
     F(4, state, ENUM, item_state)                                                                  \
-    F(5, text, STR, _)   /* one sentence about it */                                               \
-    F(6, new_id, STR, _) /* of the task that a retry sent */                                       \
-    F(7, at, TIME, _)    /* when the state began; absent while it waits */
+    F(5, text, STR, _)              /* one sentence about it */                                    \
+    F(6, new_id, STR, _)            /* of the task that a retry sent */                            \
+    F(7, at, TIME, _)               /* when the state began; absent while it waits */              \
+    F(8, status, ENUM, task_status) /* of a task that control takes */
 #define KN_MSG_JOB_ITEMS(F)                                                                        \
     F(1, job, MSG, job)                                                                            \
     F(2, items, LIST, job_item)                                                                    \

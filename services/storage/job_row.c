@@ -1,5 +1,9 @@
 #include "services/storage/job_row.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 static const size_t counts[KN_ITEM_STATE_COUNT] = {
     [KN_ITEM_WAITING] = offsetof(struct kn_msg_job, waiting),
     [KN_ITEM_BEGUN] = offsetof(struct kn_msg_job, begun),
@@ -13,6 +17,20 @@ static const size_t counts[KN_ITEM_STATE_COUNT] = {
 uint64_t *job_count_of(struct kn_msg_job *job, enum kn_item_state state)
 {
     return (uint64_t *)(void *)((char *)job + counts[state]);
+}
+
+void job_new_id(struct kn_str job, uint64_t item, char ret[JOB_NEW_ID_SIZE])
+{
+    enum { UUID = 36, HEAD = 24 };
+    char tail[UUID - HEAD + 1] = "", *end = tail;
+    if (job.len == UUID)
+        memcpy(tail, job.ptr + HEAD, UUID - HEAD);
+    uint64_t number = strtoull(tail, &end, 16);
+    if (end == tail + UUID - HEAD)
+        snprintf(ret, JOB_NEW_ID_SIZE, "%.24s%012" PRIx64, job.ptr,
+                 (number + item) & 0xffffffffffff);
+    else
+        snprintf(ret, JOB_NEW_ID_SIZE, "%.64s-%" PRIu64, job.ptr, item);
 }
 
 bool job_is_own(const struct kn_msg_job *job)

@@ -4,6 +4,8 @@
 #include "proto/codec.h"
 #include "services/common/time.h"
 
+#include <stdlib.h>
+
 #define LEASE (30 * KN_SECOND) /* how long the results of what was taken are awaited */
 #define IDLE (5 * KN_SECOND)   /* how often storage looks after jobs that it need not do */
 enum { TAKE_MAX = 500, OPEN_MAX = 1000 };
@@ -157,6 +159,7 @@ static size_t portion(struct tx *tx, struct job_work *work, uint64_t limit, int6
 
 struct taking {
     struct kn_arena *arena;
+    const struct kn_msg_job *job;
     struct kn_str source;
     struct kn_msg_job_items *list;
     size_t max;
@@ -167,11 +170,17 @@ static enum kn_status take_item(void *arg, const struct db_value *columns)
     struct taking *taking = arg;
     if (taking->list->items.count == taking->max)
         return KN_INTERNAL;
+    char new_id[JOB_NEW_ID_SIZE];
+    job_new_id(taking->job->id, (uint64_t)db_as_i64(columns[0]), new_id);
     taking->list->items.items[taking->list->items.count++] = (struct kn_msg_job_item){
         .no = (uint64_t)db_as_i64(columns[0]),
         .id = kn_arena_str(taking->arena, db_as_str(columns[1])),
         .source = taking->source,
         .state = KN_ITEM_BEGUN,
+        .status = (uint8_t)db_as_i64(columns[2]),
+        .new_id = taking->job->action == KN_JOB_RETRY
+                      ? kn_arena_str(taking->arena, kn_str_from(new_id))
+                      : KN_STR_ABSENT,
     };
     return KN_OK;
 }
@@ -181,7 +190,8 @@ static enum kn_status begin_items(struct tx *tx, struct job_work *work,
                                   struct kn_msg_job_items *list)
 {
     int64_t now = kn_time_now();
-    struct taking taking = {.arena = tx->arena, .source = take->source, .list = list};
+    struct taking taking = {
+        .arena = tx->arena, .job = &work->job, .source = take->source, .list = list};
     taking.max = portion(tx, work, take->limit, now);
     list->items.items = kn_arena_array(tx->arena, taking.max, sizeof *list->items.items);
     if (!list->items.items)
@@ -207,7 +217,7 @@ static enum kn_status take_again(struct tx *tx, const struct kn_msg_job_take *ta
     if (status != KN_OK || !yes)
         return status;
     struct taking taking = {
-        .arena = tx->arena, .source = take->source, .list = list, .max = TAKE_MAX};
+        .arena = tx->arena, .job = job, .source = take->source, .list = list, .max = TAKE_MAX};
     list->items.items = kn_arena_array(tx->arena, TAKE_MAX, sizeof *list->items.items);
     list->job = kn_msg_copy(tx->arena, KN_KIND_JOB, job);
     if (!list->items.items || !list->job)
@@ -303,11 +313,42 @@ static enum kn_status do_own(struct tx *tx, struct job_work *work, int64_t now)
     return status;
 }
 
-/* What was begun and never heard of again. A retry may have been sent: it is not begun
- * again. To revoke twice does no harm. */
+struct stale {
+    struct own_item *items; /* task: the number of the source */
+    size_t count, cap;
+};
+
+static enum kn_status take_stale(void *arg, const struct db_value *columns)
+{
+    struct stale *stale = arg;
+    if (!grow_array(&stale->items, &stale->cap, stale->count, sizeof *stale->items))
+        return KN_NOMEM;
+    stale->items[stale->count++] =
+        (struct own_item){db_as_i64(columns[0]), db_as_i64(columns[1]), db_null()};
+    return KN_OK;
+}
+
+/* A retry of which nobody told may have been sent: it was when its task is known. */
+static enum kn_status judge_retry(struct tx *tx, struct job_work *work, const struct own_item *item)
+{
+    char new_id[JOB_NEW_ID_SIZE];
+    int64_t task;
+    enum kn_task_status ignored;
+    job_new_id(work->job.id, (uint64_t)item->item, new_id);
+    enum kn_status status = tx_find_task(tx, item->task, kn_str_from(new_id), &task, &ignored);
+    if (status != KN_OK)
+        return status;
+    enum kn_item_state to = task ? KN_ITEM_DONE : KN_ITEM_UNCERTAIN;
+    tx_job_move(tx, work, KN_ITEM_BEGUN, to, 1);
+    return set_item(tx, (int64_t)work->job.no, item->item, to,
+                    task ? KN_STR_ABSENT : kn_str_from(gone), kn_str_from(new_id));
+}
+
+/* What was begun and never heard of again. To revoke twice does no harm; a retry is never
+ * begun again. */
 static enum kn_status give_up_stale(struct tx *tx, struct job_work *work, int64_t now)
 {
-    uint64_t stale = 0;
+    struct stale stale = {0};
     enum kn_item_state to = KN_ITEM_UNCERTAIN;
     if (work->job.action != KN_JOB_RETRY)
         to = work->job.state == KN_JOB_IS_RUNNING ? KN_ITEM_WAITING : KN_ITEM_CANCELLED;
@@ -315,9 +356,12 @@ static enum kn_status give_up_stale(struct tx *tx, struct job_work *work, int64_
     const struct db_value values[] = {db_i64((int64_t)work->job.no), db_i64(now - LEASE),
                                       db_i64(to), is_end ? db_i64(now) : db_null(),
                                       is_end ? db_text(kn_str_from(gone)) : db_null()};
-    enum kn_status status = db_run(tx->store->db, SQL_JOB_STALE, values, job_count_row, &stale);
-    if (stale)
-        tx_job_move(tx, work, KN_ITEM_BEGUN, to, stale);
+    enum kn_status status = db_run(tx->store->db, SQL_JOB_STALE, values, take_stale, &stale);
+    if (status == KN_OK && stale.count && to != KN_ITEM_UNCERTAIN)
+        tx_job_move(tx, work, KN_ITEM_BEGUN, to, stale.count);
+    for (size_t i = 0; status == KN_OK && to == KN_ITEM_UNCERTAIN && i < stale.count; i++)
+        status = judge_retry(tx, work, &stale.items[i]);
+    free(stale.items);
     return status;
 }
 

@@ -310,33 +310,35 @@ static enum kn_status see_task(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-static enum kn_status find_task(struct tx *tx, const struct kn_msg_resolve *msg,
-                                struct task_read *ret)
+enum kn_status tx_find_task(struct tx *tx, int64_t source, struct kn_str id, int64_t *ret_no,
+                            enum kn_task_status *ret_status)
 {
     struct store *store = tx->store;
-    ret->id = tx_clean(tx, msg->id);
-    enum kn_status status =
-        dict_number(store->dict, store->db, DICT_SOURCE, msg->source, &ret->source);
-    if (status != KN_OK)
-        return status;
-    const struct db_value hash[] = {
-        db_i64((int64_t)task_hash(store->hash_key, ret->source, ret->id))};
-    return db_each(store->db, SQL_TASKS_BY_HASH, hash, 1, see_task, ret, NULL);
+    struct task_read read = {.id = tx_clean(tx, id), .source = source};
+    const struct db_value hash[] = {db_i64((int64_t)task_hash(store->hash_key, source, read.id))};
+    enum kn_status status = db_each(store->db, SQL_TASKS_BY_HASH, hash, 1, see_task, &read, NULL);
+    *ret_no = read.no;
+    *ret_status = read.status;
+    return status;
 }
 
 enum kn_status tx_task_resolve(struct tx *tx, struct store_change *request)
 {
     const struct kn_msg_resolve *msg = request->msg;
-    struct task_read task = {0};
+    int64_t source, task = 0;
+    enum kn_task_status task_status;
     bool go;
     if (!msg->action || !msg->action->id.len || !msg->id.len || !msg->source.len)
         return job_refuse(request, KN_INVALID, "an action, a task's id and its source are needed");
-    enum kn_status status = find_task(tx, msg, &task);
+    enum kn_status status =
+        dict_number(tx->store->dict, tx->store->db, DICT_SOURCE, msg->source, &source);
+    if (status == KN_OK)
+        status = tx_find_task(tx, source, msg->id, &task, &task_status);
     if (status != KN_OK)
         return status;
-    if (!task.no)
+    if (!task)
         return job_refuse(request, KN_NOT_FOUND, "there is no such task");
-    if (!msg->undo && !may_be_resolved(task.status))
+    if (!msg->undo && !may_be_resolved(task_status))
         return job_refuse(request, KN_CONFLICT,
                           "the task has not failed: there is nothing to resolve");
     struct kn_msg_audit_entry entry = {
@@ -347,7 +349,7 @@ enum kn_status tx_task_resolve(struct tx *tx, struct store_change *request)
     };
     status = audit_begin(tx, request, msg->action, entry, &go);
     if (status == KN_OK && go)
-        status = tx_resolve(tx, task.no, msg->undo, tx_clean(tx, msg->action->actor));
+        status = tx_resolve(tx, task, msg->undo, tx_clean(tx, msg->action->actor));
     return status == KN_OK && go ? audit_end(tx, msg->action->id, KN_OUTCOME_DONE,
                                              msg->undo ? KN_STR("no longer marked as resolved")
                                                        : KN_STR("marked as resolved"),

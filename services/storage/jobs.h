@@ -28,6 +28,9 @@ bool job_is_open(const struct kn_msg_job *job);
 enum kn_status job_count_row(void *arg, const struct db_value *columns);
 /* Returns OK: the caller was wrong, the transaction is not. */
 enum kn_status job_refuse(struct store_change *request, enum kn_status status, const char *why);
+/* The task with an id on a source, and its status; 0 when there is none. */
+enum kn_status tx_find_task(struct tx *tx, int64_t source, struct kn_str id, int64_t *ret_no,
+                            enum kn_task_status *ret_status) KN_MUST_CHECK;
 /* Text that the database can keep; absent stays absent. */
 struct kn_str tx_clean(struct tx *tx, struct kn_str text);
 

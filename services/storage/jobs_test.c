@@ -457,6 +457,22 @@ static void what_was_begun_by_somebody_who_is_gone_is_uncertain(void **state)
     assert_int_equal(job_of("j").uncertain, 0);
 }
 
+static void a_retry_whose_task_is_known_was_sent(void **state)
+{
+    (void)state;
+    static const char job[] = "5b0c7e0e-0d3c-4e0c-8b60-ffffffffffff";
+    make_failures(3);
+    make_job(job, KN_JOB_RETRY, 3);
+    struct kn_msg_job_items items = take("one", 3);
+    assert_true(
+        kn_str_eq(items.items.items[1].new_id, KN_STR("5b0c7e0e-0d3c-4e0c-8b60-000000000001")));
+    happen(KN_EVENT_TASK_RECEIVED, "5b0c7e0e-0d3c-4e0c-8b60-000000000001", 5000);
+    let_time_pass();
+    step();
+    assert_int_equal(job_of(job).done, 1);
+    assert_int_equal(job_of(job).uncertain, 2);
+}
+
 static void a_revoke_that_was_begun_is_begun_again(void **state)
 {
     (void)state;
@@ -554,6 +570,7 @@ int main(void)
         CASE(marks_are_made_by_storage_itself),
         CASE(each_task_is_taken_once),
         CASE(what_was_begun_by_somebody_who_is_gone_is_uncertain),
+        CASE(a_retry_whose_task_is_known_was_sent),
         CASE(a_revoke_that_was_begun_is_begun_again),
         CASE(a_cancelled_job_begins_nothing_more),
         CASE(a_task_that_is_given_back_waits_again),

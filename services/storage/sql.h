@@ -539,11 +539,12 @@
     S(JOB_TAKE, "iiiit", \
         "UPDATE job_items SET state = 1, at = $4, taker = $5 WHERE job = $1 AND " \
         "item IN (SELECT item FROM job_items WHERE job = $1 AND state = 0 AND " \
-        "source = $2 ORDER BY item LIMIT $3) RETURNING item, id", \
+        "source = $2 ORDER BY item LIMIT $3) RETURNING item, id, (SELECT status " \
+        "FROM tasks WHERE no = task)", \
         "UPDATE job_items SET state = 1, at = $4, taker = $5 WHERE job = $1 AND " \
         "item IN (SELECT item FROM job_items WHERE job = $1 AND state = 0 AND " \
         "source = $2 ORDER BY item LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING " \
-        "item, id") \
+        "item, id, (SELECT status FROM tasks WHERE no = task)") \
     S(JOB_NEXT, "ii", \
         "SELECT i.item, i.task, t.status FROM job_items i LEFT JOIN tasks t ON " \
         "t.no = i.task WHERE i.job = $1 AND i.state = 0 ORDER BY i.source, " \
@@ -553,10 +554,11 @@
         "i.item LIMIT $2 FOR UPDATE OF i SKIP LOCKED") \
     SAME(JOB_AGAIN, "iiti", \
         "UPDATE job_items SET at = $4 WHERE job = $1 AND state = 1 AND source = " \
-        "$2 AND taker = $3 RETURNING item, id") \
+        "$2 AND taker = $3 RETURNING item, id, (SELECT status FROM tasks WHERE " \
+        "no = task)") \
     SAME(JOB_STALE, "iiiit", \
         "UPDATE job_items SET state = $3, at = $4, text = $5 WHERE job = $1 AND " \
-        "state = 1 AND at < $2 RETURNING item") \
+        "state = 1 AND at < $2 RETURNING item, source") \
     SAME(JOB_CANCEL, "iit", \
         "UPDATE job_items SET state = 6, at = $2, text = $3 WHERE job = $1 AND " \
         "state = 0 RETURNING item") \
