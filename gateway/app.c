@@ -10,6 +10,7 @@
 static const struct gw_route routes[] = {
     {"/api/v1/tasks", READ, gw_api_tasks, NULL},
     {"/api/v1/tasks/*/events", READ, gw_api_task_events, NULL},
+    {"/api/v1/tasks/*/resolve", "POST, DELETE, OPTIONS", NULL, gw_api_task_resolve},
     {"/api/v1/tasks/*", READ, gw_api_task, NULL},
     {"/api/v1/workers", READ, gw_api_workers, NULL},
     {"/api/v1/workers/*", READ, gw_api_worker, NULL},
@@ -17,6 +18,9 @@ static const struct gw_route routes[] = {
     {"/api/v1/queues/*", READ, gw_api_queue, NULL},
     {"/api/v1/inspect/*", READ, gw_api_inspect, NULL},
     {"/api/v1/commands/*", "POST, OPTIONS", NULL, gw_api_command},
+    {"/api/v1/jobs", READ ", POST", gw_api_jobs, gw_api_job_create},
+    {"/api/v1/jobs/*/items", READ, gw_api_job_items, NULL},
+    {"/api/v1/jobs/*", READ ", DELETE", gw_api_job, gw_api_job_cancel},
     {"/api/v1/audit", READ, gw_api_audit, NULL},
     {"/api/v1/metrics", READ, gw_api_metrics, NULL},
     {"/api/v1/metrics/timeseries", READ, gw_api_timeseries, NULL},

@@ -14,8 +14,12 @@ READ = [path for path in PATHS if "get" in DOCUMENT["paths"][path] and path != "
 WRITE = [(path, method) for path in PATHS for method in DOCUMENT["paths"][path] if method != "get"]
 SOURCE = "source=default"
 QUERIES = {"/api/v1/inspect/{method}": SOURCE}  # what a path needs besides
-BODIES = {"/api/v1/commands/{method}": {"source": "default"}}
-EXAMPLES = {"/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
+BODIES = {"/api/v1/commands/{method}": {"source": "default"},
+          "/api/v1/jobs": {"action": "retry", "ids": ["task-1", "task-3"], "source": "default"},
+          "/api/v1/jobs/{id}": None, "/api/v1/tasks/{id}/resolve": None}
+EXAMPLES = {"/api/v1/jobs/{id}": "j-1", "/api/v1/jobs/{id}/items": "j-1",
+            "/api/v1/tasks/{id}/resolve": "task-9",
+            "/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
             "/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
             "/api/v1/workers/{id}": "celery@one", "/api/v1/queues/{name}": "payments"}
 FORMATS = jsonschema.FormatChecker()
@@ -121,6 +125,31 @@ def test_a_gateway_that_may_not_act_says_so(folder, actions, host):
         for path, method in WRITE:
             status, _, body = quiet.ask(concrete(path), method.upper(), body=BODIES[path])
             assert status == 403 and "gateway.actions" in json.loads(body)["detail"]
+
+
+@pytest.mark.parametrize("body, parameter", [
+    ({}, "action"), ({"action": "burn"}, "action"),
+    ({"action": "retry", "ids": "x"}, "ids"), ({"action": "retry", "filter": []}, "filter"),
+    ({"action": "retry", "filter": {"status": "no"}}, "status"),
+    ({"action": "retry", "filter": {"color": "red"}}, "filter"),
+    ({"action": "retry", "filter": {"resolved": "yes"}}, "resolved"),
+    ({"action": "retry", "ids": ["x"], "rate": 0}, "rate"),
+    ({"action": "retry", "ids": ["x"], "expected": -1}, "expected"),
+    ({"action": "retry", "ids": ["x"], "options": {"terminate": True}}, "terminate"),
+    ({"action": "revoke", "ids": ["x"], "options": {"signal": "kill me"}}, "signal"),
+    ({"action": "resolve", "ids": ["x"], "options": {"queue": "x"}}, "queue"),
+])
+def test_a_wrong_job_is_refused_by_name(gateway, body, parameter):
+    status, _, answer = gateway.ask("/api/v1/jobs", "POST", body=body)
+    assert status == 400 and json.loads(answer)["parameter"] == parameter, answer
+
+
+def test_a_dry_run_of_a_job_makes_none(gateway):
+    body = {"action": "retry", "filter": {"status": ["failure"], "resolved": False, "q": "x"}}
+    status, _, answer = gateway.ask("/api/v1/jobs?dry_run=true", "POST", body=body)
+    answer = json.loads(answer)
+    assert status == 200 and answer["count"] == 2 and answer["by_status"] == {"failure": 2}
+    validate(answer, DOCUMENT["components"]["schemas"]["JobPlan"])
 
 
 def test_the_examples_of_the_document_fit_its_schemas():
