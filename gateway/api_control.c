@@ -1,7 +1,10 @@
 /* Remote control of workers. */
 #include "gateway/app.h"
 
+#include "services/celery/methods.h"
 #include "services/common/time.h"
+
+#include <jansson.h>
 
 #define TIMEOUT_MOST 60.0 /* seconds */
 
@@ -10,36 +13,72 @@ static int64_t to_us(struct kn_opt_f64 seconds)
     return seconds.set ? (int64_t)(seconds.value * (double)KN_SECOND) : 0;
 }
 
-static void show_replies(struct gw_exchange *x, const struct kn_msg_command_done *done)
+/* ---- the answer ------------------------------------------------------------------------- */
+
+/* The text in {"error": …}; the whole value when it is none. */
+static void show_error(struct kn_buf *out, struct kn_str value)
 {
-    kn_buf_text(&x->body, "{\"action_id\":");
-    if (done->action_id.ptr)
-        kn_buf_json_str(&x->body, done->action_id);
+    json_t *object = json_loadb(value.ptr, value.len, JSON_ALLOW_NUL, NULL);
+    const json_t *error = json_object_get(object, "error");
+    if (json_is_string(error))
+        kn_buf_json_str(out, (struct kn_str){json_string_value(error), json_string_length(error)});
     else
-        kn_buf_text(&x->body, "null");
-    kn_buf_text(&x->body, ",\"replies\":[");
-    for (size_t i = 0; i < done->replies.count; i++) {
-        const struct kn_msg_worker_reply *reply = &done->replies.items[i];
-        kn_buf_text(&x->body, i ? ",{\"worker\":" : "{\"worker\":");
-        kn_buf_json_str(&x->body, reply->hostname);
-        kn_buf_printf(&x->body, ",\"ok\":%s,\"value\":", reply->failed ? "false" : "true");
-        kn_buf_str(&x->body, reply->value.len ? reply->value : KN_STR("null"));
-        kn_buf_char(&x->body, '}');
-    }
-    const struct {
-        const char *head;
-        const struct kn_strs *names;
-    } lists[] = {{"],\"missing\":[", &done->missing}, {"],\"workers\":[", &done->asked}};
-    for (size_t l = 0; l < 2; l++) {
-        kn_buf_text(&x->body, lists[l].head);
-        for (size_t i = 0; i < lists[l].names->count; i++) {
-            if (i)
-                kn_buf_char(&x->body, ',');
-            kn_buf_json_str(&x->body, lists[l].names->items[i]);
-        }
-    }
-    kn_buf_text(&x->body, "]}");
+        kn_buf_json_str(out, value);
+    json_decref(object);
 }
+
+static void show_reply(struct kn_buf *out, const struct kn_msg_worker_reply *reply)
+{
+    kn_buf_text(out, "{\"worker\":");
+    kn_buf_json_str(out, reply->hostname);
+    kn_buf_printf(out, ",\"ok\":%s,\"value\":", reply->failed ? "false" : "true");
+    kn_buf_str(out, reply->value.len && !reply->failed ? reply->value : KN_STR("null"));
+    kn_buf_text(out, ",\"error\":");
+    if (reply->failed)
+        show_error(out, reply->value);
+    else
+        kn_buf_text(out, "null");
+    kn_buf_char(out, '}');
+}
+
+static void show_names(struct kn_buf *out, const char *key, const struct kn_strs *names)
+{
+    kn_buf_printf(out, ",\"%s\":[", key);
+    for (size_t i = 0; i < names->count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        kn_buf_json_str(out, names->items[i]);
+    }
+    kn_buf_char(out, ']');
+}
+
+static void show_done(struct gw_exchange *x, const struct kn_msg_command *command,
+                      const struct kn_msg_command_done *done)
+{
+    struct kn_buf *out = &x->body;
+    kn_buf_text(out, "{\"action_id\":");
+    kn_buf_json_str(out, done->action_id);
+    kn_buf_text(out, ",\"source\":");
+    kn_buf_json_str(out, command->source);
+    kn_buf_text(out, ",\"method\":");
+    kn_buf_json_str(out, command->method);
+    kn_buf_text(out, ",\"arguments\":");
+    kn_buf_str(out, done->arguments.len ? done->arguments : KN_STR("{}"));
+    kn_buf_printf(out, ",\"dry_run\":%s,\"replies\":[", command->dry_run ? "true" : "false");
+    for (size_t i = 0; i < done->replies.count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        show_reply(out, &done->replies.items[i]);
+    }
+    kn_buf_char(out, ']');
+    show_names(out, "missing", &done->missing);
+    show_names(out, "workers", &done->asked);
+    kn_buf_printf(out, ",\"everybody\":%s,\"note\":", done->everybody ? "true" : "false");
+    kn_buf_json_str(out, done->note);
+    kn_buf_char(out, '}');
+}
+
+/* ---- the request ------------------------------------------------------------------------ */
 
 static void ask(struct gw_exchange *x, struct kn_msg_command *command)
 {
@@ -50,8 +89,39 @@ static void ask(struct gw_exchange *x, struct kn_msg_command *command)
                        command->timeout ? command->timeout : KN_MINUTE);
     if (!answer)
         return;
-    show_replies(x, answer->msg);
+    show_done(x, command, answer->msg);
     kn_bus_message_free(answer);
+}
+
+/* NULL, and x is a problem. */
+static const struct celery_method *find_method(struct gw_exchange *x, bool actions)
+{
+    const struct celery_method *method = celery_method_find(x->arg);
+    if (method && (actions || !method->action))
+        return method;
+    struct kn_buf names;
+    kn_buf_init(&names, 0);
+    celery_method_names(&names, true, actions);
+    gw_fail(x, 404, "there is no such %s: %.*s", actions ? "command" : "question",
+            KN_STR_ARG(kn_buf_view(&names)));
+    kn_buf_fini(&names);
+    return NULL;
+}
+
+/* {"ids": [...]} of query_task, from the parameter that people write. */
+static struct kn_str write_ids(struct gw_exchange *x, const struct kn_strs *ids)
+{
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    kn_buf_text(&out, "{\"ids\":[");
+    for (size_t i = 0; i < ids->count; i++) {
+        kn_buf_text(&out, i ? "," : "");
+        kn_buf_json_str(&out, ids->items[i]);
+    }
+    kn_buf_text(&out, "]}");
+    struct kn_str text = kn_arena_str(&x->arena, kn_buf_view(&out));
+    kn_buf_fini(&out);
+    return text;
 }
 
 void gw_api_inspect(struct gw_exchange *x)
@@ -59,12 +129,18 @@ void gw_api_inspect(struct gw_exchange *x)
     struct kn_msg_command command = {
         .source = gw_params_text(&x->params, "source"),
         .method = x->arg,
+        .arguments = gw_params_text(&x->params, "arguments"),
         .destinations = gw_params_texts(&x->params, "worker", NULL),
         .pattern = gw_params_text(&x->params, "pattern"),
         .timeout =
             (int64_t)gw_params_u64(&x->params, "timeout", 1, (uint64_t)TIMEOUT_MOST, 0) * KN_SECOND,
     };
-    if (gw_params_ok(x))
+    struct kn_strs ids = gw_params_texts(&x->params, "id", NULL);
+    if (ids.count && command.arguments.ptr)
+        gw_problem_set(&x->params.problem, 400, "id", "id: not with arguments");
+    else if (ids.count)
+        command.arguments = write_ids(x, &ids);
+    if (gw_params_ok(x) && find_method(x, false))
         ask(x, &command);
 }
 
@@ -80,9 +156,26 @@ void gw_api_command(struct gw_exchange *x)
         .timeout = to_us(gw_body_f64(x, "timeout", 0.1, TIMEOUT_MOST)),
         .dry_run = gw_params_choice(&x->params, "dry_run", flags) == flags[1],
     };
+    /* a list that turned out empty must not become everybody */
+    if (command.destinations.items && !command.destinations.count)
+        gw_problem_set(&x->params.problem, 400, "workers", "workers: the list is empty");
     if (!gw_body_ok(x))
         return;
-    command.action = gw_new_action(x);
-    if (command.action)
-        ask(x, &command);
+    const struct celery_method *method = find_method(x, true);
+    if (!method)
+        return;
+    if (method->action) {
+        command.action = gw_new_action(x);
+        if (!command.action)
+            return;
+    }
+    ask(x, &command);
+}
+
+void gw_api_commands(struct gw_exchange *x)
+{
+    if (!gw_params_ok(x))
+        return;
+    celery_methods_json(&x->body);
+    gw_exchange_tag(x);
 }

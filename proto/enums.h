@@ -45,6 +45,12 @@
     X(0, OFFLINE, "offline")                                                                       \
     X(1, ONLINE, "online")
 
+/* What became of a worker; RESTART: it was started anew without having gone. */
+#define KN_WORKER_CHANGE_MAP(X)                                                                    \
+    X(0, OFFLINE, "offline")                                                                       \
+    X(1, ONLINE, "online")                                                                         \
+    X(2, RESTART, "restart")
+
 /* State of one of our services, as it says itself; AWAY is said by storage of
  * a service that has not reported for a while. */
 #define KN_SERVICE_STATE_MAP(X)                                                                    \
@@ -127,7 +133,8 @@
     E(outcome, OUTCOME)                                                                            \
     E(job_action, JOB_ACTION)                                                                      \
     E(job_state, JOB_STATE)                                                                        \
-    E(item_state, ITEM_STATE)
+    E(item_state, ITEM_STATE)                                                                      \
+    E(worker_change, WORKER_CHANGE)
 
 #define X(number, name, text) KN_EVENT_##name = number,
 enum kn_event_type { KN_EVENT_TYPE_MAP(X) KN_EVENT_TYPE_COUNT };
@@ -164,6 +171,9 @@ enum kn_job_state { KN_JOB_STATE_MAP(X) KN_JOB_STATE_COUNT };
 #undef X
 #define X(number, name, text) KN_ITEM_##name = number,
 enum kn_item_state { KN_ITEM_STATE_MAP(X) KN_ITEM_STATE_COUNT };
+#undef X
+#define X(number, name, text) KN_WORKER_CHANGE_##name = number,
+enum kn_worker_change { KN_WORKER_CHANGE_MAP(X) KN_WORKER_CHANGE_COUNT };
 #undef X
 
 /* Names of an enumeration, index is the number. */

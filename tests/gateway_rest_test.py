@@ -21,6 +21,7 @@ EXAMPLES = {"/api/v1/jobs/{id}": "j-1", "/api/v1/jobs/{id}/items": "j-1",
             "/api/v1/tasks/{id}/resolve": "task-9",
             "/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
             "/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
+            "/api/v1/tasks/{id}/family": "task-9", "/api/v1/workers/{id}/life": "celery@one",
             "/api/v1/workers/{id}": "celery@one", "/api/v1/queues/{name}": "payments"}
 FORMATS = jsonschema.FormatChecker()
 
@@ -159,6 +160,43 @@ def test_the_examples_of_the_document_fit_its_schemas():
                 for content in resolve(answer).get("content", {}).values():
                     if "example" in content:
                         validate(content["example"], content["schema"])
+
+
+def test_the_document_has_every_command_with_its_arguments(gateway):
+    methods = gateway.get("/commands")["items"]
+    parameter = DOCUMENT["paths"]["/api/v1/inspect/{method}"]["get"]["parameters"][0]
+    questions = [one["name"] for one in methods if one["kind"] == "question"]
+    assert parameter["schema"]["enum"] == questions
+    described = {one["title"]: one for one in
+                 DOCUMENT["components"]["schemas"]["CommandArguments"]["anyOf"]}
+    assert set(described) == {one["name"] for one in methods} - set(questions)
+    for method in methods:
+        if method["kind"] == "question":
+            continue
+        schema = described[method["name"]]
+        assert list(schema["properties"]) == [one["name"] for one in method["arguments"]]
+        assert schema.get("required", []) == [one["name"] for one in method["arguments"]
+                                              if one["required"]]
+        for one in method["arguments"]:
+            written = schema["properties"][one["name"]]
+            assert written.get("default") == one["default"]
+            if one["type"] == "integer":
+                assert (written["minimum"], written["maximum"]) == (one["minimum"], one["maximum"])
+
+
+@pytest.mark.parametrize("method, body, expected", [
+    ("pool_grow", {"workers": []}, 400), ("pool_grow", {"workers": [""]}, 400),
+    ("election", {}, 404), ("pool_grow", {"timeout": 61}, 400),
+    ("pool_grow", {"arguments": [1]}, 400), ("pool_grow", {"worker": "celery@one"}, 400)])
+def test_commands_that_are_wrong_are_refused(gateway, method, body, expected):
+    status, _, answer = gateway.ask(f"/api/v1/commands/{method}", "POST",
+                                    body={"source": "default", **body})
+    assert status == expected, answer
+
+
+def test_a_question_cannot_act(gateway):
+    status, _, answer = gateway.ask("/api/v1/inspect/shutdown?source=default")
+    assert status == 404 and "ping" in json.loads(answer)["detail"]
 
 
 def test_the_document_is_served_as_it_is(gateway):
@@ -320,6 +358,18 @@ def test_figures_of_other_windows_come_from_rollups(gateway):
     assert hour["window_seconds"] == 3600 and hour["counts"]["received"] == 10
     assert hour["success_rate"] == 7 / 8
     assert hour["tasks"]["success"] == 100
+
+
+def test_the_last_minutes_of_the_figures_are_kept(gateway):
+    points = json.loads(gateway.ask("/api/v1/metrics/history")[2])["points"]
+    assert points and points[-1]["running"] == 3 and points[-1]["events_per_second"] == 12.5
+
+
+def test_the_pages_of_a_workflow_hang_together(gateway):
+    first = json.loads(gateway.ask("/api/v1/tasks/task-9/family?limit=3")[2])
+    path = f"/api/v1/tasks/task-9/family?limit=3&cursor={first['next_cursor']}"
+    assert json.loads(gateway.ask(path)[2])["next_cursor"] is None
+    assert gateway.ask(path.replace("task-9", "task-8"))[0] == 400
 
 
 def test_the_dashboard_answers_every_other_path(gateway):

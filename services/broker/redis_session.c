@@ -95,9 +95,9 @@ enum kn_status broker_redis_send(struct broker_session *s, const char *queue,
     return status;
 }
 
-/* Adds our queue to the bindings of the exchange, or takes it out (kombu's
- * Channel._queue_bind), and empties its list. */
-static enum kn_status bind(struct broker_session *s, const char *command)
+/* Adds our queue to the bindings of the exchange (kombu's Channel._queue_bind) once its
+ * list is empty; or takes it out, and then the list, so that no late reply is left. */
+static enum kn_status bind(struct broker_session *s, bool add)
 {
     struct kn_buf set;
     struct kn_buf member;
@@ -112,11 +112,12 @@ static enum kn_status bind(struct broker_session *s, const char *command)
     kn_buf_printf(&member, "%s%s%s%s", s->replies_of.routing_key.data, s->options.separator,
                   s->options.separator, s->replies_of.queue.data);
     list_key(&s->options, &list, kn_buf_view(&s->replies_of.queue), 0);
-    const struct kn_str change[] = {kn_str_from(command), kn_buf_view(&set), kn_buf_view(&member)};
+    const struct kn_str change[] = {kn_str_from(add ? "SADD" : "SREM"), kn_buf_view(&set),
+                                    kn_buf_view(&member)};
     const struct kn_str empty[] = {KN_STR("DEL"), kn_buf_view(&list)};
-    enum kn_status status = run(s, 2, empty, NULL);
+    enum kn_status status = add ? run(s, 2, empty, NULL) : run(s, 3, change, NULL);
     if (status == KN_OK)
-        status = run(s, 3, change, NULL);
+        status = add ? run(s, 3, change, NULL) : run(s, 2, empty, NULL);
     kn_buf_fini(&set);
     kn_buf_fini(&member);
     kn_buf_fini(&name);
@@ -127,12 +128,18 @@ static enum kn_status bind(struct broker_session *s, const char *command)
 enum kn_status broker_redis_replies_open(struct broker_session *s)
 {
     enum kn_status status = connect_redis(s);
-    return status == KN_OK ? bind(s, "SADD") : status;
+    return status == KN_OK ? bind(s, true) : status;
 }
 
 void broker_redis_replies_close(struct broker_session *s)
 {
-    if (connect_redis(s) == KN_OK && bind(s, "SREM") != KN_OK)
+    bool before = s->redis.ctx;
+    enum kn_status status = connect_redis(s);
+    if (status == KN_OK)
+        status = bind(s, false);
+    if (status != KN_OK && before && !s->redis.ctx && connect_redis(s) == KN_OK)
+        status = bind(s, false); /* the connection had been cut without our notice */
+    if (status != KN_OK)
         kn_buf_clear(&s->error);
 }
 

@@ -129,6 +129,79 @@ static void replies_come_through_a_queue_that_is_bound_and_unbound(void **state)
     broker_session_free(session);
 }
 
+static void a_reply_queue_is_taken_away_after_a_lost_connection_too(void **state)
+{
+    (void)state;
+    struct broker_session *session = NULL;
+    struct broker_message reply;
+    assert_int_equal(broker_session_new(&options, &session), KN_OK);
+    assert_int_equal(broker_session_replies_open(session, "reply.celery.pidbox", "oid", "q"),
+                     KN_OK);
+    RUN(NULL, 0, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    assert_int_equal(broker_session_replies_receive(session, KN_SECOND / 10, &reply), KN_CLOSED);
+    assert_int_equal(RUN(NULL, 0, "SCARD", REPLY_SET), 1);
+    broker_session_replies_close(session);
+    assert_int_equal(RUN(NULL, 0, "EXISTS", REPLY_SET), 0);
+    assert_int_equal(broker_session_replies_open(session, "reply.celery.pidbox", "oid", "q"),
+                     KN_OK);
+    RUN(NULL, 0, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    broker_session_free(session); /* without having noticed */
+    assert_int_equal(RUN(NULL, 0, "EXISTS", REPLY_SET), 0);
+}
+
+#define MEMBER(key, queue) key "\x06\x16\x06\x16" queue
+
+static void reply_queues_of_the_killed_are_swept_away_and_nobody_elses(void **state)
+{
+    (void)state;
+    static const char *const kept[] = {
+        MEMBER("x-99999999999-a", "x-99999999999-a.reply"), /* still in use */
+        MEMBER("9b2e-some-uuid", "9b2e-some-uuid.reply"),   /* of other clients */
+        MEMBER("x-1000", "no dash"),
+        MEMBER("x--a", "no number"),
+        MEMBER("x-10e3-a", "no number either"),
+        "x-1000-a",
+    };
+    struct broker_session *session = NULL;
+    int64_t now = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+        RUN(NULL, 0, "SADD", REPLY_SET, kept[i]);
+    for (int i = 0; i < 3000; i++) {
+        char member[64];
+        snprintf(member, sizeof(member), MEMBER("x-1000-%d", "late%d"), i, i);
+        RUN(NULL, 0, "SADD", REPLY_SET, member);
+    }
+    RUN(NULL, 0, "LPUSH", "pre:late7", "a reply");
+    RUN(NULL, 0, "LPUSH", "pre:x-99999999999-a.reply", "a reply");
+    assert_int_equal(broker_session_new(&options, &session), KN_OK);
+    assert_int_equal(broker_session_clock(session, &now), KN_OK);
+    assert_in_range(now, kn_time_now() - KN_MINUTE, kn_time_now() + KN_MINUTE);
+    assert_int_equal(broker_session_replies_sweep(session, "reply.celery.pidbox", "x-", &count),
+                     KN_OK);
+    assert_int_equal(count, 3000);
+    assert_int_equal(RUN(NULL, 0, "SCARD", REPLY_SET), sizeof(kept) / sizeof(kept[0]));
+    assert_int_equal(RUN(NULL, 0, "EXISTS", "pre:late7"), 0);
+    assert_int_equal(RUN(NULL, 0, "EXISTS", "pre:x-99999999999-a.reply"), 1);
+    assert_int_equal(broker_session_replies_sweep(session, "none", "x-", &count), KN_OK);
+    assert_int_equal(count, 0);
+    broker_session_free(session);
+    RUN(NULL, 0, "FLUSHALL");
+}
+
+static void what_is_to_be_sent_once_is_not_sent_again(void **state)
+{
+    (void)state;
+    struct broker_session *session = NULL;
+    const struct broker_outgoing message = {.envelope = KN_STR("x"), .once = true};
+    assert_int_equal(broker_session_new(&options, &session), KN_OK);
+    assert_int_equal(broker_session_fanout(session, "e", &message, NULL), KN_OK);
+    RUN(NULL, 0, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    assert_int_equal(broker_session_fanout(session, "e", &message, NULL), KN_IO);
+    assert_int_equal(broker_session_fanout(session, "e", &message, NULL), KN_OK);
+    broker_session_free(session);
+}
+
 static void a_cut_connection_is_mended_by_the_next_call(void **state)
 {
     (void)state;
@@ -277,6 +350,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_reaches_who_listens_at_the_exchange),
         cmocka_unit_test(replies_come_through_a_queue_that_is_bound_and_unbound),
+        cmocka_unit_test(a_reply_queue_is_taken_away_after_a_lost_connection_too),
+        cmocka_unit_test(reply_queues_of_the_killed_are_swept_away_and_nobody_elses),
+        cmocka_unit_test(what_is_to_be_sent_once_is_not_sent_again),
         cmocka_unit_test(a_message_goes_to_the_list_of_its_priority),
         cmocka_unit_test(queues_are_found_and_measured_with_priorities_and_what_is_unacknowledged),
         cmocka_unit_test(a_cut_connection_is_mended_by_the_next_call),

@@ -1,5 +1,7 @@
 #include "services/broker/session_impl.h"
 
+#include "services/common/time.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,11 +31,13 @@ static bool connected(const struct broker_session *s)
 
 void broker_session_replies_close(struct broker_session *s)
 {
-    if (s->replies_of.open && on_redis(s))
+    bool there = s->replies_of.open || s->replies_of.left;
+    if (there && on_redis(s))
         broker_redis_replies_close(s);
-    else if (s->replies_of.open)
+    else if (there)
         broker_amqp_replies_close(s);
     s->replies_of.open = false;
+    s->replies_of.left = false;
 }
 
 void broker_session_free(struct broker_session *s)
@@ -85,7 +89,7 @@ enum kn_status broker_session_fanout(struct broker_session *session, const char 
     int64_t receivers = -1;
     bool before = connected(session);
     enum kn_status status = fanout(session, exchange, message, &receivers);
-    if (again(session, before, status))
+    if (!message->once && again(session, before, status))
         status = fanout(session, exchange, message, &receivers);
     if (status == KN_OK && ret_receivers)
         *ret_receivers = receivers;
@@ -139,7 +143,33 @@ enum kn_status broker_session_replies_receive(struct broker_session *session, in
     enum kn_status status = on_redis(session)
                                 ? broker_redis_replies_receive(session, timeout_us, ret)
                                 : broker_amqp_replies_receive(session, timeout_us, ret);
-    if (status != KN_OK && status != KN_TIMEOUT)
+    if (status != KN_OK && status != KN_TIMEOUT) {
         session->replies_of.open = false;
+        session->replies_of.left = true;
+    }
+    return result(session, status);
+}
+
+enum kn_status broker_session_clock(struct broker_session *session, int64_t *ret_us)
+{
+    if (!on_redis(session)) {
+        *ret_us = kn_time_now();
+        return KN_OK;
+    }
+    bool before = connected(session);
+    enum kn_status status = broker_redis_clock(session, ret_us);
+    if (again(session, before, status))
+        status = broker_redis_clock(session, ret_us);
+    return result(session, status);
+}
+
+enum kn_status broker_session_replies_sweep(struct broker_session *session, const char *exchange,
+                                            const char *prefix, size_t *ret_count)
+{
+    size_t count = 0;
+    enum kn_status status =
+        on_redis(session) ? broker_redis_sweep(session, exchange, prefix, &count) : KN_OK;
+    if (status == KN_OK)
+        *ret_count = count;
     return result(session, status);
 }

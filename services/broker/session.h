@@ -39,6 +39,7 @@ struct broker_outgoing {
     size_t header_count;
     uint8_t delivery_mode; /* 1 transient, 2 persistent */
     uint8_t priority;
+    bool once; /* fanout: not sent again when the connection was lost on the way */
 };
 
 /* To everybody who listens at a fanout exchange ("celery.pidbox"): on RabbitMQ
@@ -68,6 +69,17 @@ enum kn_status broker_session_replies_open(struct broker_session *session, const
  * time; CLOSED when the queue is not open, or was lost with the connection. */
 enum kn_status broker_session_replies_receive(struct broker_session *session, int64_t timeout_us,
                                               struct broker_message *ret) KN_MUST_CHECK;
+/* After a lost connection too: what was made on the broker is taken away, when it can
+ * be reached. */
 void broker_session_replies_close(struct broker_session *session);
+
+/* The broker's clock (Redis), or ours (RabbitMQ, which does not tell its own). */
+enum kn_status broker_session_clock(struct broker_session *session, int64_t *ret_us) KN_MUST_CHECK;
+/* Takes away the reply queues of the exchange that a process left behind when it was
+ * killed: those whose routing key is the prefix, seconds since 1970 that have passed by
+ * the broker's clock, and "-" with whatever follows. Does nothing on RabbitMQ, where they
+ * go with their connection. */
+enum kn_status broker_session_replies_sweep(struct broker_session *session, const char *exchange,
+                                            const char *prefix, size_t *ret_count) KN_MUST_CHECK;
 
 #endif

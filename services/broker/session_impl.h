@@ -22,6 +22,7 @@ struct broker_session {
 
     struct { /* the reply queue */
         bool open;
+        bool left; /* it was lost with the connection, and may still be on the broker */
         struct kn_buf exchange, routing_key, queue;
     } replies_of;
 };
@@ -35,6 +36,9 @@ enum kn_status broker_redis_replies_open(struct broker_session *s) KN_MUST_CHECK
 enum kn_status broker_redis_replies_receive(struct broker_session *s, int64_t timeout_us,
                                             struct broker_message *ret) KN_MUST_CHECK;
 void broker_redis_replies_close(struct broker_session *s);
+enum kn_status broker_redis_clock(struct broker_session *s, int64_t *ret_us) KN_MUST_CHECK;
+enum kn_status broker_redis_sweep(struct broker_session *s, const char *exchange,
+                                  const char *prefix, size_t *ret_count) KN_MUST_CHECK;
 
 enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange,
                                   const struct broker_outgoing *message,

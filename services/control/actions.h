@@ -8,6 +8,7 @@
 
 #include "proto/bus/bus.h"
 #include "services/broker/settings.h"
+#include "services/celery/methods.h"
 #include "services/control/pidbox.h"
 
 #include <stdatomic.h>
@@ -21,6 +22,7 @@ struct control_actions_options {
     int64_t reply_timeout_us;                       /* of workers, unless a request says else */
     size_t memory_max;                              /* bytes of replies of one request */
     int64_t request_timeout_us;                     /* of storage */
+    struct control *control;                        /* is told of events; NULL: nobody is */
 };
 
 struct control_actions;
@@ -70,8 +72,16 @@ enum kn_status control_call_refuse(struct control_call *call, enum kn_status sta
 enum kn_status control_call_ask(struct control_call *call, enum kn_kind kind, const void *msg,
                                 enum kn_kind want, const void **ret) KN_MUST_CHECK;
 
-/* Sends a command to workers and gathers what they answer until all have, or the time is
- * over. What is lists lies in the arena. */
+/* Whom a command is for: those that are named, else those online that fit the pattern, all
+ * without one; sorted. NOT_FOUND when none fits. */
+enum kn_status control_command_asked(struct control_call *call,
+                                     const struct kn_msg_command *command,
+                                     struct kn_strs *ret) KN_MUST_CHECK;
+/* Sends a command to workers, once, and gathers what they answer until all have, or the
+ * time is over; the arguments are not looked at. Without workers and pattern it goes to
+ * all that listen, known or not. Only when nothing could be sent, or it is not known
+ * whether it was, it fails; a connection that is lost later makes workers missing. What
+ * it lists lies in the arena. */
 enum kn_status control_command(struct control_call *call, const struct kn_msg_command *command,
                                struct kn_msg_command_done *ret) KN_MUST_CHECK;
 

@@ -34,6 +34,8 @@ struct control {
         uint64_t replies, refused, left_out;
     } link;
 
+    pthread_mutex_t events_lock; /* while events are being switched on; taken before lock */
+
     pthread_mutex_t stop_lock; /* stopping */
     pthread_cond_t stop_wake;
     bool stopping;
@@ -145,6 +147,29 @@ static bool read_ticket(struct kn_str ticket, uint64_t round, enum control_quest
     return false;
 }
 
+/* Switches events on, but not where somebody has switched them off. */
+static enum kn_status ask_events(struct control *c, struct control_question_text *question)
+{
+    struct kn_arena arena;
+    struct control_demand rest;
+    kn_arena_init(&arena, c->options.memory_max);
+    pthread_mutex_lock(&c->events_lock);
+    pthread_mutex_lock(&c->lock);
+    bool not_all =
+        control_roster_unheld(c->roster, question->hostnames, question->count, &arena, &rest);
+    pthread_mutex_unlock(&c->lock);
+    enum kn_status status = KN_OK;
+    if (not_all) {
+        question->hostnames = rest.hostnames;
+        question->count = rest.count;
+    }
+    if (!not_all || rest.count > 0)
+        status = control_pidbox_ask(c->pidbox, question, NULL);
+    pthread_mutex_unlock(&c->events_lock);
+    kn_arena_fini(&arena);
+    return status;
+}
+
 /* *ret_expected: how many workers will answer at most; -1: not known. */
 static enum kn_status ask(struct control *c, const struct control_demand *demand,
                           int64_t *ret_expected)
@@ -155,7 +180,7 @@ static enum kn_status ask(struct control *c, const struct control_demand *demand
             continue;
         char ticket[TICKET_MAX];
         write_ticket(ticket, c->rounds, i);
-        const struct control_question_text question = {
+        struct control_question_text question = {
             .method = control_question_method((enum control_question)i),
             .arguments = control_question_arguments((enum control_question)i),
             .ticket = kn_str_from(ticket),
@@ -163,7 +188,9 @@ static enum kn_status ask(struct control *c, const struct control_demand *demand
             .count = demand->count,
             .expires_at = kn_time_now() + c->options.reply_timeout_us,
         };
-        enum kn_status status = control_pidbox_ask(c->pidbox, &question, &receivers);
+        enum kn_status status = i == CONTROL_ASK_EVENTS
+                                    ? ask_events(c, &question)
+                                    : control_pidbox_ask(c->pidbox, &question, &receivers);
         if (status != KN_OK)
             return status;
     }
@@ -220,6 +247,14 @@ static void count_round(struct control *c, const struct control_round *round)
              KN_F_I64("replies", counters.replies), KN_F_I64("refused", counters.refused));
 }
 
+/* What a control that was killed left on the broker. */
+static void sweep(struct control *c)
+{
+    size_t count = 0;
+    if (control_pidbox_sweep(c->pidbox, &count) == KN_OK && count > 0)
+        KN_INFO("replies.swept", KN_F_TEXT("source", c->options.source), KN_F_I64("queues", count));
+}
+
 static enum kn_status run_round(struct control *c, const struct control_demand *demand)
 {
     struct control_round *round = control_round_new(&(struct control_round_options){
@@ -233,7 +268,7 @@ static enum kn_status run_round(struct control *c, const struct control_demand *
         return KN_NOMEM;
     int64_t expected = -1;
     c->rounds++;
-    enum kn_status status = control_pidbox_open(c->pidbox);
+    enum kn_status status = control_pidbox_open(c->pidbox, c->options.reply_timeout_us);
     if (status == KN_OK)
         status = ask(c, demand, &expected);
     if (status == KN_OK) {
@@ -246,6 +281,8 @@ static enum kn_status run_round(struct control *c, const struct control_demand *
         count_round(c, round);
     }
     control_pidbox_close(c->pidbox);
+    if (status == KN_OK && demand->count == 0)
+        sweep(c);
     if (status != KN_OK)
         link_bad(c, status);
     control_round_free(round);
@@ -324,6 +361,7 @@ static struct control *make(const struct control_options *options, struct kn_bus
     c->backoff_us = BACKOFF_MIN_US;
     c->link.state = KN_LINK_CONNECTING;
     pthread_mutex_init(&c->lock, NULL);
+    pthread_mutex_init(&c->events_lock, NULL);
     pthread_mutex_init(&c->stop_lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -416,8 +454,18 @@ void control_stop(struct control *c)
     control_roster_free(c->roster);
     pthread_cond_destroy(&c->stop_wake);
     pthread_mutex_destroy(&c->stop_lock);
+    pthread_mutex_destroy(&c->events_lock);
     pthread_mutex_destroy(&c->lock);
     free(c);
+}
+
+void control_hold_events(struct control *c, struct kn_str hostname, bool hold)
+{
+    pthread_mutex_lock(&c->events_lock);
+    pthread_mutex_lock(&c->lock);
+    control_roster_hold(c->roster, hostname, hold);
+    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->events_lock);
 }
 
 void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)

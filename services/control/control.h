@@ -44,6 +44,11 @@ enum kn_status control_start(const struct control_options *options, struct kn_bu
  * NULL is allowed. */
 void control_stop(struct control *control);
 
+/* Somebody switches a worker's events off (hold), or on again: as long as it runs, control
+ * does not switch them on by itself. From any thread; when it returns, nothing of that
+ * kind is on its way to the broker. */
+void control_hold_events(struct control *control, struct kn_str hostname, bool hold);
+
 /* A kn_reporter_fill; arg is the struct control. */
 void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status);
 

@@ -1,216 +1,229 @@
-/* Remote control of workers. */
+/* Requests for remote control of workers: which are taken, and what goes with them. */
 #include "services/control/actions.h"
+#include "services/control/control.h"
 
 #include "services/common/time.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
+#include <time.h>
 
-static const int64_t RECEIVE_US = KN_SECOND / 5; /* so that a stop is seen */
-enum { PATTERN_MAX = 256, TICKET_MAX = 64 };
+static const int64_t LOOK_US = KN_SECOND / 4; /* between two looks at who is online */
 
-/* ---- whom it is for -------------------------------------------------------------------- */
+/* ---- events that are switched on and off ------------------------------------------------ */
 
-static bool fits(struct kn_str pattern, struct kn_str hostname)
+/* Control switches events on by itself; what somebody says goes over that. */
+static void hold_events(struct control_call *call, const struct kn_strs *hostnames)
 {
-    char glob[PATTERN_MAX], name[1024];
-    if (!pattern.ptr)
-        return true;
-    if (hostname.len >= sizeof name)
-        return false;
-    snprintf(glob, sizeof glob, "%.*s", KN_STR_ARG(pattern));
-    snprintf(name, sizeof name, "%.*s", KN_STR_ARG(hostname));
-    return fnmatch(glob, name, 0) == 0;
+    for (size_t i = 0; call->options->control && i < hostnames->count; i++)
+        control_hold_events(call->options->control, hostnames->items[i], true);
 }
 
-/* Those that are named, else the ones online that fit the pattern. */
-static enum kn_status find_asked(struct control_call *call, const struct kn_msg_command *command,
-                                 struct kn_strs *ret)
+static void note_events(struct control_call *call, const struct kn_msg_command_done *done, bool on)
 {
-    if (command->pattern.len >= PATTERN_MAX)
-        return control_call_refuse(call, KN_INVALID, "pattern: at most %d bytes", PATTERN_MAX - 1);
-    if (command->destinations.count) {
-        *ret = command->destinations;
-        return KN_OK;
+    for (size_t i = 0; i < done->replies.count; i++) {
+        const struct kn_msg_worker_reply *reply = &done->replies.items[i];
+        const struct kn_msg_worker_inspect inspect = {
+            .source = kn_str_from(call->options->source),
+            .hostname = reply->hostname,
+            .at = kn_time_now(),
+            .events_enabled = KN_SOME_I64(on ? 1 : 0),
+        };
+        const void *answer;
+        if (reply->failed)
+            continue;
+        if (call->options->control)
+            control_hold_events(call->options->control, reply->hostname, !on);
+        (void)!control_call_ask(call, KN_KIND_WORKER_INSPECT, &inspect, KN_KIND_DONE, &answer);
     }
-    struct kn_str source = kn_str_from(call->options->source), online = KN_STR("online");
-    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .statuses = {&online, 1}};
+    call->text = KN_STR_ABSENT;
+}
+
+/* ---- shutdown ---------------------------------------------------------------------------- */
+
+/* A worker that shuts down does not reply (celery/worker/control.py, shutdown raises
+ * WorkerShutdown); it says that it goes offline. */
+struct parting {
+    const struct kn_msg_worker_list *before;
+    bool *gone; /* by the order of asked */
+};
+
+static const struct kn_msg_worker *worker_in(const struct kn_msg_worker_list *list,
+                                             struct kn_str hostname)
+{
+    for (size_t i = 0; list && i < list->items.count; i++)
+        if (kn_str_eq(list->items.items[i].hostname, hostname))
+            return &list->items.items[i];
+    return NULL;
+}
+
+static enum kn_status list_workers(struct control_call *call, const struct kn_msg_worker_list **ret)
+{
+    struct kn_str source = kn_str_from(call->options->source);
+    const struct kn_msg_workers_get get = {.sources = {&source, 1}};
     const void *answer;
     enum kn_status status =
         control_call_ask(call, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST, &answer);
-    if (status != KN_OK)
-        return status;
-    const struct kn_msg_worker_list *list = answer;
-    struct kn_strs found = {kn_arena_array(call->arena, list->items.count + 1, sizeof *found.items),
-                            0};
-    if (!found.items)
-        return KN_NOMEM;
-    for (size_t i = 0; i < list->items.count; i++)
-        if (fits(command->pattern, list->items.items[i].hostname))
-            found.items[found.count++] = list->items.items[i].hostname;
-    *ret = found;
-    return KN_OK;
-}
-
-/* ---- asking ---------------------------------------------------------------------------- */
-
-static enum kn_status ask(struct control_call *call, const struct kn_msg_command *command,
-                          const struct kn_strs *asked, struct kn_str ticket, int64_t timeout_us,
-                          int64_t *ret_receivers)
-{
-    struct kn_str method = kn_arena_str(call->arena, command->method);
-    struct kn_str arguments =
-        kn_arena_str(call->arena, command->arguments.len ? command->arguments : KN_STR("{}"));
-    if (!method.ptr || !arguments.ptr)
-        return KN_NOMEM;
-    bool all = !command->destinations.count && !command->pattern.ptr;
-    const struct control_question_text question = {
-        .method = method.ptr,
-        .arguments = arguments.ptr,
-        .ticket = ticket,
-        .hostnames = asked->items,
-        .count = all ? 0 : asked->count,
-        .expires_at = kn_time_now() + timeout_us,
-    };
-    return control_pidbox_ask(call->hand->pidbox, &question, ret_receivers);
-}
-
-static bool has_answered(const struct kn_msg_command_done *done, struct kn_str hostname)
-{
-    for (size_t i = 0; i < done->replies.count; i++)
-        if (kn_str_eq(done->replies.items[i].hostname, hostname))
-            return true;
-    return false;
-}
-
-static size_t count_missing(const struct kn_msg_command_done *done)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < done->asked.count; i++)
-        n += !has_answered(done, done->asked.items[i]);
-    return n;
-}
-
-static enum kn_status add_reply(struct control_call *call, struct kn_msg_command_done *done,
-                                size_t *cap, const struct celery_reply *reply)
-{
-    if (has_answered(done, reply->hostname))
-        return KN_OK;
-    if (done->replies.count == *cap) {
-        size_t bigger = *cap ? *cap * 2 : 16;
-        struct kn_msg_worker_reply *items = kn_arena_array(call->arena, bigger, sizeof *items);
-        if (!items)
-            return KN_NOMEM;
-        if (*cap)
-            memcpy(items, done->replies.items, *cap * sizeof *items);
-        done->replies.items = items;
-        *cap = bigger;
-    }
-    struct kn_msg_worker_reply copy = {
-        .hostname = kn_arena_str(call->arena, reply->hostname),
-        .failed = reply->failed,
-        .value = kn_arena_str(call->arena, reply->value),
-    };
-    if (!copy.hostname.ptr || !copy.value.ptr)
-        return KN_NOMEM;
-    done->replies.items[done->replies.count++] = copy;
-    return KN_OK;
-}
-
-/* Until all who were asked have answered (with nobody known: as many as got it), or the
- * time is over. Replies that can't be read, or are to other questions, are passed over. */
-static enum kn_status gather(struct control_call *call, struct kn_str ticket, int64_t timeout_us,
-                             int64_t receivers, struct kn_msg_command_done *done)
-{
-    struct kn_arena arena;
-    kn_arena_init(&arena, call->options->memory_max);
-    size_t cap = 0;
-    int64_t deadline = kn_time_mono() + timeout_us;
-    enum kn_status status = KN_OK;
-    for (int64_t now; status == KN_OK && (now = kn_time_mono()) < deadline;) {
-        bool complete = done->asked.count
-                            ? !count_missing(done)
-                            : receivers >= 0 && (int64_t)done->replies.count >= receivers;
-        if (complete || atomic_load(call->stopping))
-            break;
-        struct celery_reply reply;
-        int64_t left = deadline - now;
-        kn_arena_reset(&arena);
-        status = control_pidbox_reply(call->hand->pidbox, left < RECEIVE_US ? left : RECEIVE_US,
-                                      &arena, &reply);
-        if (status == KN_OK && kn_str_eq(reply.ticket, ticket))
-            status = add_reply(call, done, &cap, &reply);
-        else if (!control_pidbox_lost(status))
-            status = KN_OK;
-    }
-    kn_arena_fini(&arena);
+    if (status == KN_OK)
+        *ret = answer;
     return status;
 }
 
-static enum kn_status name_missing(struct control_call *call, struct kn_msg_command_done *done)
+/* It was online, and is not, or is another process already. */
+static bool has_gone(const struct kn_msg_worker *before, const struct kn_msg_worker *now)
 {
-    done->missing.items =
-        kn_arena_array(call->arena, count_missing(done) + 1, sizeof(struct kn_str));
-    if (!done->missing.items)
+    if (!before || before->status != KN_WORKER_ONLINE)
+        return false;
+    return !now || now->status != KN_WORKER_ONLINE || now->started_at > before->started_at;
+}
+
+static size_t look_who_has_gone(struct control_call *call, const struct kn_strs *asked,
+                                struct parting *parting)
+{
+    const struct kn_msg_worker_list *now = NULL;
+    size_t left = 0;
+    if (list_workers(call, &now) != KN_OK)
+        return asked->count; /* storage may be back at the next look */
+    for (size_t i = 0; i < asked->count; i++) {
+        const struct kn_msg_worker *before = worker_in(parting->before, asked->items[i]);
+        parting->gone[i] = parting->gone[i] || has_gone(before, worker_in(now, asked->items[i]));
+        left += !parting->gone[i] && before && before->status == KN_WORKER_ONLINE;
+    }
+    return left;
+}
+
+static enum kn_status tell_who_has_gone(struct control_call *call, const struct parting *parting,
+                                        struct kn_msg_command_done *done)
+{
+    size_t count = done->asked.count;
+    done->replies.items = kn_arena_array(call->arena, count + 1, sizeof *done->replies.items);
+    done->missing.items = kn_arena_array(call->arena, count + 1, sizeof *done->missing.items);
+    if (!done->replies.items || !done->missing.items)
         return KN_NOMEM;
-    for (size_t i = 0; i < done->asked.count; i++)
-        if (!has_answered(done, done->asked.items[i]))
-            done->missing.items[done->missing.count++] = done->asked.items[i];
+    done->missing.count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct kn_str name = done->asked.items[i];
+        if (parting->gone[i])
+            done->replies.items[done->replies.count++] = (struct kn_msg_worker_reply){
+                .hostname = name, .value = KN_STR("{\"ok\":\"the worker went offline\"}")};
+        else
+            done->missing.items[done->missing.count++] = name;
+    }
+    if (done->missing.count)
+        done->note = KN_STR("Those missing have not said yet that they went offline: a worker "
+                            "ends the tasks that it runs first, and one that was not online "
+                            "does not say it again.");
     return KN_OK;
 }
 
-enum kn_status control_command(struct control_call *call, const struct kn_msg_command *command,
-                               struct kn_msg_command_done *ret)
+static enum kn_status shut_down(struct control_call *call, const struct kn_msg_command *command,
+                                struct kn_msg_command_done *done)
 {
-    struct kn_msg_command_done done = {0};
+    struct parting parting = {0};
     int64_t timeout = command->timeout > 0 ? command->timeout : call->options->reply_timeout_us;
-    int64_t receivers = -1;
-    char text[TICKET_MAX];
-    snprintf(text, sizeof text, "action.%llu", (unsigned long long)++call->hand->tickets);
-    struct kn_str ticket = kn_str_from(text);
-    enum kn_status status = find_asked(call, command, &done.asked);
-    if (status != KN_OK || command->dry_run || (command->pattern.ptr && !done.asked.count)) {
-        *ret = done;
+    enum kn_status status = list_workers(call, &parting.before);
+    if (status != KN_OK) {
+        call->outcome = KN_OUTCOME_REFUSED;
         return status;
     }
-    status = control_pidbox_open(call->hand->pidbox);
-    if (status == KN_OK)
-        status = ask(call, command, &done.asked, ticket, timeout, &receivers);
-    if (status == KN_OK)
-        status = gather(call, ticket, timeout, receivers, &done);
-    const char *error = control_pidbox_error(call->hand->pidbox);
+    status = control_command(call, command, done);
     if (status != KN_OK)
-        control_call_fail(call, status, "broker: %s", *error ? error : kn_status_text(status));
-    control_pidbox_close(call->hand->pidbox);
-    if (status == KN_OK)
-        status = name_missing(call, &done);
-    if (status == KN_OK)
-        *ret = done;
-    return status;
+        return status;
+    parting.gone = kn_arena_array(call->arena, done->asked.count + 1, sizeof *parting.gone);
+    if (!parting.gone)
+        return KN_NOMEM;
+    int64_t deadline = kn_time_mono() + timeout;
+    while (look_who_has_gone(call, &done->asked, &parting) > 0 && kn_time_mono() < deadline &&
+           !atomic_load(call->stopping))
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_US * 1000}, NULL);
+    return tell_who_has_gone(call, &parting, done);
 }
 
 /* ---- the request ----------------------------------------------------------------------- */
 
-static enum kn_outcome outcome_of(const struct kn_msg_command_done *done)
+static void conclude(struct control_call *call, const struct kn_msg_command_done *done)
 {
-    size_t failed = 0;
+    char text[256];
+    size_t failed = 0, good;
     for (size_t i = 0; i < done->replies.count; i++)
         failed += done->replies.items[i].failed;
-    if (done->replies.count && !failed && !done->missing.count)
-        return KN_OUTCOME_DONE;
-    return done->replies.count > failed ? KN_OUTCOME_PARTLY : KN_OUTCOME_FAILED;
+    good = done->replies.count - failed;
+    snprintf(text, sizeof text, "done by %zu, refused by %zu, no answer from %zu%s%.*s", good,
+             failed, done->missing.count, done->note.ptr ? ". " : "",
+             KN_STR_ARG(kn_utf8_head(done->note, 150)));
+    call->text = kn_arena_str(call->arena, kn_str_from(text));
+    if (good && !failed && !done->missing.count)
+        call->outcome = KN_OUTCOME_DONE;
+    else
+        call->outcome = good ? KN_OUTCOME_PARTLY : KN_OUTCOME_FAILED;
+}
+
+/* The message with its arguments as they are to be sent. */
+static enum kn_status check(struct control_call *call, const struct celery_method **ret_method,
+                            struct kn_msg_command *ret)
+{
+    const struct kn_msg_command *command = call->msg;
+    const struct celery_method *method = celery_method_find(command->method);
+    struct kn_buf arguments, error;
+    kn_buf_init(&arguments, 0);
+    kn_buf_init(&error, 0);
+    enum kn_status status = KN_OK;
+    if (!method) {
+        kn_buf_text(&error, "there is no such command: ");
+        celery_method_names(&error, true, true);
+        status = KN_INVALID;
+    } else if (method->action && !call->action && !command->dry_run) {
+        kn_buf_printf(&error, "%s is not a question: it takes an action", method->name);
+        status = KN_INVALID;
+    } else {
+        status = celery_method_check(method, command->arguments, &arguments, &error);
+    }
+    if (status == KN_OK) {
+        *ret = *command;
+        ret->arguments = kn_arena_str(call->arena, kn_buf_view(&arguments));
+        *ret_method = method;
+        status = ret->arguments.ptr ? KN_OK : KN_NOMEM;
+    } else {
+        control_call_refuse(call, status, "%.*s", KN_STR_ARG(kn_buf_view(&error)));
+    }
+    kn_buf_fini(&arguments);
+    kn_buf_fini(&error);
+    return status;
+}
+
+static enum kn_status run(struct control_call *call, const struct celery_method *method,
+                          const struct kn_msg_command *command, struct kn_msg_command_done *done)
+{
+    bool off = strcmp(method->name, "disable_events") == 0;
+    bool on = strcmp(method->name, "enable_events") == 0;
+    if (method->mute && !command->dry_run)
+        return shut_down(call, command, done);
+    if (off && !command->dry_run) {
+        struct kn_strs asked = {0};
+        enum kn_status status = control_command_asked(call, command, &asked);
+        if (status != KN_OK)
+            return status;
+        hold_events(call, &asked);
+    }
+    enum kn_status status = control_command(call, command, done);
+    if (status == KN_OK && (on || off) && !command->dry_run)
+        note_events(call, done, on);
+    return status;
 }
 
 enum kn_status control_do_command(struct control_call *call)
 {
+    const struct celery_method *method = NULL;
+    struct kn_msg_command command;
     struct kn_msg_command_done *done = kn_arena_alloc(call->arena, sizeof *done);
     if (!done)
         return KN_NOMEM;
-    enum kn_status status = control_command(call, call->msg, done);
+    enum kn_status status = check(call, &method, &command);
+    if (status == KN_OK)
+        status = run(call, method, &command, done);
     if (status != KN_OK)
         return status;
     if (call->action) {
-        call->outcome = outcome_of(done);
+        conclude(call, done);
         done->action_id = call->action->id;
     }
     call->answer_kind = KN_KIND_COMMAND_DONE;

@@ -298,7 +298,7 @@ enum kn_status control_inquire(struct control_pidbox *pidbox,
     kn_arena_init(&q.arena, options->memory_max);
     enum kn_status status = make_groups(&q, tasks, count);
     if (status == KN_OK)
-        status = control_pidbox_open(pidbox);
+        status = control_pidbox_open(pidbox, options->reply_timeout_us);
     if (status == KN_OK)
         status = ask_all(&q);
     if (status == KN_OK)

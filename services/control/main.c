@@ -43,6 +43,7 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config,
         .reply_timeout_us = from->reply_timeout_us,
         .memory_max = from->memory_max,
         .request_timeout_us = from->request_timeout_us,
+        .control = p->control,
     };
     const char *url = kn_config_control_address(config, from->source);
     enum kn_status status = KN_NOMEM;

@@ -9,8 +9,9 @@
 struct control_pidbox {
     struct broker_session *session;
     bool redis;
-    char oid[37]; /* routing key of our replies */
-    uint64_t sent;
+    char oid[64]; /* routing key of our replies, until the next open */
+    char unique[17];
+    uint64_t opened, sent;
     struct kn_buf body, envelope;
     char exchange[64], reply_exchange[64], reply_queue[128];
 };
@@ -33,15 +34,13 @@ enum kn_status control_pidbox_new(const struct broker_options *options, struct c
         return status;
     }
     pidbox->redis = options->url->kind == BROKER_REDIS;
-    kn_random_hex(pidbox->oid, 33);
+    kn_random_hex(pidbox->unique, sizeof pidbox->unique);
     kn_buf_init(&pidbox->body, 0);
     kn_buf_init(&pidbox->envelope, 0);
     celery_remote_exchange(&pidbox->body, KN_STR_ABSENT);
     copy_name(&pidbox->body, pidbox->exchange, sizeof pidbox->exchange);
     celery_remote_reply_exchange(&pidbox->body, KN_STR_ABSENT);
     copy_name(&pidbox->body, pidbox->reply_exchange, sizeof pidbox->reply_exchange);
-    celery_remote_reply_queue(&pidbox->body, KN_STR_ABSENT, kn_str_from(pidbox->oid));
-    copy_name(&pidbox->body, pidbox->reply_queue, sizeof pidbox->reply_queue);
     *ret = pidbox;
     return KN_OK;
 }
@@ -61,10 +60,30 @@ const char *control_pidbox_error(const struct control_pidbox *pidbox)
     return broker_session_error(pidbox->session);
 }
 
-enum kn_status control_pidbox_open(struct control_pidbox *pidbox)
+/* "kanchi-<until when, in seconds>-<unique>", see broker_session_replies_sweep. */
+#define OID_PREFIX "kanchi-"
+static const int64_t SLACK_US = 5 * KN_SECOND;
+
+enum kn_status control_pidbox_open(struct control_pidbox *pidbox, int64_t lasts_us)
 {
+    int64_t now;
+    enum kn_status status = broker_session_clock(pidbox->session, &now);
+    if (status != KN_OK)
+        return status;
+    snprintf(pidbox->oid, sizeof pidbox->oid, OID_PREFIX "%lld-%s%llu",
+             (long long)((now + lasts_us + SLACK_US) / KN_SECOND), pidbox->unique,
+             (unsigned long long)++pidbox->opened);
+    kn_buf_clear(&pidbox->body);
+    celery_remote_reply_queue(&pidbox->body, KN_STR_ABSENT, kn_str_from(pidbox->oid));
+    copy_name(&pidbox->body, pidbox->reply_queue, sizeof pidbox->reply_queue);
     return broker_session_replies_open(pidbox->session, pidbox->reply_exchange, pidbox->oid,
                                        pidbox->reply_queue);
+}
+
+enum kn_status control_pidbox_sweep(struct control_pidbox *pidbox, size_t *ret_count)
+{
+    return broker_session_replies_sweep(pidbox->session, pidbox->reply_exchange, OID_PREFIX,
+                                        ret_count);
 }
 
 void control_pidbox_close(struct control_pidbox *pidbox)
@@ -85,8 +104,8 @@ enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
         .oid = kn_str_from(pidbox->oid),
         .expires_us = question->expires_at,
     };
-    char tag[64];
-    snprintf(tag, sizeof tag, "%s-%llu", pidbox->oid, (unsigned long long)++pidbox->sent);
+    char tag[48];
+    snprintf(tag, sizeof tag, "%s-%llu", pidbox->unique, (unsigned long long)++pidbox->sent);
     kn_buf_clear(&pidbox->body);
     kn_buf_clear(&pidbox->envelope);
     celery_command_body(&pidbox->body, &command);
@@ -110,6 +129,7 @@ enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
         .headers = headers,
         .header_count = sizeof headers / sizeof *headers,
         .delivery_mode = 2,
+        .once = question->once,
     };
     return broker_session_fanout(pidbox->session, pidbox->exchange, &message, ret_receivers);
 }

@@ -15,18 +15,23 @@ void control_pidbox_free(struct control_pidbox *pidbox);
 /* The last failure; "" when there was none. Never a secret. */
 const char *control_pidbox_error(const struct control_pidbox *pidbox);
 
-/* Makes the queue for replies, and takes it away again. */
-enum kn_status control_pidbox_open(struct control_pidbox *pidbox) KN_MUST_CHECK;
+/* Makes a queue for replies, with a name of its own, and takes it away again. lasts_us:
+ * how long it will be used at most; whoever is killed meanwhile leaves it behind on
+ * Redis, and any control takes it away when that has passed. */
+enum kn_status control_pidbox_open(struct control_pidbox *pidbox, int64_t lasts_us) KN_MUST_CHECK;
 void control_pidbox_close(struct control_pidbox *pidbox);
+/* Takes away what was left behind so. */
+enum kn_status control_pidbox_sweep(struct control_pidbox *pidbox, size_t *ret_count) KN_MUST_CHECK;
 
-/* Sends a command, replies to which carry the ticket. hostnames: count 0 for
- * everybody. *ret_receivers: to how many it went, -1 when that is not known. */
+/* Sends a command, replies to which carry the ticket; absent: none are wanted. hostnames: count 0
+ * for everybody. *ret_receivers: to how many it went, -1 when that is not known. */
 struct control_question_text {
     const char *method, *arguments;
     struct kn_str ticket;
     const struct kn_str *hostnames;
     size_t count;
     int64_t expires_at; /* wall clock; workers pass it over afterwards */
+    bool once;          /* it must not arrive twice: an uncertain failure is one */
 };
 enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
                                   const struct control_question_text *question,

@@ -29,6 +29,8 @@ struct worker {
     double cpu_seconds;
     int64_t cpu_at; /* 0: there is none */
     bool events_on;
+    bool held; /* somebody has switched its events off */
+    bool told; /* held is newer than what storage says */
     struct control_conf conf;
 };
 
@@ -93,8 +95,13 @@ static void update_worker(struct control_roster *roster, const struct kn_msg_wor
         worker->wanted = true;
         worker->wanted_at = 0;
         worker->events_on = false;
+        worker->told = false;
         worker->silent = 0;
     }
+    bool held = now->events_enabled.set && now->events_enabled.value == 0;
+    worker->told = worker->told && held != worker->held;
+    if (!worker->told)
+        worker->held = held;
     worker->online = online;
     worker->listed = true;
     worker->pid = now->pid;
@@ -132,7 +139,8 @@ uint64_t control_roster_left_out(const struct control_roster *roster)
 static unsigned questions_of(const struct control_roster *roster, const struct worker *worker,
                              int64_t mono_us)
 {
-    unsigned all = roster->events ? CONTROL_ASK_ALL : CONTROL_ASK_ALL & ~(1u << CONTROL_ASK_EVENTS);
+    bool events = roster->events && !worker->held;
+    unsigned all = events ? CONTROL_ASK_ALL : CONTROL_ASK_ALL & ~(1u << CONTROL_ASK_EVENTS);
     if (worker->wanted && mono_us >= worker->wanted_at)
         return all;
     return worker->sample_at && mono_us >= worker->sample_at ? 1u << CONTROL_ASK_STATS : 0;
@@ -156,6 +164,44 @@ bool control_roster_demand(const struct control_roster *roster, int64_t mono_us,
         return false;
     *ret = demand;
     return true;
+}
+
+static bool is_among(struct kn_str name, const struct kn_str *hostnames, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (kn_str_eq(name, hostnames[i]))
+            return true;
+    return count == 0;
+}
+
+bool control_roster_unheld(const struct control_roster *roster, const struct kn_str *hostnames,
+                           size_t count, struct kn_arena *arena, struct control_demand *ret)
+{
+    size_t held = 0;
+    for (const struct worker *worker = first(roster); worker; worker = next(worker))
+        held += worker->held && is_among(worker->entry.name, hostnames, count);
+    if (held == 0)
+        return false;
+    struct control_demand demand = {
+        .hostnames =
+            kn_arena_array(arena, kn_table_count(&roster->workers), sizeof *demand.hostnames)};
+    for (const struct worker *worker = first(roster); worker && demand.hostnames;
+         worker = next(worker))
+        if (worker->online && !worker->held && is_among(worker->entry.name, hostnames, count))
+            demand.hostnames[demand.count++] = kn_arena_str(arena, worker->entry.name);
+    if (arena->overflow)
+        demand.count = 0;
+    *ret = demand;
+    return true;
+}
+
+void control_roster_hold(struct control_roster *roster, struct kn_str hostname, bool hold)
+{
+    struct worker *worker = find(roster, hostname);
+    if (!worker)
+        return;
+    worker->held = hold;
+    worker->told = true;
 }
 
 static void mark_asked(struct worker *worker, unsigned questions)
@@ -261,6 +307,11 @@ static bool lacks_events(const struct control_roster *roster, const struct worke
     return worker->conf.known && !worker->events_on && !roster->events;
 }
 
+static bool is_held(const struct control_roster *roster, const struct worker *worker)
+{
+    return worker->held && roster->events;
+}
+
 static bool lacks_sent(const struct control_roster *roster, const struct worker *worker)
 {
     (void)roster;
@@ -286,6 +337,11 @@ static const struct {
      "Task events are not known to be on, so tasks are not seen",
      KN_STR("Start the worker with -E, set worker_send_task_events = True, or let Kanchi switch "
             "them on with enable_events: true.")},
+    {is_held,
+     KN_SEVERITY_INFO,
+     {"events_switched_off", 19},
+     "Task events were switched off by a command, so tasks are not seen",
+     KN_STR("Send enable_events, or start the worker anew.")},
     {lacks_answer,
      KN_SEVERITY_WARNING,
      {"worker_silent", 13},

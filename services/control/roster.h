@@ -34,7 +34,8 @@ struct control_roster *control_roster_new(size_t workers_max, bool events);
 void control_roster_free(struct control_roster *roster);
 
 /* All workers of the broker as storage has them. One that is new, back online or
- * was started anew is to be asked everything. */
+ * was started anew is to be asked everything. Where events were switched off by
+ * somebody (events_enabled is 0), they are not switched on. */
 void control_roster_update(struct control_roster *roster, const struct kn_msg_worker_list *list);
 
 /* Whom to ask now, up to max of them who are to be asked the same. Names lie in
@@ -46,6 +47,12 @@ struct control_demand {
 };
 bool control_roster_demand(const struct control_roster *roster, int64_t mono_us, size_t max,
                            struct kn_arena *arena, struct control_demand *ret);
+/* Of those to be asked (count 0: everybody), who may have events switched on: not where
+ * somebody has switched them off. False when all of them may. Names lie in the arena. */
+bool control_roster_unheld(const struct control_roster *roster, const struct kn_str *hostnames,
+                           size_t count, struct kn_arena *arena, struct control_demand *ret);
+/* Somebody switches its events off or on: until storage says so too. */
+void control_roster_hold(struct control_roster *roster, struct kn_str hostname, bool hold);
 /* The question could not be put, or the answer not be stored: ask again. */
 void control_roster_again(struct control_roster *roster, struct kn_str hostname);
 

@@ -92,6 +92,65 @@ static void events_are_not_switched_on_where_that_is_forbidden(void **state)
     control_roster_free(roster);
 }
 
+static void list_events(struct control_roster *roster, int64_t events, int64_t started_at)
+{
+    struct kn_msg_worker workers[] = {{.hostname = KN_STR("a@h"),
+                                       .status = KN_WORKER_ONLINE,
+                                       .started_at = started_at,
+                                       .events_enabled = KN_SOME_I64(events)},
+                                      {.hostname = KN_STR("b@h"), .status = KN_WORKER_ONLINE}};
+    workers[0].events_enabled.set = events >= 0;
+    control_roster_update(roster,
+                          &(struct kn_msg_worker_list){.items = {.items = workers, .count = 2}});
+}
+
+static bool everybody_but_a(const struct control_roster *roster)
+{
+    struct control_demand d;
+    if (!control_roster_unheld(roster, NULL, 0, &arena, &d))
+        return false;
+    assert_int_equal(d.count, 1);
+    assert_true(kn_str_eq(d.hostnames[0], KN_STR("b@h")));
+    const struct kn_str only_a = KN_STR("a@h"), only_b = KN_STR("b@h");
+    assert_true(control_roster_unheld(roster, &only_a, 1, &arena, &d));
+    assert_int_equal(d.count, 0);
+    assert_false(control_roster_unheld(roster, &only_b, 1, &arena, &d));
+    return true;
+}
+
+static void
+events_that_somebody_switched_off_stay_off_until_the_worker_is_started_anew(void **state)
+{
+    (void)state;
+    struct control_roster *roster = control_roster_new(10, true);
+    struct kn_msg_service_status status;
+    list_events(roster, 1, 5);
+    assert_false(everybody_but_a(roster));
+    control_roster_hold(roster, KN_STR("a@h"), true);
+    assert_true(everybody_but_a(roster));
+    list_events(roster, 1, 5); /* what storage said before */
+    assert_true(everybody_but_a(roster));
+    list_events(roster, 0, 5);
+    assert_true(everybody_but_a(roster));
+    control_roster_findings(roster, KN_STR("s"), &arena, &status);
+    assert_string_equal(status.findings.items[0].code.ptr, "events_switched_off");
+    list_events(roster, 1, 5); /* switched on by somebody else */
+    assert_false(everybody_but_a(roster));
+    list_events(roster, 0, 5);
+    control_roster_hold(roster, KN_STR("a@h"), false);
+    assert_false(everybody_but_a(roster));
+    control_roster_hold(roster, KN_STR("a@h"), true);
+    list_events(roster, -1, 9);
+    assert_false(everybody_but_a(roster));
+    control_roster_free(roster);
+
+    roster = control_roster_new(10, true); /* control was started anew */
+    list_events(roster, 0, 9);
+    assert_true(everybody_but_a(roster));
+    control_roster_hold(roster, KN_STR("none@h"), true);
+    control_roster_free(roster);
+}
+
 static void cpu_is_the_difference_of_two_samples_of_one_process(void **state)
 {
     (void)state;
@@ -188,6 +247,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_is_asked_when_it_appears_comes_back_or_was_restarted),
         cmocka_unit_test(events_are_not_switched_on_where_that_is_forbidden),
+        cmocka_unit_test(
+            events_that_somebody_switched_off_stay_off_until_the_worker_is_started_anew),
         cmocka_unit_test(cpu_is_the_difference_of_two_samples_of_one_process),
         cmocka_unit_test(findings_name_the_workers_and_the_remedy),
         cmocka_unit_test(a_worker_that_does_not_answer_is_asked_again_and_found),

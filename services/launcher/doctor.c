@@ -155,7 +155,7 @@ static enum kn_status ask_workers(struct doctor *doctor, struct control_pidbox *
         .ticket = kn_str_from(ticket),
         .expires_at = kn_time_now() + wait_us,
     };
-    enum kn_status status = control_pidbox_open(pidbox);
+    enum kn_status status = control_pidbox_open(pidbox, wait_us);
     if (status == KN_OK)
         status = control_pidbox_ask(pidbox, &question, NULL);
     if (status == KN_OK)
@@ -285,7 +285,7 @@ int launcher_doctor(int argc, char **argv)
     struct kn_service service;
     struct doctor doctor = {.sound = true};
     int code;
-    if (!kn_service_init(&service, &doctor.config, NAME, "looks at the brokers", argc, argv, &code))
+    if (!kn_program_init(&service, &doctor.config, NAME, "looks at the brokers", argc, argv, &code))
         return code;
     code = KN_EXIT_OK;
     for (size_t i = 0; i < doctor.config.n_brokers && code == KN_EXIT_OK; i++) {

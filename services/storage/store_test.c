@@ -619,6 +619,27 @@ static void commit_one(struct rig *rig, enum kn_kind kind, const void *msg)
     assert_int_equal(change.status, KN_OK);
 }
 
+static void whether_events_are_on_is_open_again_when_a_worker_was_started_anew(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event online = event(KN_EVENT_WORKER_ONLINE, NULL, 1),
+                        beat = event(KN_EVENT_WORKER_HEARTBEAT, NULL, KN_SECOND);
+    const struct kn_msg_worker_inspect off = {.source = KN_STR("default"),
+                                              .hostname = KN_STR("w1@h"),
+                                              .at = AT + 2 * KN_SECOND,
+                                              .events_enabled = KN_SOME_I64(0)};
+    rig_ingest(rig, (struct kn_msg_event[]){online, beat}, 2, NULL);
+    commit_one(rig, KN_KIND_WORKER_INSPECT, &off);
+    assert_true(worker_of(rig, "w1@h").events_enabled.set);
+    beat.timestamp = AT + 3 * KN_SECOND;
+    online.timestamp = AT; /* late, and older */
+    rig_ingest(rig, (struct kn_msg_event[]){beat, online}, 2, NULL);
+    assert_true(worker_of(rig, "w1@h").events_enabled.set);
+    online.timestamp = AT + 4 * KN_SECOND;
+    rig_ingest(rig, &online, 1, NULL);
+    assert_false(worker_of(rig, "w1@h").events_enabled.set);
+}
+
 static void a_worker_is_what_it_says_unless_it_is_silent(void **state)
 {
     struct rig *rig = *state;
@@ -1268,6 +1289,7 @@ int main(void)
         CASE(the_list_refuses_what_it_does_not_know),
         CASE(pages_stay_stable_while_tasks_arrive),
         CASE(a_worker_is_what_it_says_unless_it_is_silent),
+        CASE(whether_events_are_on_is_open_again_when_a_worker_was_started_anew),
         CASE(answers_of_a_worker_leave_what_they_do_not_say),
         CASE(queues_keep_their_latest_depth_and_a_history),
         CASE(an_ingestion_that_begins_late_leaves_a_gap),

@@ -155,8 +155,10 @@ bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event)
         row->beat = key;
         take_beat(worker, event);
     }
-    if (event->type == KN_EVENT_WORKER_ONLINE && event->timestamp > worker->started_at)
+    if (event->type == KN_EVENT_WORKER_ONLINE && event->timestamp > worker->started_at) {
         worker->started_at = event->timestamp;
+        worker->events_enabled = (struct kn_opt_i64){0}; /* as it was started, until it says */
+    }
     own_word(row, event, key);
     return true;
 }
