@@ -40,6 +40,8 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config,
         .reply_timeout_us = from->reply_timeout_us,
         .memory_max = from->memory_max,
         .request_timeout_us = from->request_timeout_us,
+        .look_max = (size_t)config->control.look_max,
+        .retry_from_repr = config->control.retry_from_repr,
     };
     const char *url = kn_config_control_address(config, from->source);
     return url ? control_actions_start(&options, p->bus, url, p->storage, &p->actions, why)

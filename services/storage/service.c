@@ -151,6 +151,7 @@ union answer {
     struct kn_msg_series_list series_list;
     struct kn_msg_overdue_list overdue_list;
     struct kn_msg_audit_list audit_list;
+    struct kn_msg_task_links task_links;
     struct kn_msg_system system;
 };
 
@@ -195,6 +196,9 @@ static enum kn_status query(struct storage *storage, struct store_reader *r,
     case KN_KIND_AUDIT_GET:
         *ret_kind = KN_KIND_AUDIT_LIST;
         return store_read_audit(r, msg, arena, &a->audit_list);
+    case KN_KIND_TASK_LINKS_GET:
+        *ret_kind = KN_KIND_TASK_LINKS;
+        return store_read_links(r, msg, arena, &a->task_links);
     case KN_KIND_SYSTEM_GET:
         *ret_kind = KN_KIND_SYSTEM;
         return read_system(storage, r, arena, &a->system);

@@ -491,7 +491,17 @@
     SAME(AUDIT_OF_TARGET, "iit", \
         SQL_AUDIT_ROWS "WHERE a.target = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2") \
     SAME(AUDIT_OF_ID, "iit", \
-        SQL_AUDIT_ROWS "WHERE a.id = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2")
+        SQL_AUDIT_ROWS "WHERE a.id = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2") \
+    SAME(LINK_PUT, "ttti", \
+        "INSERT INTO task_links (source, task_id, new_id, at) VALUES ($1, $2, $3, $4) " \
+        "ON CONFLICT DO NOTHING") \
+    SAME(LINKS_FROM, "tt", \
+        "SELECT new_id FROM task_links WHERE source = $1 AND task_id = $2 " \
+        "ORDER BY at, new_id LIMIT 100") \
+    SAME(LINK_TO, "tt", \
+        "SELECT task_id FROM task_links WHERE source = $1 AND new_id = $2") \
+    SAME(LINKS_DELETE, "i", \
+        "DELETE FROM task_links WHERE at < $1")
 /* clang-format on */
 
 enum sql_id {
