@@ -10,7 +10,7 @@ static int64_t to_us(struct kn_opt_f64 seconds)
     return seconds.set ? (int64_t)(seconds.value * (double)KN_SECOND) : 0;
 }
 
-static void show_replies(struct gw_exchange *x, const struct kn_msg_command_done *done)
+void gw_show_replies(struct gw_exchange *x, const struct kn_msg_command_done *done)
 {
     kn_buf_text(&x->body, "{\"action_id\":");
     if (done->action_id.ptr)
@@ -50,7 +50,7 @@ static void ask(struct gw_exchange *x, struct kn_msg_command *command)
                        command->timeout ? command->timeout : KN_MINUTE);
     if (!answer)
         return;
-    show_replies(x, answer->msg);
+    gw_show_replies(x, answer->msg);
     kn_bus_message_free(answer);
 }
 

@@ -14,9 +14,13 @@ READ = [path for path in PATHS if "get" in DOCUMENT["paths"][path] and path != "
 WRITE = [(path, method) for path in PATHS for method in DOCUMENT["paths"][path] if method != "get"]
 SOURCE = "source=default"
 QUERIES = {"/api/v1/inspect/{method}": SOURCE}  # what a path needs besides
-BODIES = {"/api/v1/commands/{method}": {"source": "default"}}
+BODIES = {"/api/v1/commands/{method}": {"source": "default"},
+          "/api/v1/tasks": {"source": "default", "name": "shop.tasks.charge"},
+          "/api/v1/tasks/{id}": None, "/api/v1/tasks/{id}/retry": {"args": [1042]},
+          "/api/v1/revoke-by-headers": {"source": "default", "headers": {"batch": "7"}}}
 EXAMPLES = {"/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
             "/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
+            "/api/v1/tasks/{id}/result": "task-9", "/api/v1/tasks/{id}/retry": "task-9",
             "/api/v1/workers/{id}": "celery@one", "/api/v1/queues/{name}": "payments"}
 FORMATS = jsonschema.FormatChecker()
 
