@@ -398,6 +398,48 @@ static void answer_job(const struct kn_msg_job_create *create, struct kn_bus_rep
     kn_bus_reply_set(reply, KN_KIND_JOB, &job);
 }
 
+static void answer_send(const struct kn_msg_task_send *send, struct kn_bus_reply *reply)
+{
+    static struct kn_str warnings[] = {{"no worker that is online consumes this queue", 44}};
+    const struct kn_msg_task_sent sent = {
+        .id = send->new_id,
+        .arguments_from = send->task_id.ptr ? KN_STR("message") : KN_STR("request"),
+        .queue = send->queue.ptr ? send->queue : KN_STR("payments"),
+        .warnings = {warnings, 1},
+        .message = send->dry_run ? KN_STR("{\"headers\":{}}") : KN_STR_ABSENT,
+        .action_id = send->action ? send->action->id : KN_STR_ABSENT};
+    kn_bus_reply_set(reply, KN_KIND_TASK_SENT, &sent);
+}
+
+static void answer_revoke(const struct kn_msg_task_revoke *revoke, struct kn_bus_reply *reply)
+{
+    static struct kn_str missing[] = {{"celery@two", 10}};
+    struct kn_msg_command_done done = {.missing = {missing, 1}, .asked = {missing, 1}};
+    const struct kn_msg_task_revoked revoked = {
+        .done = &done,
+        .removed = KN_SOME_I64(1),
+        .removal = KN_STR("its message was taken out of the queue"),
+        .action_id = revoke->action ? revoke->action->id : KN_STR_ABSENT};
+    kn_bus_reply_set(reply, KN_KIND_TASK_REVOKED, &revoked);
+}
+
+static void answer_result(const struct kn_msg_task_result_get *get, struct kn_bus_reply *reply)
+{
+    const struct kn_msg_task_result result = {.id = get->task_id,
+                                              .state = KN_STR("SUCCESS"),
+                                              .result = KN_STR("{\"total\":19.9}"),
+                                              .completed_at = AT,
+                                              .bytes = 120};
+    kn_bus_reply_set(reply, KN_KIND_TASK_RESULT, &result);
+}
+
+static void answer_links(struct kn_bus_reply *reply)
+{
+    static struct kn_str again[] = {{"task-10", 7}};
+    const struct kn_msg_task_links links = {.retried_as = {again, 1}};
+    kn_bus_reply_set(reply, KN_KIND_TASK_LINKS, &links);
+}
+
 static void answer_feed(const struct kn_msg_feed_get *get, struct kn_bus_reply *reply)
 {
     static struct kn_msg_feed items[100];
@@ -467,6 +509,18 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
         break;
     case KN_KIND_RESOLVE:
         kn_bus_reply_set(reply, KN_KIND_DONE, &done);
+        break;
+    case KN_KIND_TASK_SEND:
+        answer_send(request->msg, reply);
+        break;
+    case KN_KIND_TASK_REVOKE:
+        answer_revoke(request->msg, reply);
+        break;
+    case KN_KIND_TASK_RESULT_GET:
+        answer_result(request->msg, reply);
+        break;
+    case KN_KIND_TASK_LINKS_GET:
+        answer_links(reply);
         break;
     case KN_KIND_FEED_GET:
         answer_feed(request->msg, reply);

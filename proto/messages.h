@@ -776,6 +776,86 @@
     F(3, source, STR, _) /* absent: the newest task with this id on any */                         \
     F(4, undo, BOOL, _)
 
+/* A new message for a task: again (task_id) or for the first time (name). What is absent
+ * is as it was the first time, when that is known. No action: a dry run. */
+#define KN_MSG_TASK_SEND(F)                                                                        \
+    F(1, action, MSG, action)                                                                      \
+    F(2, source, STR, _)                                                                           \
+    F(3, new_id, STR, _)                                                                           \
+    F(4, task_id, STR, _) /* to be sent again; absent: apply */                                    \
+    F(5, name, STR, _)                                                                             \
+    F(6, args, JSON, _)   /* an array */                                                           \
+    F(7, kwargs, JSON, _) /* an object */                                                          \
+    F(8, queue, STR, _)                                                                            \
+    F(9, priority, OPT_I64, _)                                                                     \
+    F(10, countdown, OPT_F64, _) /* seconds */                                                     \
+    F(11, eta, TIME, _)                                                                            \
+    F(12, expires, TIME, _)                                                                        \
+    F(13, time_limit, OPT_F64, _) /* seconds */                                                    \
+    F(14, soft_time_limit, OPT_F64, _)                                                             \
+    F(15, force, BOOL, _)        /* though the task is not at its end */                           \
+    F(16, unregistered, BOOL, _) /* though no worker knows the name */                             \
+    F(17, dry_run, BOOL, _)
+/* arguments_from: "message", "backend", "repr" or "request". message: of a dry run, the
+ * headers, properties and the decoded body. */
+#define KN_MSG_TASK_SENT(F)                                                                        \
+    F(1, id, STR, _)                                                                               \
+    F(2, arguments_from, STR, _)                                                                   \
+    F(3, queue, STR, _)                                                                            \
+    F(4, warnings, STRS, _)                                                                        \
+    F(5, message, JSON, _)                                                                         \
+    F(6, action_id, STR, _)
+
+/* A task by its id, or all that carry these stamped headers. */
+#define KN_MSG_TASK_REVOKE(F)                                                                      \
+    F(1, action, MSG, action)                                                                      \
+    F(2, source, STR, _)                                                                           \
+    F(3, task_id, STR, _)                                                                          \
+    F(4, headers, JSON, _) /* an object: header to value or list of values */                      \
+    F(5, terminate, BOOL, _)                                                                       \
+    F(6, signal, STR, _)                                                                           \
+    F(7, timeout, I64, _)                                                                          \
+    F(8, dry_run, BOOL, _)
+/* removed: messages that were taken out of the task's queue. removal: a sentence that says
+ * what became of the one that waits. */
+#define KN_MSG_TASK_REVOKED(F)                                                                     \
+    F(1, done, MSG, command_done)                                                                  \
+    F(2, removed, OPT_I64, _)                                                                      \
+    F(3, removal, STR, _)                                                                          \
+    F(4, action_id, STR, _)
+
+/* What the result backend has of a task, uncut. */
+#define KN_MSG_TASK_RESULT_GET(F)                                                                  \
+    F(1, source, STR, _)                                                                           \
+    F(2, task_id, STR, _)
+#define KN_MSG_TASK_RESULT(F)                                                                      \
+    F(1, id, STR, _)                                                                               \
+    F(2, state, STR, _) /* as Celery says it: "SUCCESS" … */                                     \
+    F(3, result, JSON, _)                                                                          \
+    F(4, traceback, STR, _)                                                                        \
+    F(5, completed_at, TIME, _)                                                                    \
+    F(6, name, STR, _)                                                                             \
+    F(7, args, JSON, _)                                                                            \
+    F(8, kwargs, JSON, _)                                                                          \
+    F(9, worker, STR, _)                                                                           \
+    F(10, queue, STR, _)                                                                           \
+    F(11, children, JSON, _)                                                                       \
+    F(12, bytes, U64, _)                                                                           \
+    F(13, note, STR, _) /* why result is absent, though there is one */
+
+/* new_id is task_id sent again. */
+#define KN_MSG_TASK_LINK(F)                                                                        \
+    F(1, source, STR, _)                                                                           \
+    F(2, task_id, STR, _)                                                                          \
+    F(3, new_id, STR, _)                                                                           \
+    F(4, at, TIME, _)
+#define KN_MSG_TASK_LINKS_GET(F)                                                                   \
+    F(1, source, STR, _)                                                                           \
+    F(2, task_id, STR, _)
+#define KN_MSG_TASK_LINKS(F)                                                                       \
+    F(1, retry_of, STR, _)                                                                         \
+    F(2, retried_as, STRS, _) /* oldest first, at most 100 */
+
 /* ---- answers ---------------------------------------------------------------- */
 
 #define KN_MSG_DONE(F) F(1, unused, BOOL, _)
@@ -867,7 +947,16 @@
     M(205, task_names, TASK_NAMES)                                                                 \
     M(206, worker_life_get, WORKER_LIFE_GET)                                                       \
     M(207, worker_moment, WORKER_MOMENT)                                                           \
-    M(208, worker_life, WORKER_LIFE)
+    M(208, worker_life, WORKER_LIFE) \
+    M(70, task_send, TASK_SEND)                                                                    \
+    M(71, task_sent, TASK_SENT)                                                                    \
+    M(72, task_revoke, TASK_REVOKE)                                                                \
+    M(73, task_revoked, TASK_REVOKED)                                                              \
+    M(74, task_result_get, TASK_RESULT_GET)                                                        \
+    M(75, task_result, TASK_RESULT)                                                                \
+    M(76, task_link, TASK_LINK)                                                                    \
+    M(77, task_links_get, TASK_LINKS_GET)                                                          \
+    M(78, task_links, TASK_LINKS)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
 enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) };

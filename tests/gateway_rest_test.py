@@ -16,12 +16,16 @@ SOURCE = "source=default"
 QUERIES = {"/api/v1/inspect/{method}": SOURCE}  # what a path needs besides
 BODIES = {"/api/v1/commands/{method}": {"source": "default"},
           "/api/v1/jobs": {"action": "retry", "ids": ["task-1", "task-3"], "source": "default"},
-          "/api/v1/jobs/{id}": None, "/api/v1/tasks/{id}/resolve": None}
+          "/api/v1/jobs/{id}": None, "/api/v1/tasks/{id}/resolve": None,
+          "/api/v1/tasks": {"source": "default", "name": "shop.tasks.charge"},
+          "/api/v1/tasks/{id}": None, "/api/v1/tasks/{id}/retry": {"args": [1042]},
+          "/api/v1/revoke-by-headers": {"source": "default", "headers": {"batch": "7"}}}
 EXAMPLES = {"/api/v1/jobs/{id}": "j-1", "/api/v1/jobs/{id}/items": "j-1",
             "/api/v1/tasks/{id}/resolve": "task-9",
             "/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
             "/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
             "/api/v1/tasks/{id}/family": "task-9", "/api/v1/workers/{id}/life": "celery@one",
+            "/api/v1/tasks/{id}/result": "task-9", "/api/v1/tasks/{id}/retry": "task-9",
             "/api/v1/workers/{id}": "celery@one", "/api/v1/queues/{name}": "payments"}
 FORMATS = jsonschema.FormatChecker()
 

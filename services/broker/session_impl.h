@@ -5,6 +5,7 @@
 #include "services/broker/amqp.h"
 #include "services/broker/redis.h"
 #include "services/broker/session.h"
+#include "services/common/arena.h"
 
 struct broker_session {
     struct broker_options options;
@@ -26,6 +27,15 @@ struct broker_session {
         struct kn_buf exchange, routing_key, queue;
     } replies_of;
 };
+
+/* Headers as a table of AMQP; what it is made of lies in the arena. TOO_BIG, NOMEM. */
+enum kn_status broker_amqp_table(const struct broker_header *headers, size_t count,
+                                 struct kn_arena *arena, amqp_table_t *ret) KN_MUST_CHECK;
+/* Appends the key of a queue's list for a step of priority to an empty buffer. */
+void broker_redis_list_key(const struct broker_options *options, struct kn_buf *key,
+                           struct kn_str queue, int step);
+/* Connects, if it is not. */
+enum kn_status broker_redis_connect(struct broker_session *s) KN_MUST_CHECK;
 
 enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchange,
                                    const struct broker_outgoing *message,

@@ -123,7 +123,11 @@
       "…when nothing was heard of one for so long, and for twice as long as its name's tasks take") \
     X(reconcile_rate, INT, "200", "1..10000", "Most questions a second, each about one task")      \
     X(reconcile_tasks_max, INT, "100000", "100..10000000",                                         \
-      "Most tasks of which is known when they were asked about")
+      "Most tasks of which is known when they were asked about")                                   \
+    X(look_max, INT, "100000", "100..10000000",                                                    \
+      "Most waiting messages that are looked at to find that of one task")                         \
+    X(retry_from_repr, BOOL, "true", "",                                                           \
+      "Retry with arguments out of events; not where clients put an argsrepr of their own there")
 
 #define KN_CONFIG_GATEWAY(X)                                                                       \
     X(listen, ADDRESS, "127.0.0.1:8080", "", "Address and port of HTTP")                           \

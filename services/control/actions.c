@@ -32,6 +32,7 @@ struct control_actions {
 struct view {
     const struct kn_msg_action *action;
     bool dry_run;
+    bool apply; /* of a message that is a retry or not */
     struct kn_str method, target;
 };
 
@@ -46,6 +47,24 @@ static void view_command(const void *msg, struct view *ret)
         ret->target = command->destinations.items[0];
 }
 
+static void view_send(const void *msg, struct view *ret)
+{
+    const struct kn_msg_task_send *send = msg;
+    *ret = (struct view){.action = send->action,
+                         .dry_run = send->dry_run,
+                         .apply = !send->task_id.ptr,
+                         .target = send->task_id.ptr ? send->task_id : send->new_id};
+}
+
+static void view_revoke(const void *msg, struct view *ret)
+{
+    const struct kn_msg_task_revoke *revoke = msg;
+    *ret = (struct view){.action = revoke->action,
+                         .dry_run = revoke->dry_run,
+                         .method = revoke->signal,
+                         .target = revoke->task_id};
+}
+
 static const struct row {
     enum kn_kind kind;
     control_handler *handle;
@@ -53,6 +72,9 @@ static const struct row {
     void (*view)(const void *msg, struct view *ret);
 } rows[] = {
     {KN_KIND_COMMAND, control_do_command, KN_VERB_COMMAND, view_command},
+    {KN_KIND_TASK_SEND, control_do_send, KN_VERB_RETRY, view_send},
+    {KN_KIND_TASK_REVOKE, control_do_revoke, KN_VERB_REVOKE, view_revoke},
+    {KN_KIND_TASK_RESULT_GET, control_do_result, KN_VERB_NONE, NULL},
 };
 
 static const struct row *row_of(enum kn_kind kind)
@@ -143,7 +165,7 @@ static enum kn_status begin(struct control_actions *actions, struct control_call
              (unsigned long long)atomic_fetch_add(&actions->attempts, 1));
     struct kn_msg_audit_entry entry = {
         .id = call->action->id,
-        .verb = (uint8_t)row->verb,
+        .verb = (uint8_t)(view->apply ? KN_VERB_APPLY : row->verb),
         .method = view->method,
         .source = kn_str_from(actions->options.source),
         .target = view->target,

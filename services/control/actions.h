@@ -23,6 +23,8 @@ struct control_actions_options {
     size_t memory_max;                              /* bytes of replies of one request */
     int64_t request_timeout_us;                     /* of storage */
     struct control *control;                        /* is told of events; NULL: nobody is */
+    size_t look_max;      /* waiting messages that are looked at to find one */
+    bool retry_from_repr; /* whether arguments may come out of events */
 };
 
 struct control_actions;
@@ -88,5 +90,8 @@ enum kn_status control_command(struct control_call *call, const struct kn_msg_co
 typedef enum kn_status control_handler(struct control_call *call);
 
 control_handler control_do_command;
+control_handler control_do_send; /* retry and apply */
+control_handler control_do_revoke;
+control_handler control_do_result;
 
 #endif

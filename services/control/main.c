@@ -44,6 +44,8 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config,
         .memory_max = from->memory_max,
         .request_timeout_us = from->request_timeout_us,
         .control = p->control,
+        .look_max = (size_t)config->control.look_max,
+        .retry_from_repr = config->control.retry_from_repr,
     };
     const char *url = kn_config_control_address(config, from->source);
     enum kn_status status = KN_NOMEM;

@@ -240,6 +240,9 @@ static enum kn_status drop_points(struct store *store, bool *ret_done)
         status = db_run(store->db, SQL_GAPS_DELETE, gaps_before, NULL, NULL);
     if (status == KN_OK && gaps)
         status = db_run(store->db, SQL_LIFE_DELETE, gaps_before, NULL, NULL);
+    const struct db_value links_before[] = {db_i64(cutoff(store->options.retention_tasks_us))};
+    if (status == KN_OK && links_before[0].i64)
+        status = db_run(store->db, SQL_LINKS_DELETE, links_before, NULL, NULL);
     return status == KN_OK ? db_run(store->db, SQL_MARKS_TRIM, marks, NULL, NULL) : status;
 }
 

@@ -160,6 +160,7 @@ union answer {
     struct kn_msg_failure_list failure_list;
     struct kn_msg_task_names task_names;
     struct kn_msg_worker_life worker_life;
+    struct kn_msg_task_links task_links;
     struct kn_msg_system system;
 };
 
@@ -223,6 +224,9 @@ static enum kn_status query(struct storage *storage, struct store_reader *r,
     case KN_KIND_WORKER_LIFE_GET:
         *ret_kind = KN_KIND_WORKER_LIFE;
         return store_read_worker_life(r, msg, arena, &a->worker_life);
+    case KN_KIND_TASK_LINKS_GET:
+        *ret_kind = KN_KIND_TASK_LINKS;
+        return store_read_links(r, msg, arena, &a->task_links);
     case KN_KIND_SYSTEM_GET:
         *ret_kind = KN_KIND_SYSTEM;
         return read_system(storage, r, arena, &a->system);

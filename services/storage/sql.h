@@ -615,7 +615,17 @@
         "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
         "t.first_at, t.id, t.args_repr, t.kwargs_repr, t.result_repr, " \
         "t.error FROM resolved r JOIN tasks t ON t.no = r.no WHERE " \
-        "r.no > $1 AND r.no <= $2 ORDER BY r.no ASC LIMIT $3")
+        "r.no > $1 AND r.no <= $2 ORDER BY r.no ASC LIMIT $3") \
+    SAME(LINK_PUT, "ttti", \
+        "INSERT INTO task_links (source, task_id, new_id, at) VALUES ($1, $2, $3, $4) " \
+        "ON CONFLICT DO NOTHING") \
+    SAME(LINKS_FROM, "tt", \
+        "SELECT new_id FROM task_links WHERE source = $1 AND task_id = $2 " \
+        "ORDER BY at, new_id LIMIT 100") \
+    SAME(LINK_TO, "tt", \
+        "SELECT task_id FROM task_links WHERE source = $1 AND new_id = $2") \
+    SAME(LINKS_DELETE, "i", \
+        "DELETE FROM task_links WHERE at < $1")
 /* clang-format on */
 
 enum sql_id {

@@ -152,6 +152,10 @@ enum kn_status store_plan_job(struct store_reader *reader, const struct kn_msg_j
 /* How long until control may take tasks of a source, in µs; INT64_MAX: there are none. */
 enum kn_status store_read_work(struct store_reader *reader, struct kn_str source,
                                struct kn_arena *arena, int64_t *ret_wait) KN_MUST_CHECK;
+/* What a task was sent again as, and of what it is a retry. */
+enum kn_status store_read_links(struct store_reader *reader,
+                                const struct kn_msg_task_links_get *get, struct kn_arena *arena,
+                                struct kn_msg_task_links *ret) KN_MUST_CHECK;
 /* Sources with their counters and gaps, counts, and storage itself; the rest of
  * the system is not in the database. */
 enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *arena,
