@@ -13,6 +13,37 @@ static int64_t to_us(struct kn_opt_f64 seconds)
     return seconds.set ? (int64_t)(seconds.value * (double)KN_SECOND) : 0;
 }
 
+void gw_show_replies(struct gw_exchange *x, const struct kn_msg_command_done *done)
+{
+    kn_buf_text(&x->body, "{\"action_id\":");
+    if (done->action_id.ptr)
+        kn_buf_json_str(&x->body, done->action_id);
+    else
+        kn_buf_text(&x->body, "null");
+    kn_buf_text(&x->body, ",\"replies\":[");
+    for (size_t i = 0; i < done->replies.count; i++) {
+        const struct kn_msg_worker_reply *reply = &done->replies.items[i];
+        kn_buf_text(&x->body, i ? ",{\"worker\":" : "{\"worker\":");
+        kn_buf_json_str(&x->body, reply->hostname);
+        kn_buf_printf(&x->body, ",\"ok\":%s,\"value\":", reply->failed ? "false" : "true");
+        kn_buf_str(&x->body, reply->value.len ? reply->value : KN_STR("null"));
+        kn_buf_char(&x->body, '}');
+    }
+    const struct {
+        const char *head;
+        const struct kn_strs *names;
+    } lists[] = {{"],\"missing\":[", &done->missing}, {"],\"workers\":[", &done->asked}};
+    for (size_t l = 0; l < 2; l++) {
+        kn_buf_text(&x->body, lists[l].head);
+        for (size_t i = 0; i < lists[l].names->count; i++) {
+            if (i)
+                kn_buf_char(&x->body, ',');
+            kn_buf_json_str(&x->body, lists[l].names->items[i]);
+        }
+    }
+    kn_buf_text(&x->body, "]}");
+}
+
 /* ---- the answer ------------------------------------------------------------------------- */
 
 /* The text in {"error": …}; the whole value when it is none. */

@@ -30,6 +30,25 @@ void gw_api_tasks(struct gw_exchange *x)
     kn_bus_message_free(answer);
 }
 
+static void show_links(struct gw_exchange *x, const struct kn_msg_task *task)
+{
+    const struct kn_msg_task_links_get get = {.source = task->source, .task_id = task->id};
+    struct kn_bus_message *answer = gw_ask(x, KN_KIND_TASK_LINKS_GET, &get, KN_KIND_TASK_LINKS);
+    if (!answer)
+        return;
+    const struct kn_msg_task_links *links = answer->msg;
+    x->body.len--; /* the brace */
+    kn_buf_text(&x->body, ",\"retry_of\":");
+    kn_buf_json_str(&x->body, links->retry_of);
+    kn_buf_text(&x->body, ",\"retried_as\":[");
+    for (size_t i = 0; i < links->retried_as.count; i++) {
+        kn_buf_text(&x->body, i ? "," : "");
+        kn_buf_json_str(&x->body, links->retried_as.items[i]);
+    }
+    kn_buf_text(&x->body, "]}");
+    kn_bus_message_free(answer);
+}
+
 void gw_api_task(struct gw_exchange *x)
 {
     struct kn_msg_task_get get = {.id = x->arg, .source = gw_params_text(&x->params, "source")};
@@ -39,6 +58,8 @@ void gw_api_task(struct gw_exchange *x)
     if (!answer)
         return;
     gw_view_task(&x->body, answer->msg, GW_VIEW_WHOLE);
+    if (kn_buf_status(&x->body) == KN_OK)
+        show_links(x, answer->msg);
     kn_bus_message_free(answer);
     gw_exchange_tag(x);
 }

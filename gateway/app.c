@@ -8,12 +8,16 @@
 #define READ "GET, HEAD, OPTIONS"
 
 static const struct gw_route routes[] = {
-    {"/api/v1/tasks", READ, gw_api_tasks, NULL},
+    {"/api/v1/tasks", READ ", POST", gw_api_tasks, gw_api_apply},
     {"/api/v1/tasks/*/events", READ, gw_api_task_events, NULL},
+    {"/api/v1/tasks/*/resolve", "POST, DELETE, OPTIONS", NULL, gw_api_task_resolve},
     {"/api/v1/tasks/*/family", READ, gw_api_task_family, NULL},
-    {"/api/v1/tasks/*", READ, gw_api_task, NULL},
     {"/api/v1/task-names", READ, gw_api_task_names, NULL},
     {"/api/v1/failures", READ, gw_api_failures, NULL},
+    {"/api/v1/tasks/*/result", READ, gw_api_task_result, NULL},
+    {"/api/v1/tasks/*/retry", "POST, OPTIONS", NULL, gw_api_retry},
+    {"/api/v1/tasks/*", READ ", DELETE", gw_api_task, gw_api_revoke},
+    {"/api/v1/revoke-by-headers", "POST, OPTIONS", NULL, gw_api_revoke_by_headers},
     {"/api/v1/workers", READ, gw_api_workers, NULL},
     {"/api/v1/workers/*/life", READ, gw_api_worker_life, NULL},
     {"/api/v1/workers/*", READ, gw_api_worker, NULL},
@@ -27,6 +31,9 @@ static const struct gw_route routes[] = {
     {"/api/v1/inspect/*", READ, gw_api_inspect, NULL},
     {"/api/v1/commands", READ, gw_api_commands, NULL},
     {"/api/v1/commands/*", "POST, OPTIONS", NULL, gw_api_command},
+    {"/api/v1/jobs", READ ", POST", gw_api_jobs, gw_api_job_create},
+    {"/api/v1/jobs/*/items", READ, gw_api_job_items, NULL},
+    {"/api/v1/jobs/*", READ ", DELETE", gw_api_job, gw_api_job_cancel},
     {"/api/v1/audit", READ, gw_api_audit, NULL},
     {"/api/v1/metrics", READ, gw_api_metrics, NULL},
     {"/api/v1/metrics/history", READ, gw_api_metrics_history, NULL},

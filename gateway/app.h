@@ -56,6 +56,8 @@ struct kn_bus_message *gw_ask_control(struct gw_exchange *x, struct kn_str sourc
 struct kn_msg_action *gw_new_action(struct gw_exchange *x);
 /* A random UUID in the arena; absent, and x is a problem. */
 struct kn_str gw_new_uuid(struct gw_exchange *x);
+/* Appends what workers answered to a command, as an object. */
+void gw_show_replies(struct gw_exchange *x, const struct kn_msg_command_done *done);
 /* Whether the parameters are all right; if not, x is a problem. */
 bool gw_params_ok(struct gw_exchange *x);
 /* Makes x a problem. */
@@ -72,6 +74,11 @@ void gw_api_task_events(struct gw_exchange *x);
 void gw_api_task_family(struct gw_exchange *x);
 void gw_api_task_names(struct gw_exchange *x);
 void gw_api_failures(struct gw_exchange *x);
+void gw_api_task_result(struct gw_exchange *x);
+void gw_api_apply(struct gw_exchange *x);
+void gw_api_retry(struct gw_exchange *x);
+void gw_api_revoke(struct gw_exchange *x);
+void gw_api_revoke_by_headers(struct gw_exchange *x);
 void gw_api_workers(struct gw_exchange *x);
 void gw_api_worker(struct gw_exchange *x);
 void gw_api_worker_life(struct gw_exchange *x);
@@ -86,6 +93,12 @@ void gw_api_inspect(struct gw_exchange *x);
 void gw_api_commands(struct gw_exchange *x);
 void gw_api_command(struct gw_exchange *x);
 void gw_api_audit(struct gw_exchange *x);
+void gw_api_jobs(struct gw_exchange *x);
+void gw_api_job(struct gw_exchange *x);
+void gw_api_job_items(struct gw_exchange *x);
+void gw_api_job_create(struct gw_exchange *x);
+void gw_api_job_cancel(struct gw_exchange *x);
+void gw_api_task_resolve(struct gw_exchange *x);
 void gw_api_metrics(struct gw_exchange *x);
 void gw_api_metrics_history(struct gw_exchange *x);
 void gw_api_totals(struct gw_exchange *x);

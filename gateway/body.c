@@ -216,7 +216,7 @@ struct kn_str gw_body_json(struct gw_exchange *x, const char *key, char kind)
     return member->raw;
 }
 
-bool gw_body_ok(struct gw_exchange *x)
+void gw_body_refuse_rest(struct gw_exchange *x)
 {
     for (size_t i = 0; i < x->n_members; i++) {
         char key[64];
@@ -226,5 +226,10 @@ bool gw_body_ok(struct gw_exchange *x)
         refuse(x, key, "there is no such member of the body here");
         break;
     }
+}
+
+bool gw_body_ok(struct gw_exchange *x)
+{
+    gw_body_refuse_rest(x);
     return gw_params_ok(x);
 }

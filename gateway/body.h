@@ -25,6 +25,8 @@ int64_t gw_body_time(struct gw_exchange *x, const char *key);
  * '{' for what it must be, 0 for anything. */
 struct kn_str gw_body_json(struct gw_exchange *x, const char *key, char kind);
 
+/* Keeps a mistake when there are members that nobody read. */
+void gw_body_refuse_rest(struct gw_exchange *x);
 /* Whether body and parameters are all right; if not, x is a problem. */
 bool gw_body_ok(struct gw_exchange *x);
 

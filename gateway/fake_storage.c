@@ -371,6 +371,101 @@ static void answer_queue_action(struct kn_bus_reply *reply)
     kn_bus_reply_set(reply, KN_KIND_QUEUE_CHANGED, &changed);
 }
 
+static struct kn_msg_job made_up_job(void)
+{
+    return (struct kn_msg_job){.id = KN_STR("j-1"),
+                               .action = KN_JOB_RETRY,
+                               .rate = 20,
+                               .request = KN_STR("{\"ids\":2}"),
+                               .created_at = AT,
+                               .total = 2,
+                               .waiting = 1,
+                               .done = 1,
+                               .no = 7};
+}
+
+static enum kn_status answer_jobs(const struct kn_msg_jobs_get *get, struct kn_bus_reply *reply)
+{
+    struct kn_msg_job job = made_up_job();
+    struct kn_msg_job_item items[] = {
+        {.no = 1,
+         .id = KN_STR("task-1"),
+         .source = KN_STR("default"),
+         .state = KN_ITEM_DONE,
+         .new_id = KN_STR("task-2"),
+         .at = AT},
+        {.no = 2, .id = KN_STR("task-3"), .source = KN_STR("default")},
+    };
+    const struct kn_msg_job_list list = {.items = {&job, 1}, .next = get->id.ptr ? 0 : 7};
+    const struct kn_msg_job_items tasks = {.job = &job, .items = {items, 2}, .next = 2};
+    if (get->id.ptr && !kn_str_eq(get->id, job.id))
+        return KN_NOT_FOUND;
+    if (get->items)
+        kn_bus_reply_set(reply, KN_KIND_JOB_ITEMS, &tasks);
+    else
+        kn_bus_reply_set(reply, KN_KIND_JOB_LIST, &list);
+    return KN_OK;
+}
+
+/* Of a new one, how many tasks would be in it; else the one that there is. */
+static void answer_job(const struct kn_msg_job_create *create, struct kn_bus_reply *reply)
+{
+    struct kn_msg_job_count failure = {KN_STR("failure"), 2}, name = {KN_STR("a \"b\""), 2};
+    struct kn_msg_job job = made_up_job();
+    if (create && create->dry_run) {
+        job.by_status.items = &failure;
+        job.by_name.items = &name;
+        job.by_status.count = job.by_name.count = 1;
+    } else if (create) {
+        job.id = create->action->id;
+        job.options = create->options;
+        job.request = create->request;
+    }
+    kn_bus_reply_set(reply, KN_KIND_JOB, &job);
+}
+
+static void answer_send(const struct kn_msg_task_send *send, struct kn_bus_reply *reply)
+{
+    static struct kn_str warnings[] = {{"no worker that is online consumes this queue", 44}};
+    const struct kn_msg_task_sent sent = {
+        .id = send->new_id,
+        .arguments_from = send->task_id.ptr ? KN_STR("message") : KN_STR("request"),
+        .queue = send->queue.ptr ? send->queue : KN_STR("payments"),
+        .warnings = {warnings, 1},
+        .message = send->dry_run ? KN_STR("{\"headers\":{}}") : KN_STR_ABSENT,
+        .action_id = send->action ? send->action->id : KN_STR_ABSENT};
+    kn_bus_reply_set(reply, KN_KIND_TASK_SENT, &sent);
+}
+
+static void answer_revoke(const struct kn_msg_task_revoke *revoke, struct kn_bus_reply *reply)
+{
+    static struct kn_str missing[] = {{"celery@two", 10}};
+    struct kn_msg_command_done done = {.missing = {missing, 1}, .asked = {missing, 1}};
+    const struct kn_msg_task_revoked revoked = {
+        .done = &done,
+        .removed = KN_SOME_I64(1),
+        .removal = KN_STR("its message was taken out of the queue"),
+        .action_id = revoke->action ? revoke->action->id : KN_STR_ABSENT};
+    kn_bus_reply_set(reply, KN_KIND_TASK_REVOKED, &revoked);
+}
+
+static void answer_result(const struct kn_msg_task_result_get *get, struct kn_bus_reply *reply)
+{
+    const struct kn_msg_task_result result = {.id = get->task_id,
+                                              .state = KN_STR("SUCCESS"),
+                                              .result = KN_STR("{\"total\":19.9}"),
+                                              .completed_at = AT,
+                                              .bytes = 120};
+    kn_bus_reply_set(reply, KN_KIND_TASK_RESULT, &result);
+}
+
+static void answer_links(struct kn_bus_reply *reply)
+{
+    static struct kn_str again[] = {{"task-10", 7}};
+    const struct kn_msg_task_links links = {.retried_as = {again, 1}};
+    kn_bus_reply_set(reply, KN_KIND_TASK_LINKS, &links);
+}
+
 static void answer_feed(const struct kn_msg_feed_get *get, struct kn_bus_reply *reply)
 {
     static struct kn_msg_feed items[100];
@@ -436,6 +531,30 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
     case KN_KIND_QUEUE_MOVE:
     case KN_KIND_QUEUE_PAUSE:
         answer_queue_action(reply);
+        break;
+    case KN_KIND_JOBS_GET:
+        status = answer_jobs(request->msg, reply);
+        break;
+    case KN_KIND_JOB_CREATE:
+        answer_job(request->msg, reply);
+        break;
+    case KN_KIND_JOB_CANCEL:
+        answer_job(NULL, reply);
+        break;
+    case KN_KIND_RESOLVE:
+        kn_bus_reply_set(reply, KN_KIND_DONE, &done);
+        break;
+    case KN_KIND_TASK_SEND:
+        answer_send(request->msg, reply);
+        break;
+    case KN_KIND_TASK_REVOKE:
+        answer_revoke(request->msg, reply);
+        break;
+    case KN_KIND_TASK_RESULT_GET:
+        answer_result(request->msg, reply);
+        break;
+    case KN_KIND_TASK_LINKS_GET:
+        answer_links(reply);
         break;
     case KN_KIND_FEED_GET:
         answer_feed(request->msg, reply);

@@ -12,6 +12,10 @@ void gw_filter_read(struct gw_params *params, struct kn_msg_tasks_get *ret)
     ret->q = gw_params_text(params, "q");
     ret->from = gw_params_time(params, "from");
     ret->to = gw_params_time(params, "to");
+    static const char *const flags[] = {"", "true", "false", NULL};
+    const char *resolved = gw_params_choice(params, "resolved", flags);
+    if (resolved != flags[0])
+        ret->resolved = KN_SOME_I64(resolved == flags[1]);
 }
 
 struct gw_filter gw_filter_of(const struct kn_msg_tasks_get *get)

@@ -16,7 +16,8 @@ struct gw_filter {
 };
 struct gw_filter gw_filter_of(const struct kn_msg_tasks_get *get);
 /* Whether a task has what the filter asks for. status is looked at instead of
- * the task's own. */
+ * the task's own; whether it is marked as resolved does not matter, so that those who
+ * watch the ones that are not hear of it. */
 bool gw_filter_matches(const struct gw_filter *filter, const struct kn_msg_task *task,
                        unsigned status);
 

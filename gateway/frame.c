@@ -11,7 +11,7 @@ static const struct {
     unsigned topic;
 } topics[] = {
     {"tasks", GW_TOPIC_TASKS},     {"workers", GW_TOPIC_WORKERS}, {"queues", GW_TOPIC_QUEUES},
-    {"metrics", GW_TOPIC_METRICS}, {"system", GW_TOPIC_SYSTEM},
+    {"metrics", GW_TOPIC_METRICS}, {"system", GW_TOPIC_SYSTEM},   {"jobs", GW_TOPIC_JOBS},
 };
 enum { N_TOPICS = sizeof topics / sizeof *topics };
 
@@ -44,7 +44,7 @@ static unsigned read_topics(const json_t *list, struct gw_problem *problem)
                 topic = topics[i].topic;
         if (!topic)
             gw_problem_set(problem, 400, "topics",
-                           "topics: tasks, workers, queues, metrics and system are known");
+                           "topics: tasks, workers, queues, metrics, system and jobs are known");
         set |= topic;
     }
     return set;
@@ -90,6 +90,13 @@ static int64_t read_time(const json_t *value, const char *key, struct gw_problem
     return us;
 }
 
+static struct kn_opt_i64 read_flag(const json_t *value, const char *key, struct gw_problem *problem)
+{
+    if (!json_is_boolean(value))
+        gw_problem_set(problem, 400, key, "%s: true or false is expected", key);
+    return KN_SOME_I64(json_is_true(value));
+}
+
 static void check_statuses(const struct kn_strs *list, struct gw_problem *problem)
 {
     unsigned status;
@@ -128,10 +135,23 @@ static void read_filter(const json_t *object, struct kn_arena *arena, struct kn_
             ret->from = read_time(value, key, problem);
         else if (strcmp(key, "to") == 0)
             ret->to = read_time(value, key, problem);
+        else if (strcmp(key, "resolved") == 0)
+            ret->resolved = read_flag(value, key, problem);
         else if (!known)
             gw_problem_set(problem, 400, "filter", "filter: there is no key %.60s", key);
     }
     check_statuses(&ret->statuses, problem);
+}
+
+void gw_frame_filter(struct kn_str json, struct kn_arena *arena, struct kn_msg_tasks_get *ret,
+                     struct gw_problem *problem)
+{
+    json_t *object = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL);
+    *ret = (struct kn_msg_tasks_get){0};
+    read_filter(object, arena, ret, problem);
+    json_decref(object);
+    if (arena->overflow)
+        gw_problem_set(problem, 400, "filter", "filter: too much in it");
 }
 
 static void read_id(const json_t *value, struct kn_arena *arena, struct gw_command *ret,

@@ -12,7 +12,8 @@ enum gw_topic {
     GW_TOPIC_QUEUES = 4,
     GW_TOPIC_METRICS = 8,
     GW_TOPIC_SYSTEM = 16,
-    GW_TOPICS_ALL = 31,
+    GW_TOPIC_JOBS = 32,
+    GW_TOPICS_ALL = 63,
 };
 
 enum { GW_FRAME_MAX = 16384 /* bytes of a frame from a client */ };
@@ -27,6 +28,10 @@ struct gw_command {
 /* INVALID: problem->detail says what is wrong. Texts of ret lie in the arena. */
 enum kn_status gw_frame_parse(struct kn_str text, struct kn_arena *arena, struct gw_command *ret,
                               struct gw_problem *problem) KN_MUST_CHECK;
+
+/* A filter alone, from a JSON object. Mistakes go to problem. */
+void gw_frame_filter(struct kn_str json, struct kn_arena *arena, struct kn_msg_tasks_get *ret,
+                     struct gw_problem *problem);
 
 /* ["tasks","metrics"] */
 void gw_topics_json(struct kn_buf *out, unsigned topics);

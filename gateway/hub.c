@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { JOBS_MAX = 256 }; /* that change in one tick */
+
 /* Anything that is to be sent once, in the tick that comes. */
 struct latest {
     struct kn_buf json;
@@ -18,6 +20,7 @@ struct gw_hub {
     bool connected;
     struct pending_tasks tasks;
     struct things things;
+    struct things jobs; /* of the tick alone */
     struct latest metrics;
     struct latest system;
     const char *resync; /* reason; NULL for none */
@@ -36,6 +39,7 @@ enum kn_status gw_hub_new(const struct gw_hub_options *options, struct gw_hub **
         return KN_NOMEM;
     }
     hub->things.max = options->workers_max;
+    hub->jobs.max = JOBS_MAX;
     pthread_mutex_init(&hub->lock, NULL);
     kn_buf_init(&hub->created, options->client_bytes);
     kn_buf_init(&hub->updated, options->client_bytes);
@@ -52,6 +56,7 @@ void gw_hub_free(struct gw_hub *hub)
         return;
     pending_tasks_fini(&hub->tasks);
     things_fini(&hub->things);
+    things_fini(&hub->jobs);
     kn_buf_fini(&hub->created);
     kn_buf_fini(&hub->updated);
     kn_buf_fini(&hub->frame);
@@ -92,6 +97,8 @@ void gw_hub_commit(struct gw_hub *hub, const struct kn_msg_feed *commit, bool li
         things_worker(&hub->things, &commit->workers.items[i], topics & GW_TOPIC_WORKERS);
     for (size_t i = 0; (topics & GW_TOPIC_QUEUES) && i < commit->queues.count; i++)
         things_queue(&hub->things, &commit->queues.items[i]);
+    for (size_t i = 0; (topics & GW_TOPIC_JOBS) && i < commit->jobs.count; i++)
+        things_job(&hub->jobs, &commit->jobs.items[i]);
     hub->counters.changes += commit->tasks.count;
     pthread_mutex_unlock(&hub->lock);
 }
@@ -207,20 +214,22 @@ static void tick_tasks(struct gw_hub *hub, struct gw_client *client)
 
 static void tick_things(struct gw_hub *hub, struct gw_client *client)
 {
-    static const struct {
+    const struct {
         const char *frame;
         unsigned topic;
-    } frames[] = {{"worker:online", GW_TOPIC_WORKERS},
-                  {"worker:offline", GW_TOPIC_WORKERS},
-                  {"worker:updated", GW_TOPIC_WORKERS},
-                  {"queue:updated", GW_TOPIC_QUEUES}};
+        const struct things *things;
+    } frames[] = {{"worker:online", GW_TOPIC_WORKERS, &hub->things},
+                  {"worker:offline", GW_TOPIC_WORKERS, &hub->things},
+                  {"worker:updated", GW_TOPIC_WORKERS, &hub->things},
+                  {"queue:updated", GW_TOPIC_QUEUES, &hub->things},
+                  {"job:updated", GW_TOPIC_JOBS, &hub->jobs}};
     for (size_t f = 0; f < sizeof frames / sizeof *frames; f++) {
         size_t count = 0;
         if (!(client->topics & frames[f].topic))
             continue;
         begin_items(&hub->frame, frames[f].frame);
-        for (size_t i = 0; i < hub->things.count; i++) {
-            const struct thing *thing = &hub->things.items[i];
+        for (size_t i = 0; i < frames[f].things->count; i++) {
+            const struct thing *thing = &frames[f].things->items[i];
             if (thing->frame && strcmp(thing->frame, frames[f].frame) == 0 &&
                 kn_buf_status(&thing->json) == KN_OK)
                 add_item(&hub->frame, kn_buf_view(&thing->json), &count);
@@ -272,6 +281,7 @@ void gw_hub_tick(struct gw_hub *hub)
     hub->system.fresh = false;
     pending_tasks_clear(&hub->tasks);
     things_sent(&hub->things);
+    things_fini(&hub->jobs);
     pthread_mutex_unlock(&hub->lock);
 }
 

@@ -7,7 +7,7 @@
 
 static const char resync_slow[] =
     "{\"type\":\"resync\",\"reason\":\"slow_client\","
-    "\"topics\":[\"tasks\",\"workers\",\"queues\",\"metrics\",\"system\"]}";
+    "\"topics\":[\"tasks\",\"workers\",\"queues\",\"metrics\",\"system\",\"jobs\"]}";
 
 static bool append(struct gw_client *client, const char *text, size_t len)
 {

@@ -42,7 +42,7 @@ void pending_tasks_clear(struct pending_tasks *tasks);
 /* Its JSON; valid until the next call. */
 struct kn_str pending_tasks_json(struct pending_tasks *tasks, struct task_entry *entry);
 
-/* ---- workers and queues within a tick: hub_things.c ------------------------------------- */
+/* ---- workers, queues and jobs within a tick: hub_things.c ------------------------------- */
 
 struct thing {
     uint64_t hash; /* of kind, source and name */
@@ -63,6 +63,7 @@ struct things {
 };
 void things_fini(struct things *things);
 void things_worker(struct things *things, const struct kn_msg_worker *worker, bool announce);
+void things_job(struct things *things, const struct kn_msg_job *job);
 void things_queue(struct things *things, const struct kn_msg_queue_depth *depth);
 /* After a tick. */
 void things_sent(struct things *things);

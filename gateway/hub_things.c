@@ -77,6 +77,16 @@ void things_queue(struct things *things, const struct kn_msg_queue_depth *depth)
     gw_view_queue_depth(&thing->json, depth);
 }
 
+void things_job(struct things *things, const struct kn_msg_job *job)
+{
+    struct thing *thing = thing_of(things, hash_of('j', job->id, KN_STR("")));
+    if (!thing)
+        return;
+    thing->frame = "job:updated";
+    kn_buf_clear(&thing->json);
+    gw_view_job(&thing->json, job);
+}
+
 void things_sent(struct things *things)
 {
     for (size_t i = 0; i < things->count; i++)

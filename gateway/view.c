@@ -125,6 +125,14 @@ void gw_view_worker(struct kn_buf *out, const struct kn_msg_worker *worker, enum
     kn_buf_char(out, '}');
 }
 
+void gw_view_job(struct kn_buf *out, const struct kn_msg_job *job)
+{
+    static const char *const skip[] = {"by_status", "by_name", "no", "remote", "agent", NULL};
+    kn_buf_char(out, '{');
+    kn_msg_json_members(out, KN_KIND_JOB, job, skip);
+    kn_buf_char(out, '}');
+}
+
 void gw_view_queue(struct kn_buf *out, const struct kn_msg_queue *queue)
 {
     kn_buf_text(out, "{\"name\":");

@@ -22,6 +22,7 @@ void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_vi
 void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct kn_str source,
                    struct kn_str task_id);
 void gw_view_worker(struct kn_buf *out, const struct kn_msg_worker *worker, enum gw_view view);
+void gw_view_job(struct kn_buf *out, const struct kn_msg_job *job);
 void gw_view_queue(struct kn_buf *out, const struct kn_msg_queue *queue);
 void gw_view_queue_depth(struct kn_buf *out, const struct kn_msg_queue_depth *depth);
 

@@ -96,6 +96,31 @@
     X(3, REFUSED, "refused") /* nothing was changed */                                             \
     X(4, FAILED, "failed")
 
+/* What a bulk job does to each of its tasks. */
+#define KN_JOB_ACTION_MAP(X)                                                                       \
+    X(0, RETRY, "retry")                                                                           \
+    X(1, REVOKE, "revoke")                                                                         \
+    X(2, RESOLVE, "resolve")                                                                       \
+    X(3, UNRESOLVE, "unresolve")
+
+/* CANCELLING: no task is begun any more, and some that were begun have not ended. */
+#define KN_JOB_STATE_MAP(X)                                                                        \
+    X(0, RUNNING, "running")                                                                       \
+    X(1, CANCELLING, "cancelling")                                                                 \
+    X(2, DONE, "done")                                                                             \
+    X(3, CANCELLED, "cancelled")
+
+/* Of one task of a job. REFUSED: nothing was done to it, for a reason that is said.
+ * UNCERTAIN: it was begun, and whoever did it is gone; it is not begun again. */
+#define KN_ITEM_STATE_MAP(X)                                                                       \
+    X(0, WAITING, "waiting")                                                                       \
+    X(1, BEGUN, "begun")                                                                           \
+    X(2, DONE, "done")                                                                             \
+    X(3, REFUSED, "refused")                                                                       \
+    X(4, FAILED, "failed")                                                                         \
+    X(5, UNCERTAIN, "uncertain")                                                                   \
+    X(6, CANCELLED, "cancelled")
+
 /* enumeration in lower case, in upper case */
 #define KN_ENUM_MAP(E)                                                                             \
     E(event_type, EVENT_TYPE)                                                                      \
@@ -107,6 +132,9 @@
     E(severity, SEVERITY)                                                                          \
     E(verb, VERB)                                                                                  \
     E(outcome, OUTCOME)                                                                            \
+    E(job_action, JOB_ACTION)                                                                      \
+    E(job_state, JOB_STATE)                                                                        \
+    E(item_state, ITEM_STATE)                                                                      \
     E(worker_change, WORKER_CHANGE)
 
 #define X(number, name, text) KN_EVENT_##name = number,
@@ -135,6 +163,15 @@ enum kn_verb { KN_VERB_MAP(X) KN_VERB_COUNT };
 #undef X
 #define X(number, name, text) KN_OUTCOME_##name = number,
 enum kn_outcome { KN_OUTCOME_MAP(X) KN_OUTCOME_COUNT };
+#undef X
+#define X(number, name, text) KN_JOB_##name = number,
+enum kn_job_action { KN_JOB_ACTION_MAP(X) KN_JOB_ACTION_COUNT };
+#undef X
+#define X(number, name, text) KN_JOB_IS_##name = number,
+enum kn_job_state { KN_JOB_STATE_MAP(X) KN_JOB_STATE_COUNT };
+#undef X
+#define X(number, name, text) KN_ITEM_##name = number,
+enum kn_item_state { KN_ITEM_STATE_MAP(X) KN_ITEM_STATE_COUNT };
 #undef X
 #define X(number, name, text) KN_WORKER_CHANGE_##name = number,
 enum kn_worker_change { KN_WORKER_CHANGE_MAP(X) KN_WORKER_CHANGE_COUNT };

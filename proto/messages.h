@@ -279,7 +279,9 @@
     F(33, revoked_signum, STR, _)                                                                  \
     F(34, terminated, BOOL, _)                                                                     \
     F(35, expired, BOOL, _)                                                                        \
-    F(36, no, U64, _) /* storage's own number of the task, in order of arrival */
+    F(36, no, U64, _) /* storage's own number of the task, in order of arrival */                  \
+    F(40, resolved_at, TIME, _)                                                                    \
+    F(41, resolved_by, STR, _) /* who marked it as resolved, as far as is known */
 
 /* Filters of the task list. Repeated values of one field are alternatives;
  * fields are joined by "and". from and to bound the time of arrival at Kanchi's
@@ -295,7 +297,8 @@
     F(8, to, TIME, _)                                                                              \
     F(9, sort, STR, _) /* absent: newest first */                                                  \
     F(10, limit, U64, _)                                                                           \
-    F(11, cursor, STR, _)
+    F(11, cursor, STR, _)                                                                          \
+    F(14, resolved, OPT_I64, _) /* 1: those that are marked as resolved, 0: the others */
 #define KN_MSG_TASK_LIST(F)                                                                        \
     F(1, items, LIST, task)                                                                        \
     F(2, next_cursor, STR, _)
@@ -443,7 +446,8 @@
     F(8, queues, LIST, queue_depth)                                                                \
     F(9, deltas, LIST, rollup_delta)                                                               \
     F(10, gaps, LIST, gap)                                                                         \
-    F(11, counts, LIST, status_count) /* those that changed, as they are now */
+    F(11, counts, LIST, status_count) /* those that changed, as they are now */                    \
+    F(14, jobs, LIST, job)            /* likewise, without options and request */
 
 /* Published every second: where the feed stands, and what services say of
  * themselves (which is in no commit). */
@@ -761,6 +765,179 @@
     F(7, over, BOOL, _) /* forget it */
 #define KN_MSG_PAUSES_GET(F) F(1, source, STR, _)
 #define KN_MSG_PAUSE_LIST(F) F(1, items, LIST, pause)
+/* ---- bulk jobs -------------------------------------------------------------- */
+
+#define KN_MSG_JOB_COUNT(F)                                                                        \
+    F(1, name, STR, _)                                                                             \
+    F(2, count, U64, _)
+
+/* One thing done to many tasks, which were chosen when the job was made. waiting to
+ * cancelled: how many of its tasks are in each item_state. A dry run has no id. */
+#define KN_MSG_JOB(F)                                                                              \
+    F(1, id, STR, _) /* of the action that made it */                                              \
+    F(2, action, ENUM, job_action)                                                                 \
+    F(3, state, ENUM, job_state)                                                                   \
+    F(4, actor, STR, _)                                                                            \
+    F(5, rate, F64, _) /* tasks a second, at most */                                               \
+    F(6, options, JSON, _)                                                                         \
+    F(7, request, JSON, _) /* what was asked */                                                    \
+    F(8, created_at, TIME, _)                                                                      \
+    F(9, ended_at, TIME, _)                                                                        \
+    F(10, total, U64, _)                                                                           \
+    F(11, waiting, U64, _)                                                                         \
+    F(12, begun, U64, _)                                                                           \
+    F(13, done, U64, _)                                                                            \
+    F(14, refused, U64, _)                                                                         \
+    F(15, failed, U64, _)                                                                          \
+    F(16, uncertain, U64, _)                                                                       \
+    F(17, cancelled, U64, _)                                                                       \
+    F(18, by_status, LIST, job_count) /* of a dry run */                                           \
+    F(19, by_name, LIST, job_count)   /* likewise, the most frequent ones */                       \
+    F(20, no, U64, _)                 /* in the order in which they were made; set by storage */   \
+    F(21, remote, STR, _)                                                                          \
+    F(22, agent, STR, _)
+
+/* The tasks are those with ids, on one source when it is given, or those that the
+ * task list shows for the filter. CONFLICT when there are not about as many as
+ * expected. dry_run: nothing is made. Answered with the job. */
+#define KN_MSG_JOB_CREATE(F)                                                                       \
+    F(1, action, MSG, action)                                                                      \
+    F(2, what, ENUM, job_action)                                                                   \
+    F(3, ids, STRS, _)                                                                             \
+    F(4, source, STR, _)                                                                           \
+    F(5, filter, MSG, tasks_get)                                                                   \
+    F(6, options, JSON, _)                                                                         \
+    F(7, rate, F64, _) /* 0: as configured */                                                      \
+    F(8, expected, OPT_I64, _)                                                                     \
+    F(9, dry_run, BOOL, _)                                                                         \
+    F(10, request, JSON, _) /* for the audit */
+
+/* Jobs, newest first; items: the tasks of the job with this id, in order. */
+#define KN_MSG_JOBS_GET(F)                                                                         \
+    F(1, id, STR, _)                                                                               \
+    F(2, items, BOOL, _)                                                                           \
+    F(3, states, STRS, _) /* of items */                                                           \
+    F(4, limit, U64, _)                                                                            \
+    F(5, after, U64, _) /* next of the page before; 0: from the beginning */
+#define KN_MSG_JOB_LIST(F)                                                                         \
+    F(1, items, LIST, job)                                                                         \
+    F(2, next, U64, _) /* 0: no more */
+#define KN_MSG_JOB_ITEM(F)                                                                         \
+    F(1, no, U64, _) /* in the job, from 1 */                                                      \
+    F(2, id, STR, _)                                                                               \
+    F(3, source, STR, _)                                                                           \
+    F(4, state, ENUM, item_state)                                                                  \
+    F(5, text, STR, _)              /* one sentence about it */                                    \
+    F(6, new_id, STR, _)            /* of the task that a retry sent */                            \
+    F(7, at, TIME, _)               /* when the state began; absent while it waits */              \
+    F(8, status, ENUM, task_status) /* of a task that control takes */
+#define KN_MSG_JOB_ITEMS(F)                                                                        \
+    F(1, job, MSG, job)                                                                            \
+    F(2, items, LIST, job_item)                                                                    \
+    F(3, next, U64, _) /* 0: no more */                                                            \
+    F(4, wait, I64, _) /* of job_take: µs until there may be work again */
+
+/* Control tells what became of the tasks that it took, and takes more, of any job
+ * that has some for its source and may go on. They are begun when the answer comes,
+ * and storage waits for their results for a while. A result of state waiting gives a
+ * task back that was not touched. limit 0: no more. */
+#define KN_MSG_JOB_TAKE(F)                                                                         \
+    F(1, source, STR, _)                                                                           \
+    F(2, taker, STR, _) /* the process */                                                          \
+    F(3, limit, U64, _)                                                                            \
+    F(4, job, STR, _) /* of the results */                                                         \
+    F(5, results, LIST, job_item)
+
+/* Answered with the job. CONFLICT when it has ended. */
+#define KN_MSG_JOB_CANCEL(F)                                                                       \
+    F(1, action, MSG, action)                                                                      \
+    F(2, id, STR, _)
+/* Marks a task that did not succeed as resolved, or takes the mark away. */
+#define KN_MSG_RESOLVE(F)                                                                          \
+    F(1, action, MSG, action)                                                                      \
+    F(2, id, STR, _)                                                                               \
+    F(3, source, STR, _) /* absent: the newest task with this id on any */                         \
+    F(4, undo, BOOL, _)
+
+/* A new message for a task: again (task_id) or for the first time (name). What is absent
+ * is as it was the first time, when that is known. No action: a dry run. */
+#define KN_MSG_TASK_SEND(F)                                                                        \
+    F(1, action, MSG, action)                                                                      \
+    F(2, source, STR, _)                                                                           \
+    F(3, new_id, STR, _)                                                                           \
+    F(4, task_id, STR, _) /* to be sent again; absent: apply */                                    \
+    F(5, name, STR, _)                                                                             \
+    F(6, args, JSON, _)   /* an array */                                                           \
+    F(7, kwargs, JSON, _) /* an object */                                                          \
+    F(8, queue, STR, _)                                                                            \
+    F(9, priority, OPT_I64, _)                                                                     \
+    F(10, countdown, OPT_F64, _) /* seconds */                                                     \
+    F(11, eta, TIME, _)                                                                            \
+    F(12, expires, TIME, _)                                                                        \
+    F(13, time_limit, OPT_F64, _) /* seconds */                                                    \
+    F(14, soft_time_limit, OPT_F64, _)                                                             \
+    F(15, force, BOOL, _)        /* though the task is not at its end */                           \
+    F(16, unregistered, BOOL, _) /* though no worker knows the name */                             \
+    F(17, dry_run, BOOL, _)
+/* arguments_from: "message", "backend", "repr" or "request". message: of a dry run, the
+ * headers, properties and the decoded body. */
+#define KN_MSG_TASK_SENT(F)                                                                        \
+    F(1, id, STR, _)                                                                               \
+    F(2, arguments_from, STR, _)                                                                   \
+    F(3, queue, STR, _)                                                                            \
+    F(4, warnings, STRS, _)                                                                        \
+    F(5, message, JSON, _)                                                                         \
+    F(6, action_id, STR, _)
+
+/* A task by its id, or all that carry these stamped headers. */
+#define KN_MSG_TASK_REVOKE(F)                                                                      \
+    F(1, action, MSG, action)                                                                      \
+    F(2, source, STR, _)                                                                           \
+    F(3, task_id, STR, _)                                                                          \
+    F(4, headers, JSON, _) /* an object: header to value or list of values */                      \
+    F(5, terminate, BOOL, _)                                                                       \
+    F(6, signal, STR, _)                                                                           \
+    F(7, timeout, I64, _)                                                                          \
+    F(8, dry_run, BOOL, _)
+/* removed: messages that were taken out of the task's queue. removal: a sentence that says
+ * what became of the one that waits. */
+#define KN_MSG_TASK_REVOKED(F)                                                                     \
+    F(1, done, MSG, command_done)                                                                  \
+    F(2, removed, OPT_I64, _)                                                                      \
+    F(3, removal, STR, _)                                                                          \
+    F(4, action_id, STR, _)
+
+/* What the result backend has of a task, uncut. */
+#define KN_MSG_TASK_RESULT_GET(F)                                                                  \
+    F(1, source, STR, _)                                                                           \
+    F(2, task_id, STR, _)
+#define KN_MSG_TASK_RESULT(F)                                                                      \
+    F(1, id, STR, _)                                                                               \
+    F(2, state, STR, _) /* as Celery says it: "SUCCESS" … */                                     \
+    F(3, result, JSON, _)                                                                          \
+    F(4, traceback, STR, _)                                                                        \
+    F(5, completed_at, TIME, _)                                                                    \
+    F(6, name, STR, _)                                                                             \
+    F(7, args, JSON, _)                                                                            \
+    F(8, kwargs, JSON, _)                                                                          \
+    F(9, worker, STR, _)                                                                           \
+    F(10, queue, STR, _)                                                                           \
+    F(11, children, JSON, _)                                                                       \
+    F(12, bytes, U64, _)                                                                           \
+    F(13, note, STR, _) /* why result is absent, though there is one */
+
+/* new_id is task_id sent again. */
+#define KN_MSG_TASK_LINK(F)                                                                        \
+    F(1, source, STR, _)                                                                           \
+    F(2, task_id, STR, _)                                                                          \
+    F(3, new_id, STR, _)                                                                           \
+    F(4, at, TIME, _)
+#define KN_MSG_TASK_LINKS_GET(F)                                                                   \
+    F(1, source, STR, _)                                                                           \
+    F(2, task_id, STR, _)
+#define KN_MSG_TASK_LINKS(F)                                                                       \
+    F(1, retry_of, STR, _)                                                                         \
+    F(2, retried_as, STRS, _) /* oldest first, at most 100 */
 
 /* ---- answers ---------------------------------------------------------------- */
 
@@ -770,8 +947,8 @@
     F(1, status, U64, _)                                                                           \
     F(2, text, STR, _)
 
-/* number on the wire, name in lower case, in upper case. A message comes after
- * those that it contains. */
+/* number on the wire, name in lower case, in upper case. The last one has the
+ * greatest number. */
 #define KN_MSG_MAP(M)                                                                              \
     M(1, event, EVENT)                                                                             \
     M(2, queue_priority, QUEUE_PRIORITY)                                                           \
@@ -835,15 +1012,15 @@
     M(60, command, COMMAND)                                                                        \
     M(61, worker_reply, WORKER_REPLY)                                                              \
     M(62, command_done, COMMAND_DONE)                                                              \
-    M(200, family_get, FAMILY_GET)                                                                 \
-    M(201, failures_get, FAILURES_GET)                                                             \
-    M(202, failure_group, FAILURE_GROUP)                                                           \
-    M(203, failure_list, FAILURE_LIST)                                                             \
-    M(204, task_names_get, TASK_NAMES_GET)                                                         \
-    M(205, task_names, TASK_NAMES)                                                                 \
-    M(206, worker_life_get, WORKER_LIFE_GET)                                                       \
-    M(207, worker_moment, WORKER_MOMENT)                                                           \
-    M(208, worker_life, WORKER_LIFE)                                                               \
+    M(70, task_send, TASK_SEND)                                                                    \
+    M(71, task_sent, TASK_SENT)                                                                    \
+    M(72, task_revoke, TASK_REVOKE)                                                                \
+    M(73, task_revoked, TASK_REVOKED)                                                              \
+    M(74, task_result_get, TASK_RESULT_GET)                                                        \
+    M(75, task_result, TASK_RESULT)                                                                \
+    M(76, task_link, TASK_LINK)                                                                    \
+    M(77, task_links_get, TASK_LINKS_GET)                                                          \
+    M(78, task_links, TASK_LINKS)                                                                  \
     M(80, waiting, WAITING)                                                                        \
     M(81, waiting_get, WAITING_GET)                                                                \
     M(82, waiting_list, WAITING_LIST)                                                              \
@@ -853,7 +1030,26 @@
     M(86, queue_changed, QUEUE_CHANGED)                                                            \
     M(87, pause, PAUSE)                                                                            \
     M(88, pauses_get, PAUSES_GET)                                                                  \
-    M(89, pause_list, PAUSE_LIST)
+    M(89, pause_list, PAUSE_LIST)                                                                  \
+    M(90, job_count, JOB_COUNT)                                                                    \
+    M(91, job, JOB)                                                                                \
+    M(92, job_create, JOB_CREATE)                                                                  \
+    M(93, jobs_get, JOBS_GET)                                                                      \
+    M(94, job_list, JOB_LIST)                                                                      \
+    M(95, job_item, JOB_ITEM)                                                                      \
+    M(96, job_items, JOB_ITEMS)                                                                    \
+    M(97, job_take, JOB_TAKE)                                                                      \
+    M(98, job_cancel, JOB_CANCEL)                                                                  \
+    M(99, resolve, RESOLVE)                                                                        \
+    M(200, family_get, FAMILY_GET)                                                                 \
+    M(201, failures_get, FAILURES_GET)                                                             \
+    M(202, failure_group, FAILURE_GROUP)                                                           \
+    M(203, failure_list, FAILURE_LIST)                                                             \
+    M(204, task_names_get, TASK_NAMES_GET)                                                         \
+    M(205, task_names, TASK_NAMES)                                                                 \
+    M(206, worker_life_get, WORKER_LIFE_GET)                                                       \
+    M(207, worker_moment, WORKER_MOMENT)                                                           \
+    M(208, worker_life, WORKER_LIFE)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
 enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) };

@@ -17,13 +17,18 @@ MESSAGES = "/api/v1/queues/{name}/messages"
 QUERIES = {"/api/v1/inspect/{method}": SOURCE, MESSAGES: SOURCE}  # what a path needs besides
 ACT_QUERIES = {MESSAGES: SOURCE + "&expected=17"}
 BODIES = {"/api/v1/commands/{method}": {"source": "default"}, MESSAGES: None,
+          "/api/v1/jobs": {"action": "retry", "ids": ["task-1", "task-3"], "source": "default"},
+          "/api/v1/jobs/{id}": None, "/api/v1/tasks/{id}/resolve": None,
+          "/api/v1/tasks": {"source": "default", "name": "shop.tasks.charge"},
+          "/api/v1/tasks/{id}": None, "/api/v1/tasks/{id}/retry": {"args": [1042]},
+          "/api/v1/revoke-by-headers": {"source": "default", "headers": {"batch": "7"}},
           "/api/v1/queues/{name}/move": {"source": "default", "to": "mail", "ids": ["task-1"]},
           "/api/v1/queues/{name}/pause": {"source": "default"},
           "/api/v1/queues/{name}/resume": {"source": "default"}}
-EXAMPLES = {"/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
-            "/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
-            "/api/v1/tasks/{id}/family": "task-9", "/api/v1/workers/{id}/life": "celery@one",
-            "/api/v1/workers/{id}": "celery@one",
+EXAMPLES = {"/api/v1/jobs/{id}": "j-1", "/api/v1/jobs/{id}/items": "j-1",
+            "/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
+            "/api/v1/workers/{id}": "celery@one", "/api/v1/workers/{id}/life": "celery@one",
+            **{path: "task-9" for path in PATHS if path.startswith("/api/v1/tasks/")},
             **{path: "payments" for path in PATHS if path.startswith("/api/v1/queues/")}}
 FORMATS = jsonschema.FormatChecker()
 
@@ -129,6 +134,31 @@ def test_a_gateway_that_may_not_act_says_so(folder, actions, host):
         for path, method in WRITE:
             status, _, body = quiet.ask(concrete(path), method.upper(), body=BODIES[path])
             assert status == 403 and "gateway.actions" in json.loads(body)["detail"]
+
+
+@pytest.mark.parametrize("body, parameter", [
+    ({}, "action"), ({"action": "burn"}, "action"),
+    ({"action": "retry", "ids": "x"}, "ids"), ({"action": "retry", "filter": []}, "filter"),
+    ({"action": "retry", "filter": {"status": "no"}}, "status"),
+    ({"action": "retry", "filter": {"color": "red"}}, "filter"),
+    ({"action": "retry", "filter": {"resolved": "yes"}}, "resolved"),
+    ({"action": "retry", "ids": ["x"], "rate": 0}, "rate"),
+    ({"action": "retry", "ids": ["x"], "expected": -1}, "expected"),
+    ({"action": "retry", "ids": ["x"], "options": {"terminate": True}}, "terminate"),
+    ({"action": "revoke", "ids": ["x"], "options": {"signal": "kill me"}}, "signal"),
+    ({"action": "resolve", "ids": ["x"], "options": {"queue": "x"}}, "queue"),
+])
+def test_a_wrong_job_is_refused_by_name(gateway, body, parameter):
+    status, _, answer = gateway.ask("/api/v1/jobs", "POST", body=body)
+    assert status == 400 and json.loads(answer)["parameter"] == parameter, answer
+
+
+def test_a_dry_run_of_a_job_makes_none(gateway):
+    body = {"action": "retry", "filter": {"status": ["failure"], "resolved": False, "q": "x"}}
+    status, _, answer = gateway.ask("/api/v1/jobs?dry_run=true", "POST", body=body)
+    answer = json.loads(answer)
+    assert status == 200 and answer["count"] == 2 and answer["by_status"] == {"failure": 2}
+    validate(answer, DOCUMENT["components"]["schemas"]["JobPlan"])
 
 
 def test_the_examples_of_the_document_fit_its_schemas():

@@ -8,7 +8,6 @@
 #define PUBLISH 1 /* channels of the connection that publishes */
 #define CONFIRM 2
 #define REPLIES 1 /* channel of the connection for replies */
-#define HEADERS_MAX 32
 
 static amqp_bytes_t bytes_of(struct kn_str s)
 {
@@ -41,30 +40,15 @@ enum kn_status broker_amqp_give_up(struct broker_session *s, enum kn_status stat
     return broker_amqp_alive(status) || status == KN_TIMEOUT ? status : KN_IO;
 }
 
-static void set_headers(const struct broker_outgoing *message, amqp_basic_properties_t *p,
-                        amqp_table_entry_t entries[HEADERS_MAX])
+static enum kn_status set_headers(const struct broker_outgoing *message, amqp_basic_properties_t *p,
+                                  struct kn_arena *arena)
 {
-    p->headers.entries = entries;
-    for (size_t i = 0; i < message->header_count && i < HEADERS_MAX; i++) {
-        const struct broker_header *header = &message->headers[i];
-        amqp_table_entry_t *entry = &entries[p->headers.num_entries++];
-        entry->key = amqp_cstring_bytes(header->name);
-        if (header->type == BROKER_HEADER_I64) {
-            entry->value.kind = AMQP_FIELD_KIND_I64;
-            entry->value.value.i64 = header->i64;
-        } else if (header->type == BROKER_HEADER_F64) {
-            entry->value.kind = AMQP_FIELD_KIND_F64;
-            entry->value.value.f64 = header->f64;
-        } else {
-            entry->value.kind = AMQP_FIELD_KIND_UTF8;
-            entry->value.value.bytes = bytes_of(header->str);
-        }
-    }
     p->_flags |= AMQP_BASIC_HEADERS_FLAG;
+    return broker_amqp_table(message->headers, message->header_count, arena, &p->headers);
 }
 
-static void set_properties(const struct broker_outgoing *message, amqp_basic_properties_t *p,
-                           amqp_table_entry_t entries[HEADERS_MAX])
+static enum kn_status set_properties(const struct broker_outgoing *message,
+                                     amqp_basic_properties_t *p, struct kn_arena *arena)
 {
     const struct {
         struct kn_str text;
@@ -88,7 +72,7 @@ static void set_properties(const struct broker_outgoing *message, amqp_basic_pro
     }
     p->priority = message->priority; /* kombu always says it */
     p->_flags |= AMQP_BASIC_PRIORITY_FLAG;
-    set_headers(message, p, entries);
+    return set_headers(message, p, arena);
 }
 
 static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
@@ -96,12 +80,16 @@ static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
                               const struct broker_outgoing *message)
 {
     amqp_basic_properties_t properties = {0};
-    amqp_table_entry_t entries[HEADERS_MAX];
-    set_properties(message, &properties, entries);
-    int rc = amqp_basic_publish(s->amqp.conn, channel, bytes_of(exchange), bytes_of(routing_key),
+    struct kn_arena arena;
+    kn_arena_init(&arena, 1 << 20);
+    enum kn_status status = set_properties(message, &properties, &arena);
+    int rc = AMQP_STATUS_OK;
+    if (status == KN_OK)
+        rc = amqp_basic_publish(s->amqp.conn, channel, bytes_of(exchange), bytes_of(routing_key),
                                 mandatory, 0, &properties, bytes_of(message->body));
+    kn_arena_fini(&arena);
     if (rc == AMQP_STATUS_OK)
-        return KN_OK;
+        return status;
     kn_buf_clear(&s->error);
     kn_buf_text(&s->error, amqp_error_string2(rc));
     return KN_CLOSED;
@@ -190,7 +178,7 @@ enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
         status = publish(s, CONFIRM, KN_STR(""), kn_str_from(queue), true, message);
     if (status == KN_OK)
         status = await_confirm(s);
-    if (status == KN_NOT_FOUND || status == KN_FULL)
+    if (status == KN_NOT_FOUND || status == KN_FULL || status == KN_TOO_BIG)
         return status;
     return broker_amqp_give_up(s, status);
 }

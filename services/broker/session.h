@@ -20,11 +20,21 @@ void broker_session_free(struct broker_session *session);
 const char *broker_session_error(const struct broker_session *session);
 
 struct broker_header {
-    const char *name;
-    enum { BROKER_HEADER_STR, BROKER_HEADER_I64, BROKER_HEADER_F64 } type;
+    const char *name; /* not looked at in a list */
+    enum {
+        BROKER_HEADER_STR,
+        BROKER_HEADER_I64,
+        BROKER_HEADER_F64,
+        BROKER_HEADER_NULL,
+        BROKER_HEADER_BOOL, /* i64 */
+        BROKER_HEADER_LIST,
+        BROKER_HEADER_TABLE,
+    } type;
     struct kn_str str;
     int64_t i64;
     double f64;
+    const struct broker_header *items; /* LIST, TABLE */
+    size_t item_count;
 };
 
 /* A message to send. On Redis only envelope is looked at (kombu's JSON object
@@ -35,7 +45,7 @@ struct broker_outgoing {
     struct kn_str body;
     struct kn_str content_type, content_encoding;
     struct kn_str correlation_id, reply_to;
-    const struct broker_header *headers; /* at most 32 */
+    const struct broker_header *headers; /* with all that is in them, at most 1,000 */
     size_t header_count;
     uint8_t delivery_mode; /* 1 transient, 2 persistent */
     uint8_t priority;

@@ -6,6 +6,7 @@
 #include "services/broker/redis.h"
 #include "services/broker/session.h"
 #include "services/broker/waiting.h"
+#include "services/common/arena.h"
 
 struct broker_session {
     struct broker_options options;
@@ -28,6 +29,9 @@ struct broker_session {
     } replies_of;
 };
 
+/* Headers as a table of AMQP; what it is made of lies in the arena. TOO_BIG, NOMEM. */
+enum kn_status broker_amqp_table(const struct broker_header *headers, size_t count,
+                                 struct kn_arena *arena, amqp_table_t *ret) KN_MUST_CHECK;
 /* Keeps the error, and hands the status on. */
 enum kn_status broker_session_result(struct broker_session *s, enum kn_status status);
 /* Whether a call failed on a connection that was cut while it was idle. */

@@ -286,3 +286,35 @@ enum kn_status celery_task_message_decode_redis(struct kn_str payload, struct kn
         *ret_error = "no task message";
     return status;
 }
+
+enum kn_status celery_unacked_decode(struct kn_str value, struct kn_arena *arena,
+                                     struct kn_str *ret_payload, struct kn_str *ret_exchange,
+                                     struct kn_str *ret_routing_key)
+{
+    struct celery_reader r;
+    struct celery_token token;
+    struct kn_str parts[3] = {KN_STR_ABSENT};
+    if (!kn_utf8_valid(value))
+        return KN_INVALID;
+    celery_reader_init(&r, CELERY_JSON, value, arena);
+    enum kn_status status = celery_reader_next(&r, &token);
+    if (status == KN_OK && token.kind != CELERY_LIST)
+        status = KN_INVALID;
+    for (size_t i = 0; i < 3 && status == KN_OK; i++) {
+        bool sayable = true;
+        const char *start = celery_slice_start(&r);
+        status = celery_reader_next(&r, &token);
+        if (status == KN_OK && token.kind != (i ? CELERY_TEXT : CELERY_MAP))
+            status = KN_INVALID;
+        if (status == KN_OK && i)
+            parts[i] = token.text;
+        else if (status == KN_OK)
+            status = celery_slice(&r, &token, start, arena, &parts[i], &sayable);
+    }
+    if (status != KN_OK)
+        return status;
+    *ret_payload = parts[0];
+    *ret_exchange = parts[1];
+    *ret_routing_key = parts[2];
+    return KN_OK;
+}

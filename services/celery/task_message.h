@@ -53,5 +53,10 @@ enum kn_status celery_task_message_decode(const struct celery_message *message,
 enum kn_status celery_task_message_decode_redis(struct kn_str payload, struct kn_arena *arena,
                                                 struct celery_task_message *ret,
                                                 const char **ret_error) KN_MUST_CHECK;
+/* A value of kombu's hash "unacked" on Redis, [message, exchange, routing key]: the message
+ * as it was in its list. INVALID and so on. */
+enum kn_status celery_unacked_decode(struct kn_str value, struct kn_arena *arena,
+                                     struct kn_str *ret_payload, struct kn_str *ret_exchange,
+                                     struct kn_str *ret_routing_key) KN_MUST_CHECK;
 
 #endif

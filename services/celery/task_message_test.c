@@ -194,6 +194,18 @@ static void a_value_of_redis_is_an_envelope(void **state)
     assert_int_equal(celery_task_message_decode_redis(KN_STR("{}"), &arena, &t, &error),
                      KN_INVALID);
     assert_string_equal(error, "no body");
+    struct kn_str payload, exchange, key;
+    assert_int_equal(celery_unacked_decode(KN_STR("[ {\"body\": NaN}, \"\", \"q\"]"), &arena,
+                                           &payload, &exchange, &key),
+                     KN_OK);
+    assert_text(payload, "{\"body\": NaN}");
+    assert_text(exchange, "");
+    assert_text(key, "q");
+    assert_int_equal(
+        celery_unacked_decode(KN_STR("[1, \"\", \"q\"]"), &arena, &payload, &exchange, &key),
+        KN_INVALID);
+    assert_int_equal(celery_unacked_decode(KN_STR("[{}"), &arena, &payload, &exchange, &key),
+                     KN_INVALID);
     kn_arena_fini(&arena);
 }
 

@@ -29,13 +29,15 @@ static enum celery_accepts accepts_name(const char *name)
     return CELERY_ACCEPTS_ANY;
 }
 
-static enum celery_accepts accepts_list(const json_t *list)
+static enum celery_accepts accepts_list(const json_t *list, bool *ret_json)
 {
     enum celery_accepts least = CELERY_ACCEPTS_JSON;
     if (!json_is_array(list))
         return CELERY_ACCEPTS_ANY;
+    *ret_json = false;
     for (size_t i = 0; i < json_array_size(list); i++) {
         enum celery_accepts one = accepts_name(json_string_value(json_array_get(list, i)));
+        *ret_json = *ret_json || one == CELERY_ACCEPTS_JSON;
         least = one < least ? one : least;
     }
     return least;
@@ -52,11 +54,12 @@ static bool is_accept_content(const char *key)
     return len < n + 7 || strncasecmp(key + len - n - 7, "result_", 7) != 0;
 }
 
-enum celery_accepts celery_conf_accepts(struct kn_str text)
+enum celery_accepts celery_conf_accepts(struct kn_str text, bool *ret_json)
 {
     enum celery_accepts least = CELERY_ACCEPTS_JSON; /* the default, since Celery 4 */
     const char *key;
     json_t *value;
+    *ret_json = true;
     if (!text.ptr)
         return CELERY_ACCEPTS_UNKNOWN;
     json_t *conf = json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, NULL);
@@ -65,7 +68,7 @@ enum celery_accepts celery_conf_accepts(struct kn_str text)
     json_object_foreach(conf, key, value)
     {
         enum celery_accepts one =
-            is_accept_content(key) ? accepts_list(value) : CELERY_ACCEPTS_JSON;
+            is_accept_content(key) ? accepts_list(value, ret_json) : CELERY_ACCEPTS_JSON;
         least = one < least ? one : least;
     }
     json_decref(conf);

@@ -19,8 +19,9 @@ enum celery_accepts {
     CELERY_ACCEPTS_PLAIN,   /* JSON and msgpack */
     CELERY_ACCEPTS_JSON,
 };
-/* conf: a worker's answer to "conf", which names only what was changed; absent: UNKNOWN. */
-enum celery_accepts celery_conf_accepts(struct kn_str conf);
+/* conf: a worker's answer to "conf", which names only what was changed; absent: UNKNOWN.
+ * *ret_json: false when it takes no JSON. */
+enum celery_accepts celery_conf_accepts(struct kn_str conf, bool *ret_json);
 
 /* Appends JSON of args (an array) or kwargs (an object) to out. text: as the event has
  * it. UNSUPPORTED, with a sentence in the arena that names the value, when it can't be

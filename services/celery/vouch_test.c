@@ -146,6 +146,14 @@ static void what_may_be_something_else_is_refused(void **state)
     check(&(struct sample){"{'a': 'b'}", true, CELERY_ACCEPTS_ANY, NULL});
 }
 
+static void check_conf(const char *conf, enum celery_accepts accepts, bool json)
+{
+    bool takes_json = true;
+    assert_int_equal(celery_conf_accepts(kn_str_from(conf), &takes_json), accepts);
+    if (!json)
+        assert_false(takes_json);
+}
+
 static void a_configuration_says_what_a_worker_accepts(void **state)
 {
     (void)state;
@@ -171,7 +179,9 @@ static void a_configuration_says_what_a_worker_accepts(void **state)
         {"{\"result_accept_content\": [\"pickle\"]}", CELERY_ACCEPTS_JSON},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_int_equal(celery_conf_accepts(kn_str_from(cases[i].conf)), cases[i].accepts);
+        check_conf(cases[i].conf, cases[i].accepts, true);
+    check_conf("{\"accept_content\": [\"pickle\"]}", CELERY_ACCEPTS_ANY, false);
+    check_conf("{\"accept_content\": [\"msgpack\"]}", CELERY_ACCEPTS_PLAIN, false);
 }
 
 static void what_the_backend_has_is_certain_when_only_json_was_accepted(void **state)

@@ -90,6 +90,10 @@
       "How long the counts per minute are kept; 0 for ever")                                       \
     X(readers, INT, "4", "1..64", "Threads that answer queries")                                   \
     X(feed_keep, INT, "10000", "100..10000000", "Changes kept for readers that missed some")       \
+    X(jobs_tasks_max, INT, "100000", "1..1000000", "Most tasks of one bulk job")                   \
+    X(jobs_rate, INT, "20", "1..10000",                                                            \
+      "Tasks a second of a bulk job that says nothing else; marks as resolved go faster")          \
+    X(jobs_rate_max, INT, "1000", "1..10000", "Most tasks a second of any bulk job")               \
     X(feed, STR, "main", "",                                                                       \
       "Name of this process's numbering of changes, when several share a PostgreSQL database")
 
@@ -121,7 +125,11 @@
       "…when nothing was heard of one for so long, and for twice as long as its name's tasks take") \
     X(reconcile_rate, INT, "200", "1..10000", "Most questions a second, each about one task")      \
     X(reconcile_tasks_max, INT, "100000", "100..10000000",                                         \
-      "Most tasks of which is known when they were asked about")
+      "Most tasks of which is known when they were asked about")                                   \
+    X(look_max, INT, "100000", "100..10000000",                                                    \
+      "Most waiting messages that are looked at to find that of one task")                         \
+    X(retry_from_repr, BOOL, "true", "",                                                           \
+      "Retry with arguments out of events; not where clients put an argsrepr of their own there")
 
 #define KN_CONFIG_GATEWAY(X)                                                                       \
     X(listen, ADDRESS, "127.0.0.1:8080", "", "Address and port of HTTP")                           \

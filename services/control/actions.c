@@ -34,6 +34,7 @@ struct control_actions {
 struct view {
     const struct kn_msg_action *action;
     bool dry_run;
+    bool apply; /* of a message that is a retry or not */
     struct kn_str method, target;
 };
 
@@ -65,6 +66,24 @@ static bool is_resume(enum kn_kind kind, const void *msg)
     return kind == KN_KIND_QUEUE_PAUSE && ((const struct kn_msg_queue_pause *)msg)->resume;
 }
 
+static void view_send(const void *msg, struct view *ret)
+{
+    const struct kn_msg_task_send *send = msg;
+    *ret = (struct view){.action = send->action,
+                         .dry_run = send->dry_run,
+                         .apply = !send->task_id.ptr,
+                         .target = send->task_id.ptr ? send->task_id : send->new_id};
+}
+
+static void view_revoke(const void *msg, struct view *ret)
+{
+    const struct kn_msg_task_revoke *revoke = msg;
+    *ret = (struct view){.action = revoke->action,
+                         .dry_run = revoke->dry_run,
+                         .method = revoke->signal,
+                         .target = revoke->task_id};
+}
+
 static const struct row {
     enum kn_kind kind;
     control_handler *handle;
@@ -76,6 +95,9 @@ static const struct row {
     {KN_KIND_QUEUE_PURGE, control_do_purge, KN_VERB_PURGE, view_queue_purge},
     {KN_KIND_QUEUE_MOVE, control_do_move, KN_VERB_MOVE, view_queue_move},
     {KN_KIND_QUEUE_PAUSE, control_do_pause, KN_VERB_PAUSE, view_queue_pause},
+    {KN_KIND_TASK_SEND, control_do_send, KN_VERB_RETRY, view_send},
+    {KN_KIND_TASK_REVOKE, control_do_revoke, KN_VERB_REVOKE, view_revoke},
+    {KN_KIND_TASK_RESULT_GET, control_do_result, KN_VERB_NONE, NULL},
 };
 
 static const struct row *row_of(enum kn_kind kind)
@@ -166,7 +188,9 @@ static enum kn_status begin(struct control_actions *actions, struct control_call
              (unsigned long long)atomic_fetch_add(&actions->attempts, 1));
     struct kn_msg_audit_entry entry = {
         .id = call->action->id,
-        .verb = (uint8_t)(is_resume(row->kind, call->msg) ? KN_VERB_RESUME : row->verb),
+        .verb = (uint8_t)(is_resume(row->kind, call->msg) ? KN_VERB_RESUME
+                          : view->apply                   ? KN_VERB_APPLY
+                                                          : row->verb),
         .method = view->method,
         .source = kn_str_from(actions->options.source),
         .target = view->target,

@@ -24,6 +24,8 @@ struct control_actions_options {
     int64_t request_timeout_us;                     /* of storage */
     struct control *control;                        /* is told of events; NULL: nobody is */
     bool look;                                      /* into queues, for tasks that wait */
+    size_t look_max;      /* waiting messages that are looked at to find one */
+    bool retry_from_repr; /* whether arguments may come out of events */
 };
 
 struct control_actions;
@@ -92,5 +94,8 @@ typedef enum kn_status control_handler(struct control_call *call);
 
 control_handler control_do_command;
 control_handler control_do_waiting, control_do_purge, control_do_move, control_do_pause;
+control_handler control_do_send; /* retry and apply */
+control_handler control_do_revoke;
+control_handler control_do_result;
 
 #endif

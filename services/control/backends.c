@@ -275,6 +275,33 @@ bool control_backends_ask(struct control_backends *b, const struct kn_str *ids, 
     return sure && !arena->overflow;
 }
 
+enum kn_status control_backends_value(struct control_backends *b, struct kn_str id, size_t max,
+                                      struct kn_arena *arena, struct kn_str *ret,
+                                      struct kn_str *ret_why)
+{
+    struct kn_str key;
+    enum kn_status worst = KN_UNSUPPORTED;
+    *ret_why = KN_STR("there is no result backend that Kanchi can read");
+    enum kn_status status = write_keys(b, &id, 1, arena, &key);
+    for (size_t i = 0; i < b->count && status == KN_OK; i++) {
+        struct kn_str value;
+        if (b->items[i]->place.kind != CONTROL_BACKEND_REDIS)
+            continue;
+        status = broker_values_get(b->items[i]->values, &key, 1, max + 1, &value);
+        if (status == KN_OK && value.ptr && value.len <= max) {
+            *ret = kn_arena_str(arena, value);
+            return ret->ptr ? KN_OK : KN_NOMEM;
+        }
+        worst = status != KN_OK ? status : value.ptr ? KN_TOO_BIG : KN_NOT_FOUND;
+        *ret_why = worst == KN_NOT_FOUND ? KN_STR("the result backend has nothing of this task")
+                   : worst == KN_TOO_BIG
+                       ? KN_STR("what the result backend has of this task is too large")
+                       : kn_arena_str(arena, kn_str_from(broker_values_error(b->items[i]->values)));
+        status = KN_OK;
+    }
+    return status == KN_OK ? worst : status;
+}
+
 /* ---- findings -------------------------------------------------------------------------- */
 
 static const struct {

@@ -30,6 +30,13 @@ void control_backends_learn(struct control_backends *backends,
 bool control_backends_ask(struct control_backends *backends, const struct kn_str *ids, size_t count,
                           struct kn_arena *arena, struct kn_msg_event *ret);
 
+/* What a backend has of one task, as it is: at most max bytes, in the arena. NOT_FOUND;
+ * TOO_BIG; UNSUPPORTED when there is no backend that can be asked; or IO and so on, with a
+ * sentence in the arena that says why. */
+enum kn_status control_backends_value(struct control_backends *backends, struct kn_str id,
+                                      size_t max, struct kn_arena *arena, struct kn_str *ret,
+                                      struct kn_str *ret_why) KN_MUST_CHECK;
+
 /* Adds what should be mended to the findings; texts lie in the arena. */
 void control_backends_findings(struct control_backends *backends, struct kn_str source,
                                struct kn_arena *arena, struct kn_msg_service_status *status);

@@ -4,6 +4,7 @@
 #include "services/common/service.h"
 #include "services/control/actions.h"
 #include "services/control/control.h"
+#include "services/control/jobs.h"
 
 #include <stdlib.h>
 
@@ -16,12 +17,14 @@ struct parts {
     struct kn_bus_client *storage;
     struct control *control;
     struct control_actions *actions;
+    struct control_jobs *jobs;
     struct kn_reporter *reporter;
 };
 
 static void stop(struct parts *p)
 {
     kn_reporter_free(p->reporter);
+    control_jobs_stop(p->jobs);
     control_actions_stop(p->actions);
     control_stop(p->control);
     kn_bus_client_free(p->storage);
@@ -30,7 +33,7 @@ static void stop(struct parts *p)
 }
 
 static enum kn_status start_actions(struct parts *p, struct kn_config *config,
-                                    const struct control_options *from, char **why)
+                                    const struct control_options *from, const char *id, char **why)
 {
     const struct control_actions_options options = {
         .source = from->source,
@@ -42,10 +45,14 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config,
         .request_timeout_us = from->request_timeout_us,
         .control = p->control,
         .look = config->control.look_into_queues,
+        .look_max = (size_t)config->control.look_max,
+        .retry_from_repr = config->control.retry_from_repr,
     };
     const char *url = kn_config_control_address(config, from->source);
-    return url ? control_actions_start(&options, p->bus, url, p->storage, &p->actions, why)
-               : KN_NOMEM;
+    enum kn_status status = KN_NOMEM;
+    if (url)
+        status = control_actions_start(&options, p->bus, url, p->storage, &p->actions, why);
+    return status == KN_OK ? control_jobs_start(&options, id, p->storage, &p->jobs) : status;
 }
 
 static enum kn_status start(struct parts *p, const struct kn_service *service,
@@ -68,7 +75,7 @@ static enum kn_status start(struct parts *p, const struct kn_service *service,
     if (status == KN_OK)
         status = control_start(&options, p->storage, &p->control);
     if (status == KN_OK)
-        status = start_actions(p, config, &options, &why);
+        status = start_actions(p, config, &options, service->id, &why);
     if (status == KN_OK)
         status = kn_reporter_new(p->storage, "control", service->id, control_report, p->control,
                                  &p->reporter);

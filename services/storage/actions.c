@@ -83,13 +83,24 @@ static enum kn_status end(struct tx *tx, struct store_change *change)
     return db_run(tx->store->db, SQL_AUDIT_END, values, NULL, NULL);
 }
 
+static enum kn_status link_tasks(struct tx *tx, struct store_change *change)
+{
+    const struct kn_msg_task_link *link = change->msg;
+    if (!link->source.len || !link->task_id.len || !link->new_id.len || !link->at)
+        return refuse(change, KN_INVALID, "a link needs a source, two ids and a time");
+    const struct db_value values[] = {clean(tx, link->source), clean(tx, link->task_id),
+                                      clean(tx, link->new_id), db_i64(link->at)};
+    return db_run(tx->store->db, SQL_LINK_PUT, values, NULL, NULL);
+}
+
 static const struct {
     enum kn_kind kind;
     enum kn_status (*apply)(struct tx *tx, struct store_change *change);
 } changes[] = {
-    {KN_KIND_AUDIT_BEGIN, begin},
-    {KN_KIND_AUDIT_END, end},
-    {KN_KIND_PAUSE, tx_pause},
+    {KN_KIND_AUDIT_BEGIN, begin},       {KN_KIND_AUDIT_END, end},
+    {KN_KIND_PAUSE, tx_pause},          {KN_KIND_JOB_CREATE, tx_job_create},
+    {KN_KIND_JOB_TAKE, tx_job_take},    {KN_KIND_JOB_CANCEL, tx_job_cancel},
+    {KN_KIND_RESOLVE, tx_task_resolve}, {KN_KIND_TASK_LINK, link_tasks},
 };
 
 bool is_action_change(enum kn_kind kind)

@@ -167,6 +167,42 @@ static void a_pause_is_kept_until_it_is_over(void **state)
     assert_int_equal(list.items.count, 0);
 }
 
+static enum kn_status link_tasks(const char *task, const char *new, int64_t at)
+{
+    const struct kn_msg_task_link msg = {.source = KN_STR("default"),
+                                         .task_id = kn_str_from(task),
+                                         .new_id = kn_str_from(new),
+                                         .at = at};
+    return commit(KN_KIND_TASK_LINK, &msg);
+}
+
+static struct kn_msg_task_links links_of(const char *source, const char *task)
+{
+    struct kn_msg_task_links links;
+    const struct kn_msg_task_links_get get = {.source = kn_str_from(source),
+                                              .task_id = kn_str_from(task)};
+    assert_int_equal(store_read_links(rig.reader, &get, &rig.arena, &links), KN_OK);
+    return links;
+}
+
+static void tasks_are_linked_both_ways(void **state)
+{
+    (void)state;
+    assert_int_equal(link_tasks("t-1", "t-3", AT + 2), KN_OK);
+    assert_int_equal(link_tasks("t-1", "t-2", AT + 1), KN_OK);
+    assert_int_equal(link_tasks("t-1", "t-2", AT + 1), KN_OK);
+    assert_int_equal(link_tasks("t-2", "t-4", AT + 3), KN_OK);
+    assert_int_equal(link_tasks("", "t-4", AT), KN_INVALID);
+    struct kn_msg_task_links links = links_of("default", "t-1");
+    assert_false(links.retry_of.ptr);
+    assert_int_equal(links.retried_as.count, 2);
+    assert_true(kn_str_eq(links.retried_as.items[0], KN_STR("t-2")));
+    links = links_of("default", "t-2");
+    assert_true(kn_str_eq(links.retry_of, KN_STR("t-1")));
+    assert_int_equal(links.retried_as.count, 1);
+    assert_int_equal(links_of("other", "t-1").retried_as.count, 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -177,6 +213,7 @@ int main(void)
         CASE(the_first_end_stays),
         CASE(pages_go_from_the_newest_to_the_oldest),
         CASE(a_pause_is_kept_until_it_is_over),
+        CASE(tasks_are_linked_both_ways),
     };
     int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
     on_postgres = true;

@@ -35,6 +35,7 @@ void tx_free(struct tx *tx)
     free(tx->workers);
     free(tx->queues);
     free(tx->gaps);
+    free(tx->marked);
     free(tx);
 }
 
@@ -48,6 +49,9 @@ void tx_begin(struct tx *tx)
     hmap_clear(&tx->worker_map);
     tx->n_tasks = tx->n_events = tx->n_queues = tx->n_gaps = 0;
     tx->n_workers = tx->n_workers_read = 0;
+    tx->n_marked = 0;
+    tx->jobs = NULL;
+    tx->jobs_changed = false;
     tx->feed = (struct kn_msg_feed){0};
 }
 
@@ -298,7 +302,7 @@ static enum kn_status put_counts(struct tx *tx)
 static bool is_worth_telling(const struct kn_msg_feed *feed)
 {
     return feed->events || feed->tasks.count || feed->workers.count || feed->queues.count ||
-           feed->deltas.count || feed->gaps.count || feed->counts.count;
+           feed->deltas.count || feed->gaps.count || feed->counts.count || feed->jobs.count;
 }
 
 static enum kn_status fill_feed(struct tx *tx)
@@ -444,6 +448,10 @@ static enum kn_status in_transaction(struct tx *tx, struct store_change *changes
     }
     if (status == KN_OK)
         status = tx_workers_finish(tx);
+    if (status == KN_OK)
+        status = tx_marks_finish(tx);
+    if (status == KN_OK)
+        status = tx_jobs_finish(tx);
     if (status == KN_OK) {
         tx->feed.source = common_source(changes, count);
         status = put_feed(tx);

@@ -184,6 +184,8 @@ static enum kn_status read_task(struct tx *tx, struct task_work *work,
     work->worker_before = work->row.worker;
     work->first_at_before = work->row.task.first_at;
     work->wait_before = deltas_wait_of(&work->row);
+    if (may_be_resolved(work->status_before))
+        work->end_before = resolved_end_of(&work->row);
     return status == KN_OK ? deltas_learned_of(&work->row, tx->arena, &work->learned_before)
                            : status;
 }
@@ -671,6 +673,8 @@ static enum kn_status tell_tasks(struct tx *tx)
         if (status != KN_OK)
             return status;
         task_row_message(&work->row, source, TASK_TEXT_FEED, &tasks[n]);
+        tasks[n].resolved_at = work->resolved_at;
+        tasks[n].resolved_by = work->resolved_by;
         changes[n] = (struct kn_msg_task_change){.task = &tasks[n],
                                                  .created = !work->exists,
                                                  .previous_status = (uint8_t)work->status_before};
@@ -695,7 +699,8 @@ enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes)
     if ((status = merge_tasks(tx)) != KN_OK || (status = write_tasks(tx)) != KN_OK ||
         (status = write_states(tx)) != KN_OK ||
         (status = write_spans(tx, KN_MINUTE, SQL_TASK_MINUTE_PUT)) != KN_OK ||
-        (status = write_spans(tx, KN_SECOND, SQL_TASK_SECOND_PUT)) != KN_OK)
+        (status = write_spans(tx, KN_SECOND, SQL_TASK_SECOND_PUT)) != KN_OK ||
+        (status = tx_marks_review(tx)) != KN_OK)
         return status;
     return tell_tasks(tx);
 }

@@ -99,3 +99,48 @@ enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg
     *ret = list;
     return KN_OK;
 }
+
+/* ---- links between tasks ------------------------------------------------------------------ */
+
+enum { LINKS_MAX = 100 }; /* as the statement says */
+
+struct links_read {
+    struct kn_arena *arena;
+    struct kn_strs *ret;
+};
+
+static enum kn_status take_link(void *arg, const struct db_value *columns)
+{
+    struct links_read *read = arg;
+    if (read->ret->count == LINKS_MAX)
+        return (enum kn_status)DB_STOP;
+    struct kn_str id = kn_arena_str(read->arena, db_as_str(columns[0]));
+    if (!id.ptr)
+        return KN_NOMEM;
+    read->ret->items[read->ret->count++] = id;
+    return KN_OK;
+}
+
+enum kn_status store_read_links(struct store_reader *reader,
+                                const struct kn_msg_task_links_get *get, struct kn_arena *arena,
+                                struct kn_msg_task_links *ret)
+{
+    struct kn_str one;
+    struct kn_strs of = {&one, 0};
+    struct kn_msg_task_links links = {
+        .retried_as = {kn_arena_array(arena, LINKS_MAX, sizeof(struct kn_str)), 0}};
+    struct links_read read = {.arena = arena, .ret = &links.retried_as};
+    const struct db_value values[] = {db_text(db_clean_text(arena, get->source)),
+                                      db_text(db_clean_text(arena, get->task_id))};
+    if (!links.retried_as.items)
+        return KN_NOMEM;
+    enum kn_status status = db_run(reader->db, SQL_LINKS_FROM, values, take_link, &read);
+    read.ret = &of;
+    if (status == KN_OK)
+        status = db_run(reader->db, SQL_LINK_TO, values, take_link, &read);
+    if (status != KN_OK)
+        return status;
+    links.retry_of = of.count ? one : KN_STR_ABSENT;
+    *ret = links;
+    return KN_OK;
+}

@@ -35,6 +35,7 @@ struct filter {
     struct choice source, status, name, queue, worker;
     struct kn_str q; /* in lower case */
     int64_t from, to;
+    struct kn_opt_i64 resolved;
     bool oldest_first;
     bool status_is_rare; /* few tasks have one of the statuses */
     bool status_has_all; /* tasks of each of them are in the table by status */
@@ -176,6 +177,8 @@ static const enum sql_id streams[][4] = {
     {SQL_SCAN_WORKER, SQL_SCAN_WORKER_OLDEST, SQL_SCAN_WORKER_TEXT, SQL_SCAN_WORKER_TEXT_OLDEST},
     {SQL_SCAN_QUEUE, SQL_SCAN_QUEUE_OLDEST, SQL_SCAN_QUEUE_TEXT, SQL_SCAN_QUEUE_TEXT_OLDEST},
     {SQL_SCAN_STATUS, SQL_SCAN_STATUS_OLDEST, SQL_SCAN_STATUS_TEXT, SQL_SCAN_STATUS_TEXT_OLDEST},
+    {SQL_SCAN_RESOLVED, SQL_SCAN_RESOLVED_OLDEST, SQL_SCAN_RESOLVED_TEXT,
+     SQL_SCAN_RESOLVED_TEXT_OLDEST},
 };
 
 struct tally {
@@ -207,6 +210,10 @@ static enum kn_status weigh_statuses(struct store_reader *reader, struct filter 
 static size_t choose_stream(const struct filter *f, const struct choice **ret)
 {
     const struct choice *choices[] = {NULL, &f->name, &f->worker, &f->queue, &f->status};
+    if (f->resolved.set && f->resolved.value) {
+        *ret = NULL;
+        return COUNT_OF(choices);
+    }
     if (f->status.set && f->status_is_rare && f->status_has_all) {
         *ret = &f->status;
         return COUNT_OF(choices) - 1;
@@ -221,6 +228,44 @@ static size_t choose_stream(const struct filter *f, const struct choice **ret)
     return 0;
 }
 
+struct marked {
+    int64_t *found;
+    size_t count;
+};
+
+/* The number is known to be marked: it becomes 0. */
+static enum kn_status see_marked(void *arg, const struct db_value *columns)
+{
+    struct marked *marked = arg;
+    for (size_t i = 0; i < marked->count; i++) {
+        if (marked->found[i] == db_as_i64(columns[0]))
+            marked->found[i] = 0;
+    }
+    return KN_OK;
+}
+
+/* Of those found from start on, leaves out the ones that are marked as resolved. */
+static enum kn_status leave_out_resolved(struct scan *scan, size_t start)
+{
+    struct marked marked = {scan->found + start, scan->n_found - start};
+    struct kn_arena scratch;
+    kn_arena_init(&scratch, 0);
+    struct db_value *values = kn_arena_array(&scratch, marked.count, sizeof *values);
+    for (size_t i = 0; values && i < marked.count; i++)
+        values[i] = db_i64(marked.found[i]);
+    enum kn_status status = KN_NOMEM;
+    if (values)
+        status = db_each(scan->reader->db, SQL_RESOLVED_GET, values, marked.count, see_marked,
+                         &marked, NULL);
+    kn_arena_fini(&scratch);
+    scan->n_found = start;
+    for (size_t i = 0; i < marked.count; i++) {
+        if (marked.found[i])
+            scan->found[scan->n_found++] = marked.found[i];
+    }
+    return status;
+}
+
 /* Walks one stream from `from` (not included) to `to` (included). *ret_reached is the
  * last number up to which all matches were found. */
 static enum kn_status walk(struct scan *scan, size_t stream, int64_t value, int64_t from,
@@ -231,16 +276,23 @@ static enum kn_status walk(struct scan *scan, size_t stream, int64_t value, int6
         size_t chunk = scan->rows_left < CHUNK ? scan->rows_left : CHUNK;
         const struct db_value values[] = {db_i64(from), db_i64(to), db_i64((int64_t)chunk),
                                           db_i64(value)};
+        size_t start = scan->n_found;
         scan->seen = 0;
         scan->stopped = false;
         enum kn_status status = db_run(scan->reader->db, id, values, see_row, scan);
+        if (status == KN_OK && scan->filter.resolved.set && !scan->filter.resolved.value &&
+            scan->n_found > start)
+            status = leave_out_resolved(scan, start);
         if (status != KN_OK)
             return status;
         scan->rows_left -= scan->seen;
         if (scan->seen)
             from = scan->last_no;
-        if (scan->stopped)
+        if (scan->stopped &&
+            (scan->n_found > scan->filter.limit || kn_time_mono() > scan->deadline))
             break;
+        if (scan->stopped) /* by what was left out */
+            continue;
         if (scan->seen < chunk) {
             from = to;
             break;
@@ -344,7 +396,7 @@ static enum kn_status fetch_rows(struct fetch *fetch, struct kn_msg_task_list *r
     }
     ret->items.items = fetch->tasks;
     ret->items.count = n;
-    return KN_OK;
+    return resolved_fill(fetch->reader->db, fetch->arena, fetch->tasks, n);
 }
 
 enum kn_status store_tasks_by_no(struct store_reader *reader, const int64_t *numbers, size_t count,
@@ -363,6 +415,7 @@ static enum kn_status read_filter(struct store_reader *reader, const struct kn_m
     f->limit = get->limit ? get->limit : LIMIT_DEFAULT;
     f->from = get->from;
     f->to = get->to;
+    f->resolved = get->resolved;
     f->q = lower(arena, get->q);
     f->oldest_first = kn_str_eq(get->sort, KN_STR("oldest"));
     *ret_why = "limit goes from 1 to 500";
@@ -442,7 +495,7 @@ static enum kn_status find_id(struct scan *scan, struct kn_str id, struct kn_msg
 static bool filters_only_q(const struct kn_msg_tasks_get *get)
 {
     return !get->statuses.count && !get->names.count && !get->workers.count && !get->queues.count &&
-           !get->sources.count && !get->from && !get->to;
+           !get->sources.count && !get->from && !get->to && !get->resolved.set;
 }
 
 /* As text, so that it can change its form. */
@@ -569,9 +622,10 @@ enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_
     enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
     if (status == KN_OK)
         status = dict_text(reader->store->dict, reader->db, row.source, arena, &source);
-    if (status == KN_OK)
-        task_row_message(&row, source, 0, ret);
-    return status;
+    if (status != KN_OK)
+        return status;
+    task_row_message(&row, source, 0, ret);
+    return resolved_fill(reader->db, arena, ret, 1);
 }
 
 /* ---- its events ---------------------------------------------------------------------- */

@@ -143,6 +143,8 @@ static enum kn_status sweep_step(struct sweep *sweep, db_row_fn *see, bool *ret_
         status =
             db_each(db, SQL_TASK_STATE_DROP, sweep->states, sweep->n_states / 2, NULL, NULL, NULL);
     if (status == KN_OK)
+        status = db_each(db, SQL_RESOLVED_DELETE, sweep->tasks, sweep->n_tasks, NULL, NULL, NULL);
+    if (status == KN_OK)
         status = subtract_counts(sweep->store);
     bool found = sweep->n_tasks > 0;
     for (size_t i = 0; i < sweep->n_events / 2; i++)
@@ -254,14 +256,25 @@ static enum kn_status drop_points(struct store *store, bool *ret_done)
         status = db_run(store->db, SQL_GAPS_DELETE, gaps_before, NULL, NULL);
     if (status == KN_OK && gaps)
         status = db_run(store->db, SQL_LIFE_DELETE, gaps_before, NULL, NULL);
+    const struct db_value links_before[] = {db_i64(cutoff(store->options.retention_tasks_us))};
+    if (status == KN_OK && links_before[0].i64)
+        status = db_run(store->db, SQL_LINKS_DELETE, links_before, NULL, NULL);
     return status == KN_OK ? db_run(store->db, SQL_MARKS_TRIM, marks, NULL, NULL) : status;
+}
+
+/* Bulk jobs go with the tasks of their time. */
+static enum kn_status drop_jobs(struct store *store, bool *ret_done)
+{
+    int64_t before = cutoff(store->options.retention_tasks_us);
+    *ret_done = true;
+    return before ? jobs_drop(store, before, ret_done) : KN_OK;
 }
 
 /* ---- a round ------------------------------------------------------------------------- */
 
 typedef enum kn_status step_fn(struct store *store, bool *ret_done);
-static step_fn *const steps_of_a_round[] = {drop_tasks, drop_stale_events, drop_events,
-                                            drop_rollups, drop_points};
+static step_fn *const steps_of_a_round[] = {drop_tasks,   drop_stale_events, drop_events,
+                                            drop_rollups, drop_points,       drop_jobs};
 
 static enum kn_status in_transaction(struct store *store, bool *ret_done)
 {

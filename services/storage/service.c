@@ -155,10 +155,13 @@ union answer {
     struct kn_msg_series_list series_list;
     struct kn_msg_overdue_list overdue_list;
     struct kn_msg_audit_list audit_list;
+    struct kn_msg_job_list job_list;
+    struct kn_msg_job_items job_items;
     struct kn_msg_failure_list failure_list;
     struct kn_msg_task_names task_names;
     struct kn_msg_worker_life worker_life;
     struct kn_msg_pause_list pause_list;
+    struct kn_msg_task_links task_links;
     struct kn_msg_system system;
 };
 
@@ -203,6 +206,13 @@ static enum kn_status query(struct storage *storage, struct store_reader *r,
     case KN_KIND_AUDIT_GET:
         *ret_kind = KN_KIND_AUDIT_LIST;
         return store_read_audit(r, msg, arena, &a->audit_list);
+    case KN_KIND_JOBS_GET:
+        if (((const struct kn_msg_jobs_get *)msg)->items) {
+            *ret_kind = KN_KIND_JOB_ITEMS;
+            return store_read_job_items(r, msg, arena, &a->job_items, why);
+        }
+        *ret_kind = KN_KIND_JOB_LIST;
+        return store_read_jobs(r, msg, arena, &a->job_list);
     case KN_KIND_FAMILY_GET:
         *ret_kind = KN_KIND_TASK_LIST;
         return store_read_family(r, msg, arena, &a->task_list, why);
@@ -219,6 +229,9 @@ static enum kn_status query(struct storage *storage, struct store_reader *r,
         *ret_kind = KN_KIND_PAUSE_LIST;
         return store_read_pauses(r, ((const struct kn_msg_pauses_get *)msg)->source, arena,
                                  &a->pause_list);
+    case KN_KIND_TASK_LINKS_GET:
+        *ret_kind = KN_KIND_TASK_LINKS;
+        return store_read_links(r, msg, arena, &a->task_links);
     case KN_KIND_SYSTEM_GET:
         *ret_kind = KN_KIND_SYSTEM;
         return read_system(storage, r, arena, &a->system);
@@ -249,22 +262,80 @@ static enum kn_status answer_query(struct storage *storage, const struct kn_bus_
     return status;
 }
 
-static enum kn_status answer_change(struct storage *storage, const struct kn_bus_message *request,
-                                    struct kn_bus_reply *reply)
+/* Commits one change; its answer lies in the arena. */
+static enum kn_status commit(struct storage *storage, enum kn_kind kind, const void *msg,
+                             struct kn_arena *arena, struct kn_bus_reply *reply)
 {
     char error[ERROR_SIZE];
-    struct kn_arena arena;
-    kn_arena_init(&arena, 0);
-    struct store_change change = {.kind = request->kind, .msg = request->msg, .arena = &arena};
+    struct store_change change = {.kind = kind, .msg = msg, .arena = arena};
     enum kn_status status = writer_commit(storage->writer, &change, error, sizeof error);
     if (status != KN_OK && (*error || change.why))
         kn_bus_reply_error(reply, "%s", *error ? error : change.why);
-    else if (status == KN_OK && request->kind == KN_KIND_INGEST_BATCH)
+    else if (status == KN_OK && kind == KN_KIND_INGEST_BATCH)
         kn_bus_reply_set(reply, KN_KIND_INGEST_ACK, &change.ack);
     else if (status == KN_OK && change.answer_kind != KN_KIND_NONE)
         kn_bus_reply_set(reply, change.answer_kind, change.answer);
     else if (status == KN_OK)
         kn_bus_reply_set(reply, KN_KIND_DONE, &(struct kn_msg_done){0});
+    return status;
+}
+
+static enum kn_status answer_change(struct storage *storage, const struct kn_bus_message *request,
+                                    struct kn_bus_reply *reply)
+{
+    struct kn_arena arena;
+    kn_arena_init(&arena, 0);
+    enum kn_status status = commit(storage, request->kind, request->msg, &arena, reply);
+    kn_arena_fini(&arena);
+    return status;
+}
+
+/* The tasks are looked for by a reader, so that nothing else waits meanwhile. */
+static enum kn_status answer_job_create(struct storage *storage,
+                                        const struct kn_bus_message *request,
+                                        struct kn_bus_reply *reply)
+{
+    const struct kn_msg_job_create *create = request->msg;
+    const char *why = NULL;
+    struct store_job draft;
+    struct kn_msg_job job;
+    struct kn_arena arena;
+    kn_arena_init(&arena, 0);
+    struct store_reader *reader = borrow(storage);
+    store_reader_revive(reader);
+    enum kn_status status = store_plan_job(reader, create, &arena, &draft, &job, &why);
+    give_back(storage, reader);
+    if (status != KN_OK && why)
+        kn_bus_reply_error(reply, "%s", why);
+    else if (status == KN_OK && create->dry_run)
+        kn_bus_reply_set(reply, KN_KIND_JOB, &job);
+    else if (status == KN_OK)
+        status = commit(storage, KN_KIND_JOB_CREATE, &draft, &arena, reply);
+    kn_arena_fini(&arena);
+    return status;
+}
+
+/* Nearly always there is nothing to take: then nothing is written. */
+static enum kn_status answer_job_take(struct storage *storage, const struct kn_bus_message *request,
+                                      struct kn_bus_reply *reply)
+{
+    const struct kn_msg_job_take *take = request->msg;
+    struct kn_msg_job_items nothing = {0};
+    struct kn_arena arena;
+    if (!take->source.len)
+        return KN_INVALID;
+    kn_arena_init(&arena, 0);
+    struct store_reader *reader = borrow(storage);
+    store_reader_revive(reader);
+    enum kn_status status = store_read_work(reader, take->source, &arena, &nothing.wait);
+    give_back(storage, reader);
+    if (status == KN_OK && (take->results.count || !nothing.wait)) {
+        status = commit(storage, KN_KIND_JOB_TAKE, take, &arena, reply);
+    } else if (status == KN_OK) {
+        if (nothing.wait > KN_SECOND)
+            nothing.wait = KN_SECOND;
+        kn_bus_reply_set(reply, KN_KIND_JOB_ITEMS, &nothing);
+    }
     kn_arena_fini(&arena);
     return status;
 }
@@ -273,6 +344,10 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
                              struct kn_bus_reply *reply)
 {
     struct storage *storage = arg;
+    if (request->kind == KN_KIND_JOB_CREATE)
+        return answer_job_create(storage, request, reply);
+    if (request->kind == KN_KIND_JOB_TAKE)
+        return answer_job_take(storage, request, reply);
     if (store_is_change(request->kind))
         return answer_change(storage, request, reply);
     if (request->kind != KN_KIND_SERVICE_STATUS)
@@ -410,6 +485,9 @@ static enum kn_status open_store(struct storage *storage, const struct kn_config
         .retention_tasks_us = c->retention_tasks,
         .retention_events_us = c->retention_events,
         .retention_rollups_us = c->retention_rollups,
+        .jobs_tasks_max = (size_t)c->jobs_tasks_max,
+        .jobs_rate = (double)c->jobs_rate,
+        .jobs_rate_max = (double)c->jobs_rate_max,
     };
     enum kn_status status = KN_OK;
     if (sqlite_path(c->database))

@@ -11,6 +11,11 @@
     "a.remote, a.agent, a.request, a.begun_at, e.ended_at, e.outcome, " \
     "e.text, e.result FROM audit a LEFT JOIN audit_ends e ON e.no = a.no "
 
+#define SQL_JOB \
+    "SELECT no, id, action, state, rate, due_at, created_at, ended_at, actor, " \
+    "remote, agent, options, request, total, waiting, begun, done, refused, " \
+    "failed, uncertain, cancelled FROM jobs "
+
 #define SQL_MAP(S, SAME) \
     SAME(MIGRATIONS, "", \
         "SELECT version, checksum FROM migrations ORDER BY version") \
@@ -561,7 +566,120 @@
         "DELETE FROM pauses WHERE source = $1 AND queue = $2") \
     SAME(PAUSES, "", \
         "SELECT source, queue, since, actor, consumers, resuming FROM " \
-        "pauses ORDER BY source, queue")
+        "pauses ORDER BY source, queue") \
+    S(RESOLVED_GET, "i", \
+        "SELECT no, at, actor FROM resolved WHERE no = $1", \
+        "SELECT no, at, actor FROM resolved WHERE no = ANY($1::int8[])") \
+    SAME(RESOLVED_PUT, "iit", \
+        "INSERT INTO resolved (no, at, actor) VALUES ($1, $2, $3) ON CONFLICT " \
+        "(no) DO NOTHING") \
+    S(RESOLVED_DELETE, "i", \
+        "DELETE FROM resolved WHERE no = $1", \
+        "DELETE FROM resolved WHERE no = ANY($1::int8[])") \
+    SAME(JOB_NEW, "tiifititttt", \
+        "INSERT INTO jobs (id, action, state, rate, due_at, actor, created_at, " \
+        "remote, agent, options, request, total, waiting, begun, done, refused, " \
+        "failed, uncertain, cancelled) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, " \
+        "$9, $10, $11, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING no") \
+    S(JOB_ITEM_NEW, "iii", \
+        "INSERT INTO job_items (job, item, source, task, id, state) SELECT $1, " \
+        "$2, source, no, id, 0 FROM tasks WHERE no = $3", \
+        "INSERT INTO job_items (job, item, source, task, id, state) SELECT " \
+        "u.job, u.item, t.source, t.no, t.id, 0 FROM unnest($1::int8[], " \
+        "$2::int8[], $3::int8[]) AS u(job, item, task) JOIN tasks t ON t.no = " \
+        "u.task") \
+    SAME(JOB_ITEM_COUNT, "i", \
+        "SELECT count(*) FROM job_items WHERE job = $1") \
+    S(JOB_LOCK, "t", \
+        SQL_JOB "WHERE id = $1", \
+        SQL_JOB "WHERE id = $1 FOR UPDATE") \
+    SAME(JOB_GET, "t", \
+        SQL_JOB "WHERE id = $1") \
+    SAME(JOBS_PAGE, "ii", \
+        SQL_JOB "WHERE no < $1 ORDER BY no DESC LIMIT $2") \
+    SAME(JOBS_OPEN, "i", \
+        SQL_JOB "WHERE state < 2 ORDER BY due_at, no LIMIT $1") \
+    SAME(JOB_PUT, "iiiiiiiiiiii", \
+        "UPDATE jobs SET state = $2, due_at = $3, ended_at = $4, total = $5, " \
+        "waiting = $6, begun = $7, done = $8, refused = $9, failed = $10, " \
+        "uncertain = $11, cancelled = $12 WHERE no = $1") \
+    SAME(JOB_HAS, "iii", \
+        "SELECT 1 FROM job_items WHERE job = $1 AND source = $2 AND state = $3 " \
+        "AND state < 2 LIMIT 1") \
+    S(JOB_TAKE, "iiiit", \
+        "UPDATE job_items SET state = 1, at = $4, taker = $5 WHERE job = $1 AND " \
+        "item IN (SELECT item FROM job_items WHERE job = $1 AND state = 0 AND " \
+        "source = $2 ORDER BY item LIMIT $3) RETURNING item, id, (SELECT status " \
+        "FROM tasks WHERE no = task)", \
+        "UPDATE job_items SET state = 1, at = $4, taker = $5 WHERE job = $1 AND " \
+        "item IN (SELECT item FROM job_items WHERE job = $1 AND state = 0 AND " \
+        "source = $2 ORDER BY item LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING " \
+        "item, id, (SELECT status FROM tasks WHERE no = task)") \
+    S(JOB_NEXT, "ii", \
+        "SELECT i.item, i.task, t.status FROM job_items i LEFT JOIN tasks t ON " \
+        "t.no = i.task WHERE i.job = $1 AND i.state = 0 ORDER BY i.source, " \
+        "i.item LIMIT $2", \
+        "SELECT i.item, i.task, t.status FROM job_items i LEFT JOIN tasks t ON " \
+        "t.no = i.task WHERE i.job = $1 AND i.state = 0 ORDER BY i.source, " \
+        "i.item LIMIT $2 FOR UPDATE OF i SKIP LOCKED") \
+    SAME(JOB_AGAIN, "iiti", \
+        "UPDATE job_items SET at = $4 WHERE job = $1 AND state = 1 AND source = " \
+        "$2 AND taker = $3 RETURNING item, id, (SELECT status FROM tasks WHERE " \
+        "no = task)") \
+    SAME(JOB_STALE, "iiiit", \
+        "UPDATE job_items SET state = $3, at = $4, text = $5 WHERE job = $1 AND " \
+        "state = 1 AND at < $2 RETURNING item, source") \
+    SAME(JOB_CANCEL, "iit", \
+        "UPDATE job_items SET state = 6, at = $2, text = $3 WHERE job = $1 AND " \
+        "state = 0 RETURNING item") \
+    SAME(JOB_ITEM_GET, "ii", \
+        "SELECT state, taker FROM job_items WHERE job = $1 AND item = $2") \
+    SAME(JOB_ITEM_SET, "iiiitt", \
+        "UPDATE job_items SET state = $3, at = $4, text = $5, new_id = $6 WHERE " \
+        "job = $1 AND item = $2") \
+    S(JOB_ITEMS_PAGE, "iiii", \
+        "SELECT item, source, id, state, at, text, new_id FROM job_items WHERE " \
+        "job = $1 AND item > $2 AND ($3 >> state) & 1 ORDER BY item LIMIT $4", \
+        "SELECT item, source, id, state, at, text, new_id FROM job_items WHERE " \
+        "job = $1 AND item > $2 AND ($3 >> state::int) & 1 = 1 ORDER BY item " \
+        "LIMIT $4") \
+    SAME(JOBS_OLD, "i", \
+        "SELECT no FROM jobs WHERE state >= 2 AND ended_at < $1 ORDER BY no " \
+        "LIMIT 1") \
+    SAME(JOB_ITEMS_DELETE, "ii", \
+        "DELETE FROM job_items WHERE job = $1 AND item IN (SELECT item FROM " \
+        "job_items WHERE job = $1 ORDER BY item LIMIT $2)") \
+    SAME(JOB_DELETE, "i", \
+        "DELETE FROM jobs WHERE no = $1 AND NOT EXISTS (SELECT 1 FROM job_items " \
+        "WHERE job = $1)") \
+    SAME(SCAN_RESOLVED, "iii", \
+        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
+        "t.first_at FROM resolved r JOIN tasks t ON t.no = r.no WHERE " \
+        "r.no < $1 AND r.no >= $2 ORDER BY r.no DESC LIMIT $3") \
+    SAME(SCAN_RESOLVED_OLDEST, "iii", \
+        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
+        "t.first_at FROM resolved r JOIN tasks t ON t.no = r.no WHERE " \
+        "r.no > $1 AND r.no <= $2 ORDER BY r.no ASC LIMIT $3") \
+    SAME(SCAN_RESOLVED_TEXT, "iii", \
+        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
+        "t.first_at, t.id, t.args_repr, t.kwargs_repr, t.result_repr, " \
+        "t.error FROM resolved r JOIN tasks t ON t.no = r.no WHERE " \
+        "r.no < $1 AND r.no >= $2 ORDER BY r.no DESC LIMIT $3") \
+    SAME(SCAN_RESOLVED_TEXT_OLDEST, "iii", \
+        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
+        "t.first_at, t.id, t.args_repr, t.kwargs_repr, t.result_repr, " \
+        "t.error FROM resolved r JOIN tasks t ON t.no = r.no WHERE " \
+        "r.no > $1 AND r.no <= $2 ORDER BY r.no ASC LIMIT $3") \
+    SAME(LINK_PUT, "ttti", \
+        "INSERT INTO task_links (source, task_id, new_id, at) VALUES ($1, $2, $3, $4) " \
+        "ON CONFLICT DO NOTHING") \
+    SAME(LINKS_FROM, "tt", \
+        "SELECT new_id FROM task_links WHERE source = $1 AND task_id = $2 " \
+        "ORDER BY at, new_id LIMIT 100") \
+    SAME(LINK_TO, "tt", \
+        "SELECT task_id FROM task_links WHERE source = $1 AND new_id = $2") \
+    SAME(LINKS_DELETE, "i", \
+        "DELETE FROM task_links WHERE at < $1")
 /* clang-format on */
 
 enum sql_id {

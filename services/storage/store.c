@@ -173,6 +173,12 @@ enum kn_status store_open(const struct store_options *options, struct store **re
     store->options = *options;
     if (!store->options.feed_keep)
         store->options.feed_keep = 10000;
+    if (!store->options.jobs_tasks_max)
+        store->options.jobs_tasks_max = 100000;
+    if (store->options.jobs_rate <= 0)
+        store->options.jobs_rate = 20;
+    if (store->options.jobs_rate_max <= 0)
+        store->options.jobs_rate_max = 1000;
     store->database = strdup(options->database);
     store->feed_name = strdup(options->feed ? options->feed : "main");
     store->dict = dict_new(DICT_MAX);

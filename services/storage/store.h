@@ -16,7 +16,10 @@ struct store_options {
     int64_t retention_tasks_us; /* 0: for ever */
     int64_t retention_events_us;
     int64_t retention_rollups_us;
-    unsigned cache_mb; /* of the writer's connection; 0: 32 */
+    unsigned cache_mb;     /* of the writer's connection; 0: 32 */
+    size_t jobs_tasks_max; /* tasks of a bulk job; 0: 100,000 */
+    double jobs_rate;      /* of a job that says none, tasks a second; 0: 20 */
+    double jobs_rate_max;  /* 0: 1,000 */
 };
 
 struct store;
@@ -30,7 +33,17 @@ void store_close(struct store *store);
 
 /* ---- writing ------------------------------------------------------------------------- */
 
-/* One request that changes something. */
+/* A bulk job that is to be made, with the numbers of its tasks (store_plan_job). */
+struct store_job {
+    const struct kn_msg_job_create *create;
+    double rate;
+    const int64_t *tasks;
+    size_t count;
+};
+
+/* One request that changes something. msg of JOB_CREATE is a struct store_job. JOB_TAKE
+ * without a source is a step of the jobs that storage does itself: the answer says when
+ * the next is due. */
 struct store_change {
     enum kn_kind kind; /* one that store_is_change */
     const void *msg;
@@ -130,6 +143,23 @@ enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg
 enum kn_status store_read_pauses(struct store_reader *reader, struct kn_str source,
                                  struct kn_arena *arena,
                                  struct kn_msg_pause_list *ret) KN_MUST_CHECK;
+/* Bulk jobs: all, or the one with an id; and the tasks of one. */
+enum kn_status store_read_jobs(struct store_reader *reader, const struct kn_msg_jobs_get *get,
+                               struct kn_arena *arena, struct kn_msg_job_list *ret) KN_MUST_CHECK;
+enum kn_status store_read_job_items(struct store_reader *reader, const struct kn_msg_jobs_get *get,
+                                    struct kn_arena *arena, struct kn_msg_job_items *ret,
+                                    const char **ret_why) KN_MUST_CHECK;
+/* Chooses the tasks of a job that is to be made. ret_why may lie in the arena. */
+enum kn_status store_plan_job(struct store_reader *reader, const struct kn_msg_job_create *create,
+                              struct kn_arena *arena, struct store_job *ret,
+                              struct kn_msg_job *ret_job, const char **ret_why) KN_MUST_CHECK;
+/* How long until control may take tasks of a source, in µs; INT64_MAX: there are none. */
+enum kn_status store_read_work(struct store_reader *reader, struct kn_str source,
+                               struct kn_arena *arena, int64_t *ret_wait) KN_MUST_CHECK;
+/* What a task was sent again as, and of what it is a retry. */
+enum kn_status store_read_links(struct store_reader *reader,
+                                const struct kn_msg_task_links_get *get, struct kn_arena *arena,
+                                struct kn_msg_task_links *ret) KN_MUST_CHECK;
 /* Sources with their counters and gaps, counts, and storage itself; the rest of
  * the system is not in the database. */
 enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *arena,

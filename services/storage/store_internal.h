@@ -108,6 +108,9 @@ struct task_work {
     int64_t first_at_before;
     struct delta_wait wait_before;
     struct delta_learned *learned_before; /* NULL: nothing */
+    int64_t end_before;                   /* of those that may be marked as resolved */
+    int64_t resolved_at;                  /* 0: it is not marked, or no longer */
+    struct kn_str resolved_by;
     uint32_t first_event;
     uint32_t last_event;
 };
@@ -142,6 +145,11 @@ struct tx {
     size_t n_queues, cap_queues;
     struct kn_msg_gap *gaps;
     size_t n_gaps, cap_gaps;
+
+    int64_t *marked; /* tasks that were marked as resolved, or no longer are */
+    size_t n_marked, cap_marked;
+    struct job_work *jobs; /* that this transaction changes; in the arena */
+    bool jobs_changed;     /* whether some of them must be written */
 
     struct kn_msg_feed feed;
 };
@@ -188,6 +196,30 @@ static inline bool store_has_state(int64_t status)
 {
     return status != KN_TASK_SUCCESS;
 }
+
+/* Bulk jobs (jobs.c). */
+enum kn_status tx_job_create(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+enum kn_status tx_job_take(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+enum kn_status tx_job_cancel(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+enum kn_status tx_task_resolve(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+/* Writes the jobs that were changed, ends those that are done, and tells of them. */
+enum kn_status tx_jobs_finish(struct tx *tx) KN_MUST_CHECK;
+/* A step of giving up old ones. */
+enum kn_status jobs_drop(struct store *store, int64_t before, bool *ret_done) KN_MUST_CHECK;
+
+/* Marks (resolved.c). */
+bool may_be_resolved(enum kn_task_status status);
+/* When the task ended, as far as is known. */
+int64_t resolved_end_of(const struct task_row *row);
+enum kn_status tx_resolve(struct tx *tx, int64_t task, bool undo,
+                          struct kn_str actor) KN_MUST_CHECK;
+/* After tasks were merged: takes the marks from those that are another matter now. */
+enum kn_status tx_marks_review(struct tx *tx) KN_MUST_CHECK;
+/* Tells of the tasks whose marks were changed. */
+enum kn_status tx_marks_finish(struct tx *tx) KN_MUST_CHECK;
+/* Sets resolved_at and resolved_by of tasks that have their number. */
+enum kn_status resolved_fill(struct db *db, struct kn_arena *arena, struct kn_msg_task *tasks,
+                             size_t count) KN_MUST_CHECK;
 
 /* Adds to the count of a status, in the transaction. */
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,

@@ -35,6 +35,7 @@ struct writer {
     unsigned waiting; /* requests that are not answered yet */
     uint64_t refused; /* because too many waited */
     bool stopping;
+    int64_t jobs_at; /* monotonic, of the writing thread: when its own jobs are due */
     char feed_id[ID_SIZE];
     uint64_t feed_number;
     char trouble[TROUBLE_SIZE];
@@ -133,6 +134,8 @@ static enum kn_status commit(struct writer *writer, struct request **group, size
     for (size_t i = 0; i < count; i++) {
         *group[i]->change = changes[i];
         group[i]->status = changes[i].status;
+        if (changes[i].kind == KN_KIND_JOB_CREATE)
+            writer->jobs_at = 0;
     }
     if (feed && writer->publish)
         writer->publish(writer->arg, feed);
@@ -228,6 +231,32 @@ static int64_t retain(struct writer *writer)
     return more && status == KN_OK ? 0 : IDLE_US;
 }
 
+/* A step of the jobs that need nothing but the database. */
+static void do_jobs(struct writer *writer)
+{
+    const struct kn_msg_job_take own = {.limit = 1};
+    const struct kn_msg_feed *feed = NULL;
+    struct kn_arena arena;
+    static struct kn_log_limit limit;
+    uint64_t skipped;
+    if (kn_time_mono() < writer->jobs_at)
+        return;
+    kn_arena_init(&arena, 0);
+    struct store_change step = {.kind = KN_KIND_JOB_TAKE, .msg = &own, .arena = &arena};
+    enum kn_status status = store_commit(writer->store, &step, 1, &feed);
+    const struct kn_msg_job_items *answer = step.answer;
+    if (status == KN_OK && feed) {
+        note(writer, "");
+        if (writer->publish)
+            writer->publish(writer->arg, feed);
+    } else if (status != KN_OK && kn_log_allow(&limit, &skipped)) {
+        KN_WARN("storage.jobs_failed", KN_F_TEXT("error", store_error(writer->store)),
+                KN_F_I64("lines_skipped", skipped));
+    }
+    writer->jobs_at = kn_time_mono() + (status == KN_OK && answer ? answer->wait : KN_SECOND);
+    kn_arena_fini(&arena);
+}
+
 static void wait_for_work(struct writer *writer, int64_t us)
 {
     struct timespec until;
@@ -255,6 +284,8 @@ static void *run(void *arg)
             return NULL;
         if (n)
             commit_group(writer, group, n);
+        if (!store_is_lost(writer->store))
+            do_jobs(writer);
         idle = store_is_lost(writer->store) ? IDLE_US : retain(writer);
     }
 }

@@ -1,0 +1,219 @@
+/* What people do to tasks: send, send again, revoke; and their whole results. */
+#include "gateway/app.h"
+
+#include "services/common/time.h"
+
+#define COUNTDOWN_MOST (366.0 * 86400) /* seconds */
+#define LIMIT_MOST (366.0 * 86400)
+
+static const char *const flags[] = {"false", "true", NULL};
+
+static bool flag(struct gw_exchange *x, const char *key)
+{
+    return gw_params_choice(&x->params, key, flags) == flags[1];
+}
+
+/* The source of a task: the one that is named, else the one that has it. */
+static bool find_task(struct gw_exchange *x, struct kn_str *source)
+{
+    const struct kn_msg_task_get get = {.id = x->arg, .source = *source};
+    struct kn_bus_message *answer = gw_ask(x, KN_KIND_TASK_GET, &get, KN_KIND_TASK);
+    if (!answer)
+        return false;
+    *source = kn_arena_str(&x->arena, ((const struct kn_msg_task *)answer->msg)->source);
+    kn_bus_message_free(answer);
+    return source->ptr != NULL;
+}
+
+/* ---- sending ------------------------------------------------------------------------------- */
+
+static void show_texts(struct kn_buf *out, const struct kn_strs *texts)
+{
+    kn_buf_char(out, '[');
+    for (size_t i = 0; i < texts->count; i++) {
+        kn_buf_text(out, i ? "," : "");
+        kn_buf_json_str(out, texts->items[i]);
+    }
+    kn_buf_char(out, ']');
+}
+
+static void show_sent(struct gw_exchange *x, const struct kn_msg_task_send *ask,
+                      const struct kn_msg_task_sent *sent)
+{
+    kn_buf_text(&x->body, "{\"id\":");
+    kn_buf_json_str(&x->body, sent->id);
+    kn_buf_text(&x->body, ",\"source\":");
+    kn_buf_json_str(&x->body, ask->source);
+    kn_buf_text(&x->body, ",\"arguments_from\":");
+    kn_buf_json_str(&x->body, sent->arguments_from);
+    kn_buf_text(&x->body, ",\"queue\":");
+    kn_buf_json_str(&x->body, sent->queue);
+    kn_buf_text(&x->body, ",\"warnings\":");
+    show_texts(&x->body, &sent->warnings);
+    kn_buf_text(&x->body, ",\"action_id\":");
+    kn_buf_json_str(&x->body, sent->action_id);
+    kn_buf_text(&x->body, ",\"message\":");
+    kn_buf_str(&x->body, sent->message.ptr ? sent->message : KN_STR("null"));
+    kn_buf_char(&x->body, '}');
+    x->status = ask->dry_run ? 200 : 202;
+}
+
+static void read_options(struct gw_exchange *x, struct kn_msg_task_send *send)
+{
+    send->source = gw_body_text(x, "source");
+    send->args = gw_body_json(x, "args", '[');
+    send->kwargs = gw_body_json(x, "kwargs", '{');
+    send->queue = gw_body_text(x, "queue");
+    send->priority = gw_body_i64(x, "priority", 0, 255);
+    send->countdown = gw_body_f64(x, "countdown", 0, COUNTDOWN_MOST);
+    send->eta = gw_body_time(x, "eta");
+    send->expires = gw_body_time(x, "expires");
+    send->time_limit = gw_body_f64(x, "time_limit", 0, LIMIT_MOST);
+    send->soft_time_limit = gw_body_f64(x, "soft_time_limit", 0, LIMIT_MOST);
+    send->dry_run = flag(x, "dry_run");
+}
+
+static void send_task(struct gw_exchange *x, struct kn_msg_task_send *send)
+{
+    send->new_id = gw_new_uuid(x);
+    send->action = gw_new_action(x);
+    if (!send->new_id.ptr || !send->action)
+        return;
+    struct kn_bus_message *answer =
+        gw_ask_control(x, send->source, KN_KIND_TASK_SEND, send, KN_KIND_TASK_SENT, KN_MINUTE);
+    if (!answer)
+        return;
+    show_sent(x, send, answer->msg);
+    kn_bus_message_free(answer);
+}
+
+void gw_api_apply(struct gw_exchange *x)
+{
+    struct kn_msg_task_send send = {.name = gw_body_text(x, "name"),
+                                    .unregistered = gw_body_flag(x, "unregistered", false)};
+    read_options(x, &send);
+    if (!gw_body_ok(x))
+        return;
+    if (!send.name.len)
+        gw_fail(x, 400, "name: the name of a task is needed");
+    else if (gw_find_source(x, &send.source))
+        send_task(x, &send);
+}
+
+void gw_api_retry(struct gw_exchange *x)
+{
+    struct kn_msg_task_send send = {.task_id = x->arg, .force = flag(x, "force")};
+    read_options(x, &send);
+    if (gw_body_ok(x) && find_task(x, &send.source))
+        send_task(x, &send);
+}
+
+/* ---- revoking ------------------------------------------------------------------------------ */
+
+static void revoke(struct gw_exchange *x, struct kn_msg_task_revoke *ask)
+{
+    static const struct kn_msg_command_done nobody;
+    ask->action = gw_new_action(x);
+    if (!ask->action)
+        return;
+    struct kn_bus_message *answer =
+        gw_ask_control(x, ask->source, KN_KIND_TASK_REVOKE, ask, KN_KIND_TASK_REVOKED, KN_MINUTE);
+    if (!answer)
+        return;
+    const struct kn_msg_task_revoked *revoked = answer->msg;
+    struct kn_msg_command_done done = revoked->done ? *revoked->done : nobody;
+    done.action_id = revoked->action_id;
+    gw_show_replies(x, &done);
+    if (kn_buf_status(&x->body) == KN_OK) {
+        x->body.len--; /* the brace */
+        kn_buf_text(&x->body, ",\"removed\":");
+        if (revoked->removed.set)
+            kn_buf_printf(&x->body, "%lld", (long long)revoked->removed.value);
+        else
+            kn_buf_text(&x->body, "null");
+        kn_buf_text(&x->body, ",\"removal\":");
+        kn_buf_json_str(&x->body, revoked->removal);
+        kn_buf_char(&x->body, '}');
+    }
+    kn_bus_message_free(answer);
+}
+
+/* A task that no event has told of may be revoked too, if its source is said. */
+void gw_api_revoke(struct gw_exchange *x)
+{
+    struct kn_msg_task_revoke ask = {
+        .source = gw_params_text(&x->params, "source"),
+        .task_id = x->arg,
+        .terminate = flag(x, "terminate"),
+        .signal = gw_params_text(&x->params, "signal"),
+        .dry_run = flag(x, "dry_run"),
+    };
+    if (!gw_body_ok(x))
+        return;
+    if (ask.source.ptr ? gw_find_source(x, &ask.source) : find_task(x, &ask.source))
+        revoke(x, &ask);
+}
+
+void gw_api_revoke_by_headers(struct gw_exchange *x)
+{
+    struct kn_msg_task_revoke ask = {
+        .source = gw_body_text(x, "source"),
+        .headers = gw_body_json(x, "headers", '{'),
+        .terminate = gw_body_flag(x, "terminate", false),
+        .signal = gw_body_text(x, "signal"),
+        .dry_run = flag(x, "dry_run"),
+    };
+    if (!gw_body_ok(x))
+        return;
+    if (ask.headers.len <= 2)
+        gw_fail(x, 400, "headers: an object with at least one stamped header is needed");
+    else if (gw_find_source(x, &ask.source))
+        revoke(x, &ask);
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+static void show_result(struct gw_exchange *x, struct kn_str source,
+                        const struct kn_msg_task_result *result)
+{
+    const struct {
+        const char *name;
+        struct kn_str text;
+        bool json;
+    } members[] = {
+        {",\"source\":", source, false},        {",\"state\":", result->state, false},
+        {",\"result\":", result->result, true}, {",\"traceback\":", result->traceback, false},
+        {",\"name\":", result->name, false},    {",\"args\":", result->args, true},
+        {",\"kwargs\":", result->kwargs, true}, {",\"worker\":", result->worker, false},
+        {",\"queue\":", result->queue, false},  {",\"children\":", result->children, true},
+        {",\"note\":", result->note, false},
+    };
+    kn_buf_text(&x->body, "{\"id\":");
+    kn_buf_json_str(&x->body, result->id);
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        kn_buf_text(&x->body, members[i].name);
+        if (members[i].json)
+            kn_buf_str(&x->body, members[i].text.len ? members[i].text : KN_STR("null"));
+        else
+            kn_buf_json_str(&x->body, members[i].text);
+    }
+    kn_buf_text(&x->body, ",\"completed_at\":");
+    kn_buf_json_time(&x->body, result->completed_at);
+    kn_buf_printf(&x->body, ",\"bytes\":%llu}", (unsigned long long)result->bytes);
+}
+
+void gw_api_task_result(struct gw_exchange *x)
+{
+    struct kn_msg_task_result_get get = {.task_id = x->arg,
+                                         .source = gw_params_text(&x->params, "source")};
+    if (!gw_params_ok(x))
+        return;
+    if (!(get.source.ptr ? gw_find_source(x, &get.source) : find_task(x, &get.source)))
+        return;
+    struct kn_bus_message *answer = gw_ask_control(x, get.source, KN_KIND_TASK_RESULT_GET, &get,
+                                                   KN_KIND_TASK_RESULT, 10 * KN_SECOND);
+    if (!answer)
+        return;
+    show_result(x, get.source, answer->msg);
+    kn_bus_message_free(answer);
+}

@@ -1,0 +1,481 @@
+/* Retry and apply: a new message for a task. */
+#include "services/control/origin.h"
+#include "services/control/outgoing.h"
+
+#include "services/common/service.h"
+#include "services/common/time.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { WARNINGS_MAX = 16 };
+
+struct sending {
+    struct control_call *call;
+    const struct kn_msg_task_send *ask;
+    struct celery_task_wrap wrap;
+    struct kn_str decoded; /* the body as JSON, to be shown; absent when it is none */
+    const char *from;
+    struct kn_str warnings[WARNINGS_MAX];
+    size_t n_warnings;
+};
+
+static void warn(struct sending *s, const char *text)
+{
+    if (s->n_warnings < WARNINGS_MAX)
+        s->warnings[s->n_warnings++] = kn_str_from(text);
+}
+
+/* ---- pieces -------------------------------------------------------------------------------- */
+
+static struct kn_str keep(struct sending *s, struct kn_buf *buf)
+{
+    struct kn_str text = kn_buf_status(buf) == KN_OK
+                             ? kn_arena_str(s->call->arena, kn_buf_view(buf))
+                             : KN_STR_ABSENT;
+    kn_buf_fini(buf);
+    return text;
+}
+
+/* ISO 8601 as Python writes it: older ones do not read a "Z". */
+static struct kn_str iso_time(struct sending *s, int64_t us)
+{
+    char text[KN_TIME_TEXT];
+    struct kn_buf out;
+    if (!us)
+        return KN_STR_ABSENT;
+    kn_time_format(us, text);
+    kn_buf_init(&out, 0);
+    kn_buf_printf(&out, "%.*s+00:00", (int)strcspn(text, "Z"), text);
+    return keep(s, &out);
+}
+
+static struct kn_str json_text(struct sending *s, struct kn_str text)
+{
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    kn_buf_json_str(&out, text);
+    return keep(s, &out);
+}
+
+static struct kn_str json_seconds(struct sending *s, struct kn_opt_f64 seconds)
+{
+    struct kn_buf out;
+    if (!seconds.set)
+        return KN_STR_ABSENT;
+    kn_buf_init(&out, 0);
+    kn_buf_json_f64(&out, seconds.value);
+    return keep(s, &out);
+}
+
+static int64_t eta_of(const struct kn_msg_task_send *ask)
+{
+    if (ask->countdown.set)
+        return kn_time_now() + (int64_t)(ask->countdown.value * (double)KN_SECOND);
+    return ask->eta;
+}
+
+static const char ORIGIN[] = "kanchi";
+
+/* ---- a copy of the message that waits -------------------------------------------------------- */
+
+static struct kn_str limits_of(struct sending *s, const struct celery_task_message *m)
+{
+    struct kn_str hard =
+        json_seconds(s, s->ask->time_limit.set ? s->ask->time_limit : m->time_limit);
+    struct kn_str soft =
+        json_seconds(s, s->ask->soft_time_limit.set ? s->ask->soft_time_limit : m->soft_time_limit);
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    kn_buf_printf(&out, "[%.*s,%.*s]", KN_STR_ARG(hard.ptr ? hard : KN_STR("null")),
+                  KN_STR_ARG(soft.ptr ? soft : KN_STR("null")));
+    return keep(s, &out);
+}
+
+static struct kn_str expires_of(struct sending *s, const struct celery_task_message *m)
+{
+    if (s->ask->expires)
+        return iso_time(s, s->ask->expires);
+    if (!m->expires.ptr || (m->expires_us && m->expires_us > kn_time_now()))
+        return m->expires;
+    warn(s, "the time when the task expires is over, and is left out");
+    return KN_STR_ABSENT;
+}
+
+/* Its headers with what belongs to this call. The group is left: a second answer of one
+ * of its members would make a chord's body run twice or too early. */
+static enum kn_status copy_headers(struct sending *s, const struct celery_task_message *m,
+                                   const struct celery_task_call *anew, struct kn_str *ret)
+{
+    struct celery_json_change changes[16] = {
+        {"id", json_text(s, s->ask->new_id)},
+        {"retries", KN_STR("0")},
+        {"group", KN_STR("null")},
+        {"group_index", KN_STR("null")},
+        {"eta", json_text(s, iso_time(s, eta_of(s->ask)))},
+        {"expires", json_text(s, expires_of(s, m))},
+        {"timelimit", limits_of(s, m)},
+        {"root_id", json_text(s, m->root_id.ptr ? m->root_id : m->id)},
+        {"origin", json_text(s, kn_str_from(ORIGIN))},
+    };
+    size_t count = 9;
+    if (anew) {
+        changes[count++] = (struct celery_json_change){"argsrepr", json_text(s, anew->argsrepr)};
+        changes[count++] =
+            (struct celery_json_change){"kwargsrepr", json_text(s, anew->kwargsrepr)};
+    }
+    if (anew && m->compression.ptr)
+        changes[count++] = (struct celery_json_change){"compression", KN_STR("null")};
+    if (m->group.ptr)
+        warn(s, "the task belongs to a group; what is sent does not");
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    enum kn_status status = celery_json_change(&out, m->headers, changes, count, s->call->arena);
+    *ret = keep(s, &out);
+    return status != KN_OK ? status : ret->ptr ? KN_OK : KN_NOMEM;
+}
+
+/* ---- the body ----------------------------------------------------------------------------------
+ */
+
+static enum kn_status write_body(struct sending *s, struct celery_task_call *call)
+{
+    struct kn_buf out;
+    enum kn_status status = KN_OK;
+    if (!call->argsrepr.ptr)
+        status = celery_json_repr(call->args, s->call->arena, &call->argsrepr);
+    if (status == KN_OK && !call->kwargsrepr.ptr)
+        status = celery_json_repr(call->kwargs, s->call->arena, &call->kwargsrepr);
+    if (status != KN_OK)
+        return control_call_refuse(s->call, KN_INVALID, "args or kwargs are no JSON");
+    kn_buf_init(&out, 0);
+    celery_task_body(&out, call);
+    s->wrap.body = s->decoded = keep(s, &out);
+    s->wrap.content_type = KN_STR("application/json");
+    s->wrap.content_encoding = KN_STR("utf-8");
+    return s->wrap.body.ptr ? KN_OK : KN_NOMEM;
+}
+
+/* The message that waits, byte for byte where nothing is replaced. */
+static enum kn_status send_message(struct sending *s, const struct control_origin *o)
+{
+    const struct celery_task_message *m = &o->message;
+    bool replaced = s->ask->args.ptr || s->ask->kwargs.ptr;
+    bool json = !m->content_type.len || kn_str_starts(m->content_type, KN_STR("application/json"));
+    s->wrap.reply_to = m->reply_to;
+    if (!replaced && m->protocol == 2) {
+        s->wrap.body = m->body;
+        s->wrap.content_type = m->content_type;
+        s->wrap.content_encoding = m->content_encoding;
+        if (!m->unreadable && json)
+            s->decoded = m->body;
+        return copy_headers(s, m, NULL, &s->wrap.headers);
+    }
+    if (m->unreadable || !json)
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "arguments of the message that waits can't be replaced: %s",
+                                   m->unreadable ? m->unreadable : "it is no JSON");
+    struct celery_task_call call = {
+        .args = s->ask->args.ptr ? s->ask->args : m->args,
+        .kwargs = s->ask->kwargs.ptr ? s->ask->kwargs : m->kwargs,
+        .embed = m->embed,
+    };
+    if (m->protocol == 1)
+        warn(s, "the message is of protocol 1: its callbacks are left out");
+    enum kn_status status = write_body(s, &call);
+    if (status != KN_OK || m->protocol == 2)
+        return status != KN_OK ? status : copy_headers(s, m, &call, &s->wrap.headers);
+    call.id = s->ask->new_id;
+    call.name = m->name;
+    call.root_id = o->task->root_id.ptr ? o->task->root_id : m->id;
+    call.parent_id = o->task->parent_id;
+    call.origin = kn_str_from(ORIGIN);
+    call.eta = iso_time(s, eta_of(s->ask));
+    call.expires = expires_of(s, m);
+    call.time_limit = json_seconds(s, s->ask->time_limit.set ? s->ask->time_limit : m->time_limit);
+    call.soft_time_limit =
+        json_seconds(s, s->ask->soft_time_limit.set ? s->ask->soft_time_limit : m->soft_time_limit);
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    celery_task_headers(&out, &call);
+    s->wrap.headers = keep(s, &out);
+    return s->wrap.headers.ptr ? KN_OK : KN_NOMEM;
+}
+
+/* A message made anew. */
+static enum kn_status send_new(struct sending *s, struct celery_task_call *call)
+{
+    struct kn_buf out;
+    call->id = s->ask->new_id;
+    call->origin = kn_str_from(ORIGIN);
+    call->eta = iso_time(s, eta_of(s->ask));
+    if (s->ask->expires)
+        call->expires = iso_time(s, s->ask->expires);
+    call->time_limit = json_seconds(s, s->ask->time_limit);
+    call->soft_time_limit = json_seconds(s, s->ask->soft_time_limit);
+    enum kn_status status = write_body(s, call);
+    if (status != KN_OK)
+        return status;
+    kn_buf_init(&out, 0);
+    celery_task_headers(&out, call);
+    s->wrap.headers = keep(s, &out);
+    return s->wrap.headers.ptr ? KN_OK : KN_NOMEM;
+}
+
+/* ---- sending ----------------------------------------------------------------------------------
+ */
+
+static struct kn_str show(struct sending *s)
+{
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    kn_buf_text(&out, "{\"headers\":");
+    kn_buf_str(&out, s->wrap.headers);
+    kn_buf_text(&out, ",\"properties\":");
+    celery_task_properties(&out, &s->wrap);
+    kn_buf_text(&out, ",\"content_type\":");
+    kn_buf_json_str(&out, s->wrap.content_type);
+    kn_buf_text(&out, ",\"content_encoding\":");
+    kn_buf_json_str(&out, s->wrap.content_encoding);
+    kn_buf_printf(&out, ",\"body_bytes\":%zu,\"body\":", s->wrap.body.len);
+    kn_buf_str(&out, s->decoded.ptr ? s->decoded : KN_STR("null"));
+    kn_buf_char(&out, '}');
+    return keep(s, &out);
+}
+
+static void link_tasks(struct sending *s)
+{
+    const struct kn_msg_task_link link = {.source = kn_str_from(s->call->options->source),
+                                          .task_id = s->ask->task_id,
+                                          .new_id = s->ask->new_id,
+                                          .at = kn_time_now()};
+    const void *done;
+    if (control_call_ask(s->call, KN_KIND_TASK_LINK, &link, KN_KIND_DONE, &done) == KN_OK)
+        return;
+    s->call->text = KN_STR_ABSENT;
+    warn(s, "it was sent, but storage did not take the link between the two tasks");
+}
+
+static enum kn_status deliver(struct sending *s)
+{
+    struct control_call *call = s->call;
+    char tag[33];
+    kn_random_hex(tag, sizeof tag);
+    s->wrap.delivery_tag = kn_str_from(tag);
+    s->wrap.correlation_id = s->ask->new_id;
+    struct kn_msg_task_sent *sent = kn_arena_alloc(call->arena, sizeof *sent);
+    if (!sent)
+        return KN_NOMEM;
+    if (call->action) {
+        enum kn_status status = control_send_task(call->hand->session, &s->wrap, call->arena);
+        if (status == KN_NOT_FOUND)
+            return control_call_refuse(call, KN_CONFLICT, "there is no queue \"%.*s\"",
+                                       KN_STR_ARG(kn_utf8_head(s->wrap.queue, 100)));
+        if (status != KN_OK)
+            return control_call_fail(call, status, "broker: %s",
+                                     *broker_session_error(call->hand->session)
+                                         ? broker_session_error(call->hand->session)
+                                         : kn_status_text(status));
+        if (s->ask->task_id.ptr)
+            link_tasks(s);
+        sent->action_id = call->action->id;
+    } else {
+        sent->message = show(s);
+    }
+    sent->id = s->ask->new_id;
+    sent->arguments_from = kn_str_from(s->from);
+    sent->queue = s->wrap.queue;
+    sent->warnings = (struct kn_strs){
+        kn_arena_array(call->arena, WARNINGS_MAX, sizeof(struct kn_str)), s->n_warnings};
+    if (!sent->warnings.items || call->arena->overflow)
+        return KN_NOMEM;
+    memcpy(sent->warnings.items, s->warnings, s->n_warnings * sizeof(struct kn_str));
+    call->answer_kind = KN_KIND_TASK_SENT;
+    call->answer = sent;
+    return KN_OK;
+}
+
+static bool consumes(const struct kn_msg_worker *worker, struct kn_str queue)
+{
+    for (size_t i = 0; i < worker->queues.count; i++)
+        if (kn_str_eq(worker->queues.items[i], queue))
+            return true;
+    return false;
+}
+
+static void look_for_consumers(struct sending *s, const struct kn_msg_worker_list *workers)
+{
+    for (size_t i = 0; i < workers->items.count; i++) {
+        const struct kn_msg_worker *worker = &workers->items.items[i];
+        if (worker->status == KN_WORKER_ONLINE && consumes(worker, s->wrap.queue))
+            return;
+    }
+    warn(s, "no worker that is online consumes this queue");
+}
+
+static enum kn_status set_queue(struct sending *s, struct kn_str known, struct kn_opt_i64 priority)
+{
+    s->wrap.queue = s->ask->queue.len ? s->ask->queue : known;
+    s->wrap.priority =
+        (uint8_t)(s->ask->priority.set ? s->ask->priority.value
+                  : priority.set && priority.value >= 0 && priority.value < 256 ? priority.value
+                                                                                : 0);
+    if (!s->wrap.queue.len)
+        return control_call_refuse(s->call, KN_CONFLICT, "the queue is not known; name it");
+    if (s->wrap.queue.len > 255 || memchr(s->wrap.queue.ptr, '\0', s->wrap.queue.len))
+        return control_call_refuse(s->call, KN_INVALID, "this is no name of a queue");
+    return KN_OK;
+}
+
+/* ---- retry
+ * --------------------------------------------------------------------------------------- */
+
+static bool at_its_end(enum kn_task_status status)
+{
+    return status == KN_TASK_SUCCESS || status == KN_TASK_FAILURE || status == KN_TASK_REVOKED ||
+           status == KN_TASK_REJECTED || status == KN_TASK_ORPHANED;
+}
+
+static void warn_of(struct sending *s, const struct control_origin *o)
+{
+    bool guessed = s->from && strcmp(s->from, "message") != 0 && strcmp(s->from, "request") != 0;
+    if (guessed && o->restarted)
+        warn(s, "the worker was started again since; it is taken for granted that it accepted the "
+                "same serializers before");
+    if (s->from && strcmp(s->from, "repr") == 0)
+        warn(s, "the arguments are those that the client said in its event (argsrepr)");
+    if (!o->has_message)
+        warn(s, "callbacks, chain, expiry, time limits, priority and headers of the first call are "
+                "not known, and are left out");
+}
+
+static enum kn_status retry_anew(struct sending *s, const struct control_origin *o)
+{
+    const struct kn_msg_task_send *ask = s->ask;
+    bool all = ask->args.ptr && ask->kwargs.ptr;
+    if (!all && (!o->from || !o->args.ptr || !o->kwargs.ptr))
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "the arguments are not certain: %.*s. They can be given in the "
+                                   "request (args and kwargs)",
+                                   KN_STR_ARG(kn_buf_view(&o->why)));
+    if (!o->task->name.len)
+        return control_call_refuse(s->call, KN_CONFLICT, "the name of the task is not known");
+    if (!o->takes_json)
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "the worker accepts no JSON, and Kanchi writes nothing else");
+    s->from = all ? "request" : o->from;
+    struct celery_task_call call = {
+        .name = o->task->name,
+        .root_id = o->task->root_id.ptr ? o->task->root_id : o->task->id,
+        .parent_id = o->task->parent_id,
+        .args = ask->args.ptr ? ask->args : o->args,
+        .kwargs = ask->kwargs.ptr ? ask->kwargs : o->kwargs,
+    };
+    return send_new(s, &call);
+}
+
+static enum kn_status retry(struct sending *s, struct control_origin *o)
+{
+    const struct kn_msg_task_send *ask = s->ask;
+    enum kn_task_status state = (enum kn_task_status)o->task->status;
+    if (!at_its_end(state) && !ask->force)
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "the task is %s and may still end by itself; force sends it "
+                                   "again all the same",
+                                   kn_enum_text(&kn_enum_task_status, state));
+    enum kn_status status = control_origin_find(s->call, o, !ask->args.ptr || !ask->kwargs.ptr);
+    if (status == KN_OK)
+        status =
+            set_queue(s, o->queue, o->has_message ? o->message.priority : (struct kn_opt_i64){0});
+    if (status != KN_OK)
+        return status;
+    bool copy = o->has_message && o->from && strcmp(o->from, "message") == 0;
+    s->from = ask->args.ptr && ask->kwargs.ptr ? "request" : "message";
+    status = copy ? send_message(s, o) : retry_anew(s, o);
+    if (status != KN_OK)
+        return status;
+    warn_of(s, o);
+    look_for_consumers(s, o->workers);
+    return deliver(s);
+}
+
+/* ---- apply
+ * ----------------------------------------------------------------------------------------- */
+
+static bool is_registered(const struct kn_msg_worker *worker, struct kn_str name)
+{
+    for (size_t i = 0; i < worker->registered.count; i++)
+        if (kn_str_eq(worker->registered.items[i], name))
+            return true;
+    return false;
+}
+
+/* The one queue that all workers with this task consume; absent when there are several. */
+static enum kn_status find_workers(struct sending *s, const struct kn_msg_worker_list *workers,
+                                   struct kn_str *ret_queue)
+{
+    size_t found = 0;
+    struct kn_str queue = KN_STR_ABSENT;
+    bool one = true, takes_json = true, takes;
+    for (size_t i = 0; i < workers->items.count; i++) {
+        const struct kn_msg_worker *worker = &workers->items.items[i];
+        if (worker->status != KN_WORKER_ONLINE || !is_registered(worker, s->ask->name))
+            continue;
+        one = one && worker->queues.count == 1 &&
+              (!found || kn_str_eq(queue, worker->queues.items[0]));
+        if (one)
+            queue = worker->queues.items[0];
+        celery_conf_accepts(worker->conf, &takes);
+        takes_json = takes_json && takes;
+        found++;
+    }
+    if (!found && !s->ask->unregistered)
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "no worker that is online has a task of this name; unregistered "
+                                   "sends it all the same");
+    if (!takes_json)
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "a worker with this task accepts no JSON, and Kanchi writes "
+                                   "nothing else");
+    *ret_queue = found && one ? queue : KN_STR_ABSENT;
+    return KN_OK;
+}
+
+static enum kn_status apply(struct sending *s)
+{
+    const struct kn_msg_worker_list *workers;
+    struct kn_str queue = KN_STR_ABSENT;
+    const struct kn_msg_task_send *ask = s->ask;
+    struct celery_task_call call = {
+        .name = ask->name,
+        .args = ask->args.ptr ? ask->args : KN_STR("[]"),
+        .kwargs = ask->kwargs.ptr ? ask->kwargs : KN_STR("{}"),
+    };
+    enum kn_status status = control_workers(s->call, &workers);
+    if (status == KN_OK)
+        status = find_workers(s, workers, &queue);
+    if (status == KN_OK)
+        status = set_queue(s, queue, (struct kn_opt_i64){0});
+    if (status == KN_OK)
+        status = send_new(s, &call);
+    if (status != KN_OK)
+        return status;
+    s->from = "request";
+    look_for_consumers(s, workers);
+    return deliver(s);
+}
+
+enum kn_status control_do_send(struct control_call *call)
+{
+    struct sending s = {.call = call, .ask = call->msg};
+    struct control_origin origin;
+    if (!s.ask->new_id.len || (!s.ask->task_id.len && !s.ask->name.len))
+        return control_call_refuse(call, KN_INVALID, "a name and an id are needed");
+    if (!s.ask->task_id.ptr)
+        return apply(&s);
+    enum kn_status status = control_origin_begin(call, s.ask->task_id, &origin);
+    if (status == KN_OK)
+        status = retry(&s, &origin);
+    control_origin_fini(&origin);
+    return status;
+}

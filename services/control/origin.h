@@ -1,0 +1,55 @@
+/* How a task was called the first time, as far as it is certain: from the message that
+ * still waits, from the result backend, from the text that events have of it. In this
+ * order, and each only if it says exactly what the task got (services/celery/vouch.h).
+ *
+ * On RabbitMQ a message can't be looked at without taking it out of its queue, so there
+ * it is left alone. */
+#ifndef CONTROL_ORIGIN_H
+#define CONTROL_ORIGIN_H
+
+#include "services/celery/task_message.h"
+#include "services/celery/vouch.h"
+#include "services/control/actions.h"
+
+enum { CONTROL_RESULT_MAX = 16 << 20 }; /* bytes of a value of the result backend */
+
+struct control_origin {
+    const struct kn_msg_task *task;
+    const struct kn_msg_worker_list *workers; /* of the source, with conf; maybe long gone */
+    enum celery_accepts accepts;              /* of the worker that had it */
+    bool takes_json;                          /* it, or the queue's workers */
+    bool restarted;                           /* that worker, since */
+
+    const char *from; /* "message", "backend", "repr"; NULL: not known */
+    bool has_message;
+    struct celery_task_message message;
+    struct kn_str args, kwargs; /* JSON; absent: the message's body, whatever it is */
+    struct kn_str queue;        /* absent: not known */
+    struct kn_buf why;          /* why each place was passed over */
+};
+
+/* Asks storage for the task and the workers. NOT_FOUND without it. ret->why must be given
+ * back with control_origin_fini, in either case. */
+enum kn_status control_origin_begin(struct control_call *call, struct kn_str task_id,
+                                    struct control_origin *ret) KN_MUST_CHECK;
+/* Looks for the message, and, if it may be needed (arguments), goes on to the others. */
+enum kn_status control_origin_find(struct control_call *call, struct control_origin *origin,
+                                   bool arguments) KN_MUST_CHECK;
+void control_origin_fini(struct control_origin *origin);
+
+/* The workers of the source, with their configuration. */
+enum kn_status control_workers(struct control_call *call,
+                               const struct kn_msg_worker_list **ret) KN_MUST_CHECK;
+/* The value that the result backend has of a task; as control_backends_value. */
+enum kn_status control_result_value(struct control_call *call,
+                                    const struct kn_msg_worker_list *workers, struct kn_str id,
+                                    struct kn_str *ret, struct kn_str *ret_why) KN_MUST_CHECK;
+
+/* The message of a task in the lists of a Redis; ret as broker_lists_find has it. queue
+ * absent: only among what is not acknowledged. */
+struct broker_found;
+enum kn_status control_find_message(struct control_call *call, struct kn_str task_id,
+                                    struct kn_str queue, bool unacked,
+                                    struct broker_found *ret) KN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,1 @@
+"""An application that writes down what its one task was called with."""
