@@ -20,7 +20,7 @@
 
 extern char **environ;
 
-#define TIDY_US (10 * KN_SECOND)
+#define TIDY_US (5 * KN_SECOND)
 
 /* For the signal handler, which gets no argument. */
 static volatile sig_atomic_t handler_fd = -1;
@@ -84,7 +84,7 @@ static bool load_config(struct kn_config *config, const char *name, int argc, ch
 
 /* Large blocks come and go with every batch: to take them from the system each
  * time costs more than to decode what is in them. So they stay in the heap, and
- * kn_service_wait gives back, when it is quiet, what a burst or a big event took. */
+ * kn_service_wait gives back now and then what a burst or a big answer took. */
 static void keep_memory(void)
 {
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
@@ -200,7 +200,7 @@ static void tidy(void)
     static int64_t before;
     struct kn_usage usage;
     kn_service_usage(&usage);
-    if (usage.cpu_us - before < TIDY_US / 10)
+    if (usage.cpu_us - before < TIDY_US / 2)
         malloc_trim(0);
     before = usage.cpu_us;
 }

@@ -14,7 +14,7 @@ enum {
     LIMIT_DEFAULT = 50,
     LIMIT_MAX = 500,
     VALUES_MAX = 100, /* of one filter */
-    CHUNK = 1000,     /* rows asked for at once */
+    CHUNK = 1000,     /* rows asked for at once, at most */
     ROWS_MAX = 50000, /* looked at for one request */
     RARE = 20,        /* a status is rare that less than one of so many tasks has */
 };
@@ -272,8 +272,11 @@ static enum kn_status walk(struct scan *scan, size_t stream, int64_t value, int6
                            int64_t to, int64_t *ret_reached)
 {
     enum sql_id id = streams[stream][scan->filter.oldest_first + 2 * (scan->filter.q.len > 0)];
-    while (scan->rows_left) {
-        size_t chunk = scan->rows_left < CHUNK ? scan->rows_left : CHUNK;
+    /* as many as a page has, then more: PostgreSQL reads all that was asked for before the
+     * first is seen, and before the time is looked at */
+    size_t size = scan->filter.limit + 1;
+    for (; scan->rows_left; size = size * 2 < CHUNK ? size * 2 : CHUNK) {
+        size_t chunk = scan->rows_left < size ? scan->rows_left : size;
         const struct db_value values[] = {db_i64(from), db_i64(to), db_i64((int64_t)chunk),
                                           db_i64(value)};
         size_t start = scan->n_found;

@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { KEY = 5, WIDTH = 7, GROUPS = 64, RECOUNT_TASKS = 10000 };
+enum { KEY = 5, WIDTH = 7, GROUPS = 16, RECOUNT_TASKS = 10000 };
 
 /* What is to be added. */
 struct row {
