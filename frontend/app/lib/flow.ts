@@ -1,6 +1,6 @@
 import type { Timeseries } from '~/api/types'
 
-/** Tasks a second into and out of a queue, by time. */
+/** Tasks a second into and out of a queue, by time, without the last step: it is not over yet. */
 export interface Flow {
   at: number[]
   into: number[]
@@ -10,7 +10,7 @@ export interface Flow {
 export function flowOf(series: Timeseries): Flow {
   const step = Math.max(60, series.step_seconds)
   const begin = Math.floor(Date.parse(series.from) / 1000)
-  const length = Math.min(1500, Math.max(0, Math.ceil((Date.parse(series.to) / 1000 - begin) / step)))
+  const length = Math.min(1500, Math.max(0, Math.floor((Date.parse(series.to) / 1000 - begin) / step) - 1))
   const flow: Flow = { at: Array.from({ length }, (_, i) => begin + i * step), into: Array<number>(length).fill(0), out: Array<number>(length).fill(0) }
   for (const point of series.series.flatMap(group => group.points)) {
     const i = Math.floor((Date.parse(point.at) / 1000 - begin) / step)

@@ -48,6 +48,8 @@ export const useOverviewStore = defineStore('overview', () => {
   const running = computed(() => history.value ? ofHistory(history.value, 'running', at.value) : NOTHING)
   const waiting = computed(() => history.value ? ofHistory(history.value, 'waiting', at.value) : NOTHING)
 
+  /** Failures of the last hour; the groups may leave some out. */
+  const failed = computed(() => groupOf(hour.value)?.counts.failure ?? failures.value?.counted ?? null)
   const changes = computed(() => ({
     ended: relativeChange(endedIn(hour.value), endedIn(hourBefore.value), 'neutral'),
     success: pointsChange(groupOf(hour.value)?.success_rate ?? null, groupOf(hourBefore.value)?.success_rate ?? null),
@@ -63,5 +65,5 @@ export const useOverviewStore = defineStore('overview', () => {
     waiting: meanOf(waiting.value.before),
   }))
 
-  return { failures, failure, load, ended, success, slow, running, waiting, changes, before }
+  return { failures, failed, failure, load, ended, success, slow, running, waiting, changes, before }
 })
