@@ -8,6 +8,7 @@ import argparse
 import pathlib
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -73,10 +74,10 @@ def say(text):
     print(f"==> {text}", flush=True)
 
 
-def follow(kanchi, started):
-    """Shows what Kanchi says, until one process ends."""
+def follow(kanchi, started, until=None):
+    """Shows what Kanchi says, until one process ends or the time has come."""
     shown = 0
-    while True:
+    while until is None or time.monotonic() < until:
         text = kanchi.log()
         print(text[shown:], end="", flush=True)
         shown = len(text)
@@ -85,6 +86,13 @@ def follow(kanchi, started):
                 print(f"{process.name} has ended ({process.exit_code}):\n{process.log_tail()}")
                 return 1
         time.sleep(0.3)
+    return 0
+
+
+def follow_then(kanchi, started, options):
+    """For --then: lets the traffic run for a while, and runs a command on what came of it."""
+    ended = follow(kanchi, started, time.monotonic() + options.after)
+    return ended or subprocess.run(options.then, shell=True, check=False).returncode
 
 
 def main():
@@ -92,6 +100,8 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, default=rig.kanchi.bin_folder(release=True))
     parser.add_argument("--listen", help="HOST:PORT; 127.0.0.1:8080, or a free port if that is taken")
     parser.add_argument("--rate", type=float, default=8.0, help="tasks a second, about")
+    parser.add_argument("--then", metavar="COMMAND", help="run this in a shell after a while, and stop")
+    parser.add_argument("--after", type=float, default=120, help="how long the while is, in seconds")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGHUP, stop)
@@ -99,7 +109,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="kanchi-demo-") as name:
         try:
             kanchi = start_all(pathlib.Path(name), options, started)
-            return follow(kanchi, started)
+            return follow_then(kanchi, started, options) if options.then else follow(kanchi, started)
         except KeyboardInterrupt:
             return 0
         except RigError as error:

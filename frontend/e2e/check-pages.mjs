@@ -1,25 +1,17 @@
 // Opens every page on a running Kanchi, wide and as a phone, and says what is wrong with it:
 //   node e2e/check-pages.mjs URL
 // Checked: it has a heading, nothing is requested from elsewhere, nothing breaks the content security policy, nothing
-// is thrown, nothing is wider than the screen, each control has a name, and the first load is small enough.
+// is thrown, nothing is wider than the screen, each control has a name, axe finds nothing serious, and the first load is
+// small enough. Both themes are looked at.
+import { violations } from './axe.mjs'
 import { fail, openBrowser, openPage } from './browser.mjs'
+import { places } from './places.mjs'
 
 const url = process.argv[2] ?? process.env.KANCHI_URL
 if (!url) throw new Error('Usage: node e2e/check-pages.mjs URL')
 const base = url.replace(/\/$/, '')
 const MOST_FIRST_LOAD = 250 * 1024
 const SIZES = [{ viewport: { width: 1440, height: 900 } }, { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }]
-
-async function firstItem(path) {
-  const answer = await fetch(`${base}/api/v1/${path}`)
-  return answer.ok ? (await answer.json()).items[0] ?? null : null
-}
-
-async function paths() {
-  const [task, worker, queue] = await Promise.all([firstItem('tasks?limit=1'), firstItem('workers?limit=1'), firstItem('queues?limit=1')])
-  return ['/', '/tasks', '/tasks?status=failure&last=1h', '/workers', '/queues', '/system',
-    task && `/tasks/${encodeURIComponent(task.id)}`, worker && `/workers/${encodeURIComponent(worker.id)}`, queue && `/queues/${encodeURIComponent(queue.name)}`].filter(Boolean)
-}
 
 /** Controls that a screen reader could not name. */
 function namelessControls() {
@@ -31,12 +23,14 @@ function namelessControls() {
 async function checkPage(page, path) {
   await page.goto(base + path)
   await page.waitForSelector('[data-testid=connection][data-state=open]', { timeout: 10_000 }).catch(() => fail(`${path}: never live`))
+  await page.waitForSelector('h1', { timeout: 10_000, state: 'attached' }).catch(() => {})
   await page.waitForTimeout(800)
   const headings = await page.locator('h1').count()
   if (headings !== 1) fail(`${path}: ${headings} first headings`)
   const wider = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
   if (wider > 0) fail(`${path}: ${wider} pixels wider than the screen`)
   for (const control of await page.evaluate(namelessControls)) fail(`${path}: a control without a name: ${control}`)
+  for (const violation of await violations(page)) fail(`${path}: ${violation}`)
 }
 
 async function checkFirstLoad(browser) {
@@ -64,11 +58,14 @@ async function checkFirstLoad(browser) {
 
 const browser = await openBrowser()
 try {
+  const all = await places(base)
   for (const size of SIZES) {
-    const { context, page, complaints } = await openPage(browser, base, size)
-    for (const path of await paths()) await checkPage(page, path)
-    for (const complaint of complaints) fail(complaint)
-    await context.close()
+    for (const colorScheme of ['light', 'dark']) {
+      const { context, page, complaints } = await openPage(browser, base, { ...size, colorScheme })
+      for (const [, path] of all) await checkPage(page, path)
+      for (const complaint of complaints) fail(`${complaint} (${colorScheme})`)
+      await context.close()
+    }
   }
   await checkFirstLoad(browser)
 } catch (error) {

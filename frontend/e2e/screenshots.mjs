@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openBrowser, openPage } from './browser.mjs'
+import { places } from './places.mjs'
 
 const { positionals: [url = process.env.KANCHI_URL, folder = 'screenshots'], values: { only } } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' } } })
 if (!url) throw new Error('Usage: node e2e/screenshots.mjs URL FOLDER')
@@ -12,37 +13,12 @@ const SETTLE_MS = Number(process.env.SETTLE_MS ?? 2500)
 
 const SIZES = { wide: { viewport: { width: 1440, height: 900 } }, phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } }
 
-async function firstItem(path) {
-  const answer = await fetch(`${base}/api/v1/${path}`)
-  return answer.ok ? (await answer.json()).items[0] ?? null : null
-}
-
-async function pages() {
-  const task = await firstItem('tasks?status=success&limit=1')
-  const failed = await firstItem('tasks?status=failure&limit=1')
-  const worker = await firstItem('workers?limit=1')
-  const queue = await firstItem('queues?limit=1')
-  const at = (folderName, key) => `/${folderName}/${encodeURIComponent(key)}`
-  return Object.entries({
-    'overview': '/',
-    'tasks': '/tasks',
-    'tasks-filtered': '/tasks?status=failure&status=retry&last=1h',
-    'task': task && at('tasks', task.id),
-    'task-failed': failed && at('tasks', failed.id),
-    'workers': '/workers',
-    'worker': worker && at('workers', worker.id),
-    'queues': '/queues',
-    'queue': queue && at('queues', queue.name),
-    'system': '/system',
-  }).filter(([name, path]) => path && (!only || name === only))
-}
-
 const browser = await openBrowser()
 mkdirSync(folder, { recursive: true })
 for (const [size, options] of Object.entries(SIZES)) {
   for (const colorScheme of ['light', 'dark']) {
     const { context, page, complaints } = await openPage(browser, base, { ...options, colorScheme })
-    for (const [name, path] of await pages()) {
+    for (const [name, path] of (await places(base)).filter(([name]) => !only || name === only)) {
       await page.goto(base + path)
       await page.waitForSelector('[data-testid=connection][data-state=open]', { timeout: 10_000 }).catch(() => console.warn(`${name}: not live`))
       await page.waitForTimeout(SETTLE_MS)

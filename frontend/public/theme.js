@@ -19,5 +19,8 @@
       apply()
     },
   }
+  try {
+    document.documentElement.dataset.density = JSON.parse(localStorage.getItem('kanchi.preferences') || '{}').density === 'dense' ? 'dense' : 'comfortable'
+  } catch (e) { document.documentElement.dataset.density = 'comfortable' }
   apply()
 })()

@@ -1,30 +1,13 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { useFailuresStore } from '~/stores/failures'
-import { useMetricsStore } from '~/stores/metrics'
-import { MOST_QUEUES, isStranded, useQueuesStore } from '~/stores/queues'
+import { isStranded } from '~/lib/attention'
+import { MOST_QUEUES, useQueuesStore } from '~/stores/queues'
 import { MOST_WORKERS, useWorkersStore } from '~/stores/workers'
-import { at, metrics, queue, task, worker } from './fixtures'
+import { queue, worker } from './fixtures'
 
 beforeEach(() => setActivePinia(createPinia()))
 
 describe('stores', () => {
-  it('keeps two minutes of figures', () => {
-    const store = useMetricsStore()
-    for (let i = 0; i < 300; i++) store.accept(metrics({ events_per_second: i }))
-    expect(store.samples).toHaveLength(120)
-    expect(store.samples.at(-1)!.events).toBe(299)
-  })
-
-  it('shows the newest failures only, and lets go of what was retried', () => {
-    const store = useFailuresStore()
-    store.apply(Array.from({ length: 20 }, (_, i) => task({ id: `f${i}`, status: 'failure', received_at: at(i), updated_at: at(i) })))
-    expect(store.rows).toHaveLength(8)
-    expect(store.rows![0]!.id).toBe('f19')
-    store.apply([task({ id: 'f19', status: 'success', received_at: at(19), updated_at: at(60) })])
-    expect(store.rows!.map(row => row.id)).not.toContain('f19')
-  })
-
   it('lists online workers first, and holds a bounded number', () => {
     const store = useWorkersStore()
     store.apply([worker({ id: 'a', status: 'offline' }), worker({ id: 'c' }), worker({ id: 'b' })])
@@ -50,13 +33,10 @@ describe('stores', () => {
     store.apply([queue({ workers: ['celery@a'] })])
     store.apply([queue({ depth: 7, workers: [] })])
     expect(store.queues[0]).toMatchObject({ depth: 7, workers: ['celery@a'] })
-    expect(store.depthsOf(store.queues[0]!)).toEqual([0, 7])
   })
 
-  it('remembers a bounded number of depths and queues', () => {
+  it('remembers a bounded number of queues', () => {
     const store = useQueuesStore()
-    for (let i = 0; i < 200; i++) store.apply([queue({ depth: i })])
-    expect(store.depthsOf(queue())).toHaveLength(60)
     store.apply(Array.from({ length: MOST_QUEUES + 5 }, (_, i) => queue({ name: `q${i}` })))
     expect(store.queues).toHaveLength(MOST_QUEUES)
   })

@@ -3,8 +3,10 @@ import { outcomeColumns, stack } from '~/lib/series'
 import { pythonString, shapeOf, summary } from '~/lib/python'
 import { sparkPath } from '~/lib/sparkline'
 import { callText, runtimeOf, statusFrom } from '~/lib/taskText'
-import { spansOf, stepsOf, tellerOf } from '~/lib/timeline'
-import { traceLines } from '~/lib/traceback'
+import { attemptsOf } from '~/lib/attempts'
+import { stepsOf, tellerOf } from '~/lib/timeline'
+import { extentOf, traceOf } from '~/lib/trace'
+import { foldLibraries, partsOfTrace, splitFile } from '~/lib/traceback'
 import { at, event, task, timeseries } from './fixtures'
 
 const NOW = Date.parse(at(100))
@@ -25,21 +27,53 @@ describe('timeline', () => {
   })
 
   it('ends the bar of an orphaned task', () => {
-    expect(spansOf(task(), [event('task-started', 0), event('task-orphaned', 9)], NOW).at(-1)).toMatchObject({ kind: 'running', open: false })
+    expect(attemptsOf(task({ status: 'orphaned' }), [event('task-started', 0), event('task-orphaned', 9)], NOW)[0]!.spans.at(-1)).toMatchObject({ kind: 'running', open: false })
   })
 
   it('draws what lies between, and leaves custom events out of it', () => {
-    expect(spansOf(task({ completed_at: at(6) }), events, NOW).map(span => [span.kind, (span.to - span.from) / 1000, span.open]))
-      .toEqual([['queued', 1, false], ['waiting', 2, false], ['running', 3, false]])
+    const [only, ...others] = attemptsOf(task({ status: 'success' }), events, NOW)
+    expect(only!.spans.map(span => [span.kind, (span.to - span.from) / 1000, span.open])).toEqual([['queued', 1, false], ['waiting', 2, false], ['running', 3, false]])
+    expect(others).toEqual([])
   })
 
   it('lets a running task run until now', () => {
-    expect(spansOf(task(), events.slice(0, 3), NOW).at(-1)).toMatchObject({ kind: 'running', to: NOW, open: true })
+    expect(attemptsOf(task({ status: 'started' }), events.slice(0, 3), NOW)[0]!.spans.at(-1)).toMatchObject({ kind: 'running', to: NOW, open: true })
   })
 
-  it('draws each retry', () => {
-    const kinds = spansOf(task({ completed_at: at(9) }), [event('task-started', 0), event('task-retried', 1), event('task-started', 5), event('task-failed', 9)], NOW).map(span => span.kind)
-    expect(kinds).toEqual(['running', 'retrying', 'running'])
+  it('tells tries apart though the next one is sent before this one is over', () => {
+    const fields = (retries: number) => ({ fields: { retries } })
+    const attempts = attemptsOf(task({ status: 'failure' }), [
+      event('task-sent', 0, fields(0)), event('task-received', 1, fields(0)), event('task-started', 2),
+      event('task-sent', 3, fields(1)), event('task-received', 4, fields(1)), event('task-retried', 5), event('task-started', 8), event('task-failed', 9),
+    ], NOW)
+    expect(attempts.map(attempt => [attempt.status, attempt.spans.map(span => [span.kind, (span.to - span.from) / 1000])])).toEqual([
+      ['retry', [['queued', 1], ['waiting', 1], ['running', 3]]],
+      ['failure', [['queued', 1], ['waiting', 4], ['running', 1]]],
+    ])
+  })
+
+  it('is not led astray by a number of retries that cannot be', () => {
+    const wild = attemptsOf(task({ status: 'success' }), [event('task-received', 0, { fields: { retries: 1e9 } }), event('task-started', 1), event('task-succeeded', 2)], NOW)
+    expect(wild).toHaveLength(1)
+  })
+})
+
+describe('a workflow', () => {
+  const member = (id: string, parent_id: string | null, seconds: number, ended: number | null = null) =>
+    task({ id, parent_id, root_id: 'root', sent_at: at(seconds), received_at: at(seconds), completed_at: ended === null ? null : at(ended) })
+
+  it('stands as a tree, children below their parents in the order in which they were sent', () => {
+    const rows = traceOf([member('b', 'root', 3), member('c', 'b', 5), member('root', null, 0), member('a', 'root', 2)])
+    expect(rows.map(row => [row.task.id, row.depth])).toEqual([['root', 0], ['a', 1], ['b', 1], ['c', 2]])
+  })
+
+  it('shows each task once, also when they claim to be each other\'s parents', () => {
+    expect(traceOf([member('a', 'b', 0), member('b', 'a', 1), member('lost', 'gone', 2)]).map(row => row.task.id).sort()).toEqual(['a', 'b', 'lost'])
+  })
+
+  it('reaches to now while something runs', () => {
+    expect(extentOf(traceOf([member('root', null, 0, 4)]), NOW)).toEqual({ from: Date.parse(at(0)), to: Date.parse(at(4)) })
+    expect(extentOf(traceOf([member('root', null, 0)]), NOW).to).toBe(NOW)
   })
 })
 
@@ -70,9 +104,17 @@ describe('a task in words', () => {
     expect([shapeOf(null), shapeOf([]), shapeOf({})]).toEqual(['scalar', 'list', 'dict'])
   })
 
-  it('tells own code from packages in a traceback', () => {
-    const lines = traceLines('Traceback (most recent call last):\n  File "/venv/site-packages/celery/trace.py", line 1\n    run()\n  File "/app/tasks.py", line 2\n    boom()\nValueError: no\n')
-    expect(lines.map(line => [line.kind, line.library])).toEqual([['note', false], ['frame', true], ['code', true], ['frame', false], ['code', false], ['error', false]])
+  it('tells own code from packages in a traceback, and folds the latter', () => {
+    const parts = partsOfTrace('Traceback (most recent call last):\n  File "/venv/site-packages/celery/trace.py", line 1, in trace\n    run()\n  File "/venv/site-packages/celery/task.py", line 7, in run\n    go()\n  File "/app/tasks.py", line 2, in boom\n    boom()\n    ^^^^^^\nValueError: no\n')
+    expect(parts.map(part => part.kind === 'frame' ? [part.file, part.line, part.name, part.library] : part.kind)).toEqual([
+      'note', ['/venv/site-packages/celery/trace.py', '1', 'trace', true], ['/venv/site-packages/celery/task.py', '7', 'run', true], ['/app/tasks.py', '2', 'boom', false], 'error',
+    ])
+    expect(foldLibraries(parts).map(part => part.kind)).toEqual(['note', 'folded', 'frame', 'error'])
+    expect(splitFile('/app/tasks.py')).toEqual(['/app/', 'tasks.py'])
+  })
+
+  it('keeps text that is no traceback as it is', () => {
+    expect(partsOfTrace('<script>alert(1)</script>')).toEqual([{ kind: 'error', text: '<script>alert(1)</script>' }])
   })
 })
 

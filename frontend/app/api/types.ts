@@ -16,6 +16,13 @@ export type System = Schemas['System']
 export type Service = Schemas['Service']
 export type Finding = Schemas['Finding']
 export type IngestionSource = Schemas['IngestionSource']
+export type FailureGroup = Schemas['FailureGroup']
+export type FailureList = Schemas['FailureList']
+export type WorkerLife = Schemas['WorkerLife']
+export type WorkerMoment = Schemas['WorkerMoment']
+export type MetricsHistory = Schemas['MetricsHistory']
+export type Totals = Schemas['Totals']
+export type TotalsGroup = Schemas['TotalsGroup']
 export type Problem = Schemas['Problem']
 
 export type TaskQuery = NonNullable<operations['listTasks']['parameters']['query']>

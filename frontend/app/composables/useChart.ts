@@ -17,6 +17,7 @@ export function useChart(
   shape: () => unknown = () => null,
 ) {
   const { dark } = useTheme()
+  const preferences = usePreferencesStore()
   let chart: uPlot | null = null
   let observer: ResizeObserver | null = null
 
@@ -34,13 +35,14 @@ export function useChart(
     observer = new ResizeObserver(() => chart?.setSize(size()))
     if (host.value) observer.observe(host.value)
   })
-  watch([dark, shape], build)
+  watch([dark, shape, () => preferences.utc], build)
   watch(data, next => chart?.setData(next))
   onBeforeUnmount(() => {
     observer?.disconnect()
     chart?.destroy()
     chart = null
   })
+  return { chart: () => chart }
 }
 
 /** Axes as all charts have them. */

@@ -1,18 +1,19 @@
 import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Task, TaskEvent } from '~/api/types'
-import { taskKey } from '~/lib/taskRows'
 
-/** Events of one task that the page holds at most. */
-const MOST_EVENTS = 1000
+/** Events and tasks of the workflow that the page holds at most. */
+const MOST_EVENTS = 500
+const MOST_FAMILY = 200
 const AGAIN_MS = 250
 
-/** One task, whole, with its history and its next of kin; follows what happens to it. */
+/** One task, whole, with its history and its workflow; follows what happens to all of them. */
 export function useTaskDetail(id: Ref<string>, source: Ref<string | undefined>) {
   const task = shallowRef<Task | null>(null)
   const events = shallowRef<TaskEvent[]>([])
   const moreEvents = ref(false)
-  const relatives = shallowRef<Record<string, Task | null>>({})
+  const family = shallowRef<Task[]>([])
+  const moreFamily = ref(false)
   const failure = shallowRef<Failure | null>(null)
   const isMissing = computed(() => failure.value?.status === 404)
   let again: ReturnType<typeof setTimeout> | undefined
@@ -23,9 +24,6 @@ export function useTaskDetail(id: Ref<string>, source: Ref<string | undefined>) 
     frame: (frame) => {
       if (frame.type !== 'task:created' && frame.type !== 'task:updated') return
       if (frame.items.some(item => item.id === id.value)) soon()
-      for (const item of frame.items) {
-        if (item.id in relatives.value && item.source === task.value?.source) relatives.value = { ...relatives.value, [item.id]: item }
-      }
     },
     reload: () => void load(),
   })
@@ -40,44 +38,41 @@ export function useTaskDetail(id: Ref<string>, source: Ref<string | undefined>) 
   async function load(): Promise<void> {
     const wanted = id.value
     const params = { path: { id: wanted }, query: source.value ? { source: source.value } : {} }
-    const [one, history] = await Promise.all([
+    const [one, history, relatives] = await Promise.all([
       outcome(api.GET('/api/v1/tasks/{id}', { params })),
-      outcome(api.GET('/api/v1/tasks/{id}/events', { params: { ...params, query: { ...params.query, limit: 500 } } })),
+      outcome(api.GET('/api/v1/tasks/{id}/events', { params: { ...params, query: { ...params.query, limit: MOST_EVENTS } } })),
+      outcome(api.GET('/api/v1/tasks/{id}/family', { params: { ...params, query: { ...params.query, limit: MOST_FAMILY } } })),
     ])
     if (wanted !== id.value || !one) return
     if ('failure' in one) { failure.value = one.failure; return }
     failure.value = null
     task.value = one.data
     if (history && 'data' in history) {
-      events.value = history.data.items.slice(0, MOST_EVENTS)
+      events.value = history.data.items
       moreEvents.value = history.data.next_cursor !== null
     }
-    void loadRelatives(one.data)
-  }
-
-  async function loadRelatives(of: Task): Promise<void> {
-    const ids = [...new Set([of.root_id, of.parent_id])].filter((other): other is string => Boolean(other) && other !== of.id)
-    const missing = ids.filter(other => !(other in relatives.value))
-    for (const other of missing) {
-      const answer = await outcome(api.GET('/api/v1/tasks/{id}', { params: { path: { id: other }, query: { source: of.source } } }))
-      if (!task.value || taskKey(task.value) !== taskKey(of)) return
-      relatives.value = { ...relatives.value, [other]: answer && 'data' in answer ? answer.data : null }
+    if (relatives && 'data' in relatives) {
+      family.value = relatives.data.items
+      moreFamily.value = relatives.data.next_cursor !== null
     }
   }
 
   watch([id, source], () => {
     task.value = null
     events.value = []
-    relatives.value = {}
+    family.value = []
     failure.value = null
     live.refilter({ q: id.value })
     void load()
   }, { immediate: true })
+
+  // The subscription is for this task alone; what runs elsewhere in its workflow is asked for.
+  usePoll(() => { if (family.value.some(other => other.completed_at === null)) void load() }, 3000)
 
   onScopeDispose(() => {
     live.stop()
     clearTimeout(again)
   })
 
-  return { task, events, moreEvents, relatives, failure, isMissing, load }
+  return { task, events, moreEvents, family, moreFamily, failure, isMissing, load }
 }

@@ -89,16 +89,22 @@ export function parseTime(at: string | null | undefined): number | null {
 
 const pad = (n: number, width = 2) => String(n).padStart(width, '0')
 
-/** In the viewer's zone: 14:03:07.120 today, 23 Nov 14:03:07 on other days. */
-export function formatClock(at: string | null | undefined, now: number, fraction = false): string {
+/** In the viewer's zone, or in UTC: 14:03:07.120 today, 23 Nov 14:03:07 on other days. */
+export function formatClock(at: string | null | undefined, now: number, fraction = false, utc = false): string {
   const ms = parseTime(at)
   if (ms === null) return NONE
+  const d = partsOf(ms, utc)
+  const today = partsOf(now, utc)
+  const time = `${pad(d.hour)}:${pad(d.minute)}:${pad(d.second)}${fraction ? `.${pad(d.ms, 3)}` : ''}`
+  if (d.day === today.day && d.month === today.month && d.year === today.year) return time
+  return `${d.day} ${MONTHS[d.month]}${d.year === today.year ? '' : ` ${d.year}`} ${time}`
+}
+
+function partsOf(ms: number, utc: boolean) {
   const d = new Date(ms)
-  const time = `${pad(d.getHours())}:${pad(d.getMinutes())}:${pad(d.getSeconds())}${fraction ? `.${pad(d.getMilliseconds(), 3)}` : ''}`
-  const today = new Date(now)
-  if (d.toDateString() === today.toDateString()) return time
-  const day = `${d.getDate()} ${MONTHS[d.getMonth()]}${d.getFullYear() === today.getFullYear() ? '' : ` ${d.getFullYear()}`}`
-  return `${day} ${time}`
+  return utc
+    ? { year: d.getUTCFullYear(), month: d.getUTCMonth(), day: d.getUTCDate(), hour: d.getUTCHours(), minute: d.getUTCMinutes(), second: d.getUTCSeconds(), ms: d.getUTCMilliseconds() }
+    : { year: d.getFullYear(), month: d.getMonth(), day: d.getDate(), hour: d.getHours(), minute: d.getMinutes(), second: d.getSeconds(), ms: d.getMilliseconds() }
 }
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']

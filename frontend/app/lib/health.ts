@@ -110,3 +110,11 @@ export function emptyReason(system: System | null, workersOnline: number): Empty
     lines: ['worker_send_task_events = True', 'task_send_sent_event = True'],
   }
 }
+
+/** Times, in seconds since 1970, in which events of some source may have been lost, as far as they lie in a period. */
+export function gapsWithin(system: System | null, from: number, to: number): { from: number, to: number }[] {
+  return Object.values(system?.ingestion ?? {})
+    .flatMap(source => source.gaps.map(gap => ({ from: Date.parse(gap.from ?? ''), to: Date.parse(gap.to ?? '') })))
+    .filter(gap => gap.to > from && gap.from < to)
+    .map(gap => ({ from: Math.max(gap.from, from) / 1000, to: Math.min(gap.to, to) / 1000 }))
+}

@@ -13,8 +13,9 @@ export function fromLocalInput(text: string): string {
   return !text || Number.isNaN(d.getTime()) ? '' : d.toISOString()
 }
 
-/** The time of day in the viewer's zone, for an axis. */
-export function clockText(second: number, withSeconds = false): string {
+/** The time of day in the viewer's zone, or in UTC, for an axis. */
+export function clockText(second: number, withSeconds = false, utc = false): string {
   const d = new Date(second * 1000)
-  return `${two(d.getHours())}:${two(d.getMinutes())}${withSeconds ? `:${two(d.getSeconds())}` : ''}`
+  const [h, m, s] = utc ? [d.getUTCHours(), d.getUTCMinutes(), d.getUTCSeconds()] : [d.getHours(), d.getMinutes(), d.getSeconds()]
+  return `${two(h!)}:${two(m!)}${withSeconds ? `:${two(s!)}` : ''}`
 }

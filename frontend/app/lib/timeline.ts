@@ -1,4 +1,4 @@
-import type { Task, TaskEvent, TaskStatus } from '~/api/types'
+import type { TaskEvent, TaskStatus } from '~/api/types'
 import { parseTime } from './format'
 import { statusOfEvent } from './status'
 
@@ -45,38 +45,4 @@ export function stepsOf(events: readonly TaskEvent[]): Step[] {
     before = at
     return step
   })
-}
-
-/** A stretch of a task's life, drawn as a bar. */
-export interface Span {
-  kind: 'queued' | 'waiting' | 'running' | 'retrying'
-  status: TaskStatus
-  from: number
-  to: number
-  /** Whether it still goes on. */
-  open: boolean
-}
-
-const AFTER: Record<string, Pick<Span, 'kind' | 'status'> | undefined> = {
-  'task-sent': { kind: 'queued', status: 'pending' },
-  'task-received': { kind: 'waiting', status: 'received' },
-  'task-started': { kind: 'running', status: 'started' },
-  'task-retried': { kind: 'retrying', status: 'retry' },
-}
-
-/** What lies between the events, oldest first. The last stretch of a task that has not ended reaches to `now`. */
-export function spansOf(task: Task, events: readonly TaskEvent[], now: number): Span[] {
-  const known = events.filter(event => statusOfEvent(event.type) !== null)
-  const spans: Span[] = []
-  known.forEach((event, i) => {
-    const after = AFTER[event.type]
-    const from = parseTime(event.timestamp)
-    if (!after || from === null) return
-    const next = known[i + 1]
-    const open = next === undefined && task.completed_at === null
-    const to = next ? parseTime(next.timestamp) : open ? Math.max(now, from) : parseTime(task.completed_at)
-    if (to === null || to < from) return
-    spans.push({ ...after, from, to, open })
-  })
-  return spans
 }

@@ -2,24 +2,17 @@ import { defineStore } from 'pinia'
 import { computed, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Queue } from '~/api/types'
-import { useLiveStore } from './live'
+import { isStranded } from '~/lib/attention'
+import { useLiveStore, type Watch } from './live'
 
 export const MOST_QUEUES = 2000
-/** Depths kept for a queue's sparkline. */
-const DEPTHS = 60
 
 export function queueKey(queue: Pick<Queue, 'source' | 'name'>): string {
   return `${queue.source}\u0000${queue.name}`
 }
 
-/** Messages wait and nobody takes them. */
-export function isStranded(queue: Queue): boolean {
-  return (queue.depth ?? 0) > 0 && (queue.consumers ?? queue.workers.length) === 0
-}
-
 export const useQueuesStore = defineStore('queues', () => {
   const byKey = shallowRef(new Map<string, Queue>())
-  const depths = shallowRef(new Map<string, number[]>())
   const loaded = shallowRef(false)
   const failure = shallowRef<Failure | null>(null)
 
@@ -40,7 +33,6 @@ export const useQueuesStore = defineStore('queues', () => {
       cursor = answer.data.next_cursor
     } while (cursor && next.size < MOST_QUEUES)
     byKey.value = next
-    remember([...next.values()])
     loaded.value = true
     failure.value = null
   }
@@ -59,32 +51,27 @@ export const useQueuesStore = defineStore('queues', () => {
       else if (next.size < MOST_QUEUES) next.set(key, { ...queue, workers: queue.workers ?? [] })
     }
     byKey.value = next
-    remember(items)
   }
 
-  function remember(items: readonly Queue[]): void {
-    const next = new Map(depths.value)
-    for (const queue of items) {
-      const key = queueKey(queue)
-      if (byKey.value.has(key)) next.set(key, [...(next.get(key) ?? []), queue.depth ?? 0].slice(-DEPTHS))
-    }
-    depths.value = next
-  }
+  let users = 0
+  let watch: Watch | null = null
 
-  function depthsOf(queue: Queue): number[] {
-    return depths.value.get(queueKey(queue)) ?? []
-  }
-
-  /** Keeps the queues up to date until the returned function is called. */
+  /** Keeps the queues up to date until the returned function is called, however many want it. */
   function open(): () => void {
-    const watch = useLiveStore().watch({
-      topics: ['queues'],
-      frame: (frame) => { if (frame.type === 'queue:updated') apply(frame.items) },
-      reload: load,
-    })
-    void load()
-    return watch.stop
+    if (users++ === 0) {
+      watch = useLiveStore().watch({
+        topics: ['queues'],
+        frame: (frame) => { if (frame.type === 'queue:updated') apply(frame.items) },
+        reload: load,
+      })
+      void load()
+    }
+    return () => {
+      if (--users > 0) return
+      watch?.stop()
+      watch = null
+    }
   }
 
-  return { queues, deepest, loaded, failure, depthsOf, load, apply, open }
+  return { queues, deepest, loaded, failure, load, apply, open }
 })

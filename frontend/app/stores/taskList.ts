@@ -1,23 +1,26 @@
 import { defineStore } from 'pinia'
-import { computed, ref, shallowRef, watch as observe } from 'vue'
+import { computed, ref, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Task } from '~/api/types'
 import { emptyFilter, filterToLive, filterToRest, matches, type TaskFilter } from '~/lib/filters'
-import { appendPage, firstSeen, isNewer, mergeRows, taskKey } from '~/lib/taskRows'
+import type { Frame } from '~/lib/live'
+import { PageWindow } from '~/lib/pages'
+import { firstSeen, isNewer, mergeRows, taskKey } from '~/lib/taskRows'
 import { useLiveStore, type Watch } from './live'
 
-/** Bounds: rows kept while the list follows what arrives, while one scrolls down, and held back meanwhile. */
+/** Bounds: rows kept while the list follows what arrives, rows around the viewer while one scrolls, and held back meanwhile. */
 export const FOLLOW_ROWS = 200
-export const MOST_ROWS = 5000
+export const MOST_ROWS = 3000
 export const HELD_ROWS = 200
-const PAGE = 100
+const FIRST_PAGE = 100
+const PAGE = 250
+/** Loads again so often while more happens than is sent. */
 const RELOAD_MS = 1000
 const FRESH_MS = 1500
 /** What comes within this time is shown at once: one change of the page for it all. */
 const GATHER_MS = 40
 /** When more than this come at once, all is new and nothing needs a mark. */
 const MOST_FRESH = 10
-const MOST_NAMES = 500
 
 /**
  * The task list: pages from REST, changes from the WebSocket. While `following`, new tasks go on top and the end is
@@ -25,7 +28,11 @@ const MOST_NAMES = 500
  */
 export const useTaskListStore = defineStore('taskList', () => {
   const filter = shallowRef<TaskFilter>(emptyFilter())
+  const pages = new PageWindow(MOST_ROWS)
+  /** The rows that are in memory; the first of them is number `offset` of the list, of which `length` are known. */
   const rows = shallowRef<Task[]>([])
+  const offset = ref(0)
+  const length = ref(0)
   const held = shallowRef<Task[]>([])
   const heldMore = ref(false)
   const following = ref(true)
@@ -33,7 +40,7 @@ export const useTaskListStore = defineStore('taskList', () => {
   const loaded = ref(false)
   const failure = shallowRef<Failure | null>(null)
   const atEnd = ref(false)
-  const isFull = computed(() => rows.value.length >= MOST_ROWS)
+  const isWhole = computed(() => atEnd.value && offset.value === 0 && rows.value.length === length.value)
 
   /** Rows that came in just now, by key; their arrival is shown for a moment. */
   const fresh = new Map<string, number>()
@@ -45,8 +52,6 @@ export const useTaskListStore = defineStore('taskList', () => {
   let reloadTimer: ReturnType<typeof setTimeout> | undefined
   let gatherTimer: ReturnType<typeof setTimeout> | undefined
   const gathered: { items: Task[], created: boolean }[] = []
-  /** Names of tasks seen so far, for the filter to offer. */
-  const names = shallowRef<string[]>([])
 
   function open(next: TaskFilter): void {
     watch ??= useLiveStore().watch({ topics: ['tasks'], filter: filterToLive(next, Date.now()), frame: onFrame, reload: () => void load(true) })
@@ -72,33 +77,45 @@ export const useTaskListStore = defineStore('taskList', () => {
     void load(same)
   }
 
+  function show(): void {
+    rows.value = pages.rows
+    offset.value = pages.offset
+    length.value = pages.length
+  }
+
+  /** The list is these rows, from its top. */
+  function restart(next: Task[]): void {
+    pages.restart(next)
+    show()
+  }
+
   /** Loads the first page; a quiet load leaves on screen what is there until the answer comes. */
   async function load(quiet = false): Promise<void> {
     request?.abort()
     const mine = request = new AbortController()
     if (!quiet) {
-      rows.value = []
+      restart([])
       dropHeld()
       loaded.value = false
     }
     loading.value = 'first'
-    const answer = await fetchPage(null, mine)
+    const answer = await fetchPage(null, mine, FIRST_PAGE)
     if (!answer || request !== mine) return
     loading.value = null
     if ('failure' in answer) { failure.value = answer.failure; return }
     failure.value = null
     loaded.value = true
-    if (following.value || rows.value.length === 0) replaceRows(answer.data.items, answer.data.next_cursor)
+    if (following.value || length.value === 0) replaceRows(answer.data.items, answer.data.next_cursor)
     else refreshRows(answer.data.items)
   }
 
   function replaceRows(items: Task[], next: string | null): void {
     const shown = new Map(rows.value.map(row => [taskKey(row), row]))
     // A frame may have overtaken the answer.
-    rows.value = items.map((task) => {
+    restart(items.map((task) => {
       const row = shown.get(taskKey(task))
       return row && !isNewer(row, task) ? row : task
-    })
+    }))
     cursor = next
     cursorStale = false
     atEnd.value = next === null
@@ -111,36 +128,64 @@ export const useTaskListStore = defineStore('taskList', () => {
     heldMore.value = true
   }
 
+  /** Sees to it that the rows from `begin` to `end` are there: those further down, and those that were given up above. */
+  async function want(begin: number, end: number): Promise<void> {
+    if (loading.value || !loaded.value || failure.value) return
+    const page = pages.missing(begin, end)
+    if (page !== null) await fetchAgain(page)
+    else if (end >= length.value) await loadMore()
+  }
+
+  async function fetchAgain(page: number): Promise<void> {
+    const at = pages.marks[page]!
+    if (at.cursor === null) { pages.put(page, pages.top); show(); return }
+    const answer = await ask(at.cursor, at.size || PAGE)
+    if (!answer) return
+    pages.put(page, answer.items)
+    show()
+  }
+
   async function loadMore(): Promise<void> {
-    if (loading.value || atEnd.value || isFull.value || !loaded.value || failure.value) return
+    if (loading.value || atEnd.value || !loaded.value || failure.value || !pages.atKnownEnd) return
+    const stale = cursorStale
+    const answer = await ask(stale ? null : cursor, stale ? 500 : PAGE)
+    if (!answer) return
+    if (stale) {
+      pages.restart([...rows.value, ...belowShown(answer.items)])
+    } else {
+      const known = new Set(rows.value.map(taskKey))
+      pages.append(cursor, answer.items.filter(task => !known.has(taskKey(task))))
+    }
+    cursor = answer.next_cursor
+    cursorStale = false
+    atEnd.value = cursor === null
+    show()
+  }
+
+  async function ask(at: string | null, limit: number) {
     const mine = request = new AbortController()
     loading.value = 'more'
-    const from = cursorStale ? null : cursor
-    const answer = await fetchPage(from, mine, cursorStale ? 500 : PAGE)
-    if (!answer || request !== mine) return
+    const answer = await fetchPage(at, mine, limit)
+    if (!answer || request !== mine) return null
     loading.value = null
-    if ('failure' in answer) { failure.value = answer.failure; return }
-    const { items, next_cursor } = answer.data
-    rows.value = appendPage(rows.value, cursorStale ? belowShown(items) : items).slice(0, MOST_ROWS)
-    cursor = next_cursor
-    cursorStale = false
-    atEnd.value = next_cursor === null
+    if ('failure' in answer) { failure.value = answer.failure; return null }
+    return answer.data
   }
 
   /** Of a page that was asked for from the top: what lies below the last row. */
   function belowShown(items: Task[]): Task[] {
+    const known = new Set(rows.value.map(taskKey))
     const last = rows.value.at(-1)
-    if (!last) return items
-    const end = firstSeen(last)
-    return items.filter(task => firstSeen(task) <= end)
+    const end = last ? firstSeen(last) : Infinity
+    return items.filter(task => firstSeen(task) <= end && !known.has(taskKey(task)))
   }
 
-  function fetchPage(at: string | null, controller: AbortController, limit = PAGE) {
+  function fetchPage(at: string | null, controller: AbortController, limit: number) {
     const query = { ...filterToRest(filter.value, Date.now()), limit, ...(at ? { cursor: at } : {}) }
     return outcome(api.GET('/api/v1/tasks', { params: { query }, signal: controller.signal }))
   }
 
-  function onFrame(frame: Parameters<NonNullable<Parameters<ReturnType<typeof useLiveStore>['watch']>[0]['frame']>>[0]): void {
+  function onFrame(frame: Frame): void {
     if (frame.type !== 'task:created' && frame.type !== 'task:updated') return
     gathered.push({ items: frame.items, created: frame.type === 'task:created' })
     gatherTimer ??= setTimeout(showGathered, GATHER_MS)
@@ -165,14 +210,17 @@ export const useTaskListStore = defineStore('taskList', () => {
     const shown = new Set(rows.value.map(taskKey))
     const known = tasks.filter(task => shown.has(taskKey(task)))
     const unknown = tasks.filter(task => !shown.has(taskKey(task)) && matches(task, filter.value))
-    let next = known.length ? mergeRows(rows.value, known, MOST_ROWS) : rows.value
+    const changed = known.length ? mergeRows(rows.value, known, Infinity) : rows.value
     if (following.value) {
-      if (known.length) next = next.filter(task => matches(task, filter.value))
-      if (filter.value.sort === 'newest') next = add(next, unknown, created)
-    } else if (filter.value.sort === 'newest') {
-      hold(unknown, created)
+      const kept = known.length ? changed.filter(task => matches(task, filter.value)) : changed
+      const next = filter.value.sort === 'newest' ? add(kept, unknown, created) : kept
+      if (next !== rows.value) restart(next)
+      return
     }
-    if (next !== rows.value) rows.value = next
+    if (filter.value.sort === 'newest') hold(unknown, created)
+    if (changed === rows.value) return
+    pages.replace(changed)
+    show()
   }
 
   /** New tasks go on top; what only now matches the filter goes where it belongs, if that is shown at all. */
@@ -182,7 +230,7 @@ export const useTaskListStore = defineStore('taskList', () => {
     const belonging = tasks.filter(task => firstSeen(task) >= end)
     if (belonging.length === 0) return to
     markFresh(belonging)
-    const merged = mergeRows(to, belonging, MOST_ROWS, created)
+    const merged = mergeRows(to, belonging, Infinity, created)
     if (merged.length <= FOLLOW_ROWS) return merged
     cursorStale = true
     atEnd.value = false
@@ -190,7 +238,7 @@ export const useTaskListStore = defineStore('taskList', () => {
   }
 
   function hold(tasks: readonly Task[], created: boolean): void {
-    const newest = rows.value[0]
+    const newest = pages.top[0]
     const above = newest && !created ? tasks.filter(task => firstSeen(task) >= firstSeen(newest)) : tasks
     if (above.length === 0) return
     const merged = mergeRows(held.value, above, HELD_ROWS + above.length, created)
@@ -208,10 +256,11 @@ export const useTaskListStore = defineStore('taskList', () => {
     if (following.value) return
     following.value = true
     const waiting = held.value
-    const again = heldMore.value
+    const again = heldMore.value || offset.value > 0
     dropHeld()
-    rows.value = rows.value.filter(task => matches(task, filter.value))
-    rows.value = add(rows.value, waiting, true)
+    const top = offset.value > 0 ? pages.top : rows.value.slice(0, Math.max(FOLLOW_ROWS, pages.top.length))
+    if (top.length < length.value) { cursorStale = true; atEnd.value = false }
+    restart(add(top.filter(task => matches(task, filter.value)), waiting, true))
     if (again) void load(true)
   }
 
@@ -230,19 +279,13 @@ export const useTaskListStore = defineStore('taskList', () => {
     return Date.now() - (fresh.get(taskKey(task)) ?? 0) < FRESH_MS
   }
 
-  observe(rows, () => {
-    const seen = new Set(names.value)
-    for (const row of rows.value) if (row.name !== null && seen.size < MOST_NAMES) seen.add(row.name)
-    if (seen.size > names.value.length) names.value = [...seen]
-  })
-
   function retry(): void {
     failure.value = null
     void load(rows.value.length > 0)
   }
 
   return {
-    filter, rows, names, held, heldMore, following, loading, loaded, failure, atEnd, isFull,
-    open, close, setFilter, load, loadMore, apply, follow, holdBack, isFresh, retry,
+    filter, rows, offset, length, held, heldMore, following, loading, loaded, failure, atEnd, isWhole,
+    open, close, setFilter, load, loadMore, want, apply, follow, holdBack, isFresh, retry,
   }
 })

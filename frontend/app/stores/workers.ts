@@ -3,7 +3,7 @@ import { computed, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Worker } from '~/api/types'
 import type { LiveWorker } from '~/lib/live'
-import { useLiveStore } from './live'
+import { useLiveStore, type Watch } from './live'
 
 /** More workers than this are not held in the page. */
 export const MOST_WORKERS = 2000
@@ -54,17 +54,26 @@ export const useWorkersStore = defineStore('workers', () => {
     byKey.value = next
   }
 
-  /** Keeps the workers up to date until the returned function is called. */
+  let users = 0
+  let watch: Watch | null = null
+
+  /** Keeps the workers up to date until the returned function is called, however many want it. */
   function open(): () => void {
-    const watch = useLiveStore().watch({
-      topics: ['workers'],
-      frame: (frame) => {
-        if (frame.type === 'worker:online' || frame.type === 'worker:offline' || frame.type === 'worker:updated') apply(frame.items)
-      },
-      reload: load,
-    })
-    void load()
-    return watch.stop
+    if (users++ === 0) {
+      watch = useLiveStore().watch({
+        topics: ['workers'],
+        frame: (frame) => {
+          if (frame.type === 'worker:online' || frame.type === 'worker:offline' || frame.type === 'worker:updated') apply(frame.items)
+        },
+        reload: load,
+      })
+      void load()
+    }
+    return () => {
+      if (--users > 0) return
+      watch?.stop()
+      watch = null
+    }
   }
 
   return { workers, online, registered, loaded, failure, load, apply, open }

@@ -1,0 +1,73 @@
+import { computed, onScopeDispose, shallowRef, watch, type Ref } from 'vue'
+import { api, outcome } from '~/api/client'
+import type { Task } from '~/api/types'
+import { findEntries, type PaletteEntry } from '~/lib/palette'
+import { COMMON_VIEWS } from '~/lib/views'
+
+const TYPING_MS = 150
+/** Fewer letters than this find too much. */
+const LEAST = 2
+const GIVE_UP_MS = 2000
+
+/** Everything that can be gone to: pages, views, workers, queues, names of tasks, and tasks that match what is typed. */
+export function usePaletteEntries(typed: Ref<string>) {
+  const workers = useWorkersStore()
+  const queues = useQueuesStore()
+  const preferences = usePreferencesStore()
+  const { choose } = useTheme()
+  const linkTo = useTaskLink()
+  const tasks = shallowRef<Task[]>([])
+  const names = shallowRef<string[]>([])
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let request: AbortController | null = null
+
+  async function search(): Promise<void> {
+    request?.abort()
+    const mine = request = new AbortController()
+    const q = typed.value.trim()
+    if (q.length < LEAST) { tasks.value = []; names.value = []; return }
+    const giveUp = setTimeout(() => mine.abort(), GIVE_UP_MS)
+    const [foundNames, foundTasks] = await Promise.all([
+      outcome(api.GET('/api/v1/task-names', { params: { query: { q, limit: 6 } }, signal: mine.signal })),
+      outcome(api.GET('/api/v1/tasks', { params: { query: { q, limit: 5 } }, signal: mine.signal })),
+    ])
+    clearTimeout(giveUp)
+    if (request !== mine) return
+    names.value = foundNames && 'data' in foundNames ? foundNames.data.items : []
+    tasks.value = foundTasks && 'data' in foundTasks ? foundTasks.data.items : []
+  }
+
+  watch(typed, () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => void search(), TYPING_MS)
+  })
+  const stops = [workers.open(), queues.open()]
+  onScopeDispose(() => {
+    clearTimeout(timer)
+    request?.abort()
+    for (const stop of stops) stop()
+  })
+
+  const fixed = computed<PaletteEntry[]>(() => [
+    ...[['/', 'Overview', 'g o'], ['/tasks', 'Tasks', 'g t'], ['/workers', 'Workers', 'g w'], ['/queues', 'Queues', 'g q'], ['/system', 'System', 'g s'], ['/settings', 'Settings', 'g ,']]
+      .map(([to, label, keys]) => ({ key: `page ${to}`, group: 'Pages', label: label!, to, keys })),
+    ...[...preferences.views, ...COMMON_VIEWS].map(view => ({ key: `view ${view.name}`, group: 'Views of tasks', label: view.name, to: { path: '/tasks', query: view.query } })),
+    ...workers.workers.map(worker => ({ key: `worker ${worker.source} ${worker.id}`, group: 'Workers', label: worker.id, detail: worker.status, to: { name: 'workers-id' as const, params: { id: worker.id }, query: { source: worker.source } } })),
+    ...queues.queues.map(queue => ({ key: `queue ${queue.source} ${queue.name}`, group: 'Queues', label: queue.name, detail: queue.depth === null ? undefined : `${queue.depth} waiting`, to: { name: 'queues-name' as const, params: { name: queue.name }, query: { source: queue.source } } })),
+    ...(['light', 'dark', 'system'] as const).map(theme => ({ key: `theme ${theme}`, group: 'Appearance', label: theme === 'system' ? 'Theme of the system' : `${theme === 'dark' ? 'Dark' : 'Light'} theme`, run: () => choose(theme) })),
+    { key: 'density', group: 'Appearance', label: preferences.density === 'dense' ? 'Comfortable rows' : 'Dense rows', run: () => preferences.change({ density: preferences.density === 'dense' ? 'comfortable' : 'dense' }) },
+    { key: 'zone', group: 'Appearance', label: preferences.utc ? 'Times in your zone' : 'Times in UTC', run: () => preferences.change({ zone: preferences.utc ? 'local' : 'utc' }) },
+  ])
+
+  return computed<PaletteEntry[]>(() => {
+    const q = typed.value.trim()
+    const found = findEntries(fixed.value, q)
+    if (!q) return found.filter(entry => entry.group === 'Pages' || entry.group === 'Views of tasks')
+    return [
+      ...found,
+      ...names.value.map(name => ({ key: `name ${name}`, group: 'Names of tasks', label: name, detail: 'all its tasks', to: { path: '/tasks', query: { name } } })),
+      ...tasks.value.map(task => ({ key: `task ${task.source} ${task.id}`, group: 'Tasks', label: task.name ?? task.id, detail: task.id, status: task.status, to: linkTo(task) })),
+      { key: 'search', group: 'Search', label: `Tasks with “${q}”`, to: { path: '/tasks', query: { q } } },
+    ]
+  })
+}

@@ -1,0 +1,87 @@
+import type { Worker } from '~/api/types'
+import type { Json } from './python'
+
+/** What a worker has told of itself, sorted as its page shows it. Everything comes from outside, so nothing is taken for granted. */
+
+type Dict = Record<string, Json>
+
+function dictOf(value: unknown): Dict {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) ? value as Dict : {}
+}
+
+function textOf(value: Json | undefined): string | null {
+  if (value === null || value === undefined) return null
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
+export type Row = [label: string, value: string]
+
+function rowsOf(values: readonly (readonly [string, Json | undefined])[]): Row[] {
+  return values.flatMap(([label, value]) => {
+    const text = textOf(value)
+    return text === null || text === '' ? [] : [[label, text] satisfies Row]
+  })
+}
+
+export function poolRows(worker: Worker): Row[] {
+  const pool = dictOf(dictOf(worker.stats).pool)
+  const timeouts = Array.isArray(pool.timeouts) ? pool.timeouts : []
+  const processes = Array.isArray(pool.processes) ? pool.processes : []
+  return rowsOf([
+    ['Implementation', pool.implementation], ['Greatest concurrency', pool['max-concurrency']],
+    ['Processes', processes.length ? processes.map(String).join(', ') : undefined],
+    ['Tasks before a child is replaced', pool['max-tasks-per-child']],
+    ['Soft time limit', timeouts[0] ? `${textOf(timeouts[0])} s` : 'none'], ['Hard time limit', timeouts[1] ? `${textOf(timeouts[1])} s` : 'none'],
+    ['Prefetch', dictOf(worker.stats).prefetch_count],
+  ])
+}
+
+export function brokerRows(worker: Worker): Row[] {
+  const broker = dictOf(dictOf(worker.stats).broker)
+  return rowsOf([
+    ['Transport', broker.transport], ['Host', broker.hostname], ['Port', broker.port], ['Virtual host', broker.virtual_host], ['User', broker.userid],
+    ['TLS', broker.ssl ? 'yes' : 'no'], ['Heartbeat', broker.heartbeat], ['Connect timeout', broker.connect_timeout], ['Fail over', broker.failover_strategy],
+  ])
+}
+
+const RUSAGE: readonly [key: string, label: string][] = [
+  ['utime', 'CPU in user mode, s'], ['stime', 'CPU in the kernel, s'], ['maxrss', 'Greatest resident memory, KiB'], ['minflt', 'Page faults without reading'],
+  ['majflt', 'Page faults with reading'], ['inblock', 'Blocks read'], ['oublock', 'Blocks written'], ['nvcsw', 'Waited of its own accord'], ['nivcsw', 'Was made to wait'], ['nswap', 'Swapped out'],
+]
+
+export function systemRows(worker: Worker): Row[] {
+  const stats = dictOf(worker.stats)
+  const rusage = dictOf(stats.rusage)
+  return rowsOf([['Process', stats.pid], ['Logical clock', stats.clock], ...RUSAGE.map(([key, label]) => [label, rusage[key]] as const)])
+}
+
+export interface ConsumedQueue {
+  name: string
+  exchange: string
+  routingKey: string
+  traits: string[]
+}
+
+export function consumedQueues(worker: Worker): ConsumedQueue[] {
+  const told = Array.isArray(worker.active_queues) ? worker.active_queues as Json[] : []
+  if (told.length === 0) return worker.queues.map(name => ({ name, exchange: '–', routingKey: '–', traits: [] }))
+  return told.map((entry) => {
+    const queue = dictOf(entry)
+    const exchange = dictOf(queue.exchange)
+    const traits = (['durable', 'exclusive', 'auto_delete', 'no_ack'] as const).filter(trait => queue[trait] === true).map(trait => trait.replace('_', ' '))
+    if (queue.alias) traits.push(`alias ${textOf(queue.alias)}`)
+    if (queue.queue_arguments && Object.keys(dictOf(queue.queue_arguments)).length) traits.push(textOf(queue.queue_arguments)!)
+    return { name: textOf(queue.name) ?? '–', exchange: [textOf(exchange.name), textOf(exchange.type)].filter(Boolean).join(', ') || '–', routingKey: textOf(queue.routing_key) ?? '–', traits }
+  })
+}
+
+/** Settings that have a value, in order of their names. */
+export function settingsOf(worker: Worker, typed: string): [string, Json][] {
+  const wanted = typed.trim().toLowerCase()
+  return Object.entries(dictOf(worker.conf)).filter(([key]) => key.toLowerCase().includes(wanted)).sort(([a], [b]) => a.localeCompare(b))
+}
+
+/** How often each task was run since the worker's start, as it says itself. */
+export function processedByName(worker: Worker): Map<string, number> {
+  return new Map(Object.entries(dictOf(dictOf(worker.stats).total)).flatMap(([name, n]) => typeof n === 'number' ? [[name, n]] : []))
+}

@@ -1,0 +1,148 @@
+import { describe, expect, it } from 'vitest'
+import { moveBrush, stretchOf } from '~/lib/brush'
+import { depthsByMinute } from '~/lib/depths'
+import { emptyFilter } from '~/lib/filters'
+import { isTyping, KeyReader, type Shortcut } from '~/lib/keys'
+import { PageWindow } from '~/lib/pages'
+import { findEntries, matchScore, type PaletteEntry } from '~/lib/palette'
+import { suggestionsFor } from '~/lib/suggest'
+import { at, tasks } from './fixtures'
+
+const page = (number: number) => tasks(10, number * 10)
+const ids = (window: PageWindow) => [window.rows[0]!.id, window.rows.at(-1)!.id]
+
+describe('pages of a long list', () => {
+  function scrolledTo(pages: number): PageWindow {
+    const window = new PageWindow(40)
+    window.restart(page(0))
+    for (let i = 1; i < pages; i++) window.append(`c${i}`, page(i))
+    return window
+  }
+
+  it('keeps a bounded number of rows however far one scrolls, and knows all of them', () => {
+    const window = scrolledTo(100)
+    expect(window.rows).toHaveLength(40)
+    expect(window.length).toBe(1000)
+    expect(window.offset).toBe(960)
+    expect(ids(window)).toEqual(['t960', 't999'])
+    expect(window.at(970)!.id).toBe('t970')
+    expect(window.at(5)).toBeUndefined()
+  })
+
+  it('loads what was given up, page by page, on the way back', () => {
+    const window = scrolledTo(100)
+    const wanted = window.missing(955, 990)!
+    expect(window.marks[wanted]!.cursor).toBe('c95')
+    window.put(wanted, page(95))
+    expect(window.missing(955, 985)).toBeNull()
+    expect(window.rows).toHaveLength(40)
+    expect(ids(window)).toEqual(['t950', 't989'])
+  })
+
+  it('jumps when the scroll bar is dragged far away', () => {
+    const window = scrolledTo(100)
+    const wanted = window.missing(500, 530)!
+    window.put(wanted, page(50))
+    expect(ids(window)).toEqual(['t500', 't509'])
+    expect(window.missing(500, 530)).toBe(51)
+  })
+
+  it('keeps the first page: asked for again it would be another one', () => {
+    const window = scrolledTo(100)
+    expect(window.missing(0, 20)).toBe(0)
+    window.put(0, window.top)
+    expect(ids(window)).toEqual(['t0', 't9'])
+  })
+
+  it('bears a page that has become shorter', () => {
+    const window = scrolledTo(100)
+    window.put(window.missing(955, 990)!, page(95).slice(0, 4))
+    expect(window.length).toBe(994)
+    expect(window.offset).toBe(950)
+  })
+})
+
+describe('the filter\'s field', () => {
+  const known = { name: ['shop.mail.send', 'shop.pay'], worker: ['celery@mail'], queue: ['mail'], source: ['a'] }
+  const labels = (typed: string, filter = emptyFilter()) => suggestionsFor(typed, known, filter).map(suggestion => suggestion.label)
+
+  it('offers the fields first, and the source only when there are several', () => {
+    expect(labels('')).toEqual(['status:', 'task:', 'worker:', 'queue:', 'time:'])
+    expect(suggestionsFor('', { ...known, source: ['a', 'b'] }, emptyFilter()).map(s => s.label)).toContain('source:')
+  })
+
+  it('searches for what is typed, and offers what has it in its name', () => {
+    expect(labels('mail')).toEqual(['“mail”', 'shop.mail.send', 'celery@mail', 'mail'])
+  })
+
+  it('completes a field, and takes what nobody knows yet', () => {
+    expect(labels('status:fail')).toEqual(['Failure'])
+    expect(labels('worker:celery@new')).toEqual(['celery@new'])
+    expect(labels('time:1')).toEqual(['the last 15 minutes', 'the last hour'])
+  })
+
+  it('leaves out what is chosen', () => {
+    expect(labels('queue:mail', { ...emptyFilter(), queue: ['mail'] })).toEqual([])
+  })
+})
+
+describe('the keyboard', () => {
+  const shortcut = (keys: string, always = false): Shortcut => ({ keys, text: '', group: '', run: () => {}, always })
+  const all = [shortcut('j'), shortcut('g t'), shortcut('mod+k', true)]
+  const key = (text: string, ctrlKey = false) => ({ key: text, ctrlKey, metaKey: false, altKey: false })
+
+  it('reads single keys, sequences and combinations', () => {
+    const reader = new KeyReader()
+    expect(reader.read(key('j'), all, false, 0)?.keys).toBe('j')
+    expect(reader.read(key('g'), all, false, 10)).toBeNull()
+    expect(reader.read(key('t'), all, false, 200)?.keys).toBe('g t')
+    expect(reader.read(key('K', true), all, false, 300)?.keys).toBe('mod+k')
+  })
+
+  it('forgets the first key after a while', () => {
+    const reader = new KeyReader()
+    reader.read(key('g'), all, false, 0)
+    expect(reader.read(key('t'), all, false, 5000)).toBeNull()
+  })
+
+  it('leaves text to who types', () => {
+    const reader = new KeyReader()
+    expect(reader.read(key('j'), all, true, 0)).toBeNull()
+    expect(reader.read(key('k', true), all, true, 0)?.keys).toBe('mod+k')
+    const box = document.createElement('input')
+    expect(isTyping(box)).toBe(true)
+    box.type = 'checkbox'
+    expect(isTyping(box)).toBe(false)
+  })
+})
+
+describe('the palette', () => {
+  it('finds words in any order, and beginnings before the rest', () => {
+    expect(matchScore('shop.mail.send', 'send mail')).toBeGreaterThan(0)
+    expect(matchScore('shop.mail.send', 'sendx')).toBe(0)
+    expect(matchScore('mail', 'mail')).toBeGreaterThan(matchScore('a mailbox', 'mail'))
+  })
+
+  it('shows the best of each group', () => {
+    const entries: PaletteEntry[] = Array.from({ length: 20 }, (_, i) => ({ key: `${i}`, group: i % 2 ? 'a' : 'b', label: `worker ${i}` }))
+    expect(findEntries(entries, 'worker')).toHaveLength(12)
+    expect(findEntries(entries, '19').map(entry => entry.key)).toEqual(['19'])
+  })
+})
+
+describe('charts by keyboard', () => {
+  it('goes from column to column, and with Shift chooses a stretch', () => {
+    const first = moveBrush(null, 'ArrowLeft', false, 60)!
+    expect(first).toEqual({ at: 59, anchor: 59 })
+    const wide = moveBrush(moveBrush(first, 'ArrowLeft', true, 60)!, 'ArrowLeft', true, 60)!
+    expect(stretchOf(wide)).toEqual([57, 59])
+    expect(moveBrush(wide, 'a', false, 60)).toBeNull()
+    expect(moveBrush(null, 'Home', false, 0)).toBeNull()
+  })
+
+  it('holds a depth until the next measurement', () => {
+    const depths = depthsByMinute([{ at: at(0), depth: 5, unacked: null, consumers: null }, { at: at(120), depth: 9, unacked: null, consumers: null }], Date.parse(at(180)))
+    expect(depths.slice(-4)).toEqual([5, 5, 9, 9])
+    expect(depths[0]).toBeNull()
+  })
+})
