@@ -207,6 +207,9 @@ static int learned_cmp(const struct kn_msg_event *a, const struct kn_msg_event *
     if (order == 0)
         order = opt_cmp(a->runtime.set && isfinite(a->runtime.value), a->runtime.value,
                         b->runtime.set && isfinite(b->runtime.value), b->runtime.value);
+    if (order == 0)
+        order = a->eta != b->eta ? (a->eta > b->eta ? 1 : -1)
+                                 : (a->expires > b->expires) - (a->expires < b->expires);
     return order ? order : revoked_cmp(&revoked[0], &revoked[1]);
 }
 
@@ -298,6 +301,10 @@ static void view_learned(struct merge_task *view, const struct kn_msg_event *eve
         join_runtime(view, event->runtime, key);
     if (bit & MERGE_OF_REVOKED)
         view->revoked = revoked_of(event);
+    if (bit & MERGE_OF_MESSAGE && !(view->types & MERGE_OF_MESSAGE)) {
+        view->eta = event->eta;
+        view->expires = event->expires;
+    }
     join_type(view, type, key, event->origin);
 }
 

@@ -319,6 +319,35 @@ static void learned_fields_give_way_to_those_of_events(void **state)
     assert_int_equal(merge_completed_at(view), 3);
 }
 
+static void a_message_that_was_seen_waiting_says_what_no_event_says(void **state)
+{
+    (void)state;
+    struct kn_msg_event waiting = learned(KN_EVENT_TASK_SENT, KN_ORIGIN_BROKER, 9),
+                        received = {.type = KN_EVENT_TASK_RECEIVED,
+                                    .timestamp = 3,
+                                    .name = KN_STR("app.g"),
+                                    .hostname = KN_STR("a")};
+    struct merge_task task = {0}, room;
+    enum kn_origin origin;
+    waiting.name = KN_STR("app.f");
+    waiting.queue = KN_STR("mail");
+    waiting.eta = 20;
+    waiting.expires = 30;
+    merge_event(&task, &waiting);
+    const struct merge_task *view = merge_view(&task, &room);
+    assert_int_equal(merge_status(view, &origin), KN_TASK_PENDING);
+    assert_int_equal(origin, KN_ORIGIN_BROKER);
+    assert_int_equal(view->eta, 20);
+    assert_int_equal(view->expires, 30);
+    merge_event(&task, &received);
+    view = merge_view(&task, &room);
+    assert_int_equal(merge_status(view, &origin), KN_TASK_RECEIVED);
+    assert_int_equal(origin, KN_ORIGIN_EVENTS);
+    assert_true(kn_str_eq(view->text[MERGE_NAME], KN_STR("app.g")));
+    assert_true(kn_str_eq(view->text[MERGE_QUEUE], KN_STR("mail")));
+    assert_int_equal(view->eta, 0);
+}
+
 static void custom_events_count_for_worker_and_times_only(void **state)
 {
     (void)state;
@@ -548,6 +577,7 @@ int main(void)
         cmocka_unit_test(status_follows_precedence_and_the_latest_retry),
         cmocka_unit_test(what_was_learned_decides_only_what_events_leave_open),
         cmocka_unit_test(learned_fields_give_way_to_those_of_events),
+        cmocka_unit_test(a_message_that_was_seen_waiting_says_what_no_event_says),
         cmocka_unit_test(custom_events_count_for_worker_and_times_only),
         cmocka_unit_test(queue_wait_falls_back_to_received_and_is_never_negative),
         cmocka_unit_test(a_task_sent_again_without_eta_has_none),

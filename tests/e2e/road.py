@@ -61,7 +61,8 @@ class Watcher(rig.Kanchi):
     """A Kanchi that believes events alone, with what tests of the road ask it."""
 
     def __init__(self, folder, broker_url, database=None, config=None):
-        config = {"control": {"reconcile": False}, **(config or {})}
+        config = {"control": {"reconcile": False, "look_into_queues": False},
+                  **(config or {})}
         super().__init__(folder, [broker_url], database=database, config=config, release=RELEASE)
         self.client = Client(self.port)
 
