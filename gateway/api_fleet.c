@@ -1,6 +1,6 @@
 #include "gateway/app.h"
 
-#include "services/common/time.h"
+#include "proto/codec.h"
 
 #include <stdlib.h>
 
@@ -127,6 +127,33 @@ void gw_api_worker(struct gw_exchange *x)
     gw_exchange_tag(x);
 }
 
+void gw_api_worker_life(struct gw_exchange *x)
+{
+    struct kn_msg_worker_life_get get = {.id = x->arg,
+                                         .source = gw_params_text(&x->params, "source")};
+    gw_params_period(&x->params, &get.from, &get.to);
+    if (!gw_params_ok(x))
+        return;
+    struct kn_bus_message *answer = gw_ask(x, KN_KIND_WORKER_LIFE_GET, &get, KN_KIND_WORKER_LIFE);
+    if (!answer)
+        return;
+    const struct kn_msg_worker_life *life = answer->msg;
+    kn_buf_text(&x->body, "{\"from\":");
+    kn_buf_json_time(&x->body, get.from);
+    kn_buf_text(&x->body, ",\"to\":");
+    kn_buf_json_time(&x->body, get.to);
+    kn_buf_text(&x->body, ",\"source\":");
+    kn_buf_json_str(&x->body, life->source);
+    kn_buf_text(&x->body, ",\"items\":[");
+    for (size_t i = 0; i < life->items.count; i++) {
+        if (i)
+            kn_buf_char(&x->body, ',');
+        kn_msg_json(&x->body, KN_KIND_WORKER_MOMENT, &life->items.items[i]);
+    }
+    kn_buf_text(&x->body, "]}");
+    kn_bus_message_free(answer);
+}
+
 /* ---- queues ----------------------------------------------------------------------------- */
 
 static void show_queue(struct kn_buf *out, const void *item)
@@ -161,12 +188,7 @@ void gw_api_queue(struct gw_exchange *x)
 {
     struct kn_str source = gw_params_text(&x->params, "source");
     struct kn_msg_queues_get get = {.name = x->arg, .sources = only(x, source)};
-    get.from = gw_params_time(&x->params, "from");
-    get.to = gw_params_time(&x->params, "to");
-    if (!get.to)
-        get.to = kn_time_now();
-    if (!get.from)
-        get.from = get.to - KN_HOUR;
+    gw_params_period(&x->params, &get.from, &get.to);
     if (!gw_params_ok(x))
         return;
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);

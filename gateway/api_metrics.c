@@ -1,5 +1,6 @@
 #include "gateway/app.h"
 
+#include "proto/codec.h"
 #include "services/common/time.h"
 
 enum { POINTS_MAX = 1500, POINTS_WANTED = 60, GROUPS_MAX = 50 };
@@ -47,6 +48,68 @@ void gw_api_metrics(struct gw_exchange *x)
     kn_bus_message_free(answer);
 }
 
+static void read_filters(struct gw_exchange *x, struct kn_msg_rollups_get *get)
+{
+    get->names = gw_params_texts(&x->params, "name", NULL);
+    get->queues = gw_params_texts(&x->params, "queue", NULL);
+    get->workers = gw_params_texts(&x->params, "worker", NULL);
+    get->sources = gw_params_texts(&x->params, "source", NULL);
+}
+
+void gw_api_metrics_history(struct gw_exchange *x)
+{
+    if (gw_params_ok(x))
+        gw_live_history(x->app->live, &x->body);
+}
+
+/* ---- sums ------------------------------------------------------------------------------- */
+
+void gw_api_totals(struct gw_exchange *x)
+{
+    static const char *const groups[] = {"", "name", "queue", "worker", "source", NULL};
+    struct kn_msg_rollups_get get = {.limit = gw_params_u64(&x->params, "limit", 1, 500, 50)};
+    gw_params_period(&x->params, &get.from, &get.to);
+    const char *group = gw_params_choice(&x->params, "group_by", groups);
+    read_filters(x, &get);
+    if (!gw_params_ok(x))
+        return;
+    if (group[0])
+        get.group_by = kn_str_from(group);
+    struct kn_bus_message *answer = gw_ask(x, KN_KIND_ROLLUPS_GET, &get, KN_KIND_SERIES_LIST);
+    if (!answer)
+        return;
+    gw_view_totals(&x->body, answer->msg, group[0] ? group : NULL);
+    kn_bus_message_free(answer);
+}
+
+/* ---- what failed ------------------------------------------------------------------------ */
+
+void gw_api_failures(struct gw_exchange *x)
+{
+    struct kn_msg_failures_get get = {.limit = gw_params_u64(&x->params, "limit", 1, 100, 20),
+                                      .sources = gw_params_texts(&x->params, "source", NULL)};
+    gw_params_period(&x->params, &get.from, &get.to);
+    if (!gw_params_ok(x))
+        return;
+    struct kn_bus_message *answer = gw_ask(x, KN_KIND_FAILURES_GET, &get, KN_KIND_FAILURE_LIST);
+    if (!answer)
+        return;
+    const struct kn_msg_failure_list *list = answer->msg;
+    kn_buf_text(&x->body, "{\"from\":");
+    kn_buf_json_time(&x->body, get.from);
+    kn_buf_text(&x->body, ",\"to\":");
+    kn_buf_json_time(&x->body, get.to);
+    kn_buf_text(&x->body, ",\"items\":[");
+    for (size_t i = 0; i < list->items.count; i++) {
+        if (i)
+            kn_buf_char(&x->body, ',');
+        kn_msg_json(&x->body, KN_KIND_FAILURE_GROUP, &list->items.items[i]);
+    }
+    kn_buf_printf(&x->body, "],\"counted\":%llu,\"complete\":%s}",
+                  (unsigned long long)list->counted, list->complete ? "true" : "false");
+    kn_bus_message_free(answer);
+}
+
 /* ---- over time -------------------------------------------------------------------------- */
 
 /* The smallest step, in seconds, that makes about as many points as are wanted. */
@@ -66,17 +129,10 @@ static uint64_t natural_step(int64_t span_us)
 static void read_span(struct gw_exchange *x, struct kn_msg_rollups_get *get)
 {
     struct gw_problem *problem = &x->params.problem;
-    get->from = gw_params_time(&x->params, "from");
-    get->to = gw_params_time(&x->params, "to");
+    gw_params_period(&x->params, &get->from, &get->to);
     int64_t step = gw_params_duration(&x->params, "step");
-    if (!get->to)
-        get->to = kn_time_now();
-    if (!get->from)
-        get->from = get->to - KN_HOUR;
-    if (get->from >= get->to) {
-        gw_problem_set(problem, 400, "from", "from: it must be before to");
+    if (get->from >= get->to)
         return;
-    }
     if (step % KN_MINUTE)
         gw_problem_set(problem, 400, "step", "step: a multiple of a minute is expected");
     get->step = step ? (uint64_t)(step / KN_SECOND) : natural_step(get->to - get->from);
@@ -91,10 +147,7 @@ void gw_api_timeseries(struct gw_exchange *x)
     struct kn_msg_rollups_get get = {.limit = GROUPS_MAX};
     read_span(x, &get);
     const char *group = gw_params_choice(&x->params, "group_by", groups);
-    get.names = gw_params_texts(&x->params, "name", NULL);
-    get.queues = gw_params_texts(&x->params, "queue", NULL);
-    get.workers = gw_params_texts(&x->params, "worker", NULL);
-    get.sources = gw_params_texts(&x->params, "source", NULL);
+    read_filters(x, &get);
     if (!gw_params_ok(x))
         return;
     if (group[0] && strcmp(group, "status") != 0)

@@ -1,6 +1,17 @@
 #include "gateway/app.h"
 #include "gateway/filter.h"
 
+static void show_page(struct gw_exchange *x, const struct kn_msg_task_list *list)
+{
+    kn_buf_text(&x->body, "{\"items\":[");
+    for (size_t i = 0; i < list->items.count; i++) {
+        if (i)
+            kn_buf_char(&x->body, ',');
+        gw_view_task(&x->body, &list->items.items[i], GW_VIEW_LIST);
+    }
+    gw_end_list(x, list->next_cursor);
+}
+
 void gw_api_tasks(struct gw_exchange *x)
 {
     static const char *const sorts[] = {"-received_at", "received_at", NULL};
@@ -15,14 +26,7 @@ void gw_api_tasks(struct gw_exchange *x)
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_TASKS_GET, &get, KN_KIND_TASK_LIST);
     if (!answer)
         return;
-    const struct kn_msg_task_list *list = answer->msg;
-    kn_buf_text(&x->body, "{\"items\":[");
-    for (size_t i = 0; i < list->items.count; i++) {
-        if (i)
-            kn_buf_char(&x->body, ',');
-        gw_view_task(&x->body, &list->items.items[i], GW_VIEW_LIST);
-    }
-    gw_end_list(x, list->next_cursor);
+    show_page(x, answer->msg);
     kn_bus_message_free(answer);
 }
 
@@ -67,4 +71,40 @@ void gw_api_task_events(struct gw_exchange *x)
         kn_bus_message_free(answer);
     }
     kn_bus_message_free(task);
+}
+
+void gw_api_task_family(struct gw_exchange *x)
+{
+    struct kn_msg_family_get get = {.id = x->arg,
+                                    .source = gw_params_text(&x->params, "source"),
+                                    .limit = gw_params_u64(&x->params, "limit", 1, 500, 50)};
+    get.cursor = gw_read_cursor(x);
+    if (!gw_params_ok(x))
+        return;
+    struct kn_bus_message *answer = gw_ask(x, KN_KIND_FAMILY_GET, &get, KN_KIND_TASK_LIST);
+    if (!answer)
+        return;
+    show_page(x, answer->msg);
+    kn_bus_message_free(answer);
+}
+
+void gw_api_task_names(struct gw_exchange *x)
+{
+    const struct kn_msg_task_names_get get = {.q = gw_params_text(&x->params, "q"),
+                                              .limit =
+                                                  gw_params_u64(&x->params, "limit", 1, 500, 50)};
+    if (!gw_params_ok(x))
+        return;
+    struct kn_bus_message *answer = gw_ask(x, KN_KIND_TASK_NAMES_GET, &get, KN_KIND_TASK_NAMES);
+    if (!answer)
+        return;
+    const struct kn_msg_task_names *names = answer->msg;
+    kn_buf_text(&x->body, "{\"items\":[");
+    for (size_t i = 0; i < names->items.count; i++) {
+        if (i)
+            kn_buf_char(&x->body, ',');
+        kn_buf_json_str(&x->body, names->items.items[i]);
+    }
+    kn_buf_text(&x->body, "]}");
+    kn_bus_message_free(answer);
 }

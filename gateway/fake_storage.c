@@ -235,6 +235,53 @@ static void answer_rollups(const struct kn_msg_rollups_get *get, struct kn_bus_r
     kn_bus_reply_set(reply, KN_KIND_SERIES_LIST, &list);
 }
 
+static void answer_family(struct kn_arena *arena, const struct kn_msg_family_get *get,
+                          struct kn_bus_reply *reply)
+{
+    struct kn_msg_task tasks[3];
+    struct kn_msg_task_list list = {.items = {tasks, 3}};
+    for (size_t i = 0; i < 3; i++) {
+        make_task(arena, 20 + i, &tasks[i]);
+        tasks[i].root_id = get->id;
+    }
+    if (!get->cursor.ptr)
+        list.next_cursor = KN_STR("22");
+    kn_bus_reply_set(reply, KN_KIND_TASK_LIST, &list);
+}
+
+static void answer_failures(const struct kn_msg_failures_get *get, struct kn_bus_reply *reply)
+{
+    struct kn_msg_failure_group group = {.source = KN_STR("default"),
+                                         .name = KN_STR("shop.tasks.charge"),
+                                         .exception = KN_STR("ValueError"),
+                                         .count = 3,
+                                         .first_at = get->from,
+                                         .last_at = AT,
+                                         .last_id = KN_STR("task-9"),
+                                         .last_error = KN_STR("ValueError('<script>')")};
+    const struct kn_msg_failure_list list = {.items = {&group, 1}, .counted = 3, .complete = true};
+    kn_bus_reply_set(reply, KN_KIND_FAILURE_LIST, &list);
+}
+
+static void answer_names(struct kn_bus_reply *reply)
+{
+    struct kn_str names[] = {KN_STR("shop.tasks.charge"), KN_STR("<script>")};
+    const struct kn_msg_task_names list = {.items = {names, 2}};
+    kn_bus_reply_set(reply, KN_KIND_TASK_NAMES, &list);
+}
+
+static enum kn_status answer_life(const struct kn_msg_worker_life_get *get,
+                                  struct kn_bus_reply *reply)
+{
+    struct kn_msg_worker_moment moments[] = {{AT, KN_WORKER_CHANGE_ONLINE},
+                                             {AT + KN_MINUTE, KN_WORKER_CHANGE_RESTART}};
+    const struct kn_msg_worker_life life = {.source = KN_STR("default"), .items = {moments, 2}};
+    if (!kn_str_eq(get->id, KN_STR("celery@one")))
+        return KN_NOT_FOUND;
+    kn_bus_reply_set(reply, KN_KIND_WORKER_LIFE, &life);
+    return KN_OK;
+}
+
 static void answer_system(struct kn_bus_reply *reply)
 {
     struct kn_msg_service_status services[] = {
@@ -334,6 +381,18 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
         break;
     case KN_KIND_ROLLUPS_GET:
         answer_rollups(request->msg, reply);
+        break;
+    case KN_KIND_FAMILY_GET:
+        answer_family(&arena, request->msg, reply);
+        break;
+    case KN_KIND_FAILURES_GET:
+        answer_failures(request->msg, reply);
+        break;
+    case KN_KIND_TASK_NAMES_GET:
+        answer_names(reply);
+        break;
+    case KN_KIND_WORKER_LIFE_GET:
+        status = answer_life(request->msg, reply);
         break;
     case KN_KIND_SYSTEM_GET:
         answer_system(reply);

@@ -1,5 +1,6 @@
 #include "gateway/live.h"
 
+#include "gateway/history.h"
 #include "proto/bus/feed_reader.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
@@ -36,7 +37,8 @@ struct gw_live {
     struct kn_arena arena;
     const struct kn_msg_metrics *metrics; /* in the arena */
     int64_t metrics_at;                   /* monotonic */
-    int64_t feed_at;                      /* monotonic; 0: never */
+    struct gw_history history;
+    int64_t feed_at; /* monotonic; 0: never */
     bool stopping;
     struct source_counts sources[SOURCES_MAX];
     size_t n_sources;
@@ -201,6 +203,7 @@ static void keep_metrics(struct gw_live *live, const struct kn_msg_metrics *metr
     kn_arena_reset(&live->arena);
     live->metrics = kn_msg_copy(&live->arena, KN_KIND_METRICS, metrics);
     live->metrics_at = kn_time_mono();
+    gw_history_add(&live->history, metrics);
     struct gw_status_counts tasks = sum_counts(live);
     pthread_mutex_unlock(&live->lock);
     gw_view_metrics(&json, metrics, &tasks, NULL, 0);
@@ -305,4 +308,11 @@ enum kn_status gw_live_metrics(struct gw_live *live, struct kn_arena *arena,
     }
     pthread_mutex_unlock(&live->lock);
     return status;
+}
+
+void gw_live_history(struct gw_live *live, struct kn_buf *out)
+{
+    pthread_mutex_lock(&live->lock);
+    gw_history_view(out, &live->history, kn_time_now());
+    pthread_mutex_unlock(&live->lock);
 }

@@ -31,5 +31,7 @@ bool gw_live_connected(struct gw_live *live);
 enum kn_status gw_live_metrics(struct gw_live *live, struct kn_arena *arena,
                                const struct kn_msg_metrics **ret_metrics,
                                struct gw_status_counts *ret_tasks) KN_MUST_CHECK;
+/* Appends the document of GET /metrics/history. */
+void gw_live_history(struct gw_live *live, struct kn_buf *out);
 
 #endif

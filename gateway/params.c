@@ -186,6 +186,18 @@ int64_t gw_params_time(struct gw_params *params, const char *key)
     return us;
 }
 
+void gw_params_period(struct gw_params *params, int64_t *ret_from, int64_t *ret_to)
+{
+    *ret_from = gw_params_time(params, "from");
+    *ret_to = gw_params_time(params, "to");
+    if (!*ret_to)
+        *ret_to = kn_time_now();
+    if (!*ret_from)
+        *ret_from = *ret_to - KN_HOUR;
+    if (*ret_from >= *ret_to)
+        gw_problem_set(&params->problem, 400, "from", "from: it must be before to");
+}
+
 uint64_t gw_params_u64(struct gw_params *params, const char *key, uint64_t least, uint64_t most,
                        uint64_t fallback)
 {

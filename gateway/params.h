@@ -45,6 +45,8 @@ struct kn_strs gw_params_texts(struct gw_params *params, const char *key,
 const char *gw_params_choice(struct gw_params *params, const char *key, const char *const *choices);
 /* RFC 3339; 0 when it is not there. */
 int64_t gw_params_time(struct gw_params *params, const char *key);
+/* from and to; without them the last hour. From must come before to. */
+void gw_params_period(struct gw_params *params, int64_t *ret_from, int64_t *ret_to);
 uint64_t gw_params_u64(struct gw_params *params, const char *key, uint64_t least, uint64_t most,
                        uint64_t fallback);
 /* Microseconds; 0 when it is not there. */

@@ -316,6 +316,41 @@ void gw_view_timeseries(struct kn_buf *out, const struct kn_msg_series_list *lis
     kn_buf_printf(out, "],\"groups_left_out\":%llu}", (unsigned long long)list->groups_left_out);
 }
 
+static void total_json(struct kn_buf *out, const struct kn_msg_series *series)
+{
+    static const struct kn_msg_point nothing;
+    const struct kn_msg_point *point = series->points.count ? series->points.items : &nothing;
+    struct gw_status_counts counts = gw_counts_of(point->counts);
+    int64_t good = counts.n[KN_TASK_SUCCESS], ended = good + counts.n[KN_TASK_FAILURE];
+    kn_buf_text(out, "{\"key\":");
+    kn_buf_json_str(out, series->key);
+    member_counts(out, "counts", &counts);
+    member_opt_f64(out, "success_rate",
+                   (struct kn_opt_f64){ended > 0 ? (double)good / (double)ended : 0, ended > 0});
+    member_quantiles(out, "runtime", point->runtime);
+    member_quantiles(out, "queue_wait", point->queue_wait);
+    kn_buf_char(out, '}');
+}
+
+void gw_view_totals(struct kn_buf *out, const struct kn_msg_series_list *list, const char *group_by)
+{
+    static const struct kn_msg_series nothing;
+    size_t count = list->series.count;
+    kn_buf_text(out, "{\"from\":");
+    kn_buf_json_time(out, list->from);
+    member_time(out, "to", list->to);
+    member_str(out, "group_by", kn_str_from(group_by));
+    kn_buf_text(out, ",\"groups\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        total_json(out, &list->series.items[i]);
+    }
+    if (!group_by && count == 0)
+        total_json(out, &nothing);
+    kn_buf_printf(out, "],\"groups_left_out\":%llu}", (unsigned long long)list->groups_left_out);
+}
+
 /* ---- the system ------------------------------------------------------------------------- */
 
 static void service_json(struct kn_buf *out, const struct kn_msg_service_status *service)

@@ -39,6 +39,9 @@ void gw_view_metrics(struct kn_buf *out, const struct kn_msg_metrics *metrics,
 /* by_status: one series in the message becomes one for each status. */
 void gw_view_timeseries(struct kn_buf *out, const struct kn_msg_series_list *list,
                         const char *group_by);
+/* Each series has one point, which is the whole period. */
+void gw_view_totals(struct kn_buf *out, const struct kn_msg_series_list *list,
+                    const char *group_by);
 void gw_view_system(struct kn_buf *out, const struct kn_msg_system *system);
 struct gw_status_counts gw_counts_of_system(const struct kn_msg_system *system);
 

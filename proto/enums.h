@@ -45,6 +45,12 @@
     X(0, OFFLINE, "offline")                                                                       \
     X(1, ONLINE, "online")
 
+/* What became of a worker; RESTART: it was started anew without having gone. */
+#define KN_WORKER_CHANGE_MAP(X)                                                                    \
+    X(0, OFFLINE, "offline")                                                                       \
+    X(1, ONLINE, "online")                                                                         \
+    X(2, RESTART, "restart")
+
 /* State of one of our services, as it says itself; AWAY is said by storage of
  * a service that has not reported for a while. */
 #define KN_SERVICE_STATE_MAP(X)                                                                    \
@@ -99,7 +105,8 @@
     E(link_state, LINK_STATE)                                                                      \
     E(severity, SEVERITY)                                                                          \
     E(verb, VERB)                                                                                  \
-    E(outcome, OUTCOME)
+    E(outcome, OUTCOME)                                                                            \
+    E(worker_change, WORKER_CHANGE)
 
 #define X(number, name, text) KN_EVENT_##name = number,
 enum kn_event_type { KN_EVENT_TYPE_MAP(X) KN_EVENT_TYPE_COUNT };
@@ -127,6 +134,9 @@ enum kn_verb { KN_VERB_MAP(X) KN_VERB_COUNT };
 #undef X
 #define X(number, name, text) KN_OUTCOME_##name = number,
 enum kn_outcome { KN_OUTCOME_MAP(X) KN_OUTCOME_COUNT };
+#undef X
+#define X(number, name, text) KN_WORKER_CHANGE_##name = number,
+enum kn_worker_change { KN_WORKER_CHANGE_MAP(X) KN_WORKER_CHANGE_COUNT };
 #undef X
 
 /* Names of an enumeration, index is the number. */

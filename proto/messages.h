@@ -227,6 +227,20 @@
     F(5, conf, BOOL, _) /* with conf, but nothing else that is long */
 #define KN_MSG_WORKER_LIST(F) F(1, items, LIST, worker)
 
+/* The changes of one worker between from and to, oldest first; before them the last
+ * one that lies before from, for what it was then. The newest 1,000. */
+#define KN_MSG_WORKER_LIFE_GET(F)                                                                  \
+    F(1, id, STR, _)                                                                               \
+    F(2, source, STR, _) /* absent: of the one that was seen last */                               \
+    F(3, from, TIME, _)                                                                            \
+    F(4, to, TIME, _)
+#define KN_MSG_WORKER_MOMENT(F)                                                                    \
+    F(1, at, TIME, _)                                                                              \
+    F(2, change, ENUM, worker_change)
+#define KN_MSG_WORKER_LIFE(F)                                                                      \
+    F(1, source, STR, _)                                                                           \
+    F(2, items, LIST, worker_moment)
+
 /* ---- tasks -------------------------------------------------------------- */
 
 #define KN_MSG_TASK(F)                                                                             \
@@ -299,6 +313,42 @@
 #define KN_MSG_TASK_EVENT_LIST(F)                                                                  \
     F(1, items, LIST, event)                                                                       \
     F(2, next_cursor, STR, _)
+
+/* All tasks of the workflow that a task belongs to: its root first, then those that have
+ * this root, in order of arrival. Answered with a task_list. */
+#define KN_MSG_FAMILY_GET(F)                                                                       \
+    F(1, id, STR, _)                                                                               \
+    F(2, source, STR, _)                                                                           \
+    F(3, limit, U64, _)                                                                            \
+    F(4, cursor, STR, _)
+
+/* Tasks that failed between from and to, by name and exception, the most first. */
+#define KN_MSG_FAILURES_GET(F)                                                                     \
+    F(1, from, TIME, _)                                                                            \
+    F(2, to, TIME, _)                                                                              \
+    F(3, sources, STRS, _)                                                                         \
+    F(4, limit, U64, _) /* groups */
+#define KN_MSG_FAILURE_GROUP(F)                                                                    \
+    F(1, source, STR, _)                                                                           \
+    F(2, name, STR, _)                                                                             \
+    F(3, exception, STR, _) /* its class, as far as the text of the error tells */                 \
+    F(4, count, U64, _)                                                                            \
+    F(5, first_at, TIME, _)                                                                        \
+    F(6, last_at, TIME, _)                                                                         \
+    F(7, last_id, STR, _)                                                                          \
+    F(8, last_error, STR, _)
+/* counted: failures in all groups, also those beyond the limit. complete: no failure of
+ * the period was left out. */
+#define KN_MSG_FAILURE_LIST(F)                                                                     \
+    F(1, items, LIST, failure_group)                                                               \
+    F(2, counted, U64, _)                                                                          \
+    F(3, complete, BOOL, _)
+
+/* Names of tasks that have q in them, in whatever letter case. */
+#define KN_MSG_TASK_NAMES_GET(F)                                                                   \
+    F(1, q, STR, _)                                                                                \
+    F(2, limit, U64, _)
+#define KN_MSG_TASK_NAMES(F) F(1, items, STRS, _)
 
 /* ---- what control asks about ---------------------------------------------- */
 
@@ -700,10 +750,23 @@
     M(59, audit_list, AUDIT_LIST)                                                                  \
     M(60, command, COMMAND)                                                                        \
     M(61, worker_reply, WORKER_REPLY)                                                              \
-    M(62, command_done, COMMAND_DONE)
+    M(62, command_done, COMMAND_DONE)                                                              \
+    M(200, family_get, FAMILY_GET)                                                                 \
+    M(201, failures_get, FAILURES_GET)                                                             \
+    M(202, failure_group, FAILURE_GROUP)                                                           \
+    M(203, failure_list, FAILURE_LIST)                                                             \
+    M(204, task_names_get, TASK_NAMES_GET)                                                         \
+    M(205, task_names, TASK_NAMES)                                                                 \
+    M(206, worker_life_get, WORKER_LIFE_GET)                                                       \
+    M(207, worker_moment, WORKER_MOMENT)                                                           \
+    M(208, worker_life, WORKER_LIFE)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
-enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) KN_KIND_COUNT };
+enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) };
+#undef M
+/* One more than the highest number, in whatever order the rows stand; some have no kind. */
+#define M(number, lower, upper) char lower[number + 1];
+enum { KN_KIND_COUNT = sizeof(union {KN_MSG_MAP(M)}) };
 #undef M
 
 struct kn_opt_i64 {

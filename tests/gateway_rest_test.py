@@ -17,6 +17,7 @@ QUERIES = {"/api/v1/inspect/{method}": SOURCE}  # what a path needs besides
 BODIES = {"/api/v1/commands/{method}": {"source": "default"}}
 EXAMPLES = {"/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
             "/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
+            "/api/v1/tasks/{id}/family": "task-9", "/api/v1/workers/{id}/life": "celery@one",
             "/api/v1/workers/{id}": "celery@one", "/api/v1/queues/{name}": "payments"}
 FORMATS = jsonschema.FormatChecker()
 
@@ -328,6 +329,18 @@ def test_figures_of_other_windows_come_from_rollups(gateway):
     assert hour["window_seconds"] == 3600 and hour["counts"]["received"] == 10
     assert hour["success_rate"] == 7 / 8
     assert hour["tasks"]["success"] == 100
+
+
+def test_the_last_minutes_of_the_figures_are_kept(gateway):
+    points = json.loads(gateway.ask("/api/v1/metrics/history")[2])["points"]
+    assert points and points[-1]["running"] == 3 and points[-1]["events_per_second"] == 12.5
+
+
+def test_the_pages_of_a_workflow_hang_together(gateway):
+    first = json.loads(gateway.ask("/api/v1/tasks/task-9/family?limit=3")[2])
+    path = f"/api/v1/tasks/task-9/family?limit=3&cursor={first['next_cursor']}"
+    assert json.loads(gateway.ask(path)[2])["next_cursor"] is None
+    assert gateway.ask(path.replace("task-9", "task-8"))[0] == 400
 
 
 def test_the_dashboard_answers_every_other_path(gateway):

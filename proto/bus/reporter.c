@@ -1,5 +1,6 @@
 #include "proto/bus/reporter.h"
 
+#include "services/common/health.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
 
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #define INTERVAL KN_SECOND
+#define INTERVAL_AT_START (KN_SECOND / 5)
 #define REPORT_TIMEOUT (2 * KN_SECOND)
 
 struct kn_reporter {
@@ -45,7 +47,8 @@ void kn_reporter_self(struct kn_arena *arena, const char *name, const char *id, 
     };
 }
 
-static void report(struct kn_reporter *reporter, struct kn_arena *arena, bool stopping)
+/* Whether the service is ready. */
+static bool report(struct kn_reporter *reporter, struct kn_arena *arena, bool stopping)
 {
     struct kn_msg_service_status status;
     kn_arena_reset(arena);
@@ -56,9 +59,15 @@ static void report(struct kn_reporter *reporter, struct kn_arena *arena, bool st
         status.state = KN_SERVICE_STOPPING;
     struct kn_bus_message *answer;
     /* storage may be away: that is for others to see, and it is told again in a second */
-    if (kn_bus_request(reporter->storage, KN_KIND_SERVICE_STATUS, &status,
-                       stopping ? KN_SECOND : REPORT_TIMEOUT, &answer, NULL) == KN_OK)
+    bool told = kn_bus_request(reporter->storage, KN_KIND_SERVICE_STATUS, &status,
+                               stopping ? KN_SECOND : REPORT_TIMEOUT, &answer, NULL) == KN_OK;
+    if (told)
         kn_bus_message_free(answer);
+    bool ready = told && status.state == KN_SERVICE_READY;
+    kn_health_set(ready, stopping ? KN_STR("stopping")
+                         : !told  ? KN_STR("storage does not answer")
+                                  : status.detail);
+    return ready;
 }
 
 /* Waits for the next round; false when it is time to end. */
@@ -80,10 +89,12 @@ static void *run(void *arg)
     struct kn_arena arena;
     kn_arena_init(&arena, 4 << 20);
     int64_t next = kn_time_mono();
+    bool started = false;
     while (wait_round(reporter, next)) {
-        report(reporter, &arena, false);
-        next = kn_time_mono() + INTERVAL;
+        started = report(reporter, &arena, false) || started;
+        next = kn_time_mono() + (started ? INTERVAL : INTERVAL_AT_START);
     }
+    kn_health_set(false, KN_STR("stopping"));
     report(reporter, &arena, true);
     kn_arena_fini(&arena);
     return NULL;

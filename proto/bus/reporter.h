@@ -1,5 +1,6 @@
-/* Tells storage every second how a service is: a thread of its own, so that a
- * service which is busy is not taken for dead. */
+/* Tells storage every second how a service is, and whoever supervises it (health.h): a
+ * thread of its own, so that a service which is busy is not taken for dead. Ready is a
+ * service whose state is READY and that storage has answered. */
 #ifndef KN_PROTO_BUS_REPORTER_H
 #define KN_PROTO_BUS_REPORTER_H
 

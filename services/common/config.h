@@ -81,6 +81,8 @@
     X(database, URL, "", "sqlite:|postgresql://|postgres://",                                      \
       "`postgresql://…`, or `sqlite:/path`; empty for `kanchi.db` in the data folder")             \
     X(database_file, PATH, "", "", "File that holds `database`")                                   \
+    X(database_wait, DURATION, "0s", "0s..1d",                                                     \
+      "How long a PostgreSQL that does not answer is awaited at the start")                        \
     X(retention_tasks, DURATION, "30d", "0s..36500d", "How long tasks are kept; 0 for ever")       \
     X(retention_events, DURATION, "30d", "0s..36500d",                                             \
       "How long the events of a task are kept; 0 for ever")                                        \
@@ -147,9 +149,15 @@
     X(message_max, SIZE, "64MB", "1MB..1GB", "Largest message that is read from the bus")          \
     X(request_timeout, DURATION, "10s", "100ms..5m", "How long an answer is awaited")
 
+#define KN_CONFIG_HEALTH(X)                                                                        \
+    X(listen, ADDRESS, "", "",                                                                     \
+      "Address and port of `/healthz`, `/readyz` and `/metrics` of a service; none when empty, "   \
+      "nor under `kanchi up`")
+
 #define KN_CONFIG_LOG(X)                                                                           \
     X(level, ENUM, "info", "debug|info|warn|error|off", "Least important lines that are written")  \
-    X(format, ENUM, "text", "text|json", "Form of the lines, on standard error")
+    X(format, ENUM, "text", "text|json", "Form of the lines")                                     \
+    X(output, ENUM, "stderr", "stderr|stdout", "Where they go")
 
 /* name, table, help */
 #define KN_CONFIG_SECTIONS(X)                                                                      \
@@ -159,6 +167,7 @@
     X(control, KN_CONFIG_CONTROL, "Asks and commands workers")                                     \
     X(gateway, KN_CONFIG_GATEWAY, "REST, WebSocket and the dashboard")                             \
     X(bus, KN_CONFIG_BUS, "How the services reach each other")                                     \
+    X(health, KN_CONFIG_HEALTH, "How a service that runs alone is, for whoever supervises it")     \
     X(log, KN_CONFIG_LOG, "What the services write about themselves")
 /* clang-format on */
 

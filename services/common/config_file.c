@@ -91,6 +91,9 @@ static const cyaml_schema_field_t gateway_fields[] = {KN_CONFIG_GATEWAY(FIELD) C
 #define HOLDER struct raw_bus
 static const cyaml_schema_field_t bus_fields[] = {KN_CONFIG_BUS(FIELD) CYAML_FIELD_END};
 #undef HOLDER
+#define HOLDER struct raw_health
+static const cyaml_schema_field_t health_fields[] = {KN_CONFIG_HEALTH(FIELD) CYAML_FIELD_END};
+#undef HOLDER
 #define HOLDER struct raw_log
 static const cyaml_schema_field_t log_fields[] = {KN_CONFIG_LOG(FIELD) CYAML_FIELD_END};
 #undef HOLDER

@@ -24,13 +24,16 @@
     ROW("gateway", struct kn_config, gateway.name, #name, type, text, allowed, help),
 #define BUS_ROW(name, type, text, allowed, help)                                                   \
     ROW("bus", struct kn_config, bus.name, #name, type, text, allowed, help),
+#define HEALTH_ROW(name, type, text, allowed, help)                                                \
+    ROW("health", struct kn_config, health.name, #name, type, text, allowed, help),
 #define LOG_ROW(name, type, text, allowed, help)                                                   \
     ROW("log", struct kn_config, log.name, #name, type, text, allowed, help),
 
 const struct config_row config_rows[] = {
     KN_CONFIG_TOP(TOP_ROW) KN_CONFIG_INGESTION(INGESTION_ROW) KN_CONFIG_STORAGE(STORAGE_ROW)
         KN_CONFIG_AGGREGATION(AGGREGATION_ROW) KN_CONFIG_CONTROL(CONTROL_ROW)
-            KN_CONFIG_GATEWAY(GATEWAY_ROW) KN_CONFIG_BUS(BUS_ROW) KN_CONFIG_LOG(LOG_ROW)};
+            KN_CONFIG_GATEWAY(GATEWAY_ROW) KN_CONFIG_BUS(BUS_ROW) KN_CONFIG_HEALTH(HEALTH_ROW)
+                KN_CONFIG_LOG(LOG_ROW)};
 const size_t config_n_rows = sizeof(config_rows) / sizeof(config_rows[0]);
 
 const struct config_row config_broker_rows[] = {KN_CONFIG_BROKER(BROKER_ROW)};

@@ -182,7 +182,7 @@ static const struct {
      "spool_max, spool_age, spool_after, spool_fsync"},
     {"storage: {}\ngatway: 1\n", "", "",
      "k.yaml:2: gatway: unknown key, allowed are data, ingestion, storage, aggregation, control, "
-     "gateway, bus, log, brokers"},
+     "gateway, bus, health, log, brokers"},
     {"log:\n  # a comment\n  level: loud\n", "", "",
      "k.yaml:3: log.level: \"loud\" is not known, allowed is debug, info, warn, error or off"},
     {"ingestion:\n\n  batch_events: many\n", "", "",

@@ -257,7 +257,9 @@ static enum kn_status text_set(const struct config_row *row, const char *text, c
         return wrong(row, text, fault, ret_why);
     if (row->type == CONFIG_ENUM && !among(row->allowed, kn_str_from(text)))
         return wrong(row, text, "is not known", ret_why);
-    if (row->type == CONFIG_ADDRESS && !kn_config_split_address(text, host, sizeof(host), &port))
+    bool none = !*text && !*row->fallback;
+    if (row->type == CONFIG_ADDRESS && !none &&
+        !kn_config_split_address(text, host, sizeof(host), &port))
         return wrong(row, text, "is no address with a port from 0 to 65535", ret_why);
     struct kn_str copy = kn_arena_str(arena, kn_str_from(text));
     if (!copy.ptr)

@@ -15,7 +15,8 @@ static struct {
     const char *service;
     enum kn_log_level level;
     bool json;
-} setup = {"kanchi", KN_LOG_INFO, false};
+    int fd;
+} setup = {"kanchi", KN_LOG_INFO, false, STDERR_FILENO};
 
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER; /* every kn_log_limit */
 
@@ -24,6 +25,16 @@ void kn_log_setup(const char *service, enum kn_log_level level, bool json)
     setup.service = service;
     setup.level = level;
     setup.json = json;
+}
+
+void kn_log_to(int fd)
+{
+    setup.fd = fd;
+}
+
+bool kn_log_is_json(void)
+{
+    return setup.json;
 }
 
 bool kn_log_level_parse(struct kn_str name, enum kn_log_level *ret)
@@ -90,7 +101,7 @@ void kn_log(enum kn_log_level level, const char *event, const struct kn_log_fiel
     kn_buf_text(&line, setup.json ? "}\n" : "\n");
     struct kn_str text = kn_buf_view(&line);
     /* one write, so that lines of several processes do not mix */
-    ssize_t written = write(STDERR_FILENO, text.ptr, text.len);
+    ssize_t written = write(setup.fd, text.ptr, text.len);
     (void)written;
     kn_buf_fini(&line);
 }

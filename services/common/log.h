@@ -1,4 +1,4 @@
-/* Log lines are events: an identifier and key=value pairs, to standard error.
+/* Log lines are events: an identifier and key=value pairs, to standard error or output.
  *
  *   KN_INFO("broker.connected", KN_F_STR("source", name), KN_F_I64("attempt", n));
  *   2026-11-23T10:00:00.123456Z INFO ingestion broker.connected source=default attempt=1
@@ -26,6 +26,9 @@ struct kn_log_field {
 
 /* service: the name in every line, static text. Default: "kanchi", info, text. */
 void kn_log_setup(const char *service, enum kn_log_level level, bool json);
+/* To a descriptor, which is not owned. Default: standard error. */
+void kn_log_to(int fd);
+bool kn_log_is_json(void);
 /* "debug", "info", "warn", "error", "off". True when *ret was set. */
 bool kn_log_level_parse(struct kn_str name, enum kn_log_level *ret);
 

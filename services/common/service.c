@@ -1,4 +1,5 @@
 #include "services/common/service.h"
+#include "services/common/health.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 
@@ -91,7 +92,7 @@ static void keep_memory(void)
     mallopt(M_ARENA_MAX, 4);
 }
 
-bool kn_service_init(struct kn_service *service, struct kn_config *config, const char *name,
+bool kn_program_init(struct kn_service *service, struct kn_config *config, const char *name,
                      const char *about, int argc, char **argv, int *ret_exit)
 {
     keep_memory();
@@ -109,6 +110,7 @@ bool kn_service_init(struct kn_service *service, struct kn_config *config, const
     enum kn_log_level level = KN_LOG_INFO;
     (void)kn_log_level_parse(kn_str_from(config->log.level), &level);
     kn_log_setup(name, level, strcmp(config->log.format, "json") == 0);
+    kn_log_to(strcmp(config->log.output, "stdout") == 0 ? STDOUT_FILENO : STDERR_FILENO);
     *service = (struct kn_service){.name = name, .started_at = kn_time_now()};
     service->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (service->stop_fd < 0) {
@@ -123,8 +125,31 @@ bool kn_service_init(struct kn_service *service, struct kn_config *config, const
     return true;
 }
 
+bool kn_service_init(struct kn_service *service, struct kn_config *config, const char *name,
+                     const char *about, int argc, char **argv, int *ret_exit)
+{
+    if (!kn_program_init(service, config, name, about, argc, argv, ret_exit))
+        return false;
+    if (!*config->health.listen)
+        return true;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
+    enum kn_status status = kn_health_start(config->health.listen, name, &error);
+    if (status == KN_OK)
+        KN_INFO("health.listening", KN_F_I64("port", kn_health_port()));
+    else
+        *ret_exit = kn_die(name, KN_EXIT_FAILED, "%.*s", KN_STR_ARG(kn_buf_view(&error)));
+    kn_buf_fini(&error);
+    if (status == KN_OK)
+        return true;
+    kn_service_fini(service);
+    kn_config_fini(config);
+    return false;
+}
+
 void kn_service_fini(struct kn_service *service)
 {
+    kn_health_stop();
     handler_fd = -1;
     if (service->stop_fd >= 0)
         close(service->stop_fd);
@@ -242,6 +267,9 @@ int kn_die(const char *name, int code, const char *format, ...)
     for (char *at = text; *at; at++)
         if (*at == '\n')
             *at = ' ';
-    fprintf(stderr, "%s: %s\n", name, text);
+    if (kn_log_is_json())
+        KN_ERROR("failed", KN_F_TEXT("error", text), KN_F_I64("code", code));
+    else
+        fprintf(stderr, "%s: %s\n", name, text);
     return code;
 }

@@ -29,6 +29,9 @@ struct kn_usage {
  * SIGTERM, SIGINT and SIGHUP ask to stop from then on; SIGPIPE is ignored.
  * config needs kn_config_fini when this returned true. about: what the service
  * does, for --help. name and about: static text. */
+bool kn_program_init(struct kn_service *service, struct kn_config *config, const char *name,
+                     const char *about, int argc, char **argv, int *ret_exit);
+/* The same for a service that is supervised: also opens health.listen, when there is one. */
 bool kn_service_init(struct kn_service *service, struct kn_config *config, const char *name,
                      const char *about, int argc, char **argv, int *ret_exit);
 void kn_service_fini(struct kn_service *service);
@@ -50,8 +53,8 @@ enum kn_status kn_service_make_folder(const char *path) KN_MUST_CHECK;
 /* Random bytes as hexadecimal digits, ended by NUL: size is 2 * bytes + 1. */
 void kn_random_hex(char *ret, size_t size);
 
-/* "kanchi-storage: cannot open the database: …" on standard error, one line;
- * returns code, for main to return. */
+/* "kanchi-storage: cannot open the database: …" on standard error, one line, or a line
+ * of the log where that is JSON; returns code, for main to return. */
 int kn_die(const char *name, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -27,12 +27,13 @@ static size_t take(char *data, size_t size, size_t count, void *to)
     return kn_buf_status(answer) == KN_OK ? size * count : 0;
 }
 
-static CURLcode get(CURL *curl, const char *url, struct kn_buf *ret, long *ret_code)
+static CURLcode get(CURL *curl, const char *url, long timeout_ms, struct kn_buf *ret,
+                    long *ret_code)
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, 300L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
     CURLcode result = curl_easy_perform(curl);
@@ -40,19 +41,27 @@ static CURLcode get(CURL *curl, const char *url, struct kn_buf *ret, long *ret_c
     return result;
 }
 
-enum kn_status ask_gateway(const char *address, const char *path, json_t **ret)
+enum kn_status ask_path(const char *address, const char *path, long timeout_ms, struct kn_buf *ret,
+                        long *ret_code)
 {
     char url[512];
-    long code = 0;
-    struct kn_buf answer;
-    enum kn_status status = KN_IO;
     ask_url(address, url, sizeof(url));
     strncat(url, path, sizeof(url) - strlen(url) - 1);
     CURL *curl = curl_easy_init();
     if (!curl)
         return KN_NOMEM;
+    CURLcode result = get(curl, url, timeout_ms, ret, ret_code);
+    curl_easy_cleanup(curl);
+    return result == CURLE_OK ? KN_OK : KN_IO;
+}
+
+enum kn_status ask_gateway(const char *address, const char *path, json_t **ret)
+{
+    long code = 0;
+    struct kn_buf answer;
+    enum kn_status status = KN_IO;
     kn_buf_init(&answer, ANSWER_MAX);
-    if (get(curl, url, &answer, &code) == CURLE_OK && code == 200 && answer.len > 0) {
+    if (ask_path(address, path, 300, &answer, &code) == KN_OK && code == 200 && answer.len > 0) {
         json_t *json = json_loadb(answer.data, answer.len, JSON_DECODE_ANY, NULL);
         if (json) {
             *ret = json;
@@ -60,6 +69,5 @@ enum kn_status ask_gateway(const char *address, const char *path, json_t **ret)
         }
     }
     kn_buf_fini(&answer);
-    curl_easy_cleanup(curl);
     return status;
 }

@@ -285,7 +285,7 @@ int launcher_doctor(int argc, char **argv)
     struct kn_service service;
     struct doctor doctor = {.sound = true};
     int code;
-    if (!kn_service_init(&service, &doctor.config, NAME, "looks at the brokers", argc, argv, &code))
+    if (!kn_program_init(&service, &doctor.config, NAME, "looks at the brokers", argc, argv, &code))
         return code;
     code = KN_EXIT_OK;
     for (size_t i = 0; i < doctor.config.n_brokers && code == KN_EXIT_OK; i++) {

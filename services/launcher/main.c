@@ -1,6 +1,8 @@
 /* kanchi: runs all services on one machine. */
 #include "services/common/service.h"
+#include "services/launcher/certs.h"
 #include "services/launcher/doctor.h"
+#include "services/launcher/health.h"
 #include "services/launcher/up.h"
 
 #include <curl/curl.h>
@@ -37,6 +39,9 @@ static const struct {
     {"up", launcher_up, "starts every service on this machine; `kanchi up --help` for options"},
     {"doctor", launcher_doctor,
      "looks at the brokers and says what is missing; takes --broker too"},
+    {"health", launcher_health,
+     "asks the service with this configuration on this machine whether it is ready"},
+    {"certs", launcher_certs, "makes the certificates of the bus: kanchi certs DIR [NAME]..."},
     {"config-doc", print_config_doc, "writes docs/configuration.md to standard output"},
     {"version", print_version, "says which version this is"},
     {"help", print_help, "this text"},

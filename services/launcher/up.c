@@ -160,9 +160,11 @@ int launcher_up(int argc, char **argv)
     struct kn_service service;
     struct kn_config config;
     int code;
-    if (!kn_service_init(&service, &config, NAME, "watches Celery: all services on this machine",
+    if (!kn_program_init(&service, &config, NAME, "watches Celery: all services on this machine",
                          argc, argv, &code))
         return code;
+    /* All services have one configuration, and an address is for one. */
+    config.health.listen = "";
     /* On a terminal the services' ordinary lines would bury the screen. */
     if (isatty(STDERR_FILENO) && strcmp(config.log.level, "info") == 0)
         config.log.level = "warn";

@@ -184,6 +184,9 @@ enum kn_status tx_worker(struct tx *tx, struct kn_str source, struct kn_str host
         status = hmap_add(&tx->worker_map, hash, (uint32_t)tx->n_workers);
     if (status != KN_OK)
         return status;
+    work.known = work.row.word != WORKER_NOBODY;
+    work.status_before = work.row.worker.status;
+    work.started_before = work.row.worker.started_at;
     work.row.worker.id = work.row.worker.hostname = hostname;
     work.row.worker.source = source;
     tx->workers[tx->n_workers] = work;
@@ -219,6 +222,29 @@ static enum kn_status put_answers(struct tx *tx, const struct worker_work *work)
                            : status;
 }
 
+static enum kn_status put_moment(struct tx *tx, const struct worker_row *row, int64_t at,
+                                 enum kn_worker_change change)
+{
+    const struct db_value values[] = {db_i64(row->source), db_i64(row->host), db_i64(at),
+                                      db_i64(change)};
+    return db_run(tx->store->db, SQL_LIFE_PUT, values, NULL, NULL);
+}
+
+/* What this transaction brought about: it came, went, or was started anew. */
+static enum kn_status put_life(struct tx *tx, const struct worker_work *work)
+{
+    const struct worker_row *row = &work->row;
+    bool online = row->worker.status == KN_WORKER_ONLINE;
+    if (row->word == WORKER_NOBODY)
+        return KN_OK;
+    if (!work->known || row->worker.status != work->status_before)
+        return put_moment(tx, row, row->status.at,
+                          online ? KN_WORKER_CHANGE_ONLINE : KN_WORKER_CHANGE_OFFLINE);
+    if (online && work->started_before && row->worker.started_at > work->started_before)
+        return put_moment(tx, row, row->worker.started_at, KN_WORKER_CHANGE_RESTART);
+    return KN_OK;
+}
+
 enum kn_status tx_workers_finish(struct tx *tx)
 {
     struct kn_msg_worker *told = kn_arena_array(tx->arena, tx->n_workers, sizeof *told);
@@ -236,6 +262,8 @@ enum kn_status tx_workers_finish(struct tx *tx)
             status = db_run(tx->store->db, SQL_WORKER_PUT, values, NULL, NULL);
         if (status == KN_OK && work->answered)
             status = put_answers(tx, work);
+        if (status == KN_OK)
+            status = put_life(tx, work);
         if (status != KN_OK)
             return status;
         if (!work->tell)

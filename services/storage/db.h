@@ -136,6 +136,8 @@ struct db {
 };
 
 enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret, char **ret_error);
+/* Whether nobody answers there, or not yet: waiting may help. */
+bool db_postgres_is_away(const char *url);
 enum kn_status db_postgres_open(const struct db_options *options, struct db **ret,
                                 char **ret_error);
 

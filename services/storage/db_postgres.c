@@ -524,6 +524,14 @@ static enum kn_status refuse(struct postgres *p, enum kn_status status, const ch
     return status;
 }
 
+bool db_postgres_is_away(const char *url)
+{
+    const char *const keys[] = {"connect_timeout", "dbname", NULL};
+    const char *const settings[] = {"5", url, NULL};
+    PGPing answer = PQpingParams(keys, settings, 1);
+    return answer == PQPING_REJECT || answer == PQPING_NO_RESPONSE;
+}
+
 enum kn_status db_postgres_open(const struct db_options *options, struct db **ret, char **ret_error)
 {
     struct postgres *p = calloc(1, sizeof *p);

@@ -27,7 +27,7 @@ int main(int argc, char **argv)
         storage_run(storage);
         storage_free(storage);
         KN_INFO("storage.stopped");
-    } else {
+    } else if (!kn_service_stopping(&service)) {
         code = kn_die("kanchi-storage", will_not_pass(status) ? KN_EXIT_CONFIG : KN_EXIT_FAILED,
                       "%s", error ? error : kn_status_text(status));
     }

@@ -5,6 +5,7 @@
 #include "services/common/time.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 enum { HISTORY_POINTS = 500, FEED_MAX = 1000, GAPS_SHOWN = 20, WORKERS_MAX = 100000 };
 /* of one answer with commits, and how many are read from the database at once */
@@ -83,6 +84,132 @@ enum kn_status store_read_workers(struct store_reader *reader, const struct kn_m
     if (status == KN_OK)
         *ret = list;
     return status;
+}
+
+/* ---- a worker's life ------------------------------------------------------------------- */
+
+struct life_read {
+    const struct kn_msg_worker_life_get *get;
+    struct kn_arena *arena;
+    struct kn_msg_worker_life *life;
+    size_t cap;
+};
+
+/* The newest first. */
+static enum kn_status take_moment(void *arg, const struct db_value *columns)
+{
+    struct life_read *read = arg;
+    struct kn_msg_worker_moment *moment = LIST_ADD(read->arena, read->life->items, &read->cap);
+    if (!moment)
+        return KN_NOMEM;
+    moment->at = db_as_i64(columns[0]);
+    moment->change = (uint8_t)db_as_i64(columns[1]);
+    return moment->at < read->get->from ? (enum kn_status)DB_STOP : KN_OK;
+}
+
+struct same_worker {
+    struct kn_arena *arena;
+    const struct kn_msg_worker_life_get *get;
+    struct worker_row row;
+    bool found;
+};
+
+static enum kn_status see_worker(void *arg, const struct db_value *columns)
+{
+    struct same_worker *same = arg;
+    struct worker_row row;
+    enum kn_status status = worker_row_read(columns, same->arena, &row);
+    if (status != KN_OK || !kn_str_eq(row.worker.id, same->get->id) ||
+        (same->get->source.len && !kn_str_eq(row.worker.source, same->get->source)) ||
+        (same->found && row.worker.last_seen <= same->row.worker.last_seen))
+        return status;
+    same->row = row;
+    same->found = true;
+    return KN_OK;
+}
+
+enum kn_status store_read_worker_life(struct store_reader *reader,
+                                      const struct kn_msg_worker_life_get *get,
+                                      struct kn_arena *arena, struct kn_msg_worker_life *ret)
+{
+    struct same_worker same = {.arena = arena, .get = get};
+    struct kn_msg_worker_life life = {0};
+    struct life_read read = {get, arena, &life, 0};
+    enum kn_status status = db_run(reader->db, SQL_WORKERS, NULL, see_worker, &same);
+    if (status == KN_OK && !same.found)
+        return KN_NOT_FOUND;
+    const struct db_value values[] = {db_i64(same.row.source), db_i64(same.row.host),
+                                      db_i64(get->to)};
+    if (status == KN_OK)
+        status = db_run(reader->db, SQL_LIFE, values, take_moment, &read);
+    if (status != KN_OK)
+        return status;
+    for (size_t i = 0, n = life.items.count; i < n / 2; i++) {
+        struct kn_msg_worker_moment newer = life.items.items[i];
+        life.items.items[i] = life.items.items[n - 1 - i];
+        life.items.items[n - 1 - i] = newer;
+    }
+    life.source = same.row.worker.source;
+    *ret = life;
+    return KN_OK;
+}
+
+/* ---- names of tasks --------------------------------------------------------------------- */
+
+enum { NAMES_LOOKED_AT = 20000, NAMES_DEFAULT = 20, NAMES_MAX = 500 };
+
+struct names_read {
+    struct kn_arena *arena;
+    struct kn_str q;
+    size_t limit;
+    struct kn_msg_task_names *names;
+    size_t cap;
+};
+
+static bool has_in_any_case(struct kn_str text, struct kn_str part)
+{
+    for (size_t i = 0; part.len && i + part.len <= text.len; i++) {
+        if (strncasecmp(text.ptr + i, part.ptr, part.len) == 0)
+            return true;
+    }
+    return part.len == 0;
+}
+
+static enum kn_status take_name(void *arg, const struct db_value *columns)
+{
+    struct names_read *read = arg;
+    struct kn_str text = db_as_str(columns[1]);
+    if (!has_in_any_case(text, read->q))
+        return KN_OK;
+    struct kn_str *name = LIST_ADD(read->arena, read->names->items, &read->cap);
+    if (!name)
+        return KN_NOMEM;
+    *name = kn_arena_str(read->arena, text);
+    if (!name->ptr)
+        return KN_NOMEM;
+    return read->names->items.count == read->limit ? (enum kn_status)DB_STOP : KN_OK;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return kn_str_cmp(*(const struct kn_str *)a, *(const struct kn_str *)b);
+}
+
+enum kn_status store_read_task_names(struct store_reader *reader,
+                                     const struct kn_msg_task_names_get *get,
+                                     struct kn_arena *arena, struct kn_msg_task_names *ret)
+{
+    struct kn_msg_task_names names = {0};
+    struct names_read read = {.arena = arena, .q = get->q, .names = &names};
+    read.limit = !get->limit ? NAMES_DEFAULT : get->limit < NAMES_MAX ? get->limit : NAMES_MAX;
+    const struct db_value values[] = {db_i64(DICT_NAME), db_i64(0), db_i64(NAMES_LOOKED_AT)};
+    enum kn_status status = db_run(reader->db, SQL_DICT_LIKE, values, take_name, &read);
+    if (status != KN_OK)
+        return status;
+    if (names.items.count)
+        qsort(names.items.items, names.items.count, sizeof *names.items.items, by_text);
+    *ret = names;
+    return KN_OK;
 }
 
 enum kn_status store_read_known_queues(struct store_reader *reader, struct kn_str source,

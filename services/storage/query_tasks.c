@@ -343,6 +343,13 @@ static enum kn_status fetch_rows(struct fetch *fetch, struct kn_msg_task_list *r
     return KN_OK;
 }
 
+enum kn_status store_tasks_by_no(struct store_reader *reader, const int64_t *numbers, size_t count,
+                                 struct kn_arena *arena, struct kn_msg_task_list *ret)
+{
+    struct fetch fetch = {reader, arena, numbers, count, NULL};
+    return fetch_rows(&fetch, ret);
+}
+
 /* ---- the request --------------------------------------------------------------------- */
 
 static enum kn_status read_filter(struct store_reader *reader, const struct kn_msg_tasks_get *get,
@@ -465,9 +472,8 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
     if (get->cursor.len && (oldest ? after > from : after < from))
         from = after;
     status = collect(scan, from, to, &next);
-    struct fetch fetch = {reader, arena, scan->found, scan->n_found, NULL};
     if (status == KN_OK)
-        status = fetch_rows(&fetch, ret);
+        status = store_tasks_by_no(reader, scan->found, scan->n_found, arena, ret);
     if (status == KN_OK && next != to)
         status = make_cursor(arena, next, &ret->next_cursor);
     return status;
@@ -510,8 +516,7 @@ static enum kn_status take_source(void *arg, const struct db_value *columns)
     return sources->count == COUNT_OF(sources->items) ? (enum kn_status)DB_STOP : KN_OK;
 }
 
-/* On one source, or the newest on any. */
-static enum kn_status find_row(struct store_reader *reader, struct kn_str id, struct kn_str source,
+enum kn_status store_find_task(struct store_reader *reader, struct kn_str id, struct kn_str source,
                                struct kn_arena *arena, struct task_row *ret)
 {
     struct source_numbers sources = {0};
@@ -549,7 +554,7 @@ enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_
     struct kn_str source;
     if (!get->id.len)
         return KN_NOT_FOUND;
-    enum kn_status status = find_row(reader, get->id, get->source, arena, &row);
+    enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
     if (status == KN_OK)
         status = dict_text(reader->store->dict, reader->db, row.source, arena, &source);
     if (status == KN_OK)
@@ -609,7 +614,7 @@ enum kn_status store_read_events(struct store_reader *reader,
     *ret_why = "the cursor is not one of ours";
     if (get->cursor.len && !read_cursor(get->cursor, after))
         return KN_INVALID;
-    enum kn_status status = find_row(reader, get->id, get->source, arena, &row);
+    enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
     if (status != KN_OK)
         return status;
     struct event_page page = {.reader = reader, .arena = arena, .id = row.id};

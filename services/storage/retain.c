@@ -236,6 +236,8 @@ static enum kn_status drop_points(struct store *store, bool *ret_done)
     const struct db_value marks[] = {db_i64(kn_time_now() - MARKS_US)};
     if (status == KN_OK && gaps)
         status = db_run(store->db, SQL_GAPS_DELETE, gaps_before, NULL, NULL);
+    if (status == KN_OK && gaps)
+        status = db_run(store->db, SQL_LIFE_DELETE, gaps_before, NULL, NULL);
     return status == KN_OK ? db_run(store->db, SQL_MARKS_TRIM, marks, NULL, NULL) : status;
 }
 

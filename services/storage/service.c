@@ -2,8 +2,10 @@
 
 #include "proto/bus/bus.h"
 #include "proto/bus/reporter.h"
+#include "services/common/health.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
+#include "services/storage/db.h"
 #include "services/storage/registry.h"
 #include "services/storage/store.h"
 #include "services/storage/writer.h"
@@ -11,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -26,7 +29,8 @@ struct storage {
     struct kn_bus *bus;
     struct kn_bus_publisher *publisher;
     struct kn_bus_server *server;
-    int lock_fd; /* of the database's lock file, -1 without one */
+    atomic_bool queries_fail; /* the database did not answer the last one */
+    int lock_fd;              /* of the database's lock file, -1 without one */
 
     pthread_mutex_t lock; /* the readers that are free */
     pthread_cond_t returned;
@@ -151,6 +155,9 @@ union answer {
     struct kn_msg_series_list series_list;
     struct kn_msg_overdue_list overdue_list;
     struct kn_msg_audit_list audit_list;
+    struct kn_msg_failure_list failure_list;
+    struct kn_msg_task_names task_names;
+    struct kn_msg_worker_life worker_life;
     struct kn_msg_system system;
 };
 
@@ -195,6 +202,18 @@ static enum kn_status query(struct storage *storage, struct store_reader *r,
     case KN_KIND_AUDIT_GET:
         *ret_kind = KN_KIND_AUDIT_LIST;
         return store_read_audit(r, msg, arena, &a->audit_list);
+    case KN_KIND_FAMILY_GET:
+        *ret_kind = KN_KIND_TASK_LIST;
+        return store_read_family(r, msg, arena, &a->task_list, why);
+    case KN_KIND_FAILURES_GET:
+        *ret_kind = KN_KIND_FAILURE_LIST;
+        return store_read_failures(r, msg, arena, &a->failure_list, why);
+    case KN_KIND_TASK_NAMES_GET:
+        *ret_kind = KN_KIND_TASK_NAMES;
+        return store_read_task_names(r, msg, arena, &a->task_names);
+    case KN_KIND_WORKER_LIFE_GET:
+        *ret_kind = KN_KIND_WORKER_LIFE;
+        return store_read_worker_life(r, msg, arena, &a->worker_life);
     case KN_KIND_SYSTEM_GET:
         *ret_kind = KN_KIND_SYSTEM;
         return read_system(storage, r, arena, &a->system);
@@ -216,6 +235,7 @@ static enum kn_status answer_query(struct storage *storage, const struct kn_bus_
     store_reader_revive(reader);
     enum kn_status status = query(storage, reader, request, &arena, &answer, &kind, &why);
     give_back(storage, reader);
+    atomic_store(&storage->queries_fail, status == KN_IO);
     if (status == KN_OK)
         kn_bus_reply_set(reply, kind, &answer);
     else if (why)
@@ -283,6 +303,10 @@ static void report_self(struct storage *storage, struct kn_arena *arena)
         status.state = KN_SERVICE_DEGRADED;
         status.detail = kn_str_from(trouble);
     }
+    bool silent = atomic_load(&storage->queries_fail);
+    kn_health_set(!*trouble && !silent && !kn_service_stopping(storage->service),
+                  *trouble || !silent ? kn_str_from(trouble)
+                                      : KN_STR("the database does not answer"));
     enum kn_status ignored = registry_put(storage->registry, &status);
     (void)ignored;
 }
@@ -348,6 +372,28 @@ static enum kn_status lock_database(struct storage *storage, const char *path, c
     return status;
 }
 
+/* Opens it, and waits for a server that is not there yet. CLOSED: asked to stop meanwhile. */
+static enum kn_status await_store(struct storage *storage, const struct store_options *options,
+                                  int64_t patience, char **ret_error)
+{
+    int64_t until = kn_time_mono() + patience;
+    bool said = false;
+    for (;;) {
+        enum kn_status status = store_open(options, &storage->store, ret_error);
+        if (status != KN_IO || sqlite_path(options->database) || kn_time_mono() >= until ||
+            !db_postgres_is_away(options->database))
+            return status;
+        if (!said)
+            KN_WARN("storage.database_awaited", KN_F_TEXT("error", *ret_error));
+        said = true;
+        kn_health_set(false, kn_str_from(*ret_error));
+        free(*ret_error);
+        *ret_error = NULL;
+        if (kn_service_wait(storage->service, KN_SECOND / 5))
+            return KN_CLOSED;
+    }
+}
+
 static enum kn_status open_store(struct storage *storage, const struct kn_config *config,
                                  char **ret_error)
 {
@@ -364,7 +410,7 @@ static enum kn_status open_store(struct storage *storage, const struct kn_config
     if (sqlite_path(c->database))
         status = lock_database(storage, sqlite_path(c->database), ret_error);
     if (status == KN_OK)
-        status = store_open(&options, &storage->store, ret_error);
+        status = await_store(storage, &options, c->database_wait, ret_error);
     while (status == KN_OK && storage->n_readers < (size_t)c->readers) {
         status = store_reader_new(storage->store, &storage->readers[storage->n_readers], ret_error);
         if (status == KN_OK)

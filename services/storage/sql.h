@@ -266,6 +266,14 @@
         "status_at = excluded.status_at, status_clock = " \
         "excluded.status_clock, status_by = excluded.status_by, body = " \
         "excluded.body") \
+    SAME(LIFE_PUT, "iiii", \
+        "INSERT INTO worker_life (source, host, at, change) VALUES ($1, $2, " \
+        "$3, $4) ON CONFLICT DO NOTHING") \
+    SAME(LIFE, "iii", \
+        "SELECT at, change FROM worker_life WHERE source = $1 AND host = $2 " \
+        "AND at < $3 ORDER BY at DESC, change DESC LIMIT 1000") \
+    SAME(LIFE_DELETE, "i", \
+        "DELETE FROM worker_life WHERE at < $1") \
     SAME(QUEUE_PUT, "iiib", \
         "INSERT INTO queues (source, queue, at, body) VALUES ($1, $2, $3, " \
         "$4) ON CONFLICT (source, queue) DO UPDATE SET at = excluded.at, " \
@@ -442,6 +450,14 @@
         "t.received_at, t.started_at FROM task_states s JOIN tasks t ON " \
         "t.no = s.no WHERE s.status = $1 AND s.no > $2 ORDER BY s.no LIMIT " \
         "$3") \
+    SAME(TASKS_BY_ROOT, "itii", \
+        "SELECT no FROM tasks WHERE source = $1 AND substr(root_id, 1, 64) " \
+        "= substr($2, 1, 64) AND root_id = $2 AND root_id <> id AND no > $3 " \
+        "ORDER BY no LIMIT $4") \
+    SAME(FAILURES, "iii", \
+        "SELECT t.no, t.source, t.name, coalesce(t.failed_at, t.latest_at), " \
+        "t.id, t.error FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
+        "s.status = $1 AND s.no < $2 ORDER BY s.no DESC LIMIT $3") \
     SAME(TASKS_OLD, "ii", \
         "SELECT no, source, status, first_at, latest_at FROM tasks WHERE no > $1 " \
         "ORDER BY no LIMIT $2") \

@@ -89,6 +89,21 @@ enum kn_status store_read_events(struct store_reader *reader,
 enum kn_status store_read_workers(struct store_reader *reader, const struct kn_msg_workers_get *get,
                                   struct kn_arena *arena,
                                   struct kn_msg_worker_list *ret) KN_MUST_CHECK;
+enum kn_status store_read_family(struct store_reader *reader, const struct kn_msg_family_get *get,
+                                 struct kn_arena *arena, struct kn_msg_task_list *ret,
+                                 const char **ret_why) KN_MUST_CHECK;
+enum kn_status store_read_failures(struct store_reader *reader,
+                                   const struct kn_msg_failures_get *get, struct kn_arena *arena,
+                                   struct kn_msg_failure_list *ret,
+                                   const char **ret_why) KN_MUST_CHECK;
+enum kn_status store_read_task_names(struct store_reader *reader,
+                                     const struct kn_msg_task_names_get *get,
+                                     struct kn_arena *arena,
+                                     struct kn_msg_task_names *ret) KN_MUST_CHECK;
+enum kn_status store_read_worker_life(struct store_reader *reader,
+                                      const struct kn_msg_worker_life_get *get,
+                                      struct kn_arena *arena,
+                                      struct kn_msg_worker_life *ret) KN_MUST_CHECK;
 enum kn_status store_read_queues(struct store_reader *reader, const struct kn_msg_queues_get *get,
                                  struct kn_arena *arena,
                                  struct kn_msg_queue_list *ret) KN_MUST_CHECK;

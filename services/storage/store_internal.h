@@ -105,6 +105,9 @@ struct worker_work {
     bool dirty;
     bool answered; /* control asked it: its answers were read, and changed */
     bool tell;     /* readers of the feed */
+    bool known;    /* was there before this transaction, as */
+    uint8_t status_before;
+    int64_t started_before;
 };
 
 struct tx {
@@ -166,6 +169,15 @@ void store_settle(struct store *store);
 
 /* Room for one more in an array that grows by doubling. False: out of memory. */
 bool grow_array(void *items, size_t *cap, size_t count, size_t size);
+
+/* The row of a task on one source, or the newest on any (source absent). */
+enum kn_status store_find_task(struct store_reader *reader, struct kn_str id, struct kn_str source,
+                               struct kn_arena *arena, struct task_row *ret) KN_MUST_CHECK;
+/* The tasks with these numbers, in their order, as a list shows them; those that are not
+ * there are left out. */
+enum kn_status store_tasks_by_no(struct store_reader *reader, const int64_t *numbers, size_t count,
+                                 struct kn_arena *arena,
+                                 struct kn_msg_task_list *ret) KN_MUST_CHECK;
 
 /* An event from its row: ident, at, clock, type, host, body. */
 enum kn_status event_from_row(const struct db_value *columns, struct dict *dict, struct db *db,
