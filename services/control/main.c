@@ -5,6 +5,7 @@
 #include "services/control/actions.h"
 #include "services/control/control.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NAME "kanchi-control"
@@ -43,6 +44,12 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config,
         .control = p->control,
     };
     const char *url = kn_config_control_address(config, from->source);
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s/bus", config->data);
+    if (kn_service_make_folder(folder) != KN_OK) { /* nng makes none for its sockets */
+        (void)!asprintf(why, "%s: %m", folder);
+        return KN_IO;
+    }
     return url ? control_actions_start(&options, p->bus, url, p->storage, &p->actions, why)
                : KN_NOMEM;
 }
