@@ -678,6 +678,14 @@
     F(6, arguments, JSON, _) /* as they were or would be sent */                                   \
     F(7, everybody, BOOL, _) /* sent to all that listen, asked or not */
 
+/* A look at the broker of a source and its workers: what is missing, and how it is mended. */
+#define KN_MSG_DOCTOR_GET(F) F(1, source, STR, _)
+#define KN_MSG_DOCTOR_REPORT(F)                                                                    \
+    F(1, source, STR, _)                                                                           \
+    F(2, reachable, BOOL, _)                                                                       \
+    F(3, workers, STRS, _) /* that answered */                                                     \
+    F(4, findings, LIST, finding)
+
 /* ---- answers ---------------------------------------------------------------- */
 
 #define KN_MSG_DONE(F) F(1, unused, BOOL, _)
@@ -751,6 +759,8 @@
     M(60, command, COMMAND)                                                                        \
     M(61, worker_reply, WORKER_REPLY)                                                              \
     M(62, command_done, COMMAND_DONE)                                                              \
+    M(64, doctor_get, DOCTOR_GET)                                                                  \
+    M(65, doctor_report, DOCTOR_REPORT)                                                            \
     M(200, family_get, FAMILY_GET)                                                                 \
     M(201, failures_get, FAILURES_GET)                                                             \
     M(202, failure_group, FAILURE_GROUP)                                                           \

@@ -13,7 +13,7 @@ PATHS = sorted(DOCUMENT["paths"])
 READ = [path for path in PATHS if "get" in DOCUMENT["paths"][path] and path != "/api/v1/ws"]
 WRITE = [(path, method) for path in PATHS for method in DOCUMENT["paths"][path] if method != "get"]
 SOURCE = "source=default"
-QUERIES = {"/api/v1/inspect/{method}": SOURCE}  # what a path needs besides
+QUERIES = {"/api/v1/inspect/{method}": SOURCE, "/api/v1/system/doctor": SOURCE}  # what a path needs besides
 BODIES = {"/api/v1/commands/{method}": {"source": "default"}}
 EXAMPLES = {"/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
             "/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",

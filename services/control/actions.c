@@ -53,6 +53,7 @@ static const struct row {
     void (*view)(const void *msg, struct view *ret);
 } rows[] = {
     {KN_KIND_COMMAND, control_do_command, KN_VERB_COMMAND, view_command},
+    {KN_KIND_DOCTOR_GET, control_do_doctor, KN_VERB_NONE, NULL},
 };
 
 static const struct row *row_of(enum kn_kind kind)

@@ -88,5 +88,6 @@ enum kn_status control_command(struct control_call *call, const struct kn_msg_co
 typedef enum kn_status control_handler(struct control_call *call);
 
 control_handler control_do_command;
+control_handler control_do_doctor;
 
 #endif
