@@ -359,6 +359,32 @@ static void answer_doctor(struct kn_bus_reply *reply)
     kn_bus_reply_set(reply, KN_KIND_DOCTOR_REPORT, &report);
 }
 
+static void answer_waiting(const struct kn_msg_waiting_get *get, struct kn_bus_reply *reply)
+{
+    struct kn_msg_waiting items[] = {{.id = KN_STR("task-1"),
+                                      .name = KN_STR("shop.mail.send"),
+                                      .args = KN_STR("[42]"),
+                                      .priority = KN_SOME_I64(3),
+                                      .eta = AT,
+                                      .size = 800},
+                                     {.size = 5, .unreadable = KN_STR("no JSON")}};
+    const struct kn_msg_waiting_list list = {.items = {items, get->limit < 2 ? get->limit : 2},
+                                             .total = 17,
+                                             .next = KN_STR("2.0123456789abcdef")};
+    kn_bus_reply_set(reply, KN_KIND_WAITING_LIST, &list);
+}
+
+static void answer_queue_action(struct kn_bus_reply *reply)
+{
+    struct kn_str worker = KN_STR("celery@one");
+    const struct kn_msg_queue_changed changed = {.action_id = KN_STR("a-1"),
+                                                 .waiting = 17,
+                                                 .affected = 17,
+                                                 .complete = true,
+                                                 .confirmed = {&worker, 1}};
+    kn_bus_reply_set(reply, KN_KIND_QUEUE_CHANGED, &changed);
+}
+
 static void answer_feed(const struct kn_msg_feed_get *get, struct kn_bus_reply *reply)
 {
     static struct kn_msg_feed items[100];
@@ -419,6 +445,14 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
         break;
     case KN_KIND_COMMAND:
         answer_command(request->msg, reply);
+        break;
+    case KN_KIND_WAITING_GET:
+        answer_waiting(request->msg, reply);
+        break;
+    case KN_KIND_QUEUE_PURGE:
+    case KN_KIND_QUEUE_MOVE:
+    case KN_KIND_QUEUE_PAUSE:
+        answer_queue_action(reply);
         break;
     case KN_KIND_FEED_GET:
         answer_feed(request->msg, reply);

@@ -240,8 +240,10 @@ enum kn_status gw_live_start(const struct gw_live_options *options, struct gw_li
     live->options = *options;
     kn_arena_init(&live->arena, 1 << 20);
     pthread_mutex_init(&live->lock, NULL);
-    const struct kn_feed_reader_options feed = {
-        .feed_url = options->feed_url, .storage = options->storage, .from_now = true};
+    const struct kn_feed_reader_options feed = {.feed_url = options->feed_url,
+                                                .storage = options->storage,
+                                                .from_now = true,
+                                                .without = "deltas"};
     enum kn_status status = kn_feed_reader_new(options->bus, &feed, &live->reader, ret_error);
     if (status == KN_OK)
         status = kn_bus_subscriber_new(options->bus, options->metrics_url, &live->metrics_sub,

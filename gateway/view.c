@@ -5,7 +5,9 @@
 
 static void member(struct kn_buf *out, const char *name)
 {
-    kn_buf_printf(out, ",\"%s\":", name);
+    kn_buf_text(out, ",\"");
+    kn_buf_text(out, name);
+    kn_buf_text(out, "\":");
 }
 
 static void member_str(struct kn_buf *out, const char *name, struct kn_str value)
@@ -16,7 +18,8 @@ static void member_str(struct kn_buf *out, const char *name, struct kn_str value
 
 static void member_i64(struct kn_buf *out, const char *name, int64_t value)
 {
-    kn_buf_printf(out, ",\"%s\":%lld", name, (long long)value);
+    member(out, name);
+    kn_buf_i64(out, value);
 }
 
 static void member_f64(struct kn_buf *out, const char *name, double value)
@@ -33,23 +36,26 @@ static void member_time(struct kn_buf *out, const char *name, int64_t us)
 
 static void member_bool(struct kn_buf *out, const char *name, bool value)
 {
-    kn_buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
+    member(out, name);
+    kn_buf_text(out, value ? "true" : "false");
 }
 
 static void member_opt_i64(struct kn_buf *out, const char *name, struct kn_opt_i64 value)
 {
+    member(out, name);
     if (value.set)
-        member_i64(out, name, value.value);
+        kn_buf_i64(out, value.value);
     else
-        kn_buf_printf(out, ",\"%s\":null", name);
+        kn_buf_text(out, "null");
 }
 
 static void member_opt_f64(struct kn_buf *out, const char *name, struct kn_opt_f64 value)
 {
+    member(out, name);
     if (value.set)
-        member_f64(out, name, value.value);
+        kn_buf_json_f64(out, value.value);
     else
-        kn_buf_printf(out, ",\"%s\":null", name);
+        kn_buf_text(out, "null");
 }
 
 static void member_strs(struct kn_buf *out, const char *name, const struct kn_strs *list)
@@ -130,6 +136,15 @@ void gw_view_queue(struct kn_buf *out, const struct kn_msg_queue *queue)
     member_opt_i64(out, "consumers", queue->consumers);
     member_strs(out, "workers", &queue->workers);
     member_time(out, "measured_at", queue->measured_at);
+    kn_buf_text(out, ",\"paused\":");
+    if (queue->pause) {
+        kn_buf_text(out, "{\"since\":");
+        kn_buf_json_time(out, queue->pause->since);
+        member_str(out, "by", queue->pause->by);
+        kn_buf_char(out, '}');
+    } else {
+        kn_buf_text(out, "null");
+    }
     kn_buf_text(out, ",\"history\":[");
     for (size_t i = 0; i < queue->history.count; i++) {
         const struct kn_msg_queue_point *point = &queue->history.items[i];
@@ -160,9 +175,12 @@ void gw_view_queue_depth(struct kn_buf *out, const struct kn_msg_queue_depth *de
 
 void gw_view_counts(struct kn_buf *out, const struct gw_status_counts *counts)
 {
-    for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++)
-        kn_buf_printf(out, "%c\"%s\":%lld", i ? ',' : '{', kn_enum_text(&kn_enum_task_status, i),
-                      (long long)(counts->n[i] > 0 ? counts->n[i] : 0));
+    for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++) {
+        kn_buf_text(out, i ? ",\"" : "{\"");
+        kn_buf_text(out, kn_enum_text(&kn_enum_task_status, i));
+        kn_buf_text(out, "\":");
+        kn_buf_i64(out, counts->n[i] > 0 ? counts->n[i] : 0);
+    }
     kn_buf_char(out, '}');
 }
 
@@ -206,7 +224,9 @@ static void member_quantiles(struct kn_buf *out, const char *name,
 {
     static const struct kn_msg_quantiles none;
     const struct kn_msg_quantiles *q = quantiles ? quantiles : &none;
-    kn_buf_printf(out, ",\"%s\":{\"count\":%llu", name, (unsigned long long)q->count);
+    member(out, name);
+    kn_buf_text(out, "{\"count\":");
+    kn_buf_u64(out, q->count);
     member_opt_f64(out, "mean", q->mean);
     member_opt_f64(out, "min", q->min);
     member_opt_f64(out, "max", q->max);

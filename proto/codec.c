@@ -3,7 +3,6 @@
 #include "proto/mp.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <msgpack/pack.h>
 
 enum { FIELDS_MAX = 255 };
@@ -303,6 +302,7 @@ void kn_envelope_encode_body(struct kn_buf *out, struct kn_str sender, uint64_t 
 struct decoder {
     struct kn_mp_reader reader;
     struct kn_arena *arena;
+    const struct field *without; /* passed over; NULL: none */
 };
 
 static enum kn_status decode_message(struct decoder *d, const struct kn_schema *schema, char *msg,
@@ -463,20 +463,35 @@ static enum kn_status decode_message(struct decoder *d, const struct kn_schema *
         if (v.type != KN_MP_UINT)
             return KN_INVALID;
         const struct field *f = find_field(schema, v.u64);
-        status = f ? decode_field(d, f, msg + f->offset, depth - 1)
-                   : kn_mp_skip(&d->reader, KN_DEPTH_MAX);
+        status = f && f != d->without ? decode_field(d, f, msg + f->offset, depth - 1)
+                                      : kn_mp_skip(&d->reader, KN_DEPTH_MAX);
     }
     return status;
+}
+
+static const struct field *find_name(const struct kn_schema *schema, const char *name)
+{
+    for (size_t i = 0; name && i < schema->count; i++) {
+        if (strcmp(schema->fields[i].name, name) == 0)
+            return &schema->fields[i];
+    }
+    return NULL;
 }
 
 enum kn_status kn_msg_decode(struct kn_str data, enum kn_kind kind, struct kn_arena *arena,
                              void *msg)
 {
+    return kn_msg_decode_without(data, kind, NULL, arena, msg);
+}
+
+enum kn_status kn_msg_decode_without(struct kn_str data, enum kn_kind kind, const char *without,
+                                     struct kn_arena *arena, void *msg)
+{
     const struct kn_schema *schema = kn_schema_of(kind);
     if (!schema)
         return KN_UNSUPPORTED;
     memset(msg, 0, schema->size);
-    struct decoder d = {kn_mp_reader(data), arena};
+    struct decoder d = {kn_mp_reader(data), arena, find_name(schema, without)};
     enum kn_status status = decode_message(&d, schema, msg, KN_DEPTH_MAX);
     if (status == KN_OK && !kn_mp_at_end(&d.reader))
         return KN_INVALID;
@@ -539,7 +554,7 @@ static void json_list(struct kn_buf *out, const struct field *f, const struct an
 
 static void json_i64(struct kn_buf *out, int64_t value)
 {
-    kn_buf_printf(out, "%" PRId64, value);
+    kn_buf_i64(out, value);
 }
 
 static void json_value(struct kn_buf *out, const struct field *f, const char *at)
@@ -552,7 +567,7 @@ static void json_value(struct kn_buf *out, const struct field *f, const char *at
         kn_buf_json_str(out, kn_str_from(kn_enum_text(f->en, *(const uint8_t *)at)));
         break;
     case TYPE_U64:
-        kn_buf_printf(out, "%" PRIu64, *(const uint64_t *)at);
+        kn_buf_u64(out, *(const uint64_t *)at);
         break;
     case TYPE_I64:
         json_i64(out, *(const int64_t *)at);

@@ -36,6 +36,11 @@ void kn_msg_encode(struct kn_buf *out, enum kn_kind kind, const void *msg);
 enum kn_status kn_msg_decode(struct kn_str data, enum kn_kind kind, struct kn_arena *arena,
                              void *msg) KN_MUST_CHECK;
 
+/* The same, but passes over the field of that name (NULL: none), which stays absent: for
+ * who does not need the largest part of a message. */
+enum kn_status kn_msg_decode_without(struct kn_str data, enum kn_kind kind, const char *without,
+                                     struct kn_arena *arena, void *msg) KN_MUST_CHECK;
+
 struct kn_envelope {
     enum kn_kind kind;
     struct kn_str sender;

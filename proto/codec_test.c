@@ -121,6 +121,19 @@ static void fields_that_nobody_knows_are_skipped(void **state)
     assert_int_equal(out.epoch, 7);
 }
 
+static void a_field_may_be_passed_over(void **state)
+{
+    (void)state;
+    struct kn_msg_ingest_batch in = sample_batch(), out;
+    kn_msg_encode(&buf, KN_KIND_INGEST_BATCH, &in);
+    assert_int_equal(
+        kn_msg_decode_without(kn_buf_view(&buf), KN_KIND_INGEST_BATCH, "events", &arena, &out),
+        KN_OK);
+    assert_int_equal(out.events.count, 0);
+    assert_true(kn_str_eq(out.source, in.source));
+    assert_int_equal(out.queues.count, in.queues.count);
+}
+
 static void malformed_messages_are_refused(void **state)
 {
     (void)state;
@@ -260,6 +273,7 @@ int main(void)
         TEST(a_message_becomes_json_by_its_table),
         TEST(a_copy_shares_nothing_with_its_original),
         TEST(fields_that_nobody_knows_are_skipped),
+        TEST(a_field_may_be_passed_over),
         TEST(malformed_messages_are_refused),
         TEST(a_list_that_does_not_fit_the_arena_is_refused),
         TEST(an_envelope_carries_kind_sender_and_number),

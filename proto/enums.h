@@ -39,7 +39,8 @@
 #define KN_ORIGIN_MAP(X)                                                                           \
     X(0, EVENTS, "events")                                                                         \
     X(1, BACKEND, "backend")                                                                       \
-    X(2, WORKER, "worker")
+    X(2, WORKER, "worker")                                                                         \
+    X(3, BROKER, "broker")
 
 #define KN_WORKER_STATUS_MAP(X)                                                                    \
     X(0, OFFLINE, "offline")                                                                       \

@@ -390,7 +390,8 @@
     F(6, priorities, LIST, queue_priority)                                                         \
     F(7, measured_at, TIME, _)                                                                     \
     F(8, workers, STRS, _) /* hostnames of online workers that consume it */                       \
-    F(9, history, LIST, queue_point)
+    F(9, history, LIST, queue_point)                                                               \
+    F(10, pause, MSG, pause) /* set while it is paused */
 
 #define KN_MSG_QUEUES_GET(F)                                                                       \
     F(1, name, STR, _) /* absent: all, without history */                                          \
@@ -686,6 +687,89 @@
     F(3, workers, STRS, _) /* that answered */                                                     \
     F(4, findings, LIST, finding)
 
+/* ---- queues ---------------------------------------------------------------- */
+
+/* A message that waits. Absent texts: it does not say, or can't be read. */
+#define KN_MSG_WAITING(F)                                                                          \
+    F(1, id, STR, _)                                                                               \
+    F(2, name, STR, _)                                                                             \
+    F(3, args, JSON, _)                                                                            \
+    F(4, kwargs, JSON, _)                                                                          \
+    F(5, args_repr, STR, _)                                                                        \
+    F(6, kwargs_repr, STR, _)                                                                      \
+    F(7, priority, OPT_I64, _)                                                                     \
+    F(8, eta, TIME, _)                                                                             \
+    F(9, expires, TIME, _)                                                                         \
+    F(10, retries, OPT_I64, _)                                                                     \
+    F(11, root_id, STR, _)                                                                         \
+    F(12, parent_id, STR, _)                                                                       \
+    F(13, origin, STR, _) /* who sent it */                                                        \
+    F(14, content_type, STR, _)                                                                    \
+    F(15, size, U64, _) /* bytes */                                                                \
+    F(16, redelivered, BOOL, _)                                                                    \
+    F(17, unreadable, STR, _) /* why there are no arguments, or nothing at all */                  \
+    F(18, sent_at, TIME, _)   /* when storage knows it */
+/* requeue: RabbitMQ shows messages only by taking them and giving them back. */
+#define KN_MSG_WAITING_GET(F)                                                                      \
+    F(1, source, STR, _)                                                                           \
+    F(2, queue, STR, _)                                                                            \
+    F(3, cursor, STR, _)                                                                           \
+    F(4, limit, U64, _)                                                                            \
+    F(5, requeue, BOOL, _)
+#define KN_MSG_WAITING_LIST(F)                                                                     \
+    F(1, items, LIST, waiting) /* next to be delivered first */                                    \
+    F(2, total, U64, _)                                                                            \
+    F(3, next, STR, _)      /* cursor; absent at the end */                                        \
+    F(4, requeued, BOOL, _) /* they were taken and given back */                                   \
+    F(5, note, STR, _)
+
+#define KN_MSG_QUEUE_PURGE(F)                                                                      \
+    F(1, action, MSG, action)                                                                      \
+    F(2, source, STR, _)                                                                           \
+    F(3, queue, STR, _)                                                                            \
+    F(4, expected, U64, _)                                                                         \
+    F(5, dry_run, BOOL, _)
+/* ids: none for all. */
+#define KN_MSG_QUEUE_MOVE(F)                                                                       \
+    F(1, action, MSG, action)                                                                      \
+    F(2, source, STR, _)                                                                           \
+    F(3, queue, STR, _)                                                                            \
+    F(4, to, STR, _)                                                                               \
+    F(5, ids, STRS, _)                                                                             \
+    F(6, expected, OPT_I64, _)                                                                     \
+    F(7, max, U64, _) /* messages; 0: all that wait at the beginning */                            \
+    F(8, dry_run, BOOL, _)
+/* The worker is to cancel its consumer of the queue, or to take it up again. */
+#define KN_MSG_QUEUE_PAUSE(F)                                                                      \
+    F(1, action, MSG, action)                                                                      \
+    F(2, source, STR, _)                                                                           \
+    F(3, queue, STR, _)                                                                            \
+    F(4, resume, BOOL, _)                                                                          \
+    F(5, dry_run, BOOL, _)
+#define KN_MSG_QUEUE_CHANGED(F)                                                                    \
+    F(1, action_id, STR, _)                                                                        \
+    F(2, waiting, U64, _)    /* before */                                                          \
+    F(3, affected, U64, _)   /* messages that were purged or moved */                              \
+    F(4, complete, BOOL, _)  /* else there was no time for all of it */                            \
+    F(5, confirmed, STRS, _) /* workers that did it */                                             \
+    F(6, missing, STRS, _)   /* workers that did not answer */                                     \
+    F(7, refused, STRS, _)   /* workers that said no */                                            \
+    F(8, note, STR, _)
+
+/* A queue that nobody is to consume, and how its workers did: a JSON object
+ * {"<hostname>": <arguments of add_consumer>}. Control writes it, and reads it after a restart.
+ * resuming: they are to consume it again. */
+#define KN_MSG_PAUSE(F)                                                                            \
+    F(1, source, STR, _)                                                                           \
+    F(2, queue, STR, _)                                                                            \
+    F(3, since, TIME, _)                                                                           \
+    F(4, by, STR, _)                                                                               \
+    F(5, consumers, JSON, _)                                                                       \
+    F(6, resuming, BOOL, _)                                                                        \
+    F(7, over, BOOL, _) /* forget it */
+#define KN_MSG_PAUSES_GET(F) F(1, source, STR, _)
+#define KN_MSG_PAUSE_LIST(F) F(1, items, LIST, pause)
+
 /* ---- answers ---------------------------------------------------------------- */
 
 #define KN_MSG_DONE(F) F(1, unused, BOOL, _)
@@ -769,7 +853,17 @@
     M(205, task_names, TASK_NAMES)                                                                 \
     M(206, worker_life_get, WORKER_LIFE_GET)                                                       \
     M(207, worker_moment, WORKER_MOMENT)                                                           \
-    M(208, worker_life, WORKER_LIFE)
+    M(208, worker_life, WORKER_LIFE)                                                               \
+    M(80, waiting, WAITING)                                                                        \
+    M(81, waiting_get, WAITING_GET)                                                                \
+    M(82, waiting_list, WAITING_LIST)                                                              \
+    M(83, queue_purge, QUEUE_PURGE)                                                                \
+    M(84, queue_move, QUEUE_MOVE)                                                                  \
+    M(85, queue_pause, QUEUE_PAUSE)                                                                \
+    M(86, queue_changed, QUEUE_CHANGED)                                                            \
+    M(87, pause, PAUSE)                                                                            \
+    M(88, pauses_get, PAUSES_GET)                                                                  \
+    M(89, pause_list, PAUSE_LIST)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
 enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) };

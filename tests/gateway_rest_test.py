@@ -13,12 +13,20 @@ PATHS = sorted(DOCUMENT["paths"])
 READ = [path for path in PATHS if "get" in DOCUMENT["paths"][path] and path != "/api/v1/ws"]
 WRITE = [(path, method) for path in PATHS for method in DOCUMENT["paths"][path] if method != "get"]
 SOURCE = "source=default"
-QUERIES = {"/api/v1/inspect/{method}": SOURCE, "/api/v1/system/doctor": SOURCE}  # what a path needs besides
-BODIES = {"/api/v1/commands/{method}": {"source": "default"}}
+MESSAGES = "/api/v1/queues/{name}/messages"
+# what a path needs besides
+QUERIES = {"/api/v1/inspect/{method}": SOURCE, MESSAGES: SOURCE,
+           "/api/v1/system/doctor": SOURCE}
+ACT_QUERIES = {MESSAGES: SOURCE + "&expected=17"}
+BODIES = {"/api/v1/commands/{method}": {"source": "default"}, MESSAGES: None,
+          "/api/v1/queues/{name}/move": {"source": "default", "to": "mail", "ids": ["task-1"]},
+          "/api/v1/queues/{name}/pause": {"source": "default"},
+          "/api/v1/queues/{name}/resume": {"source": "default"}}
 EXAMPLES = {"/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
             "/api/v1/tasks/{id}": "task-9", "/api/v1/tasks/{id}/events": "task-9",
             "/api/v1/tasks/{id}/family": "task-9", "/api/v1/workers/{id}/life": "celery@one",
-            "/api/v1/workers/{id}": "celery@one", "/api/v1/queues/{name}": "payments"}
+            "/api/v1/workers/{id}": "celery@one",
+            **{path: "payments" for path in PATHS if path.startswith("/api/v1/queues/")}}
 FORMATS = jsonschema.FormatChecker()
 
 
@@ -84,7 +92,8 @@ def test_every_path_answers_what_the_document_says(gateway, path):
 
 @pytest.mark.parametrize("path, method", WRITE)
 def test_every_action_answers_what_the_document_says(gateway, path, method):
-    status, headers, body = gateway.ask(concrete(path), method.upper(), body=BODIES[path])
+    path_and_query = concrete(path) + "?" + ACT_QUERIES.get(path, "")
+    status, headers, body = gateway.ask(path_and_query, method.upper(), body=BODIES[path])
     answers = DOCUMENT["paths"][path][method]["responses"]
     assert status < 300 and str(status) in answers, body
     content = resolve(answers[str(status)])["content"]["application/json"]

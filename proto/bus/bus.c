@@ -276,7 +276,8 @@ enum kn_status bus_pack_body(struct kn_bus *bus, enum kn_kind kind, struct kn_st
     return wrap(&buf, ret);
 }
 
-enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, struct kn_bus_message **ret)
+enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, const char *without,
+                          struct kn_bus_message **ret)
 {
     struct message *message = calloc(1, sizeof *message);
     if (!message) {
@@ -293,7 +294,9 @@ enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, struct kn_bus_messag
         void *msg = kn_arena_alloc(&message->arena, kn_msg_size(envelope.kind));
         message->pub =
             (struct kn_bus_message){envelope.kind, envelope.sender, envelope.number, msg};
-        status = msg ? kn_msg_decode(envelope.body, envelope.kind, &message->arena, msg) : KN_NOMEM;
+        status =
+            msg ? kn_msg_decode_without(envelope.body, envelope.kind, without, &message->arena, msg)
+                : KN_NOMEM;
     }
     if (status != KN_OK) {
         kn_bus_message_free(&message->pub);

@@ -64,6 +64,9 @@ enum kn_status kn_bus_subscriber_new(struct kn_bus *bus, const char *url,
                                      struct kn_bus_subscriber **ret,
                                      char **ret_error) KN_MUST_CHECK;
 void kn_bus_subscriber_free(struct kn_bus_subscriber *subscriber);
+/* Passes over the field of that name (static text, NULL: none) in every message: it stays
+ * absent. Before the first kn_bus_receive. */
+void kn_bus_subscriber_without(struct kn_bus_subscriber *subscriber, const char *field);
 /* Waits for the next message, up to timeout_us. TIMEOUT when none came, CLOSED
  * after kn_bus_subscriber_stop. Messages that can't be read are counted and
  * passed over. One thread at a time. */

@@ -254,7 +254,7 @@ enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_messag
     if (status != KN_OK)
         return status;
     struct kn_bus_message *message;
-    status = bus_unpack(bus, answer, &message);
+    status = bus_unpack(bus, answer, NULL, &message);
     if (status != KN_OK)
         return status;
     status = check_failure(message, ret_error);

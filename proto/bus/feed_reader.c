@@ -48,6 +48,7 @@ enum kn_status kn_feed_reader_new(struct kn_bus *bus, const struct kn_feed_reade
         kn_feed_reader_free(reader);
         return status;
     }
+    kn_bus_subscriber_without(reader->subscriber, options->without);
     *ret = reader;
     return KN_OK;
 }

@@ -13,6 +13,7 @@ struct kn_feed_reader_options {
     const char *feed;              /* the numbering that position belongs to; NULL: unknown */
     uint64_t position;             /* the last number that is done */
     bool from_now;                 /* ignore position: begin with what is new */
+    const char *without;           /* field of a commit that is not needed, static; or NULL */
 };
 
 enum kn_feed_item {
@@ -27,9 +28,9 @@ struct kn_feed_event {
     enum kn_feed_item item;
     const struct kn_msg_feed *commit;    /* of COMMIT */
     const struct kn_msg_feed_mark *mark; /* of MARK */
-    bool live;                           /* COMMIT as it was published, with tasks */
-    const char *feed;                    /* of REBUILD: the numbering to follow now */
-    uint64_t newest;                     /* of REBUILD: the newest number of it */
+    bool live;        /* COMMIT as it was published: with tasks, if they are read */
+    const char *feed; /* of REBUILD: the numbering to follow now */
+    uint64_t newest;  /* of REBUILD: the newest number of it */
 };
 
 /* Copies the strings of options. */

@@ -82,9 +82,16 @@ static int tear_down(void **state)
     return rmdir(folder);
 }
 
+static const char *without; /* of readers that are opened */
+
 static struct kn_feed_reader *open_reader(const char *feed, uint64_t position, bool from_now)
 {
-    struct kn_feed_reader_options options = {feed_url, client, feed, position, from_now};
+    struct kn_feed_reader_options options = {.feed_url = feed_url,
+                                             .storage = client,
+                                             .feed = feed,
+                                             .position = position,
+                                             .from_now = from_now,
+                                             .without = without};
     struct kn_feed_reader *reader;
     assert_int_equal(kn_feed_reader_new(bus, &options, &reader, NULL), KN_OK);
     return reader;
@@ -99,7 +106,13 @@ static void grow(uint64_t by)
 
 static void publish(uint64_t number)
 {
-    struct kn_msg_feed commit = {.feed = kn_str_from(storage.feed), .number = number};
+    struct kn_msg_task task = {.id = KN_STR("t")};
+    struct kn_msg_task_change change = {.task = &task};
+    struct kn_msg_rollup_delta delta = {.count = 1};
+    struct kn_msg_feed commit = {.feed = kn_str_from(storage.feed),
+                                 .number = number,
+                                 .tasks = {&change, 1},
+                                 .deltas = {&delta, 1}};
     assert_int_equal(kn_bus_publish(publisher, number, KN_KIND_FEED, &commit), KN_OK);
 }
 
@@ -160,6 +173,26 @@ static void a_reader_resumes_after_its_position(void **state)
     struct kn_feed_reader *reader = open_reader("f", 7, false);
     expect_commits(reader, 8, 10);
     kn_feed_reader_free(reader);
+}
+
+static void what_a_reader_does_not_need_is_not_read(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {NULL, "tasks", "deltas"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        without = fields[i];
+        struct kn_feed_reader *reader = open_reader(NULL, 0, true);
+        without = NULL;
+        await_connection(reader);
+        grow(1);
+        publish(storage.newest);
+        struct kn_feed_event event = next(reader);
+        assert_true(event.live);
+        assert_int_equal(event.commit->number, storage.newest);
+        assert_int_equal(event.commit->tasks.count, i != 1);
+        assert_int_equal(event.commit->deltas.count, i != 2);
+        kn_feed_reader_free(reader);
+    }
 }
 
 static void what_is_published_is_read_without_asking(void **state)
@@ -267,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_new_reader_gets_everything_from_the_first),
         TEST(a_reader_resumes_after_its_position),
+        TEST(what_a_reader_does_not_need_is_not_read),
         TEST(what_is_published_is_read_without_asking),
         TEST(a_hole_is_filled_from_storage),
         TEST(a_mark_shows_what_was_never_published),

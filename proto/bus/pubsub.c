@@ -4,8 +4,9 @@
 #include <nng/protocol/pubsub0/sub.h>
 #include <stdlib.h>
 
-/* messages that may wait for one reader before some are dropped */
-enum { SEND_BUFFER = 16, RECEIVE_BUFFER = 48 };
+/* messages that may wait for one reader before some are dropped; under load each may have
+ * megabytes */
+enum { SEND_BUFFER = 16, RECEIVE_BUFFER = 24 };
 
 struct kn_bus_publisher {
     struct kn_bus *bus;
@@ -15,6 +16,7 @@ struct kn_bus_publisher {
 struct kn_bus_subscriber {
     struct kn_bus *bus;
     nng_socket socket;
+    const char *without;
     nng_aio *aio;
     atomic_uint_fast64_t connects;
     atomic_uint_fast64_t malformed;
@@ -103,6 +105,11 @@ enum kn_status kn_bus_subscriber_new(struct kn_bus *bus, const char *url,
     return KN_OK;
 }
 
+void kn_bus_subscriber_without(struct kn_bus_subscriber *subscriber, const char *field)
+{
+    subscriber->without = field;
+}
+
 void kn_bus_subscriber_stop(struct kn_bus_subscriber *subscriber)
 {
     atomic_store(&subscriber->stopped, true);
@@ -136,7 +143,8 @@ enum kn_status kn_bus_receive(struct kn_bus_subscriber *subscriber, int64_t time
         }
         if (rv)
             return bus_status(rv);
-        enum kn_status status = bus_unpack(subscriber->bus, nng_aio_get_msg(subscriber->aio), ret);
+        enum kn_status status =
+            bus_unpack(subscriber->bus, nng_aio_get_msg(subscriber->aio), subscriber->without, ret);
         if (status == KN_OK || status == KN_NOMEM)
             return status;
         atomic_fetch_add(&subscriber->malformed, 1);

@@ -66,7 +66,7 @@ static nng_msg *answer(struct kn_bus_server *server, nng_msg *raw)
 {
     struct kn_bus_message *request;
     struct kn_bus_reply reply = {.bus = server->bus};
-    enum kn_status status = bus_unpack(server->bus, raw, &request);
+    enum kn_status status = bus_unpack(server->bus, raw, NULL, &request);
     if (status == KN_OK) {
         status = server->handler(server->arg, request, &reply);
         kn_bus_message_free(request);

@@ -82,8 +82,8 @@ enum kn_status aggregation_start(struct kn_bus *bus, struct kn_bus_client *stora
     struct aggregation *a = make(storage, config);
     if (!a)
         return KN_NOMEM;
-    struct kn_feed_reader_options options = {.feed_url = config->bus.storage_feed,
-                                             .storage = storage};
+    struct kn_feed_reader_options options = {
+        .feed_url = config->bus.storage_feed, .storage = storage, .without = "tasks"};
     enum kn_status status =
         kn_bus_publisher_new(bus, config->bus.metrics, &a->publisher, ret_error);
     if (status == KN_OK)

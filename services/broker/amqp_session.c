@@ -28,8 +28,12 @@ static enum kn_status connect_amqp(struct broker_session *s, struct broker_amqp 
     return status;
 }
 
-/* Whatever went wrong: the next call begins with a new connection. */
-static enum kn_status give_up(struct broker_session *s, enum kn_status status)
+enum kn_status broker_amqp_connect(struct broker_session *s)
+{
+    return connect_amqp(s, &s->amqp, PUBLISH);
+}
+
+enum kn_status broker_amqp_give_up(struct broker_session *s, enum kn_status status)
 {
     if (status != KN_OK)
         broker_amqp_close(&s->amqp, false);
@@ -106,7 +110,7 @@ static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
 /* And so the connection is known to be good. */
 static enum kn_status need_exchange(struct broker_session *s, const char *exchange)
 {
-    enum kn_status status = connect_amqp(s, &s->amqp, PUBLISH);
+    enum kn_status status = broker_amqp_connect(s);
     if (status == KN_OK)
         status =
             broker_amqp_exchange(&s->amqp, PUBLISH, exchange, "fanout", false, &s->error, NULL);
@@ -120,13 +124,13 @@ enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange
     enum kn_status status = need_exchange(s, exchange);
     if (status != KN_OK && before && !broker_amqp_alive(status)) {
         /* it was cut without our notice; nothing was published yet */
-        (void)!give_up(s, status);
+        (void)!broker_amqp_give_up(s, status);
         status = need_exchange(s, exchange);
     }
     if (status == KN_OK)
         status = publish(s, PUBLISH, kn_str_from(exchange), KN_STR(""), false, message);
     *ret_receivers = -1;
-    return give_up(s, status);
+    return broker_amqp_give_up(s, status);
 }
 
 /* ---- confirmed messages ------------------------------------------------------------ */
@@ -192,7 +196,7 @@ static enum kn_status await_confirm(struct broker_session *s)
 enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
                                 const struct broker_outgoing *message)
 {
-    enum kn_status status = connect_amqp(s, &s->amqp, PUBLISH);
+    enum kn_status status = broker_amqp_connect(s);
     if (status == KN_OK)
         status = start_confirming(s);
     if (status == KN_OK)
@@ -201,7 +205,18 @@ enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
         status = await_confirm(s);
     if (status == KN_NOT_FOUND || status == KN_FULL)
         return status;
-    return give_up(s, status);
+    return broker_amqp_give_up(s, status);
+}
+
+enum kn_status broker_amqp_put(struct broker_session *s, const char *queue,
+                               const amqp_message_t *message)
+{
+    enum kn_status status = start_confirming(s);
+    if (status != KN_OK)
+        return status;
+    int rc = amqp_basic_publish(s->amqp.conn, CONFIRM, amqp_empty_bytes, amqp_cstring_bytes(queue),
+                                1, 0, &message->properties, message->body);
+    return rc == AMQP_STATUS_OK ? await_confirm(s) : KN_CLOSED;
 }
 
 /* ---- replies ----------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
 
 #define SLICE KN_SECOND /* of waiting for a reply; shorter than the socket's time-out */
 
-static enum kn_status connect_redis(struct broker_session *s)
+enum kn_status broker_redis_connect(struct broker_session *s)
 {
     if (s->redis.ctx)
         return KN_OK;
@@ -43,7 +43,7 @@ enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchang
     struct kn_buf channel;
     int64_t more = 0;
     kn_buf_init(&channel, 0);
-    enum kn_status status = connect_redis(s);
+    enum kn_status status = broker_redis_connect(s);
     broker_redis_channel(&s->options, prefix, &channel, kn_str_from(exchange));
     if (status == KN_OK)
         status = kn_buf_status(&channel);
@@ -71,8 +71,8 @@ static int step_of(const struct broker_options *options, uint8_t priority)
     return step;
 }
 
-static void list_key(const struct broker_options *options, struct kn_buf *key, struct kn_str queue,
-                     int step)
+void broker_redis_list(const struct broker_options *options, struct kn_buf *key,
+                       struct kn_str queue, int step)
 {
     broker_redis_key(options, key, queue);
     if (step > 0)
@@ -84,8 +84,9 @@ enum kn_status broker_redis_send(struct broker_session *s, const char *queue,
 {
     struct kn_buf key;
     kn_buf_init(&key, 0);
-    enum kn_status status = connect_redis(s);
-    list_key(&s->options, &key, kn_str_from(queue), step_of(&s->options, message->priority));
+    enum kn_status status = broker_redis_connect(s);
+    broker_redis_list(&s->options, &key, kn_str_from(queue),
+                      step_of(&s->options, message->priority));
     if (status == KN_OK)
         status = kn_buf_status(&key);
     const struct kn_str args[] = {KN_STR("LPUSH"), kn_buf_view(&key), message->envelope};
@@ -111,7 +112,7 @@ static enum kn_status bind(struct broker_session *s, bool add)
     broker_redis_key(&s->options, &set, kn_buf_view(&name));
     kn_buf_printf(&member, "%s%s%s%s", s->replies_of.routing_key.data, s->options.separator,
                   s->options.separator, s->replies_of.queue.data);
-    list_key(&s->options, &list, kn_buf_view(&s->replies_of.queue), 0);
+    broker_redis_list(&s->options, &list, kn_buf_view(&s->replies_of.queue), 0);
     const struct kn_str change[] = {kn_str_from(add ? "SADD" : "SREM"), kn_buf_view(&set),
                                     kn_buf_view(&member)};
     const struct kn_str empty[] = {KN_STR("DEL"), kn_buf_view(&list)};
@@ -127,17 +128,17 @@ static enum kn_status bind(struct broker_session *s, bool add)
 
 enum kn_status broker_redis_replies_open(struct broker_session *s)
 {
-    enum kn_status status = connect_redis(s);
+    enum kn_status status = broker_redis_connect(s);
     return status == KN_OK ? bind(s, true) : status;
 }
 
 void broker_redis_replies_close(struct broker_session *s)
 {
     bool before = s->redis.ctx;
-    enum kn_status status = connect_redis(s);
+    enum kn_status status = broker_redis_connect(s);
     if (status == KN_OK)
         status = bind(s, false);
-    if (status != KN_OK && before && !s->redis.ctx && connect_redis(s) == KN_OK)
+    if (status != KN_OK && before && !s->redis.ctx && broker_redis_connect(s) == KN_OK)
         status = bind(s, false); /* the connection had been cut without our notice */
     if (status != KN_OK)
         kn_buf_clear(&s->error);
@@ -152,8 +153,8 @@ static enum kn_status pop(struct broker_session *s, int64_t timeout_us, struct b
     size_t n = s->options.priority_count < 8 ? s->options.priority_count : 8;
     for (size_t i = 0; i < n; i++) {
         kn_buf_init(&keys[i], 0);
-        list_key(&s->options, &keys[i], kn_buf_view(&s->replies_of.queue),
-                 s->options.priority_steps[i]);
+        broker_redis_list(&s->options, &keys[i], kn_buf_view(&s->replies_of.queue),
+                          s->options.priority_steps[i]);
         args[1 + i] = kn_buf_view(&keys[i]);
     }
     /* before Redis 6 the time-out is a whole number of seconds, and 0 is for ever */

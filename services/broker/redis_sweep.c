@@ -7,13 +7,6 @@
 
 enum { PAGES_MAX = 100 };
 
-static enum kn_status connect_redis(struct broker_session *s)
-{
-    if (s->redis.ctx)
-        return KN_OK;
-    return broker_redis_open(&s->options, -1, &s->error, &s->redis);
-}
-
 /* NULL when the connection was lost. An error is an answer too. */
 static redisReply *ask(struct broker_session *s, size_t count, const struct kn_str *args)
 {
@@ -33,7 +26,7 @@ enum kn_status broker_redis_clock(struct broker_session *s, int64_t *ret_us)
 {
     const struct kn_str args[] = {KN_STR("TIME")};
     uint64_t seconds, micros;
-    enum kn_status status = connect_redis(s);
+    enum kn_status status = broker_redis_connect(s);
     if (status != KN_OK)
         return status;
     redisReply *reply = ask(s, 1, args);

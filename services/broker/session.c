@@ -24,7 +24,7 @@ static bool on_redis(const struct broker_session *s)
     return s->options.url->kind == BROKER_REDIS;
 }
 
-static bool connected(const struct broker_session *s)
+bool broker_session_connected(const struct broker_session *s)
 {
     return s->redis.ctx || s->amqp.conn;
 }
@@ -60,8 +60,7 @@ const char *broker_session_error(const struct broker_session *session)
     return session->text;
 }
 
-/* Keeps the error, and hands the status on. */
-static enum kn_status result(struct broker_session *s, enum kn_status status)
+enum kn_status broker_session_result(struct broker_session *s, enum kn_status status)
 {
     if (status != KN_OK && status != KN_TIMEOUT)
         snprintf(s->text, sizeof(s->text), "%.*s", (int)s->error.len,
@@ -71,9 +70,9 @@ static enum kn_status result(struct broker_session *s, enum kn_status status)
 }
 
 /* A connection that was idle may have been cut without our notice: try again then. */
-static bool again(const struct broker_session *s, bool was_connected, enum kn_status status)
+bool broker_session_again(const struct broker_session *s, bool was_connected, enum kn_status status)
 {
-    return status != KN_OK && was_connected && !connected(s);
+    return status != KN_OK && was_connected && !broker_session_connected(s);
 }
 
 static enum kn_status fanout(struct broker_session *s, const char *exchange,
@@ -87,13 +86,13 @@ enum kn_status broker_session_fanout(struct broker_session *session, const char 
                                      const struct broker_outgoing *message, int64_t *ret_receivers)
 {
     int64_t receivers = -1;
-    bool before = connected(session);
+    bool before = broker_session_connected(session);
     enum kn_status status = fanout(session, exchange, message, &receivers);
-    if (!message->once && again(session, before, status))
+    if (!message->once && broker_session_again(session, before, status))
         status = fanout(session, exchange, message, &receivers);
     if (status == KN_OK && ret_receivers)
         *ret_receivers = receivers;
-    return result(session, status);
+    return broker_session_result(session, status);
 }
 
 /* Sent once only: what was lost on the way may have arrived all the same. */
@@ -102,7 +101,7 @@ enum kn_status broker_session_send(struct broker_session *session, const char *q
 {
     enum kn_status status = on_redis(session) ? broker_redis_send(session, queue, message)
                                               : broker_amqp_send(session, queue, message);
-    return result(session, status);
+    return broker_session_result(session, status);
 }
 
 static enum kn_status open_replies(struct broker_session *s)
@@ -127,12 +126,12 @@ enum kn_status broker_session_replies_open(struct broker_session *session, const
             return kn_buf_status(texts[i].to);
         texts[i].to->len--; /* the NUL stays behind it */
     }
-    bool before = connected(session);
+    bool before = broker_session_connected(session);
     enum kn_status status = open_replies(session);
-    if (again(session, before, status))
+    if (broker_session_again(session, before, status))
         status = open_replies(session);
     session->replies_of.open = status == KN_OK;
-    return result(session, status);
+    return broker_session_result(session, status);
 }
 
 enum kn_status broker_session_replies_receive(struct broker_session *session, int64_t timeout_us,
@@ -147,7 +146,7 @@ enum kn_status broker_session_replies_receive(struct broker_session *session, in
         session->replies_of.open = false;
         session->replies_of.left = true;
     }
-    return result(session, status);
+    return broker_session_result(session, status);
 }
 
 enum kn_status broker_session_clock(struct broker_session *session, int64_t *ret_us)
@@ -156,11 +155,11 @@ enum kn_status broker_session_clock(struct broker_session *session, int64_t *ret
         *ret_us = kn_time_now();
         return KN_OK;
     }
-    bool before = connected(session);
+    bool before = broker_session_connected(session);
     enum kn_status status = broker_redis_clock(session, ret_us);
-    if (again(session, before, status))
+    if (broker_session_again(session, before, status))
         status = broker_redis_clock(session, ret_us);
-    return result(session, status);
+    return broker_session_result(session, status);
 }
 
 enum kn_status broker_session_replies_sweep(struct broker_session *session, const char *exchange,
@@ -171,5 +170,5 @@ enum kn_status broker_session_replies_sweep(struct broker_session *session, cons
         on_redis(session) ? broker_redis_sweep(session, exchange, prefix, &count) : KN_OK;
     if (status == KN_OK)
         *ret_count = count;
-    return result(session, status);
+    return broker_session_result(session, status);
 }

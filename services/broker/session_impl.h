@@ -5,6 +5,7 @@
 #include "services/broker/amqp.h"
 #include "services/broker/redis.h"
 #include "services/broker/session.h"
+#include "services/broker/waiting.h"
 
 struct broker_session {
     struct broker_options options;
@@ -27,6 +28,17 @@ struct broker_session {
     } replies_of;
 };
 
+/* Keeps the error, and hands the status on. */
+enum kn_status broker_session_result(struct broker_session *s, enum kn_status status);
+/* Whether a call failed on a connection that was cut while it was idle. */
+bool broker_session_again(const struct broker_session *s, bool was_connected,
+                          enum kn_status status);
+bool broker_session_connected(const struct broker_session *s);
+
+enum kn_status broker_redis_connect(struct broker_session *s) KN_MUST_CHECK;
+/* The key of the list of a queue and a priority, into an empty buffer. */
+void broker_redis_list(const struct broker_options *options, struct kn_buf *key,
+                       struct kn_str queue, int step);
 enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchange,
                                    const struct broker_outgoing *message,
                                    int64_t *ret_receivers) KN_MUST_CHECK;
@@ -39,6 +51,28 @@ void broker_redis_replies_close(struct broker_session *s);
 enum kn_status broker_redis_clock(struct broker_session *s, int64_t *ret_us) KN_MUST_CHECK;
 enum kn_status broker_redis_sweep(struct broker_session *s, const char *exchange,
                                   const char *prefix, size_t *ret_count) KN_MUST_CHECK;
+enum kn_status broker_redis_look(struct broker_session *s, const struct broker_look *look,
+                                 struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_purge *purge,
+                                  uint64_t *ret_count) KN_MUST_CHECK;
+enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, size_t limit,
+                                   struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_move(struct broker_session *s, const struct broker_move *move,
+                                 struct broker_moved *ret) KN_MUST_CHECK;
+
+/* Connects, and opens the first channel. */
+enum kn_status broker_amqp_connect(struct broker_session *s) KN_MUST_CHECK;
+/* Whatever went wrong: the next call begins with a new connection. */
+enum kn_status broker_amqp_give_up(struct broker_session *s, enum kn_status status);
+/* A message to a queue as it is, confirmed. NOT_FOUND, FULL: the broker did not take it. */
+enum kn_status broker_amqp_put(struct broker_session *s, const char *queue,
+                               const amqp_message_t *message) KN_MUST_CHECK;
+enum kn_status broker_amqp_look(struct broker_session *s, const struct broker_look *look,
+                                struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_amqp_purge(struct broker_session *s, const struct broker_purge *purge,
+                                 uint64_t *ret_count) KN_MUST_CHECK;
+enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_move *move,
+                                struct broker_moved *ret) KN_MUST_CHECK;
 
 enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange,
                                   const struct broker_outgoing *message,

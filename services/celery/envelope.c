@@ -89,12 +89,16 @@ static enum kn_status read_envelope(struct envelope *e)
         status = celery_reader_next(&e->reader, &value);
         if (status != KN_OK)
             return status;
-        if (value.kind == CELERY_MAP && kn_str_eq(key.text, KN_STR("headers")))
+        const char *start = e->reader.p - 1;
+        if (value.kind == CELERY_MAP && kn_str_eq(key.text, KN_STR("headers"))) {
             status = read_object(&e->reader, headers);
-        else if (value.kind == CELERY_MAP && kn_str_eq(key.text, KN_STR("properties")))
+            m->headers = (struct kn_str){start, (size_t)(e->reader.p - start)};
+        } else if (value.kind == CELERY_MAP && kn_str_eq(key.text, KN_STR("properties"))) {
             status = read_properties(e);
-        else
+            m->properties = (struct kn_str){start, (size_t)(e->reader.p - start)};
+        } else {
             status = read_member(&e->reader, members, key.text, &value);
+        }
         if (status != KN_OK)
             return status;
     }

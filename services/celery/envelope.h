@@ -28,6 +28,8 @@ struct celery_message {
     struct kn_str routing_key;
     struct kn_str correlation_id;
     struct kn_str reply_to;
+    struct kn_str headers;    /* as they came, a JSON object: what RabbitMQ has as a table */
+    struct kn_str properties; /* the same of kombu's properties */
 };
 
 /* Reads a value of Redis. Texts point into payload or lie in the arena: both

@@ -72,6 +72,28 @@ void kn_buf_char(struct kn_buf *buf, char c)
     kn_buf_append(buf, &c, 1);
 }
 
+/* The digits of value, right-aligned before end; where they begin. */
+static char *digits(char *end, uint64_t value)
+{
+    do
+        *--end = (char)('0' + value % 10);
+    while (value /= 10);
+    return end;
+}
+
+void kn_buf_u64(struct kn_buf *buf, uint64_t value)
+{
+    char text[20], *end = text + sizeof text, *at = digits(end, value);
+    kn_buf_append(buf, at, (size_t)(end - at));
+}
+
+void kn_buf_i64(struct kn_buf *buf, int64_t value)
+{
+    if (value < 0)
+        kn_buf_char(buf, '-');
+    kn_buf_u64(buf, value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
 void kn_buf_printf(struct kn_buf *buf, const char *format, ...)
 {
     va_list args;
@@ -171,12 +193,36 @@ void kn_buf_json_str(struct kn_buf *buf, struct kn_str s)
     kn_buf_char(buf, '"');
 }
 
+/* What has no more than seven decimals, as durations of whole microseconds and the means
+ * of two of them: without asking printf and strtod, with the same outcome. */
+static bool json_short_f64(struct kn_buf *buf, double value)
+{
+    enum { DECIMALS = 7, SCALE = 10000000 };
+    double size = fabs(value);
+    if (!(size >= 1e-4 && size < 1e7))
+        return false;
+    uint64_t scaled = (uint64_t)(size * SCALE + 0.5);
+    if ((double)scaled / SCALE != size)
+        return false;
+    if (value < 0)
+        kn_buf_char(buf, '-');
+    kn_buf_u64(buf, scaled / SCALE);
+    char text[DECIMALS + 1] = ".0000000", *end = text + sizeof text;
+    digits(end, scaled % SCALE);
+    while (end[-1] == '0')
+        end--;
+    kn_buf_append(buf, text, end == text + 1 ? 0 : (size_t)(end - text));
+    return true;
+}
+
 void kn_buf_json_f64(struct kn_buf *buf, double value)
 {
     if (!isfinite(value)) {
         kn_buf_text(buf, "null");
         return;
     }
+    if (json_short_f64(buf, value))
+        return;
     char text[32];
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);

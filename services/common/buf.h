@@ -24,6 +24,8 @@ void kn_buf_clear(struct kn_buf *buf);
 void kn_buf_str(struct kn_buf *buf, struct kn_str s);
 void kn_buf_text(struct kn_buf *buf, const char *text);
 void kn_buf_char(struct kn_buf *buf, char c);
+void kn_buf_i64(struct kn_buf *buf, int64_t value); /* in decimal */
+void kn_buf_u64(struct kn_buf *buf, uint64_t value);
 void kn_buf_printf(struct kn_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Sets an error from outside, unless there is one already. */

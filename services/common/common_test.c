@@ -10,6 +10,7 @@
 #include "services/common/time.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void utf8_is_checked_as_rfc_3629_has_it(void **state)
@@ -134,6 +135,54 @@ static void json_numbers_read_back_the_same(void **state)
     kn_buf_fini(&buf);
 }
 
+/* What %g says with as few digits as read back. */
+static void expect_shortest(struct kn_buf *buf, double value)
+{
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    kn_buf_clear(buf);
+    kn_buf_json_f64(buf, value);
+    kn_buf_char(buf, '\0');
+    assert_string_equal(kn_buf_view(buf).ptr, text);
+}
+
+static void json_numbers_are_short(void **state)
+{
+    (void)state;
+    static const double values[] = {0.0001,    0.00009999, 0.0000001,   1,      10,  100.5,
+                                    9999999.5, 9999999,    10000000.25, 0.3,    -20, 0.1234567,
+                                    1.0 / 3,   0.12345678, 123456.7,    1e-300, 0};
+    struct kn_buf buf;
+    kn_buf_init(&buf, 0);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        expect_shortest(&buf, values[i]);
+    for (uint64_t us = 1; us < UINT64_C(1) << 40; us = us * 9 / 8 + 1) {
+        expect_shortest(&buf, (double)us / 1e6);
+        expect_shortest(&buf, -((double)us / 2e6));
+        expect_shortest(&buf, (double)us / 3e6);
+    }
+    kn_buf_fini(&buf);
+}
+
+static void whole_numbers_are_written_in_decimal(void **state)
+{
+    (void)state;
+    struct kn_buf buf;
+    kn_buf_init(&buf, 0);
+    kn_buf_i64(&buf, INT64_MIN);
+    kn_buf_char(&buf, ' ');
+    kn_buf_i64(&buf, 0);
+    kn_buf_char(&buf, ' ');
+    kn_buf_u64(&buf, UINT64_MAX);
+    assert_true(
+        kn_str_eq(kn_buf_view(&buf), KN_STR("-9223372036854775808 0 18446744073709551615")));
+    kn_buf_fini(&buf);
+}
+
 static void arena_gives_zeroed_memory_within_its_bound(void **state)
 {
     (void)state;
@@ -199,6 +248,10 @@ static void times_are_read_as_python_and_rfc_3339_write_them(void **state)
     assert_string_equal(text, "2026-11-23T10:00:00.123456Z");
     kn_time_format(-1, text);
     assert_string_equal(text, "1969-12-31T23:59:59.999999Z");
+    kn_time_format(INT64_C(-62135596800000000), text);
+    assert_string_equal(text, "0001-01-01T00:00:00.000000Z");
+    kn_time_format(INT64_C(253402300800000001), text);
+    assert_string_equal(text, "10000-01-01T00:00:00.000001Z");
 }
 
 static void durations_have_units(void **state)
@@ -236,6 +289,8 @@ int main(void)
         cmocka_unit_test(buffer_keeps_its_first_error),
         cmocka_unit_test(json_strings_are_escaped),
         cmocka_unit_test(json_numbers_read_back_the_same),
+        cmocka_unit_test(json_numbers_are_short),
+        cmocka_unit_test(whole_numbers_are_written_in_decimal),
         cmocka_unit_test(arena_gives_zeroed_memory_within_its_bound),
         cmocka_unit_test(times_are_read_as_python_and_rfc_3339_write_them),
         cmocka_unit_test(durations_have_units),

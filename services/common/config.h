@@ -57,7 +57,7 @@
 #define KN_CONFIG_INGESTION(X)                                                                     \
     X(source, STR, "", "", "Name of the broker to read, when there are several")                   \
     X(batch_events, INT, "5000", "1..100000", "A batch is sent when it holds so many events")      \
-    X(batch_age, DURATION, "100ms", "1ms..10s", "…or when its first event is so old")               \
+    X(batch_age, DURATION, "200ms", "1ms..10s", "…or when its first event is so old")               \
     X(memory_max, SIZE, "512MB", "1MB..64GB", "Most memory for what storage has not yet taken")     \
     X(event_max, SIZE, "32MB", "1KB..1GB", "Largest message from the broker that is read")         \
     X(queue_interval, DURATION, "5s", "100ms..1h", "How often the depth of queues is measured")    \
@@ -114,6 +114,8 @@
     X(reply_max, SIZE, "4MB", "1KB..256MB", "Largest reply that is read")                          \
     X(workers_max, INT, "10000", "10..1000000", "Most workers that are asked about")               \
     X(memory_max, SIZE, "64MB", "1MB..4GB", "Most memory for replies that are read together")      \
+    X(look_into_queues, BOOL, "true", "",                                                          \
+      "Look at what waits in a Redis, so that tasks are known without `task-sent`")                \
     X(reconcile, BOOL, "true", "", "Ask about tasks that stay unfinished")                         \
     X(reconcile_after, DURATION, "10s", "100ms..1d",                                               \
       "…when nothing was heard of one for so long, and for twice as long as its name's tasks take") \

@@ -83,7 +83,7 @@ static void config_has_defaults_without_a_file(void **state)
     assert_string_equal(config.brokers[0].name, "default");
     assert_string_equal(config.brokers[0].url, "redis://localhost:6379/0");
     assert_true(config.brokers[0].enable_events);
-    assert_int_equal(config.ingestion.batch_age, 100000);
+    assert_int_equal(config.ingestion.batch_age, 200000);
     assert_int_equal(config.ingestion.memory_max, 512 << 20);
     assert_int_equal(config.storage.retention_tasks, 30 * KN_DAY);
     assert_string_equal(config.gateway.listen, "127.0.0.1:8080");

@@ -147,12 +147,10 @@ enum kn_status kn_sketch_add(struct kn_sketch *sketch, double seconds, int64_t n
     return KN_OK;
 }
 
-/* Both sides are sorted: one pass from the end, in place after making room. */
-static enum kn_status combine(struct kn_sketch *sketch, const struct kn_sketch *other, int sign)
+/* How many buckets of other are not in sketch, and whether all sums are in range. */
+static enum kn_status compare(const struct kn_sketch *sketch, const struct kn_sketch *other,
+                              int sign, uint32_t *ret_extra)
 {
-    if (!in_range(sketch->count + sign * other->count) ||
-        !sum_in_range(sketch->sum_us + sign * other->sum_us))
-        return KN_TOO_BIG;
     uint32_t extra = 0;
     for (uint32_t i = 0, at = 0; i < other->len; i++) {
         while (at < sketch->len && sketch->buckets[at].index < other->buckets[i].index)
@@ -162,11 +160,35 @@ static enum kn_status combine(struct kn_sketch *sketch, const struct kn_sketch *
         else if (!in_range(sketch->buckets[at].count + sign * other->buckets[i].count))
             return KN_TOO_BIG;
     }
-    enum kn_status status = grow(sketch, sketch->len + extra);
+    *ret_extra = extra;
+    return KN_OK;
+}
+
+static void drop_empty(struct kn_sketch *sketch)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < sketch->len; i++)
+        if (sketch->buckets[i].count != 0)
+            sketch->buckets[kept++] = sketch->buckets[i];
+    sketch->len = kept;
+}
+
+/* Both sides are sorted: one pass from the end, in place after making room; what lies
+ * before the first of other stays where it is. */
+static enum kn_status combine(struct kn_sketch *sketch, const struct kn_sketch *other, int sign)
+{
+    uint32_t extra;
+    if (!in_range(sketch->count + sign * other->count) ||
+        !sum_in_range(sketch->sum_us + sign * other->sum_us))
+        return KN_TOO_BIG;
+    enum kn_status status = compare(sketch, other, sign, &extra);
+    if (status == KN_OK)
+        status = grow(sketch, sketch->len + extra);
     if (status != KN_OK)
         return status;
 
     struct kn_sketch_bucket *all = sketch->buckets;
+    bool empty = false;
     int64_t mine = (int64_t)sketch->len - 1, theirs = (int64_t)other->len - 1;
     for (int64_t to = mine + extra; theirs >= 0; to--) {
         const struct kn_sketch_bucket *add = other->buckets + theirs;
@@ -177,14 +199,13 @@ static enum kn_status combine(struct kn_sketch *sketch, const struct kn_sketch *
         int64_t count = sign * add->count;
         if (mine >= 0 && all[mine].index == add->index)
             count += all[mine--].count;
+        empty |= count == 0;
         all[to] = (struct kn_sketch_bucket){.index = add->index, .count = count};
         theirs--;
     }
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < sketch->len + extra; i++)
-        if (all[i].count != 0)
-            all[kept++] = all[i];
-    sketch->len = kept;
+    sketch->len += extra;
+    if (empty)
+        drop_empty(sketch);
     sketch->count += sign * other->count;
     sketch->sum_us += sign * other->sum_us;
     return KN_OK;
@@ -229,24 +250,30 @@ bool kn_sketch_mean(const struct kn_sketch *sketch, double *ret)
     return true;
 }
 
-bool kn_sketch_quantile(const struct kn_sketch *sketch, double q, double *ret)
+bool kn_sketch_quantiles(const struct kn_sketch *sketch, const double *q, size_t count, double *ret)
 {
-    int64_t total = 0;
+    int64_t total = 0, passed = 0;
     for (uint32_t i = 0; i < sketch->len; i++)
         total += sketch->buckets[i].count > 0 ? sketch->buckets[i].count : 0;
     if (sketch->count <= 0 || total <= 0)
         return false;
-    double rank = (q < 0 ? 0 : q > 1 ? 1 : q) * (double)(total - 1);
-    int64_t passed = 0;
-    uint32_t last = 0;
-    for (uint32_t i = 0; i < sketch->len && (double)passed <= rank; i++) {
-        if (sketch->buckets[i].count <= 0)
-            continue;
-        passed += sketch->buckets[i].count;
-        last = sketch->buckets[i].index;
+    uint32_t i = 0, last = 0;
+    for (size_t n = 0; n < count; n++) {
+        double rank = (q[n] < 0 ? 0 : q[n] > 1 ? 1 : q[n]) * (double)(total - 1);
+        for (; i < sketch->len && (passed == 0 || (double)passed <= rank); i++) {
+            if (sketch->buckets[i].count <= 0)
+                continue;
+            passed += sketch->buckets[i].count;
+            last = sketch->buckets[i].index;
+        }
+        ret[n] = seconds_of(last);
     }
-    *ret = seconds_of(last);
     return true;
+}
+
+bool kn_sketch_quantile(const struct kn_sketch *sketch, double q, double *ret)
+{
+    return kn_sketch_quantiles(sketch, &q, 1, ret);
 }
 
 bool kn_sketch_min(const struct kn_sketch *sketch, double *ret)
@@ -303,7 +330,7 @@ struct reader {
 };
 
 /* The next number, 0 after an error. */
-static unsigned __int128 get(struct reader *in)
+static unsigned __int128 get_long(struct reader *in)
 {
     unsigned __int128 value = 0;
     for (unsigned i = 0; in->status == KN_OK; i++) {
@@ -326,6 +353,15 @@ static unsigned __int128 get(struct reader *in)
         }
     }
     return 0;
+}
+
+/* Nearly all have one byte. */
+static unsigned __int128 get(struct reader *in)
+{
+    if (in->status != KN_OK || in->data.len == 0 || (uint8_t)*in->data.ptr > 0x7f)
+        return get_long(in);
+    in->data.len--;
+    return (uint8_t)*in->data.ptr++;
 }
 
 static enum kn_status read_buckets(struct kn_sketch *sketch, struct reader *in, uint32_t len)

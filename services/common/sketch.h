@@ -66,6 +66,9 @@ double kn_sketch_sum(const struct kn_sketch *sketch);
  * smallest and the largest value are those of their buckets. */
 bool kn_sketch_mean(const struct kn_sketch *sketch, double *ret);
 bool kn_sketch_quantile(const struct kn_sketch *sketch, double q, double *ret);
+/* Several in one pass; q ascends. */
+bool kn_sketch_quantiles(const struct kn_sketch *sketch, const double *q, size_t count,
+                         double *ret);
 bool kn_sketch_min(const struct kn_sketch *sketch, double *ret);
 bool kn_sketch_max(const struct kn_sketch *sketch, double *ret);
 

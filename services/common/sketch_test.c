@@ -92,7 +92,12 @@ static void quantiles_are_within_one_percent(void **state)
             assert_true(kn_sketch_quantile(&sketch, quantiles[q], &got));
             assert_true(fabs(got - exact) <= exact * 0.01 + 1e-6);
         }
-        double mean;
+        double all[sizeof quantiles / sizeof *quantiles], alone, mean;
+        assert_true(kn_sketch_quantiles(&sketch, quantiles, sizeof all / sizeof *all, all));
+        for (size_t q = 0; q < sizeof all / sizeof *all; q++) {
+            assert_true(kn_sketch_quantile(&sketch, quantiles[q], &alone));
+            assert_true(alone == all[q]);
+        }
         assert_true(kn_sketch_mean(&sketch, &mean));
         assert_true(fabs(mean - sum / VALUES) <= 1e-6);
         assert_int_equal(kn_sketch_count(&sketch), VALUES);

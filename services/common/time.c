@@ -34,19 +34,45 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
+/* n digits of value, which has no more. */
+static char *put_digits(char *at, int n, unsigned value)
+{
+    for (int i = n - 1; i >= 0; i--, value /= 10)
+        at[i] = (char)('0' + value % 10);
+    return at + n;
+}
+
+/* Years that have not four digits. */
+static void format_far(const struct tm *tm, int micros, char ret[KN_TIME_TEXT])
+{
+    char text[96]; /* room for any int, which the compiler cannot rule out */
+    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm->tm_year + 1900,
+             tm->tm_mon + 1, tm->tm_mday, tm->tm_hour, tm->tm_min, tm->tm_sec, micros);
+    snprintf(ret, KN_TIME_TEXT, "%.*s", KN_TIME_TEXT - 1, text);
+}
+
 void kn_time_format(int64_t us, char ret[KN_TIME_TEXT])
 {
+    static const char separators[] = "--T::.";
     time_t seconds = (time_t)floor_div(us, KN_SECOND);
-    int micros = (int)(us - (int64_t)seconds * KN_SECOND);
     struct tm tm;
     if (!gmtime_r(&seconds, &tm)) {
         snprintf(ret, KN_TIME_TEXT, "1970-01-01T00:00:00.000000Z");
         return;
     }
-    char text[96]; /* room for any int, which the compiler cannot rule out */
-    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
-             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, micros);
-    snprintf(ret, KN_TIME_TEXT, "%.*s", KN_TIME_TEXT - 1, text);
+    if (tm.tm_year < -1900 || tm.tm_year > 9999 - 1900) {
+        format_far(&tm, (int)(us - (int64_t)seconds * KN_SECOND), ret);
+        return;
+    }
+    const int parts[] = {tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec};
+    char *at = put_digits(ret, 4, (unsigned)(tm.tm_year + 1900));
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        *at++ = separators[i];
+        at = put_digits(at, 2, (unsigned)parts[i]);
+    }
+    *at++ = separators[5];
+    at = put_digits(at, 6, (unsigned)(us - (int64_t)seconds * KN_SECOND));
+    memcpy(at, "Z", 2);
 }
 
 /* Takes exactly n digits off the front of *s. */

@@ -4,6 +4,7 @@
 #include "services/common/log.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
+#include "services/control/queues.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@ enum { CALL_BYTES_MAX = 64 << 20, REQUEST_SHOWN_MAX = 64 << 10, RESULT_SHOWN_MAX
 struct control_actions {
     struct control_actions_options options;
     struct kn_bus_client *storage;
+    struct control_queues *queues;
     struct kn_bus_server *server;
     char id[33]; /* of this process: names its attempts */
     atomic_ullong attempts;
@@ -46,6 +48,23 @@ static void view_command(const void *msg, struct view *ret)
         ret->target = command->destinations.items[0];
 }
 
+#define VIEW_QUEUE(name)                                                                           \
+    static void view_##name(const void *msg, struct view *ret)                                     \
+    {                                                                                              \
+        const struct kn_msg_##name *request = msg;                                                 \
+        *ret = (struct view){                                                                      \
+            .action = request->action, .dry_run = request->dry_run, .target = request->queue};     \
+    }
+VIEW_QUEUE(queue_purge)
+VIEW_QUEUE(queue_move)
+VIEW_QUEUE(queue_pause)
+
+/* The same handler, for the audit has another word for it. */
+static bool is_resume(enum kn_kind kind, const void *msg)
+{
+    return kind == KN_KIND_QUEUE_PAUSE && ((const struct kn_msg_queue_pause *)msg)->resume;
+}
+
 static const struct row {
     enum kn_kind kind;
     control_handler *handle;
@@ -54,6 +73,10 @@ static const struct row {
 } rows[] = {
     {KN_KIND_COMMAND, control_do_command, KN_VERB_COMMAND, view_command},
     {KN_KIND_DOCTOR_GET, control_do_doctor, KN_VERB_NONE, NULL},
+    {KN_KIND_WAITING_GET, control_do_waiting, KN_VERB_NONE, NULL},
+    {KN_KIND_QUEUE_PURGE, control_do_purge, KN_VERB_PURGE, view_queue_purge},
+    {KN_KIND_QUEUE_MOVE, control_do_move, KN_VERB_MOVE, view_queue_move},
+    {KN_KIND_QUEUE_PAUSE, control_do_pause, KN_VERB_PAUSE, view_queue_pause},
 };
 
 static const struct row *row_of(enum kn_kind kind)
@@ -144,7 +167,7 @@ static enum kn_status begin(struct control_actions *actions, struct control_call
              (unsigned long long)atomic_fetch_add(&actions->attempts, 1));
     struct kn_msg_audit_entry entry = {
         .id = call->action->id,
-        .verb = (uint8_t)row->verb,
+        .verb = (uint8_t)(is_resume(row->kind, call->msg) ? KN_VERB_RESUME : row->verb),
         .method = view->method,
         .source = kn_str_from(actions->options.source),
         .target = view->target,
@@ -241,6 +264,7 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
     struct control_call call = {
         .options = &actions->options,
         .storage = actions->storage,
+        .queues = actions->queues,
         .hand = borrow(actions),
         .arena = &arena,
         .stopping = &actions->stopping,
@@ -286,6 +310,8 @@ enum kn_status control_actions_start(const struct control_actions_options *optio
     kn_random_hex(actions->id, sizeof actions->id);
     enum kn_status status = make_hands(actions);
     if (status == KN_OK)
+        status = control_queues_start(&actions->options, storage, &actions->queues);
+    if (status == KN_OK)
         status = kn_bus_server_new(bus, url, CONTROL_ACTION_THREADS, handle, actions,
                                    &actions->server, ret_error);
     if (status == KN_OK)
@@ -301,6 +327,7 @@ void control_actions_stop(struct control_actions *actions)
         return;
     atomic_store(&actions->stopping, true);
     kn_bus_server_free(actions->server);
+    control_queues_stop(actions->queues);
     for (size_t i = 0; i < CONTROL_ACTION_THREADS; i++) {
         control_pidbox_free(actions->hands[i].pidbox);
         broker_session_free(actions->hands[i].session);

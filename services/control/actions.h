@@ -23,9 +23,11 @@ struct control_actions_options {
     size_t memory_max;                              /* bytes of replies of one request */
     int64_t request_timeout_us;                     /* of storage */
     struct control *control;                        /* is told of events; NULL: nobody is */
+    bool look;                                      /* into queues, for tasks that wait */
 };
 
 struct control_actions;
+struct control_queues;
 
 /* Binds url. What options point to, bus and storage must outlive it. On failure
  * *ret_error is a sentence to be freed by the caller, or NULL. */
@@ -50,6 +52,7 @@ struct control_hand {
 struct control_call {
     const struct control_actions_options *options;
     struct kn_bus_client *storage;
+    struct control_queues *queues;
     struct control_hand *hand;
     struct kn_arena *arena; /* ends with the request */
     const atomic_bool *stopping;
@@ -89,5 +92,6 @@ typedef enum kn_status control_handler(struct control_call *call);
 
 control_handler control_do_command;
 control_handler control_do_doctor;
+control_handler control_do_waiting, control_do_purge, control_do_move, control_do_pause;
 
 #endif

@@ -42,6 +42,7 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config,
         .memory_max = from->memory_max,
         .request_timeout_us = from->request_timeout_us,
         .control = p->control,
+        .look = config->control.look_into_queues,
     };
     const char *url = kn_config_control_address(config, from->source);
     char folder[4096];

@@ -112,11 +112,8 @@ static const struct cli_column queue_columns[] = {{"NAME", "name", true},
                                                   {"CONSUMERS", "consumers", false},
                                                   {"WORKERS", "workers", true},
                                                   {0}};
-static const struct cli_column message_columns[] = {{"NAME", "name", true},
-                                                    {"ID", "id", false},
-                                                    {"ETA", "eta", true},
-                                                    {"ARGS", "args_repr", true},
-                                                    {0}};
+static const struct cli_column message_columns[] = {
+    {"NAME", "name", true}, {"ID", "id", false}, {"ETA", "eta", true}, {"ARGS", "args", true}, {0}};
 static const struct cli_column job_columns[] = {{"ID", "id", false},
                                                 {"VERB", "verb", false},
                                                 {"STATE", "state", false},

@@ -89,6 +89,7 @@ static const struct {
 } changes[] = {
     {KN_KIND_AUDIT_BEGIN, begin},
     {KN_KIND_AUDIT_END, end},
+    {KN_KIND_PAUSE, tx_pause},
 };
 
 bool is_action_change(enum kn_kind kind)

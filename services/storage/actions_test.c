@@ -131,6 +131,42 @@ static void pages_go_from_the_newest_to_the_oldest(void **state)
     assert_int_equal(list_of((struct kn_msg_audit_get){.verbs = {verbs, 1}}).items.count, 0);
 }
 
+static void a_pause_is_kept_until_it_is_over(void **state)
+{
+    (void)state;
+    struct kn_msg_pause pause = {.source = KN_STR("default"),
+                                 .queue = KN_STR("mail"),
+                                 .since = AT,
+                                 .by = KN_STR("anna"),
+                                 .consumers = KN_STR("{\"a@b\":{}}")};
+    struct kn_msg_pause_list list;
+    struct kn_msg_queue_list queues;
+    assert_int_equal(commit(KN_KIND_PAUSE, &(struct kn_msg_pause){.source = KN_STR("x")}),
+                     KN_INVALID);
+    assert_int_equal(commit(KN_KIND_PAUSE, &pause), KN_OK);
+    pause.by = KN_STR("otto");
+    assert_int_equal(commit(KN_KIND_PAUSE, &pause), KN_OK);
+    rig_reopen(&rig);
+    assert_int_equal(store_read_pauses(rig.reader, KN_STR("other"), &rig.arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 0);
+    assert_int_equal(store_read_pauses(rig.reader, KN_STR("default"), &rig.arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 1);
+    assert_true(kn_str_eq(list.items.items[0].consumers, pause.consumers));
+    const struct kn_msg_queues_get get = {0};
+    assert_int_equal(store_read_queues(rig.reader, &get, &rig.arena, &queues), KN_OK);
+    assert_int_equal(queues.items.count, 1);
+    assert_true(kn_str_eq(queues.items.items[0].name, KN_STR("mail")));
+    assert_true(kn_str_eq(queues.items.items[0].pause->by, KN_STR("otto")));
+    pause.resuming = true;
+    assert_int_equal(commit(KN_KIND_PAUSE, &pause), KN_OK);
+    assert_int_equal(store_read_queues(rig.reader, &get, &rig.arena, &queues), KN_OK);
+    assert_int_equal(queues.items.count, 0);
+    pause.over = true;
+    assert_int_equal(commit(KN_KIND_PAUSE, &pause), KN_OK);
+    assert_int_equal(store_read_pauses(rig.reader, KN_STR(""), &rig.arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -140,6 +176,7 @@ int main(void)
         CASE(an_action_is_begun_once),
         CASE(the_first_end_stays),
         CASE(pages_go_from_the_newest_to_the_oldest),
+        CASE(a_pause_is_kept_until_it_is_over),
     };
     int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
     on_postgres = true;

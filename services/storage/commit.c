@@ -46,7 +46,8 @@ void tx_begin(struct tx *tx)
     hmap_clear(&tx->task_map);
     hmap_clear(&tx->event_map);
     hmap_clear(&tx->worker_map);
-    tx->n_tasks = tx->n_events = tx->n_workers = tx->n_queues = tx->n_gaps = 0;
+    tx->n_tasks = tx->n_events = tx->n_queues = tx->n_gaps = 0;
+    tx->n_workers = tx->n_workers_read = 0;
     tx->feed = (struct kn_msg_feed){0};
 }
 
@@ -140,143 +141,6 @@ enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t s
     return db_run(tx->store->db, SQL_MARK_PUT, values, NULL, NULL);
 }
 
-/* ---- workers ------------------------------------------------------------------------- */
-
-struct worker_read {
-    struct tx *tx;
-    struct worker_row *row;
-};
-
-static enum kn_status read_worker(void *arg, const struct db_value *columns)
-{
-    struct worker_read *read = arg;
-    return worker_row_read(columns, read->tx->arena, read->row);
-}
-
-enum kn_status tx_worker(struct tx *tx, struct kn_str source, struct kn_str hostname,
-                         struct worker_work **ret)
-{
-    struct store *store = tx->store;
-    int64_t source_no, host;
-    uint64_t hash = 0;
-    size_t at = 0;
-    uint32_t i;
-    enum kn_status status = dict_number(store->dict, store->db, DICT_SOURCE, source, &source_no);
-    if (status == KN_OK)
-        status = dict_number(store->dict, store->db, DICT_HOST, hostname, &host);
-    if (status != KN_OK)
-        return status;
-    hash = hmap_mix((uint64_t)host ^ hmap_mix((uint64_t)source_no));
-    while (hmap_next(&tx->worker_map, hash, &at, &i)) {
-        struct worker_row *row = &tx->workers[i].row;
-        if (row->source == source_no && row->host == host) {
-            *ret = &tx->workers[i];
-            return KN_OK;
-        }
-    }
-    if (!grow_array(&tx->workers, &tx->cap_workers, tx->n_workers, sizeof *tx->workers))
-        return KN_NOMEM;
-    struct worker_work work = {.row = {.source = source_no, .host = host}};
-    const struct db_value key[] = {db_i64(source_no), db_i64(host)};
-    status =
-        db_run(store->db, SQL_WORKER_GET, key, read_worker, &(struct worker_read){tx, &work.row});
-    if (status == KN_OK)
-        status = hmap_add(&tx->worker_map, hash, (uint32_t)tx->n_workers);
-    if (status != KN_OK)
-        return status;
-    work.known = work.row.word != WORKER_NOBODY;
-    work.status_before = work.row.worker.status;
-    work.started_before = work.row.worker.started_at;
-    work.row.worker.id = work.row.worker.hostname = hostname;
-    work.row.worker.source = source;
-    tx->workers[tx->n_workers] = work;
-    *ret = &tx->workers[tx->n_workers++];
-    return KN_OK;
-}
-
-static enum kn_status read_answers(void *arg, const struct db_value *columns)
-{
-    struct worker_read *read = arg;
-    return worker_row_read_answers(db_as_str(columns[0]), read->tx->arena, read->row);
-}
-
-static enum kn_status load_answers(struct tx *tx, struct worker_work *work)
-{
-    const struct db_value key[] = {db_i64(work->row.source), db_i64(work->row.host)};
-    if (work->answered)
-        return KN_OK;
-    work->answered = true;
-    return db_run(tx->store->db, SQL_WORKER_ANSWERS_GET, key, read_answers,
-                  &(struct worker_read){tx, &work->row});
-}
-
-static enum kn_status put_answers(struct tx *tx, const struct worker_work *work)
-{
-    struct kn_buf *out = &tx->store->body;
-    kn_buf_clear(out);
-    worker_row_answers(&work->row, out);
-    const struct db_value values[] = {db_i64(work->row.source), db_i64(work->row.host),
-                                      db_blob(kn_buf_view(out))};
-    enum kn_status status = kn_buf_status(out);
-    return status == KN_OK ? db_run(tx->store->db, SQL_WORKER_ANSWERS_PUT, values, NULL, NULL)
-                           : status;
-}
-
-static enum kn_status put_moment(struct tx *tx, const struct worker_row *row, int64_t at,
-                                 enum kn_worker_change change)
-{
-    const struct db_value values[] = {db_i64(row->source), db_i64(row->host), db_i64(at),
-                                      db_i64(change)};
-    return db_run(tx->store->db, SQL_LIFE_PUT, values, NULL, NULL);
-}
-
-/* What this transaction brought about: it came, went, or was started anew. */
-static enum kn_status put_life(struct tx *tx, const struct worker_work *work)
-{
-    const struct worker_row *row = &work->row;
-    bool online = row->worker.status == KN_WORKER_ONLINE;
-    if (row->word == WORKER_NOBODY)
-        return KN_OK;
-    if (!work->known || row->worker.status != work->status_before)
-        return put_moment(tx, row, row->status.at,
-                          online ? KN_WORKER_CHANGE_ONLINE : KN_WORKER_CHANGE_OFFLINE);
-    if (online && work->started_before && row->worker.started_at > work->started_before)
-        return put_moment(tx, row, row->worker.started_at, KN_WORKER_CHANGE_RESTART);
-    return KN_OK;
-}
-
-enum kn_status tx_workers_finish(struct tx *tx)
-{
-    struct kn_msg_worker *told = kn_arena_array(tx->arena, tx->n_workers, sizeof *told);
-    size_t n = 0;
-    if (tx->n_workers && !told)
-        return KN_NOMEM;
-    for (size_t i = 0; i < tx->n_workers; i++) {
-        struct worker_work *work = &tx->workers[i];
-        struct db_value values[WORKER_COLUMNS];
-        if (!work->dirty)
-            continue;
-        worker_row_values(&work->row, &tx->store->body, values);
-        enum kn_status status = kn_buf_status(&tx->store->body);
-        if (status == KN_OK)
-            status = db_run(tx->store->db, SQL_WORKER_PUT, values, NULL, NULL);
-        if (status == KN_OK && work->answered)
-            status = put_answers(tx, work);
-        if (status == KN_OK)
-            status = put_life(tx, work);
-        if (status != KN_OK)
-            return status;
-        if (!work->tell)
-            continue;
-        told[n] = work->row.worker;
-        told[n].conf = told[n].stats = told[n].active_queues = KN_STR_ABSENT;
-        told[n++].registered = (struct kn_strs){0};
-    }
-    tx->feed.workers.items = told;
-    tx->feed.workers.count = n;
-    return KN_OK;
-}
-
 /* ---- queues, gaps, counters ---------------------------------------------------------- */
 
 static enum kn_status put_queue(struct tx *tx, int64_t source, const struct kn_msg_queue_depth *q)
@@ -342,7 +206,7 @@ static enum kn_status put_gaps(struct tx *tx, int64_t source,
     return status;
 }
 
-static enum kn_status read_complete_to(void *arg, const struct db_value *columns)
+static enum kn_status read_i64(void *arg, const struct db_value *columns)
 {
     *(int64_t *)arg = db_as_i64(columns[0]);
     return KN_OK;
@@ -357,8 +221,7 @@ static enum kn_status put_complete_to(struct tx *tx, int64_t source,
     const struct kn_msg_ingest_batch *batch = change->msg;
     struct db_value values[] = {db_i64(source), db_null()};
     int64_t before = 0, begins_at = batch->begins_at;
-    enum kn_status status =
-        db_run(tx->store->db, SQL_COMPLETE_TO_GET, values, read_complete_to, &before);
+    enum kn_status status = db_run(tx->store->db, SQL_COMPLETE_TO_GET, values, read_i64, &before);
     /* a clock went back: what was said before means nothing any more */
     int64_t to = before > kn_time_now() + CLOCKS_DIFFER ? 0 : before;
     bool settled = batch->complete_to && batch->complete_to - begins_at >= SETTLE;
@@ -397,7 +260,10 @@ static enum kn_status put_rest(struct tx *tx, const struct store_change *change)
                                       db_i64((int64_t)batch->lost),
                                       db_i64((int64_t)change->ack.stored),
                                       db_i64((int64_t)change->ack.duplicates)};
-    status = db_run(store->db, SQL_COUNTERS_ADD, values, NULL, NULL);
+    int64_t changes = 0;
+    status = db_run(store->db, SQL_COUNTERS_ADD, values, read_i64, &changes);
+    if (status == KN_OK)
+        status = store_note_changes(store, source, changes);
     return status == KN_OK ? put_complete_to(tx, source, change) : status;
 }
 
@@ -512,7 +378,7 @@ static enum kn_status apply_worker(struct tx *tx, const struct store_change *cha
         const struct kn_msg_worker_inspect *inspect = change->msg;
         status = tx_worker(tx, inspect->source, inspect->hostname, &work);
         if (status == KN_OK)
-            status = load_answers(tx, work);
+            status = tx_worker_answers(tx, work);
         if (status == KN_OK && worker_row_inspect(&work->row, inspect))
             work->dirty = work->tell = true;
         return status;
@@ -600,6 +466,8 @@ void store_abandon(struct store *store)
     for (size_t i = 0; i < store->n_counts; i++)
         store->counts[i].delta = 0;
     store->next_no = store->end_no = 0;
+    store->n_sources = 0;
+    task_cache_clear(&store->tasks);
     memset(store->days, 0, sizeof store->days);
     dict_forget(store->dict);
 }
@@ -631,7 +499,7 @@ enum kn_status store_commit(struct store *store, struct store_change *changes, s
                             const struct kn_msg_feed **ret_feed)
 {
     enum kn_status status = commit_once(store, changes, count);
-    if (status == KN_CONFLICT) { /* an event was there, though its task says it can't be */
+    if (status == KN_CONFLICT) { /* the database has what memory says it can't have */
         store->is_careful = true;
         status = commit_once(store, changes, count);
         store->is_careful = false;
@@ -652,6 +520,19 @@ const char *store_error(const struct store *store)
 bool store_is_lost(const struct store *store)
 {
     return store->unread || db_is_lost(store->db);
+}
+
+enum kn_status store_note_changes(struct store *store, int64_t source, int64_t changes)
+{
+    for (size_t i = 0; i < store->n_sources; i++) {
+        struct source_changes *known = &store->sources[i];
+        if (known->source == source)
+            return ++known->changes == changes ? KN_OK : KN_CONFLICT;
+    }
+    if (!grow_array(&store->sources, &store->cap_sources, store->n_sources, sizeof *store->sources))
+        return KN_NOMEM;
+    store->sources[store->n_sources++] = (struct source_changes){source, changes};
+    return KN_OK;
 }
 
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,

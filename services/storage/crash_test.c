@@ -22,6 +22,7 @@
 
 /* ---- starting at once ---------------------------------------------------------------- */
 
+#define START INT64_C(1764000000000000)
 enum { STARTERS = 6 };
 
 struct starter {
@@ -117,12 +118,12 @@ static void make_batch(uint64_t seq, struct kn_msg_event *events, char (*ids)[24
         /* each task begins in one batch and ends in the next */
         uint64_t of = i % 2 ? seq : seq + 1;
         snprintf(ids[i], sizeof ids[i], "t%lu-%u", (unsigned long)of, i / 2);
-        events[i] = (struct kn_msg_event){
-            .type = i % 2 ? KN_EVENT_TASK_SUCCEEDED : KN_EVENT_TASK_RECEIVED,
-            .uuid = kn_str_from(ids[i]),
-            .hostname = KN_STR("w@h"),
-            .timestamp = INT64_C(1764000000000000) + (int64_t)(seq * BATCH_EVENTS + i),
-            .clock = seq};
+        events[i] =
+            (struct kn_msg_event){.type = i % 2 ? KN_EVENT_TASK_SUCCEEDED : KN_EVENT_TASK_RECEIVED,
+                                  .uuid = kn_str_from(ids[i]),
+                                  .hostname = KN_STR("w@h"),
+                                  .timestamp = START + (int64_t)(seq * BATCH_EVENTS + i),
+                                  .clock = seq};
     }
     *batch = (struct kn_msg_ingest_batch){
         .source = KN_STR("s"), .epoch = 7, .seq = seq, .received = BATCH_EVENTS};
@@ -354,6 +355,46 @@ static void two_processes_may_share_a_database_but_not_a_feed(void **state)
     store_close(other);
 }
 
+static void ingest_one(struct store *store, uint64_t epoch, uint64_t seq, enum kn_event_type type)
+{
+    struct kn_msg_event event = {.type = (uint8_t)type,
+                                 .uuid = KN_STR("shared"),
+                                 .hostname = KN_STR("w1@h"),
+                                 .timestamp = START + type,
+                                 .clock = 1};
+    struct kn_msg_ingest_batch batch = {
+        .source = KN_STR("s1"), .epoch = epoch, .seq = seq, .received = 1};
+    struct store_change change = {.kind = KN_KIND_INGEST_BATCH, .msg = &batch};
+    const struct kn_msg_feed *feed;
+    batch.events.items = &event;
+    batch.events.count = 1;
+    assert_int_equal(store_commit(store, &change, 1, &feed), KN_OK);
+    assert_int_equal(change.ack.stored, 1);
+}
+
+static void what_another_process_wrote_is_not_overwritten_from_memory(void **state)
+{
+    struct rig *rig = *state;
+    struct store *other = NULL;
+    struct kn_msg_task task;
+    char *error = NULL;
+    if (!rig->postgres)
+        return;
+    const struct store_options own = {.database = rig->database, .feed = "second"};
+    assert_int_equal(store_open(&own, &other, &error), KN_OK);
+    ingest_one(rig->store, 1, 1, KN_EVENT_TASK_SENT);
+    ingest_one(other, 2, 1, KN_EVENT_TASK_RECEIVED);
+    ingest_one(rig->store, 1, 2, KN_EVENT_TASK_STARTED);
+    ingest_one(other, 2, 2, KN_EVENT_TASK_SUCCEEDED);
+    const struct kn_msg_task_get get = {.id = KN_STR("shared")};
+    assert_int_equal(store_read_task(rig->reader, &get, &rig->arena, &task), KN_OK);
+    assert_int_equal(task.sent_at, START + KN_EVENT_TASK_SENT);
+    assert_int_equal(task.received_at, START + KN_EVENT_TASK_RECEIVED);
+    assert_int_equal(task.started_at, START + KN_EVENT_TASK_STARTED);
+    assert_int_equal(task.status, KN_TASK_SUCCESS);
+    store_close(other);
+}
+
 /* ---- TimescaleDB --------------------------------------------------------------------- */
 
 /* The extension is not at hand: functions with its names and signatures stand in. */
@@ -445,6 +486,7 @@ int main(void)
         CASE(many_may_ask_at_once_and_see_what_they_committed),
         CASE(the_writer_waits_for_a_database_that_is_away),
         CASE(two_processes_may_share_a_database_but_not_a_feed),
+        CASE(what_another_process_wrote_is_not_overwritten_from_memory),
         CASE(events_are_a_hypertable_where_timescaledb_is),
     };
     int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);

@@ -120,9 +120,8 @@ static enum kn_status task_event(struct tx *tx, uint32_t change, struct kn_str s
         status = task_of(tx, source, db_clean_text(tx->arena, event->uuid), &task);
     if (status == KN_OK)
         status = add_event(tx, change, task, event, host, ack);
-    if (status != KN_OK || task == NO_TASK || event->type == KN_EVENT_TASK_SENT ||
-        !event->hostname.len || merge_is_learned(event))
-        return status; /* no sign of life of a worker */
+    if (status != KN_OK || task == NO_TASK || !tx_is_of_worker(event))
+        return status;
     struct worker_work *work;
     status = tx_worker(tx, source_name, event->hostname, &work);
     if (status == KN_OK) {
@@ -135,6 +134,15 @@ static enum kn_status task_event(struct tx *tx, uint32_t change, struct kn_str s
 static bool is_worker_type(uint8_t type)
 {
     return type >= KN_EVENT_WORKER_ONLINE && type <= KN_EVENT_WORKER_OFFLINE;
+}
+
+bool tx_is_of_worker(const struct kn_msg_event *event)
+{
+    if (!event->hostname.len)
+        return false;
+    return is_worker_type(event->type) ||
+           (merge_is_task_event(event) && event->type != KN_EVENT_TASK_SENT &&
+            !merge_is_learned(event));
 }
 
 enum kn_status tx_ingest(struct tx *tx, uint32_t number, struct store_change *change)
@@ -152,6 +160,7 @@ enum kn_status tx_ingest(struct tx *tx, uint32_t number, struct store_change *ch
         ack->again = again;
         return status;
     }
+    status = tx_workers_of(tx, batch);
     for (size_t i = 0; status == KN_OK && i < batch->events.count; i++) {
         const struct kn_msg_event *event = &batch->events.items[i];
         status = is_worker_type(event->type) && event->hostname.len
@@ -163,6 +172,22 @@ enum kn_status tx_ingest(struct tx *tx, uint32_t number, struct store_change *ch
 
 /* ---- reading what is there ----------------------------------------------------------- */
 
+static enum kn_status read_task(struct tx *tx, struct task_work *work,
+                                const struct db_value *columns)
+{
+    enum kn_status status =
+        task_row_read(columns, tx->store->dict, tx->store->db, tx->arena, &work->row);
+    work->exists = true;
+    work->status_before = work->row.status;
+    work->name_before = work->row.name;
+    work->queue_before = work->row.queue;
+    work->worker_before = work->row.worker;
+    work->first_at_before = work->row.task.first_at;
+    work->wait_before = deltas_wait_of(&work->row);
+    return status == KN_OK ? deltas_learned_of(&work->row, tx->arena, &work->learned_before)
+                           : status;
+}
+
 static enum kn_status found_task(void *arg, const struct db_value *columns)
 {
     struct tx *tx = arg;
@@ -172,31 +197,39 @@ static enum kn_status found_task(void *arg, const struct db_value *columns)
     task_row_peek(columns, &peek);
     while (hmap_next(&tx->task_map, peek.hash, &at, &i)) {
         struct task_work *work = &tx->tasks[i];
-        if (work->row.source != peek.source || !kn_str_eq(work->row.id, peek.id))
-            continue;
-        enum kn_status status =
-            task_row_read(columns, tx->store->dict, tx->store->db, tx->arena, &work->row);
-        work->exists = true;
-        work->status_before = work->row.status;
-        work->name_before = work->row.name;
-        work->queue_before = work->row.queue;
-        work->worker_before = work->row.worker;
-        work->wait_before = deltas_wait_of(&work->row);
-        if (status == KN_OK)
-            status = deltas_learned_of(&work->row, tx->arena, &work->learned_before);
-        return status;
+        if (work->row.source == peek.source && kn_str_eq(work->row.id, peek.id))
+            return read_task(tx, work, columns);
     }
     return KN_OK;
 }
 
+/* What retention may have deleted is not to come back from memory. */
+static bool is_remembered(const struct tx *tx, const struct task_work *work, int64_t deleted_to,
+                          struct db_value *columns)
+{
+    return task_cache_find(&tx->store->tasks, &work->row, columns) &&
+           task_row_latest_at(columns) > deleted_to;
+}
+
 static enum kn_status read_tasks(struct tx *tx)
 {
+    struct db_value columns[TASK_COLUMNS];
     struct db_value *values = kn_arena_array(tx->arena, tx->n_tasks, sizeof *values);
+    int64_t deleted_to = store_deleted_to(tx->store);
+    size_t n = 0;
     if (tx->n_tasks && !values)
         return KN_NOMEM;
-    for (size_t i = 0; i < tx->n_tasks; i++)
-        values[i] = db_i64((int64_t)tx->tasks[i].row.hash);
-    return db_each(tx->store->db, SQL_TASKS_BY_HASH, values, tx->n_tasks, found_task, tx, NULL);
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        struct task_work *work = &tx->tasks[i];
+        if (!is_remembered(tx, work, deleted_to, columns)) {
+            values[n++] = db_i64((int64_t)work->row.hash);
+            continue;
+        }
+        enum kn_status status = read_task(tx, work, columns);
+        if (status != KN_OK)
+            return status;
+    }
+    return n ? db_each(tx->store->db, SQL_TASKS_BY_HASH, values, n, found_task, tx, NULL) : KN_OK;
 }
 
 static enum kn_status take_block(void *arg, const struct db_value *columns)
@@ -440,17 +473,30 @@ static enum kn_status count_rollups(struct tx *tx, const struct task_work *work)
 
 /* ---- tasks --------------------------------------------------------------------------- */
 
+/* Joins the new events of a task. */
+static void merge_events(struct tx *tx, struct task_work *work)
+{
+    unsigned types = 0;
+    bool learned = work->learned_before != NULL;
+    for (uint32_t i = work->first_event; i != NO_EVENT; i = tx->events[i].next) {
+        const struct kn_msg_event *event = tx->events[i].event;
+        if (!tx->events[i].is_new)
+            continue;
+        merge_event(&work->row.task, event);
+        work->touched = true;
+        learned |= merge_is_learned(event);
+        types |= 1u << event->type;
+    }
+    work->advances = work->exists && !learned && !(types & ~(unsigned)TASK_ADVANCED_BY) &&
+                     work->row.task.first_at == work->first_at_before;
+}
+
 static enum kn_status merge_tasks(struct tx *tx)
 {
     struct store *store = tx->store;
     for (size_t t = 0; t < tx->n_tasks; t++) {
         struct task_work *work = &tx->tasks[t];
-        for (uint32_t i = work->first_event; i != NO_EVENT; i = tx->events[i].next) {
-            if (!tx->events[i].is_new)
-                continue;
-            merge_event(&work->row.task, tx->events[i].event);
-            work->touched = true;
-        }
+        merge_events(tx, work);
         if (!work->touched)
             continue;
         enum kn_status status = task_row_settle(&work->row, store->dict, store->db);
@@ -472,10 +518,12 @@ static enum sql_id statement_for(const struct task_work *work)
         return SQL_TASK_NEW;
     bool rest = work->name_before == work->row.name && work->queue_before == work->row.queue &&
                 work->worker_before == work->row.worker;
+    if (rest && work->advances)
+        return SQL_TASK_ADVANCE;
     return rest ? SQL_TASK_UPDATE_REST : SQL_TASK_UPDATE;
 }
 
-/* Rows for one of the three statements. */
+/* Rows for one of the statements. */
 static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id,
                                        const struct task_bytes *bytes)
 {
@@ -491,8 +539,13 @@ static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id,
         const struct task_work *work = &tx->tasks[i];
         if (!work->touched || statement_for(work) != id)
             continue;
-        task_row_values(&work->row, &bytes[i], id == SQL_TASK_NEW ? values + n * width : all);
-        if (id != SQL_TASK_NEW)
+        task_row_values(&work->row, &bytes[i], all);
+        task_cache_put(&tx->store->tasks, all);
+        if (id == SQL_TASK_NEW)
+            memcpy(values + n * width, all, sizeof all);
+        else if (id == SQL_TASK_ADVANCE)
+            task_row_advance_values(all, values + n * width);
+        else
             task_row_update_values(all, id == SQL_TASK_UPDATE_REST, values + n * width);
         n++;
     }
@@ -512,10 +565,12 @@ static enum kn_status write_states(struct tx *tx)
         const struct task_work *work = &tx->tasks[i];
         if (!work->touched || (work->exists && work->status_before == work->row.status))
             continue;
-        if (work->exists) {
+        if (work->exists && store_has_state(work->status_before)) {
             drops[dropped++] = db_i64(work->status_before);
             drops[dropped++] = db_i64(work->row.no);
         }
+        if (!store_has_state(work->row.status))
+            continue;
         puts[put++] = db_i64(work->row.status);
         puts[put++] = db_i64(work->row.no);
     }
@@ -528,7 +583,8 @@ static enum kn_status write_states(struct tx *tx)
 
 static enum kn_status write_tasks(struct tx *tx)
 {
-    static const enum sql_id ids[] = {SQL_TASK_NEW, SQL_TASK_UPDATE, SQL_TASK_UPDATE_REST};
+    static const enum sql_id ids[] = {SQL_TASK_NEW, SQL_TASK_UPDATE, SQL_TASK_UPDATE_REST,
+                                      SQL_TASK_ADVANCE};
     struct kn_buf *out = &tx->store->body;
     struct task_bytes *bytes = kn_arena_array(tx->arena, tx->n_tasks, sizeof *bytes);
     if (!bytes)
@@ -549,17 +605,18 @@ static enum kn_status write_tasks(struct tx *tx)
     return status;
 }
 
-/* Which numbers the minute of a task's first event has; a few rows for a batch. */
-struct minute_span {
-    int64_t source, minute, first, last;
+/* Which numbers the tasks have whose first event fell into the same minute, or second; a
+ * few rows for a batch. */
+struct span {
+    int64_t source, at, first, last;
 };
 
-static void note_minute(struct minute_span *spans, size_t *count, const struct task_row *row)
+static void note_span(struct span *spans, size_t *count, int64_t unit, const struct task_row *row)
 {
-    int64_t minute = row->task.first_at / KN_MINUTE;
+    int64_t at = row->task.first_at / unit;
     for (size_t i = *count; i-- > 0;) {
-        struct minute_span *span = &spans[i];
-        if (span->minute != minute || span->source != row->source)
+        struct span *span = &spans[i];
+        if (span->at != at || span->source != row->source)
             continue;
         if (row->no < span->first)
             span->first = row->no;
@@ -567,28 +624,27 @@ static void note_minute(struct minute_span *spans, size_t *count, const struct t
             span->last = row->no;
         return;
     }
-    spans[(*count)++] = (struct minute_span){row->source, minute, row->no, row->no};
+    spans[(*count)++] = (struct span){row->source, at, row->no, row->no};
 }
 
-static enum kn_status write_minutes(struct tx *tx)
+static enum kn_status write_spans(struct tx *tx, int64_t unit, enum sql_id id)
 {
     enum { ROOM = 256, WIDTH = 4 };
-    struct minute_span spans[ROOM];
+    struct span spans[ROOM];
     struct db_value values[ROOM * WIDTH];
     size_t count = 0;
     for (size_t t = 0; t < tx->n_tasks || count;) {
         for (; t < tx->n_tasks && count < ROOM; t++) {
             if (tx->tasks[t].touched)
-                note_minute(spans, &count, &tx->tasks[t].row);
+                note_span(spans, &count, unit, &tx->tasks[t].row);
         }
         for (size_t i = 0; i < count; i++) {
             values[i * WIDTH] = db_i64(spans[i].source);
-            values[i * WIDTH + 1] = db_i64(spans[i].minute);
+            values[i * WIDTH + 1] = db_i64(spans[i].at);
             values[i * WIDTH + 2] = db_i64(spans[i].first);
             values[i * WIDTH + 3] = db_i64(spans[i].last);
         }
-        enum kn_status status =
-            db_each(tx->store->db, SQL_TASK_MINUTE_PUT, values, count, NULL, NULL, NULL);
+        enum kn_status status = db_each(tx->store->db, id, values, count, NULL, NULL, NULL);
         if (status != KN_OK)
             return status;
         count = 0;
@@ -637,7 +693,9 @@ enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes)
     if (status != KN_OK || !tx->n_tasks)
         return status;
     if ((status = merge_tasks(tx)) != KN_OK || (status = write_tasks(tx)) != KN_OK ||
-        (status = write_states(tx)) != KN_OK || (status = write_minutes(tx)) != KN_OK)
+        (status = write_states(tx)) != KN_OK ||
+        (status = write_spans(tx, KN_MINUTE, SQL_TASK_MINUTE_PUT)) != KN_OK ||
+        (status = write_spans(tx, KN_SECOND, SQL_TASK_SECOND_PUT)) != KN_OK)
         return status;
     return tell_tasks(tx);
 }

@@ -10,6 +10,7 @@
 enum { HISTORY_POINTS = 500, FEED_MAX = 1000, GAPS_SHOWN = 20, WORKERS_MAX = 100000 };
 /* of one answer with commits, and how many are read from the database at once */
 enum { FEED_BYTES = 1 << 20, FEED_ROWS = 8 };
+#define SIZE_EVERY (10 * KN_SECOND)
 
 /* Adds room for one more to a list in the arena. */
 static void *list_add(struct kn_arena *arena, void *items, size_t count, size_t *cap, size_t size)
@@ -369,6 +370,38 @@ static enum kn_status add_unmeasured(struct queues_read *read)
     return KN_OK;
 }
 
+static bool is_of(const struct kn_msg_queue *queue, struct kn_str source, struct kn_str name)
+{
+    return kn_str_eq(queue->source, source) && kn_str_eq(queue->name, name);
+}
+
+/* A queue that is paused is one, even when nobody measures or consumes it. */
+static enum kn_status add_pauses(struct queues_read *read)
+{
+    struct kn_msg_pause_list pauses;
+    enum kn_status status = store_read_pauses(read->reader, KN_STR(""), read->arena, &pauses);
+    for (size_t i = 0; status == KN_OK && i < pauses.items.count; i++) {
+        struct kn_msg_pause *pause = &pauses.items.items[i];
+        size_t q = 0;
+        if (pause->resuming || !is_in(pause->source, &read->get->sources) ||
+            (read->get->name.len && !kn_str_eq(read->get->name, pause->queue)))
+            continue;
+        while (q < read->list->items.count &&
+               !is_of(&read->list->items.items[q], pause->source, pause->queue))
+            q++;
+        struct kn_msg_queue *queue = q < read->list->items.count
+                                         ? &read->list->items.items[q]
+                                         : LIST_ADD(read->arena, read->list->items, &read->cap);
+        if (!queue)
+            return KN_NOMEM;
+        if (!queue->name.ptr)
+            *queue = (struct kn_msg_queue){.name = pause->queue, .source = pause->source};
+        pause->consumers = KN_STR_ABSENT;
+        queue->pause = pause;
+    }
+    return status;
+}
+
 enum kn_status store_read_queues(struct store_reader *reader, const struct kn_msg_queues_get *get,
                                  struct kn_arena *arena, struct kn_msg_queue_list *ret)
 {
@@ -381,6 +414,8 @@ enum kn_status store_read_queues(struct store_reader *reader, const struct kn_ms
         status = db_run(reader->db, SQL_QUEUES, NULL, take_queue, &read);
     if (status == KN_OK)
         status = add_unmeasured(&read);
+    if (status == KN_OK)
+        status = add_pauses(&read);
     if (status == KN_OK)
         *ret = list;
     return status;
@@ -572,6 +607,19 @@ static enum kn_status take_feed_number(void *arg, const struct db_value *columns
     return KN_OK;
 }
 
+/* PostgreSQL looks at every file for it. */
+static enum kn_status size_of_database(struct store_reader *reader, uint64_t *ret)
+{
+    int64_t now = kn_time_mono();
+    enum kn_status status = KN_OK;
+    if (now >= reader->bytes_until) {
+        status = db_size(reader->db, &reader->bytes);
+        reader->bytes_until = status == KN_OK ? now + SIZE_EVERY : 0;
+    }
+    *ret = reader->bytes;
+    return status;
+}
+
 enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *arena,
                                  struct kn_msg_system *ret)
 {
@@ -593,7 +641,7 @@ enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *a
     if (status == KN_OK)
         status = db_run(reader->db, SQL_FEED_FIND, name, take_feed_number, system.storage);
     if (status == KN_OK)
-        status = db_size(reader->db, &system.storage->bytes);
+        status = size_of_database(reader, &system.storage->bytes);
     if (status == KN_OK)
         *ret = system;
     return status;

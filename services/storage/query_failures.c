@@ -17,7 +17,7 @@ enum {
     ERROR_MAX = 512,
     SOURCES_MAX = 100,
 };
-#define TIME_MAX (40 * INT64_C(1000)) /* µs */
+#define TIME_MAX (30 * INT64_C(1000)) /* µs */
 #define EARLIER KN_DAY
 
 enum { C_NO, C_SOURCE, C_NAME, C_AT, C_ID, C_ERROR };
@@ -206,12 +206,16 @@ enum kn_status store_read_failures(struct store_reader *reader,
                           .deadline = kn_time_mono() + TIME_MAX};
     if (!walk->groups || !walk->slots)
         return KN_NOMEM;
-    const struct db_value minutes[] = {db_i64((get->from - EARLIER) / KN_MINUTE),
-                                       db_i64(INT64_MAX)};
+    const struct db_value whole_minutes[] = {db_i64((get->from - EARLIER) / KN_MINUTE),
+                                             db_i64(INT64_MAX),
+                                             db_i64(0),
+                                             db_i64(0),
+                                             db_i64(0),
+                                             db_i64(0)};
     const struct db_value values[] = {db_i64(KN_TASK_FAILURE), db_i64(INT64_MAX), db_i64(ROWS_MAX)};
     enum kn_status status = choose_sources(walk);
     if (status == KN_OK)
-        status = db_run(reader->db, SQL_TASK_MINUTES, minutes, take_first, &walk->first_no);
+        status = db_run(reader->db, SQL_TASK_SPAN, whole_minutes, take_first, &walk->first_no);
     if (status == KN_OK)
         status = db_run(reader->db, SQL_FAILURES, values, see_failure, walk);
     if (status != KN_OK)

@@ -8,6 +8,7 @@
 #include "services/storage/rollups.h"
 #include "services/storage/store_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { GROUPS_DEFAULT = 50, GROUPS_MAX = 500, POINTS_MAX = 2000, VALUES_MAX = 100 };
@@ -15,17 +16,16 @@ enum { BUCKETS_MAX = 2000000 }; /* groups times points */
 /* What a question may choose and group by. */
 enum dimension { BY_NOTHING = -1, BY_SOURCE, BY_NAME, BY_QUEUE, BY_WORKER, DIMENSIONS };
 
-struct bucket {
-    int64_t counts[KN_TASK_STATUS_COUNT];
-    struct kn_sketch runtime;
-    struct kn_sketch wait;
-    bool used;
-};
-
+/* Sketches are held for one point of time alone, the one whose rows are being read; of
+ * those before there is what the answer says. */
 struct group {
     int64_t key;
     int64_t total;
-    struct bucket *buckets;
+    struct kn_msg_point *points; /* filled up to the point that is read */
+    bool used;                   /* by the point that is read, as all that follows */
+    int64_t counts[KN_TASK_STATUS_COUNT];
+    struct kn_sketch runtime;
+    struct kn_sketch wait;
 };
 
 struct choice {
@@ -41,11 +41,75 @@ struct rollups {
     enum dimension group_by;
     int64_t from, to, step; /* minutes */
     size_t n_points;
+    size_t point; /* the one that is read */
     struct group *groups;
     size_t n_groups, cap_groups;
     struct hmap map;
     struct kn_sketch scratch;
 };
+
+/* ---- what is said of a point --------------------------------------------------------- */
+
+static struct kn_msg_quantiles *quantiles(struct kn_arena *arena, const struct kn_sketch *sketch)
+{
+    struct kn_msg_quantiles *q = kn_arena_alloc(arena, sizeof *q);
+    if (!q)
+        return NULL;
+    int64_t count = kn_sketch_count(sketch);
+    q->count = count > 0 ? (uint64_t)count : 0;
+    if (!q->count)
+        return q;
+    q->mean.set = kn_sketch_mean(sketch, &q->mean.value);
+    static const double asked[] = {0, 0.50, 0.95, 0.99, 1};
+    struct kn_opt_f64 *answers[] = {&q->min, &q->p50, &q->p95, &q->p99, &q->max};
+    double values[COUNT_OF(asked)];
+    bool any = kn_sketch_quantiles(sketch, asked, COUNT_OF(asked), values);
+    for (size_t i = 0; any && i < COUNT_OF(asked); i++)
+        *answers[i] = KN_SOME_F64(values[i]);
+    return q;
+}
+
+static struct kn_msg_event_counts *event_counts(struct kn_arena *arena, const int64_t *counts)
+{
+    struct kn_msg_event_counts *ret = kn_arena_alloc(arena, sizeof *ret);
+    if (ret)
+        *ret = (struct kn_msg_event_counts){
+            .pending = counts[KN_TASK_PENDING],
+            .received = counts[KN_TASK_RECEIVED],
+            .started = counts[KN_TASK_STARTED],
+            .success = counts[KN_TASK_SUCCESS],
+            .failure = counts[KN_TASK_FAILURE],
+            .retry = counts[KN_TASK_RETRY],
+            .revoked = counts[KN_TASK_REVOKED],
+            .rejected = counts[KN_TASK_REJECTED],
+            .orphaned = counts[KN_TASK_ORPHANED],
+        };
+    return ret;
+}
+
+/* Ends the point that was read, for all groups, and begins a later one: rows come in the
+ * order of time. */
+static enum kn_status go_to(struct rollups *r, size_t point)
+{
+    assert(point >= r->point);
+    if (point == r->point)
+        return KN_OK;
+    for (size_t g = 0; g < r->n_groups; g++) {
+        struct group *group = &r->groups[g];
+        if (!group->used)
+            continue;
+        struct kn_msg_point *ended = &group->points[r->point];
+        ended->counts = event_counts(r->arena, group->counts);
+        ended->runtime = quantiles(r->arena, &group->runtime);
+        ended->queue_wait = quantiles(r->arena, &group->wait);
+        memset(group->counts, 0, sizeof group->counts);
+        kn_sketch_clear(&group->runtime);
+        kn_sketch_clear(&group->wait);
+        group->used = false;
+    }
+    r->point = point;
+    return r->arena->overflow ? KN_NOMEM : KN_OK;
+}
 
 /* ---- adding up ----------------------------------------------------------------------- */
 
@@ -65,8 +129,8 @@ static struct group *group_of(struct rollups *r, int64_t key)
         return NULL;
     struct group *group = &r->groups[r->n_groups];
     *group = (struct group){.key = key};
-    group->buckets = calloc(r->n_points, sizeof *group->buckets);
-    if (!group->buckets)
+    group->points = kn_arena_array(r->arena, r->n_points, sizeof *group->points);
+    if (!group->points)
         return NULL;
     r->n_groups++;
     return group;
@@ -88,18 +152,17 @@ static enum kn_status add_sketch(struct rollups *r, struct kn_sketch *to, struct
     return status == KN_OK ? kn_sketch_merge(to, &r->scratch) : status;
 }
 
-static enum kn_status add_cell(struct rollups *r, size_t point, const int64_t key[DIMENSIONS],
+static enum kn_status add_cell(struct rollups *r, const int64_t key[DIMENSIONS],
                                const struct cell *cell)
 {
     struct group *group = group_of(r, r->group_by == BY_NOTHING ? 0 : key[r->group_by]);
     if (!group)
         return KN_NOMEM;
-    struct bucket *bucket = &group->buckets[point];
-    bucket->used = true;
-    bucket->counts[cell->status] += cell->count;
+    group->used = true;
+    group->counts[cell->status] += cell->count;
     group->total += cell->count;
-    enum kn_status status = add_sketch(r, &bucket->runtime, cell->runtime);
-    return status == KN_OK ? add_sketch(r, &bucket->wait, cell->wait) : status;
+    enum kn_status status = add_sketch(r, &group->runtime, cell->runtime);
+    return status == KN_OK ? add_sketch(r, &group->wait, cell->wait) : status;
 }
 
 /* minute, source, name, totals or cells */
@@ -115,13 +178,15 @@ static enum kn_status add_row(void *arg, const struct db_value *columns)
         !is_chosen(&r->choices[BY_SOURCE], key[BY_SOURCE]) ||
         !is_chosen(&r->choices[BY_NAME], key[BY_NAME]))
         return KN_OK;
-    enum kn_status status = cells_open(db_as_str(columns[3]), &reader);
+    enum kn_status status = go_to(r, (size_t)point);
+    if (status == KN_OK)
+        status = cells_open(db_as_str(columns[3]), &reader);
     while (status == KN_OK && (status = cells_next(&reader, &cell)) == KN_OK) {
         key[BY_QUEUE] = cell.queue;
         key[BY_WORKER] = cell.worker;
         if (cell.status < KN_TASK_STATUS_COUNT && is_chosen(&r->choices[BY_QUEUE], cell.queue) &&
             is_chosen(&r->choices[BY_WORKER], cell.worker))
-            status = add_cell(r, (size_t)point, key, &cell);
+            status = add_cell(r, key, &cell);
     }
     return status == KN_NOT_FOUND ? KN_OK : status;
 }
@@ -169,59 +234,21 @@ static enum kn_status add_period(struct rollups *r, int64_t from, int64_t to, si
 
 /* ---- answering ----------------------------------------------------------------------- */
 
-static struct kn_msg_quantiles *quantiles(struct kn_arena *arena, const struct kn_sketch *sketch)
-{
-    struct kn_msg_quantiles *q = kn_arena_alloc(arena, sizeof *q);
-    if (!q)
-        return NULL;
-    int64_t count = kn_sketch_count(sketch);
-    q->count = count > 0 ? (uint64_t)count : 0;
-    if (!q->count)
-        return q;
-    q->mean.set = kn_sketch_mean(sketch, &q->mean.value);
-    q->p50.set = kn_sketch_quantile(sketch, 0.50, &q->p50.value);
-    q->p95.set = kn_sketch_quantile(sketch, 0.95, &q->p95.value);
-    q->p99.set = kn_sketch_quantile(sketch, 0.99, &q->p99.value);
-    q->min.set = kn_sketch_min(sketch, &q->min.value);
-    q->max.set = kn_sketch_max(sketch, &q->max.value);
-    return q;
-}
-
-static struct kn_msg_event_counts *event_counts(struct kn_arena *arena, const int64_t *counts)
-{
-    struct kn_msg_event_counts *ret = kn_arena_alloc(arena, sizeof *ret);
-    if (ret)
-        *ret = (struct kn_msg_event_counts){
-            .pending = counts[KN_TASK_PENDING],
-            .received = counts[KN_TASK_RECEIVED],
-            .started = counts[KN_TASK_STARTED],
-            .success = counts[KN_TASK_SUCCESS],
-            .failure = counts[KN_TASK_FAILURE],
-            .retry = counts[KN_TASK_RETRY],
-            .revoked = counts[KN_TASK_REVOKED],
-            .rejected = counts[KN_TASK_REJECTED],
-            .orphaned = counts[KN_TASK_ORPHANED],
-        };
-    return ret;
-}
-
 static enum kn_status answer_group(struct rollups *r, const struct group *group,
                                    struct kn_msg_series *ret)
 {
-    struct kn_msg_point *points = kn_arena_array(r->arena, r->n_points, sizeof *points);
-    if (!points)
-        return KN_NOMEM;
+    static struct kn_msg_event_counts none;
+    static struct kn_msg_quantiles no_values;
     for (size_t i = 0; i < r->n_points; i++) {
-        const struct bucket *bucket = &group->buckets[i];
-        points[i].at = (r->from + (int64_t)i * r->step) * KN_MINUTE;
-        points[i].counts = event_counts(r->arena, bucket->counts);
-        points[i].runtime = quantiles(r->arena, &bucket->runtime);
-        points[i].queue_wait = quantiles(r->arena, &bucket->wait);
+        struct kn_msg_point *point = &group->points[i];
+        point->at = (r->from + (int64_t)i * r->step) * KN_MINUTE;
+        if (point->counts)
+            continue;
+        point->counts = &none;
+        point->runtime = point->queue_wait = &no_values;
     }
-    ret->points.items = points;
+    ret->points.items = group->points;
     ret->points.count = r->n_points;
-    if (r->arena->overflow)
-        return KN_NOMEM;
     return dict_text(r->reader->store->dict, r->reader->db, group->key, r->arena, &ret->key);
 }
 
@@ -260,11 +287,8 @@ static enum kn_status answer(struct rollups *r, size_t limit, struct kn_msg_seri
 static void rollups_fini(struct rollups *r)
 {
     for (size_t g = 0; g < r->n_groups; g++) {
-        for (size_t i = 0; i < r->n_points; i++) {
-            kn_sketch_fini(&r->groups[g].buckets[i].runtime);
-            kn_sketch_fini(&r->groups[g].buckets[i].wait);
-        }
-        free(r->groups[g].buckets);
+        kn_sketch_fini(&r->groups[g].runtime);
+        kn_sketch_fini(&r->groups[g].wait);
     }
     free(r->groups);
     hmap_fini(&r->map);
@@ -350,6 +374,8 @@ enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_m
     enum kn_status status = read_request(&r, get, ret_why);
     if (status == KN_OK)
         status = add_period(&r, r.from, r.to, ROLLUP_STEPS - 1);
+    if (status == KN_OK)
+        status = go_to(&r, r.n_points);
     if (status == KN_OK)
         status = answer(&r, limit, ret);
     rollups_fini(&r);

@@ -18,7 +18,7 @@ enum {
     ROWS_MAX = 50000, /* looked at for one request */
     RARE = 20,        /* a status is rare that less than one of so many tasks has */
 };
-#define TIME_MAX (40 * INT64_C(1000)) /* µs, for one request */
+#define TIME_MAX (30 * INT64_C(1000)) /* µs, for one request */
 
 /* Columns of the SCAN statements. */
 enum { S_NO, S_SOURCE, S_STATUS, S_NAME, S_QUEUE, S_WORKER, S_FIRST_AT, S_TEXTS };
@@ -37,6 +37,7 @@ struct filter {
     int64_t from, to;
     bool oldest_first;
     bool status_is_rare; /* few tasks have one of the statuses */
+    bool status_has_all; /* tasks of each of them are in the table by status */
     size_t limit;
 };
 
@@ -196,6 +197,9 @@ static enum kn_status weigh_statuses(struct store_reader *reader, struct filter 
     struct tally tally = {.filter = f};
     enum kn_status status = db_run(reader->db, SQL_TASK_COUNTS, NULL, tally_count, &tally);
     f->status_is_rare = tally.chosen < tally.all / RARE;
+    f->status_has_all = true;
+    for (size_t i = 0; i < f->status.count; i++)
+        f->status_has_all = f->status_has_all && store_has_state(f->status.values[i]);
     return status;
 }
 
@@ -203,12 +207,12 @@ static enum kn_status weigh_statuses(struct store_reader *reader, struct filter 
 static size_t choose_stream(const struct filter *f, const struct choice **ret)
 {
     const struct choice *choices[] = {NULL, &f->name, &f->worker, &f->queue, &f->status};
-    if (f->status.set && f->status_is_rare) {
+    if (f->status.set && f->status_is_rare && f->status_has_all) {
         *ret = &f->status;
         return COUNT_OF(choices) - 1;
     }
     for (size_t i = 1; i < COUNT_OF(choices); i++) {
-        if (choices[i]->set) {
+        if (choices[i]->set && (choices[i] != &f->status || f->status_has_all)) {
             *ret = choices[i];
             return i;
         }
@@ -391,15 +395,23 @@ static enum kn_status take_span(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-/* The numbers that tasks of the period can have. */
+/* The numbers that tasks of the period can have: those of its whole minutes, and of the
+ * seconds before and after them. */
 static enum kn_status span_of(struct store_reader *reader, const struct filter *f, struct span *ret)
 {
+    enum { SECONDS = KN_MINUTE / KN_SECOND };
     *ret = (struct span){1, INT64_MAX - 1};
     if (!f->from && !f->to)
         return KN_OK;
-    const struct db_value values[] = {db_i64(f->from / KN_MINUTE),
-                                      db_i64(f->to ? f->to / KN_MINUTE : INT64_MAX)};
-    return db_run(reader->db, SQL_TASK_MINUTES, values, take_span, ret);
+    int64_t first = f->from / KN_SECOND; /* seconds, the first and the one after the last */
+    int64_t end = f->to ? (f->to + KN_SECOND - 1) / KN_SECOND : INT64_MAX;
+    int64_t first_minute = (first + SECONDS - 1) / SECONDS, end_minute = end / SECONDS;
+    int64_t before = first_minute * SECONDS, after = end_minute * SECONDS;
+    if (first_minute > end_minute) /* all of it within a minute */
+        before = end, after = end;
+    const struct db_value values[] = {db_i64(first_minute), db_i64(end_minute), db_i64(first),
+                                      db_i64(before),       db_i64(after),      db_i64(end)};
+    return db_run(reader->db, SQL_TASK_SPAN, values, take_span, ret);
 }
 
 static bool matches_nothing(const struct filter *f)

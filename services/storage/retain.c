@@ -27,6 +27,15 @@ static int64_t cutoff(int64_t keep_us)
     return keep_us ? kn_time_now() - keep_us : 0;
 }
 
+/* Clocks of several machines differ. */
+int64_t store_deleted_to(const struct store *store)
+{
+    int64_t before = cutoff(store->options.retention_tasks_us);
+    if (before < store->retain.before)
+        before = store->retain.before;
+    return before ? before + KN_HOUR : INT64_MIN;
+}
+
 /* Events without their task are of no use. */
 static int64_t events_cutoff(const struct store *store)
 {
@@ -44,7 +53,7 @@ struct sweep {
     struct db_value tasks[TASKS_A_STEP];      /* numbers */
     struct db_value states[2 * TASKS_A_STEP]; /* status, task */
     struct db_value events[2 * TASKS_A_STEP]; /* number, and before which time */
-    size_t n_tasks, n_events, n_seen;
+    size_t n_tasks, n_states, n_events, n_seen;
 };
 
 /* Columns: no, source, status, first_at, latest_at. */
@@ -58,8 +67,10 @@ static enum kn_status see_dead(void *arg, const struct db_value *columns)
             sweep->at->survivor = db_as_i64(columns[3]);
         return KN_OK;
     }
-    sweep->states[2 * sweep->n_tasks] = columns[2];
-    sweep->states[2 * sweep->n_tasks + 1] = columns[0];
+    if (store_has_state(db_as_i64(columns[2]))) {
+        sweep->states[sweep->n_states++] = columns[2];
+        sweep->states[sweep->n_states++] = columns[0];
+    }
     sweep->tasks[sweep->n_tasks++] = columns[0];
     sweep->events[sweep->n_events++] = columns[0];
     sweep->events[sweep->n_events++] = db_i64(INT64_MAX);
@@ -129,7 +140,8 @@ static enum kn_status sweep_step(struct sweep *sweep, db_row_fn *see, bool *ret_
     if (status == KN_OK)
         status = db_each(db, SQL_TASK_DELETE, sweep->tasks, sweep->n_tasks, NULL, NULL, NULL);
     if (status == KN_OK)
-        status = db_each(db, SQL_TASK_STATE_DROP, sweep->states, sweep->n_tasks, NULL, NULL, NULL);
+        status =
+            db_each(db, SQL_TASK_STATE_DROP, sweep->states, sweep->n_states / 2, NULL, NULL, NULL);
     if (status == KN_OK)
         status = subtract_counts(sweep->store);
     bool found = sweep->n_tasks > 0;
@@ -146,6 +158,8 @@ static enum kn_status drop_tasks(struct store *store, bool *ret_done)
                           .at = &store->retain.sweeps[0],
                           .before = cutoff(store->options.retention_tasks_us)};
     int64_t oldest = INT64_MAX;
+    if (sweep.before > store->retain.before)
+        store->retain.before = sweep.before;
     enum kn_status status = db_run(store->db, SQL_MINUTES_OLDEST, NULL, take_i64, &oldest);
     *ret_done = oldest == INT64_MAX || oldest * KN_MINUTE >= sweep.before;
     if (status == KN_OK && !*ret_done)
@@ -154,7 +168,9 @@ static enum kn_status drop_tasks(struct store *store, bool *ret_done)
         return status;
     int64_t before = sweep.at->survivor < sweep.before ? sweep.at->survivor : sweep.before;
     const struct db_value minutes[] = {db_i64(before / KN_MINUTE)};
-    return db_run(store->db, SQL_MINUTES_DELETE, minutes, NULL, NULL);
+    const struct db_value seconds[] = {db_i64(before / KN_MINUTE * (KN_MINUTE / KN_SECOND))};
+    status = db_run(store->db, SQL_MINUTES_DELETE, minutes, NULL, NULL);
+    return status == KN_OK ? db_run(store->db, SQL_SECONDS_DELETE, seconds, NULL, NULL) : status;
 }
 
 /* Events that are given up before their tasks; on PostgreSQL their partitions are. */

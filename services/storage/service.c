@@ -158,6 +158,7 @@ union answer {
     struct kn_msg_failure_list failure_list;
     struct kn_msg_task_names task_names;
     struct kn_msg_worker_life worker_life;
+    struct kn_msg_pause_list pause_list;
     struct kn_msg_system system;
 };
 
@@ -214,6 +215,10 @@ static enum kn_status query(struct storage *storage, struct store_reader *r,
     case KN_KIND_WORKER_LIFE_GET:
         *ret_kind = KN_KIND_WORKER_LIFE;
         return store_read_worker_life(r, msg, arena, &a->worker_life);
+    case KN_KIND_PAUSES_GET:
+        *ret_kind = KN_KIND_PAUSE_LIST;
+        return store_read_pauses(r, ((const struct kn_msg_pauses_get *)msg)->source, arena,
+                                 &a->pause_list);
     case KN_KIND_SYSTEM_GET:
         *ret_kind = KN_KIND_SYSTEM;
         return read_system(storage, r, arena, &a->system);

@@ -165,6 +165,18 @@
         "routing_key, signum, result_repr, error, traceback, learned) " \
         "WHERE t.no = " \
         "u.no") \
+    S(TASK_ADVANCE, "iiiiiifbt", \
+        "UPDATE tasks SET status = $2, started_by = $3, latest_at = $4, " \
+        "started_at = $5, succeeded_at = $6, runtime = $7, ordering = $8, " \
+        "result_repr = $9 WHERE no = $1", \
+        "UPDATE tasks t SET status = u.status, started_by = u.started_by, " \
+        "latest_at = u.latest_at, started_at = u.started_at, succeeded_at " \
+        "= u.succeeded_at, runtime = u.runtime, ordering = u.ordering, " \
+        "result_repr = u.result_repr FROM unnest($1::int8[], $2::int8[], " \
+        "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::float8[], " \
+        "$8::bytea[], $9::text[]) AS u(no, status, started_by, latest_at, " \
+        "started_at, succeeded_at, runtime, ordering, result_repr) WHERE " \
+        "t.no = u.no") \
     S(TASK_STATE_PUT, "ii", \
         "INSERT INTO task_states (status, no) VALUES ($1, $2)", \
         "COPY task_states (status, no) FROM STDIN (FORMAT binary)") \
@@ -185,9 +197,25 @@
         "excluded.first < task_minutes.first THEN excluded.first ELSE " \
         "task_minutes.first END, last = CASE WHEN excluded.last > " \
         "task_minutes.last THEN excluded.last ELSE task_minutes.last END") \
-    SAME(TASK_MINUTES, "ii", \
-        "SELECT min(first), max(last) FROM task_minutes WHERE minute >= " \
-        "$1 AND minute <= $2") \
+    S(TASK_SECOND_PUT, "iiii", \
+        "INSERT INTO task_seconds (source, second, first, last) VALUES " \
+        "($1, $2, $3, $4) ON CONFLICT (second, source) DO UPDATE SET " \
+        "first = CASE WHEN excluded.first < task_seconds.first THEN " \
+        "excluded.first ELSE task_seconds.first END, last = CASE WHEN " \
+        "excluded.last > task_seconds.last THEN excluded.last ELSE " \
+        "task_seconds.last END", \
+        "INSERT INTO task_seconds (source, second, first, last) SELECT * " \
+        "FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[]) ON " \
+        "CONFLICT (second, source) DO UPDATE SET first = CASE WHEN " \
+        "excluded.first < task_seconds.first THEN excluded.first ELSE " \
+        "task_seconds.first END, last = CASE WHEN excluded.last > " \
+        "task_seconds.last THEN excluded.last ELSE task_seconds.last END") \
+    SAME(TASK_SPAN, "iiiiii", \
+        "SELECT min(first), max(last) FROM (SELECT first, last FROM " \
+        "task_minutes WHERE minute >= $1 AND minute < $2 UNION ALL SELECT " \
+        "first, last FROM task_seconds WHERE second >= $3 AND second < $4 " \
+        "UNION ALL SELECT first, last FROM task_seconds WHERE second >= $5 " \
+        "AND second < $6) AS parts") \
     S(EVENT_NEW, "iiiiiib", \
         "INSERT OR IGNORE INTO events (task, ident, at, clock, type, " \
         "host, body) VALUES ($1, $2, $3, $4, $5, $6, $7)", \
@@ -230,7 +258,8 @@
         "excluded.received, invalid = source_counters.invalid + " \
         "excluded.invalid, lost = source_counters.lost + excluded.lost, " \
         "stored = source_counters.stored + excluded.stored, duplicates = " \
-        "source_counters.duplicates + excluded.duplicates") \
+        "source_counters.duplicates + excluded.duplicates, changes = " \
+        "source_counters.changes + 1 RETURNING changes") \
     SAME(COUNTERS, "", \
         "SELECT source, received, invalid, lost, stored, duplicates FROM " \
         "source_counters") \
@@ -247,10 +276,14 @@
         "done = excluded.done, ahead = excluded.ahead, at = excluded.at") \
     SAME(MARKS_TRIM, "i", \
         "DELETE FROM batch_marks WHERE at < $1") \
-    SAME(WORKER_GET, "ii", \
+    S(WORKER_GET, "ii", \
         "SELECT source, host, beat_at, beat_clock, status_at, " \
         "status_clock, status_by, body FROM workers WHERE source = $1 AND " \
-        "host = $2") \
+        "host = $2", \
+        "SELECT w.source, w.host, w.beat_at, w.beat_clock, w.status_at, " \
+        "w.status_clock, w.status_by, w.body FROM workers w JOIN " \
+        "unnest($1::int8[], $2::int8[]) AS u(source, host) USING (source, " \
+        "host)") \
     SAME(WORKERS, "", \
         "SELECT source, host, beat_at, beat_clock, status_at, status_clock, " \
         "status_by, body, answers FROM workers ORDER BY source, host") \
@@ -258,10 +291,18 @@
         "SELECT answers FROM workers WHERE source = $1 AND host = $2") \
     SAME(WORKER_ANSWERS_PUT, "iib", \
         "UPDATE workers SET answers = $3 WHERE source = $1 AND host = $2") \
-    SAME(WORKER_PUT, "iiiiiiib", \
+    S(WORKER_PUT, "iiiiiiib", \
         "INSERT INTO workers (source, host, beat_at, beat_clock, " \
         "status_at, status_clock, status_by, body) VALUES ($1, $2, $3, " \
         "$4, $5, $6, $7, $8) ON CONFLICT (source, host) DO UPDATE SET " \
+        "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, " \
+        "status_at = excluded.status_at, status_clock = " \
+        "excluded.status_clock, status_by = excluded.status_by, body = " \
+        "excluded.body", \
+        "INSERT INTO workers (source, host, beat_at, beat_clock, " \
+        "status_at, status_clock, status_by, body) SELECT * FROM " \
+        "unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], " \
+        "$5::int8[], $6::int8[], $7::int8[], $8::bytea[]) ON CONFLICT (source, host) DO UPDATE SET " \
         "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, " \
         "status_at = excluded.status_at, status_clock = " \
         "excluded.status_clock, status_by = excluded.status_by, body = " \
@@ -474,6 +515,8 @@
         "SELECT min(minute) FROM task_minutes") \
     SAME(MINUTES_DELETE, "i", \
         "DELETE FROM task_minutes WHERE minute < $1") \
+    SAME(SECONDS_DELETE, "i", \
+        "DELETE FROM task_seconds WHERE second < $1") \
     SAME(ROLLUPS_OLDEST, "i", \
         "SELECT min(minute) FROM rollups WHERE step = $1 AND scope = 0") \
     SAME(ROLLUPS_DELETE, "ii", \
@@ -507,7 +550,18 @@
     SAME(AUDIT_OF_TARGET, "iit", \
         SQL_AUDIT_ROWS "WHERE a.target = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2") \
     SAME(AUDIT_OF_ID, "iit", \
-        SQL_AUDIT_ROWS "WHERE a.id = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2")
+        SQL_AUDIT_ROWS "WHERE a.id = $3 AND a.no < $1 ORDER BY a.no DESC LIMIT $2") \
+    SAME(PAUSE_PUT, "ttitti", \
+        "INSERT INTO pauses (source, queue, since, actor, consumers, " \
+        "resuming) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (source, " \
+        "queue) DO UPDATE SET since = EXCLUDED.since, actor = " \
+        "EXCLUDED.actor, consumers = EXCLUDED.consumers, resuming = " \
+        "EXCLUDED.resuming") \
+    SAME(PAUSE_DELETE, "tt", \
+        "DELETE FROM pauses WHERE source = $1 AND queue = $2") \
+    SAME(PAUSES, "", \
+        "SELECT source, queue, since, actor, consumers, resuming FROM " \
+        "pauses ORDER BY source, queue")
 /* clang-format on */
 
 enum sql_id {

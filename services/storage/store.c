@@ -123,7 +123,8 @@ static enum kn_status load(struct store *store)
 {
     store->next_no = store->end_no = 0;
     memset(store->days, 0, sizeof store->days);
-    store->n_counts = 0;
+    store->n_counts = store->n_sources = 0;
+    task_cache_clear(&store->tasks);
     dict_forget(store->dict);
     enum kn_status status = store->feed_no ? KN_OK : load_constants(store);
     if (status == KN_OK)
@@ -180,6 +181,8 @@ enum kn_status store_open(const struct store_options *options, struct store **re
     kn_buf_init(&store->body, 0);
     enum kn_status status = KN_NOMEM;
     if (store->database && store->feed_name && store->dict && store->tx)
+        status = task_cache_init(&store->tasks);
+    if (status == KN_OK)
         status = connect_writer(store, ret_error);
     if (status != KN_OK) {
         store_close(store);
@@ -196,6 +199,8 @@ void store_close(struct store *store)
     db_close(store->db);
     tx_free(store->tx);
     dict_free(store->dict);
+    task_cache_fini(&store->tasks);
+    free(store->sources);
     kn_arena_fini(&store->arena);
     kn_buf_fini(&store->body);
     free(store->counts);

@@ -126,6 +126,10 @@ enum kn_status store_read_overdue(struct store_reader *reader, const struct kn_m
 enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg_audit_get *get,
                                 struct kn_arena *arena,
                                 struct kn_msg_audit_list *ret) KN_MUST_CHECK;
+/* Paused queues, of a source or (empty) of all. */
+enum kn_status store_read_pauses(struct store_reader *reader, struct kn_str source,
+                                 struct kn_arena *arena,
+                                 struct kn_msg_pause_list *ret) KN_MUST_CHECK;
 /* Sources with their counters and gaps, counts, and storage itself; the rest of
  * the system is not in the database. */
 enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *arena,

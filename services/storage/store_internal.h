@@ -4,6 +4,7 @@
 
 #include "services/storage/deltas.h"
 #include "services/storage/store.h"
+#include "services/storage/task_cache.h"
 #include "services/storage/worker_row.h"
 
 enum { DICT_MAX = 65536, TASK_BLOCK = 1024, FEED_ID_SIZE = 33 };
@@ -39,6 +40,12 @@ struct store {
     size_t n_counts;
     size_t cap_counts;
 
+    struct task_cache tasks;
+    struct source_changes { /* how often a source's counters have changed, as of our last commit */
+        int64_t source, changes;
+    } * sources;
+    size_t n_sources, cap_sources;
+
     int64_t days[64]; /* whose partitions are known to be there; by day modulo 64 */
 
     struct kn_arena arena; /* of the commit */
@@ -49,6 +56,7 @@ struct store {
     struct retain {
         int64_t next_at; /* monotonic: no round begins before */
         unsigned step;   /* of the round */
+        int64_t before;  /* tasks whose latest event is older were deleted */
         struct retain_sweep {
             int64_t restart_at; /* monotonic: then it begins at the first task again */
             int64_t after;      /* the task where it goes on */
@@ -64,6 +72,8 @@ enum { KNOWN_RUNTIMES = 256 };
 struct store_reader {
     struct store *store; /* options, dict, feed: what does not change */
     struct db *db;
+    uint64_t bytes; /* of the database */
+    int64_t bytes_until;
     struct known_runtime { /* by name modulo their number */
         int64_t source, name;
         int64_t slow_us; /* 99 of 100 take no longer */
@@ -88,12 +98,14 @@ enum { NO_TASK = UINT32_MAX, NO_EVENT = UINT32_MAX };
 
 struct task_work {
     struct task_row row;
-    bool exists;  /* had a row before this transaction */
-    bool touched; /* has new events */
+    bool exists;   /* had a row before this transaction */
+    bool touched;  /* has new events */
+    bool advances; /* they change nothing but the columns of SQL_TASK_ADVANCE */
     enum kn_task_status status_before;
     int64_t name_before;
     int64_t queue_before;
     int64_t worker_before;
+    int64_t first_at_before;
     struct delta_wait wait_before;
     struct delta_learned *learned_before; /* NULL: nothing */
     uint32_t first_event;
@@ -123,7 +135,7 @@ struct tx {
     struct hmap event_map; /* by ident, to find repetitions in the transaction */
 
     struct worker_work *workers;
-    size_t n_workers, cap_workers;
+    size_t n_workers, cap_workers, n_workers_read;
     struct hmap worker_map;
 
     struct kn_msg_queue_depth *queues;
@@ -145,6 +157,12 @@ enum kn_status tx_ingest_finish(struct tx *tx, struct store_change *changes) KN_
 
 enum kn_status tx_worker(struct tx *tx, struct kn_str source, struct kn_str hostname,
                          struct worker_work **ret) KN_MUST_CHECK;
+/* Reads all workers that a batch has events of, for tx_worker to find. */
+enum kn_status tx_workers_of(struct tx *tx, const struct kn_msg_ingest_batch *batch) KN_MUST_CHECK;
+/* Whether the event says something about the worker of its hostname. */
+bool tx_is_of_worker(const struct kn_msg_event *event);
+/* Reads what it answered to control, which is kept apart. */
+enum kn_status tx_worker_answers(struct tx *tx, struct worker_work *work) KN_MUST_CHECK;
 enum kn_status tx_workers_finish(struct tx *tx) KN_MUST_CHECK;
 /* CONFLICT when the reader stands elsewhere; nothing was changed then. */
 enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put) KN_MUST_CHECK;
@@ -157,6 +175,19 @@ enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t s
  * their kind is UNSUPPORTED; change->status says what the caller did wrong. */
 bool is_action_change(enum kn_kind kind);
 enum kn_status tx_action(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+enum kn_status tx_pause(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+/* Tasks whose latest event is not newer may have been deleted, by this process or another. */
+int64_t store_deleted_to(const struct store *store);
+/* After a row of counters changed for the changes-th time. CONFLICT when another process has
+ * written to the source meanwhile: what is in memory of it may be old. */
+enum kn_status store_note_changes(struct store *store, int64_t source,
+                                  int64_t changes) KN_MUST_CHECK;
+/* Whether tasks of this status are in the table by status: those that succeeded are most, and
+ * are found as fast among all. */
+static inline bool store_has_state(int64_t status)
+{
+    return status != KN_TASK_SUCCESS;
+}
 
 /* Adds to the count of a status, in the transaction. */
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,

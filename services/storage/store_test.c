@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "services/storage/migrate.h"
 #include "services/storage/recount.h"
 #include "services/storage/rig_test.h"
 #include "services/storage/store_internal.h"
@@ -570,6 +571,65 @@ static void the_list_filters_and_pages(void **state)
     }
     struct kn_msg_tasks_get id = {.q = KN_STR("id-29")};
     assert_int_equal(walk(rig, &id, &first), 1);
+}
+
+/* ---- periods ------------------------------------------------------------------------- */
+
+enum { PERIOD_TASKS = 400 };
+
+static void expect_periods(struct rig *rig, const int64_t *began)
+{
+    for (int round = 0; round < 100; round++) {
+        int64_t from = rig_below(240) * KN_SECOND + rig_below(2) * rig_below(1000000);
+        int64_t to = from + 1 + rig_below(3) * KN_MINUTE + rig_below(60000000);
+        struct kn_msg_tasks_get get = {.from = AT + from, .to = AT + to, .limit = 50};
+        if (round % 5 == 0)
+            get.from = 0;
+        if (round % 5 == 1)
+            get.to = 0;
+        if (round % 2)
+            get.sort = KN_STR("oldest");
+        size_t want = 0;
+        uint64_t first;
+        for (size_t i = 0; i < PERIOD_TASKS; i++)
+            want += began[i] >= get.from && (!get.to || began[i] < get.to);
+        assert_int_equal(walk(rig, &get, &first), want);
+        kn_arena_reset(&rig->arena);
+    }
+}
+
+static void make_seconds_anew(struct rig *rig)
+{
+    const struct migration *step = rig->postgres ? migrations_postgres : migrations_sqlite;
+    while (strcmp(step->name, "0008_task_seconds") != 0)
+        step++;
+    assert_int_equal(db_script(rig->store->db, "DROP TABLE task_seconds"), KN_OK);
+    assert_int_equal(db_script(rig->store->db, step->sql), KN_OK);
+}
+
+/* Tasks that come out of order, and of some an earlier event last. */
+static void a_period_has_the_tasks_that_began_in_it(void **state)
+{
+    struct rig *rig = *state;
+    static char ids[PERIOD_TASKS][16];
+    struct kn_msg_event events[PERIOD_TASKS];
+    int64_t began[PERIOD_TASKS];
+    for (size_t i = 0; i < PERIOD_TASKS; i++) {
+        snprintf(ids[i], sizeof ids[i], "id-%zu", i);
+        events[i] =
+            event(KN_EVENT_TASK_STARTED, ids[i], (int64_t)i * KN_SECOND / 2 + rig_below(20000000));
+        began[i] = events[i].timestamp;
+    }
+    for (size_t i = 0; i < PERIOD_TASKS; i += 50)
+        rig_ingest(rig, events + i, 50, NULL);
+    for (size_t i = 0; i < PERIOD_TASKS; i += 37) {
+        events[i].type = KN_EVENT_TASK_RECEIVED;
+        events[i].timestamp = began[i] = began[i] - rig_below(90000000);
+        rig_ingest(rig, &events[i], 1, NULL);
+    }
+    expect_periods(rig, began);
+    make_seconds_anew(rig);
+    expect_periods(rig, began);
 }
 
 static void the_list_refuses_what_it_does_not_know(void **state)
@@ -1236,6 +1296,13 @@ static void retention_keeps_what_is_young(void **state)
     fresh.timestamp = kn_time_now();
     rig_ingest(rig, &fresh, 1, NULL);
     assert_int_equal(system_of(rig).storage->tasks, 3 * A_DAY + 1);
+    /* one that went is nothing but what comes of it now */
+    struct kn_msg_event late = event(KN_EVENT_TASK_STARTED, "d0-0", 1);
+    late.timestamp = kn_time_now();
+    rig_ingest(rig, &late, 1, NULL);
+    assert_int_equal(system_of(rig).storage->tasks, 3 * A_DAY + 2);
+    assert_int_equal(task_of(rig, "d0-0").status, KN_TASK_STARTED);
+    assert_int_equal(task_of(rig, "d0-0").received_at, 0);
 }
 
 static void events_may_go_before_their_tasks(void **state)
@@ -1286,6 +1353,7 @@ int main(void)
         CASE(the_same_batch_twice_in_one_commit_counts_once),
         CASE(any_order_and_repetition_gives_the_same_tables),
         CASE(the_list_filters_and_pages),
+        CASE(a_period_has_the_tasks_that_began_in_it),
         CASE(the_list_refuses_what_it_does_not_know),
         CASE(pages_stay_stable_while_tasks_arrive),
         CASE(a_worker_is_what_it_says_unless_it_is_silent),

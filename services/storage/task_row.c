@@ -82,6 +82,11 @@ void task_row_peek(const struct db_value *columns, struct task_row *ret)
     ret->id = db_as_str(columns[C_ID]);
 }
 
+int64_t task_row_latest_at(const struct db_value *columns)
+{
+    return db_as_i64(columns[C_LATEST_AT]);
+}
+
 static void read_numbers(const struct db_value *columns, struct merge_task *task)
 {
     task->seen = true;
@@ -245,6 +250,21 @@ size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest
             ret[n++] = all[c];
     }
     return n;
+}
+
+void task_row_advance_values(const struct db_value all[TASK_COLUMNS], struct db_value *ret)
+{
+    static const uint8_t columns[] = {C_NO,
+                                      C_STATUS,
+                                      C_STARTED_BY,
+                                      C_LATEST_AT,
+                                      C_TYPES + MERGE_STARTED,
+                                      C_TYPES + MERGE_SUCCEEDED,
+                                      C_RUNTIME,
+                                      C_ORDERING,
+                                      C_RESULT};
+    for (size_t i = 0; i < COUNT(columns); i++)
+        ret[i] = all[columns[i]];
 }
 
 /* ---- as a message -------------------------------------------------------------------- */

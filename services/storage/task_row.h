@@ -28,6 +28,7 @@ uint64_t task_hash(uint64_t key, int64_t source, struct kn_str id);
 
 /* Only number, hash, source and id of a row of all columns, without a copy. */
 void task_row_peek(const struct db_value *columns, struct task_row *ret);
+int64_t task_row_latest_at(const struct db_value *columns);
 /* Everything; texts are copied into the arena. */
 enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, struct db *db,
                              struct kn_arena *arena, struct task_row *ret) KN_MUST_CHECK;
@@ -51,6 +52,11 @@ void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
  * Returns how many. ret may be all. */
 size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest,
                               struct db_value *ret);
+
+/* Of all columns, those of SQL_TASK_ADVANCE: what task-started and task-succeeded can change of
+ * a task that has its worker. */
+void task_row_advance_values(const struct db_value all[TASK_COLUMNS], struct db_value *ret);
+enum { TASK_ADVANCED_BY = 1 << KN_EVENT_TASK_STARTED | 1 << KN_EVENT_TASK_SUCCEEDED };
 
 /* For the feed, for lists: texts are cut to so many bytes, and there is no traceback. */
 enum { TASK_TEXT_FEED = 256, TASK_TEXT_LIST = 4096 };

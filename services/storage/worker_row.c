@@ -33,7 +33,7 @@ void worker_row_values(const struct worker_row *row, struct kn_buf *body,
     struct kn_msg_worker rest = row->worker;
     rest.conf = rest.stats = rest.active_queues = KN_STR_ABSENT;
     rest.registered = (struct kn_strs){0};
-    kn_buf_clear(body);
+    size_t start = body->len;
     kn_msg_encode(body, KN_KIND_WORKER, &rest);
     ret[0] = db_i64(row->source);
     ret[1] = db_i64(row->host);
@@ -42,7 +42,7 @@ void worker_row_values(const struct worker_row *row, struct kn_buf *body,
     ret[4] = db_i64(row->status.at);
     ret[5] = db_i64((int64_t)row->status.clock);
     ret[6] = db_i64(row->word);
-    ret[7] = db_blob(kn_buf_view(body));
+    ret[7] = (struct db_value){.kind = DB_BLOB, .str = {.len = body->len - start}};
 }
 
 enum kn_status worker_row_read_answers(struct kn_str answers, struct kn_arena *arena,

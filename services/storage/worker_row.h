@@ -30,7 +30,7 @@ enum { WORKER_COLUMNS = 8 };
  * body. Texts are copied into the arena. */
 enum kn_status worker_row_read(const struct db_value *columns, struct kn_arena *arena,
                                struct worker_row *ret) KN_MUST_CHECK;
-/* body: room for the message; it must live as long as the values. */
+/* Appends the message to body; of the last value sets only its length. */
 void worker_row_values(const struct worker_row *row, struct kn_buf *body,
                        struct db_value ret[WORKER_COLUMNS]);
 

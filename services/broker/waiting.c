@@ -1,0 +1,75 @@
+#include "services/broker/session_impl.h"
+
+static bool on_redis(const struct broker_session *s)
+{
+    return s->options.url->kind == BROKER_REDIS;
+}
+
+static enum kn_status look(struct broker_session *s, const struct broker_look *what,
+                           struct kn_arena *arena, struct broker_page *ret)
+{
+    return on_redis(s) ? broker_redis_look(s, what, arena, ret)
+                       : broker_amqp_look(s, what, arena, ret);
+}
+
+enum kn_status broker_session_look(struct broker_session *session, const struct broker_look *what,
+                                   struct kn_arena *arena, struct broker_page *ret)
+{
+    struct broker_page page = {.consumers = -1};
+    bool before = broker_session_connected(session);
+    enum kn_status status = look(session, what, arena, &page);
+    if (broker_session_again(session, before, status))
+        status = look(session, what, arena, &page);
+    if (status == KN_OK)
+        *ret = page;
+    return broker_session_result(session, status);
+}
+
+/* What changes something is begun once only: a connection that was cut while it was
+ * idle is noticed by counting first. */
+static enum kn_status count(struct broker_session *s, const char *queue, uint64_t *ret)
+{
+    struct broker_page page;
+    struct kn_arena arena;
+    kn_arena_init(&arena, 64 << 10);
+    enum kn_status status =
+        broker_session_look(s, &(struct broker_look){.queue = queue}, &arena, &page);
+    if (status == KN_OK)
+        *ret = page.total;
+    kn_arena_fini(&arena);
+    return status;
+}
+
+enum kn_status broker_session_purge(struct broker_session *session,
+                                    const struct broker_purge *purge, uint64_t *ret_count)
+{
+    enum kn_status status = count(session, purge->queue, ret_count);
+    if (status != KN_OK)
+        return status;
+    status = on_redis(session) ? broker_redis_purge(session, purge, ret_count)
+                               : broker_amqp_purge(session, purge, ret_count);
+    return broker_session_result(session, status);
+}
+
+enum kn_status broker_session_purged(struct broker_session *session, const char *keep, size_t limit,
+                                     struct kn_arena *arena, struct broker_page *ret)
+{
+    struct broker_page page = {.consumers = -1};
+    enum kn_status status =
+        on_redis(session) ? broker_redis_purged(session, keep, limit, arena, &page) : KN_OK;
+    if (status == KN_OK)
+        *ret = page;
+    return broker_session_result(session, status);
+}
+
+enum kn_status broker_session_move(struct broker_session *session, const struct broker_move *move,
+                                   struct broker_moved *ret)
+{
+    *ret = (struct broker_moved){0};
+    enum kn_status status = count(session, move->from, &ret->found);
+    if (status != KN_OK)
+        return status;
+    status = on_redis(session) ? broker_redis_move(session, move, ret)
+                               : broker_amqp_move(session, move, ret);
+    return broker_session_result(session, status);
+}

@@ -1,0 +1,90 @@
+/* What waits in a queue: looked at, purged, moved to another queue. Functions of a
+ * session (session.h).
+ *
+ * Redis: the lists of a queue and its priorities are read from their right ends, where
+ * workers take from, in the order in which kombu asks for them. Nothing is changed by
+ * looking. Purging and each piece of a move are one script, so atomic; a message
+ * that a worker takes meanwhile is the worker's.
+ *
+ * RabbitMQ: AMQP has no way to look without taking. Messages are fetched, held while
+ * they are read, and given back by closing the channel (also when we die): they
+ * keep their places, and are marked as redelivered; a quorum queue counts that as an
+ * attempt to deliver. A move is done in transactions: the broker does all of a piece or,
+ * when the connection ends before it, nothing. */
+#ifndef BROKER_WAITING_H
+#define BROKER_WAITING_H
+
+#include "services/broker/session.h"
+#include "services/common/arena.h"
+
+enum {
+    BROKER_LOOK_MAX = 200, /* messages at once, on RabbitMQ also the most that can be seen */
+    BROKER_CURSOR_MAX = 400
+};
+
+struct broker_waiting {
+    struct kn_str envelope; /* kombu's; on RabbitMQ made from the message */
+    uint64_t size;          /* bytes of the whole message (RabbitMQ: of the body) */
+    bool cut;               /* longer than message_max: only its beginning, no envelope */
+    bool redelivered;       /* RabbitMQ: somebody has had it before */
+};
+
+struct broker_look {
+    const char *queue;
+    /* "" for the beginning. Redis: where the page before ended. It stays good while
+     * workers take and clients send; afterwards it gives what is new. */
+    struct kn_str cursor;
+    size_t limit;           /* at most BROKER_LOOK_MAX */
+    size_t bytes_max;       /* of a page; it ends early, but has one message at least */
+    bool spare_redelivered; /* RabbitMQ: stop at the first that was given back before */
+};
+
+struct broker_page {
+    struct broker_waiting *items; /* next to be delivered first */
+    size_t count;
+    uint64_t total;       /* that wait, all priorities together */
+    int64_t consumers;    /* RabbitMQ; -1: not known */
+    struct kn_str cursor; /* Redis: for the next page; RabbitMQ: absent */
+    bool more;            /* there are some behind the page */
+};
+
+/* Texts lie in the arena. NOT_FOUND when there is no such queue (RabbitMQ); INVALID: not
+ * our cursor; TOO_BIG: the arena is full. limit 0 only counts. */
+enum kn_status broker_session_look(struct broker_session *session, const struct broker_look *look,
+                                   struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+
+struct broker_purge {
+    const char *queue;
+    uint64_t expected, tolerance; /* how many should wait, give or take */
+    const char *keep; /* Redis: name of a list to keep them in for a while; NULL: none */
+};
+/* Removes all that waits, when that is about as many as expected; else CONFLICT.
+ * *ret_count is set in both cases: how many were removed, or are there. RabbitMQ
+ * compares first and purges then: the count is what was purged. */
+enum kn_status broker_session_purge(struct broker_session *session,
+                                    const struct broker_purge *purge,
+                                    uint64_t *ret_count) KN_MUST_CHECK;
+/* Takes up to limit messages out of what a purge kept: nobody else will. count 0 at
+ * its end. Redis; nothing on RabbitMQ. */
+enum kn_status broker_session_purged(struct broker_session *session, const char *keep, size_t limit,
+                                     struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+
+struct broker_move {
+    const char *from, *to;
+    uint64_t max;     /* messages; never more than wait at the beginning */
+    int64_t deadline; /* monotonic */
+    /* Which; NULL for all. RabbitMQ: among the first BROKER_LOOK_MAX. */
+    bool (*wanted)(void *arg, struct kn_str envelope);
+    void *arg;
+};
+struct broker_moved {
+    uint64_t found; /* that waited at the beginning */
+    uint64_t moved; /* for certain; the order among them is kept */
+    bool late;      /* the deadline came first */
+};
+/* To the same priority of the other queue. NOT_FOUND when one of them does not
+ * exist (RabbitMQ). On failure *ret says what was moved before. */
+enum kn_status broker_session_move(struct broker_session *session, const struct broker_move *move,
+                                   struct broker_moved *ret) KN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,21 @@
+/* Tells storage what was learned of tasks elsewhere than from events: in batches that
+ * have a number, so that each is stored once (docs/reconcile.md). Any thread. */
+#ifndef CONTROL_LEARNED_H
+#define CONTROL_LEARNED_H
+
+#include "proto/bus/bus.h"
+
+struct control_learned;
+
+/* source must outlive it. NULL when memory is out. */
+struct control_learned *control_learned_new(const char *source, struct kn_bus_client *storage,
+                                            int64_t request_timeout_us);
+/* NULL is allowed. */
+void control_learned_free(struct control_learned *learned);
+
+/* OK: storage has them. After a failure a part of them may come there later; what is
+ * told again is stored once. */
+enum kn_status control_learned_tell(struct control_learned *learned,
+                                    const struct kn_msg_event *events, size_t count) KN_MUST_CHECK;
+
+#endif
