@@ -87,6 +87,7 @@ def test_each_setting_that_is_off_is_told_with_what_mends_it(folder, clinic):
         rig.wait_for(lambda: "events_disabled" not in findings(kanchi), 30, "events are on")
 
 
+@pytest.mark.parametrize("clinic", ["redis"], indirect=True)
 def test_a_queue_that_nobody_consumes_is_found(folder, clinic):
     url, kanchi = clinic
     with rig.CeleryWorker(folder, url, name="busy", queues=("default",)):
