@@ -40,6 +40,7 @@ static const struct gw_route routes[] = {
     {"/api/v1/metrics/totals", READ, gw_api_totals, NULL},
     {"/api/v1/metrics/timeseries", READ, gw_api_timeseries, NULL},
     {"/api/v1/system", READ, gw_api_system, NULL},
+    {"/api/v1/system/doctor", READ, gw_api_doctor, NULL},
     {"/api/v1/openapi.json", READ, gw_api_openapi, NULL},
     {"/api/v1/ws", "GET, OPTIONS", gw_api_websocket, NULL},
     {"/healthz", READ, gw_healthz, NULL},

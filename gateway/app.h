@@ -104,6 +104,7 @@ void gw_api_metrics_history(struct gw_exchange *x);
 void gw_api_totals(struct gw_exchange *x);
 void gw_api_timeseries(struct gw_exchange *x);
 void gw_api_system(struct gw_exchange *x);
+void gw_api_doctor(struct gw_exchange *x);
 void gw_api_openapi(struct gw_exchange *x);
 void gw_api_websocket(struct gw_exchange *x);
 void gw_healthz(struct gw_exchange *x);

@@ -345,6 +345,20 @@ static void answer_command(const struct kn_msg_command *command, struct kn_bus_r
     kn_bus_reply_set(reply, KN_KIND_COMMAND_DONE, &done);
 }
 
+static void answer_doctor(struct kn_bus_reply *reply)
+{
+    struct kn_str worker = KN_STR("celery@one");
+    struct kn_msg_finding finding = {.code = KN_STR("no_result_extended"),
+                                     .subject = worker,
+                                     .text = KN_STR("result_extended is off: celery@one"),
+                                     .remedy = KN_STR("Set result_extended = True.")};
+    const struct kn_msg_doctor_report report = {.source = KN_STR("default"),
+                                                .reachable = true,
+                                                .workers = {&worker, 1},
+                                                .findings = {&finding, 1}};
+    kn_bus_reply_set(reply, KN_KIND_DOCTOR_REPORT, &report);
+}
+
 static void answer_waiting(const struct kn_msg_waiting_get *get, struct kn_bus_reply *reply)
 {
     struct kn_msg_waiting items[] = {{.id = KN_STR("task-1"),
@@ -520,6 +534,9 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
         break;
     case KN_KIND_AUDIT_GET:
         answer_audit(reply);
+        break;
+    case KN_KIND_DOCTOR_GET:
+        answer_doctor(reply);
         break;
     case KN_KIND_COMMAND:
         answer_command(request->msg, reply);

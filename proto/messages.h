@@ -683,6 +683,14 @@
     F(6, arguments, JSON, _) /* as they were or would be sent */                                   \
     F(7, everybody, BOOL, _) /* sent to all that listen, asked or not */
 
+/* A look at the broker of a source and its workers: what is missing, and how it is mended. */
+#define KN_MSG_DOCTOR_GET(F) F(1, source, STR, _)
+#define KN_MSG_DOCTOR_REPORT(F)                                                                    \
+    F(1, source, STR, _)                                                                           \
+    F(2, reachable, BOOL, _)                                                                       \
+    F(3, workers, STRS, _) /* that answered */                                                     \
+    F(4, findings, LIST, finding)
+
 /* ---- queues ---------------------------------------------------------------- */
 
 /* A message that waits. Absent texts: it does not say, or can't be read. */
@@ -1012,6 +1020,8 @@
     M(60, command, COMMAND)                                                                        \
     M(61, worker_reply, WORKER_REPLY)                                                              \
     M(62, command_done, COMMAND_DONE)                                                              \
+    M(64, doctor_get, DOCTOR_GET)                                                                  \
+    M(65, doctor_report, DOCTOR_REPORT)                                                            \
     M(70, task_send, TASK_SEND)                                                                    \
     M(71, task_sent, TASK_SENT)                                                                    \
     M(72, task_revoke, TASK_REVOKE)                                                                \

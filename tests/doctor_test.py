@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 import rig
+from rig.celery_worker import sample_environment
 from rig.kanchi import bin_folder, service_environment
 
 
@@ -37,3 +38,86 @@ def test_a_broker_that_is_away_is_said():
     assert done.returncode == 1
     assert "cannot be used" in done.stdout
     assert "secret" not in done.stdout + done.stderr
+
+
+CODES = {"no_task_sent_event": "task_send_sent_event is off",
+         "no_track_started": "task_track_started is off",
+         "no_result_extended": "result_extended is off",
+         "pickle_accepted": "messages in pickle are accepted"}
+SERVICES = ("storage", "ingestion", "control", "aggregation", "gateway")
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def clinic(request, folder):
+    """A broker's URL, and a Kanchi that watches it."""
+    url = request.getfixturevalue(f"{request.param}_url")
+    config = {"control": {"interval": "3s", "reply_timeout": "2s", "reconcile": False}}
+    with rig.Kanchi(folder / "kanchi", [url], config=config) as kanchi:
+        for service in SERVICES:
+            kanchi.start(service)
+        rig.wait_for(kanchi.is_ready, 30, "Kanchi is ready")
+        yield url, kanchi
+
+
+def findings(kanchi):
+    return {one["code"]: one for one in kanchi.get("/system/doctor")["findings"]}
+
+
+def test_each_setting_that_is_off_is_told_with_what_mends_it(folder, clinic):
+    url, kanchi = clinic
+    with rig.CeleryWorker(folder, url, name="bad", app="sample_app.mistaken", events=False,
+                          backend_url="redis://127.0.0.1:1/0"), \
+            rig.CeleryWorker(folder, url, name="good", backend_url="redis://127.0.0.1:1/0"):
+        done = doctor("--broker", url)
+        for code, text in CODES.items():
+            assert f"{text}" in done.stdout, done.stdout
+        assert "worker_send_task_events is off: bad@kanchi-test\n" in done.stdout
+        assert "good@kanchi-test" not in done.stdout.split("\n", 3)[3]
+
+        def seen():
+            told = findings(kanchi)
+            return set(CODES) <= set(told) and told
+        told = rig.wait_for(seen, 30, "the doctor sees it too")
+        for code, text in CODES.items():
+            assert told[code]["subject"] == "bad@kanchi-test"
+            assert told[code]["text"].startswith(text)
+            assert told[code]["remedy"]
+        assert "no_worker_answered" not in told
+        # control has switched its events on, and the doctor knows
+        rig.wait_for(lambda: "events_disabled" not in findings(kanchi), 30, "events are on")
+
+
+@pytest.mark.parametrize("clinic", ["redis"], indirect=True)
+def test_a_queue_that_nobody_consumes_is_found(folder, clinic):
+    url, kanchi = clinic
+    with rig.CeleryWorker(folder, url, name="busy", queues=("default",)):
+        send(url, "shop.mail.send")
+        found = rig.wait_for(lambda: findings(kanchi).get("queue_without_consumer"), 30,
+                             "the queue is found")
+        assert found["subject"] == "mail" and found["text"].startswith("1 messages wait")
+    assert "no_worker_answered" in findings(kanchi)
+
+
+def test_a_clock_that_is_wrong_is_found(folder, clinic):
+    url, kanchi = clinic
+    library = subprocess.run(["faketime", "-f", "+90s", "printenv", "LD_PRELOAD"],
+                             capture_output=True, text=True, check=True).stdout.strip()
+    with rig.CeleryWorker(folder, url, name="early",
+                          env={"LD_PRELOAD": library, "FAKETIME": "+90s"}):
+        found = rig.wait_for(lambda: findings(kanchi).get("clock_skew"), 30, "the skew is found")
+        assert found["subject"] == "early@kanchi-test" and "ahead" in found["text"]
+        assert int(found["text"].split(" is ")[1].split()[0]) in range(85, 92)
+
+
+def test_workers_that_answer_in_pickle_are_told(folder, redis_url):
+    with rig.CeleryWorker(folder, redis_url, name="old", app="sample_app.mistaken",
+                          env={"MISTAKEN_SERIALIZER": "pickle"}):
+        done = doctor("--broker", redis_url)
+    assert done.returncode == 1
+    assert "answers of workers could not be read" in done.stdout
+
+
+def send(url, name):
+    subprocess.run([rig.python_of(), "-c",
+                    f"from sample_app.app import app; app.send_task({name!r}, args=['x'])"],
+                   check=True, timeout=60, env=sample_environment(url))

@@ -14,7 +14,9 @@ READ = [path for path in PATHS if "get" in DOCUMENT["paths"][path] and path != "
 WRITE = [(path, method) for path in PATHS for method in DOCUMENT["paths"][path] if method != "get"]
 SOURCE = "source=default"
 MESSAGES = "/api/v1/queues/{name}/messages"
-QUERIES = {"/api/v1/inspect/{method}": SOURCE, MESSAGES: SOURCE}  # what a path needs besides
+# what a path needs besides
+QUERIES = {"/api/v1/inspect/{method}": SOURCE, MESSAGES: SOURCE,
+           "/api/v1/system/doctor": SOURCE}
 ACT_QUERIES = {MESSAGES: SOURCE + "&expected=17"}
 BODIES = {"/api/v1/commands/{method}": {"source": "default"}, MESSAGES: None,
           "/api/v1/jobs": {"action": "retry", "ids": ["task-1", "task-3"], "source": "default"},

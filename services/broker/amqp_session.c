@@ -95,13 +95,26 @@ static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
     return KN_CLOSED;
 }
 
+/* And so the connection is known to be good. */
+static enum kn_status need_exchange(struct broker_session *s, const char *exchange)
+{
+    enum kn_status status = broker_amqp_connect(s);
+    if (status == KN_OK)
+        status =
+            broker_amqp_exchange(&s->amqp, PUBLISH, exchange, "fanout", false, &s->error, NULL);
+    return status;
+}
+
 enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange,
                                   const struct broker_outgoing *message, int64_t *ret_receivers)
 {
-    enum kn_status status = broker_amqp_connect(s);
-    if (status == KN_OK) /* and so the connection is known to be good */
-        status =
-            broker_amqp_exchange(&s->amqp, PUBLISH, exchange, "fanout", false, &s->error, NULL);
+    bool before = s->amqp.conn;
+    enum kn_status status = need_exchange(s, exchange);
+    if (status != KN_OK && before && !broker_amqp_alive(status)) {
+        /* it was cut without our notice; nothing was published yet */
+        (void)!broker_amqp_give_up(s, status);
+        status = need_exchange(s, exchange);
+    }
     if (status == KN_OK)
         status = publish(s, PUBLISH, kn_str_from(exchange), KN_STR(""), false, message);
     *ret_receivers = -1;

@@ -93,6 +93,7 @@ enum kn_status control_command(struct control_call *call, const struct kn_msg_co
 typedef enum kn_status control_handler(struct control_call *call);
 
 control_handler control_do_command;
+control_handler control_do_doctor;
 control_handler control_do_waiting, control_do_purge, control_do_move, control_do_pause;
 control_handler control_do_send; /* retry and apply */
 control_handler control_do_revoke;

@@ -22,6 +22,23 @@ static bool is_set(const json_t *value)
     return json_is_string(value) ? json_string_length(value) > 0 : json_is_true(value);
 }
 
+/* kombu's names of the serializer that runs whatever it is told to. */
+static bool is_pickle(const json_t *value)
+{
+    const char *name = json_string_value(value);
+    return name &&
+           (strcmp(name, "pickle") == 0 || strcmp(name, "application/x-python-serialize") == 0);
+}
+
+static bool takes_pickle(const json_t *conf)
+{
+    const json_t *accepted = setting(conf, "accept_content", "CELERY_ACCEPT_CONTENT");
+    for (size_t i = 0; i < json_array_size(accepted); i++)
+        if (is_pickle(json_array_get(accepted, i)))
+            return true;
+    return is_pickle(setting(conf, "task_serializer", "CELERY_TASK_SERIALIZER"));
+}
+
 enum kn_status control_conf_read(struct kn_str text, struct control_conf *ret)
 {
     json_t *conf = text.ptr ? json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, NULL) : NULL;
@@ -35,6 +52,8 @@ enum kn_status control_conf_read(struct kn_str text, struct control_conf *ret)
         .send_sent_event =
             is_set(setting(conf, "task_send_sent_event", "CELERY_SEND_TASK_SENT_EVENT")),
         .result_extended = is_set(setting(conf, "result_extended", "CELERY_RESULT_EXTENDED")),
+        .track_started = is_set(setting(conf, "task_track_started", "CELERY_TRACK_STARTED")),
+        .takes_pickle = takes_pickle(conf),
         .has_backend = is_set(setting(conf, "result_backend", "CELERY_RESULT_BACKEND")),
     };
     json_decref(conf);

@@ -10,6 +10,8 @@ struct control_conf {
     bool send_task_events;
     bool send_sent_event;
     bool result_extended;
+    bool track_started;
+    bool takes_pickle; /* it is sent, or accepted */
     bool has_backend;
 };
 

@@ -138,6 +138,28 @@ static enum kn_status shut_down(struct control_call *call, const struct kn_msg_c
     return tell_who_has_gone(call, &parting, done);
 }
 
+/* A worker that was started with -E (or worker_send_task_events) sends every group of
+ * events, which its list of groups says by being empty: disable_events finds no "task"
+ * there, says that they are off already, and they go on (celery/worker/control.py). */
+static void contradict(struct control_call *call, const struct kn_msg_worker_list *before,
+                       struct kn_msg_command_done *done)
+{
+    for (size_t i = 0; i < done->replies.count; i++) {
+        struct kn_msg_worker_reply *reply = &done->replies.items[i];
+        const struct kn_msg_worker *worker = worker_in(before, reply->hostname);
+        if (reply->failed || !worker || worker->events_enabled.value != 1 ||
+            !kn_str_eq(reply->value, KN_STR("{\"ok\":\"task events already disabled\"}")))
+            continue;
+        reply->failed = true;
+        reply->value = KN_STR(
+            "{\"error\":\"It says that task events were off already, but they are on: Celery "
+            "can't switch them off in a worker that was started with -E or "
+            "worker_send_task_events.\"}");
+        if (call->options->control)
+            control_hold_events(call->options->control, reply->hostname, false);
+    }
+}
+
 /* ---- the request ----------------------------------------------------------------------- */
 
 static void conclude(struct control_call *call, const struct kn_msg_command_done *done)
@@ -197,14 +219,20 @@ static enum kn_status run(struct control_call *call, const struct celery_method 
     bool on = strcmp(method->name, "enable_events") == 0;
     if (method->mute && !command->dry_run)
         return shut_down(call, command, done);
+    const struct kn_msg_worker_list *before = NULL;
+    enum kn_status status = KN_OK;
     if (off && !command->dry_run) {
         struct kn_strs asked = {0};
-        enum kn_status status = control_command_asked(call, command, &asked);
+        status = control_command_asked(call, command, &asked);
+        if (status == KN_OK)
+            status = list_workers(call, &before);
         if (status != KN_OK)
             return status;
         hold_events(call, &asked);
     }
-    enum kn_status status = control_command(call, command, done);
+    status = control_command(call, command, done);
+    if (status == KN_OK && off && !command->dry_run)
+        contradict(call, before, done);
     if (status == KN_OK && (on || off) && !command->dry_run)
         note_events(call, done, on);
     return status;

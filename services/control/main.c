@@ -6,6 +6,7 @@
 #include "services/control/control.h"
 #include "services/control/jobs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NAME "kanchi-control"
@@ -50,6 +51,12 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config,
     };
     const char *url = kn_config_control_address(config, from->source);
     enum kn_status status = KN_NOMEM;
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s/bus", config->data);
+    if (kn_service_make_folder(folder) != KN_OK) { /* nng makes none for its sockets */
+        (void)!asprintf(why, "%s: %m", folder);
+        return KN_IO;
+    }
     if (url)
         status = control_actions_start(&options, p->bus, url, p->storage, &p->actions, why);
     return status == KN_OK ? control_jobs_start(&options, id, p->storage, &p->jobs) : status;

@@ -290,6 +290,8 @@ void control_roster_answer(struct control_roster *roster, struct kn_msg_worker_i
         inspect->events_enabled = KN_SOME_I64(1);
     if (inspect->conf.ptr && control_conf_read(inspect->conf, &worker->conf) != KN_OK)
         worker->conf.known = false;
+    if (worker->held) /* its configuration does not know */
+        inspect->events_enabled = (struct kn_opt_i64){0};
     if (inspect->events_enabled.set)
         worker->events_on = inspect->events_enabled.value == 1;
 }

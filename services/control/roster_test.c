@@ -132,6 +132,10 @@ events_that_somebody_switched_off_stay_off_until_the_worker_is_started_anew(void
     assert_true(everybody_but_a(roster));
     list_events(roster, 0, 5);
     assert_true(everybody_but_a(roster));
+    struct kn_msg_worker_inspect inspect = {.hostname = KN_STR("a@h"),
+                                            .events_enabled = KN_SOME_I64(1)};
+    control_roster_answer(roster, &inspect, 1u << CONTROL_ASK_CONF, 1);
+    assert_false(inspect.events_enabled.set); /* worker_send_task_events is how it began */
     control_roster_findings(roster, KN_STR("s"), &arena, &status);
     assert_string_equal(status.findings.items[0].code.ptr, "events_switched_off");
     list_events(roster, 1, 5); /* switched on by somebody else */

@@ -1,6 +1,7 @@
 /* kanchi: runs all services on one machine. */
 #include "services/common/service.h"
 #include "services/launcher/certs.h"
+#include "services/launcher/cli.h"
 #include "services/launcher/doctor.h"
 #include "services/launcher/health.h"
 #include "services/launcher/up.h"
@@ -54,6 +55,10 @@ static int print_help(int argc, char **argv)
     printf("kanchi %s: watches Celery\n\nUsage: kanchi COMMAND [options]\n\n", KANCHI_VERSION);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         printf("  %-12s %s\n", commands[i].name, commands[i].help);
+    printf(
+        "\nWith a gateway that runs (--url, or KANCHI_URL); kanchi COMMAND --help says more:\n\n");
+    for (unsigned i = 0; cli_command_name(i); i++)
+        printf("  %-12s %s\n", cli_command_name(i), cli_command_help(i));
     printf("\nkanchi up --broker redis://localhost:6379/0 is all that it takes.\n");
     return KN_EXIT_OK;
 }
@@ -69,6 +74,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(word, commands[i].name) == 0)
             return commands[i].run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv);
+    for (unsigned i = 0; cli_command_name(i); i++)
+        if (strcmp(word, cli_command_name(i)) == 0)
+            return launcher_cli(argc - 1, argv + 1);
     return kn_die("kanchi", KN_EXIT_CONFIG, "there is no command \"%s\"; kanchi help lists them",
                   word);
 }

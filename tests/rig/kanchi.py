@@ -128,6 +128,26 @@ class Kanchi:
         with urllib.request.urlopen(url, timeout=20) as answer:
             return json.load(answer)
 
+    def ask(self, method, path, body=None, **query):
+        """Status and JSON, whatever the status is."""
+        text = urllib.parse.urlencode(query, doseq=True)
+        request = urllib.request.Request(
+            f"{self.url}/api/v1{path}" + (f"?{text}" if text else ""), method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={} if body is None else {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=90) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def post(self, path, body=None, **query):
+        """The JSON of an answer that must be a good one."""
+        status, answer = self.ask("POST", path, body or {}, **query)
+        if status >= 300:
+            raise RigError(f"POST {path}: {status} {answer}")
+        return answer
+
     def all_items(self, path, **query):
         """Every item of a list, page by page."""
         cursor = None

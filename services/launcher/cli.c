@@ -1,0 +1,618 @@
+#include "services/launcher/cli.h"
+
+#include "services/celery/methods.h"
+#include "services/common/service.h"
+#include "services/launcher/cli_http.h"
+#include "services/launcher/cli_show.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NAME "kanchi"
+#define DEFAULT_URL "http://127.0.0.1:8080"
+
+enum { WORDS_MAX = 1000, MARGIN_MS = 15000, TIMEOUT_MS = 60000 };
+
+/* ---- options --------------------------------------------------------------------------- */
+
+/* name, sets of commands that take it, whether it has a value, help */
+enum {
+    FOR_TASKS = 1,
+    FOR_WORKERS = 2,
+    FOR_QUEUES = 4,
+    FOR_RETRY = 8,
+    FOR_REVOKE = 16,
+    FOR_INSPECT = 32,
+    FOR_COMMAND = 64,
+    FOR_JOBS = 128,
+    FOR_AUDIT = 256,
+    FOR_ALL = 511,
+    FOR_LISTS = FOR_TASKS | FOR_WORKERS | FOR_QUEUES | FOR_JOBS | FOR_AUDIT,
+};
+static const struct option {
+    const char *name;
+    unsigned commands;
+    bool value;
+    bool query; /* goes into the query as it is */
+    const char *help;
+} options[] = {
+    {"url", FOR_ALL, true, false, "address of the gateway, or KANCHI_URL; " DEFAULT_URL},
+    {"json", FOR_ALL, false, false, "the answer as JSON, for scripts"},
+    {"source", FOR_ALL, true, true, "which broker, when there are several"},
+    {"limit", FOR_LISTS, true, true, "items at most"},
+    {"cursor", FOR_LISTS, true, true, "the next page, as the answer before said"},
+    {"status", FOR_TASKS | FOR_WORKERS, true, true, "only with this status; may be repeated"},
+    {"name", FOR_TASKS, true, true, "only tasks of this name; may be repeated"},
+    {"worker", FOR_TASKS | FOR_INSPECT | FOR_COMMAND, true, true, "a hostname; may be repeated"},
+    {"queue", FOR_TASKS, true, true, "only of this queue; may be repeated"},
+    {"q", FOR_TASKS, true, true, "only tasks that have this text"},
+    {"messages", FOR_QUEUES, false, false, "what waits in the queue"},
+    {"pattern", FOR_INSPECT | FOR_COMMAND, true, true, "hostnames that fit this glob"},
+    {"all", FOR_COMMAND, false, false, "every worker that listens"},
+    {"timeout", FOR_INSPECT | FOR_COMMAND, true, true, "seconds for the answers of workers"},
+    {"id", FOR_INSPECT, true, true, "a task's id, for query_task; may be repeated"},
+    {"terminate", FOR_REVOKE, false, false, "end its process when it runs"},
+    {"signal", FOR_REVOKE, true, true, "to end it with, TERM when absent"},
+    {"dry-run", FOR_RETRY | FOR_REVOKE | FOR_COMMAND, false, false,
+     "say what would be done, and do nothing"},
+};
+enum { OPTIONS = sizeof options / sizeof *options };
+
+struct cli {
+    const struct command *command;
+    const char *url;
+    const char *words[WORDS_MAX]; /* that are no options */
+    size_t n_words;
+    struct {
+        const struct option *option;
+        const char *value;
+    } given[WORDS_MAX];
+    size_t n_given;
+};
+
+/* The value of an option; "" for one without; NULL when it is not there. */
+static const char *given(const struct cli *cli, const char *name)
+{
+    for (size_t i = cli->n_given; i-- > 0;)
+        if (strcmp(cli->given[i].option->name, name) == 0)
+            return cli->given[i].value ? cli->given[i].value : "";
+    return NULL;
+}
+
+/* ---- the commands ---------------------------------------------------------------------- */
+
+static int run_list(struct cli *cli);
+static int run_retry(struct cli *cli);
+static int run_revoke(struct cli *cli);
+static int run_inspect(struct cli *cli);
+static int run_command(struct cli *cli);
+
+static const struct cli_column task_columns[] = {{"STATUS", "status", false},
+                                                 {"NAME", "name", true},
+                                                 {"ID", "id", false},
+                                                 {"QUEUE", "queue", true},
+                                                 {"RECEIVED", "received_at", true},
+                                                 {"RUNTIME", "runtime", false},
+                                                 {"ERROR", "error", true},
+                                                 {0}};
+static const struct cli_column worker_columns[] = {{"STATUS", "status", false},
+                                                   {"HOSTNAME", "hostname", true},
+                                                   {"POOL", "pool", false},
+                                                   {"N", "concurrency", false},
+                                                   {"ACTIVE", "active", false},
+                                                   {"PROCESSED", "processed", false},
+                                                   {"QUEUES", "queues", true},
+                                                   {"LAST SEEN", "last_seen", true},
+                                                   {0}};
+static const struct cli_column queue_columns[] = {{"NAME", "name", true},
+                                                  {"SOURCE", "source", false},
+                                                  {"MESSAGES", "messages", false},
+                                                  {"UNACKED", "unacked", false},
+                                                  {"CONSUMERS", "consumers", false},
+                                                  {"WORKERS", "workers", true},
+                                                  {0}};
+static const struct cli_column message_columns[] = {
+    {"NAME", "name", true}, {"ID", "id", false}, {"ETA", "eta", true}, {"ARGS", "args", true}, {0}};
+static const struct cli_column job_columns[] = {{"ID", "id", false},
+                                                {"VERB", "verb", false},
+                                                {"STATE", "state", false},
+                                                {"TOTAL", "total", false},
+                                                {"DONE", "done", false},
+                                                {"FAILED", "failed", false},
+                                                {0}};
+static const struct cli_column audit_columns[] = {
+    {"BEGUN", "begun_at", false},  {"VERB", "verb", false},
+    {"METHOD", "method", false},   {"TARGET", "target", true},
+    {"OUTCOME", "outcome", false}, {"ACTOR", "actor", true},
+    {"TEXT", "text", true},        {0}};
+
+static const struct command {
+    const char *name;
+    unsigned bit;
+    const char *usage, *help;
+    int (*run)(struct cli *cli);
+    const struct cli_column *columns;
+    size_t words_least, words_most;
+} commands[] = {
+    {"tasks", FOR_TASKS, "[ID]", "lists tasks, or shows one", run_list, task_columns, 0, 1},
+    {"workers", FOR_WORKERS, "[HOSTNAME]", "lists workers, or shows one", run_list, worker_columns,
+     0, 1},
+    {"queues", FOR_QUEUES, "[NAME]", "lists queues, or shows one", run_list, queue_columns, 0, 1},
+    {"retry", FOR_RETRY, "ID", "sends a task again with its arguments", run_retry, NULL, 1, 1},
+    {"revoke", FOR_REVOKE, "ID", "keeps a task from running", run_revoke, NULL, 1, 1},
+    {"inspect", FOR_INSPECT, "QUESTION [NAME=VALUE]...", "asks workers: ping, active, stats ...",
+     run_inspect, NULL, 1, WORDS_MAX},
+    {"command", FOR_COMMAND, "METHOD [NAME=VALUE]...",
+     "commands workers: pool_grow, rate_limit, shutdown ...", run_command, NULL, 1, WORDS_MAX},
+    {"jobs", FOR_JOBS, "[ID]", "lists bulk jobs, or shows one", run_list, job_columns, 0, 1},
+    {"audit", FOR_AUDIT, "", "lists what was done, by whom and how it ended", run_list,
+     audit_columns, 0, 0},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+const char *cli_command_name(unsigned i)
+{
+    return i < COMMANDS ? commands[i].name : NULL;
+}
+
+const char *cli_command_help(unsigned i)
+{
+    return i < COMMANDS ? commands[i].help : NULL;
+}
+
+/* ---- asking and telling ---------------------------------------------------------------- */
+
+static void flush(FILE *to, struct kn_buf *text)
+{
+    fwrite(text->data, 1, text->len, to);
+    kn_buf_clear(text);
+}
+
+static int complain(const char *head, struct kn_str text, int code)
+{
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    kn_buf_printf(&out, NAME ": %s", head);
+    cli_clean(&out, text);
+    kn_buf_char(&out, '\n');
+    flush(stderr, &out);
+    kn_buf_fini(&out);
+    return code;
+}
+
+/* A problem document, or whatever else it is. */
+static int complain_of(long code, struct kn_str body)
+{
+    char head[64];
+    json_t *problem = json_loadb(body.ptr ? body.ptr : "", body.len, 0, NULL);
+    const char *detail = json_string_value(json_object_get(problem, "detail"));
+    snprintf(head, sizeof head, "%ld: ", code);
+    int ret = complain(head, detail ? kn_str_from(detail) : KN_STR("the answer says no more"),
+                       CLI_REFUSED);
+    json_decref(problem);
+    return ret;
+}
+
+/* Asks, and reads the answer; *ret_code is 0 when all is well, else the exit code. */
+static json_t *ask(const struct cli *cli, const char *method, const char *path, const char *body,
+                   long timeout_ms, int *ret_code)
+{
+    const struct cli_request request = {
+        .method = method, .base = cli->url, .path = path, .body = body, .timeout_ms = timeout_ms};
+    struct kn_buf answer, error;
+    long code = 0;
+    json_t *json = NULL;
+    kn_buf_init(&answer, 0);
+    kn_buf_init(&error, 0);
+    *ret_code = KN_EXIT_OK;
+    if (cli_request(&request, &code, &answer, &error) != KN_OK)
+        *ret_code = complain("", kn_buf_view(&error), CLI_UNREACHABLE);
+    else if (code >= 300)
+        *ret_code = complain_of(code, kn_buf_view(&answer));
+    else if (!(json = json_loadb(answer.len ? answer.data : "", answer.len, JSON_ALLOW_NUL, NULL)))
+        *ret_code = complain("", KN_STR("the answer is no JSON: is this Kanchi's gateway?"),
+                             CLI_UNREACHABLE);
+    else if (given(cli, "json")) {
+        struct kn_buf out;
+        kn_buf_init(&out, 0);
+        cli_clean_json(&out, kn_buf_view(&answer));
+        kn_buf_char(&out, '\n');
+        flush(stdout, &out);
+        kn_buf_fini(&out);
+    }
+    kn_buf_fini(&answer);
+    kn_buf_fini(&error);
+    return json;
+}
+
+/* Appends the options that belong into the query, and what else goes there. */
+static void add_query(const struct cli *cli, struct kn_buf *path, const char *extra)
+{
+    char sign = '?';
+    for (size_t i = 0; i < cli->n_given; i++) {
+        if (!cli->given[i].option->query)
+            continue;
+        kn_buf_printf(path, "%c%s=", sign, cli->given[i].option->name);
+        cli_encode(path, cli->given[i].value);
+        sign = '&';
+    }
+    if (extra)
+        kn_buf_printf(path, "%c%s", sign, extra);
+}
+
+static void show(const struct cli *cli, const json_t *json, const struct cli_column *columns)
+{
+    struct kn_buf out;
+    const json_t *items = json_object_get(json, "items");
+    if (given(cli, "json"))
+        return;
+    kn_buf_init(&out, 0);
+    if (json_is_array(items) && columns)
+        cli_table(&out, items, columns, cli_width());
+    else
+        cli_members(&out, json);
+    flush(stdout, &out);
+    if (items && json_is_string(json_object_get(json, "next_cursor")))
+        complain("there is more: --cursor ",
+                 kn_str_from(json_string_value(json_object_get(json, "next_cursor"))), 0);
+    kn_buf_fini(&out);
+}
+
+static int request(struct cli *cli, const char *method, struct kn_buf *path,
+                   const struct cli_column *columns, const char *body)
+{
+    int code;
+    kn_buf_char(path, '\0');
+    if (kn_buf_status(path) != KN_OK)
+        return complain("", KN_STR("the request is too long"), KN_EXIT_CONFIG);
+    json_t *json = ask(cli, method, path->data, body, TIMEOUT_MS, &code);
+    if (json)
+        show(cli, json, columns);
+    json_decref(json);
+    return code;
+}
+
+static int run_list(struct cli *cli)
+{
+    struct kn_buf path;
+    bool messages = given(cli, "messages");
+    if (messages && cli->n_words == 0)
+        return complain("", KN_STR("--messages takes the name of a queue"), KN_EXIT_CONFIG);
+    kn_buf_init(&path, 65536);
+    kn_buf_printf(&path, "/api/v1/%s", cli->command->name);
+    if (cli->n_words) {
+        kn_buf_char(&path, '/');
+        cli_encode(&path, cli->words[0]);
+    }
+    kn_buf_text(&path, messages ? "/messages" : "");
+    add_query(cli, &path, NULL);
+    int code = request(cli, "GET", &path, messages ? message_columns : cli->command->columns, NULL);
+    kn_buf_fini(&path);
+    return code;
+}
+
+static int run_retry(struct cli *cli)
+{
+    struct kn_buf path;
+    kn_buf_init(&path, 65536);
+    kn_buf_text(&path, "/api/v1/tasks/");
+    cli_encode(&path, cli->words[0]);
+    kn_buf_text(&path, "/retry");
+    add_query(cli, &path, given(cli, "dry-run") ? "dry_run=true" : NULL);
+    int code = request(cli, "POST", &path, NULL, "{}");
+    kn_buf_fini(&path);
+    return code;
+}
+
+static int run_revoke(struct cli *cli)
+{
+    struct kn_buf path;
+    bool terminate = given(cli, "terminate"), dry_run = given(cli, "dry-run");
+    kn_buf_init(&path, 65536);
+    kn_buf_text(&path, "/api/v1/tasks/");
+    cli_encode(&path, cli->words[0]);
+    add_query(cli, &path,
+              terminate && dry_run ? "terminate=true&dry_run=true"
+              : terminate          ? "terminate=true"
+              : dry_run            ? "dry_run=true"
+                                   : NULL);
+    int code = request(cli, "DELETE", &path, NULL, NULL);
+    kn_buf_fini(&path);
+    return code;
+}
+
+/* ---- remote control -------------------------------------------------------------------- */
+
+/* "n=3", "task_id=a,b", "headers={...}" as a member; what is no JSON is a text. */
+static bool add_argument(json_t *arguments, const struct celery_method *method, const char *word)
+{
+    const char *sign = strchr(word, '=');
+    if (!sign || sign == word)
+        return false;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)(sign - word), word);
+    enum celery_argument_type type = CELERY_ARGUMENT_TEXT;
+    for (const struct celery_argument *one = method->arguments; one->name; one++)
+        if (strcmp(one->name, name) == 0)
+            type = one->type;
+    bool text = type == CELERY_ARGUMENT_TEXT || type == CELERY_ARGUMENT_SIGNAL ||
+                type == CELERY_ARGUMENT_EXCHANGE_TYPE ||
+                (type == CELERY_ARGUMENT_TEXTS && sign[1] != '[');
+    json_t *value = text ? NULL : json_loads(sign + 1, JSON_DECODE_ANY, NULL);
+    if (!value)
+        value = json_string(sign + 1);
+    return value && json_object_set_new(arguments, name, value) == 0;
+}
+
+static int read_arguments(struct cli *cli, bool actions, const struct celery_method **ret_method,
+                          json_t **ret)
+{
+    const struct celery_method *method = celery_method_find(kn_str_from(cli->words[0]));
+    struct kn_buf text;
+    kn_buf_init(&text, 0);
+    if (!method || (method->action && !actions)) {
+        kn_buf_printf(&text, "there is no %s \"%s\": ", actions ? "command" : "question",
+                      cli->words[0]);
+        celery_method_names(&text, true, actions);
+        int code = complain("", kn_buf_view(&text), KN_EXIT_CONFIG);
+        kn_buf_fini(&text);
+        return code;
+    }
+    json_t *arguments = json_object();
+    int code = KN_EXIT_OK;
+    for (size_t i = 1; i < cli->n_words && code == KN_EXIT_OK; i++)
+        if (!add_argument(arguments, method, cli->words[i]))
+            code =
+                complain("arguments are NAME=VALUE: ", kn_str_from(cli->words[i]), KN_EXIT_CONFIG);
+    char *json = json_dumps(arguments, JSON_COMPACT);
+    struct kn_buf sent;
+    kn_buf_init(&sent, 0);
+    if (code == KN_EXIT_OK && celery_method_check(method, kn_str_from(json), &sent, &text) != KN_OK)
+        code = complain("", kn_buf_view(&text), KN_EXIT_CONFIG);
+    kn_buf_fini(&sent);
+    kn_buf_fini(&text);
+    free(json);
+    *ret_method = method;
+    *ret = arguments;
+    return code;
+}
+
+static const struct cli_column reply_columns[] = {
+    {"WORKER", "worker", false}, {"OK", "ok", false}, {"ANSWER", "answer", true}, {0}};
+
+/* One row for each worker: its answer, its error, or that there is none. */
+static int show_replies(const struct cli *cli, const json_t *json)
+{
+    const json_t *replies = json_object_get(json, "replies");
+    const json_t *missing = json_object_get(json, "missing");
+    bool dry_run = json_is_true(json_object_get(json, "dry_run"));
+    bool failed = json_array_size(missing) > 0 || (json_array_size(replies) == 0 && !dry_run);
+    json_t *rows = json_array();
+    for (size_t i = 0; i < json_array_size(replies); i++) {
+        json_t *row = json_deep_copy(json_array_get(replies, i));
+        bool ok = json_is_true(json_object_get(row, "ok"));
+        json_object_set(row, "answer", json_object_get(row, ok ? "value" : "error"));
+        json_object_set_new(row, "ok", json_string(ok ? "yes" : "no"));
+        json_array_append_new(rows, row);
+        failed = failed || !ok;
+    }
+    const json_t *others = dry_run ? json_object_get(json, "workers") : missing;
+    for (size_t i = 0; i < json_array_size(others); i++) {
+        json_t *row = json_object();
+        json_object_set(row, "worker", json_array_get(others, i));
+        json_object_set_new(row, "ok", json_string(dry_run ? "-" : "?"));
+        json_object_set_new(row, "answer",
+                            json_string(dry_run ? "would be asked" : "no answer in time"));
+        json_array_append_new(rows, row);
+    }
+    if (!given(cli, "json")) {
+        struct kn_buf out;
+        kn_buf_init(&out, 0);
+        cli_table(&out, rows, reply_columns, cli_width());
+        const char *note = json_string_value(json_object_get(json, "note"));
+        cli_clean(&out, kn_str_from(note ? note : ""));
+        kn_buf_text(&out, note ? "\n" : "");
+        flush(stdout, &out);
+        kn_buf_fini(&out);
+    }
+    json_decref(rows);
+    return failed ? CLI_PARTLY : KN_EXIT_OK;
+}
+
+static long patience_of(const struct cli *cli)
+{
+    const char *timeout = given(cli, "timeout");
+    return timeout ? (long)(strtod(timeout, NULL) * 1000) + MARGIN_MS : TIMEOUT_MS + MARGIN_MS;
+}
+
+static int ask_workers(struct cli *cli, const char *method, struct kn_buf *path, const char *body)
+{
+    int code;
+    kn_buf_char(path, '\0');
+    json_t *json = ask(cli, method, path->data, body, patience_of(cli), &code);
+    if (json)
+        code = show_replies(cli, json);
+    json_decref(json);
+    return code;
+}
+
+static int run_inspect(struct cli *cli)
+{
+    const struct celery_method *method;
+    json_t *arguments = NULL;
+    struct kn_buf path;
+    int code = read_arguments(cli, false, &method, &arguments);
+    kn_buf_init(&path, 65536);
+    if (code == KN_EXIT_OK || (given(cli, "id") && cli->n_words == 1)) {
+        struct kn_buf extra;
+        kn_buf_init(&extra, 65536);
+        if (json_object_size(arguments)) {
+            char *json = json_dumps(arguments, JSON_COMPACT);
+            kn_buf_text(&extra, "arguments=");
+            cli_encode(&extra, json ? json : "");
+            free(json);
+        }
+        kn_buf_char(&extra, '\0');
+        kn_buf_printf(&path, "/api/v1/inspect/%s", method->name);
+        add_query(cli, &path, extra.data[0] ? extra.data : NULL);
+        code = ask_workers(cli, "GET", &path, NULL);
+        kn_buf_fini(&extra);
+    }
+    json_decref(arguments);
+    kn_buf_fini(&path);
+    return code;
+}
+
+/* The body: arguments, source, workers or pattern, timeout. */
+static json_t *write_body(const struct cli *cli, json_t *arguments)
+{
+    json_t *body = json_object(), *workers = json_array();
+    for (size_t i = 0; i < cli->n_given; i++)
+        if (strcmp(cli->given[i].option->name, "worker") == 0)
+            json_array_append_new(workers, json_string(cli->given[i].value));
+    if (json_array_size(workers))
+        json_object_set(body, "workers", workers);
+    json_decref(workers);
+    static const char *const texts[] = {"source", "pattern"};
+    for (size_t i = 0; i < 2; i++)
+        if (given(cli, texts[i]))
+            json_object_set_new(body, texts[i], json_string(given(cli, texts[i])));
+    if (given(cli, "timeout"))
+        json_object_set_new(body, "timeout", json_real(strtod(given(cli, "timeout"), NULL)));
+    json_object_set(body, "arguments", arguments);
+    return body;
+}
+
+static int run_command(struct cli *cli)
+{
+    const struct celery_method *method;
+    json_t *arguments = NULL;
+    struct kn_buf path;
+    int code = read_arguments(cli, true, &method, &arguments);
+    size_t whom = !!given(cli, "worker") + !!given(cli, "pattern") + !!given(cli, "all");
+    if (code == KN_EXIT_OK && whom != 1)
+        code = complain("",
+                        KN_STR("say for whom: --worker (more than once for several), "
+                               "--pattern, or --all"),
+                        KN_EXIT_CONFIG);
+    kn_buf_init(&path, 65536);
+    if (code == KN_EXIT_OK) {
+        json_t *body = write_body(cli, arguments);
+        char *text = json_dumps(body, JSON_COMPACT);
+        kn_buf_printf(&path, "/api/v1/commands/%s%s", method->name,
+                      given(cli, "dry-run") ? "?dry_run=true" : "");
+        code = ask_workers(cli, "POST", &path, text ? text : "{}");
+        free(text);
+        json_decref(body);
+    }
+    json_decref(arguments);
+    kn_buf_fini(&path);
+    return code;
+}
+
+/* ---- the command line ------------------------------------------------------------------ */
+
+static int help(const struct command *command)
+{
+    printf("Usage: kanchi %s %s%s[options]\n\n%s\n\n", command->name, command->usage,
+           *command->usage ? " " : "", command->help);
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (options[i].commands & command->bit)
+            printf("  --%-10s %-6s %s\n", options[i].name, options[i].value ? "VALUE" : "",
+                   options[i].help);
+    if (command->bit & (FOR_INSPECT | FOR_COMMAND)) {
+        struct kn_buf text;
+        kn_buf_init(&text, 0);
+        for (const struct celery_method *one = celery_methods; one->name; one++) {
+            if (one->action != (command->bit == FOR_COMMAND))
+                continue;
+            kn_buf_printf(&text, "\n  %s: %s\n", one->name, one->help);
+            for (const struct celery_argument *a = one->arguments; a->name; a++) {
+                kn_buf_printf(&text, "      %s=", a->name);
+                celery_argument_describe(&text, a);
+                kn_buf_printf(&text, "%s; %s\n", a->required ? " (required)" : "", a->help);
+            }
+        }
+        flush(stdout, &text);
+        kn_buf_fini(&text);
+    }
+    printf("\nExit codes: 0 done, 1 refused, 2 a wrong command line, 3 not by every worker,\n"
+           "4 no answer from the gateway.\n");
+    return KN_EXIT_OK;
+}
+
+static const struct option *find_option(const struct command *command, struct kn_str name)
+{
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (kn_str_eq(name, kn_str_from(options[i].name)) && options[i].commands & command->bit)
+            return &options[i];
+    return NULL;
+}
+
+static int read_option(struct cli *cli, int argc, char **argv, int *at)
+{
+    const char *word = argv[*at] + 2, *sign = strchr(word, '=');
+    struct kn_str name = {word, sign ? (size_t)(sign - word) : strlen(word)};
+    const struct option *option = find_option(cli->command, name);
+    if (!option)
+        return complain("there is no such option; --help lists them: ", kn_str_from(argv[*at]),
+                        KN_EXIT_CONFIG);
+    const char *value = sign ? sign + 1 : NULL;
+    if (option->value && !value)
+        value = *at + 1 < argc ? argv[++*at] : NULL;
+    if (option->value != (value != NULL) || cli->n_given == WORDS_MAX)
+        return complain(
+            option->value ? "this option takes a value: " : "this option takes no value: ", name,
+            KN_EXIT_CONFIG);
+    cli->given[cli->n_given].option = option;
+    cli->given[cli->n_given++].value = value;
+    return KN_EXIT_OK;
+}
+
+static int read_line(struct cli *cli, int argc, char **argv)
+{
+    bool only_words = false;
+    for (int i = 1; i < argc; i++) {
+        int code = KN_EXIT_OK;
+        if (!only_words && strcmp(argv[i], "--") == 0)
+            only_words = true;
+        else if (!only_words && strncmp(argv[i], "--", 2) == 0)
+            code = read_option(cli, argc, argv, &i);
+        else if (cli->n_words < WORDS_MAX)
+            cli->words[cli->n_words++] = argv[i];
+        if (code != KN_EXIT_OK)
+            return code;
+    }
+    if (cli->n_words < cli->command->words_least || cli->n_words > cli->command->words_most)
+        return complain("usage: kanchi ", kn_str_from(cli->command->name), KN_EXIT_CONFIG);
+    cli->url = given(cli, "url");
+    if (!cli->url)
+        cli->url = getenv("KANCHI_URL");
+    if (!cli->url || !*cli->url)
+        cli->url = DEFAULT_URL;
+    return KN_EXIT_OK;
+}
+
+int launcher_cli(int argc, char **argv)
+{
+    struct cli *cli = calloc(1, sizeof *cli);
+    if (!cli)
+        return CLI_REFUSED;
+    setlocale(LC_CTYPE, "C.UTF-8"); /* for the width of characters */
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, argv[0]) == 0)
+            cli->command = &commands[i];
+    int code = KN_EXIT_OK;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            code = help(cli->command);
+            free(cli);
+            return code;
+        }
+    code = read_line(cli, argc, argv);
+    if (code == KN_EXIT_OK)
+        code = cli->command->run(cli);
+    free(cli);
+    return code;
+}

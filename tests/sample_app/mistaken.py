@@ -1,0 +1,10 @@
+"""The sample application with settings that Kanchi has a word to say about."""
+
+import os
+
+from sample_app.app import app
+
+app.conf.update(worker_send_task_events=False, task_send_sent_event=False,
+                task_track_started=False, result_extended=False,
+                accept_content=["json", "pickle"],
+                task_serializer=os.environ.get("MISTAKEN_SERIALIZER", "json"))
