@@ -56,7 +56,7 @@ def run_tasks(folder, url, kanchi):
     sender = rig.Process([rig.python_of(), "-c", SOME_OF_ALL], "sender", folder / "sender.log",
                          cwd=folder, env=sample_environment(url, url))
     assert sender.wait(30) == 0, sender.log()
-    rig.wait_for(lambda: len(kanchi.client.all_items("/tasks", status="success")) >= 43, 60, "tasks")
+    rig.wait_for(lambda: len(list(kanchi.client.all_items("/tasks", status="success"))) >= 43, 60, "tasks")
 
 
 def test_every_page_is_whole_and_the_keyboard_goes_everywhere(folder, new_broker):
@@ -101,7 +101,7 @@ def test_a_script_in_whatever_events_carry_is_text(folder, new_broker):
                  f'Traceback (most recent call last):\n  File "{SCRIPT}", line 1, in {SCRIPT}\n{SCRIPT}'}]):
             sender.send(json.dumps({**common, **more, "clock": number, "timestamp": at + number / 10}).encode())
         sender.close()
-        rig.wait_for(lambda: kanchi.client.all_items("/tasks", status="failure"), 20, "the task")
+        rig.wait_for(lambda: list(kanchi.client.all_items("/tasks", status="failure")), 20, "the task")
         check(folder, url, "check-text.mjs", kanchi.url, ident, SCRIPT)
 
 
