@@ -107,24 +107,58 @@ static struct control_call call_of(struct control_jobs *jobs)
     };
 }
 
-static void retry(struct control_jobs *jobs, const struct kn_msg_job *job,
-                  struct kn_msg_job_item *item)
+static struct kn_str queue_of(struct control_jobs *jobs, const struct kn_msg_job *job)
 {
-    (void)jobs;
-    (void)job;
-    settle(item, KN_ITEM_REFUSED, KN_STR("retries are not there yet"));
+    json_t *root =
+        job->options.len ? json_loadb(job->options.ptr, job->options.len, 0, NULL) : NULL;
+    const json_t *queue = json_object_get(root, "queue");
+    struct kn_str copy = KN_STR_ABSENT;
+    if (json_is_string(queue))
+        copy = kn_arena_str(&jobs->arena,
+                            (struct kn_str){json_string_value(queue), json_string_length(queue)});
+    json_decref(root);
+    return copy;
 }
 
-/* Each in its turn. When that takes long, or it must stop, the rest is given back. */
+/* False: the broker is away, and it may have been sent or not. */
+static bool retry(struct control_jobs *jobs, const struct kn_msg_job *job, struct kn_str queue,
+                  struct kn_msg_job_item *item)
+{
+    struct kn_msg_action action = {.id = job->id, .actor = job->actor};
+    const struct kn_msg_task_send send = {.action = &action,
+                                          .source = kn_str_from(jobs->options.source),
+                                          .new_id = item->new_id,
+                                          .task_id = item->id,
+                                          .queue = queue};
+    struct control_call call = call_of(jobs);
+    call.action = &action;
+    call.msg = &send;
+    enum kn_status status = control_do_send(&call);
+    struct kn_str why = call.text.ptr ? call.text : kn_str_from(kn_status_text(status));
+    if (status == KN_OK) {
+        settle(item, KN_ITEM_DONE, KN_STR_ABSENT);
+        return true;
+    }
+    bool away = control_pidbox_lost(status) || status == KN_TIMEOUT;
+    if (call.outcome == KN_OUTCOME_REFUSED)
+        settle(item, KN_ITEM_REFUSED, why);
+    else
+        settle(item, away ? KN_ITEM_UNCERTAIN : KN_ITEM_FAILED, why);
+    return call.outcome == KN_OUTCOME_REFUSED || !away;
+}
+
+/* Each in its turn. When that takes long, or the broker is away, the rest is given back. */
 static void retry_all(struct control_jobs *jobs, const struct kn_msg_job *job,
                       struct kn_msg_job_item *items, size_t count)
 {
     int64_t until = kn_time_mono() + PORTION_US;
+    struct kn_str queue = queue_of(jobs, job);
+    bool go_on = true;
     for (size_t i = 0; i < count; i++) {
-        if (atomic_load(&jobs->stopping) || kn_time_mono() > until)
+        if (!go_on || atomic_load(&jobs->stopping) || kn_time_mono() > until)
             settle(&items[i], KN_ITEM_WAITING, KN_STR_ABSENT);
         else
-            retry(jobs, job, &items[i]);
+            go_on = retry(jobs, job, queue, &items[i]);
     }
 }
 

@@ -1,0 +1,224 @@
+"""Bulk jobs against real workers: what was called is counted by the tasks themselves."""
+
+import collections
+import json
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+import rig
+import websocket
+from rig.celery_worker import sample_environment
+
+SERVICES = ("storage", "ingestion", "aggregation", "control", "gateway")
+APP = """
+import os, pathlib
+from sample_app.app import app
+FOLDER = pathlib.Path(__file__).parent
+
+@app.task(name="jobs.count")
+def count(number):
+    with open(FOLDER / "calls", "a") as calls:
+        calls.write(f"{number}\\n")
+    if (FOLDER / "broken").exists():
+        raise ValueError("broken")
+"""
+
+
+class Stand:
+    """A Kanchi whose services are started one by one, and a worker that counts its calls."""
+
+    def __init__(self, folder, broker_url, database=None, version="main"):
+        self.folder, self.broker_url, self.version = folder, broker_url, version
+        (folder / "jobs_app.py").write_text(APP)
+        self.kanchi = rig.Kanchi(folder / "kanchi", [broker_url], database=database,
+                                 config={"control": {"reply_timeout": "2s"}})
+        for service in SERVICES:
+            self.kanchi.start(service)
+        rig.wait_for(self.kanchi.is_ready, 30, "Kanchi is ready")
+        self.worker = rig.CeleryWorker(folder, broker_url, version=version, app="jobs_app",
+                                       concurrency=2)
+        self.worker.wait_ready()
+
+    def stop(self):
+        self.worker.stop()
+        self.kanchi.stop()
+
+    def celery(self, code):
+        """Runs code with the application; what it prints."""
+        env = {**sample_environment(self.broker_url), "PYTHONPATH":
+               f"{self.folder}:{sample_environment(self.broker_url)['PYTHONPATH']}"}
+        done = subprocess.run([rig.python_of(self.version), "-c",
+                               "import json; from jobs_app import app\n" + code], check=True,
+                              timeout=60, env=env, capture_output=True, text=True)
+        return done.stdout
+
+    def send(self, count, **options):
+        return json.loads(self.celery(
+            f"print(json.dumps([app.send_task('jobs.count', args=[i], **{options!r}).id "
+            f"for i in range({count})]))"))
+
+    def calls(self):
+        """How often the task was called, by its argument."""
+        path = self.folder / "calls"
+        return collections.Counter(path.read_text().split()) if path.exists() else {}
+
+    def fail(self, count):
+        (self.folder / "broken").touch()
+        idents = self.send(count)
+        self.wait_statuses(failure=count)
+        (self.folder / "broken").unlink()
+        return idents
+
+    def wait_statuses(self, **wanted):
+        def counted():
+            found = collections.Counter(one["status"] for one in
+                                        self.kanchi.all_items("/tasks", limit=500))
+            assert {one: found[one] for one in wanted} == wanted, dict(found)
+            return True
+        rig.wait_for(counted, 60, f"tasks are {wanted}")
+
+    def ask(self, method, path, body=None):
+        request = urllib.request.Request(f"{self.kanchi.url}/api/v1{path}", method=method,
+                                         data=json.dumps(body or {}).encode(),
+                                         headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def make(self, **body):
+        status, job = self.ask("POST", "/jobs", body)
+        assert status == 202, job
+        return job["id"]
+
+    def wait_job(self, ident, state="done", timeout=60):
+        def ended():
+            try:
+                job = self.kanchi.get(f"/jobs/{ident}")
+            except OSError as error:  # somebody is killed
+                raise AssertionError(error) from None
+            assert job["state"] == state, job
+            return job
+        return rig.wait_for(ended, timeout, f"the job is {state}")
+
+    def items(self, ident, **query):
+        return list(self.kanchi.all_items(f"/jobs/{ident}/items", limit=50, **query))
+
+    def audit(self, **query):
+        return self.kanchi.get("/audit", **query)["items"]
+
+
+@pytest.fixture(params=[("redis", "", "main"), ("rabbitmq", "postgres", "main"),
+                        ("redis", "postgres", "celery52")], ids="-".join)
+def stand(request, folder):
+    broker, database, version = request.param
+    stand = Stand(folder, request.getfixturevalue(f"{broker}_url"),
+                  request.getfixturevalue("postgres_url") if database else None, version)
+    yield stand
+    stand.stop()
+
+
+@pytest.fixture
+def simple(folder, redis_url):
+    stand = Stand(folder, redis_url)
+    yield stand
+    stand.stop()
+
+
+def test_many_tasks_are_resolved_retried_and_revoked(stand):
+    idents = stand.fail(30)
+    failures = {"status": "failure", "name": ["jobs.count"]}
+    status, plan = stand.ask("POST", "/jobs?dry_run=true", {"action": "retry", "filter": failures})
+    assert (status, plan["count"], plan["by_status"]) == (200, 30, {"failure": 30})
+    assert plan["by_name"] == [{"name": "jobs.count", "count": 30}]
+    for body in ({"filter": failures, "expected": 20}, {"ids": [*idents[:3], "nobody"]},
+                 {"filter": failures}):
+        assert stand.ask("POST", "/jobs", {"action": "retry", **body})[0] in (400, 404, 409)
+    assert stand.kanchi.get("/jobs")["items"] == []
+
+    live = websocket.create_connection(stand.kanchi.url.replace("http", "ws") + "/api/v1/ws",
+                                       timeout=20)
+    live.send(json.dumps({"type": "subscribe", "topics": ["jobs"]}))
+    ident = stand.make(action="retry", filter=failures, expected=plan["count"], rate=30)
+    job = stand.wait_job(ident)
+    assert job["done"] == job["total"] == 30, stand.items(ident)
+    stand.wait_statuses(failure=30, success=30)
+    assert stand.calls() == {str(i): 2 for i in range(30)}
+    items = stand.items(ident, state="done")
+    assert {one["id"] for one in items} == set(idents)
+    assert stand.kanchi.get(f"/tasks/{items[0]['new_id']}")["status"] == "success"
+    while (frame := json.loads(live.recv()))["type"] != "job:updated" \
+            or frame["items"][0]["state"] != "done":
+        pass
+    assert frame["items"][0]["id"] == ident and frame["items"][0]["done"] == 30
+    live.close()
+
+    done = stand.make(action="resolve", filter={**failures, "resolved": False}, expected=30)
+    stand.wait_job(done)
+    assert len(list(stand.kanchi.all_items("/tasks", resolved="true"))) == 30
+    assert not list(stand.kanchi.all_items("/tasks", resolved="false", status="failure"))
+    status, task = stand.ask("DELETE", f"/tasks/{idents[0]}/resolve")
+    assert status == 200 and task["resolved_at"] is None
+    assert len(list(stand.kanchi.all_items("/tasks", resolved="true", limit=7))) == 29
+    assert stand.ask("POST", f"/tasks/{items[0]['new_id']}/resolve")[0] == 409
+
+    later = stand.send(5, countdown=600)
+    stand.wait_statuses(received=5)
+    revoke = stand.make(action="revoke", ids=[*later, idents[1]])
+    job = stand.wait_job(revoke)
+    assert (job["done"], job["refused"]) == (5, 1), stand.items(revoke)
+    assert set(later) <= set(json.loads(stand.celery(
+        "print(json.dumps(sum(app.control.inspect(timeout=2).revoked().values(), [])))")))
+    assert sum(stand.calls().values()) == 60
+
+    assert [(one["verb"], one["method"], one["outcome"]) for one in stand.audit()] == [
+        ("bulk", "revoke", "partly"), ("resolve", None, "done"), ("bulk", "resolve", "done"),
+        ("bulk", "retry", "done")]
+    assert stand.audit(action="bulk", id=ident)[0]["result"]["done"] == 30
+    assert stand.audit(target=idents[0])[0]["verb"] == "resolve"
+
+
+def test_a_job_is_cancelled(simple):
+    simple.fail(30)
+    ident = simple.make(action="retry", filter={"status": "failure"}, expected=30, rate=4)
+    rig.wait_for(lambda: simple.kanchi.get(f"/jobs/{ident}")["done"] >= 4, 30, "some are done")
+    status, job = simple.ask("DELETE", f"/jobs/{ident}")
+    assert status == 202 and job["state"] in ("cancelling", "cancelled")
+    job = simple.wait_job(ident, "cancelled")
+    assert job["done"] + job["cancelled"] == 30 and job["done"] < 30
+    simple.wait_statuses(success=job["done"])
+    assert sum(simple.calls().values()) == 30 + job["done"]
+    assert simple.ask("DELETE", f"/jobs/{ident}")[0] == 409
+    assert [one["verb"] for one in simple.audit()] == ["cancel", "bulk"]
+
+
+@pytest.mark.parametrize("database", [None, "postgres"])
+def test_no_task_is_retried_twice_whoever_is_killed(request, folder, redis_url, database):
+    stand = Stand(folder, redis_url, request.getfixturevalue("postgres_url") if database else None)
+    try:
+        stand.fail(160)
+        ident = stand.make(action="retry", filter={"status": "failure"}, expected=160, rate=15)
+        begin = sum(stand.calls().values())
+        for turn, service in enumerate(("control", "storage", "gateway", "control", "storage")):
+            target = begin + 15 * (turn + 1)
+            rig.wait_for(lambda: sum(stand.calls().values()) >= target, 60, "the job goes on")
+            stand.kanchi.processes[service].kill()
+            stand.kanchi.start(service)
+        rig.wait_for(stand.kanchi.is_ready, 30, "Kanchi is ready")
+        job = stand.wait_job(ident, timeout=90)
+        assert job["done"] + job["uncertain"] == 160, job
+        print(f"{job['uncertain']} uncertain")
+        known = {one["id"]: one for one in stand.kanchi.all_items("/tasks", limit=500)}
+        stand.wait_statuses(failure=160)
+        rig.wait_for(lambda: sum(stand.calls().values()) >= 160 + job["done"], 30, "all was called")
+        calls = stand.calls()
+        for item in stand.items(ident):
+            number = known[item["id"]]["args"][0]
+            assert calls[str(number)] <= 2, item
+            if item["state"] == "done":
+                assert calls[str(number)] == 2, item
+    finally:
+        stand.stop()
