@@ -199,21 +199,21 @@ def test_a_job_is_cancelled(simple):
 def test_no_task_is_retried_twice_whoever_is_killed(request, folder, redis_url, database):
     stand = Stand(folder, redis_url, request.getfixturevalue("postgres_url") if database else None)
     try:
-        stand.fail(160)
-        ident = stand.make(action="retry", filter={"status": "failure"}, expected=160, rate=15)
+        stand.fail(400)
+        ident = stand.make(action="retry", filter={"status": "failure"}, expected=400, rate=100)
         begin = sum(stand.calls().values())
         for turn, service in enumerate(("control", "storage", "gateway", "control", "storage")):
-            target = begin + 15 * (turn + 1)
+            target = begin + 50 * (turn + 1)
             rig.wait_for(lambda: sum(stand.calls().values()) >= target, 60, "the job goes on")
             stand.kanchi.processes[service].kill()
             stand.kanchi.start(service)
         rig.wait_for(stand.kanchi.is_ready, 30, "Kanchi is ready")
         job = stand.wait_job(ident, timeout=90)
-        assert job["done"] + job["uncertain"] == 160, job
+        assert job["done"] + job["uncertain"] == 400, job
         print(f"{job['uncertain']} uncertain")
         known = {one["id"]: one for one in stand.kanchi.all_items("/tasks", limit=500)}
-        stand.wait_statuses(failure=160)
-        rig.wait_for(lambda: sum(stand.calls().values()) >= 160 + job["done"], 30, "all was called")
+        stand.wait_statuses(failure=400)
+        rig.wait_for(lambda: sum(stand.calls().values()) >= 400 + job["done"], 30, "all was called")
         calls = stand.calls()
         for item in stand.items(ident):
             number = known[item["id"]]["args"][0]

@@ -7,9 +7,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { TAKE = 100, MEMORY_MAX = 256 << 20 };
-#define PAUSE (KN_SECOND / 2)       /* after storage did not answer */
-#define PORTION_US (12 * KN_SECOND) /* then the rest is given back: storage waits 30 s */
+enum { TAKE = 25, MEMORY_MAX = 256 << 20 }; /* few are in doubt when it is killed */
+#define PAUSE (KN_SECOND / 2)               /* after storage did not answer */
+#define PORTION_US (12 * KN_SECOND)         /* then the rest is given back: storage waits 30 s */
 
 struct control_jobs {
     struct control_actions_options options;
