@@ -331,7 +331,7 @@ static enum kn_status collect(struct scan *scan, int64_t from, int64_t to, int64
     size_t rows = scan->rows_left;
     int64_t start = kn_time_mono();
     for (size_t i = 0; i < n; i++) {
-        int64_t here;
+        int64_t here = to;
         scan->found = all + total;
         scan->n_found = 0;
         scan->rows_left = rows / n + 1;
