@@ -24,7 +24,8 @@ try {
   const before = await newest()
 
   execSync(values.stop, { stdio: 'inherit' })
-  await page.waitForSelector(`${connection}:not([data-state=open])`, { timeout: 10_000 })
+  // A gateway that stands still closes nothing: the page finds out by its silence.
+  await page.waitForSelector(`${connection}:not([data-state=open])`, { timeout: 45_000 })
   await page.waitForTimeout(1000)
   const said = await page.locator(connection).innerText()
   if (!/Reconnecting/.test(said)) fail(`the header says ${said} while the gateway is away`)
