@@ -410,13 +410,22 @@ static bool is_registered(const struct kn_msg_worker *worker, struct kn_str name
     return false;
 }
 
+static bool takes_json(const struct kn_msg_worker_list *confs, struct kn_str hostname)
+{
+    bool takes = true;
+    for (size_t i = 0; i < confs->items.count; i++)
+        if (kn_str_eq(confs->items.items[i].hostname, hostname))
+            celery_conf_accepts(confs->items.items[i].conf, &takes);
+    return takes;
+}
+
 /* The one queue that all workers with this task consume; absent when there are several. */
 static enum kn_status find_workers(struct sending *s, const struct kn_msg_worker_list *workers,
-                                   struct kn_str *ret_queue)
+                                   const struct kn_msg_worker_list *confs, struct kn_str *ret_queue)
 {
     size_t found = 0;
     struct kn_str queue = KN_STR_ABSENT;
-    bool one = true, takes_json = true, takes;
+    bool one = true, json = true;
     for (size_t i = 0; i < workers->items.count; i++) {
         const struct kn_msg_worker *worker = &workers->items.items[i];
         if (worker->status != KN_WORKER_ONLINE || !is_registered(worker, s->ask->name))
@@ -425,15 +434,14 @@ static enum kn_status find_workers(struct sending *s, const struct kn_msg_worker
               (!found || kn_str_eq(queue, worker->queues.items[0]));
         if (one)
             queue = worker->queues.items[0];
-        celery_conf_accepts(worker->conf, &takes);
-        takes_json = takes_json && takes;
+        json = json && takes_json(confs, worker->hostname);
         found++;
     }
     if (!found && !s->ask->unregistered)
         return control_call_refuse(s->call, KN_CONFLICT,
                                    "no worker that is online has a task of this name; unregistered "
                                    "sends it all the same");
-    if (!takes_json)
+    if (!json)
         return control_call_refuse(s->call, KN_CONFLICT,
                                    "a worker with this task accepts no JSON, and Kanchi writes "
                                    "nothing else");
@@ -443,7 +451,7 @@ static enum kn_status find_workers(struct sending *s, const struct kn_msg_worker
 
 static enum kn_status apply(struct sending *s)
 {
-    const struct kn_msg_worker_list *workers;
+    const struct kn_msg_worker_list *workers, *confs;
     struct kn_str queue = KN_STR_ABSENT;
     const struct kn_msg_task_send *ask = s->ask;
     struct celery_task_call call = {
@@ -451,9 +459,11 @@ static enum kn_status apply(struct sending *s)
         .args = ask->args.ptr ? ask->args : KN_STR("[]"),
         .kwargs = ask->kwargs.ptr ? ask->kwargs : KN_STR("{}"),
     };
-    enum kn_status status = control_workers(s->call, &workers);
+    enum kn_status status = control_workers(s->call, false, &workers);
     if (status == KN_OK)
-        status = find_workers(s, workers, &queue);
+        status = control_workers(s->call, true, &confs);
+    if (status == KN_OK)
+        status = find_workers(s, workers, confs, &queue);
     if (status == KN_OK)
         status = set_queue(s, queue, (struct kn_opt_i64){0});
     if (status == KN_OK)

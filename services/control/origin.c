@@ -7,10 +7,11 @@
 
 /* ---- what storage knows ----------------------------------------------------------------- */
 
-enum kn_status control_workers(struct control_call *call, const struct kn_msg_worker_list **ret)
+enum kn_status control_workers(struct control_call *call, bool conf,
+                               const struct kn_msg_worker_list **ret)
 {
     struct kn_str source = kn_str_from(call->options->source);
-    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .conf = true};
+    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .conf = conf};
     const void *answer;
     enum kn_status status =
         control_call_ask(call, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST, &answer);
@@ -55,7 +56,7 @@ enum kn_status control_origin_begin(struct control_call *call, struct kn_str tas
     if (status == KN_OK) {
         ret->task = answer;
         ret->queue = ret->task->queue;
-        status = control_workers(call, &ret->workers);
+        status = control_workers(call, true, &ret->workers);
     }
     if (status == KN_OK)
         learn_worker(ret);

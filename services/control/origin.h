@@ -37,8 +37,9 @@ enum kn_status control_origin_find(struct control_call *call, struct control_ori
                                    bool arguments) KN_MUST_CHECK;
 void control_origin_fini(struct control_origin *origin);
 
-/* The workers of the source, with their configuration. */
-enum kn_status control_workers(struct control_call *call,
+/* The workers of the source, with their configuration, or (conf false) with the tasks that
+ * they have registered. */
+enum kn_status control_workers(struct control_call *call, bool conf,
                                const struct kn_msg_worker_list **ret) KN_MUST_CHECK;
 /* The value that the result backend has of a task; as control_backends_value. */
 enum kn_status control_result_value(struct control_call *call,
