@@ -10,7 +10,6 @@ import concurrent.futures
 import json
 import os
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
@@ -20,7 +19,7 @@ from rig.celery_worker import sample_environment
 
 SERIALIZERS = ("json", "msgpack", "yaml", "pickle")
 STACKS = [("redis", "main"), ("redis", "celery52"), ("rabbitmq", "main"), ("rabbitmq", "celery52")]
-SETS = int(os.environ.get("KANCHI_RETRY_SETS", 384))
+SETS = int(os.environ.get("KANCHI_RETRY_SETS", 240))
 SEED = int(os.environ.get("KANCHI_RETRY_SEED", 1))
 
 
