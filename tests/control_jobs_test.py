@@ -40,6 +40,12 @@ class Stand:
         self.worker = rig.CeleryWorker(folder, broker_url, version=version, app="jobs_app",
                                        concurrency=2)
         self.worker.wait_ready()
+        rig.wait_for(self.is_known, 60, "the worker's settings are known")
+
+    def is_known(self):
+        """Without its settings nobody vouches for the arguments of its tasks."""
+        workers = self.kanchi.get("/workers")["items"]
+        return workers and self.kanchi.get(f"/workers/{workers[0]['id']}")["conf"]
 
     def stop(self):
         self.worker.stop()
