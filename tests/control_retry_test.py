@@ -106,7 +106,7 @@ def test_a_retry_is_the_same_call_or_is_refused(request, folder, redis_url, brok
     serializers = [one for one in SERIALIZERS if one != "yaml" or has_yaml(version)]
     recorders = [Recorder(folder, url, version, serializer, kind, redis_url)
                  for serializer in serializers for kind in ("repr", "backend")]
-    count = max(1, SETS // len(STACKS) // (3 * len(serializers)))
+    count = -(-SETS // (len(STACKS) * 3 * len(serializers)))
     config = {"log": {"level": "info"}, "control": {"reconcile": False},
               "bus": {"request_timeout": "30s"}}
     kanchi = rig.Kanchi(folder / "kanchi", [url], config=config)

@@ -162,6 +162,16 @@ def test_a_retry_takes_the_whole_message_along(stack):
     assert stack.kanchi.get(f"/tasks/{answer['id']}")["retry_of"] == ident
 
 
+def test_a_copy_may_have_what_only_python_reads(stack):
+    if not stack.on_redis:
+        return  # there a message is not looked at
+    text = "half \ud800"
+    ident, = stack.send(("recorder.record", {"args": [text], "queue": "odd"}))
+    status, answer = post(stack.kanchi, f"/tasks/{ident}/retry?force=true", {"queue": "work"})
+    assert status == 202 and answer["arguments_from"] == "message", answer
+    assert text.encode("utf-8", "surrogatepass").hex() in stack.wait_called(answer["id"])
+
+
 def test_arguments_may_be_replaced(stack):
     ident, = stack.send(("recorder.echo", {"args": [1], "kwargs": {"k": 2}, "queue": "work"}))
     stack.wait_called(ident)

@@ -1,5 +1,7 @@
 #include "services/control/outgoing.h"
 
+#include "services/broker/lists.h"
+
 #include <jansson.h>
 
 enum { DEPTH_MAX = 12 };
@@ -76,17 +78,25 @@ static enum kn_status convert(const json_t *value, unsigned depth, struct kn_are
     }
 }
 
+static enum kn_status read_headers(struct kn_str json, struct kn_arena *arena,
+                                   struct broker_header *ret)
+{
+    json_t *object = json_loadb(json.ptr, json.len, JSON_ALLOW_NUL, NULL);
+    enum kn_status status = json_is_object(object) ? convert(object, 0, arena, ret) : KN_INVALID;
+    json_decref(object);
+    return status;
+}
+
+/* On Redis headers go as they are: a copy may have what no JSON reader but Python's takes. */
 enum kn_status control_send_task(struct broker_session *session,
                                  const struct celery_task_wrap *wrap, struct kn_arena *arena)
 {
     struct broker_header headers = {0};
     struct kn_buf envelope;
-    json_t *object = json_loadb(wrap->headers.ptr, wrap->headers.len, JSON_ALLOW_NUL, NULL);
     struct kn_str queue = kn_arena_str(arena, wrap->queue); /* ends with a NUL */
-    enum kn_status status = !queue.ptr ? KN_NOMEM : json_is_object(object) ? KN_OK : KN_INVALID;
-    if (status == KN_OK)
-        status = convert(object, 0, arena, &headers);
-    json_decref(object);
+    enum kn_status status = queue.ptr ? KN_OK : KN_NOMEM;
+    if (status == KN_OK && !broker_lists_has(session))
+        status = read_headers(wrap->headers, arena, &headers);
     kn_buf_init(&envelope, 0);
     celery_task_envelope(&envelope, wrap);
     if (status == KN_OK)
