@@ -5,7 +5,11 @@ import { actionOf } from '~/actions'
 import { argumentsOf } from '~/actions/worker'
 import { useAction } from '~/composables/useAction'
 import { problemOf, valuesOf, type Action, type Field } from '~/lib/action'
+import type { AuditEntry } from '~/api/types'
+import { isStranded } from '~/lib/attention'
+import { auditFilterOf, auditFilterToRest, auditFilterToUrl, outcomeOf, titleOfEntry } from '~/lib/audit'
 import { exactText, parseExact } from '~/lib/exactJson'
+import { inspectedTasks } from '~/lib/inspected'
 import { partsOf, settledOf } from '~/lib/jobs'
 import { pythonScalar } from '~/lib/python'
 import { offersOfQueue, offersOfTask, offersOfWorker, type Wish } from '~/lib/wish'
@@ -186,4 +190,32 @@ describe('jobs', () => {
     expect(store.jobs).toHaveLength(MOST_JOBS)
     expect(store.byId.has('a')).toBe(false)
   })
+})
+
+describe('what a worker has in hand', () => {
+  it.each([
+    [[{ id: 'a', name: 'n', args: [1], kwargs: {}, time_start: 2, worker_pid: 7 }], { id: 'a', name: 'n', call: '[1]', eta: null, startedAt: 2000, pid: 7 }],
+    [[{ eta: 'e', request: { id: 'b', name: 'n', args: '(1,)', kwargs: '{}' } }], { id: 'b', name: 'n', call: '(1,)', eta: 'e', startedAt: null, pid: null }],
+    [['c'], { id: 'c', name: null, call: '', eta: null, startedAt: null, pid: null }],
+    [[null], { id: '', name: null, call: '', eta: null, startedAt: null, pid: null }],
+  ])('%j', (value, first) => expect(inspectedTasks(value)![0]).toEqual(first))
+  it('is not known when it is no list', () => expect(inspectedTasks({ error: 'x' })).toBeNull())
+})
+
+describe('the audit', () => {
+  const entry = (part: Partial<AuditEntry> = {}): AuditEntry => ({ id: 'i', verb: 'command', method: 'pool_grow', begun_at: at(0), ended_at: at(1), outcome: 'done', ...part })
+  it('has its filter in the URL, without what makes no sense', () => {
+    const filter = auditFilterOf({ action: 'purge', target: ['mail'], actor: null, source: 'x'.repeat(5000) })
+    expect(filter).toEqual({ action: 'purge', target: 'mail', actor: '', source: 'x'.repeat(1024) })
+    expect(auditFilterToUrl(auditFilterOf({ action: '<script>' }))).toEqual({})
+    expect(auditFilterToRest({ ...filter, source: '' })).toEqual({ action: ['purge'], target: 'mail' })
+  })
+  it.each([
+    [entry(), 'Grow the pool', 'done'], [entry({ method: 'from_the_future' }), 'from_the_future', 'done'], [entry({ verb: 'bulk', outcome: 'partly' }), 'Bulk job', 'done in part'],
+    [entry({ verb: 'purge', outcome: 'unknown', ended_at: null }), 'Purge', 'under way, or cut off'], [entry({ verb: 'none', outcome: 'unknown' }), 'Nothing', 'not known'],
+  ])('says what was done and what became of it', (one, title, text) => expect([titleOfEntry(one), outcomeOf(one).text]).toEqual([title, text]))
+})
+
+describe('a paused queue', () => {
+  it('is not stranded: that is what was asked for', () => expect(isStranded(queue({ depth: 3, paused: { since: at(0), by: null } }))).toBe(false))
 })
