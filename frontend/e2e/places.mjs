@@ -7,9 +7,9 @@ export async function firstItem(base, path) {
 
 /** Name and path of each page that has something to show. */
 export async function places(base) {
-  const [task, failed, child, worker, queue] = await Promise.all([
+  const [task, failed, child, worker, queue, job] = await Promise.all([
     firstItem(base, 'tasks?status=success&limit=1'), firstItem(base, 'tasks?status=failure&limit=1'), firstItem(base, 'tasks?name=shop.report.add&status=success&limit=1'),
-    firstItem(base, 'workers?limit=1'), firstItem(base, 'queues?limit=1'),
+    firstItem(base, 'workers?limit=1'), firstItem(base, 'queues?limit=1'), firstItem(base, 'jobs?limit=1'),
   ])
   const at = (folder, key) => `/${folder}/${encodeURIComponent(key)}`
   return Object.entries({
@@ -28,6 +28,9 @@ export async function places(base) {
     'queues': '/queues',
     'queue': queue && at('queues', queue.name),
     'system': '/system',
+    'audit': '/audit',
+    'jobs': '/jobs',
+    'job': job && at('jobs', job.id),
     'settings': '/settings',
   }).filter(([, path]) => path)
 }

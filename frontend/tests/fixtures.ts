@@ -1,4 +1,4 @@
-import type { Metrics, Queue, System, Task, TaskEvent, Timeseries, Worker } from '~/api/types'
+import type { Job, Metrics, Queue, System, Task, TaskEvent, Timeseries, Worker } from '~/api/types'
 
 const NONE = { count: 0, mean: null, min: null, max: null, p50: null, p95: null, p99: null }
 export const ZERO = { pending: 0, received: 0, started: 0, success: 0, failure: 0, retry: 0, revoked: 0, rejected: 0, orphaned: 0 }
@@ -14,7 +14,7 @@ export function task(part: Partial<Task> = {}): Task {
     args: null, kwargs: null, result: null, args_repr: null, kwargs_repr: null, result_repr: null, truncated: [], shortened: [], error: null, traceback: null,
     worker_id: null, client: null, root_id: null, parent_id: null, retries: 0, eta: null, expires: null, sent_at: null, received_at: at(0), started_at: null,
     succeeded_at: null, failed_at: null, rejected_at: null, revoked_at: null, retried_at: null, completed_at: null, updated_at: at(0), runtime: null, queue_wait: null,
-    terminated: false, expired: false, revoked_signum: null, ...part,
+    terminated: false, expired: false, revoked_signum: null, resolved_at: null, resolved_by: null, retry_of: null, retried_as: [], ...part,
   }
 }
 
@@ -36,7 +36,14 @@ export function worker(part: Partial<Worker> = {}): Worker {
 }
 
 export function queue(part: Partial<Queue> = {}): Queue {
-  return { name: 'celery', source: 'default', depth: 0, priorities: [], unacked: null, consumers: null, workers: [], measured_at: at(0), history: [], ...part }
+  return { name: 'celery', source: 'default', depth: 0, priorities: [], unacked: null, consumers: null, workers: [], measured_at: at(0), history: [], paused: null, ...part }
+}
+
+export function job(part: Partial<Job> = {}): Job {
+  return {
+    id: 'j', action: 'retry', state: 'running', actor: null, rate: 20, options: null, request: {}, created_at: at(0), ended_at: null,
+    total: 10, waiting: 10, begun: 0, done: 0, refused: 0, failed: 0, uncertain: 0, cancelled: 0, ...part,
+  }
 }
 
 export function metrics(part: Partial<Metrics> = {}): Metrics {

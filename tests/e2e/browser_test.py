@@ -115,3 +115,32 @@ def test_a_task_appears_without_a_reload_and_its_page_shows_its_values(folder, n
                      "--expect", "привет", "--expect", "grün", "--send", send)
         took = int(re.search(r"in the list after (\d+) ms", said)[1])
         print(f"sent to screen: {took} ms, {'within' if took <= WANTED else 'NOT WITHIN'} {WANTED} ms")
+
+
+THINGS_TO_ACT_ON = """
+from e2e.app import echo, fail, sleep
+fail.apply_async(("no",), task_id="failed-one")
+[sleep.apply_async((0,), queue="slow") for _ in range(30)]
+[echo.apply_async((n, "<script>"), queue="mail") for n in range(12)]
+"""
+
+
+def test_actions_say_what_they_do_and_are_in_the_audit(folder, new_broker):
+    url = new_broker("redis")
+    with road.Watcher(folder, url) as kanchi, \
+            rig.CeleryWorker(folder, url, app="e2e.app", queues=("default",), concurrency=1,
+                             backend_url=url) as worker:
+        kanchi.start_all()
+        worker.wait_ready()
+        sender = rig.Process([rig.python_of(), "-c", THINGS_TO_ACT_ON], "sender", folder / "sender.log",
+                             cwd=folder, env=sample_environment(url, url))
+        assert sender.wait(30) == 0, sender.log()
+        rig.wait_for(lambda: len(list(kanchi.client.all_items("/tasks", status="pending"))) == 42, 60, "tasks that wait")
+        rig.wait_for(lambda: list(kanchi.client.all_items("/tasks", status="failure")), 60, "a failure")
+        rig.wait_for(lambda: [one for one in kanchi.client.all_items("/queues")
+                              if one["name"] == "mail" and one["depth"] == 12], 60, "the queue")
+        workers = list(kanchi.client.all_items("/workers"))
+        check(folder, url, "check-actions.mjs", kanchi.url, "--failed", "failed-one",
+              "--worker", workers[0]["id"], "--waiting", "e2e.sleep", "--tasks", 30,
+              "--queue", "mail", "--messages", 12)
+        assert {one["method"] for one in kanchi.client.all_items("/audit", action="command")} >= {"pool_grow"}

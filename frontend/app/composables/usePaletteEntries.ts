@@ -9,11 +9,12 @@ const TYPING_MS = 150
 const LEAST = 2
 const GIVE_UP_MS = 2000
 
-/** Everything that can be gone to: pages, views, workers, queues, names of tasks, and tasks that match what is typed. */
+/** Everything that can be gone to: actions on what is on the screen, pages, views, workers, queues, names of tasks, and tasks that match what is typed. */
 export function usePaletteEntries(typed: Ref<string>) {
   const workers = useWorkersStore()
   const queues = useQueuesStore()
   const preferences = usePreferencesStore()
+  const actions = useActionsStore()
   const { choose } = useTheme()
   const linkTo = useTaskLink()
   const tasks = shallowRef<Task[]>([])
@@ -49,8 +50,9 @@ export function usePaletteEntries(typed: Ref<string>) {
   })
 
   const fixed = computed<PaletteEntry[]>(() => [
-    ...[['/', 'Overview', 'g o'], ['/tasks', 'Tasks', 'g t'], ['/workers', 'Workers', 'g w'], ['/queues', 'Queues', 'g q'], ['/system', 'System', 'g s'], ['/settings', 'Settings', 'g ,']]
-      .map(([to, label, keys]) => ({ key: `page ${to}`, group: 'Pages', label: label!, to, keys })),
+    ...actions.offers.map((offer, i) => ({ key: `action ${i} ${offer.key}`, group: 'Actions', label: offer.label, detail: offer.detail, run: () => actions.ask(offer.wish) })),
+    ...[['/', 'Overview', 'g o'], ['/tasks', 'Tasks', 'g t'], ['/workers', 'Workers', 'g w'], ['/queues', 'Queues', 'g q'], ['/system', 'System', 'g s'], ['/audit', 'Audit', 'g a'], ['/jobs', 'Bulk jobs', ''], ['/settings', 'Settings', 'g ,']]
+      .map(([to, label, keys]) => ({ key: `page ${to}`, group: 'Pages', label: label!, to, keys: keys || undefined })),
     ...[...preferences.views, ...COMMON_VIEWS].map(view => ({ key: `view ${view.name}`, group: 'Views of tasks', label: view.name, to: { path: '/tasks', query: view.query } })),
     ...workers.workers.map(worker => ({ key: `worker ${worker.source} ${worker.id}`, group: 'Workers', label: worker.id, detail: worker.status, to: { name: 'workers-id' as const, params: { id: worker.id }, query: { source: worker.source } } })),
     ...queues.queues.map(queue => ({ key: `queue ${queue.source} ${queue.name}`, group: 'Queues', label: queue.name, detail: queue.depth === null ? undefined : `${queue.depth} waiting`, to: { name: 'queues-name' as const, params: { name: queue.name }, query: { source: queue.source } } })),
@@ -62,7 +64,7 @@ export function usePaletteEntries(typed: Ref<string>) {
   return computed<PaletteEntry[]>(() => {
     const q = typed.value.trim()
     const found = findEntries(fixed.value, q)
-    if (!q) return found.filter(entry => entry.group === 'Pages' || entry.group === 'Views of tasks')
+    if (!q) return found.filter(entry => entry.group === 'Pages' || entry.group === 'Actions' || entry.group === 'Views of tasks')
     return [
       ...found,
       ...names.value.map(name => ({ key: `name ${name}`, group: 'Names of tasks', label: name, detail: 'all its tasks', to: { path: '/tasks', query: { name } } })),

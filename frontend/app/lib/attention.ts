@@ -27,9 +27,9 @@ const LOW_SUCCESS = 0.9
 const ENOUGH = 20
 const ORDER: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
 
-/** Messages wait and nobody takes them. */
-export function isStranded(queue: Pick<Queue, 'depth' | 'consumers' | 'workers'>): boolean {
-  return (queue.depth ?? 0) > 0 && (queue.consumers ?? queue.workers.length) === 0
+/** Messages wait and nobody takes them; of a paused queue that is what was asked for. */
+export function isStranded(queue: Pick<Queue, 'depth' | 'consumers' | 'workers' | 'paused'>): boolean {
+  return !queue.paused && (queue.depth ?? 0) > 0 && (queue.consumers ?? queue.workers.length) === 0
 }
 
 export function hasJustGone(worker: Pick<Worker, 'status' | 'last_seen'>, now: number): boolean {

@@ -1,4 +1,4 @@
-import type { System } from '~/api/types'
+import type { DoctorReport, Finding, System } from '~/api/types'
 import { formatCount, formatSeconds } from './format'
 
 export type Severity = 'error' | 'warning' | 'info'
@@ -72,7 +72,16 @@ function sourceConcerns(system: System): Concern[] {
 }
 
 function findingConcerns(system: System): Concern[] {
-  return system.findings.map((finding, i) => ({
+  return concernsOf(system.findings)
+}
+
+/** The doctor's findings, the worst first. */
+export function concernsOfReport(report: DoctorReport): Concern[] {
+  return concernsOf(report.findings).sort((a, b) => ORDER[a.severity] - ORDER[b.severity])
+}
+
+function concernsOf(findings: readonly Finding[]): Concern[] {
+  return findings.map((finding, i) => ({
     severity: finding.severity,
     key: `finding:${finding.code}:${finding.source ?? ''}:${finding.subject ?? i}`,
     text: finding.text,

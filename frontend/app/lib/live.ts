@@ -1,9 +1,12 @@
-import type { Metrics, Queue, System, Task, Worker } from '~/api/types'
+import type { Job, Metrics, Queue, System, Task, Worker } from '~/api/types'
 import type { LiveFilter } from './filters'
 import { backoffDelay } from './backoff'
 
 /** A worker as frames have it: without what only GET /workers tells. */
 export type LiveWorker = Omit<Worker, 'registered' | 'conf' | 'stats' | 'active_queues'>
+
+/** A bulk job as frames have it. */
+export type LiveJob = Omit<Job, 'options' | 'request'>
 
 /** Frames of /api/v1/ws, as docs/websocket.md describes them. */
 export type Frame
@@ -13,12 +16,13 @@ export type Frame
     | { type: 'task:created' | 'task:updated', items: Task[], omitted: number }
     | { type: 'worker:online' | 'worker:offline' | 'worker:updated', items: LiveWorker[] }
     | { type: 'queue:updated', items: Queue[] }
+    | { type: 'job:updated', items: LiveJob[], omitted: number }
     | { type: 'metrics:update', metrics: Metrics }
     | { type: 'system:update', system: System }
     | { type: 'resync', reason: string, topics: Topic[] }
     | { type: 'error', detail: string }
 
-export const TOPICS = ['tasks', 'workers', 'queues', 'metrics', 'system'] as const
+export const TOPICS = ['tasks', 'workers', 'queues', 'metrics', 'system', 'jobs'] as const
 export type Topic = (typeof TOPICS)[number]
 
 export type Connection

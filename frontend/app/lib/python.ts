@@ -1,8 +1,12 @@
+import { rawNumber } from './exactJson'
+
 /** JSON values in Python's notation, for people who think in it. */
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
 export function pythonScalar(value: null | boolean | number | string): string {
+  const kept = rawNumber(value)
+  if (kept !== null) return kept
   if (value === null) return 'None'
   if (value === true) return 'True'
   if (value === false) return 'False'
@@ -29,6 +33,7 @@ export type Shape = 'scalar' | 'list' | 'dict'
 
 export function shapeOf(value: Json): Shape {
   if (Array.isArray(value)) return 'list'
+  if (rawNumber(value) !== null) return 'scalar'
   return value !== null && typeof value === 'object' ? 'dict' : 'scalar'
 }
 

@@ -1,0 +1,93 @@
+import type { RouteLocationRaw } from 'vue-router'
+import type { Failure } from '~/api/client'
+import type { Job, WorkerReplies } from '~/api/types'
+
+/** What an action is made of, whatever it acts on: what is asked for, what it would do, and what became of it. */
+
+export interface Field {
+  key: string
+  label: string
+  kind: 'text' | 'number' | 'list' | 'object' | 'choice' | 'flag'
+  value?: string
+  options?: readonly string[]
+  /** Offered while one types; anything else may be typed too. */
+  suggestions?: readonly string[]
+  required?: boolean
+  least?: number
+  most?: number
+  hint?: string
+  /** Shown, and sent, only when the viewer asks for what has this name. */
+  section?: string
+}
+
+/** As typed, by the field's key; of a section that is not open, nothing. */
+export type Values = Readonly<Record<string, string>>
+
+/** What an action says to the viewer, before or after. */
+export interface Said {
+  lines: string[]
+  warnings?: string[]
+  /** How many, by what. */
+  counts?: { label: string, rows: [name: string, n: number][] }[]
+  /** Shown as it is. */
+  message?: string
+  replies?: Pick<WorkerReplies, 'replies' | 'missing'> & { note?: string | null }
+  link?: { text: string, to: RouteLocationRaw }
+  job?: Job
+  /** It would do nothing, so there is nothing to confirm. */
+  nothing?: boolean
+}
+
+export type Outcome<T> = { data: T } | { failure: Failure } | null
+
+export interface Action<Plan = unknown, Done = unknown> {
+  title: string
+  verb: string
+  fields: readonly Field[]
+  /** It can't be undone. */
+  grave: boolean
+  plan: (values: Values) => Promise<Outcome<Plan>>
+  act: (values: Values, plan: Plan) => Promise<Outcome<Done>>
+  sayPlan: (plan: Plan, values: Values) => Said
+  sayDone: (done: Done) => Said
+  /** What a section is filled with when it is opened. */
+  fill?: (section: string, plan: Plan | null) => Record<string, string>
+}
+
+/** What is wrong with what was typed, or nothing. */
+export function problemOf(fields: readonly Field[], values: Values): string | null {
+  for (const field of fields) {
+    const text = values[field.key]?.trim()
+    if (text === undefined) continue
+    const problem = text === '' ? (field.required ? 'is needed' : null) : checkText(field, text)
+    if (problem) return `${field.label}: ${problem}.`
+  }
+  return null
+}
+
+function checkText(field: Field, text: string): string | null {
+  if (field.kind === 'number') {
+    const n = Number(text)
+    if (!Number.isFinite(n)) return 'this is no number'
+    if (n < (field.least ?? -Infinity)) return `at least ${field.least}`
+    return n > (field.most ?? Infinity) ? `at most ${field.most}` : null
+  }
+  if (field.kind !== 'list' && field.kind !== 'object') return null
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    return `this is no JSON (${error instanceof Error ? error.message : 'it cannot be read'})`
+  }
+  if (field.kind === 'list') return Array.isArray(value) ? null : 'a JSON list is needed, such as [1, "two"]'
+  return value !== null && typeof value === 'object' && !Array.isArray(value) ? null : 'a JSON object is needed, such as {"key": 1}'
+}
+
+/** What counts of what was typed: fields of sections that are not open are left out. */
+export function valuesOf(fields: readonly Field[], typed: Values, sections: ReadonlySet<string>): Record<string, string> {
+  return Object.fromEntries(fields
+    .filter(field => !field.section || sections.has(field.section))
+    .map(field => [field.key, typed[field.key] ?? '']))
+}
+
+export const SIGNALS = ['TERM', 'INT', 'QUIT', 'KILL', 'HUP', 'USR1', 'USR2'] as const

@@ -1,0 +1,78 @@
+import type { Queue, Task, Worker } from '~/api/types'
+import type { LiveFilter } from './filters'
+
+/** What the viewer wants done. app/actions knows how; it is fetched when the first wish is made. */
+export type Wish
+  = | { kind: 'retry' | 'revoke' | 'terminate' | 'resolve' | 'unresolve', task: Task }
+    | { kind: 'bulk', action: BulkAction, of: BulkChoice }
+    | { kind: 'purge' | 'move' | 'pause' | 'resume', queue: Queue }
+    | { kind: 'command', method: CommandMethod, worker: Worker, queue?: string, task?: string }
+    | { kind: 'cancelJob', id: string, left: number }
+
+export type BulkAction = 'retry' | 'revoke' | 'resolve'
+export type BulkChoice = { tasks: readonly Task[] } | { filter: LiveFilter }
+
+export const COMMANDS = [
+  'pool_grow', 'pool_shrink', 'autoscale', 'pool_restart', 'add_consumer', 'cancel_consumer', 'rate_limit', 'time_limit', 'enable_events', 'disable_events', 'shutdown',
+] as const
+export type CommandMethod = (typeof COMMANDS)[number]
+
+/** Something on the screen that can be acted on. */
+export interface Offer {
+  key: string
+  label: string
+  wish: Wish
+  /** What it acts on, for the palette. */
+  detail?: string
+}
+
+const ENDED_BADLY = new Set(['failure', 'revoked', 'rejected', 'orphaned'])
+const ENDED = new Set([...ENDED_BADLY, 'success'])
+
+export function offersOfTask(task: Task): Offer[] {
+  const detail = task.name ?? task.id
+  const all: (Offer | false)[] = [
+    { key: 'retry', label: 'Retry', wish: { kind: 'retry', task }, detail },
+    !ENDED.has(task.status) && { key: 'revoke', label: 'Revoke', wish: { kind: 'revoke', task }, detail },
+    !ENDED.has(task.status) && { key: 'terminate', label: 'Terminate', wish: { kind: 'terminate', task }, detail },
+    ENDED_BADLY.has(task.status) && (task.resolved_at
+      ? { key: 'unresolve', label: 'Not resolved', wish: { kind: 'unresolve', task }, detail }
+      : { key: 'resolve', label: 'Mark as resolved', wish: { kind: 'resolve', task }, detail }),
+  ]
+  return all.filter(offer => offer !== false)
+}
+
+export function offersOfQueue(queue: Queue): Offer[] {
+  const detail = queue.name
+  return [
+    queue.paused ? { key: 'resume', label: 'Resume', wish: { kind: 'resume', queue }, detail } : { key: 'pause', label: 'Pause', wish: { kind: 'pause', queue }, detail },
+    { key: 'move', label: 'Move', wish: { kind: 'move', queue }, detail },
+    { key: 'purge', label: 'Purge', wish: { kind: 'purge', queue }, detail },
+  ]
+}
+
+export const COMMAND_LABEL: Record<CommandMethod, string> = {
+  pool_grow: 'Grow the pool', pool_shrink: 'Shrink the pool', autoscale: 'Autoscale', pool_restart: 'Restart the pool',
+  add_consumer: 'Add a queue', cancel_consumer: 'Cancel a queue', rate_limit: 'Rate limit', time_limit: 'Time limits',
+  enable_events: 'Switch events on', disable_events: 'Switch events off', shutdown: 'Shut down',
+}
+
+/** Those that stand on a tab of the worker's page; the overview has the rest. */
+export const COMMANDS_OF_TAB: Record<string, readonly CommandMethod[]> = {
+  pool: ['pool_grow', 'pool_shrink', 'autoscale', 'pool_restart'],
+  queues: ['add_consumer', 'cancel_consumer'],
+  tasks: ['rate_limit', 'time_limit'],
+  overview: ['enable_events', 'disable_events', 'shutdown'],
+}
+
+export function offersOfWorker(worker: Worker, methods: readonly CommandMethod[] = COMMANDS): Offer[] {
+  return methods
+    .filter(method => !(method === 'enable_events' && worker.events_enabled === true) && !(method === 'disable_events' && worker.events_enabled === false))
+    .map(method => ({ key: method, label: COMMAND_LABEL[method], wish: { kind: 'command', method, worker }, detail: worker.id }))
+}
+
+const BULK_LABEL: Record<BulkAction, string> = { retry: 'Retry', revoke: 'Revoke', resolve: 'Mark as resolved' }
+
+export function offersOfMany(of: BulkChoice, detail: string): Offer[] {
+  return (Object.keys(BULK_LABEL) as BulkAction[]).map(action => ({ key: action, label: BULK_LABEL[action], wish: { kind: 'bulk', action, of }, detail }))
+}

@@ -1,0 +1,221 @@
+import { createPinia, setActivePinia } from 'pinia'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { effectScope } from 'vue'
+import { actionOf } from '~/actions'
+import { argumentsOf } from '~/actions/worker'
+import { useAction } from '~/composables/useAction'
+import { problemOf, valuesOf, type Action, type Field } from '~/lib/action'
+import type { AuditEntry } from '~/api/types'
+import { isStranded } from '~/lib/attention'
+import { auditFilterOf, auditFilterToRest, auditFilterToUrl, outcomeOf, titleOfEntry } from '~/lib/audit'
+import { exactText, parseExact } from '~/lib/exactJson'
+import { inspectedTasks } from '~/lib/inspected'
+import { partsOf, settledOf } from '~/lib/jobs'
+import { pythonScalar } from '~/lib/python'
+import { offersOfQueue, offersOfTask, offersOfWorker, type Wish } from '~/lib/wish'
+import { useActionsStore } from '~/stores/actions'
+import { MOST_JOBS, useJobsStore } from '~/stores/jobs'
+import { at, job, queue, task, worker } from './fixtures'
+
+interface Asked { method: string, path: string, query: URLSearchParams, body: string }
+
+/** Answers each request with what `answers` says of its method and path, and notes what was asked. */
+function gatewayWith(answers: (asked: Asked) => { status?: number, body: string }) {
+  const asked: Asked[] = []
+  vi.stubGlobal('useActionsStore', useActionsStore)
+  vi.stubGlobal('fetch', async (request: Request) => {
+    const url = new URL(request.url)
+    const one = { method: request.method, path: url.pathname, query: url.searchParams, body: await request.text() }
+    asked.push(one)
+    const { status = 200, body } = answers(one)
+    return new Response(body, { status, headers: { 'Content-Type': 'application/json' } })
+  })
+  return asked
+}
+
+function begin(wish: Wish) {
+  const scope = effectScope()
+  const run = scope.run(() => useAction(actionOf(wish, ['celery', 'mail'])))!
+  return { ...run, stop: () => scope.stop() }
+}
+
+const settled = (run: ReturnType<typeof begin>, phase: string) => vi.waitFor(() => expect(run.phase.value).toBe(phase))
+const SENT = '{"id":"n","source":"default","arguments_from":"backend","queue":"mail","warnings":["w"],"action_id":null,"message":{"body":[[1.0,12345678901234567890],{"a":1e2},{}]}}'
+const PLAN = '{"count":1200,"by_status":{"failure":1200,"success":0},"by_name":[{"name":"<script>","count":1200}],"rate":20}'
+
+beforeEach(() => setActivePinia(createPinia()))
+afterEach(() => vi.unstubAllGlobals())
+
+describe('exact JSON', () => {
+  it.each(['[1.0,12345678901234567890,1e2,-0.5,7]', '{"a":"1.0","b":null}'])('keeps numbers of %s as they were written', text =>
+    expect(exactText(parseExact(text), 0)).toBe(text))
+  it('shows such a number in a tree', () => expect(pythonScalar(parseExact('1.0') as number)).toBe('1.0'))
+})
+
+describe('what was typed', () => {
+  const fields: Field[] = [
+    { key: 'n', label: 'How many', kind: 'number', required: true, least: 1, most: 9 }, { key: 'args', label: 'Arguments', kind: 'list', section: 's' }, { key: 'kwargs', label: 'Keywords', kind: 'object' },
+  ]
+  it.each([
+    [{ n: '' }, 'How many: is needed.'], [{ n: 'x' }, 'How many: this is no number.'], [{ n: '0' }, 'How many: at least 1.'], [{ n: '10' }, 'How many: at most 9.'],
+    [{ n: '1', args: '{}' }, 'Arguments: a JSON list is needed, such as [1, "two"].'], [{ n: '1', kwargs: '[]' }, 'Keywords: a JSON object is needed, such as {"key": 1}.'],
+    [{ n: '1', args: '[1]', kwargs: '{}' }, null], [{ n: '1' }, null],
+  ])('%o: %s', (values, problem) => expect(problemOf(fields, values)).toBe(problem))
+  it('says that a text is no JSON', () => expect(problemOf(fields, { n: '1', args: '[1' })).toMatch(/^Arguments: this is no JSON/))
+  it('leaves out sections that are not open', () => {
+    expect(valuesOf(fields, { n: '1', args: '[]', kwargs: '{}' }, new Set())).toEqual({ n: '1', kwargs: '{}' })
+    expect(valuesOf(fields, { n: '1', args: '[]' }, new Set(['s']))).toEqual({ n: '1', args: '[]', kwargs: '' })
+  })
+})
+
+describe('an action', () => {
+  it('shows a retry before it sends it, and sends it once', async () => {
+    const asked = gatewayWith(() => ({ body: SENT }))
+    const run = begin({ kind: 'retry', task: task({ id: 'a/b', status: 'failure' }) })
+    await settled(run, 'ready')
+    expect(run.said.value!.lines[0]).toContain('to the queue mail. Its arguments are from the result backend')
+    expect(run.said.value!.message).toContain('12345678901234567890')
+    await Promise.all([run.confirm(), run.confirm()])
+    expect(asked.map(one => [one.path, one.query.get('dry_run'), one.query.get('force')])).toEqual([['/api/v1/tasks/a%2Fb/retry', 'true', null], ['/api/v1/tasks/a%2Fb/retry', null, null]])
+    expect(run.said.value!.link!.text).toBe('n')
+    expect(useActionsStore().finished).toBe(1)
+  })
+
+  it('sends edited arguments as they stand, filled with those of the message', async () => {
+    const asked = gatewayWith(() => ({ body: SENT }))
+    const run = begin({ kind: 'retry', task: task({ status: 'started' }) })
+    await settled(run, 'ready')
+    run.toggle('Edit the arguments')
+    expect(run.canConfirm.value).toBe(false)
+    await settled(run, 'ready')
+    await run.confirm()
+    expect(asked.at(-1)!.query.get('force')).toBe('true')
+    expect(asked.at(-1)!.body.replace(/\s/g, '')).toBe('{"source":"default","args":[1.0,12345678901234567890],"kwargs":{"a":1e2}}')
+  })
+
+  it('says why it is refused, and can be asked again', async () => {
+    let status = 409
+    gatewayWith(() => status === 409 ? { status, body: '{"type":"about:blank","title":"Conflict","status":409,"detail":"the arguments were cut"}' } : { body: SENT })
+    const run = begin({ kind: 'retry', task: task({ status: 'failure' }) })
+    await vi.waitFor(() => expect(run.failure.value?.text).toBe('the arguments were cut'))
+    expect(run.canConfirm.value).toBe(false)
+    status = 200
+    await run.look()
+    expect(run.failure.value).toBeNull()
+    expect(run.canConfirm.value).toBe(true)
+  })
+
+  it('tells everybody when nobody may act here', async () => {
+    gatewayWith(() => ({ status: 403, body: '{"type":"about:blank","title":"Forbidden","status":403,"detail":"nobody may act"}' }))
+    const run = begin({ kind: 'pause', queue: queue() })
+    await vi.waitFor(() => expect(run.failure.value?.status).toBe(403))
+    expect(useActionsStore().forbidden).toBe('nobody may act')
+  })
+
+  it('does not confirm what was shown before something else was typed', async () => {
+    const asked = gatewayWith(() => ({ body: '{"action_id":null,"source":"default","method":"pool_grow","arguments":{},"dry_run":true,"replies":[],"missing":[],"workers":["celery@a"],"everybody":false,"note":null}' }))
+    const run = begin({ kind: 'command', method: 'pool_grow', worker: worker() })
+    await settled(run, 'ready')
+    run.change('n', '3')
+    await run.confirm()
+    expect(asked).toHaveLength(1)
+    await settled(run, 'ready')
+    await run.confirm()
+    expect(JSON.parse(asked.at(-1)!.body)).toEqual({ source: 'default', workers: ['celery@a'], arguments: { n: 3 } })
+  })
+
+  it('sends what the dry run counted as expected', async () => {
+    const asked = gatewayWith(one => ({ body: one.query.get('dry_run') ? PLAN : JSON.stringify(job()), status: one.query.get('dry_run') ? 200 : 202 }))
+    const run = begin({ kind: 'bulk', action: 'revoke', of: { filter: { status: ['started'] } } })
+    await settled(run, 'ready')
+    expect(run.said.value!.counts).toEqual([{ label: 'By status', rows: [['Failure', 1200]] }, { label: 'By name', rows: [['<script>', 1200]] }])
+    await run.confirm()
+    expect(JSON.parse(asked.at(-1)!.body)).toEqual({ action: 'revoke', filter: { status: ['started'] }, expected: 1200 })
+    expect(run.said.value!.job!.id).toBe('j')
+  })
+
+  it('does nothing to nothing', async () => {
+    gatewayWith(() => ({ body: '{"count":0,"by_status":{},"by_name":[],"rate":20}' }))
+    const run = begin({ kind: 'bulk', action: 'retry', of: { tasks: [task()] } })
+    await settled(run, 'ready')
+    expect(run.canConfirm.value).toBe(false)
+  })
+
+  it('purges as many as the dry run found', async () => {
+    const asked = gatewayWith(one => ({ body: one.method === 'GET' ? JSON.stringify(queue({ depth: 30 })) : '{"action_id":null,"waiting":33,"affected":33,"complete":true,"confirmed":[],"missing":[],"refused":[],"note":null}' }))
+    const run = begin({ kind: 'purge', queue: queue({ depth: 7 }) })
+    await settled(run, 'ready')
+    await run.confirm()
+    expect(asked.map(one => [one.method, one.query.get('expected')])).toEqual([['GET', null], ['DELETE', '30'], ['DELETE', '33']])
+  })
+
+  it('forgets answers that come when it is closed', async () => {
+    gatewayWith(() => ({ body: SENT }))
+    const run = begin({ kind: 'retry', task: task({ status: 'failure' }) })
+    run.stop()
+    await new Promise(done => setTimeout(done))
+    expect(run.said.value).toBeNull()
+  })
+
+  it('leaves out what was left empty in a command', () =>
+    expect(argumentsOf({ task_name: ' a ', soft: '1.5', hard: '' })).toEqual({ task_name: 'a', soft: 1.5 }))
+
+  it('has words for each wish', () => {
+    const wishes: Wish[] = [
+      ...offersOfTask(task()), ...offersOfTask(task({ status: 'failure' })), ...offersOfTask(task({ status: 'failure', resolved_at: at(0) })),
+      ...offersOfQueue(queue()), ...offersOfQueue(queue({ paused: { since: at(0), by: null } })), ...offersOfWorker(worker({ events_enabled: null })),
+    ].map(offer => offer.wish)
+    for (const wish of wishes) {
+      const action: Action = actionOf(wish, [])
+      expect(action.title.length * action.verb.length).toBeGreaterThan(0)
+    }
+    expect(wishes.map(wish => wish.kind)).toEqual(expect.arrayContaining(['retry', 'revoke', 'terminate', 'resolve', 'unresolve', 'pause', 'resume', 'move', 'purge', 'command']))
+  })
+})
+
+describe('jobs', () => {
+  it('are parts of a whole', () => {
+    const one = job({ total: 10, done: 4, refused: 1, begun: 2, waiting: 3 })
+    expect(partsOf(one)).toEqual([{ state: 'done', n: 4, share: 0.4 }, { state: 'refused', n: 1, share: 0.1 }, { state: 'begun', n: 2, share: 0.2 }, { state: 'waiting', n: 3, share: 0.3 }])
+    expect(settledOf(one)).toBe(5)
+  })
+
+  it('follow what frames tell, newest first, and are bounded', () => {
+    const store = useJobsStore()
+    store.apply([job({ id: 'a', created_at: at(1) }), job({ id: 'b', created_at: at(2), state: 'done' })])
+    store.apply([job({ id: 'a', created_at: at(1), done: 3 })])
+    expect(store.jobs.map(one => [one.id, one.done])).toEqual([['b', 0], ['a', 3]])
+    expect(store.underWay.map(one => one.id)).toEqual(['a'])
+    store.apply(Array.from({ length: MOST_JOBS + 9 }, (_, i) => job({ id: `j${i}`, created_at: at(10 + i) })))
+    expect(store.jobs).toHaveLength(MOST_JOBS)
+    expect(store.byId.has('a')).toBe(false)
+  })
+})
+
+describe('what a worker has in hand', () => {
+  it.each([
+    [[{ id: 'a', name: 'n', args: [1], kwargs: {}, time_start: 2, worker_pid: 7 }], { id: 'a', name: 'n', call: '[1]', eta: null, startedAt: 2000, pid: 7 }],
+    [[{ eta: 'e', request: { id: 'b', name: 'n', args: '(1,)', kwargs: '{}' } }], { id: 'b', name: 'n', call: '(1,)', eta: 'e', startedAt: null, pid: null }],
+    [['c'], { id: 'c', name: null, call: '', eta: null, startedAt: null, pid: null }],
+    [[null], { id: '', name: null, call: '', eta: null, startedAt: null, pid: null }],
+  ])('%j', (value, first) => expect(inspectedTasks(value)![0]).toEqual(first))
+  it('is not known when it is no list', () => expect(inspectedTasks({ error: 'x' })).toBeNull())
+})
+
+describe('the audit', () => {
+  const entry = (part: Partial<AuditEntry> = {}): AuditEntry => ({ id: 'i', verb: 'command', method: 'pool_grow', begun_at: at(0), ended_at: at(1), outcome: 'done', ...part })
+  it('has its filter in the URL, without what makes no sense', () => {
+    const filter = auditFilterOf({ action: 'purge', target: ['mail'], actor: null, source: 'x'.repeat(5000) })
+    expect(filter).toEqual({ action: 'purge', target: 'mail', actor: '', source: 'x'.repeat(1024) })
+    expect(auditFilterToUrl(auditFilterOf({ action: '<script>' }))).toEqual({})
+    expect(auditFilterToRest({ ...filter, source: '' })).toEqual({ action: ['purge'], target: 'mail' })
+  })
+  it.each([
+    [entry(), 'Grow the pool', 'done'], [entry({ method: 'from_the_future' }), 'from_the_future', 'done'], [entry({ verb: 'bulk', outcome: 'partly' }), 'Bulk job', 'done in part'],
+    [entry({ verb: 'purge', outcome: 'unknown', ended_at: null }), 'Purge', 'under way, or cut off'], [entry({ verb: 'none', outcome: 'unknown' }), 'Nothing', 'not known'],
+  ])('says what was done and what became of it', (one, title, text) => expect([titleOfEntry(one), outcomeOf(one).text]).toEqual([title, text]))
+})
+
+describe('a paused queue', () => {
+  it('is not stranded: that is what was asked for', () => expect(isStranded(queue({ depth: 3, paused: { since: at(0), by: null } }))).toBe(false))
+})
