@@ -35,6 +35,14 @@ describe('stores', () => {
     expect(store.queues[0]).toMatchObject({ depth: 7, workers: ['celery@a'] })
   })
 
+  it('keeps a queue paused when a frame does not say so', () => {
+    const store = useQueuesStore()
+    const paused = { since: '2026-11-23T10:00:00Z', by: null }
+    store.apply([queue({ paused })])
+    store.apply([queue({ depth: 7, paused: null })])
+    expect(store.queues[0]).toMatchObject({ depth: 7, paused })
+  })
+
   it('remembers a bounded number of queues', () => {
     const store = useQueuesStore()
     store.apply(Array.from({ length: MOST_QUEUES + 5 }, (_, i) => queue({ name: `q${i}` })))

@@ -36,7 +36,7 @@ export function purgeQueue(queue: Queue): QueueAction {
     },
     act: (_values, plan) => purge(plan.waiting, false),
     sayPlan: plan => ({
-      lines: [plan.waiting === 0 ? 'Nothing waits in it.' : `${plural(plan.waiting, 'message')} that wait ${plan.waiting === 1 ? 'is' : 'are'} removed. Tasks that a worker has already go on.`, ...(plan.note ? [plan.note] : [])],
+      lines: [plan.waiting === 0 ? 'Nothing waits in it.' : `${plural(plan.waiting, 'message that waits is', 'messages that wait are')} removed. Tasks that a worker has already go on.`, ...(plan.note ? [plan.note] : [])],
       nothing: plan.waiting === 0,
     }),
     sayDone: done => ({ lines: [`${plural(done.affected, 'message was', 'messages were')} removed.`, ...(done.note ? [done.note] : [])] }),

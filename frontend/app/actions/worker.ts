@@ -18,8 +18,8 @@ const howMany = (): Field[] => [{ key: 'n', label: 'How many', kind: 'number', v
 const task = (worker: Worker, given: Given): Field => ({ key: 'task_name', label: 'Task', kind: 'text', value: given.task ?? '', required: true, suggestions: worker.registered })
 
 const COMMANDS: Record<CommandMethod, Words> = {
-  pool_grow: { fields: howMany, verb: 'Grow', will: values => `${plural(Number(values.n), 'process', 'processes')} or threads are added to its pool.` },
-  pool_shrink: { fields: howMany, verb: 'Shrink', will: values => `${plural(Number(values.n), 'process', 'processes')} or threads are taken from its pool, when they have nothing to do.` },
+  pool_grow: { fields: howMany, verb: 'Grow', will: values => `Added to its pool: ${plural(Number(values.n), 'process or thread', 'processes or threads')}.` },
+  pool_shrink: { fields: howMany, verb: 'Shrink', will: values => `Taken from its pool: ${plural(Number(values.n), 'process or thread', 'processes or threads')}, when they have nothing to do.` },
   autoscale: {
     fields: () => [
       { key: 'max', label: 'Processes at most', kind: 'number', required: true, least: 0, most: 10_000 },

@@ -67,5 +67,5 @@ function withMeasurement(before: Queue, next: Queue): Queue {
     ? []
     : [{ at: next.measured_at, depth: next.depth, unacked: next.unacked, consumers: next.consumers }]
   const history = before.history.at(-1)?.at === next.measured_at ? before.history : [...before.history, ...point].slice(-MOST_POINTS)
-  return { ...next, workers: next.workers?.length ? next.workers : before.workers, history }
+  return { ...next, workers: next.workers?.length ? next.workers : before.workers, paused: before.paused, history }
 }

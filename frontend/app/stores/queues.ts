@@ -6,6 +6,8 @@ import { isStranded } from '~/lib/attention'
 import { useLiveStore, type Watch } from './live'
 
 export const MOST_QUEUES = 2000
+/** So often is asked for what frames do not tell. */
+const AGAIN_MS = 15_000
 
 export function queueKey(queue: Pick<Queue, 'source' | 'name'>): string {
   return `${queue.source}\u0000${queue.name}`
@@ -41,13 +43,13 @@ export const useQueuesStore = defineStore('queues', () => {
     return outcome(api.GET('/api/v1/queues', { params: { query: { limit: 500, ...(cursor ? { cursor } : {}) } } }))
   }
 
-  /** Frames carry no workers: those of the last answer stay. */
+  /** Frames tell neither its workers nor whether it is paused: what the last answer said stays. */
   function apply(items: readonly Queue[]): void {
     const next = new Map(byKey.value)
     for (const queue of items) {
       const key = queueKey(queue)
       const before = next.get(key)
-      if (before) next.set(key, { ...queue, workers: queue.workers?.length ? queue.workers : before.workers })
+      if (before) next.set(key, { ...queue, workers: queue.workers?.length ? queue.workers : before.workers, paused: before.paused })
       else if (next.size < MOST_QUEUES) next.set(key, { ...queue, workers: queue.workers ?? [] })
     }
     byKey.value = next
@@ -55,6 +57,7 @@ export const useQueuesStore = defineStore('queues', () => {
 
   let users = 0
   let watch: Watch | null = null
+  let timer: ReturnType<typeof setInterval> | undefined
 
   /** Keeps the queues up to date until the returned function is called, however many want it. */
   function open(): () => void {
@@ -64,11 +67,13 @@ export const useQueuesStore = defineStore('queues', () => {
         frame: (frame) => { if (frame.type === 'queue:updated') apply(frame.items) },
         reload: load,
       })
+      timer = setInterval(() => { if (document.visibilityState === 'visible') void load() }, AGAIN_MS)
       void load()
     }
     return () => {
       if (--users > 0) return
       watch?.stop()
+      clearInterval(timer)
       watch = null
     }
   }
