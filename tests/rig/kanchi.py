@@ -22,6 +22,8 @@ def bin_folder(release=False):
 
 def service_environment(**more):
     return clean_environment(ASAN_OPTIONS="abort_on_error=0:detect_leaks=1",
+                             LSAN_OPTIONS=f"suppressions={ROOT}/tests/lsan.supp:"
+                                          "print_suppressions=0",
                              UBSAN_OPTIONS="print_stacktrace=1",
                              TSAN_OPTIONS=f"suppressions={ROOT}/tests/tsan.supp", **more)
 
