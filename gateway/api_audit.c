@@ -2,19 +2,6 @@
 
 #include "proto/codec.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
-/* A position is the number of the last entry. */
-static uint64_t read_position(struct gw_exchange *x)
-{
-    struct kn_str position = gw_read_cursor(x);
-    uint64_t no = 0;
-    if (position.ptr && !kn_str_to_u64(position, &no))
-        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: it is none of this list");
-    return no;
-}
-
 void gw_api_audit(struct gw_exchange *x)
 {
     static const char *const skip[] = {"no", NULL};
@@ -28,7 +15,7 @@ void gw_api_audit(struct gw_exchange *x)
         .to = gw_params_time(&x->params, "to"),
         .limit = gw_params_u64(&x->params, "limit", 1, 500, 50),
     };
-    get.before = read_position(x);
+    get.before = gw_read_number_cursor(x);
     if (!gw_params_ok(x))
         return;
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_AUDIT_GET, &get, KN_KIND_AUDIT_LIST);
@@ -41,8 +28,6 @@ void gw_api_audit(struct gw_exchange *x)
         kn_msg_json_members(&x->body, KN_KIND_AUDIT_ENTRY, &list->items.items[i], skip);
         kn_buf_char(&x->body, '}');
     }
-    char next[24];
-    snprintf(next, sizeof next, "%" PRIu64, list->next);
-    gw_end_list(x, list->next ? kn_str_from(next) : KN_STR_ABSENT);
+    gw_end_numbered_list(x, list->next);
     kn_bus_message_free(answer);
 }

@@ -13,37 +13,6 @@ static int64_t to_us(struct kn_opt_f64 seconds)
     return seconds.set ? (int64_t)(seconds.value * (double)KN_SECOND) : 0;
 }
 
-void gw_show_replies(struct gw_exchange *x, const struct kn_msg_command_done *done)
-{
-    kn_buf_text(&x->body, "{\"action_id\":");
-    if (done->action_id.ptr)
-        kn_buf_json_str(&x->body, done->action_id);
-    else
-        kn_buf_text(&x->body, "null");
-    kn_buf_text(&x->body, ",\"replies\":[");
-    for (size_t i = 0; i < done->replies.count; i++) {
-        const struct kn_msg_worker_reply *reply = &done->replies.items[i];
-        kn_buf_text(&x->body, i ? ",{\"worker\":" : "{\"worker\":");
-        kn_buf_json_str(&x->body, reply->hostname);
-        kn_buf_printf(&x->body, ",\"ok\":%s,\"value\":", reply->failed ? "false" : "true");
-        kn_buf_str(&x->body, reply->value.len ? reply->value : KN_STR("null"));
-        kn_buf_char(&x->body, '}');
-    }
-    const struct {
-        const char *head;
-        const struct kn_strs *names;
-    } lists[] = {{"],\"missing\":[", &done->missing}, {"],\"workers\":[", &done->asked}};
-    for (size_t l = 0; l < 2; l++) {
-        kn_buf_text(&x->body, lists[l].head);
-        for (size_t i = 0; i < lists[l].names->count; i++) {
-            if (i)
-                kn_buf_char(&x->body, ',');
-            kn_buf_json_str(&x->body, lists[l].names->items[i]);
-        }
-    }
-    kn_buf_text(&x->body, "]}");
-}
-
 /* ---- the answer ------------------------------------------------------------------------- */
 
 /* The text in {"error": …}; the whole value when it is none. */
@@ -72,17 +41,6 @@ static void show_reply(struct kn_buf *out, const struct kn_msg_worker_reply *rep
     kn_buf_char(out, '}');
 }
 
-static void show_names(struct kn_buf *out, const char *key, const struct kn_strs *names)
-{
-    kn_buf_printf(out, ",\"%s\":[", key);
-    for (size_t i = 0; i < names->count; i++) {
-        if (i)
-            kn_buf_char(out, ',');
-        kn_buf_json_str(out, names->items[i]);
-    }
-    kn_buf_char(out, ']');
-}
-
 static void show_done(struct gw_exchange *x, const struct kn_msg_command *command,
                       const struct kn_msg_command_done *done)
 {
@@ -102,8 +60,10 @@ static void show_done(struct gw_exchange *x, const struct kn_msg_command *comman
         show_reply(out, &done->replies.items[i]);
     }
     kn_buf_char(out, ']');
-    show_names(out, "missing", &done->missing);
-    show_names(out, "workers", &done->asked);
+    kn_buf_text(out, ",\"missing\":");
+    gw_view_texts(out, &done->missing);
+    kn_buf_text(out, ",\"workers\":");
+    gw_view_texts(out, &done->asked);
     kn_buf_printf(out, ",\"everybody\":%s,\"note\":", done->everybody ? "true" : "false");
     kn_buf_json_str(out, done->note);
     kn_buf_char(out, '}');
@@ -144,12 +104,9 @@ static struct kn_str write_ids(struct gw_exchange *x, const struct kn_strs *ids)
 {
     struct kn_buf out;
     kn_buf_init(&out, 0);
-    kn_buf_text(&out, "{\"ids\":[");
-    for (size_t i = 0; i < ids->count; i++) {
-        kn_buf_text(&out, i ? "," : "");
-        kn_buf_json_str(&out, ids->items[i]);
-    }
-    kn_buf_text(&out, "]}");
+    kn_buf_text(&out, "{\"ids\":");
+    gw_view_texts(&out, ids);
+    kn_buf_char(&out, '}');
     struct kn_str text = kn_arena_str(&x->arena, kn_buf_view(&out));
     kn_buf_fini(&out);
     return text;
@@ -177,7 +134,6 @@ void gw_api_inspect(struct gw_exchange *x)
 
 void gw_api_command(struct gw_exchange *x)
 {
-    static const char *const flags[] = {"false", "true", NULL};
     struct kn_msg_command command = {
         .source = gw_body_text(x, "source"),
         .method = x->arg,
@@ -185,7 +141,7 @@ void gw_api_command(struct gw_exchange *x)
         .destinations = gw_body_texts(x, "workers"),
         .pattern = gw_body_text(x, "pattern"),
         .timeout = to_us(gw_body_f64(x, "timeout", 0.1, TIMEOUT_MOST)),
-        .dry_run = gw_params_choice(&x->params, "dry_run", flags) == flags[1],
+        .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     /* a list that turned out empty must not become everybody */
     if (command.destinations.items && !command.destinations.count)

@@ -5,7 +5,6 @@
 #include "proto/codec.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 enum { SIGNAL_MAX = 16 };
 
@@ -127,14 +126,13 @@ static struct kn_str request_of(struct gw_exchange *x, const struct kn_msg_job_c
 
 void gw_api_job_create(struct gw_exchange *x)
 {
-    static const char *const flags[] = {"false", "true", NULL};
     struct kn_msg_job_create create = {
         .what = (uint8_t)read_action(x),
         .ids = gw_body_texts(x, "ids"),
         .source = gw_body_text(x, "source"),
         .rate = gw_body_f64(x, "rate", 0.01, 10000).value,
         .expected = gw_body_i64(x, "expected", 0, INT32_MAX),
-        .dry_run = gw_params_choice(&x->params, "dry_run", flags) == flags[1],
+        .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     create.filter = (struct kn_msg_tasks_get *)(uintptr_t)read_filter(x);
     create.options = read_options(x, (enum kn_job_action)create.what);
@@ -161,26 +159,10 @@ void gw_api_job_create(struct gw_exchange *x)
 
 /* ---- looking at them -------------------------------------------------------------------- */
 
-static uint64_t read_position(struct gw_exchange *x)
-{
-    struct kn_str position = gw_read_cursor(x);
-    uint64_t no = 0;
-    if (position.ptr && !kn_str_to_u64(position, &no))
-        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: it is none of this list");
-    return no;
-}
-
-static void end_list(struct gw_exchange *x, uint64_t next)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%" PRIu64, next);
-    gw_end_list(x, next ? kn_str_from(text) : KN_STR_ABSENT);
-}
-
 void gw_api_jobs(struct gw_exchange *x)
 {
     struct kn_msg_jobs_get get = {.limit = gw_params_u64(&x->params, "limit", 1, 500, 50)};
-    get.after = read_position(x);
+    get.after = gw_read_number_cursor(x);
     if (!gw_params_ok(x))
         return;
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_JOBS_GET, &get, KN_KIND_JOB_LIST);
@@ -193,7 +175,7 @@ void gw_api_jobs(struct gw_exchange *x)
             kn_buf_char(&x->body, ',');
         gw_view_job(&x->body, &list->items.items[i]);
     }
-    end_list(x, list->next);
+    gw_end_numbered_list(x, list->next);
     kn_bus_message_free(answer);
 }
 
@@ -222,7 +204,7 @@ void gw_api_job_items(struct gw_exchange *x)
         .states = gw_params_texts(&x->params, "state", &kn_enum_item_state),
         .limit = gw_params_u64(&x->params, "limit", 1, 500, 50),
     };
-    get.after = read_position(x);
+    get.after = gw_read_number_cursor(x);
     if (!gw_params_ok(x))
         return;
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_JOBS_GET, &get, KN_KIND_JOB_ITEMS);
@@ -235,7 +217,7 @@ void gw_api_job_items(struct gw_exchange *x)
         kn_msg_json_members(&x->body, KN_KIND_JOB_ITEM, &list->items.items[i], skip);
         kn_buf_char(&x->body, '}');
     }
-    end_list(x, list->next);
+    gw_end_numbered_list(x, list->next);
     kn_bus_message_free(answer);
 }
 

@@ -5,12 +5,6 @@
 #include "services/common/time.h"
 
 static const int64_t PATIENCE_US = KN_MINUTE; /* a move takes its time */
-static const char *const flags[] = {"false", "true", NULL};
-
-static bool flag_of(struct gw_exchange *x, const char *key)
-{
-    return gw_params_choice(&x->params, key, flags) == flags[1];
-}
 
 /* ---- looking ----------------------------------------------------------------------------- */
 
@@ -21,7 +15,7 @@ void gw_api_queue_messages(struct gw_exchange *x)
         .source = gw_params_text(&x->params, "source"),
         .queue = x->arg,
         .limit = gw_params_u64(&x->params, "limit", 1, 200, 50),
-        .requeue = flag_of(x, "requeue"),
+        .requeue = gw_params_flag(&x->params, "requeue"),
     };
     get.cursor = gw_read_cursor(x);
     if (!gw_params_ok(x) || !gw_find_source(x, &get.source))
@@ -66,7 +60,7 @@ void gw_api_queue_purge(struct gw_exchange *x)
         .source = gw_params_text(&x->params, "source"),
         .queue = x->arg,
         .expected = gw_params_u64(&x->params, "expected", 0, INT64_MAX, UINT64_MAX),
-        .dry_run = flag_of(x, "dry_run"),
+        .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     if (msg.expected == UINT64_MAX)
         gw_problem_set(&x->params.problem, 400, "expected",
@@ -85,7 +79,7 @@ void gw_api_queue_move(struct gw_exchange *x)
         .ids = gw_body_texts(x, "ids"),
         .expected = gw_body_i64(x, "expected", 0, INT64_MAX),
         .max = (uint64_t)gw_body_i64(x, "max", 1, INT64_MAX).value,
-        .dry_run = flag_of(x, "dry_run"),
+        .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     if (!msg.to.len)
         gw_problem_set(&x->params.problem, 400, "to", "to: say where the messages are to go");
@@ -100,7 +94,7 @@ static void pause_or_resume(struct gw_exchange *x, bool resume)
         .source = gw_body_text(x, "source"),
         .queue = x->arg,
         .resume = resume,
-        .dry_run = flag_of(x, "dry_run"),
+        .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) || !(msg.action = gw_new_action(x)))
         return;

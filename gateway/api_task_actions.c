@@ -6,13 +6,6 @@
 #define COUNTDOWN_MOST (366.0 * 86400) /* seconds */
 #define LIMIT_MOST (366.0 * 86400)
 
-static const char *const flags[] = {"false", "true", NULL};
-
-static bool flag(struct gw_exchange *x, const char *key)
-{
-    return gw_params_choice(&x->params, key, flags) == flags[1];
-}
-
 /* The source of a task: the one that is named, else the one that has it. */
 static bool find_task(struct gw_exchange *x, struct kn_str *source)
 {
@@ -27,16 +20,6 @@ static bool find_task(struct gw_exchange *x, struct kn_str *source)
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
-static void show_texts(struct kn_buf *out, const struct kn_strs *texts)
-{
-    kn_buf_char(out, '[');
-    for (size_t i = 0; i < texts->count; i++) {
-        kn_buf_text(out, i ? "," : "");
-        kn_buf_json_str(out, texts->items[i]);
-    }
-    kn_buf_char(out, ']');
-}
-
 static void show_sent(struct gw_exchange *x, const struct kn_msg_task_send *ask,
                       const struct kn_msg_task_sent *sent)
 {
@@ -49,7 +32,7 @@ static void show_sent(struct gw_exchange *x, const struct kn_msg_task_send *ask,
     kn_buf_text(&x->body, ",\"queue\":");
     kn_buf_json_str(&x->body, sent->queue);
     kn_buf_text(&x->body, ",\"warnings\":");
-    show_texts(&x->body, &sent->warnings);
+    gw_view_texts(&x->body, &sent->warnings);
     kn_buf_text(&x->body, ",\"action_id\":");
     kn_buf_json_str(&x->body, sent->action_id);
     kn_buf_text(&x->body, ",\"message\":");
@@ -70,7 +53,7 @@ static void read_options(struct gw_exchange *x, struct kn_msg_task_send *send)
     send->expires = gw_body_time(x, "expires");
     send->time_limit = gw_body_f64(x, "time_limit", 0, LIMIT_MOST);
     send->soft_time_limit = gw_body_f64(x, "soft_time_limit", 0, LIMIT_MOST);
-    send->dry_run = flag(x, "dry_run");
+    send->dry_run = gw_params_flag(&x->params, "dry_run");
 }
 
 static void send_task(struct gw_exchange *x, struct kn_msg_task_send *send)
@@ -102,7 +85,8 @@ void gw_api_apply(struct gw_exchange *x)
 
 void gw_api_retry(struct gw_exchange *x)
 {
-    struct kn_msg_task_send send = {.task_id = x->arg, .force = flag(x, "force")};
+    struct kn_msg_task_send send = {.task_id = x->arg,
+                                    .force = gw_params_flag(&x->params, "force")};
     read_options(x, &send);
     if (gw_body_ok(x) && find_task(x, &send.source))
         send_task(x, &send);
@@ -110,9 +94,37 @@ void gw_api_retry(struct gw_exchange *x)
 
 /* ---- revoking ------------------------------------------------------------------------------ */
 
-static void revoke(struct gw_exchange *x, struct kn_msg_task_revoke *ask)
+static void show_revoked(struct kn_buf *out, const struct kn_msg_task_revoked *revoked)
 {
     static const struct kn_msg_command_done nobody;
+    const struct kn_msg_command_done *done = revoked->done ? revoked->done : &nobody;
+    kn_buf_text(out, "{\"action_id\":");
+    kn_buf_json_str(out, revoked->action_id);
+    kn_buf_text(out, ",\"replies\":[");
+    for (size_t i = 0; i < done->replies.count; i++) {
+        const struct kn_msg_worker_reply *reply = &done->replies.items[i];
+        kn_buf_text(out, i ? ",{\"worker\":" : "{\"worker\":");
+        kn_buf_json_str(out, reply->hostname);
+        kn_buf_printf(out, ",\"ok\":%s,\"value\":", reply->failed ? "false" : "true");
+        kn_buf_str(out, reply->value.len ? reply->value : KN_STR("null"));
+        kn_buf_char(out, '}');
+    }
+    kn_buf_text(out, "],\"missing\":");
+    gw_view_texts(out, &done->missing);
+    kn_buf_text(out, ",\"workers\":");
+    gw_view_texts(out, &done->asked);
+    kn_buf_text(out, ",\"removed\":");
+    if (revoked->removed.set)
+        kn_buf_printf(out, "%lld", (long long)revoked->removed.value);
+    else
+        kn_buf_text(out, "null");
+    kn_buf_text(out, ",\"removal\":");
+    kn_buf_json_str(out, revoked->removal);
+    kn_buf_char(out, '}');
+}
+
+static void revoke(struct gw_exchange *x, struct kn_msg_task_revoke *ask)
+{
     ask->action = gw_new_action(x);
     if (!ask->action)
         return;
@@ -120,21 +132,7 @@ static void revoke(struct gw_exchange *x, struct kn_msg_task_revoke *ask)
         gw_ask_control(x, ask->source, KN_KIND_TASK_REVOKE, ask, KN_KIND_TASK_REVOKED, KN_MINUTE);
     if (!answer)
         return;
-    const struct kn_msg_task_revoked *revoked = answer->msg;
-    struct kn_msg_command_done done = revoked->done ? *revoked->done : nobody;
-    done.action_id = revoked->action_id;
-    gw_show_replies(x, &done);
-    if (kn_buf_status(&x->body) == KN_OK) {
-        x->body.len--; /* the brace */
-        kn_buf_text(&x->body, ",\"removed\":");
-        if (revoked->removed.set)
-            kn_buf_printf(&x->body, "%lld", (long long)revoked->removed.value);
-        else
-            kn_buf_text(&x->body, "null");
-        kn_buf_text(&x->body, ",\"removal\":");
-        kn_buf_json_str(&x->body, revoked->removal);
-        kn_buf_char(&x->body, '}');
-    }
+    show_revoked(&x->body, answer->msg);
     kn_bus_message_free(answer);
 }
 
@@ -144,9 +142,9 @@ void gw_api_revoke(struct gw_exchange *x)
     struct kn_msg_task_revoke ask = {
         .source = gw_params_text(&x->params, "source"),
         .task_id = x->arg,
-        .terminate = flag(x, "terminate"),
+        .terminate = gw_params_flag(&x->params, "terminate"),
         .signal = gw_params_text(&x->params, "signal"),
-        .dry_run = flag(x, "dry_run"),
+        .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     if (!gw_body_ok(x))
         return;
@@ -161,7 +159,7 @@ void gw_api_revoke_by_headers(struct gw_exchange *x)
         .headers = gw_body_json(x, "headers", '{'),
         .terminate = gw_body_flag(x, "terminate", false),
         .signal = gw_body_text(x, "signal"),
-        .dry_run = flag(x, "dry_run"),
+        .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     if (!gw_body_ok(x))
         return;

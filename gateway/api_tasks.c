@@ -40,12 +40,9 @@ static void show_links(struct gw_exchange *x, const struct kn_msg_task *task)
     x->body.len--; /* the brace */
     kn_buf_text(&x->body, ",\"retry_of\":");
     kn_buf_json_str(&x->body, links->retry_of);
-    kn_buf_text(&x->body, ",\"retried_as\":[");
-    for (size_t i = 0; i < links->retried_as.count; i++) {
-        kn_buf_text(&x->body, i ? "," : "");
-        kn_buf_json_str(&x->body, links->retried_as.items[i]);
-    }
-    kn_buf_text(&x->body, "]}");
+    kn_buf_text(&x->body, ",\"retried_as\":");
+    gw_view_texts(&x->body, &links->retried_as);
+    kn_buf_char(&x->body, '}');
     kn_bus_message_free(answer);
 }
 
@@ -120,12 +117,8 @@ void gw_api_task_names(struct gw_exchange *x)
     if (!answer)
         return;
     const struct kn_msg_task_names *names = answer->msg;
-    kn_buf_text(&x->body, "{\"items\":[");
-    for (size_t i = 0; i < names->items.count; i++) {
-        if (i)
-            kn_buf_char(&x->body, ',');
-        kn_buf_json_str(&x->body, names->items.items[i]);
-    }
-    kn_buf_text(&x->body, "]}");
+    kn_buf_text(&x->body, "{\"items\":");
+    gw_view_texts(&x->body, &names->items);
+    kn_buf_char(&x->body, '}');
     kn_bus_message_free(answer);
 }

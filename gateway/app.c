@@ -2,6 +2,7 @@
 
 #include "gateway/cursor.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -98,6 +99,22 @@ void gw_end_list(struct gw_exchange *x, struct kn_str position)
     } else {
         kn_buf_text(&x->body, "null}");
     }
+}
+
+uint64_t gw_read_number_cursor(struct gw_exchange *x)
+{
+    struct kn_str position = gw_read_cursor(x);
+    uint64_t number = 0;
+    if (position.ptr && !kn_str_to_u64(position, &number))
+        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: it is none of this list");
+    return number;
+}
+
+void gw_end_numbered_list(struct gw_exchange *x, uint64_t next)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, next);
+    gw_end_list(x, next ? kn_str_from(text) : KN_STR_ABSENT);
 }
 
 /* ---- the request ------------------------------------------------------------------------ */

@@ -56,8 +56,6 @@ struct kn_bus_message *gw_ask_control(struct gw_exchange *x, struct kn_str sourc
 struct kn_msg_action *gw_new_action(struct gw_exchange *x);
 /* A random UUID in the arena; absent, and x is a problem. */
 struct kn_str gw_new_uuid(struct gw_exchange *x);
-/* Appends what workers answered to a command, as an object. */
-void gw_show_replies(struct gw_exchange *x, const struct kn_msg_command_done *done);
 /* Whether the parameters are all right; if not, x is a problem. */
 bool gw_params_ok(struct gw_exchange *x);
 /* Makes x a problem. */
@@ -67,6 +65,9 @@ void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
 struct kn_str gw_read_cursor(struct gw_exchange *x);
 /* Appends ],"next_cursor":…} to a list. position absent: the last page. */
 void gw_end_list(struct gw_exchange *x, struct kn_str position);
+/* The same where a position is a number that storage gave: 0 without one, and at the end. */
+uint64_t gw_read_number_cursor(struct gw_exchange *x);
+void gw_end_numbered_list(struct gw_exchange *x, uint64_t next);
 
 void gw_api_tasks(struct gw_exchange *x);
 void gw_api_task(struct gw_exchange *x);

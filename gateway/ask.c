@@ -41,7 +41,6 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
     default:
         gw_fail(x, 502, "%s could not answer: %s", who, text ? text : kn_status_text(status));
     }
-    atomic_fetch_add(&x->app->counters.storage_failures, 1);
     if (kn_log_allow(&limit, &skipped))
         KN_WARN("gateway.request_failed", KN_F_TEXT("of", who),
                 KN_F_TEXT("status", kn_status_name(status)), KN_F_TEXT("text", text ? text : ""),
@@ -77,7 +76,11 @@ static struct kn_bus_message *ask(struct gw_exchange *x, const char *who,
 struct kn_bus_message *gw_ask(struct gw_exchange *x, enum kn_kind kind, const void *msg,
                               enum kn_kind want)
 {
-    return ask(x, "storage", x->app->storage, kind, msg, want, gw_patience(x->app));
+    struct kn_bus_message *answer =
+        ask(x, "storage", x->app->storage, kind, msg, want, gw_patience(x->app));
+    if (!answer && x->status >= 500)
+        atomic_fetch_add(&x->app->counters.storage_failures, 1);
+    return answer;
 }
 
 /* ---- asking control --------------------------------------------------------------------- */

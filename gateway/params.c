@@ -176,6 +176,12 @@ const char *gw_params_choice(struct gw_params *params, const char *key, const ch
     return choices[0];
 }
 
+bool gw_params_flag(struct gw_params *params, const char *key)
+{
+    static const char *const choices[] = {"false", "true", NULL};
+    return gw_params_choice(params, key, choices) == choices[1];
+}
+
 int64_t gw_params_time(struct gw_params *params, const char *key)
 {
     struct kn_str text = gw_params_text(params, key);

@@ -41,6 +41,8 @@ struct kn_str gw_params_text(struct gw_params *params, const char *key);
 /* Any number of texts. With names, each must be one of its texts. */
 struct kn_strs gw_params_texts(struct gw_params *params, const char *key,
                                const struct kn_enum *names);
+/* "true" or "false"; false when it is not there. */
+bool gw_params_flag(struct gw_params *params, const char *key);
 /* One of choices (ended by NULL); choices[0] when it is not there. */
 const char *gw_params_choice(struct gw_params *params, const char *key, const char *const *choices);
 /* RFC 3339; 0 when it is not there. */

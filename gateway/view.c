@@ -58,16 +58,21 @@ static void member_opt_f64(struct kn_buf *out, const char *name, struct kn_opt_f
         kn_buf_text(out, "null");
 }
 
+void gw_view_texts(struct kn_buf *out, const struct kn_strs *texts)
+{
+    kn_buf_char(out, '[');
+    for (size_t i = 0; i < texts->count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        kn_buf_json_str(out, texts->items[i]);
+    }
+    kn_buf_char(out, ']');
+}
+
 static void member_strs(struct kn_buf *out, const char *name, const struct kn_strs *list)
 {
     member(out, name);
-    kn_buf_char(out, '[');
-    for (size_t i = 0; i < list->count; i++) {
-        if (i)
-            kn_buf_char(out, ',');
-        kn_buf_json_str(out, list->items[i]);
-    }
-    kn_buf_char(out, ']');
+    gw_view_texts(out, list);
 }
 
 /* JSON text as it is; null when it is absent. */

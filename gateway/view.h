@@ -18,6 +18,8 @@ enum {
     GW_VIEW_FEED_TEXT_MAX = 256, /* bytes to which the feed cuts texts */
 };
 
+/* ["…", …] */
+void gw_view_texts(struct kn_buf *out, const struct kn_strs *texts);
 void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_view view);
 void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct kn_str source,
                    struct kn_str task_id);
