@@ -1,12 +1,12 @@
 #include "services/control/reconcile.h"
 
-#include "proto/codec.h"
 #include "services/common/log.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
 #include "services/control/asked.h"
 #include "services/control/backends.h"
 #include "services/control/inquiry.h"
+#include "services/control/learned.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 static const int64_t TICK_MAX_US = KN_SECOND;
 static const int64_t WORKERS_KEPT_US = 5 * KN_SECOND;
 static const int64_t CONFIRM_MAX_US = 5 * KN_SECOND;
-enum { BATCH_EVENTS = 500, TICKET_MAX = 48 };
+enum { TICKET_MAX = 48 };
 
 /* The states that a task may hang in. */
 static const uint8_t statuses[] = {KN_TASK_STARTED, KN_TASK_RECEIVED, KN_TASK_RETRY,
@@ -41,8 +41,7 @@ struct control_reconcile {
     char name[33]; /* of our tickets */
     uint64_t inquiries;
 
-    uint64_t epoch, seq;  /* of our batches */
-    struct kn_buf unsent; /* the batch that storage has not answered yet */
+    struct control_learned *learned;
     struct kn_log_limit log_limit;
 
     pthread_t thread;
@@ -91,49 +90,12 @@ static bool sleep_for(struct control_reconcile *r, int64_t us)
 
 /* ---- to storage --------------------------------------------------------------------------- */
 
-static enum kn_status send_unsent(struct control_reconcile *r)
-{
-    struct kn_bus_call *call;
-    struct kn_bus_message *answer;
-    if (r->unsent.len == 0)
-        return KN_OK;
-    enum kn_status status =
-        kn_bus_call_start_encoded(r->storage, KN_KIND_INGEST_BATCH, kn_buf_view(&r->unsent),
-                                  r->options.request_timeout_us, &call);
-    if (status == KN_OK)
-        status = kn_bus_call_finish(call, &answer, NULL);
-    if (status == KN_OK)
-        kn_bus_message_free(answer);
-    if (status == KN_INVALID || status == KN_TOO_BIG) { /* it will never be taken */
-        KN_ERROR("reconcile.refused", KN_F_TEXT("source", r->options.source),
-                 KN_F_TEXT("reason", kn_status_text(status)));
-        status = KN_OK;
-    }
-    if (status == KN_OK)
-        kn_buf_clear(&r->unsent);
-    return status;
-}
-
-/* A batch is kept until it is answered; what is behind it is learned again. */
+/* What storage does not take now is learned again. */
 static void tell(struct control_reconcile *r, struct tick *t)
 {
-    enum kn_status status = KN_OK;
-    for (size_t i = 0; i < t->n_events && status == KN_OK; i += BATCH_EVENTS) {
-        size_t count = t->n_events - i < BATCH_EVENTS ? t->n_events - i : BATCH_EVENTS;
-        struct kn_msg_ingest_batch batch = {
-            .source = kn_str_from(r->options.source), .epoch = r->epoch, .seq = ++r->seq};
-        batch.events.items = t->events + i;
-        batch.events.count = count;
-        kn_buf_clear(&r->unsent);
-        kn_msg_encode(&r->unsent, KN_KIND_INGEST_BATCH, &batch);
-        status = kn_buf_status(&r->unsent);
-        if (status == KN_OK)
-            status = send_unsent(r);
-        else
-            kn_buf_clear(&r->unsent);
-    }
+    enum kn_status status = control_learned_tell(r->learned, t->events, t->n_events);
     KN_DEBUG("reconcile.asked", KN_F_TEXT("source", r->options.source), KN_F_I64("asked", t->count),
-             KN_F_I64("learned", t->n_events));
+             KN_F_I64("learned", t->n_events), KN_F_TEXT("stored", kn_status_name(status)));
 }
 
 static void learn(struct tick *t, const struct one *one, const struct kn_msg_event *event)
@@ -359,7 +321,7 @@ static void *run(void *arg)
         tick = TICK_MAX_US;
     size_t max = (size_t)((int64_t)r->options.rate * tick / KN_SECOND);
     while (!sleep_for(r, tick)) {
-        if (send_unsent(r) == KN_OK)
+        if (control_learned_tell(r->learned, NULL, 0) == KN_OK)
             run_tick(r, max ? max : 1);
     }
     return NULL;
@@ -379,7 +341,7 @@ static void free_parts(struct control_reconcile *r)
     control_pidbox_free(r->pidbox);
     control_backends_free(r->backends);
     control_asked_free(r->asked);
-    kn_buf_fini(&r->unsent);
+    control_learned_free(r->learned);
     kn_arena_fini(&r->arena);
     pthread_cond_destroy(&r->wake);
     pthread_mutex_destroy(&r->lock);
@@ -396,10 +358,8 @@ enum kn_status control_reconcile_start(const struct control_reconcile_options *o
         return KN_NOMEM;
     r->options = *options;
     r->storage = storage;
-    r->epoch = kn_new_epoch();
     kn_random_hex(r->name, 17);
     kn_arena_init(&r->arena, 0);
-    kn_buf_init(&r->unsent, 0);
     pthread_mutex_init(&r->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -412,7 +372,9 @@ enum kn_status control_reconcile_start(const struct control_reconcile_options *o
                                         .rate = options->rate,
                                         .first_us = options->after_us,
                                         .confirm_us = confirm_after(options->after_us)});
-    bool good = r->backends && r->asked && control_pidbox_new(options->broker, &r->pidbox) == KN_OK;
+    r->learned = control_learned_new(options->source, storage, options->request_timeout_us);
+    bool good = r->backends && r->asked && r->learned &&
+                control_pidbox_new(options->broker, &r->pidbox) == KN_OK;
     r->started = good && pthread_create(&r->thread, NULL, run, r) == 0;
     if (!r->started) {
         free_parts(r);
