@@ -23,14 +23,8 @@ bool broker_lists_has(const struct broker_session *session)
 static redisReply *run(struct broker_session *s, size_t count, const struct kn_str *args,
                        enum kn_status *ret_status)
 {
-    redisReply *reply = broker_redis_command(&s->redis, &s->error, count, args);
-    *ret_status = KN_OK;
-    if (!reply) {
-        broker_redis_close(&s->redis);
-        *ret_status = KN_IO;
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-        *ret_status = KN_DENIED;
-    }
+    redisReply *reply = broker_redis_ask(s, count, args);
+    *ret_status = !reply ? KN_IO : reply->type == REDIS_REPLY_ERROR ? KN_DENIED : KN_OK;
     return reply;
 }
 

@@ -13,15 +13,21 @@ enum kn_status broker_redis_connect(struct broker_session *s)
     return broker_redis_open(&s->options, -1, &s->error, &s->redis);
 }
 
+redisReply *broker_redis_ask(struct broker_session *s, size_t count, const struct kn_str *args)
+{
+    redisReply *reply = broker_redis_command(&s->redis, &s->error, count, args);
+    if (!reply)
+        broker_redis_close(&s->redis);
+    return reply;
+}
+
 /* A command whose answer is a number, if one wants to know. */
 static enum kn_status run(struct broker_session *s, size_t count, const struct kn_str *args,
                           int64_t *ret_number)
 {
-    redisReply *reply = broker_redis_command(&s->redis, &s->error, count, args);
-    if (!reply) {
-        broker_redis_close(&s->redis);
+    redisReply *reply = broker_redis_ask(s, count, args);
+    if (!reply)
         return KN_IO;
-    }
     enum kn_status status = reply->type == REDIS_REPLY_ERROR ? KN_DENIED : KN_OK;
     if (status == KN_OK && ret_number)
         *ret_number = reply->integer;

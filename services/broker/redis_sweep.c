@@ -7,15 +7,6 @@
 
 enum { PAGES_MAX = 100 };
 
-/* NULL when the connection was lost. An error is an answer too. */
-static redisReply *ask(struct broker_session *s, size_t count, const struct kn_str *args)
-{
-    redisReply *reply = broker_redis_command(&s->redis, &s->error, count, args);
-    if (!reply)
-        broker_redis_close(&s->redis);
-    return reply;
-}
-
 static struct kn_str text_of(const redisReply *reply)
 {
     bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
@@ -29,7 +20,7 @@ enum kn_status broker_redis_clock(struct broker_session *s, int64_t *ret_us)
     enum kn_status status = broker_redis_connect(s);
     if (status != KN_OK)
         return status;
-    redisReply *reply = ask(s, 1, args);
+    redisReply *reply = broker_redis_ask(s, 1, args);
     if (!reply)
         return KN_IO;
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
@@ -70,10 +61,10 @@ static enum kn_status remove_queue(struct broker_session *s, struct kn_str set,
     const struct kn_str unbind[] = {KN_STR("SREM"), set, member};
     const struct kn_str drop[] = {KN_STR("DEL"), kn_buf_view(&list)};
     enum kn_status status = kn_buf_status(&list);
-    redisReply *reply = status == KN_OK ? ask(s, 3, unbind) : NULL;
+    redisReply *reply = status == KN_OK ? broker_redis_ask(s, 3, unbind) : NULL;
     bool good = reply && reply->type != REDIS_REPLY_ERROR;
     freeReplyObject(reply);
-    reply = good ? ask(s, 2, drop) : NULL;
+    reply = good ? broker_redis_ask(s, 2, drop) : NULL;
     good = reply && reply->type != REDIS_REPLY_ERROR;
     freeReplyObject(reply);
     kn_buf_fini(&list);
@@ -89,7 +80,7 @@ static enum kn_status sweep_page(struct broker_session *s, struct kn_str set, st
     const struct kn_str args[] = {
         KN_STR("SSCAN"), set,           kn_str_from(cursor), KN_STR("MATCH"), kn_str_from(pattern),
         KN_STR("COUNT"), KN_STR("1000")};
-    redisReply *reply = ask(s, sizeof(args) / sizeof(*args), args);
+    redisReply *reply = broker_redis_ask(s, sizeof(args) / sizeof(*args), args);
     if (!reply)
         return KN_IO;
     enum kn_status status = KN_OK;

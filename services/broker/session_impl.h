@@ -40,6 +40,9 @@ bool broker_session_again(const struct broker_session *s, bool was_connected,
 bool broker_session_connected(const struct broker_session *s);
 
 enum kn_status broker_redis_connect(struct broker_session *s) KN_MUST_CHECK;
+/* A command; NULL when the connection was lost, which is closed then. An error is an answer
+ * too. To be freed with freeReplyObject. */
+redisReply *broker_redis_ask(struct broker_session *s, size_t count, const struct kn_str *args);
 /* The key of the list of a queue and a priority, into an empty buffer. */
 void broker_redis_list(const struct broker_options *options, struct kn_buf *key,
                        struct kn_str queue, int step);
