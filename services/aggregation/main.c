@@ -4,7 +4,6 @@
 #include "services/common/log.h"
 #include "services/common/service.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 static const char *const NAME = "kanchi-aggregation";
@@ -35,13 +34,9 @@ static enum kn_status start(struct parts *p, const struct kn_service *service,
         .cert_file = config->bus.cert,
         .key_file = config->bus.key,
     };
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%s/bus", config->data);
-    if (kn_service_make_folder(folder) != KN_OK) {
-        (void)!asprintf(ret_error, "%s: %m", folder);
-        return KN_IO;
-    }
-    enum kn_status status = kn_bus_new(&options, &p->bus, ret_error);
+    enum kn_status status = kn_service_make_socket_folder(config->bus.metrics, ret_error);
+    if (status == KN_OK)
+        status = kn_bus_new(&options, &p->bus, ret_error);
     if (status == KN_OK)
         status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, ret_error);
     if (status == KN_OK)

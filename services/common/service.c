@@ -243,6 +243,24 @@ enum kn_status kn_service_make_folder(const char *path)
     return mkdir(part, 0700) == 0 || errno == EEXIST ? KN_OK : KN_IO;
 }
 
+enum kn_status kn_service_make_socket_folder(const char *url, char **ret_error)
+{
+    if (strncmp(url, "ipc://", 6) != 0)
+        return KN_OK;
+    char *folder = strdup(url + 6);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    enum kn_status status = KN_OK;
+    if (slash && slash != folder) {
+        *slash = '\0';
+        status = kn_service_make_folder(folder);
+        if (status != KN_OK &&
+            asprintf(ret_error, "cannot make the folder %s: %s", folder, strerror(errno)) < 0)
+            *ret_error = NULL;
+    }
+    free(folder);
+    return status;
+}
+
 void kn_random_hex(char *ret, size_t size)
 {
     static const char digits[] = "0123456789abcdef";

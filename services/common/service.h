@@ -49,6 +49,9 @@ void kn_service_usage(struct kn_usage *ret);
 
 /* Makes a folder with its parents, for this user alone. IO: errno says why. */
 enum kn_status kn_service_make_folder(const char *path) KN_MUST_CHECK;
+/* The folder of an address of the bus that is to be bound, if it is ipc://: nng makes none.
+ * On failure *ret_error is a sentence to be freed by the caller, or NULL. */
+enum kn_status kn_service_make_socket_folder(const char *url, char **ret_error) KN_MUST_CHECK;
 
 /* Random bytes as hexadecimal digits, ended by NUL: size is 2 * bytes + 1. */
 void kn_random_hex(char *ret, size_t size);

@@ -1,4 +1,4 @@
-/* kanchi-control: asks the workers of one broker, and switches their events on. */
+/* kanchi-control: asks and commands the workers of one broker, and acts on its queues. */
 #include "proto/bus/reporter.h"
 #include "services/common/log.h"
 #include "services/common/service.h"
@@ -6,7 +6,6 @@
 #include "services/control/control.h"
 #include "services/control/jobs.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define NAME "kanchi-control"
@@ -50,14 +49,8 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config,
         .retry_from_repr = config->control.retry_from_repr,
     };
     const char *url = kn_config_control_address(config, from->source);
-    enum kn_status status = KN_NOMEM;
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%s/bus", config->data);
-    if (kn_service_make_folder(folder) != KN_OK) { /* nng makes none for its sockets */
-        (void)!asprintf(why, "%s: %m", folder);
-        return KN_IO;
-    }
-    if (url)
+    enum kn_status status = url ? kn_service_make_socket_folder(url, why) : KN_NOMEM;
+    if (status == KN_OK)
         status = control_actions_start(&options, p->bus, url, p->storage, &p->actions, why);
     return status == KN_OK ? control_jobs_start(&options, id, p->storage, &p->jobs) : status;
 }

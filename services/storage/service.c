@@ -502,25 +502,6 @@ static enum kn_status open_store(struct storage *storage, const struct kn_config
     return status;
 }
 
-/* nng makes no folders for its sockets. */
-static enum kn_status make_folder_of(const char *url, char **ret_error)
-{
-    if (strncmp(url, "ipc://", 6) != 0)
-        return KN_OK;
-    char *folder = strdup(url + 6);
-    char *slash = folder ? strrchr(folder, '/') : NULL;
-    enum kn_status status = KN_OK;
-    if (slash && slash != folder) {
-        *slash = '\0';
-        status = kn_service_make_folder(folder);
-        if (status != KN_OK &&
-            asprintf(ret_error, "cannot make the folder %s: %s", folder, strerror(errno)) < 0)
-            *ret_error = NULL;
-    }
-    free(folder);
-    return status;
-}
-
 static enum kn_status bind_bus(struct storage *storage, const struct kn_config *config,
                                char **ret_error)
 {
@@ -534,9 +515,9 @@ static enum kn_status bind_bus(struct storage *storage, const struct kn_config *
         .key_file = *b->key ? b->key : NULL,
     };
     unsigned threads = WRITE_THREADS + (unsigned)storage->n_readers;
-    enum kn_status status = make_folder_of(b->storage, ret_error);
+    enum kn_status status = kn_service_make_socket_folder(b->storage, ret_error);
     if (status == KN_OK)
-        status = make_folder_of(b->storage_feed, ret_error);
+        status = kn_service_make_socket_folder(b->storage_feed, ret_error);
     if (status == KN_OK)
         status = kn_bus_new(&options, &storage->bus, ret_error);
     if (status == KN_OK)
