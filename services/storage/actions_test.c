@@ -215,12 +215,5 @@ int main(void)
         CASE(a_pause_is_kept_until_it_is_over),
         CASE(tasks_are_linked_both_ways),
     };
-    int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
-    on_postgres = true;
-    if (rig_start_postgres())
-        failed += cmocka_run_group_tests_name("postgresql", tests, NULL, NULL);
-    else
-        printf("SKIPPED: a private PostgreSQL server can't be started\n");
-    rig_stop_postgres();
-    return failed;
+    return RIG_RUN(tests, &on_postgres);
 }

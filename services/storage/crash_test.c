@@ -494,12 +494,5 @@ int main(void)
         CASE(what_another_process_wrote_is_not_overwritten_from_memory),
         CASE(events_are_a_hypertable_where_timescaledb_is),
     };
-    int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
-    on_postgres = true;
-    if (rig_start_postgres())
-        failed += cmocka_run_group_tests_name("postgresql", tests, NULL, NULL);
-    else
-        printf("SKIPPED: a private PostgreSQL server can't be started\n");
-    rig_stop_postgres();
-    return failed;
+    return RIG_RUN(tests, &on_postgres);
 }

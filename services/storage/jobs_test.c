@@ -576,12 +576,5 @@ int main(void)
         CASE(a_task_that_is_given_back_waits_again),
         CASE(the_audit_can_not_be_changed),
     };
-    int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
-    on_postgres = true;
-    if (rig_start_postgres())
-        failed += cmocka_run_group_tests_name("postgresql", tests, NULL, NULL);
-    else
-        printf("SKIPPED: a private PostgreSQL server can't be started\n");
-    rig_stop_postgres();
-    return failed;
+    return RIG_RUN(tests, &on_postgres);
 }

@@ -264,12 +264,5 @@ int main(void)
         CASE(names_are_found_by_a_part_in_any_case),
         CASE(a_worker_comes_goes_and_is_started_anew),
     };
-    int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
-    on_postgres = true;
-    if (rig_start_postgres())
-        failed += cmocka_run_group_tests_name("postgresql", tests, NULL, NULL);
-    else
-        printf("SKIPPED: a private PostgreSQL server can't be started\n");
-    rig_stop_postgres();
-    return failed;
+    return RIG_RUN(tests, &on_postgres);
 }

@@ -60,6 +60,18 @@ void rig_stop_postgres(void)
     shell("rm -rf %s", server);
 }
 
+int rig_run(const struct CMUnitTest *tests, size_t count, bool *on_postgres)
+{
+    int failed = _cmocka_run_group_tests("sqlite", tests, count, NULL, NULL);
+    *on_postgres = true;
+    if (rig_start_postgres())
+        failed += _cmocka_run_group_tests("postgresql", tests, count, NULL, NULL);
+    else
+        printf("SKIPPED: a private PostgreSQL server can't be started\n");
+    rig_stop_postgres();
+    return failed;
+}
+
 /* ---- databases ----------------------------------------------------------------------- */
 
 void rig_open(struct rig *rig)

@@ -21,6 +21,12 @@ struct rig {
 bool rig_start_postgres(void);
 void rig_stop_postgres(void);
 
+/* Runs an array of tests on SQLite, then, with *on_postgres set, on PostgreSQL; how many
+ * failed. */
+#define RIG_RUN(tests, on_postgres) rig_run(tests, sizeof(tests) / sizeof *(tests), on_postgres)
+struct CMUnitTest;
+int rig_run(const struct CMUnitTest *tests, size_t count, bool *on_postgres);
+
 /* A fresh database, opened. */
 void rig_init(struct rig *rig, bool postgres);
 void rig_fini(struct rig *rig);

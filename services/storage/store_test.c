@@ -1371,12 +1371,5 @@ int main(void)
         CASE(retention_keeps_what_is_young),
         CASE(events_may_go_before_their_tasks),
     };
-    int failed = cmocka_run_group_tests_name("sqlite", tests, NULL, NULL);
-    on_postgres = true;
-    if (rig_start_postgres())
-        failed += cmocka_run_group_tests_name("postgresql", tests, NULL, NULL);
-    else
-        printf("SKIPPED: a private PostgreSQL server can't be started\n");
-    rig_stop_postgres();
-    return failed;
+    return RIG_RUN(tests, &on_postgres);
 }
