@@ -241,6 +241,8 @@ export const useTaskListStore = defineStore('taskList', () => {
   }
 
   function hold(tasks: readonly Task[], created: boolean): void {
+    // It is loaded again anyway before they are shown.
+    if (heldMore.value && held.value.length >= HELD_ROWS) return
     const newest = pages.top[0]
     const above = newest && !created ? tasks.filter(task => firstSeen(task) >= firstSeen(newest)) : tasks
     if (above.length === 0) return
