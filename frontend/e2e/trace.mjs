@@ -1,9 +1,9 @@
 // Reads a trace of Chromium: which tasks of the page's main thread were long, and what their time went into.
 
 const PARTS = {
-  MajorGC: 'gc', MinorGC: 'gc', 'V8.GC_SCAVENGER': 'gc', 'V8.GCScavenger': 'gc', 'V8.GCFinalizeMC': 'gc', 'V8.GCIncrementalMarking': 'gc',
-  FunctionCall: 'script', EvaluateScript: 'script', FireAnimationFrame: 'script', TimerFire: 'script', RunMicrotasks: 'script', EventDispatch: 'script',
-  UpdateLayoutTree: 'style', Layout: 'layout', PrePaint: 'paint', Paint: 'paint', Layerize: 'paint', Commit: 'paint', HitTest: 'paint',
+  'MajorGC': 'gc', 'MinorGC': 'gc', 'V8.GC_SCAVENGER': 'gc', 'V8.GCScavenger': 'gc', 'V8.GCFinalizeMC': 'gc', 'V8.GCIncrementalMarking': 'gc',
+  'FunctionCall': 'script', 'EvaluateScript': 'script', 'FireAnimationFrame': 'script', 'TimerFire': 'script', 'RunMicrotasks': 'script', 'EventDispatch': 'script',
+  'UpdateLayoutTree': 'style', 'Layout': 'layout', 'PrePaint': 'paint', 'Paint': 'paint', 'Layerize': 'paint', 'Commit': 'paint', 'HitTest': 'paint',
 }
 const TASKS = new Set(['RunTask', 'ThreadControllerImpl::RunTask'])
 
