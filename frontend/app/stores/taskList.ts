@@ -131,12 +131,12 @@ export const useTaskListStore = defineStore('taskList', () => {
     heldMore.value = true
   }
 
-  /** Sees to it that the rows from `begin` to `end` are there: those further down, and those that were given up above. */
-  async function want(begin: number, end: number): Promise<void> {
+  /** Sees to it that the rows from `begin` to `end` are there, those that were given up too; and then `ahead` of them around. */
+  async function want(begin: number, end: number, ahead = 0): Promise<void> {
     if (loading.value || !loaded.value || failure.value) return
-    const page = pages.missing(begin, end)
+    const page = pages.missing(begin, end) ?? pages.missing(Math.max(0, begin - ahead / 2), end + ahead)
     if (page !== null) await fetchAgain(page)
-    else if (end >= length.value) await loadMore()
+    else if (end + ahead >= length.value) await loadMore()
   }
 
   async function fetchAgain(page: number): Promise<void> {
@@ -146,6 +146,7 @@ export const useTaskListStore = defineStore('taskList', () => {
     if (!answer) return
     pages.put(page, answer.items)
     show()
+    loading.value = null
   }
 
   async function loadMore(): Promise<void> {
@@ -163,15 +164,20 @@ export const useTaskListStore = defineStore('taskList', () => {
     cursorStale = false
     atEnd.value = cursor === null
     show()
+    loading.value = null
   }
 
+  /** Whoever asks is loading until the answer is in its place: else it would be asked for once more. */
   async function ask(at: string | null, limit: number) {
     const mine = request = new AbortController()
     loading.value = 'more'
     const answer = await fetchPage(at, mine, limit)
     if (!answer || request !== mine) return null
-    loading.value = null
-    if ('failure' in answer) { failure.value = answer.failure; return null }
+    if ('failure' in answer) {
+      failure.value = answer.failure
+      loading.value = null
+      return null
+    }
     return answer.data
   }
 
