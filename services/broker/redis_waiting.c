@@ -107,6 +107,9 @@ static const char move_one_script[] =
     "if moved == 1 then redis.call('LPUSH', KEYS[2], ARGV[2]) end\n"
     "return {moved}\n";
 
+/* list · a message, which is taken out. */
+static const char remove_script[] = "return {redis.call('LREM', KEYS[1], -1, ARGV[1])}\n";
+
 struct call {
     const char *script;
     struct kn_str args[ARGS_MAX]; /* keys first */
@@ -351,6 +354,7 @@ enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, s
 
 /* ---- moving --------------------------------------------------------------------------- */
 
+/* move->to NULL: what is wanted is taken out. */
 struct mover {
     struct broker_session *s;
     const struct broker_move *move;
@@ -392,9 +396,11 @@ static enum kn_status run_move(struct mover *m, struct call *call, uint64_t *ret
 
 static void begin_move(struct mover *m, struct call *call, const char *script)
 {
-    *call = (struct call){.script = script, .keys = 2};
+    *call = (struct call){.script = script};
     add(call, list_of(m->s, &m->arena, m->move->from, m->step));
-    add(call, list_of(m->s, &m->arena, m->move->to, m->step));
+    if (m->move->to)
+        add(call, list_of(m->s, &m->arena, m->move->to, m->step));
+    call->keys = call->count;
 }
 
 static enum kn_status too_long(struct mover *m, const struct broker_waiting *message)
@@ -476,9 +482,10 @@ static enum kn_status move_wanted(struct mover *m, const struct broker_page *pag
         struct call call;
         uint64_t moved = 0;
         if (!page->items[i].cut && m->move->wanted(m->move->arg, envelope)) {
-            begin_move(m, &call, move_one_script);
+            begin_move(m, &call, m->move->to ? move_one_script : remove_script);
             add(&call, envelope);
-            add(&call, for_new_place(m, envelope));
+            if (m->move->to)
+                add(&call, for_new_place(m, envelope));
             status = run_move(m, &call, &moved);
         } else if (!page->items[i].cut) {
             write_mark(envelope, mark);
@@ -488,22 +495,37 @@ static enum kn_status move_wanted(struct mover *m, const struct broker_page *pag
     return status;
 }
 
+/* Where a list is read on. */
+struct walk {
+    uint64_t at;
+    char mark[MARK_LEN + 1];
+    bool ended;
+};
+
+/* The next page. *ret_looked: its messages. */
+static enum kn_status walk_on(struct mover *m, struct walk *walk, size_t *ret_looked)
+{
+    struct broker_page page = {0};
+    struct place place = {walk->at, kn_str_from(walk->mark)};
+    kn_arena_reset(&m->arena);
+    enum kn_status status = read_piece(m, PIECE, &place, &page);
+    if (status != KN_OK)
+        return status;
+    walk->ended = page.count == 0;
+    walk->at = place.at - page.count;
+    if (place.at == page.count)
+        walk->mark[0] = '\0'; /* the message of the mark has gone */
+    *ret_looked = page.count;
+    return move_wanted(m, &page, &walk->at, walk->mark);
+}
+
 static enum kn_status move_some(struct mover *m)
 {
-    char mark[MARK_LEN + 1] = "";
-    uint64_t at = 0;
+    struct walk walk = {0};
     enum kn_status status = KN_OK;
-    bool more = true;
-    while (status == KN_OK && more && m->left && !is_late(m)) {
-        struct broker_page page = {0};
-        struct place place = {at, kn_str_from(mark)};
-        kn_arena_reset(&m->arena);
-        status = read_piece(m, PIECE, &place, &page);
-        more = page.count > 0;
-        at = place.at - page.count;
-        if (status == KN_OK)
-            status = move_wanted(m, &page, &at, mark);
-    }
+    size_t ignored;
+    while (status == KN_OK && !walk.ended && m->left && !is_late(m))
+        status = walk_on(m, &walk, &ignored);
     return status;
 }
 
@@ -518,6 +540,76 @@ enum kn_status broker_redis_move(struct broker_session *s, const struct broker_m
         m.step = s->options.priority_steps[i];
         status = move->wanted ? move_some(&m) : move_all(&m);
     }
+    kn_arena_fini(&m.arena);
+    return status;
+}
+
+/* ---- removing ------------------------------------------------------------------------- */
+
+static enum kn_status begin_walks(struct kn_str cursor, size_t steps, struct walk *ret)
+{
+    struct place places[STEPS_MAX] = {0};
+    enum kn_status status = read_cursor(cursor, steps, places);
+    for (size_t i = 0; status == KN_OK && i < steps; i++) {
+        ret[i].at = places[i].at;
+        snprintf(ret[i].mark, sizeof ret[i].mark, "%.*s", KN_STR_ARG(places[i].mark));
+    }
+    return status;
+}
+
+static void end_walks(const struct walk *walks, size_t steps, struct kn_arena *arena,
+                      struct broker_removed *ret)
+{
+    struct place places[STEPS_MAX];
+    ret->complete = true;
+    for (size_t i = 0; i < steps; i++) {
+        places[i] = (struct place){walks[i].at, kn_str_from(walks[i].mark)};
+        ret->complete = ret->complete && walks[i].ended;
+    }
+    kn_arena_reset(arena);
+    snprintf(ret->cursor, sizeof ret->cursor, "%.*s",
+             KN_STR_ARG(write_cursor(places, steps, arena)));
+}
+
+/* A page of each list in turn: a caller who goes on from the cursor wants what was sent
+ * after what it wanted before, whatever its priority. */
+static enum kn_status remove_some(struct mover *m, struct walk *walks, uint64_t look_max)
+{
+    enum kn_status status = KN_OK;
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < steps_of(m->s); i++) {
+            size_t looked = 0;
+            if (walks[i].ended)
+                continue;
+            if (status != KN_OK || !m->left || !look_max || is_late(m))
+                return status;
+            m->step = m->s->options.priority_steps[i];
+            status = walk_on(m, &walks[i], &looked);
+            look_max -= looked < look_max ? looked : look_max;
+            more = true;
+        }
+    }
+    return status;
+}
+
+enum kn_status broker_redis_remove(struct broker_session *s, const struct broker_removal *removal,
+                                   struct broker_removed *ret)
+{
+    struct walk walks[STEPS_MAX] = {0};
+    struct broker_moved moved = {0};
+    const struct broker_move move = {.from = removal->queue,
+                                     .deadline = removal->deadline,
+                                     .wanted = removal->wanted,
+                                     .arg = removal->arg};
+    struct mover m = {.s = s, .move = &move, .moved = &moved, .left = removal->max};
+    kn_arena_init(&m.arena, 0);
+    enum kn_status status = begin_walks(removal->cursor, steps_of(s), walks);
+    if (status == KN_OK)
+        status = remove_some(&m, walks, removal->look_max);
+    end_walks(walks, steps_of(s), &m.arena, ret);
+    ret->removed = moved.moved;
+    ret->complete = ret->complete || m.left == 0;
     kn_arena_fini(&m.arena);
     return status;
 }

@@ -73,3 +73,17 @@ enum kn_status broker_session_move(struct broker_session *session, const struct 
                                : broker_amqp_move(session, move, ret);
     return broker_session_result(session, status);
 }
+
+enum kn_status broker_session_remove(struct broker_session *session,
+                                     const struct broker_removal *removal,
+                                     struct broker_removed *ret)
+{
+    uint64_t ignored;
+    *ret = (struct broker_removed){0};
+    enum kn_status status = count(session, removal->queue, &ignored);
+    if (status != KN_OK)
+        return status;
+    status = on_redis(session) ? broker_redis_remove(session, removal, ret)
+                               : broker_amqp_remove(session, removal, ret);
+    return broker_session_result(session, status);
+}

@@ -87,4 +87,28 @@ struct broker_moved {
 enum kn_status broker_session_move(struct broker_session *session, const struct broker_move *move,
                                    struct broker_moved *ret) KN_MUST_CHECK;
 
+struct broker_removal {
+    const char *queue;
+    struct kn_str cursor; /* Redis: where the one before ended; "" for the beginning */
+    uint64_t max;         /* messages to be removed */
+    uint64_t look_max;    /* messages to be looked at, about */
+    int64_t deadline;     /* monotonic */
+    bool (*wanted)(void *arg, struct kn_str envelope);
+    void *arg;
+};
+struct broker_removed {
+    uint64_t removed;
+    bool complete; /* as many as max were removed, or all was looked at */
+    char cursor[BROKER_CURSOR_MAX];
+};
+/* Takes the messages that are wanted out of a queue, and leaves the others where they are.
+ * Redis: each is one LREM of its exact bytes. RabbitMQ: those before it are held, and given
+ * back to their places. Refused, and nothing is touched: UNSUPPORTED by queues that do not
+ * give back to the place (quorum, streams), CONFLICT when somebody consumes the queue, who
+ * would be given the later ones meanwhile. On any other failure wanted messages may be gone:
+ * on Redis as many as *ret says. */
+enum kn_status broker_session_remove(struct broker_session *session,
+                                     const struct broker_removal *removal,
+                                     struct broker_removed *ret) KN_MUST_CHECK;
+
 #endif
