@@ -29,6 +29,7 @@ first, count, options = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[
 with app.producer_pool.acquire() as producer:
     print(json.dumps([app.send_task("note", args=[i], producer=producer, **options).id
                       for i in range(first, first + count)]))
+    producer.connection.close()  # answered when the broker has read all
 """
 
 
@@ -78,7 +79,7 @@ class Stage:
             status, page = self.act("GET", f"/queues/{queue}/messages")
             return status == 200 and page["total"] == count  # 404: it is not known yet
 
-        rig.wait_for(total, 30, f"{count} messages wait in {queue}")
+        rig.wait_for(total, PATIENCE, f"{count} messages wait in {queue}")
 
     def depth(self, queue):
         """As the broker says; on Redis an empty queue is none."""
