@@ -485,6 +485,7 @@ static enum kn_status remove_if_wanted(struct broker_session *s,
     if (amqp_basic_ack(s->amqp.conn, HOLD, held->tag, 0) != AMQP_STATUS_OK)
         return KN_CLOSED;
     removed->removed++;
+    removal->gone(removal->arg);
     return KN_OK;
 }
 

@@ -359,8 +359,9 @@ struct mover {
     struct broker_session *s;
     const struct broker_move *move;
     struct broker_moved *moved;
-    struct kn_arena arena; /* of a piece */
-    uint64_t left;         /* messages that may still be moved */
+    void (*gone)(void *arg); /* or NULL */
+    struct kn_arena arena;   /* of a piece */
+    uint64_t left;           /* messages that may still be moved */
     int step;
 };
 
@@ -487,6 +488,8 @@ static enum kn_status move_wanted(struct mover *m, const struct broker_page *pag
             if (m->move->to)
                 add(&call, for_new_place(m, envelope));
             status = run_move(m, &call, &moved);
+            if (moved && m->gone)
+                m->gone(m->move->arg);
         } else if (!page->items[i].cut) {
             write_mark(envelope, mark);
         }
@@ -602,7 +605,8 @@ enum kn_status broker_redis_remove(struct broker_session *s, const struct broker
                                      .deadline = removal->deadline,
                                      .wanted = removal->wanted,
                                      .arg = removal->arg};
-    struct mover m = {.s = s, .move = &move, .moved = &moved, .left = removal->max};
+    struct mover m = {
+        .s = s, .move = &move, .moved = &moved, .gone = removal->gone, .left = removal->max};
     kn_arena_init(&m.arena, 0);
     enum kn_status status = begin_walks(removal->cursor, steps_of(s), walks);
     if (status == KN_OK)

@@ -94,6 +94,7 @@ struct broker_removal {
     uint64_t look_max;    /* messages to be looked at, about */
     int64_t deadline;     /* monotonic */
     bool (*wanted)(void *arg, struct kn_str envelope);
+    void (*gone)(void *arg); /* the one that was wanted last; not when somebody else took it */
     void *arg;
 };
 struct broker_removed {
@@ -106,7 +107,7 @@ struct broker_removed {
  * back to their places. Refused, and nothing is touched: UNSUPPORTED by queues that do not
  * give back to the place (quorum, streams), CONFLICT when somebody consumes the queue, who
  * would be given the later ones meanwhile. On any other failure wanted messages may be gone:
- * on Redis as many as *ret says. */
+ * on Redis as many as *ret says, on RabbitMQ nobody knows. */
 enum kn_status broker_session_remove(struct broker_session *session,
                                      const struct broker_removal *removal,
                                      struct broker_removed *ret) KN_MUST_CHECK;

@@ -253,6 +253,11 @@ static void only_those_that_are_wanted_are_moved(void **state)
     NUMBERS(&page, 1, 3, 5);
 }
 
+static void is_gone(void *arg)
+{
+    (void)arg;
+}
+
 static struct broker_removal removal_of(const char *queue, uint64_t max)
 {
     return (struct broker_removal){.queue = queue,
@@ -260,7 +265,8 @@ static struct broker_removal removal_of(const char *queue, uint64_t max)
                                    .max = max,
                                    .look_max = 1000,
                                    .deadline = kn_time_mono() + 20 * KN_SECOND,
-                                   .wanted = is_even};
+                                   .wanted = is_even,
+                                   .gone = is_gone};
 }
 
 static void only_those_that_are_wanted_are_removed(void **state)
