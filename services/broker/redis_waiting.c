@@ -473,9 +473,17 @@ static void write_mark(struct kn_str message, char ret[MARK_LEN + 1])
     kn_buf_fini(&text);
 }
 
-/* The place becomes that of the last message that stays. */
-static enum kn_status move_wanted(struct mover *m, const struct broker_page *page, uint64_t *at,
-                                  char mark[MARK_LEN + 1])
+/* Where a list is read on. */
+struct walk {
+    uint64_t at;
+    char mark[MARK_LEN + 1];
+    bool ended;
+};
+
+/* The place becomes that of the last message that stays. behind: of the last before one that
+ * went; or NULL. */
+static enum kn_status move_wanted(struct mover *m, const struct broker_page *page,
+                                  struct walk *walk, struct walk *behind)
 {
     enum kn_status status = KN_OK;
     for (size_t i = 0; status == KN_OK && i < page->count && m->left && !is_late(m); i++) {
@@ -490,23 +498,19 @@ static enum kn_status move_wanted(struct mover *m, const struct broker_page *pag
             status = run_move(m, &call, &moved);
             if (moved && m->gone)
                 m->gone(m->move->arg);
+            if (moved && behind)
+                *behind = *walk;
         } else if (!page->items[i].cut) {
-            write_mark(envelope, mark);
+            write_mark(envelope, walk->mark);
         }
-        *at += moved ? 0 : 1;
+        walk->at += moved ? 0 : 1;
     }
     return status;
 }
 
-/* Where a list is read on. */
-struct walk {
-    uint64_t at;
-    char mark[MARK_LEN + 1];
-    bool ended;
-};
-
 /* The next page. *ret_looked: its messages. */
-static enum kn_status walk_on(struct mover *m, struct walk *walk, size_t *ret_looked)
+static enum kn_status walk_on(struct mover *m, struct walk *walk, struct walk *behind,
+                              size_t *ret_looked)
 {
     struct broker_page page = {0};
     struct place place = {walk->at, kn_str_from(walk->mark)};
@@ -519,7 +523,7 @@ static enum kn_status walk_on(struct mover *m, struct walk *walk, size_t *ret_lo
     if (place.at == page.count)
         walk->mark[0] = '\0'; /* the message of the mark has gone */
     *ret_looked = page.count;
-    return move_wanted(m, &page, &walk->at, walk->mark);
+    return move_wanted(m, &page, walk, behind);
 }
 
 static enum kn_status move_some(struct mover *m)
@@ -528,7 +532,7 @@ static enum kn_status move_some(struct mover *m)
     enum kn_status status = KN_OK;
     size_t ignored;
     while (status == KN_OK && !walk.ended && m->left && !is_late(m))
-        status = walk_on(m, &walk, &ignored);
+        status = walk_on(m, &walk, NULL, &ignored);
     return status;
 }
 
@@ -560,13 +564,13 @@ static enum kn_status begin_walks(struct kn_str cursor, size_t steps, struct wal
     return status;
 }
 
-static void end_walks(const struct walk *walks, size_t steps, struct kn_arena *arena,
-                      struct broker_removed *ret)
+static void end_walks(const struct walk *walks, const struct walk *behind, size_t steps,
+                      struct kn_arena *arena, struct broker_removed *ret)
 {
     struct place places[STEPS_MAX];
     ret->complete = true;
     for (size_t i = 0; i < steps; i++) {
-        places[i] = (struct place){walks[i].at, kn_str_from(walks[i].mark)};
+        places[i] = (struct place){behind[i].at, kn_str_from(behind[i].mark)};
         ret->complete = ret->complete && walks[i].ended;
     }
     kn_arena_reset(arena);
@@ -576,7 +580,8 @@ static void end_walks(const struct walk *walks, size_t steps, struct kn_arena *a
 
 /* A page of each list in turn: a caller who goes on from the cursor wants what was sent
  * after what it wanted before, whatever its priority. */
-static enum kn_status remove_some(struct mover *m, struct walk *walks, uint64_t look_max)
+static enum kn_status remove_some(struct mover *m, struct walk *walks, struct walk *behind,
+                                  uint64_t look_max)
 {
     enum kn_status status = KN_OK;
     for (bool more = true; more;) {
@@ -588,7 +593,7 @@ static enum kn_status remove_some(struct mover *m, struct walk *walks, uint64_t 
             if (status != KN_OK || !m->left || !look_max || is_late(m))
                 return status;
             m->step = m->s->options.priority_steps[i];
-            status = walk_on(m, &walks[i], &looked);
+            status = walk_on(m, &walks[i], &behind[i], &looked);
             look_max -= looked < look_max ? looked : look_max;
             more = true;
         }
@@ -599,7 +604,7 @@ static enum kn_status remove_some(struct mover *m, struct walk *walks, uint64_t 
 enum kn_status broker_redis_remove(struct broker_session *s, const struct broker_removal *removal,
                                    struct broker_removed *ret)
 {
-    struct walk walks[STEPS_MAX] = {0};
+    struct walk walks[STEPS_MAX] = {0}, behind[STEPS_MAX];
     struct broker_moved moved = {0};
     const struct broker_move move = {.from = removal->queue,
                                      .deadline = removal->deadline,
@@ -609,9 +614,10 @@ enum kn_status broker_redis_remove(struct broker_session *s, const struct broker
         .s = s, .move = &move, .moved = &moved, .gone = removal->gone, .left = removal->max};
     kn_arena_init(&m.arena, 0);
     enum kn_status status = begin_walks(removal->cursor, steps_of(s), walks);
+    memcpy(behind, walks, sizeof behind);
     if (status == KN_OK)
-        status = remove_some(&m, walks, removal->look_max);
-    end_walks(walks, steps_of(s), &m.arena, ret);
+        status = remove_some(&m, walks, behind, removal->look_max);
+    end_walks(walks, behind, steps_of(s), &m.arena, ret);
     ret->removed = moved.moved;
     ret->complete = ret->complete || m.left == 0;
     kn_arena_fini(&m.arena);

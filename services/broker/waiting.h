@@ -89,7 +89,7 @@ enum kn_status broker_session_move(struct broker_session *session, const struct 
 
 struct broker_removal {
     const char *queue;
-    struct kn_str cursor; /* Redis: where the one before ended; "" for the beginning */
+    struct kn_str cursor; /* Redis: of the one before; "" for the beginning */
     uint64_t max;         /* messages to be removed */
     uint64_t look_max;    /* messages to be looked at, about */
     int64_t deadline;     /* monotonic */
@@ -99,8 +99,8 @@ struct broker_removal {
 };
 struct broker_removed {
     uint64_t removed;
-    bool complete; /* as many as max were removed, or all was looked at */
-    char cursor[BROKER_CURSOR_MAX];
+    bool complete;                  /* as many as max were removed, or all was looked at */
+    char cursor[BROKER_CURSOR_MAX]; /* Redis: behind the last that was removed */
 };
 /* Takes the messages that are wanted out of a queue, and leaves the others where they are.
  * Redis: each is one LREM of its exact bytes. RabbitMQ: those before it are held, and given

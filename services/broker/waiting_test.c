@@ -325,6 +325,16 @@ static void a_removal_goes_on_where_the_one_before_ended(void **state)
         RUN("RPOP", "from" SIX); /* a worker */
     }
     assert_int_equal(next, 601);
+    int nobody = -1;
+    struct broker_removal vain = removal_of("from", 50);
+    char before[BROKER_CURSOR_MAX];
+    snprintf(before, sizeof before, "%s", removed.cursor);
+    vain.cursor = kn_str_from(before);
+    vain.wanted = is_next;
+    vain.arg = &nobody;
+    assert_int_equal(broker_session_remove(session, &vain, &removed), KN_OK);
+    assert_true(removed.complete);
+    assert_string_equal(removed.cursor, before); /* those behind it may be wanted next */
     assert_int_equal(total("from"), 1200 - 300 - 6);
     struct broker_page page = look("from", KN_STR(""), 2);
     NUMBERS(&page, 601, 603);

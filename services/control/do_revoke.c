@@ -4,6 +4,7 @@
 #include "services/broker/lists.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
+#include "services/control/queues.h"
 #include "services/control/removal.h"
 
 static struct kn_str arguments_of(struct control_call *call, const struct kn_msg_task_revoke *ask)
@@ -190,7 +191,8 @@ static void remove_message(struct control_call *call, const struct kn_msg_task_r
         remove_on_rabbitmq(&r);
     else
         answer->removal = KN_STR("in which queue it waits is not known: queue names it");
-    if (r.waits && control_removal_tell(call, &r.task, 1) != KN_OK)
+    if (r.waits &&
+        control_removal_tell(call, control_queues_learned(call->queues), &r.task, 1) != KN_OK)
         KN_WARN("revoked.not_told", KN_F_STR("id", r.task.id)); /* it stays pending */
 }
 

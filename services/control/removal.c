@@ -2,7 +2,6 @@
 
 #include "services/common/time.h"
 #include "services/control/origin.h"
-#include "services/control/queues.h"
 
 struct search {
     const struct control_removal *removal;
@@ -52,7 +51,7 @@ enum kn_status control_remove_messages(struct control_call *call,
     return status;
 }
 
-enum kn_status control_removal_tell(struct control_call *call,
+enum kn_status control_removal_tell(struct control_call *call, struct control_learned *learned,
                                     const struct control_removal_task *tasks, size_t count)
 {
     struct kn_msg_event *events = kn_arena_array(call->arena, count, sizeof *events);
@@ -66,6 +65,5 @@ enum kn_status control_removal_tell(struct control_call *call,
                                                    .timestamp = now,
                                                    .received_at = now};
     }
-    return events ? control_learned_tell(control_queues_learned(call->queues), events, told)
-                  : KN_NOMEM;
+    return events ? control_learned_tell(learned, events, told) : KN_NOMEM;
 }

@@ -4,6 +4,7 @@
 
 #include "services/broker/waiting.h"
 #include "services/control/actions.h"
+#include "services/control/learned.h"
 
 struct control_removal_task {
     struct kn_str id;
@@ -25,7 +26,7 @@ enum kn_status control_remove_messages(struct control_call *call,
                                        struct broker_removed *ret) KN_MUST_CHECK;
 
 /* Tells storage that the tasks that are gone are revoked. */
-enum kn_status control_removal_tell(struct control_call *call,
+enum kn_status control_removal_tell(struct control_call *call, struct control_learned *learned,
                                     const struct control_removal_task *tasks,
                                     size_t count) KN_MUST_CHECK;
 
