@@ -191,6 +191,27 @@ def test_a_purge_says_what_it_expects_and_is_refused_otherwise(stage, broker):
     assert [one["outcome"] for one in stage.audit("purge")] == ["done", "refused"]
 
 
+def test_what_was_purged_is_told_though_control_is_killed(stage, broker):
+    if broker == "rabbitmq":
+        return  # which does not say what was purged
+    ids = set(stage.send(MESSAGES, queue="from"))
+    def of_status(status):
+        return {one["id"] for one in stage.kanchi.all_items("/tasks", status=status, limit=500)}
+    rig.wait_for(lambda: of_status("pending") == ids, PATIENCE, "the tasks are pending")
+    stage.proxy.slow(3000)  # bytes, a hundred times a second
+    with subprocess.Popen(["curl", "-s", "-m", "60", "-X", "DELETE", stage.kanchi.url +
+                           f"/api/v1/queues/from/messages?expected={MESSAGES}"],
+                          stdout=subprocess.DEVNULL) as purge:
+        rig.wait_for(lambda: stage.depth("from") == 0, 30, "the queue is empty")
+        stage.kanchi.processes["control"].kill()
+        purge.kill()
+    assert len(of_status("revoked")) < MESSAGES
+    stage.proxy.heal()
+    stage.kanchi.start("control")
+    rig.wait_for(lambda: len(of_status("revoked")) >= MESSAGES - 100, PATIENCE, "it is told")
+    assert of_status("revoked") | of_status("pending") == ids
+
+
 def check_each_once(numbers, count):
     times = collections.Counter(numbers)
     assert [number for number in range(count) if times[number] != 1] == []

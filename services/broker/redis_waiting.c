@@ -55,8 +55,8 @@ static const char look_script[] =
     "if #out > 4 then out[4] = mark_of(out[4]) end\n"
     "return out\n";
 
-/* lists, then where to keep each, or nothing · number of lists, expected, tolerance,
- * seconds. Answers whether it was done, and the count. */
+/* lists, then where to keep each and a set, or nothing · number of lists, expected, tolerance,
+ * seconds, a member for the set. Answers whether it was done, and the count. */
 static const char purge_script[] =
     "local lists, n = tonumber(ARGV[1]), 0\n"
     "for i = 1, lists do n = n + redis.call('LLEN', KEYS[i]) end\n"
@@ -68,6 +68,11 @@ static const char purge_script[] =
     "    redis.call('RENAME', KEYS[i], keep)\n"
     "    redis.call('EXPIRE', keep, ARGV[4])\n"
     "  end\n"
+    "end\n"
+    "local kept = KEYS[2 * lists + 1]\n"
+    "if kept and n > 0 then\n"
+    "  redis.call('SADD', kept, ARGV[5])\n"
+    "  redis.call('EXPIRE', kept, ARGV[4])\n"
     "end\n"
     "return {1, n}\n";
 
@@ -307,6 +312,16 @@ enum kn_status broker_redis_look(struct broker_session *s, const struct broker_l
 
 /* ---- purging -------------------------------------------------------------------------- */
 
+static struct kn_str member_of(struct kn_arena *arena, const struct broker_purge *purge)
+{
+    struct kn_buf text;
+    kn_buf_init(&text, 0);
+    kn_buf_printf(&text, "%s %s", purge->keep, purge->queue);
+    struct kn_str copy = kn_arena_str(arena, kn_buf_view(&text));
+    kn_buf_fini(&text);
+    return copy;
+}
+
 enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_purge *purge,
                                   uint64_t *ret_count)
 {
@@ -318,11 +333,15 @@ enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_
         add(&call, list_of(s, &arena, purge->queue, (int)s->options.priority_steps[i]));
     for (size_t i = 0; purge->keep && i < steps_of(s); i++)
         add(&call, list_of(s, &arena, purge->keep, (int)s->options.priority_steps[i]));
+    if (purge->keep)
+        add(&call, list_of(s, &arena, purge->kept, 0));
     call.keys = call.count;
     add_number(&call, &arena, steps_of(s));
     add_number(&call, &arena, purge->expected);
     add_number(&call, &arena, purge->tolerance);
     add_number(&call, &arena, KEPT_SECONDS);
+    if (purge->keep)
+        add(&call, member_of(&arena, purge));
     enum kn_status status = eval(s, &call, 2, &reply);
     if (status == KN_OK) {
         *ret_count = number_at(reply, 1);
@@ -349,6 +368,43 @@ enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, s
         if (status == KN_OK)
             status = take_messages(reply, arena, ret, limit);
     }
+    return status;
+}
+
+enum kn_status broker_redis_kept(struct broker_session *s, const char *kept, struct kn_arena *arena,
+                                 struct broker_page *ret)
+{
+    enum kn_status status = broker_redis_connect(s);
+    const struct kn_str args[] = {KN_STR("SMEMBERS"), list_of(s, arena, kept, 0)};
+    redisReply *reply = status == KN_OK && args[1].ptr ? broker_redis_ask(s, 2, args) : NULL;
+    if (status == KN_OK && !reply)
+        status = args[1].ptr ? KN_IO : KN_NOMEM;
+    if (status == KN_OK && reply->type != REDIS_REPLY_ARRAY)
+        status = KN_DENIED;
+    size_t count = status == KN_OK ? reply->elements : 0;
+    ret->items = kn_arena_array(arena, count + 1, sizeof *ret->items);
+    for (size_t i = 0; ret->items && i < count; i++) {
+        if (reply->element[i]->type == REDIS_REPLY_STRING)
+            ret->items[ret->count++].envelope = kn_arena_str(
+                arena, (struct kn_str){reply->element[i]->str, reply->element[i]->len});
+    }
+    freeReplyObject(reply);
+    return status == KN_OK && (!ret->items || arena->overflow) ? KN_NOMEM : status;
+}
+
+enum kn_status broker_redis_purged_end(struct broker_session *s, const char *kept,
+                                       struct kn_str member)
+{
+    struct kn_buf key;
+    kn_buf_init(&key, 0);
+    broker_redis_list(&s->options, &key, kn_str_from(kept), 0);
+    const struct kn_str args[] = {KN_STR("SREM"), kn_buf_view(&key), member};
+    enum kn_status status = kn_buf_status(&key);
+    redisReply *reply = status == KN_OK ? broker_redis_ask(s, 3, args) : NULL;
+    if (status == KN_OK)
+        status = !reply ? KN_IO : reply->type == REDIS_REPLY_ERROR ? KN_DENIED : KN_OK;
+    freeReplyObject(reply);
+    kn_buf_fini(&key);
     return status;
 }
 

@@ -64,6 +64,10 @@ enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_
                                   uint64_t *ret_count) KN_MUST_CHECK;
 enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, size_t limit,
                                    struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_kept(struct broker_session *s, const char *kept, struct kn_arena *arena,
+                                 struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_purged_end(struct broker_session *s, const char *kept,
+                                       struct kn_str member) KN_MUST_CHECK;
 enum kn_status broker_redis_move(struct broker_session *s, const struct broker_move *move,
                                  struct broker_moved *ret) KN_MUST_CHECK;
 enum kn_status broker_redis_remove(struct broker_session *s, const struct broker_removal *removal,

@@ -57,6 +57,7 @@ struct broker_purge {
     const char *queue;
     uint64_t expected, tolerance; /* how many should wait, give or take */
     const char *keep; /* Redis: name of a list to keep them in for a while; NULL: none */
+    const char *kept; /* with keep: a set that has "<keep> <queue>" until _purged_end */
 };
 /* Removes all that waits, when that is about as many as expected; else CONFLICT.
  * *ret_count is set in both cases: how many were removed, or are there. RabbitMQ
@@ -68,6 +69,12 @@ enum kn_status broker_session_purge(struct broker_session *session,
  * its end. Redis; nothing on RabbitMQ. */
 enum kn_status broker_session_purged(struct broker_session *session, const char *keep, size_t limit,
                                      struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+
+/* The members of such a set, as envelopes; none on RabbitMQ. And one of them is done with. */
+enum kn_status broker_session_kept(struct broker_session *session, const char *kept,
+                                   struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_session_purged_end(struct broker_session *session, const char *kept,
+                                         struct kn_str member) KN_MUST_CHECK;
 
 struct broker_move {
     const char *from, *to;

@@ -561,9 +561,17 @@ static void what_a_purge_took_can_be_read_once(void **state)
     clear();
     fill("from", 1, 3);
     fill("from" SIX, 4, 2);
-    struct broker_purge purge = {.queue = "from", .expected = 5, .keep = "kept"};
+    struct broker_purge purge = {.queue = "from", .expected = 5, .keep = "kept", .kept = "set"};
+    struct broker_page members;
     assert_int_equal(broker_session_purge(session, &purge, &count), KN_OK);
     assert_int_equal(count, 5);
+    assert_int_equal(broker_session_kept(session, "set", &arena, &members), KN_OK);
+    assert_int_equal(members.count, 1);
+    assert_true(kn_str_eq(members.items[0].envelope, KN_STR("kept from")));
+    assert_in_range(RUN("TTL", "set"), 3000, 3600);
+    assert_int_equal(broker_session_purged_end(session, "set", members.items[0].envelope), KN_OK);
+    assert_int_equal(broker_session_kept(session, "set", &arena, &members), KN_OK);
+    assert_int_equal(members.count, 0);
     assert_int_equal(total("from"), 0);
     assert_in_range(RUN("TTL", "kept"), 3000, 3600);
     assert_int_equal(broker_session_purged(session, "kept", 2, &arena, &page), KN_OK);
