@@ -32,7 +32,8 @@ export default defineNuxtConfig({
     },
   },
   css: ['~/assets/css/main.css'],
-  spaLoadingTemplate: false,
+  // The frame of the page, before its code has come.
+  spaLoadingTemplate: 'spa-loading-template.html',
   experimental: {
     entryImportMap: false,
     appManifest: false,

@@ -2,6 +2,7 @@ import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { effectScope } from 'vue'
 import { actionOf } from '~/actions'
+import { sendBody } from '~/actions/send'
 import { argumentsOf } from '~/actions/worker'
 import { useAction } from '~/composables/useAction'
 import { problemOf, valuesOf, type Action, type Field } from '~/lib/action'
@@ -12,7 +13,7 @@ import { exactText, parseExact } from '~/lib/exactJson'
 import { inspectedTasks } from '~/lib/inspected'
 import { partsOf, settledOf } from '~/lib/jobs'
 import { pythonScalar } from '~/lib/python'
-import { offersOfQueue, offersOfTask, offersOfWorker, type Wish } from '~/lib/wish'
+import { offersOfQueue, offersOfTask, offersOfWorker, offersOfWorkers, OFFERS_EVERYWHERE, type Wish } from '~/lib/wish'
 import { useActionsStore } from '~/stores/actions'
 import { MOST_JOBS, useJobsStore } from '~/stores/jobs'
 import { at, job, queue, task, worker } from './fixtures'
@@ -35,7 +36,7 @@ function gatewayWith(answers: (asked: Asked) => { status?: number, body: string 
 
 function begin(wish: Wish) {
   const scope = effectScope()
-  const run = scope.run(() => useAction(actionOf(wish, ['celery', 'mail'])))!
+  const run = scope.run(() => useAction(actionOf(wish, { queues: ['celery', 'mail'], tasks: ['shop.pay'], sources: ['default'] })))!
   return { ...run, stop: () => scope.stop() }
 }
 
@@ -114,7 +115,7 @@ describe('an action', () => {
 
   it('does not confirm what was shown before something else was typed', async () => {
     const asked = gatewayWith(() => ({ body: '{"action_id":null,"source":"default","method":"pool_grow","arguments":{},"dry_run":true,"replies":[],"missing":[],"workers":["celery@a"],"everybody":false,"note":null}' }))
-    const run = begin({ kind: 'command', method: 'pool_grow', worker: worker() })
+    const run = begin({ kind: 'command', method: 'pool_grow', workers: [worker()] })
     await settled(run, 'ready')
     run.change('n', '3')
     await run.confirm()
@@ -157,19 +158,64 @@ describe('an action', () => {
     expect(run.said.value).toBeNull()
   })
 
+  it('shows a task before it is sent, with its arguments as they were typed', async () => {
+    const asked = gatewayWith(() => ({ body: SENT }))
+    const run = begin({ kind: 'send', name: 'shop.pay' })
+    await settled(run, 'ready')
+    run.change('args', '[1.0, 12345678901234567890]')
+    run.toggle('Queue, time and priority')
+    run.change('queue', 'mail')
+    run.change('countdown', '5')
+    await settled(run, 'ready')
+    await run.confirm()
+    expect(asked.map(one => one.query.get('dry_run'))).toEqual(['true', 'true', null])
+    expect(asked.at(-1)!.body).toBe('{"name":"shop.pay","queue":"mail","args":[1.0, 12345678901234567890],"kwargs":{},"countdown":5}')
+    expect(run.said.value!.link!.text).toBe('n')
+  })
+
+  it('counts the seconds until a sent task expires from when it is sent', () => {
+    const body = JSON.parse(sendBody({ name: 'a', args: '[]', expires: '60', unregistered: 'yes', source: 's', priority: '' }, Date.parse(at(0))))
+    expect(body).toEqual({ name: 'a', source: 's', args: [], expires: at(60), unregistered: true })
+  })
+
+  it('revokes by stamps only what is a JSON object', async () => {
+    const asked = gatewayWith(() => ({ body: '{"action_id":null,"replies":[],"missing":[],"workers":["a","b"],"removed":null,"removal":null}' }))
+    const run = begin({ kind: 'revokeByHeaders' })
+    run.change('headers', '["x"]')
+    await vi.waitFor(() => expect(run.problem.value).toMatch(/JSON object/))
+    run.change('headers', '{"customer": ["1042"]}')
+    run.change('signal', 'KILL')
+    await settled(run, 'ready')
+    expect(JSON.parse(asked.at(-1)!.body)).toEqual({ headers: { customer: ['1042'] }, terminate: true, signal: 'SIGKILL' })
+    expect(asked).toHaveLength(1)
+  })
+
+  it('tells several workers of one source at once, and none of several', async () => {
+    const asked = gatewayWith(() => ({ body: '{"action_id":null,"source":"default","method":"ping","arguments":{},"dry_run":true,"replies":[],"missing":["b"],"workers":["a","b"],"everybody":false,"note":null}' }))
+    const two = [worker({ id: 'a' }), worker({ id: 'b', status: 'offline' })]
+    expect(offersOfWorkers([worker(), worker({ source: 'other' })], '')).toEqual([])
+    const run = begin(offersOfWorkers(two, 'two').find(offer => offer.key === 'ping')!.wish)
+    await settled(run, 'ready')
+    expect(run.said.value!.lines[0]).toBe('2 workers are told: a, b.')
+    expect(run.said.value!.warnings).toEqual(['Offline as far as is known, and may not answer: 1 of them.'])
+    await run.confirm()
+    expect(JSON.parse(asked.at(-1)!.body).workers).toEqual(['a', 'b'])
+    expect(run.said.value!.lines[0]).toMatch(/^1 of 2 did not answer/)
+  })
+
   it('leaves out what was left empty in a command', () =>
     expect(argumentsOf({ task_name: ' a ', soft: '1.5', hard: '' })).toEqual({ task_name: 'a', soft: 1.5 }))
 
   it('has words for each wish', () => {
     const wishes: Wish[] = [
       ...offersOfTask(task()), ...offersOfTask(task({ status: 'failure' })), ...offersOfTask(task({ status: 'failure', resolved_at: at(0) })),
-      ...offersOfQueue(queue()), ...offersOfQueue(queue({ paused: { since: at(0), by: null } })), ...offersOfWorker(worker({ events_enabled: null })),
+      ...offersOfQueue(queue()), ...offersOfQueue(queue({ paused: { since: at(0), by: null } })), ...offersOfWorker(worker({ events_enabled: null })), ...OFFERS_EVERYWHERE,
     ].map(offer => offer.wish)
     for (const wish of wishes) {
-      const action: Action = actionOf(wish, [])
+      const action: Action = actionOf(wish, { queues: [], tasks: [], sources: [] })
       expect(action.title.length * action.verb.length).toBeGreaterThan(0)
     }
-    expect(wishes.map(wish => wish.kind)).toEqual(expect.arrayContaining(['retry', 'revoke', 'terminate', 'resolve', 'unresolve', 'pause', 'resume', 'move', 'purge', 'command']))
+    expect(wishes.map(wish => wish.kind)).toEqual(expect.arrayContaining(['retry', 'revoke', 'terminate', 'resolve', 'unresolve', 'pause', 'resume', 'move', 'purge', 'command', 'send', 'revokeByHeaders']))
   })
 })
 

@@ -1,5 +1,6 @@
 import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { watch } from 'vue'
 import type { Task } from '~/api/types'
 import { emptyFilter } from '~/lib/filters'
 import { FOLLOW_ROWS, HELD_ROWS, useTaskListStore } from '~/stores/taskList'
@@ -38,6 +39,31 @@ describe('task list', () => {
     expect(asked[1]!.searchParams.get('cursor')).toBe('c1')
     expect(store.rows.map(row => row.id)).toEqual(['t3', 't2', 't1', 't0'])
     expect(store.atEnd).toBe(true)
+  })
+
+  it('asks for a page that was given up once, however eager the screen is', async () => {
+    const size = 250
+    const pages = Array.from({ length: 20 }, (_, i) => page(newestFirst(size, (20 - i) * size), `c${i + 1}`))
+    const asked: string[] = []
+    vi.stubGlobal('fetch', async (request: Request) => {
+      const cursor = new URL(request.url).searchParams.get('cursor')
+      asked.push(cursor ?? 'first')
+      return new Response(JSON.stringify(pages[Number(cursor?.slice(1) ?? 0)]), { headers: { 'Content-Type': 'application/json' } })
+    })
+    const store = await openList()
+    store.holdBack()
+    while (asked.length < 19) await store.loadMore()
+    expect(store.offset).toBeGreaterThan(1000)
+    asked.length = 0
+    // As the table does: it looks again whenever an answer has come.
+    const wanted = () => store.want(490, 520, 120)
+    const stop = watch(() => store.loading, () => { if (!store.loading) void wanted() })
+    await wanted()
+    await vi.waitFor(() => expect(store.rows[520 - store.offset]).toBeDefined())
+    await new Promise(done => setTimeout(done, 50))
+    stop()
+    expect(asked).toEqual(['c1', 'c2'])
+    expect(store.rows[490 - store.offset]).toBeDefined()
   })
 
   it('shows created tasks on top while it follows', async () => {

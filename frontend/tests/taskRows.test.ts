@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { appendPage, firstSeen, isNewer, mergeRows } from '~/lib/taskRows'
+import { firstSeen, isNewer, mergeRows } from '~/lib/taskRows'
 import { at, task, tasks } from './fixtures'
 
 const newestFirst = (n: number, from = 0) => tasks(n, from).reverse()
@@ -35,10 +35,6 @@ describe('rows of the task list', () => {
 
   it('never holds more than its limit, and drops the oldest', () => {
     expect(ids(mergeRows(newestFirst(3), tasks(2, 7), 3, true))).toEqual(['t8', 't7', 't2'])
-  })
-
-  it('shows no task twice when pages overlap', () => {
-    expect(ids(appendPage(newestFirst(2, 2), newestFirst(4)))).toEqual(['t3', 't2', 't1', 't0'])
   })
 
   it('takes the earliest time of a task as when it was first seen', () => {

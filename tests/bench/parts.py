@@ -4,7 +4,7 @@ import datetime
 import json
 import pathlib
 
-from . import api, flower, latency, machine, report, start, throughput
+from . import api, flower, latency, machine, report, screen, start, throughput
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "bench-results.json"
@@ -90,6 +90,19 @@ def run_latency(options):
     return results
 
 
+def run_screen(options):
+    seconds = 10 if options.quick else 60
+    say(f"screen: the dashboard, 10,000 events/s, each page for {seconds} s")
+    result = screen.measure("sqlite", 10000, seconds)
+    for one in result["pages"]:
+        traced = one["traced"]
+        say(f"  {one['page']:16} first content {one['first_content_ms']} ms; above 50 ms {len(one['long_tasks'])}, "
+            f"the longest {max((task['ms'] for task in one['long_tasks']), default=0)} ms; with a processor "
+            f"{max((task['cpu_ms'] for task in traced), default=0)} ms at most; heap "
+            + " ".join(str(sample["mib"]) for sample in one["heap"][::3]))
+    return [result]
+
+
 def run_flower(options):
     """The same load for Flower and for Kanchi, one after the other."""
     seconds = 10 if options.quick else 30
@@ -145,8 +158,8 @@ def run_start(options):
     return [result]
 
 
-PARTS = {"sustained": run_sustained, "burst": run_burst, "latency": run_latency, "flower": run_flower,
-         "api": run_api, "start": run_start}
+PARTS = {"sustained": run_sustained, "burst": run_burst, "latency": run_latency, "screen": run_screen,
+         "flower": run_flower, "api": run_api, "start": run_start}
 
 
 def run(options):

@@ -158,6 +158,22 @@ def latency(results):
             *table(["", "", "probes", "p50", "p95", "p99", "max"], rows), *usage_tables(results)]
 
 
+def screen(results):
+    rows = []
+    for one in results:
+        for page in one["pages"]:
+            long = [task["ms"] for task in page["long_tasks"]]
+            computing = [task["cpu_ms"] for task in page["traced"]]
+            heap = [sample["mib"] for sample in page["heap"]]
+            rows.append([page["page"], f"{page['first_content_ms']} ms", f"{page['ready_ms']} ms", len(long),
+                         f"{max(long, default=0)} ms", f"{max(computing, default=0)} ms",
+                         f"{min(heap):.0f} to {max(heap):.0f} MiB"])
+    return ["## Screen", "", "Each page open in Chromium at 10,000 events/s for a minute. A long task is one of the main",
+            "thread above 50 ms; of those, how long the page computed, for it shares the processors with the",
+            "generator and the services. Heap without collecting garbage first.", "",
+            *table(["page", "first content", "shown", "long tasks", "longest", "of it computing, at most", "heap"], rows)]
+
+
 def api(results):
     lines = ["## API", ""]
     for one in results:
@@ -202,7 +218,7 @@ def start(results):
                               f"{one['seconds']['count']}." for one in results), ""]
 
 
-SECTIONS = {"sustained": sustained, "burst": burst, "latency": latency, "api": api, "flower": flower,
+SECTIONS = {"sustained": sustained, "burst": burst, "latency": latency, "screen": screen, "api": api, "flower": flower,
             "start": start}
 
 

@@ -3,14 +3,15 @@ import type { Wish } from '~/lib/wish'
 import { actOnMany, cancelJob } from './bulk'
 import { moveMessages, pauseQueue, purgeQueue } from './queue'
 import { resolveTask, retryTask, revokeTask } from './task'
-import { commandWorker } from './worker'
+import { revokeByHeaders, sendTask, type Known } from './send'
+import { commandWorkers } from './worker'
 
-/** How a wish is done. `queues` are offered where one is to be named. */
-export function actionOf(wish: Wish, queues: readonly string[]): Action {
-  return pick(wish, queues) as Action
+/** How a wish is done. What is known is offered where something is to be named. */
+export function actionOf(wish: Wish, known: Known): Action {
+  return pick(wish, known) as Action
 }
 
-function pick(wish: Wish, queues: readonly string[]) {
+function pick(wish: Wish, known: Known) {
   switch (wish.kind) {
     case 'retry': return retryTask(wish.task)
     case 'revoke': return revokeTask(wish.task, false)
@@ -19,10 +20,12 @@ function pick(wish: Wish, queues: readonly string[]) {
     case 'unresolve': return resolveTask(wish.task, false)
     case 'bulk': return actOnMany(wish.action, wish.of)
     case 'purge': return purgeQueue(wish.queue)
-    case 'move': return moveMessages(wish.queue, queues.filter(name => name !== wish.queue.name))
+    case 'move': return moveMessages(wish.queue, known.queues.filter(name => name !== wish.queue.name))
     case 'pause': return pauseQueue(wish.queue, true)
     case 'resume': return pauseQueue(wish.queue, false)
-    case 'command': return commandWorker(wish.method, wish.worker, { queue: wish.queue, task: wish.task })
+    case 'command': return commandWorkers(wish.method, wish.workers, { queue: wish.queue, task: wish.task })
+    case 'send': return sendTask(known, wish.name)
+    case 'revokeByHeaders': return revokeByHeaders(known)
     case 'cancelJob': return cancelJob(wish.id, wish.left)
   }
 }

@@ -5,7 +5,7 @@ import { plural } from '~/lib/format'
 import { COMMAND_LABEL, type CommandMethod } from '~/lib/wish'
 
 interface Words {
-  fields?: (worker: Worker, given: Given) => Field[]
+  fields?: (workers: readonly Worker[], given: Given) => Field[]
   verb: string
   grave?: boolean
   will: (values: Values) => string
@@ -15,7 +15,8 @@ interface Given { queue?: string, task?: string }
 const ADDITIONAL = 'Exchange and routing key'
 const text = (values: Values, key: string) => values[key]?.trim() ?? ''
 const howMany = (): Field[] => [{ key: 'n', label: 'How many', kind: 'number', value: '1', required: true, least: 1, most: 1000 }]
-const task = (worker: Worker, given: Given): Field => ({ key: 'task_name', label: 'Task', kind: 'text', value: given.task ?? '', required: true, suggestions: worker.registered })
+const task = (workers: readonly Worker[], given: Given): Field => ({ key: 'task_name', label: 'Task', kind: 'text', value: given.task ?? '', required: true, suggestions: allOf(workers, worker => worker.registered) })
+const allOf = (workers: readonly Worker[], of: (worker: Worker) => readonly string[]) => [...new Set(workers.flatMap(of))].sort()
 
 const COMMANDS: Record<CommandMethod, Words> = {
   pool_grow: { fields: howMany, verb: 'Grow', will: values => `Added to its pool: ${plural(Number(values.n), 'process or thread', 'processes or threads')}.` },
@@ -40,18 +41,18 @@ const COMMANDS: Record<CommandMethod, Words> = {
     will: values => `It consumes from ${text(values, 'queue')} too; the queue is made when it is missing.`,
   },
   cancel_consumer: {
-    fields: (worker, given) => [{ key: 'queue', label: 'Queue', kind: 'text', value: given.queue ?? '', required: true, suggestions: worker.queues }],
+    fields: (workers, given) => [{ key: 'queue', label: 'Queue', kind: 'text', value: given.queue ?? '', required: true, suggestions: allOf(workers, worker => worker.queues) }],
     verb: 'Cancel it',
     will: values => `It consumes from ${text(values, 'queue')} no more. Tasks that it has already go on.`,
   },
   rate_limit: {
-    fields: (worker, given) => [task(worker, given), { key: 'rate_limit', label: 'Tasks', kind: 'text', required: true, hint: '10/s, 100/m, 5/h; 0 for no limit' }],
+    fields: (workers, given) => [task(workers, given), { key: 'rate_limit', label: 'Tasks', kind: 'text', required: true, hint: '10/s, 100/m, 5/h; 0 for no limit' }],
     verb: 'Set the limit',
     will: values => text(values, 'rate_limit') === '0' ? `It starts ${text(values, 'task_name')} as often as it can.` : `It starts ${text(values, 'task_name')} at most ${text(values, 'rate_limit')}.`,
   },
   time_limit: {
-    fields: (worker, given) => [
-      task(worker, given),
+    fields: (workers, given) => [
+      task(workers, given),
       { key: 'soft', label: 'Seconds until SoftTimeLimitExceeded is raised', kind: 'number', least: 0.001, hint: 'no limit' },
       { key: 'hard', label: 'Seconds until its process is killed', kind: 'number', least: 0.001, hint: 'no limit' },
     ],
@@ -60,6 +61,7 @@ const COMMANDS: Record<CommandMethod, Words> = {
   },
   enable_events: { verb: 'Switch on', will: () => 'It sends task events.' },
   disable_events: { verb: 'Switch off', will: () => 'It sends no task events: Kanchi sees nothing of its tasks until they are switched on again.' },
+  ping: { verb: 'Ask', will: () => 'It is asked for a sign of life; nothing changes.' },
   shutdown: { verb: 'Shut it down', grave: true, will: () => 'It ends when its running tasks are done. Kanchi can’t start it again.' },
 }
 
@@ -73,25 +75,29 @@ export function argumentsOf(values: Values): Record<string, unknown> {
     .map(([key, value]) => [key, NUMBERS.has(key) ? Number(value) : value]))
 }
 
-export function commandWorker(method: CommandMethod, worker: Worker, given: Given): Action<WorkerReplies, WorkerReplies> {
+/** All of them are of one source. Each is told the same. */
+export function commandWorkers(method: CommandMethod, workers: readonly Worker[], given: Given): Action<WorkerReplies, WorkerReplies> {
+  const offline = workers.filter(worker => worker.status === 'offline').length
   const words = COMMANDS[method]
   const send = (values: Values, dryRun: boolean) => outcome(api.POST('/api/v1/commands/{method}', {
     params: { path: { method }, query: dryRun ? { dry_run: 'true' } : {} },
-    body: { source: worker.source, workers: [worker.id], arguments: argumentsOf(values) as never },
+    body: { source: workers[0]!.source, workers: workers.map(worker => worker.id), arguments: argumentsOf(values) as never },
   }))
   return {
-    title: `${COMMAND_LABEL[method]}: ${worker.id}`,
+    title: `${COMMAND_LABEL[method]}: ${workers.length === 1 ? workers[0]!.id : plural(workers.length, 'worker')}`,
     verb: words.verb,
-    fields: words.fields?.(worker, given) ?? [],
+    fields: words.fields?.(workers, given) ?? [],
     grave: words.grave ?? false,
     plan: values => send(values, true),
     act: values => send(values, false),
     sayPlan: (plan, values) => ({
-      lines: [`One worker is told: ${plan.workers.join(', ')}.`, words.will(values)],
-      warnings: worker.status === 'offline' ? ['It is offline as far as is known, and may not answer.'] : [],
+      lines: [`${plan.workers.length === 1 ? 'One worker is' : `${plan.workers.length} workers are`} told: ${plan.workers.join(', ')}.`, `${workers.length === 1 ? '' : 'Of each: '}${words.will(values)}`],
+      warnings: offline ? [workers.length === 1 ? 'It is offline as far as is known, and may not answer.' : `Offline as far as is known, and may not answer: ${offline} of them.`] : [],
     }),
     sayDone: done => ({
-      lines: [done.missing.length ? 'Not answered. It may have got the command all the same: look before asking again.' : done.replies.every(reply => reply.ok) ? 'Done.' : 'The worker refused.'],
+      lines: [done.missing.length
+        ? `${workers.length === 1 ? 'Not answered' : `${done.missing.length} of ${workers.length} did not answer`}. It may have got the command all the same: look before asking again.`
+        : done.replies.every(reply => reply.ok) ? 'Done.' : workers.length === 1 ? 'The worker refused.' : `${done.replies.filter(reply => !reply.ok).length} of ${workers.length} refused.`],
       replies: done,
     }),
   }

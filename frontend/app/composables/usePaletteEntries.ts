@@ -3,6 +3,7 @@ import { api, outcome } from '~/api/client'
 import type { Task } from '~/api/types'
 import { findEntries, type PaletteEntry } from '~/lib/palette'
 import { COMMON_VIEWS } from '~/lib/views'
+import { OFFERS_EVERYWHERE } from '~/lib/wish'
 
 const TYPING_MS = 150
 /** Fewer letters than this find too much. */
@@ -50,7 +51,7 @@ export function usePaletteEntries(typed: Ref<string>) {
   })
 
   const fixed = computed<PaletteEntry[]>(() => [
-    ...actions.offers.map((offer, i) => ({ key: `action ${i} ${offer.key}`, group: 'Actions', label: offer.label, detail: offer.detail, run: () => actions.ask(offer.wish) })),
+    ...[...actions.offers, ...OFFERS_EVERYWHERE].map((offer, i) => ({ key: `action ${i} ${offer.key}`, group: 'Actions', label: offer.label, detail: offer.detail, run: () => actions.ask(offer.wish) })),
     ...[['/', 'Overview', 'g o'], ['/tasks', 'Tasks', 'g t'], ['/workers', 'Workers', 'g w'], ['/queues', 'Queues', 'g q'], ['/system', 'System', 'g s'], ['/audit', 'Audit', 'g a'], ['/jobs', 'Bulk jobs', ''], ['/settings', 'Settings', 'g ,']]
       .map(([to, label, keys]) => ({ key: `page ${to}`, group: 'Pages', label: label!, to, keys: keys || undefined })),
     ...[...preferences.views, ...COMMON_VIEWS].map(view => ({ key: `view ${view.name}`, group: 'Views of tasks', label: view.name, to: { path: '/tasks', query: view.query } })),

@@ -5,6 +5,8 @@ const MARGIN = 12
 /** Browsers draw nothing that is taller than some 17 million pixels: then the rows above are left out of the height. */
 const TALLEST = 12_000_000
 const STEP_ROWS = 50_000
+/** More than what stands above the rows. */
+const HEAD = 100
 
 /** Which rows of equal height, which may depend on the width, are on screen. Number `base` is the first that has a place in the scrolled element. */
 export function useVirtualRows(scroller: Ref<HTMLElement | null>, count: () => number, heightFor: (width: number) => number) {
@@ -51,6 +53,12 @@ export function useVirtualRows(scroller: Ref<HTMLElement | null>, count: () => n
     scrollTo(0)
   }
 
+  /** At once: the browser would glide through thousands of rows that nobody has asked for. */
+  function toEnd(): void {
+    scrollTo(Math.max(0, total.value - viewport.value + HEAD))
+    read()
+  }
+
   onMounted(() => {
     observer = new ResizeObserver(() => {
       viewport.value = scroller.value?.clientHeight ?? 600
@@ -62,5 +70,5 @@ export function useVirtualRows(scroller: Ref<HTMLElement | null>, count: () => n
   // The same row stays on top when all change their height.
   watch(height, (now, before) => scrollTo((top.value / before) * now))
 
-  return { begin, end, total, base, isAtTop, rowHeight, read, reveal, toTop }
+  return { begin, end, total, base, isAtTop, rowHeight, read, reveal, toTop, toEnd }
 }

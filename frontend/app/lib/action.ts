@@ -7,7 +7,7 @@ import type { Job, WorkerReplies } from '~/api/types'
 export interface Field {
   key: string
   label: string
-  kind: 'text' | 'number' | 'list' | 'object' | 'choice' | 'flag'
+  kind: 'text' | 'number' | 'list' | 'object' | 'choice' | 'flag' | 'time'
   value?: string
   options?: readonly string[]
   /** Offered while one types; anything else may be typed too. */

@@ -3,8 +3,13 @@ import { parseTime } from './format'
 
 /** Tells tasks of several sources apart. */
 export function taskKey(task: Pick<Task, 'source' | 'id'>): string {
-  return `${task.source}\u0000${task.id}`
+  let key = keyOf.get(task)
+  if (key === undefined) keyOf.set(task, key = `${task.source}\u0000${task.id}`)
+  return key
 }
+
+/** Lists of thousands are gone through many times a second: each key is made once. */
+const keyOf = new WeakMap<Pick<Task, 'source' | 'id'>, string>()
 
 /**
  * The time at which a task came to be known: the earliest of its own times. The gateway's order is that of arrival,
@@ -56,10 +61,4 @@ function placeOf(rows: readonly Task[], seen: number): number {
   let i = 0
   while (i < rows.length && firstSeen(rows[i]!) > seen) i++
   return i
-}
-
-/** Appends a page below the rows that are there, without what is there already. */
-export function appendPage(rows: readonly Task[], page: readonly Task[]): Task[] {
-  const known = new Set(rows.map(taskKey))
-  return [...rows, ...page.filter(task => !known.has(taskKey(task)))]
 }

@@ -6,14 +6,16 @@ export type Wish
   = | { kind: 'retry' | 'revoke' | 'terminate' | 'resolve' | 'unresolve', task: Task }
     | { kind: 'bulk', action: BulkAction, of: BulkChoice }
     | { kind: 'purge' | 'move' | 'pause' | 'resume', queue: Queue }
-    | { kind: 'command', method: CommandMethod, worker: Worker, queue?: string, task?: string }
+    | { kind: 'command', method: CommandMethod, workers: readonly Worker[], queue?: string, task?: string }
+    | { kind: 'send', name?: string }
+    | { kind: 'revokeByHeaders' }
     | { kind: 'cancelJob', id: string, left: number }
 
 export type BulkAction = 'retry' | 'revoke' | 'resolve'
 export type BulkChoice = { tasks: readonly Task[] } | { filter: LiveFilter }
 
 export const COMMANDS = [
-  'pool_grow', 'pool_shrink', 'autoscale', 'pool_restart', 'add_consumer', 'cancel_consumer', 'rate_limit', 'time_limit', 'enable_events', 'disable_events', 'shutdown',
+  'pool_grow', 'pool_shrink', 'autoscale', 'pool_restart', 'add_consumer', 'cancel_consumer', 'rate_limit', 'time_limit', 'enable_events', 'disable_events', 'ping', 'shutdown',
 ] as const
 export type CommandMethod = (typeof COMMANDS)[number]
 
@@ -54,7 +56,7 @@ export function offersOfQueue(queue: Queue): Offer[] {
 export const COMMAND_LABEL: Record<CommandMethod, string> = {
   pool_grow: 'Grow the pool', pool_shrink: 'Shrink the pool', autoscale: 'Autoscale', pool_restart: 'Restart the pool',
   add_consumer: 'Add a queue', cancel_consumer: 'Cancel a queue', rate_limit: 'Rate limit', time_limit: 'Time limits',
-  enable_events: 'Switch events on', disable_events: 'Switch events off', shutdown: 'Shut down',
+  enable_events: 'Switch events on', disable_events: 'Switch events off', ping: 'Ping', shutdown: 'Shut down',
 }
 
 /** Those that stand on a tab of the worker's page; the overview has the rest. */
@@ -62,14 +64,26 @@ export const COMMANDS_OF_TAB: Record<string, readonly CommandMethod[]> = {
   pool: ['pool_grow', 'pool_shrink', 'autoscale', 'pool_restart'],
   queues: ['add_consumer', 'cancel_consumer'],
   tasks: ['rate_limit', 'time_limit'],
-  overview: ['enable_events', 'disable_events', 'shutdown'],
+  overview: ['enable_events', 'disable_events', 'ping', 'shutdown'],
 }
 
 export function offersOfWorker(worker: Worker, methods: readonly CommandMethod[] = COMMANDS): Offer[] {
   return methods
     .filter(method => !(method === 'enable_events' && worker.events_enabled === true) && !(method === 'disable_events' && worker.events_enabled === false))
-    .map(method => ({ key: method, label: COMMAND_LABEL[method], wish: { kind: 'command', method, worker }, detail: worker.id }))
+    .map(method => ({ key: method, label: COMMAND_LABEL[method], wish: { kind: 'command', method, workers: [worker] }, detail: worker.id }))
 }
+
+/** A command goes to workers of one source. */
+export function offersOfWorkers(workers: readonly Worker[], detail: string): Offer[] {
+  if (new Set(workers.map(worker => worker.source)).size !== 1) return []
+  return COMMANDS.map(method => ({ key: method, label: COMMAND_LABEL[method], wish: { kind: 'command', method, workers }, detail }))
+}
+
+/** What can be done wherever one is. */
+export const OFFERS_EVERYWHERE: readonly Offer[] = [
+  { key: 'send', label: 'Send a task', wish: { kind: 'send' } },
+  { key: 'revoke-by-headers', label: 'Revoke tasks by stamped headers', wish: { kind: 'revokeByHeaders' } },
+]
 
 const BULK_LABEL: Record<BulkAction, string> = { retry: 'Retry', revoke: 'Revoke', resolve: 'Mark as resolved' }
 

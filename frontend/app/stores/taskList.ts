@@ -19,6 +19,9 @@ const RELOAD_MS = 1000
 const FRESH_MS = 1500
 /** What comes within this time is shown at once: one change of the page for it all. */
 const GATHER_MS = 40
+/** When a frame brings more than a screen of them, nobody reads each change: fewer of them, at a third of the work. */
+const MANY = 50
+const GATHER_MANY_MS = 160
 /** When more than this come at once, all is new and nothing needs a mark. */
 const MOST_FRESH = 10
 
@@ -128,12 +131,12 @@ export const useTaskListStore = defineStore('taskList', () => {
     heldMore.value = true
   }
 
-  /** Sees to it that the rows from `begin` to `end` are there: those further down, and those that were given up above. */
-  async function want(begin: number, end: number): Promise<void> {
+  /** Sees to it that the rows from `begin` to `end` are there, those that were given up too; and then `ahead` of them around. */
+  async function want(begin: number, end: number, ahead = 0): Promise<void> {
     if (loading.value || !loaded.value || failure.value) return
-    const page = pages.missing(begin, end)
+    const page = pages.missing(begin, end) ?? pages.missing(Math.max(0, begin - ahead / 2), end + ahead)
     if (page !== null) await fetchAgain(page)
-    else if (end >= length.value) await loadMore()
+    else if (end + ahead >= length.value) await loadMore()
   }
 
   async function fetchAgain(page: number): Promise<void> {
@@ -143,6 +146,7 @@ export const useTaskListStore = defineStore('taskList', () => {
     if (!answer) return
     pages.put(page, answer.items)
     show()
+    loading.value = null
   }
 
   async function loadMore(): Promise<void> {
@@ -160,15 +164,20 @@ export const useTaskListStore = defineStore('taskList', () => {
     cursorStale = false
     atEnd.value = cursor === null
     show()
+    loading.value = null
   }
 
+  /** Whoever asks is loading until the answer is in its place: else it would be asked for once more. */
   async function ask(at: string | null, limit: number) {
     const mine = request = new AbortController()
     loading.value = 'more'
     const answer = await fetchPage(at, mine, limit)
     if (!answer || request !== mine) return null
-    loading.value = null
-    if ('failure' in answer) { failure.value = answer.failure; return null }
+    if ('failure' in answer) {
+      failure.value = answer.failure
+      loading.value = null
+      return null
+    }
     return answer.data
   }
 
@@ -188,7 +197,7 @@ export const useTaskListStore = defineStore('taskList', () => {
   function onFrame(frame: Frame): void {
     if (frame.type !== 'task:created' && frame.type !== 'task:updated') return
     gathered.push({ items: frame.items, created: frame.type === 'task:created' })
-    gatherTimer ??= setTimeout(showGathered, GATHER_MS)
+    gatherTimer ??= setTimeout(showGathered, frame.items.length > MANY ? GATHER_MANY_MS : GATHER_MS)
     if (frame.omitted > 0) missed()
   }
 
@@ -238,6 +247,8 @@ export const useTaskListStore = defineStore('taskList', () => {
   }
 
   function hold(tasks: readonly Task[], created: boolean): void {
+    // It is loaded again anyway before they are shown.
+    if (heldMore.value && held.value.length >= HELD_ROWS) return
     const newest = pages.top[0]
     const above = newest && !created ? tasks.filter(task => firstSeen(task) >= firstSeen(newest)) : tasks
     if (above.length === 0) return
