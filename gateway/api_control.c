@@ -4,8 +4,6 @@
 #include "services/celery/methods.h"
 #include "services/common/time.h"
 
-#include <jansson.h>
-
 #define TIMEOUT_MOST 60.0 /* seconds */
 
 static int64_t to_us(struct kn_opt_f64 seconds)
@@ -14,32 +12,6 @@ static int64_t to_us(struct kn_opt_f64 seconds)
 }
 
 /* ---- the answer ------------------------------------------------------------------------- */
-
-/* The text in {"error": …}; the whole value when it is none. */
-static void show_error(struct kn_buf *out, struct kn_str value)
-{
-    json_t *object = json_loadb(value.ptr, value.len, JSON_ALLOW_NUL, NULL);
-    const json_t *error = json_object_get(object, "error");
-    if (json_is_string(error))
-        kn_buf_json_str(out, (struct kn_str){json_string_value(error), json_string_length(error)});
-    else
-        kn_buf_json_str(out, value);
-    json_decref(object);
-}
-
-static void show_reply(struct kn_buf *out, const struct kn_msg_worker_reply *reply)
-{
-    kn_buf_text(out, "{\"worker\":");
-    kn_buf_json_str(out, reply->hostname);
-    kn_buf_printf(out, ",\"ok\":%s,\"value\":", reply->failed ? "false" : "true");
-    kn_buf_str(out, reply->value.len && !reply->failed ? reply->value : KN_STR("null"));
-    kn_buf_text(out, ",\"error\":");
-    if (reply->failed)
-        show_error(out, reply->value);
-    else
-        kn_buf_text(out, "null");
-    kn_buf_char(out, '}');
-}
 
 static void show_done(struct gw_exchange *x, const struct kn_msg_command *command,
                       const struct kn_msg_command_done *done)
@@ -57,7 +29,7 @@ static void show_done(struct gw_exchange *x, const struct kn_msg_command *comman
     for (size_t i = 0; i < done->replies.count; i++) {
         if (i)
             kn_buf_char(out, ',');
-        show_reply(out, &done->replies.items[i]);
+        gw_view_reply(out, &done->replies.items[i], false);
     }
     kn_buf_char(out, ']');
     kn_buf_text(out, ",\"missing\":");

@@ -102,12 +102,8 @@ static void show_revoked(struct kn_buf *out, const struct kn_msg_task_revoked *r
     kn_buf_json_str(out, revoked->action_id);
     kn_buf_text(out, ",\"replies\":[");
     for (size_t i = 0; i < done->replies.count; i++) {
-        const struct kn_msg_worker_reply *reply = &done->replies.items[i];
-        kn_buf_text(out, i ? ",{\"worker\":" : "{\"worker\":");
-        kn_buf_json_str(out, reply->hostname);
-        kn_buf_printf(out, ",\"ok\":%s,\"value\":", reply->failed ? "false" : "true");
-        kn_buf_str(out, reply->value.len ? reply->value : KN_STR("null"));
-        kn_buf_char(out, '}');
+        kn_buf_text(out, i ? "," : "");
+        gw_view_reply(out, &done->replies.items[i], true);
     }
     kn_buf_text(out, "],\"missing\":");
     gw_view_texts(out, &done->missing);
@@ -145,6 +141,8 @@ void gw_api_revoke(struct gw_exchange *x)
         .terminate = gw_params_flag(&x->params, "terminate"),
         .signal = gw_params_text(&x->params, "signal"),
         .dry_run = gw_params_flag(&x->params, "dry_run"),
+        .remove = gw_params_flag(&x->params, "remove"),
+        .queue = gw_params_text(&x->params, "queue"),
     };
     if (!gw_body_ok(x))
         return;

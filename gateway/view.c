@@ -3,6 +3,8 @@
 #include "proto/codec.h"
 #include "services/common/time.h"
 
+#include <jansson.h>
+
 static void member(struct kn_buf *out, const char *name)
 {
     kn_buf_text(out, ",\"");
@@ -67,6 +69,33 @@ void gw_view_texts(struct kn_buf *out, const struct kn_strs *texts)
         kn_buf_json_str(out, texts->items[i]);
     }
     kn_buf_char(out, ']');
+}
+
+/* The text in {"error": …}; the whole value when it is none. */
+static void view_error(struct kn_buf *out, struct kn_str value)
+{
+    json_t *object = json_loadb(value.ptr, value.len, JSON_ALLOW_NUL, NULL);
+    const json_t *error = json_object_get(object, "error");
+    if (json_is_string(error))
+        kn_buf_json_str(out, (struct kn_str){json_string_value(error), json_string_length(error)});
+    else
+        kn_buf_json_str(out, value);
+    json_decref(object);
+}
+
+void gw_view_reply(struct kn_buf *out, const struct kn_msg_worker_reply *reply, bool whole)
+{
+    bool has_value = reply->value.len && (whole || !reply->failed);
+    kn_buf_text(out, "{\"worker\":");
+    kn_buf_json_str(out, reply->hostname);
+    kn_buf_printf(out, ",\"ok\":%s,\"value\":", reply->failed ? "false" : "true");
+    kn_buf_str(out, has_value ? reply->value : KN_STR("null"));
+    kn_buf_text(out, ",\"error\":");
+    if (reply->failed)
+        view_error(out, reply->value);
+    else
+        kn_buf_text(out, "null");
+    kn_buf_char(out, '}');
 }
 
 static void member_strs(struct kn_buf *out, const char *name, const struct kn_strs *list)

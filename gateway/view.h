@@ -20,6 +20,8 @@ enum {
 
 /* ["…", …] */
 void gw_view_texts(struct kn_buf *out, const struct kn_strs *texts);
+/* worker, ok, value and error of a reply. A reply that failed has its value only on request. */
+void gw_view_reply(struct kn_buf *out, const struct kn_msg_worker_reply *reply, bool whole);
 void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_view view);
 void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct kn_str source,
                    struct kn_str task_id);

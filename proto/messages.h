@@ -906,7 +906,9 @@
     F(5, terminate, BOOL, _)                                                                       \
     F(6, signal, STR, _)                                                                           \
     F(7, timeout, I64, _)                                                                          \
-    F(8, dry_run, BOOL, _)
+    F(8, dry_run, BOOL, _)                                                                         \
+    F(9, remove, BOOL, _) /* RabbitMQ: its message is looked for, which others are held for */     \
+    F(10, queue, STR, _)  /* where it waits; absent: as storage knows */
 /* removed: messages that were taken out of the task's queue. removal: a sentence that says
  * what became of the one that waits. */
 #define KN_MSG_TASK_REVOKED(F)                                                                     \

@@ -129,7 +129,9 @@ def test_ids_stay_where_they_belong(hostile):
     kanchi("revoke", "../../a?b#c/ü", "--terminate", "--signal", "KILL", url=hostile.url)
     method, path, _ = hostile.asked[-1]
     assert method == "DELETE"
-    assert path == "/api/v1/tasks/..%2F..%2Fa%3Fb%23c%2F%C3%BC?signal=KILL&terminate=true"
+    assert path == "/api/v1/tasks/..%2F..%2Fa%3Fb%23c%2F%C3%BC?terminate=true&signal=KILL"
+    kanchi("revoke", "a", "--remove", "--queue", "b c", "--dry-run", url=hostile.url)
+    assert hostile.asked[-1][:2] == ("DELETE", "/api/v1/tasks/a?remove=true&queue=b%20c&dry_run=true")
     kanchi("retry", "a", "--dry-run", url=hostile.url)
     assert hostile.asked[-1][:2] == ("POST", "/api/v1/tasks/a/retry?dry_run=true")
     kanchi("command", "revoke", "task_id=a", "--pattern", "*", "--timeout", "2", url=hostile.url)

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import redis
 import rig
 import websocket
 from rig.celery_worker import sample_environment
@@ -185,6 +186,45 @@ def test_many_tasks_are_resolved_retried_and_revoked(stand):
         ("bulk", "retry", "done")]
     assert stand.audit(action="bulk", id=ident)[0]["result"]["done"] == 30
     assert stand.audit(target=idents[0])[0]["verb"] == "resolve"
+
+
+def parked(stand, count):
+    """Tasks that wait in a queue that nobody consumes, every third with a priority."""
+    idents = [None] * count
+    for first, options in ((0, {}), (1, {}), (2, {"priority": 6})):
+        numbers = list(range(first, count, 3))
+        sent = json.loads(stand.celery(
+            "app.conf.broker_transport_options = {'queue_order_strategy': 'priority'}\n"
+            f"print(json.dumps([app.send_task('jobs.count', args=[i], queue='parked', "
+            f"**{options!r}).id for i in {numbers!r}]))"))
+        for number, ident in zip(numbers, sent):
+            idents[number] = ident
+    stand.wait_statuses(pending=count)
+    return idents
+
+
+def test_messages_of_revoked_tasks_are_taken_out_whoever_is_killed(simple):
+    idents = parked(simple, 300)
+    chosen = [ident for number, ident in enumerate(idents) if number % 2]
+    job = simple.make(action="revoke", ids=chosen, rate=50)
+    rig.wait_for(lambda: simple.kanchi.get(f"/jobs/{job}")["done"] >= 50, 60, "some are done")
+    simple.kanchi.processes["control"].kill()
+    simple.kanchi.start("control")
+    assert simple.wait_job(job, timeout=90)["done"] == 150
+    out = [one for one in simple.items(job) if "taken out" in (one["text"] or "")]
+    assert len(out) >= 100  # the others were done again, and are not there any more
+    client = redis.Redis.from_url(simple.broker_url)
+    left = b"".join(value for key in client.keys("parked*") for value in client.lrange(key, 0, -1))
+    assert [ident for ident in idents if ident.encode() in left] == \
+        [ident for ident in idents if ident not in set(chosen)]
+    rig.wait_for(lambda: len(list(simple.kanchi.all_items("/tasks", status="revoked"))) >= len(out),
+                 30, "they are revoked")
+    # A worker that knows of no revoke runs the others, each once.
+    simple.worker.stop()
+    with rig.CeleryWorker(simple.folder, simple.broker_url, name="fresh", app="jobs_app",
+                          queues=("parked",), options=("--without-mingle",)):
+        simple.wait_statuses(success=150)
+    assert simple.calls() == {str(number): 1 for number in range(0, 300, 2)}
 
 
 def test_a_job_is_cancelled(simple):

@@ -1,11 +1,13 @@
 """Queues: looked at, purged, moved and paused, beside real workers on both brokers.
 
-KANCHI_QUEUES_MESSAGES=100000 takes so many messages where workers consume meanwhile."""
+KANCHI_QUEUES_MESSAGES=100000 takes so many messages where workers consume meanwhile; pytest -s
+says how long it took."""
 
 import collections
 import json
 import os
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -27,6 +29,7 @@ first, count, options = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[
 with app.producer_pool.acquire() as producer:
     print(json.dumps([app.send_task("note", args=[i], producer=producer, **options).id
                       for i in range(first, first + count)]))
+    producer.connection.close()  # answered when the broker has read all
 """
 
 
@@ -76,7 +79,7 @@ class Stage:
             status, page = self.act("GET", f"/queues/{queue}/messages")
             return status == 200 and page["total"] == count  # 404: it is not known yet
 
-        rig.wait_for(total, 30, f"{count} messages wait in {queue}")
+        rig.wait_for(total, PATIENCE, f"{count} messages wait in {queue}")
 
     def depth(self, queue):
         """As the broker says; on Redis an empty queue is none."""
@@ -188,6 +191,27 @@ def test_a_purge_says_what_it_expects_and_is_refused_otherwise(stage, broker):
     assert [one["outcome"] for one in stage.audit("purge")] == ["done", "refused"]
 
 
+def test_what_was_purged_is_told_though_control_is_killed(stage, broker):
+    if broker == "rabbitmq":
+        return  # which does not say what was purged
+    ids = set(stage.send(MESSAGES, queue="from"))
+    def of_status(status):
+        return {one["id"] for one in stage.kanchi.all_items("/tasks", status=status, limit=500)}
+    rig.wait_for(lambda: of_status("pending") == ids, PATIENCE, "the tasks are pending")
+    stage.proxy.slow(3000)  # bytes, a hundred times a second
+    with subprocess.Popen(["curl", "-s", "-m", "60", "-X", "DELETE", stage.kanchi.url +
+                           f"/api/v1/queues/from/messages?expected={MESSAGES}"],
+                          stdout=subprocess.DEVNULL) as purge:
+        rig.wait_for(lambda: stage.depth("from") == 0, 30, "the queue is empty")
+        stage.kanchi.processes["control"].kill()
+        purge.kill()
+    assert len(of_status("revoked")) < MESSAGES
+    stage.proxy.heal()
+    stage.kanchi.start("control")
+    rig.wait_for(lambda: len(of_status("revoked")) >= MESSAGES - 100, PATIENCE, "it is told")
+    assert of_status("revoked") | of_status("pending") == ids
+
+
 def check_each_once(numbers, count):
     times = collections.Counter(numbers)
     assert [number for number in range(count) if times[number] != 1] == []
@@ -210,6 +234,66 @@ def test_a_move_loses_and_doubles_nothing_beside_a_worker(stage):
     assert len(there) == moved > 0 and there == sorted(there)
     assert {queue for _, queue in stage.noted()} == {"from"}
     check_each_once([number for number, _ in stage.noted()] + there + stage.drain("from"), MESSAGES)
+
+
+def read_on(stage, broker):
+    """Reads what waits, page after page, until there is no further one: ids in order. RabbitMQ
+    shows only the beginning: there the same is read over and over."""
+    if broker == "redis":
+        return [one["id"] for one in pages(stage, "from", limit=200)]
+    ids = []
+    while page := stage.waiting("from", limit=200, requeue="true")["items"]:
+        ids += [one["id"] for one in page]
+    return ids
+
+
+def test_looking_loses_and_doubles_nothing_beside_a_worker(stage, broker):
+    ids = stage.send(MESSAGES, queue="from")
+    stage.await_total("from", MESSAGES)
+    with stage.worker():
+        rig.wait_for(lambda: len(stage.noted()) > 20, 30, "the worker consumes")
+        begun, before = time.monotonic(), len(stage.noted())
+        shown = read_on(stage, broker)
+        print(f"{len(shown)} messages shown in {time.monotonic() - begun:.1f} s, "
+              f"{len(stage.noted()) - before} run meanwhile")
+        there = set(shown)
+        assert there and there <= set(ids)
+        if broker == "redis":
+            assert len(shown) == len(there)  # each once, and in order
+            assert shown == [one for one in ids if one in there]
+            passed_over = {number for number, one in enumerate(ids) if one not in there}
+            rig.wait_for(lambda: passed_over <= {number for number, _ in stage.noted()}, PATIENCE,
+                         "what was not shown was the worker's")
+        rig.wait_for(lambda: len(stage.noted()) >= MESSAGES, PATIENCE, "all have run")
+    check_each_once([number for number, _ in stage.noted()], MESSAGES)
+    assert stage.depth("from") == 0
+
+
+def test_a_purge_loses_and_doubles_nothing_beside_a_worker(stage, broker):
+    ids = stage.send(MESSAGES, queue="from")
+    stage.await_total("from", MESSAGES)
+    with stage.worker():
+        rig.wait_for(lambda: len(stage.noted()) > 20, 30, "the worker consumes")
+        status = 409  # it may have taken more than a tenth since they were counted
+        while status == 409:
+            begun = time.monotonic()
+            status, answer = stage.act("DELETE", "/queues/from/messages",
+                                       expected=stage.depth("from"))
+        assert status == 200 and answer["affected"] > 0, answer
+        purged = answer["affected"]
+        print(f"{purged} messages purged in {time.monotonic() - begun:.1f} s")
+        stage.send(1, first=MESSAGES, queue="from")
+        rig.wait_for(lambda: MESSAGES in {number for number, _ in stage.noted()}, PATIENCE,
+                     "the next one has run")
+        rig.wait_for(lambda: len(stage.noted()) == MESSAGES + 1 - purged, PATIENCE,
+                     "what the worker had has run")
+    run = {number for number, _ in stage.noted()}
+    assert len(run) == len(stage.noted()) == MESSAGES + 1 - purged
+    assert stage.depth("from") == 0
+    if broker == "redis":  # whose messages are known
+        revoked = {one["id"] for one in stage.kanchi.all_items("/tasks", status="revoked",
+                                                               limit=500)}
+        assert revoked == {one for number, one in enumerate(ids) if number not in run}
 
 
 def test_only_the_named_messages_are_moved(stage):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import urllib.error
 
+import kombu
 import pytest
 import redis
 import rig
@@ -65,6 +66,10 @@ class Stack:
         if not self.file.exists():
             return {}
         return dict(json.loads(line) for line in self.file.read_text().splitlines())
+
+    def called(self):
+        """Ids of what was called, as often as it was."""
+        return [json.loads(line)[0] for line in self.file.read_text().splitlines()]
 
     def wait_called(self, ident):
         rig.wait_for(lambda: ident in self.calls(), 30, f"{ident} is called")
@@ -128,12 +133,46 @@ def test_a_task_that_waits_is_taken_out_alone(stack):
         assert post(stack.kanchi, f"/tasks/{idents[4]}", method="DELETE")[1]["removed"] == 0
     else:
         assert answer["removed"] is None and "RabbitMQ" in answer["removal"]
+        status, answer = post(stack.kanchi, f"/tasks/{idents[4]}?remove=true&dry_run=true",
+                              method="DELETE")
+        assert answer["removed"] is None and "would" in answer["removal"]
+        status, answer = post(stack.kanchi, f"/tasks/{idents[4]}?remove=true", method="DELETE")
+        assert status == 200 and answer["removed"] == 1, answer
+        status, answer = post(stack.kanchi, f"/tasks/{idents[4]}?remove=true", method="DELETE")
+        assert status == 200 and answer["removed"] == 0, answer
+    stack.wait_status(idents[4], "revoked")  # no worker has told of it
     assert post(stack.kanchi, "/commands/add_consumer",
                 {"arguments": {"queue": "parked"}})[0] == 200
     for ident in idents[:4] + idents[5:]:
         stack.wait_called(ident)
     assert idents[4] not in stack.calls()
     post(stack.kanchi, "/commands/cancel_consumer", {"arguments": {"queue": "parked"}})
+
+
+def test_a_message_on_rabbitmq_is_taken_out_where_the_order_stays(stack):
+    if stack.on_redis:
+        return
+    idents = stack.send(*(("recorder.record", {"args": [number], "queue": "aside"})
+                          for number in range(150)))
+    out = f"/tasks/{idents[120]}?remove=true"
+    with kombu.Connection(stack.url) as connection:
+        channel = connection.default_channel
+        channel.basic_qos(0, 1, False)
+        kombu.Queue("aside")(channel).consume(callback=lambda message: None)
+        status, answer = post(stack.kanchi, out, method="DELETE")
+        assert status == 200 and answer["removed"] is None and "consumed" in answer["removal"]
+        kombu.Queue("quorum", queue_arguments={"x-queue-type": "quorum"},
+                    channel=channel).declare()
+    status, answer = post(stack.kanchi, out + "&queue=quorum", method="DELETE")
+    assert status == 200 and answer["removed"] is None and "classic" in answer["removal"]
+    rig.wait_for(lambda: post(stack.kanchi, out, method="DELETE")[1]["removed"] == 1, 30,
+                 "nobody consumes it any more")
+    with rig.CeleryWorker(stack.folder, stack.url, name="aside", version=stack.version,
+                          queues=("aside",), app="recorder.app", env=stack.env, concurrency=1):
+        stack.wait_called(idents[-1])
+    called = [one for one in stack.called() if one in set(idents)]
+    assert called == idents[:120] + idents[121:]  # each once, in their order
+    stack.wait_status(idents[120], "revoked")
 
 
 def test_a_retry_takes_the_whole_message_along(stack):

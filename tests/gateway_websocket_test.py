@@ -57,6 +57,8 @@ def test_every_topic_has_its_frames(gateway):
         missing.discard(frame["type"])
         if frame["type"] == "metrics:update":
             assert frame["metrics"]["running"] == 3
+        if frame["type"] == "queue:updated":  # what a measurement does not know is not there
+            assert not {"paused", "workers", "history"} & set(frame["items"][0])
     assert not missing
     sock.close()
 

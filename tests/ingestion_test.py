@@ -109,6 +109,35 @@ def test_two_ingestions_store_each_event_once(kanchi, folder, broker_url):
             assert len(types) == len(set(types))
 
 
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_several_share_a_data_folder_and_each_has_a_number(folder, request, kind):
+    url = request.getfixturevalue(f"{kind}_url")
+    with rig.Kanchi(folder / "kanchi", [url], config={"ingestion": {"instance": "auto"}}) as kanchi:
+        spool = folder / "kanchi" / "data" / "spool"
+        for name in ("ingestion", "second", "third"):
+            kanchi.start("ingestion", name=name)
+            rig.wait_for(lambda n=name: "broker.connected" in kanchi.processes[n].log(), timeout=30,
+                         what=f"the connection of {name}")
+        assert {one.name for one in spool.iterdir()} == {"default", "default@2", "default@3"}
+        kanchi.processes["second"].kill()
+        kanchi.start("ingestion", name="fourth")
+        rig.wait_for(lambda: "broker.connected" in kanchi.processes["fourth"].log(), timeout=30,
+                     what="the connection of the one that takes its place")
+        assert len(list(spool.iterdir())) == 3
+        for service in ("storage", "aggregation", "control", "gateway"):
+            kanchi.start(service)
+        with rig.CeleryWorker(folder, url, **PACE) as worker:
+            worker.wait_ready()
+            send(url, 50)
+            wait_for_tasks(kanchi, 50)
+        for task in tasks_of(kanchi):
+            types = [e["type"] for e in kanchi.get(f"/tasks/{task['id']}/events")["items"]]
+            assert len(types) == len(set(types))
+        if kind == "rabbitmq":
+            queues = [one["name"] for one in kanchi.get("/queues")["items"]]
+            assert not [name for name in queues if name.startswith("kanchi.")]
+
+
 def garbage(broker_url):
     """Bodies that are no events, with the cause that is to be told."""
     event = {"type": "task-sent", "uuid": "u", "hostname": "h", "timestamp": 1700000000.0}

@@ -97,13 +97,14 @@ def wait_done(backend_url, idents):
     return rig.wait_for(done, 60, "all tasks are done")
 
 
-@pytest.mark.parametrize("broker, version", [("redis", "main"), ("redis", "celery52"),
-                                             ("rabbitmq", "main")])
+@pytest.mark.parametrize("broker, version, pool", [
+    ("redis", "main", "threads"), ("redis", "celery52", "threads"), ("rabbitmq", "main", "threads"),
+    ("redis", "main", "gevent")])
 def test_every_task_ends_as_its_result_backend_says(request, folder, start, redis_url, broker,
-                                                    version):
+                                                    version, pool):
     broker_url = request.getfixturevalue(f"{broker}_url")
     kanchi = start(broker_url)
-    with rig.CeleryWorker(folder, broker_url, version=version, pool="threads", concurrency=8,
+    with rig.CeleryWorker(folder, broker_url, version=version, pool=pool, concurrency=8,
                           backend_url=redis_url, env={"SAMPLE_PACE": "0"}):
         idents = send(broker_url, redis_url, 1000, "shop.order.price", "shop.order.price",
                       "shop.order.decline", version=version)

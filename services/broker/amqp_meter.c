@@ -53,28 +53,40 @@ static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *ur
     return code == 200 ? KN_OK : say(m, "the answer is no list of queues");
 }
 
-static enum kn_status fetch(struct broker_meter *m, struct kn_buf *answer)
+/* queues: what follows /api/queues. */
+static enum kn_status fetch(struct broker_meter *m, const char *queues, struct kn_buf *answer)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, init_curl);
     CURL *curl = curl_easy_init();
-    char *vhost = curl ? curl_easy_escape(curl, m->options.url->vhost, 0) : NULL;
     struct kn_buf url;
     kn_buf_init(&url, 0);
     size_t len = strlen(m->options.management_url);
     while (len > 0 && m->options.management_url[len - 1] == '/')
         len--;
     kn_buf_append(&url, m->options.management_url, len);
-    kn_buf_printf(&url,
-                  "/api/queues/%s?columns=name,messages_ready,messages_unacknowledged,"
-                  "consumers,exclusive%c",
-                  vhost ? vhost : "", '\0');
-    enum kn_status status = vhost ? kn_buf_status(&url) : KN_NOMEM;
+    kn_buf_printf(&url, "/api/queues%s%c", queues, '\0');
+    enum kn_status status = curl ? kn_buf_status(&url) : KN_NOMEM;
     if (status == KN_OK)
         status = perform(m, curl, url.data, answer);
-    curl_free(vhost);
     curl_easy_cleanup(curl);
     kn_buf_fini(&url);
+    return status;
+}
+
+/* *ret is NULL on failure. */
+static enum kn_status fetch_list(struct broker_meter *m, const char *queues, json_t **ret)
+{
+    struct kn_buf answer;
+    kn_buf_init(&answer, ANSWER_MAX);
+    enum kn_status status = fetch(m, queues, &answer);
+    *ret = status == KN_OK ? json_loadb(answer.data, answer.len, 0, NULL) : NULL;
+    kn_buf_fini(&answer);
+    if (status == KN_OK && !json_is_array(*ret)) {
+        json_decref(*ret);
+        *ret = NULL;
+        return say(m, "the answer is no list of queues");
+    }
     return status;
 }
 
@@ -84,13 +96,16 @@ static bool starts(struct kn_str name, const char *prefix)
     return kn_str_starts(name, kn_str_from(prefix)) && name.len > len && name.ptr[len] == '.';
 }
 
+static bool ends(struct kn_str name, struct kn_str suffix)
+{
+    return name.len >= suffix.len &&
+           memcmp(name.ptr + name.len - suffix.len, suffix.ptr, suffix.len) == 0;
+}
+
 /* Queues of event receivers and of remote control hold no tasks. */
 static bool is_internal(const struct broker_meter *m, struct kn_str name)
 {
-    struct kn_str suffix = KN_STR(".pidbox");
-    bool pidbox = name.len >= suffix.len &&
-                  memcmp(name.ptr + name.len - suffix.len, suffix.ptr, suffix.len) == 0;
-    return pidbox || starts(name, m->options.event_exchange) ||
+    return ends(name, KN_STR(".pidbox")) || starts(name, m->options.event_exchange) ||
            starts(name, m->options.queue_prefix);
 }
 
@@ -112,16 +127,54 @@ static void add_queue(struct broker_meter *m, struct kn_arena *arena, struct bro
 static enum kn_status discover(struct broker_meter *m, struct kn_arena *arena,
                                struct broker_depths *depths)
 {
-    struct kn_buf answer;
-    kn_buf_init(&answer, ANSWER_MAX);
-    enum kn_status status = fetch(m, &answer);
-    json_t *list = status == KN_OK ? json_loadb(answer.data, answer.len, 0, NULL) : NULL;
-    if (status == KN_OK && !json_is_array(list))
-        status = say(m, "the answer is no list of queues");
+    json_t *list = NULL;
+    struct kn_buf path;
+    kn_buf_init(&path, 0);
+    char *vhost = curl_easy_escape(NULL, m->options.url->vhost, 0);
+    kn_buf_printf(&path,
+                  "/%s?columns=name,messages_ready,messages_unacknowledged,consumers,exclusive%c",
+                  vhost ? vhost : "", '\0');
+    enum kn_status status = vhost ? kn_buf_status(&path) : KN_NOMEM;
+    if (status == KN_OK)
+        status = fetch_list(m, path.data, &list);
     for (size_t i = 0; i < json_array_size(list); i++)
         add_queue(m, arena, depths, json_array_get(list, i));
     json_decref(list);
-    kn_buf_fini(&answer);
+    curl_free(vhost);
+    kn_buf_fini(&path);
+    return status;
+}
+
+static void add_vhost(struct kn_str *vhosts, size_t max, size_t *count, struct kn_arena *arena,
+                      struct kn_str name)
+{
+    if (!name.ptr || *count == max)
+        return;
+    for (size_t i = 0; i < *count; i++)
+        if (kn_str_eq(vhosts[i], name))
+            return;
+    vhosts[*count] = kn_arena_str(arena, name);
+    if (vhosts[*count].ptr)
+        ++*count;
+}
+
+/* A worker has a queue HOSTNAME.celery.pidbox as long as it runs: kombu/pidbox.py. */
+enum kn_status broker_meter_vhosts(struct broker_meter *meter, struct kn_arena *arena,
+                                   struct kn_str *ret, size_t max, size_t *ret_count)
+{
+    json_t *list = NULL;
+    *ret_count = 0;
+    if (meter->options.url->kind != BROKER_AMQP || !meter->options.management_url)
+        return KN_UNSUPPORTED;
+    enum kn_status status = fetch_list(meter, "?columns=name,vhost", &list);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *queue = json_array_get(list, i);
+        struct kn_str name = kn_str_from(json_string_value(json_object_get(queue, "name")));
+        if (name.ptr && ends(name, KN_STR(".celery.pidbox")))
+            add_vhost(ret, max, ret_count, arena,
+                      kn_str_from(json_string_value(json_object_get(queue, "vhost"))));
+    }
+    json_decref(list);
     return status;
 }
 

@@ -239,6 +239,11 @@ static void queues_are_measured_and_found_where_the_api_is_known(void **state)
     assert_null(depth_of(&depths, "w.celery.pidbox"));
     assert_null(depth_of(&depths, "mine"));
     assert_string_equal(broker_meter_error(meter), "");
+    struct kn_str vhosts[4];
+    size_t count = 9;
+    assert_int_equal(broker_meter_vhosts(meter, &arena, vhosts, 4, &count), KN_OK);
+    assert_int_equal(count, 1); /* that of w.celery.pidbox */
+    assert_true(kn_str_eq(vhosts[0], KN_STR("/")));
     broker_meter_free(meter);
 
     with_api.management_url = "http://guest:secret@127.0.0.1:1";
@@ -247,6 +252,7 @@ static void queues_are_measured_and_found_where_the_api_is_known(void **state)
     assert_int_equal(depths.count, 1);
     assert_non_null(strstr(broker_meter_error(meter), "management"));
     assert_null(strstr(broker_meter_error(meter), "secret"));
+    assert_int_equal(broker_meter_vhosts(meter, &arena, vhosts, 4, &count), KN_IO);
     broker_meter_free(meter);
     kn_arena_fini(&arena);
 }

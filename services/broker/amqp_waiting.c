@@ -424,3 +424,107 @@ enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_mo
     kn_arena_fini(&m.arena);
     return close_channel(s, status);
 }
+
+/* ---- removing ------------------------------------------------------------------------- */
+
+static enum kn_status refuse(struct broker_session *s, enum kn_status status, const char *why)
+{
+    kn_buf_clear(&s->error);
+    kn_buf_text(&s->error, why);
+    return status;
+}
+
+/* Nobody can ask over AMQP of what type a queue is. But quorum queues and streams refuse to
+ * serve a channel whose consumers have a bound together (global qos), which Celery's workers
+ * meet as well, and close the connection before they hand out anything. A classic queue
+ * hands out one message, and gets it back. */
+static enum kn_status check_type(struct broker_session *s, const char *queue)
+{
+    amqp_basic_qos(s->amqp.conn, HOLD, 0, 1, 1);
+    amqp_rpc_reply_t reply = amqp_get_rpc_reply(s->amqp.conn);
+    if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
+        amqp_basic_consume(s->amqp.conn, HOLD, amqp_cstring_bytes(queue), amqp_empty_bytes, 0, 0, 0,
+                           amqp_empty_table);
+        reply = amqp_get_rpc_reply(s->amqp.conn);
+    }
+    bool closed = reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
+                  reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD;
+    const amqp_connection_close_t *why = closed ? reply.reply.decoded : NULL;
+    if (why && why->reply_code == AMQP_NOT_IMPLEMENTED)
+        return refuse(s, KN_UNSUPPORTED,
+                      "only a classic queue gives messages back to their "
+                      "places");
+    enum kn_status status = close_channel(s, broker_amqp_reply(reply, &s->error));
+    broker_amqp_close(&s->amqp, status == KN_OK); /* with what was handed out */
+    s->confirming = false;
+    return status;
+}
+
+static enum kn_status check_removal(struct broker_session *s, const char *queue)
+{
+    uint64_t waiting;
+    int64_t consumers;
+    enum kn_status status = open_channel(s);
+    if (status == KN_OK)
+        status = declare(s, queue, &waiting, &consumers);
+    if (status == KN_OK && consumers > 0) {
+        status = close_channel(s, KN_OK);
+        return status == KN_OK ? refuse(s, KN_CONFLICT, "the queue is consumed") : status;
+    }
+    return status == KN_OK ? check_type(s, queue) : close_channel(s, status);
+}
+
+static enum kn_status remove_if_wanted(struct broker_session *s,
+                                       const struct broker_removal *removal, struct kn_arena *arena,
+                                       const struct held *held, struct broker_removed *removed)
+{
+    struct broker_waiting message;
+    if (keep(s, held, arena, &message) != KN_OK || message.cut ||
+        !removal->wanted(removal->arg, message.envelope))
+        return KN_OK;
+    if (amqp_basic_ack(s->amqp.conn, HOLD, held->tag, 0) != AMQP_STATUS_OK)
+        return KN_CLOSED;
+    removed->removed++;
+    removal->gone(removal->arg);
+    return KN_OK;
+}
+
+/* Holds one after the other. What was acknowledged is gone when the channel is closed in
+ * peace; the rest has its places again then. */
+static enum kn_status remove_held(struct broker_session *s, const struct broker_removal *removal,
+                                  struct broker_removed *removed)
+{
+    struct kn_arena arena;
+    enum kn_status status = KN_OK;
+    kn_arena_init(&arena, 0);
+    for (uint64_t i = 0; status == KN_OK && removed->removed < removal->max &&
+                         i < removal->look_max && kn_time_mono() < removal->deadline;
+         i++) {
+        struct held held;
+        kn_arena_reset(&arena);
+        status = fetch(s, removal->queue, &arena, &held);
+        if (status != KN_OK)
+            break;
+        status = remove_if_wanted(s, removal, &arena, &held, removed);
+        amqp_destroy_message(&held.message);
+        amqp_maybe_release_buffers_on_channel(s->amqp.conn, HOLD);
+    }
+    kn_arena_fini(&arena);
+    removed->complete = status == KN_NOT_FOUND || removed->removed == removal->max;
+    return status == KN_NOT_FOUND ? KN_OK : status;
+}
+
+enum kn_status broker_amqp_remove(struct broker_session *s, const struct broker_removal *removal,
+                                  struct broker_removed *ret)
+{
+    struct broker_removed removed = {0};
+    enum kn_status status = check_removal(s, removal->queue);
+    if (status == KN_OK)
+        status = open_channel(s);
+    if (status != KN_OK)
+        return broker_amqp_give_up(s, status);
+    status = close_channel(s, remove_held(s, removal, &removed));
+    if (status == KN_OK)
+        *ret = removed;
+    return status;
+}

@@ -55,8 +55,8 @@ static const char look_script[] =
     "if #out > 4 then out[4] = mark_of(out[4]) end\n"
     "return out\n";
 
-/* lists, then where to keep each, or nothing · number of lists, expected, tolerance,
- * seconds. Answers whether it was done, and the count. */
+/* lists, then where to keep each and a set, or nothing · number of lists, expected, tolerance,
+ * seconds, a member for the set. Answers whether it was done, and the count. */
 static const char purge_script[] =
     "local lists, n = tonumber(ARGV[1]), 0\n"
     "for i = 1, lists do n = n + redis.call('LLEN', KEYS[i]) end\n"
@@ -68,6 +68,11 @@ static const char purge_script[] =
     "    redis.call('RENAME', KEYS[i], keep)\n"
     "    redis.call('EXPIRE', keep, ARGV[4])\n"
     "  end\n"
+    "end\n"
+    "local kept = KEYS[2 * lists + 1]\n"
+    "if kept and n > 0 then\n"
+    "  redis.call('SADD', kept, ARGV[5])\n"
+    "  redis.call('EXPIRE', kept, ARGV[4])\n"
     "end\n"
     "return {1, n}\n";
 
@@ -106,6 +111,9 @@ static const char move_one_script[] =
     "local moved = redis.call('LREM', KEYS[1], -1, ARGV[1])\n"
     "if moved == 1 then redis.call('LPUSH', KEYS[2], ARGV[2]) end\n"
     "return {moved}\n";
+
+/* list · a message, which is taken out. */
+static const char remove_script[] = "return {redis.call('LREM', KEYS[1], -1, ARGV[1])}\n";
 
 struct call {
     const char *script;
@@ -304,6 +312,16 @@ enum kn_status broker_redis_look(struct broker_session *s, const struct broker_l
 
 /* ---- purging -------------------------------------------------------------------------- */
 
+static struct kn_str member_of(struct kn_arena *arena, const struct broker_purge *purge)
+{
+    struct kn_buf text;
+    kn_buf_init(&text, 0);
+    kn_buf_printf(&text, "%s %s", purge->keep, purge->queue);
+    struct kn_str copy = kn_arena_str(arena, kn_buf_view(&text));
+    kn_buf_fini(&text);
+    return copy;
+}
+
 enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_purge *purge,
                                   uint64_t *ret_count)
 {
@@ -315,11 +333,15 @@ enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_
         add(&call, list_of(s, &arena, purge->queue, (int)s->options.priority_steps[i]));
     for (size_t i = 0; purge->keep && i < steps_of(s); i++)
         add(&call, list_of(s, &arena, purge->keep, (int)s->options.priority_steps[i]));
+    if (purge->keep)
+        add(&call, list_of(s, &arena, purge->kept, 0));
     call.keys = call.count;
     add_number(&call, &arena, steps_of(s));
     add_number(&call, &arena, purge->expected);
     add_number(&call, &arena, purge->tolerance);
     add_number(&call, &arena, KEPT_SECONDS);
+    if (purge->keep)
+        add(&call, member_of(&arena, purge));
     enum kn_status status = eval(s, &call, 2, &reply);
     if (status == KN_OK) {
         *ret_count = number_at(reply, 1);
@@ -349,14 +371,53 @@ enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, s
     return status;
 }
 
+enum kn_status broker_redis_kept(struct broker_session *s, const char *kept, struct kn_arena *arena,
+                                 struct broker_page *ret)
+{
+    enum kn_status status = broker_redis_connect(s);
+    const struct kn_str args[] = {KN_STR("SMEMBERS"), list_of(s, arena, kept, 0)};
+    redisReply *reply = status == KN_OK && args[1].ptr ? broker_redis_ask(s, 2, args) : NULL;
+    if (status == KN_OK && !reply)
+        status = args[1].ptr ? KN_IO : KN_NOMEM;
+    if (status == KN_OK && reply->type != REDIS_REPLY_ARRAY)
+        status = KN_DENIED;
+    size_t count = status == KN_OK ? reply->elements : 0;
+    ret->items = kn_arena_array(arena, count + 1, sizeof *ret->items);
+    for (size_t i = 0; ret->items && i < count; i++) {
+        if (reply->element[i]->type == REDIS_REPLY_STRING)
+            ret->items[ret->count++].envelope = kn_arena_str(
+                arena, (struct kn_str){reply->element[i]->str, reply->element[i]->len});
+    }
+    freeReplyObject(reply);
+    return status == KN_OK && (!ret->items || arena->overflow) ? KN_NOMEM : status;
+}
+
+enum kn_status broker_redis_purged_end(struct broker_session *s, const char *kept,
+                                       struct kn_str member)
+{
+    struct kn_buf key;
+    kn_buf_init(&key, 0);
+    broker_redis_list(&s->options, &key, kn_str_from(kept), 0);
+    const struct kn_str args[] = {KN_STR("SREM"), kn_buf_view(&key), member};
+    enum kn_status status = kn_buf_status(&key);
+    redisReply *reply = status == KN_OK ? broker_redis_ask(s, 3, args) : NULL;
+    if (status == KN_OK)
+        status = !reply ? KN_IO : reply->type == REDIS_REPLY_ERROR ? KN_DENIED : KN_OK;
+    freeReplyObject(reply);
+    kn_buf_fini(&key);
+    return status;
+}
+
 /* ---- moving --------------------------------------------------------------------------- */
 
+/* move->to NULL: what is wanted is taken out. */
 struct mover {
     struct broker_session *s;
     const struct broker_move *move;
     struct broker_moved *moved;
-    struct kn_arena arena; /* of a piece */
-    uint64_t left;         /* messages that may still be moved */
+    void (*gone)(void *arg); /* or NULL */
+    struct kn_arena arena;   /* of a piece */
+    uint64_t left;           /* messages that may still be moved */
     int step;
 };
 
@@ -392,9 +453,11 @@ static enum kn_status run_move(struct mover *m, struct call *call, uint64_t *ret
 
 static void begin_move(struct mover *m, struct call *call, const char *script)
 {
-    *call = (struct call){.script = script, .keys = 2};
+    *call = (struct call){.script = script};
     add(call, list_of(m->s, &m->arena, m->move->from, m->step));
-    add(call, list_of(m->s, &m->arena, m->move->to, m->step));
+    if (m->move->to)
+        add(call, list_of(m->s, &m->arena, m->move->to, m->step));
+    call->keys = call->count;
 }
 
 static enum kn_status too_long(struct mover *m, const struct broker_waiting *message)
@@ -466,9 +529,17 @@ static void write_mark(struct kn_str message, char ret[MARK_LEN + 1])
     kn_buf_fini(&text);
 }
 
-/* The place becomes that of the last message that stays. */
-static enum kn_status move_wanted(struct mover *m, const struct broker_page *page, uint64_t *at,
-                                  char mark[MARK_LEN + 1])
+/* Where a list is read on. */
+struct walk {
+    uint64_t at;
+    char mark[MARK_LEN + 1];
+    bool ended;
+};
+
+/* The place becomes that of the last message that stays. behind: of the last before one that
+ * went; or NULL. */
+static enum kn_status move_wanted(struct mover *m, const struct broker_page *page,
+                                  struct walk *walk, struct walk *behind)
 {
     enum kn_status status = KN_OK;
     for (size_t i = 0; status == KN_OK && i < page->count && m->left && !is_late(m); i++) {
@@ -476,34 +547,48 @@ static enum kn_status move_wanted(struct mover *m, const struct broker_page *pag
         struct call call;
         uint64_t moved = 0;
         if (!page->items[i].cut && m->move->wanted(m->move->arg, envelope)) {
-            begin_move(m, &call, move_one_script);
+            begin_move(m, &call, m->move->to ? move_one_script : remove_script);
             add(&call, envelope);
-            add(&call, for_new_place(m, envelope));
+            if (m->move->to)
+                add(&call, for_new_place(m, envelope));
             status = run_move(m, &call, &moved);
+            if (moved && m->gone)
+                m->gone(m->move->arg);
+            if (moved && behind)
+                *behind = *walk;
         } else if (!page->items[i].cut) {
-            write_mark(envelope, mark);
+            write_mark(envelope, walk->mark);
         }
-        *at += moved ? 0 : 1;
+        walk->at += moved ? 0 : 1;
     }
     return status;
 }
 
+/* The next page. *ret_looked: its messages. */
+static enum kn_status walk_on(struct mover *m, struct walk *walk, struct walk *behind,
+                              size_t *ret_looked)
+{
+    struct broker_page page = {0};
+    struct place place = {walk->at, kn_str_from(walk->mark)};
+    kn_arena_reset(&m->arena);
+    enum kn_status status = read_piece(m, PIECE, &place, &page);
+    if (status != KN_OK)
+        return status;
+    walk->ended = page.count == 0;
+    walk->at = place.at - page.count;
+    if (place.at == page.count)
+        walk->mark[0] = '\0'; /* the message of the mark has gone */
+    *ret_looked = page.count;
+    return move_wanted(m, &page, walk, behind);
+}
+
 static enum kn_status move_some(struct mover *m)
 {
-    char mark[MARK_LEN + 1] = "";
-    uint64_t at = 0;
+    struct walk walk = {0};
     enum kn_status status = KN_OK;
-    bool more = true;
-    while (status == KN_OK && more && m->left && !is_late(m)) {
-        struct broker_page page = {0};
-        struct place place = {at, kn_str_from(mark)};
-        kn_arena_reset(&m->arena);
-        status = read_piece(m, PIECE, &place, &page);
-        more = page.count > 0;
-        at = place.at - page.count;
-        if (status == KN_OK)
-            status = move_wanted(m, &page, &at, mark);
-    }
+    size_t ignored;
+    while (status == KN_OK && !walk.ended && m->left && !is_late(m))
+        status = walk_on(m, &walk, NULL, &ignored);
     return status;
 }
 
@@ -518,6 +603,79 @@ enum kn_status broker_redis_move(struct broker_session *s, const struct broker_m
         m.step = s->options.priority_steps[i];
         status = move->wanted ? move_some(&m) : move_all(&m);
     }
+    kn_arena_fini(&m.arena);
+    return status;
+}
+
+/* ---- removing ------------------------------------------------------------------------- */
+
+static enum kn_status begin_walks(struct kn_str cursor, size_t steps, struct walk *ret)
+{
+    struct place places[STEPS_MAX] = {0};
+    enum kn_status status = read_cursor(cursor, steps, places);
+    for (size_t i = 0; status == KN_OK && i < steps; i++) {
+        ret[i].at = places[i].at;
+        snprintf(ret[i].mark, sizeof ret[i].mark, "%.*s", KN_STR_ARG(places[i].mark));
+    }
+    return status;
+}
+
+static void end_walks(const struct walk *walks, const struct walk *behind, size_t steps,
+                      struct kn_arena *arena, struct broker_removed *ret)
+{
+    struct place places[STEPS_MAX];
+    ret->complete = true;
+    for (size_t i = 0; i < steps; i++) {
+        places[i] = (struct place){behind[i].at, kn_str_from(behind[i].mark)};
+        ret->complete = ret->complete && walks[i].ended;
+    }
+    kn_arena_reset(arena);
+    snprintf(ret->cursor, sizeof ret->cursor, "%.*s",
+             KN_STR_ARG(write_cursor(places, steps, arena)));
+}
+
+/* A page of each list in turn: a caller who goes on from the cursor wants what was sent
+ * after what it wanted before, whatever its priority. */
+static enum kn_status remove_some(struct mover *m, struct walk *walks, struct walk *behind,
+                                  uint64_t look_max)
+{
+    enum kn_status status = KN_OK;
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < steps_of(m->s); i++) {
+            size_t looked = 0;
+            if (walks[i].ended)
+                continue;
+            if (status != KN_OK || !m->left || !look_max || is_late(m))
+                return status;
+            m->step = m->s->options.priority_steps[i];
+            status = walk_on(m, &walks[i], &behind[i], &looked);
+            look_max -= looked < look_max ? looked : look_max;
+            more = true;
+        }
+    }
+    return status;
+}
+
+enum kn_status broker_redis_remove(struct broker_session *s, const struct broker_removal *removal,
+                                   struct broker_removed *ret)
+{
+    struct walk walks[STEPS_MAX] = {0}, behind[STEPS_MAX];
+    struct broker_moved moved = {0};
+    const struct broker_move move = {.from = removal->queue,
+                                     .deadline = removal->deadline,
+                                     .wanted = removal->wanted,
+                                     .arg = removal->arg};
+    struct mover m = {
+        .s = s, .move = &move, .moved = &moved, .gone = removal->gone, .left = removal->max};
+    kn_arena_init(&m.arena, 0);
+    enum kn_status status = begin_walks(removal->cursor, steps_of(s), walks);
+    memcpy(behind, walks, sizeof behind);
+    if (status == KN_OK)
+        status = remove_some(&m, walks, behind, removal->look_max);
+    end_walks(walks, behind, steps_of(s), &m.arena, ret);
+    ret->removed = moved.moved;
+    ret->complete = ret->complete || m.left == 0;
     kn_arena_fini(&m.arena);
     return status;
 }

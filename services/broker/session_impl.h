@@ -64,8 +64,14 @@ enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_
                                   uint64_t *ret_count) KN_MUST_CHECK;
 enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, size_t limit,
                                    struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_kept(struct broker_session *s, const char *kept, struct kn_arena *arena,
+                                 struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_purged_end(struct broker_session *s, const char *kept,
+                                       struct kn_str member) KN_MUST_CHECK;
 enum kn_status broker_redis_move(struct broker_session *s, const struct broker_move *move,
                                  struct broker_moved *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_remove(struct broker_session *s, const struct broker_removal *removal,
+                                   struct broker_removed *ret) KN_MUST_CHECK;
 
 /* Connects, and opens the first channel. */
 enum kn_status broker_amqp_connect(struct broker_session *s) KN_MUST_CHECK;
@@ -80,6 +86,8 @@ enum kn_status broker_amqp_purge(struct broker_session *s, const struct broker_p
                                  uint64_t *ret_count) KN_MUST_CHECK;
 enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_move *move,
                                 struct broker_moved *ret) KN_MUST_CHECK;
+enum kn_status broker_amqp_remove(struct broker_session *s, const struct broker_removal *removal,
+                                  struct broker_removed *ret) KN_MUST_CHECK;
 
 enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange,
                                   const struct broker_outgoing *message,

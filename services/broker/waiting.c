@@ -62,6 +62,22 @@ enum kn_status broker_session_purged(struct broker_session *session, const char 
     return broker_session_result(session, status);
 }
 
+enum kn_status broker_session_kept(struct broker_session *session, const char *kept,
+                                   struct kn_arena *arena, struct broker_page *ret)
+{
+    *ret = (struct broker_page){0};
+    enum kn_status status =
+        on_redis(session) ? broker_redis_kept(session, kept, arena, ret) : KN_OK;
+    return broker_session_result(session, status);
+}
+
+enum kn_status broker_session_purged_end(struct broker_session *session, const char *kept,
+                                         struct kn_str member)
+{
+    return broker_session_result(
+        session, on_redis(session) ? broker_redis_purged_end(session, kept, member) : KN_OK);
+}
+
 enum kn_status broker_session_move(struct broker_session *session, const struct broker_move *move,
                                    struct broker_moved *ret)
 {
@@ -71,5 +87,19 @@ enum kn_status broker_session_move(struct broker_session *session, const struct 
         return status;
     status = on_redis(session) ? broker_redis_move(session, move, ret)
                                : broker_amqp_move(session, move, ret);
+    return broker_session_result(session, status);
+}
+
+enum kn_status broker_session_remove(struct broker_session *session,
+                                     const struct broker_removal *removal,
+                                     struct broker_removed *ret)
+{
+    uint64_t ignored;
+    *ret = (struct broker_removed){0};
+    enum kn_status status = count(session, removal->queue, &ignored);
+    if (status != KN_OK)
+        return status;
+    status = on_redis(session) ? broker_redis_remove(session, removal, ret)
+                               : broker_amqp_remove(session, removal, ret);
     return broker_session_result(session, status);
 }

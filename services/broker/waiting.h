@@ -57,6 +57,7 @@ struct broker_purge {
     const char *queue;
     uint64_t expected, tolerance; /* how many should wait, give or take */
     const char *keep; /* Redis: name of a list to keep them in for a while; NULL: none */
+    const char *kept; /* with keep: a set that has "<keep> <queue>" until _purged_end */
 };
 /* Removes all that waits, when that is about as many as expected; else CONFLICT.
  * *ret_count is set in both cases: how many were removed, or are there. RabbitMQ
@@ -68,6 +69,12 @@ enum kn_status broker_session_purge(struct broker_session *session,
  * its end. Redis; nothing on RabbitMQ. */
 enum kn_status broker_session_purged(struct broker_session *session, const char *keep, size_t limit,
                                      struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+
+/* The members of such a set, as envelopes; none on RabbitMQ. And one of them is done with. */
+enum kn_status broker_session_kept(struct broker_session *session, const char *kept,
+                                   struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_session_purged_end(struct broker_session *session, const char *kept,
+                                         struct kn_str member) KN_MUST_CHECK;
 
 struct broker_move {
     const char *from, *to;
@@ -86,5 +93,30 @@ struct broker_moved {
  * exist (RabbitMQ). On failure *ret says what was moved before. */
 enum kn_status broker_session_move(struct broker_session *session, const struct broker_move *move,
                                    struct broker_moved *ret) KN_MUST_CHECK;
+
+struct broker_removal {
+    const char *queue;
+    struct kn_str cursor; /* Redis: of the one before; "" for the beginning */
+    uint64_t max;         /* messages to be removed */
+    uint64_t look_max;    /* messages to be looked at, about */
+    int64_t deadline;     /* monotonic */
+    bool (*wanted)(void *arg, struct kn_str envelope);
+    void (*gone)(void *arg); /* the one that was wanted last; not when somebody else took it */
+    void *arg;
+};
+struct broker_removed {
+    uint64_t removed;
+    bool complete;                  /* as many as max were removed, or all was looked at */
+    char cursor[BROKER_CURSOR_MAX]; /* Redis: behind the last that was removed */
+};
+/* Takes the messages that are wanted out of a queue, and leaves the others where they are.
+ * Redis: each is one LREM of its exact bytes. RabbitMQ: those before it are held, and given
+ * back to their places. Refused, and nothing is touched: UNSUPPORTED by queues that do not
+ * give back to the place (quorum, streams), CONFLICT when somebody consumes the queue, who
+ * would be given the later ones meanwhile. On any other failure wanted messages may be gone:
+ * on Redis as many as *ret says, on RabbitMQ nobody knows. */
+enum kn_status broker_session_remove(struct broker_session *session,
+                                     const struct broker_removal *removal,
+                                     struct broker_removed *ret) KN_MUST_CHECK;
 
 #endif

@@ -253,6 +253,127 @@ static void only_those_that_are_wanted_are_moved(void **state)
     NUMBERS(&page, 1, 3, 5);
 }
 
+static void is_gone(void *arg)
+{
+    (void)arg;
+}
+
+static struct broker_removal removal_of(const char *queue, uint64_t max)
+{
+    return (struct broker_removal){.queue = queue,
+                                   .cursor = KN_STR(""),
+                                   .max = max,
+                                   .look_max = 1000,
+                                   .deadline = kn_time_mono() + 20 * KN_SECOND,
+                                   .wanted = is_even,
+                                   .gone = is_gone};
+}
+
+static void only_those_that_are_wanted_are_removed(void **state)
+{
+    (void)state;
+    struct broker_removed removed;
+    clear();
+    fill("from", 1, 250);
+    await_total("from", 250);
+    struct broker_removal removal = removal_of("from", 3);
+    assert_int_equal(broker_session_remove(session, &removal, &removed), KN_OK);
+    assert_int_equal(removed.removed, 3);
+    assert_true(removed.complete);
+    await_total("from", 247);
+    struct broker_page page = look("from", KN_STR(""), 6);
+    NUMBERS(&page, 1, 3, 5, 7, 8, 9);
+    removal.max = 1000;
+    removal.look_max = 100;
+    assert_int_equal(broker_session_remove(session, &removal, &removed), KN_OK);
+    assert_false(removed.complete);
+    removal.look_max = 1000;
+    assert_int_equal(broker_session_remove(session, &removal, &removed), KN_OK);
+    assert_true(removed.complete);
+    await_total("from", 125);
+    page = look("from", KN_STR(""), 4);
+    NUMBERS(&page, 1, 3, 5, 7);
+}
+
+static bool is_next(void *arg, struct kn_str text)
+{
+    int *next = arg;
+    if (number_of(&(struct broker_waiting){.envelope = text}) != *next)
+        return false;
+    *next += 2;
+    return true;
+}
+
+static void a_removal_goes_on_where_the_one_before_ended(void **state)
+{
+    (void)state;
+    struct broker_removed removed = {0};
+    int next = 1; /* those without a priority are odd, the others even */
+    clear();
+    for (int i = 1; i <= 1200; i++)
+        fill(i % 2 ? "from" : "from" SIX, i, 1);
+    for (int i = 0; i < 6; i++) {
+        char cursor[BROKER_CURSOR_MAX];
+        snprintf(cursor, sizeof cursor, "%s", removed.cursor);
+        struct broker_removal removal = removal_of("from", 50);
+        removal.cursor = kn_str_from(cursor);
+        removal.look_max = 400; /* of both lists */
+        removal.wanted = is_next;
+        removal.arg = &next;
+        assert_int_equal(broker_session_remove(session, &removal, &removed), KN_OK);
+        assert_int_equal(removed.removed, 50);
+        RUN("RPOP", "from" SIX); /* a worker */
+    }
+    assert_int_equal(next, 601);
+    int nobody = -1;
+    struct broker_removal vain = removal_of("from", 50);
+    char before[BROKER_CURSOR_MAX];
+    snprintf(before, sizeof before, "%s", removed.cursor);
+    vain.cursor = kn_str_from(before);
+    vain.wanted = is_next;
+    vain.arg = &nobody;
+    assert_int_equal(broker_session_remove(session, &vain, &removed), KN_OK);
+    assert_true(removed.complete);
+    assert_string_equal(removed.cursor, before); /* those behind it may be wanted next */
+    assert_int_equal(total("from"), 1200 - 300 - 6);
+    struct broker_page page = look("from", KN_STR(""), 2);
+    NUMBERS(&page, 601, 603);
+    struct broker_removal wrong = removal_of("from", 1);
+    wrong.cursor = KN_STR("nonsense");
+    assert_int_equal(broker_session_remove(session, &wrong, &removed), KN_INVALID);
+}
+
+static void a_queue_that_would_lose_its_order_is_refused(void **state)
+{
+    (void)state;
+    struct broker_removed removed;
+    struct broker_removal removal = removal_of("refusing", 1);
+    declare("refusing", true);
+    clear();
+    fill("refusing", 1, 5);
+    await_total("refusing", 5);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(broker_session_remove(session, &removal, &removed), KN_UNSUPPORTED);
+        assert_int_equal(removed.removed, 0);
+    }
+    struct broker_page page = look("refusing", KN_STR(""), 5);
+    for (int i = 0; i < 5; i++)
+        assert_false(page.items[i].redelivered);
+    fill("from", 1, 5);
+    await_total("from", 5);
+    amqp_basic_qos(amqp.conn, 1, 0, 1, 0);
+    amqp_basic_consume(amqp.conn, 1, amqp_cstring_bytes("from"), amqp_cstring_bytes("me"), 0, 0, 0,
+                       amqp_empty_table);
+    assert_int_equal(broker_amqp_outcome(&amqp, &error), KN_OK);
+    removal.queue = "from";
+    assert_int_equal(broker_session_remove(session, &removal, &removed), KN_CONFLICT);
+    broker_amqp_close(&amqp, true);
+    open_client();
+    await_total("from", 5);
+    removal.queue = "nowhere";
+    assert_int_equal(broker_session_remove(session, &removal, &removed), KN_NOT_FOUND);
+}
+
 /* Takes what it can, as a worker does, and notes it. */
 struct worker {
     pthread_t thread;
@@ -440,9 +561,17 @@ static void what_a_purge_took_can_be_read_once(void **state)
     clear();
     fill("from", 1, 3);
     fill("from" SIX, 4, 2);
-    struct broker_purge purge = {.queue = "from", .expected = 5, .keep = "kept"};
+    struct broker_purge purge = {.queue = "from", .expected = 5, .keep = "kept", .kept = "set"};
+    struct broker_page members;
     assert_int_equal(broker_session_purge(session, &purge, &count), KN_OK);
     assert_int_equal(count, 5);
+    assert_int_equal(broker_session_kept(session, "set", &arena, &members), KN_OK);
+    assert_int_equal(members.count, 1);
+    assert_true(kn_str_eq(members.items[0].envelope, KN_STR("kept from")));
+    assert_in_range(RUN("TTL", "set"), 3000, 3600);
+    assert_int_equal(broker_session_purged_end(session, "set", members.items[0].envelope), KN_OK);
+    assert_int_equal(broker_session_kept(session, "set", &arena, &members), KN_OK);
+    assert_int_equal(members.count, 0);
     assert_int_equal(total("from"), 0);
     assert_in_range(RUN("TTL", "kept"), 3000, 3600);
     assert_int_equal(broker_session_purged(session, "kept", 2, &arena, &page), KN_OK);
@@ -583,6 +712,8 @@ int main(void)
         cmocka_unit_test(a_purge_that_would_take_another_number_is_refused),
         cmocka_unit_test(a_move_keeps_the_order_and_what_waits_there),
         cmocka_unit_test(only_those_that_are_wanted_are_moved),
+        cmocka_unit_test(only_those_that_are_wanted_are_removed),
+        cmocka_unit_test(a_removal_goes_on_where_the_one_before_ended),
         cmocka_unit_test(nothing_is_lost_or_doubled_beside_a_worker),
         cmocka_unit_test(pages_go_on_while_workers_take_and_clients_send),
         cmocka_unit_test(a_page_is_bounded_and_a_long_message_is_cut),
@@ -594,6 +725,8 @@ int main(void)
         cmocka_unit_test(a_purge_that_would_take_another_number_is_refused),
         cmocka_unit_test(a_move_keeps_the_order_and_what_waits_there),
         cmocka_unit_test(only_those_that_are_wanted_are_moved),
+        cmocka_unit_test(only_those_that_are_wanted_are_removed),
+        cmocka_unit_test(a_queue_that_would_lose_its_order_is_refused),
         cmocka_unit_test(nothing_is_lost_or_doubled_beside_a_worker),
         cmocka_unit_test(a_queue_that_is_not_there_is_said_to_be_missing),
         cmocka_unit_test(a_message_that_was_given_back_is_spared_on_request),

@@ -63,7 +63,8 @@
     X(queue_interval, DURATION, "5s", "100ms..1h", "How often the depth of queues is measured")    \
     X(inflight, INT, "4", "1..64", "Batches that may wait for storage's answer at once")           \
     X(instance, STR, "", "",                                                                       \
-      "Name of our own queue on RabbitMQ; from the host and the data folder when empty")           \
+      "Name of our own queue on RabbitMQ; from the host and the data folder when empty. auto: "    \
+      "several share the data folder, each takes the first number that is free")                   \
     X(queue_max, SIZE, "1GB", "0B..64TB",                                                          \
       "RabbitMQ: most that our own queue holds, the oldest messages go first; 0 for no limit")     \
     X(queue_age, DURATION, "1d", "0s..365d",                                                       \

@@ -1,6 +1,7 @@
 /* What waits in a queue: shown, purged, moved; and queues that are paused. */
 #include "services/control/queues.h"
 
+#include "services/common/log.h"
 #include "services/common/time.h"
 #include "services/control/waiting.h"
 
@@ -9,6 +10,7 @@
 /* A move must end before its request is sent again by the bus. */
 static const int64_t MOVE_US = 45 * KN_SECOND;
 static const size_t PAGE_BYTES = 4 << 20;
+static const char kept[] = "kanchi.purged"; /* purges of which not all may be told */
 enum { NAME_MAX_LEN = 255, PURGED_AT_ONCE = 100, AGES_MAX = 200 };
 
 static bool on_redis(const struct control_call *call)
@@ -171,6 +173,27 @@ static bool tell_all_purged(struct control_call *call, const char *keep, struct 
     return status == KN_OK && page.count == 0;
 }
 
+static void end_purge(struct control_call *call, struct kn_str member)
+{
+    enum kn_status status = broker_session_purged_end(call->hand->session, kept, member);
+    if (status != KN_OK) /* it is looked at again until it expires, and empty */
+        KN_DEBUG("purge.not_ended", KN_F_TEXT("reason", kn_status_text(status)));
+}
+
+static enum kn_status purge_and_tell(struct control_call *call, const struct broker_purge *purge,
+                                     uint64_t *ret_count, bool *ret_told)
+{
+    char member[64 + NAME_MAX_LEN + 1];
+    enum kn_status status = broker_session_purge(call->hand->session, purge, ret_count);
+    if (status != KN_OK || !purge->keep)
+        return status;
+    snprintf(member, sizeof member, "%s %s", purge->keep, purge->queue);
+    *ret_told = tell_all_purged(call, purge->keep, kn_str_from(purge->queue));
+    if (*ret_told)
+        end_purge(call, kn_str_from(member));
+    return KN_OK;
+}
+
 enum kn_status control_do_purge(struct control_call *call)
 {
     const struct kn_msg_queue_purge *msg = call->msg;
@@ -178,6 +201,7 @@ enum kn_status control_do_purge(struct control_call *call)
     struct kn_str queue = kn_arena_str(call->arena, msg->queue);
     struct broker_page page;
     char keep[64];
+    bool told = false;
     if (!changed || !queue.ptr)
         return KN_NOMEM;
     enum kn_status status = check_queue(call, "queue", queue);
@@ -197,9 +221,12 @@ enum kn_status control_do_purge(struct control_call *call)
                                        .expected = msg->expected,
                                        .tolerance =
                                            msg->expected / 10 > 10 ? msg->expected / 10 : 10,
-                                       .keep = on_redis(call) ? keep : NULL};
+                                       .keep = on_redis(call) ? keep : NULL,
+                                       .kept = kept};
     uint64_t count = 0;
-    status = broker_session_purge(call->hand->session, &purge, &count);
+    control_queues_purging(call->queues, true);
+    status = purge_and_tell(call, &purge, &count, &told);
+    control_queues_purging(call->queues, false);
     if (status == KN_CONFLICT)
         return differs(call, msg->expected, count);
     if (status != KN_OK)
@@ -209,9 +236,32 @@ enum kn_status control_do_purge(struct control_call *call)
     if (!on_redis(call))
         changed->note = KN_STR("RabbitMQ does not say which messages were purged: tasks that were "
                                "known to wait stay pending");
-    else if (!tell_all_purged(call, keep, queue))
-        changed->note = KN_STR("not all of the tasks could be marked as revoked");
+    else if (!told)
+        changed->note = KN_STR("not all of the tasks are marked as revoked yet");
     return KN_OK;
+}
+
+static void finish_purge(struct control_call *call, struct kn_str member)
+{
+    char keep[64];
+    const char *space = memchr(member.ptr, ' ', member.len);
+    size_t len = space ? (size_t)(space - member.ptr) : sizeof keep;
+    if (len >= sizeof keep)
+        return;
+    snprintf(keep, sizeof keep, "%.*s", (int)len, member.ptr);
+    struct kn_str queue = {space + 1, member.len - len - 1};
+    if (tell_all_purged(call, keep, queue))
+        end_purge(call, member);
+}
+
+void control_purges_finish(struct control_call *call)
+{
+    struct broker_page members;
+    if (!on_redis(call) ||
+        broker_session_kept(call->hand->session, kept, call->arena, &members) != KN_OK)
+        return;
+    for (size_t i = 0; i < members.count && !atomic_load(call->stopping); i++)
+        finish_purge(call, members.items[i].envelope);
 }
 
 /* ---- moving ------------------------------------------------------------------------------ */

@@ -2,7 +2,10 @@
 #include "services/control/origin.h"
 
 #include "services/broker/lists.h"
+#include "services/common/log.h"
 #include "services/common/time.h"
+#include "services/control/queues.h"
+#include "services/control/removal.h"
 
 static struct kn_str arguments_of(struct control_call *call, const struct kn_msg_task_revoke *ask)
 {
@@ -40,22 +43,27 @@ static enum kn_status tell_workers(struct control_call *call, const struct kn_ms
     return command.arguments.ptr ? control_command(call, &command, ret) : KN_NOMEM;
 }
 
-/* ---- the message that waits -------------------------------------------------------------------
- */
+/* ---- the message that waits ---------------------------------------------------------------- */
+
+enum { QUEUE_NAME_MAX = 255 };
+static const int64_t HELD_US = 20 * KN_SECOND; /* that those before it are held on RabbitMQ */
 
 struct removal {
     struct control_call *call;
     struct kn_msg_task_revoked *answer;
-    bool complete; /* every queue was looked through to its end */
+    struct control_removal_task task;
+    bool waits;            /* as far as is known: whoever has it has not told of it */
+    bool complete;         /* every queue was looked through to its end */
+    struct kn_strs queues; /* that are looked at */
 };
 
-static enum kn_status remove_from(struct removal *r, struct kn_str id, struct kn_str queue)
+static enum kn_status remove_from(struct removal *r, struct kn_str queue)
 {
     struct broker_found found = {.complete = true};
     int64_t removed = 0;
     kn_buf_init(&found.value, 0);
     kn_buf_init(&found.list, 0);
-    enum kn_status status = control_find_message(r->call, id, queue, false, &found);
+    enum kn_status status = control_find_message(r->call, r->task.id, queue, false, &found);
     r->complete = r->complete && found.complete;
     if (status == KN_OK && r->call->action)
         status = broker_lists_remove(r->call->hand->session, kn_buf_view(&found.list),
@@ -64,68 +72,131 @@ static enum kn_status remove_from(struct removal *r, struct kn_str id, struct kn
         removed = 1;
     kn_buf_fini(&found.value);
     kn_buf_fini(&found.list);
-    if (status == KN_OK && removed)
+    if (status == KN_OK && removed) {
         r->answer->removed.value += removed;
+        r->task.gone = r->call->action;
+    }
     return status == KN_NOT_FOUND ? KN_OK : status;
 }
 
-/* The queue of the task, when it is known, else all. */
-static enum kn_status find_queues(struct control_call *call, struct kn_str id, struct kn_strs *ret)
+/* The queue that the request names, else that of the task, when it is known. */
+static bool find_queue(struct removal *r, struct kn_str wanted)
 {
-    struct kn_str source = kn_str_from(call->options->source);
-    const struct kn_msg_task_get task_get = {.id = id, .source = source};
-    const struct kn_msg_known_queues_get queues_get = {.source = source};
+    struct kn_str source = kn_str_from(r->call->options->source);
+    const struct kn_msg_task_get get = {.id = r->task.id, .source = source};
     const void *answer;
-    struct kn_str *one = kn_arena_alloc(call->arena, sizeof *one);
-    if (!one)
-        return KN_NOMEM;
-    if (control_call_ask(call, KN_KIND_TASK_GET, &task_get, KN_KIND_TASK, &answer) == KN_OK &&
-        ((const struct kn_msg_task *)answer)->queue.len) {
-        *one = ((const struct kn_msg_task *)answer)->queue;
-        *ret = (struct kn_strs){one, 1};
-        return KN_OK;
-    }
-    call->text = KN_STR_ABSENT; /* of a task that is not known */
-    enum kn_status status = control_call_ask(call, KN_KIND_KNOWN_QUEUES_GET, &queues_get,
-                                             KN_KIND_KNOWN_QUEUES, &answer);
+    struct kn_str *one = kn_arena_alloc(r->call->arena, sizeof *one);
+    const struct kn_msg_task *task = NULL;
+    if (control_call_ask(r->call, KN_KIND_TASK_GET, &get, KN_KIND_TASK, &answer) == KN_OK)
+        task = answer;
+    r->call->text = KN_STR_ABSENT; /* of a task that is not known */
+    r->waits = task && (task->status == KN_TASK_PENDING || task->status == KN_TASK_RETRY);
+    if (!one || (!wanted.len && (!task || !task->queue.len)))
+        return false;
+    *one = kn_arena_str(r->call->arena, wanted.len ? wanted : task->queue);
+    r->queues = (struct kn_strs){one, 1};
+    return one->ptr;
+}
+
+static enum kn_status all_queues(struct removal *r)
+{
+    const struct kn_msg_known_queues_get get = {.source = kn_str_from(r->call->options->source)};
+    const void *answer;
+    enum kn_status status =
+        control_call_ask(r->call, KN_KIND_KNOWN_QUEUES_GET, &get, KN_KIND_KNOWN_QUEUES, &answer);
     if (status == KN_OK)
-        *ret = ((const struct kn_msg_known_queues *)answer)->names;
+        r->queues = ((const struct kn_msg_known_queues *)answer)->names;
     return status;
 }
 
-static enum kn_status remove_message(struct control_call *call, struct kn_str id,
-                                     struct kn_msg_task_revoked *answer)
+static void remove_on_redis(struct removal *r, bool known)
 {
-    struct removal r = {.call = call, .answer = answer, .complete = true};
-    struct kn_strs queues = {0};
-    if (!broker_lists_has(call->hand->session)) {
-        answer->removal = KN_STR("a message that waits on RabbitMQ stays in its queue: it can't be "
-                                 "taken out without taking out those before it. The worker that "
-                                 "gets it throws it away, while it remembers");
-        return KN_OK;
-    }
-    enum kn_status status = find_queues(call, id, &queues);
-    for (size_t i = 0; i < queues.count && status == KN_OK; i++)
-        status = remove_from(&r, id, queues.items[i]);
-    if (status != KN_OK) {
-        answer->removal = KN_STR("whether a message waits is not known: the queue could not be "
-                                 "read");
-        call->text = KN_STR_ABSENT;
-        return KN_OK; /* the workers know, and that is what counts */
-    }
-    answer->removed.set = true;
-    bool acts = call->action;
-    answer->removal =
-        answer->removed.value ? acts ? KN_STR("its message was taken out of the queue")
-                                     : KN_STR("its message would be taken out of the queue")
-        : r.complete ? KN_STR("no message of it waits in a queue")
-                     : KN_STR("there are more messages than are looked at (look_max), and its was "
-                              "not among them");
-    return KN_OK;
+    enum kn_status status = known ? KN_OK : all_queues(r);
+    for (size_t i = 0; i < r->queues.count && status == KN_OK; i++)
+        status = remove_from(r, r->queues.items[i]);
+    r->call->text = KN_STR_ABSENT;
+    r->answer->removed.set = status == KN_OK;
+    bool acts = r->call->action;
+    r->answer->removal =
+        status != KN_OK
+            ? KN_STR("whether a message waits is not known: the queue could not be read")
+        : r->answer->removed.value ? acts ? KN_STR("its message was taken out of the queue")
+                                          : KN_STR("its message would be taken out of the queue")
+        : r->complete ? KN_STR("no message of it waits in a queue")
+                      : KN_STR("there are more messages than are looked at (look_max), and its was "
+                               "not among them");
 }
 
-/* ---- the request
- * --------------------------------------------------------------------------------- */
+static struct kn_str why_not(struct removal *r, enum kn_status status)
+{
+    const char *error = broker_session_error(r->call->hand->session);
+    const char *what =
+        status == KN_NOT_FOUND     ? "there is no such queue"
+        : status == KN_UNSUPPORTED ? "it stays in its queue: only classic queues give those before "
+                                     "it back to their places"
+        : status == KN_CONFLICT
+            ? "it stays in its queue, which is consumed: the workers would be given those behind "
+              "it first. They throw it away, while they remember. Pause the queue to have it "
+              "taken out"
+            : NULL;
+    if (what)
+        return kn_str_from(what);
+    (void)control_call_fail(r->call, status, "whether it was taken out is not known: %s",
+                            *error ? error : kn_status_text(status));
+    return r->call->text;
+}
+
+/* A dry run does not look: that already marks messages as redelivered. */
+static void remove_on_rabbitmq(struct removal *r)
+{
+    struct broker_removed removed;
+    const struct control_removal removal = {.queue = r->queues.items[0].ptr,
+                                            .tasks = &r->task,
+                                            .count = 1,
+                                            .look_max = r->call->options->look_max,
+                                            .time_us = HELD_US};
+    if (!r->call->action) {
+        r->answer->removal = KN_STR("its message would be looked for in the queue, and taken out");
+        return;
+    }
+    enum kn_status status = control_remove_messages(r->call, &removal, KN_STR(""), &removed);
+    r->answer->removed =
+        (struct kn_opt_i64){.set = status == KN_OK, .value = (int64_t)removed.removed};
+    r->answer->removal = status != KN_OK   ? why_not(r, status)
+                         : removed.removed ? KN_STR("its message was taken out of the queue")
+                         : removed.complete
+                             ? KN_STR("no message of it waits in the queue")
+                             : KN_STR("there are more messages than are looked at (look_max, 20 "
+                                      "seconds), and its was not among them");
+    r->call->text = KN_STR_ABSENT;
+}
+
+/* Whatever comes of it: the workers know, and that is what counts. */
+static void remove_message(struct control_call *call, const struct kn_msg_task_revoke *ask,
+                           struct kn_msg_task_revoked *answer)
+{
+    struct removal r = {
+        .call = call, .answer = answer, .task = {.id = ask->task_id}, .complete = true};
+    bool on_redis = broker_lists_has(call->hand->session);
+    if (!on_redis && !ask->remove) {
+        answer->removal = KN_STR("a message that waits on RabbitMQ stays in its queue, unless "
+                                 "remove=true asks for it. The worker that gets it throws it away, "
+                                 "while it remembers");
+        return;
+    }
+    bool known = find_queue(&r, ask->queue);
+    if (on_redis)
+        remove_on_redis(&r, known);
+    else if (known)
+        remove_on_rabbitmq(&r);
+    else
+        answer->removal = KN_STR("in which queue it waits is not known: queue names it");
+    if (r.waits &&
+        control_removal_tell(call, control_queues_learned(call->queues), &r.task, 1) != KN_OK)
+        KN_WARN("revoked.not_told", KN_F_STR("id", r.task.id)); /* it stays pending */
+}
+
+/* ---- the request --------------------------------------------------------------------------- */
 
 static bool is_signal(struct kn_str name)
 {
@@ -158,14 +229,18 @@ enum kn_status control_do_revoke(struct control_call *call)
         return KN_NOMEM;
     if (!ask->task_id.len == !ask->headers.len)
         return control_call_refuse(call, KN_INVALID, "either a task or headers are needed");
+    if (ask->queue.len > QUEUE_NAME_MAX ||
+        (ask->queue.len && memchr(ask->queue.ptr, 0, ask->queue.len)))
+        return control_call_refuse(call, KN_INVALID, "queue: a name has 1 to %d bytes",
+                                   QUEUE_NAME_MAX);
     if (!is_signal(ask->signal))
         return control_call_refuse(call, KN_INVALID, "signal: a name such as SIGTERM or KILL");
     enum kn_status status = tell_workers(call, ask, done);
     answer->done = done;
-    if (status == KN_OK && ask->task_id.ptr)
-        status = remove_message(call, ask->task_id, answer);
     if (status != KN_OK)
         return status;
+    if (ask->task_id.ptr)
+        remove_message(call, ask, answer);
     if (call->action) {
         call->outcome = outcome_of(answer);
         answer->action_id = call->action->id;

@@ -327,6 +327,29 @@ static void look_at_databases(struct doctor *d)
     kn_buf_fini(&text);
 }
 
+static void look_at_vhosts(struct doctor *d)
+{
+    struct broker_meter *meter = NULL;
+    struct kn_str found[DATABASES_MAX];
+    struct kn_buf text;
+    size_t count = 0, others = 0;
+    kn_buf_init(&text, 0);
+    enum kn_status status = broker_meter_new(d->options->broker, &meter);
+    if (status == KN_OK)
+        status = broker_meter_vhosts(meter, d->arena, found, DATABASES_MAX, &count);
+    for (size_t i = 0; status == KN_OK && i < count; i++)
+        if (!kn_str_eq(found[i], kn_str_from(d->options->broker->url->vhost)))
+            kn_buf_printf(&text, "%s%.*s", others++ ? ", " : "", KN_STR_ARG(found[i]));
+    struct kn_str names = kn_arena_str(d->arena, kn_buf_view(&text));
+    if (others)
+        find(d, KN_SEVERITY_INFO, "other_virtual_hosts", names,
+             "Each is a broker of its own: the path of the URL chooses it.",
+             "workers run in other virtual hosts of this RabbitMQ: %.*s",
+             KN_STR_ARG(kn_utf8_head(names, 512)));
+    kn_buf_fini(&text);
+    broker_meter_free(meter);
+}
+
 /* ---- all of it ------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
@@ -348,8 +371,8 @@ static void tell_workers(struct doctor *d)
              d->options->broker->url->kind == BROKER_REDIS
                  ? "Is one running with this broker URL, and is its worker_enable_remote_control "
                    "not False?"
-                 : "Is one running with this broker URL and virtual host (AMQP does not tell of "
-                   "others), and is its worker_enable_remote_control not False?",
+                 : "Is one running with this broker URL and virtual host (only the management API "
+                   "tells of others), and is its worker_enable_remote_control not False?",
              "no worker answered");
 }
 
@@ -378,6 +401,8 @@ enum kn_status control_doctor_look(struct control_pidbox *pidbox,
     look_at_queues(&d);
     if (options->broker->url->kind == BROKER_REDIS)
         look_at_databases(&d);
+    else
+        look_at_vhosts(&d);
     *ret = report;
     return arena->overflow ? KN_NOMEM : KN_OK;
 }

@@ -2,6 +2,7 @@
 
 #include "services/common/log.h"
 #include "services/common/time.h"
+#include "services/control/removals.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -16,6 +17,8 @@ struct control_jobs {
     const char *taker;
     struct kn_bus_client *storage;
     struct control_hand hand;
+    struct control_learned *learned;
+    struct control_removals *removals;
     struct kn_arena arena; /* of the portion at hand */
     struct kn_bus_message *work;
     struct kn_msg_job_take take; /* the results, until storage has them */
@@ -60,6 +63,31 @@ static struct kn_str revoke_arguments(struct control_jobs *jobs, const struct kn
     return copy;
 }
 
+/* What waits on Redis is taken out of its queue: workers forget what was revoked, the sooner
+ * the more it is. */
+static void remove_messages(struct control_jobs *jobs, struct control_call *call,
+                            const struct kn_msg_job *job, struct kn_msg_job_item *items,
+                            size_t count)
+{
+    struct control_removal_task *tasks = kn_arena_array(&jobs->arena, count, sizeof *tasks);
+    size_t *places = kn_arena_array(&jobs->arena, count, sizeof *places);
+    size_t waiting = 0;
+    for (size_t i = 0; tasks && places && i < count; i++) {
+        if (items[i].state == KN_ITEM_BEGUN &&
+            (items[i].status == KN_TASK_PENDING || items[i].status == KN_TASK_RETRY)) {
+            places[waiting] = i;
+            tasks[waiting++].id = items[i].id;
+        }
+    }
+    if (waiting)
+        control_removals_take(jobs->removals, call, job->id, tasks, waiting);
+    for (size_t i = 0; i < waiting; i++) {
+        if (tasks[i].gone)
+            settle(&items[places[i]], KN_ITEM_DONE,
+                   KN_STR("its message was taken out of the queue"));
+    }
+}
+
 /* All at once: workers take a list of ids. What has ended is left alone. */
 static void revoke(struct control_jobs *jobs, struct control_call *call,
                    const struct kn_msg_job *job, struct kn_msg_job_item *items, size_t count)
@@ -80,6 +108,8 @@ static void revoke(struct control_jobs *jobs, struct control_call *call,
         return;
     enum kn_status status =
         command.arguments.ptr ? control_command(call, &command, &done) : KN_NOMEM;
+    if (status == KN_OK)
+        remove_messages(jobs, call, job, items, count);
     for (size_t i = 0; i < count; i++) {
         if (items[i].state != KN_ITEM_BEGUN)
             continue;
@@ -254,7 +284,11 @@ enum kn_status control_jobs_start(const struct control_actions_options *options,
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&jobs->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    enum kn_status status = control_pidbox_new(options->broker, &jobs->hand.pidbox);
+    jobs->learned = control_learned_new(options->source, storage, options->request_timeout_us);
+    jobs->removals = control_removals_new(jobs->learned);
+    enum kn_status status = jobs->learned && jobs->removals ? KN_OK : KN_NOMEM;
+    if (status == KN_OK)
+        status = control_pidbox_new(options->broker, &jobs->hand.pidbox);
     if (status == KN_OK)
         status = broker_session_new(options->broker, &jobs->hand.session);
     if (status == KN_OK) {
@@ -279,6 +313,8 @@ void control_jobs_stop(struct control_jobs *jobs)
     if (jobs->started)
         pthread_join(jobs->thread, NULL);
     kn_bus_message_free(jobs->work);
+    control_removals_free(jobs->removals);
+    control_learned_free(jobs->learned);
     control_pidbox_free(jobs->hand.pidbox);
     broker_session_free(jobs->hand.session);
     pthread_cond_destroy(&jobs->wake);

@@ -87,6 +87,22 @@ static enum kn_status unwrap(struct kn_str value, struct kn_arena *arena, struct
     return status;
 }
 
+bool control_is_message_of(struct kn_str value, struct kn_str task_id, struct kn_arena *scratch)
+{
+    struct celery_task_message message;
+    struct kn_str queue = KN_STR_ABSENT;
+    const char *error;
+    if (!memmem(value.ptr, value.len, task_id.ptr, task_id.len) &&
+        memmem(value.ptr, value.len, "\"headers\"", 9) &&
+        memmem(value.ptr, value.len, "\"root_id\"", 9))
+        return false; /* protocol 2 says the id in clear */
+    kn_arena_reset(scratch);
+    if (value.len && value.ptr[0] == '[' && unwrap(value, scratch, &value, &queue) != KN_OK)
+        return false;
+    return celery_task_message_decode_redis(value, scratch, &message, &error) == KN_OK &&
+           kn_str_eq(message.id, task_id);
+}
+
 struct wanted {
     struct kn_str id;
     struct kn_arena scratch;
@@ -95,19 +111,7 @@ struct wanted {
 static bool is_wanted(void *arg, struct kn_str value)
 {
     struct wanted *wanted = arg;
-    struct celery_task_message message;
-    struct kn_str queue = KN_STR_ABSENT;
-    const char *error;
-    if (!memmem(value.ptr, value.len, wanted->id.ptr, wanted->id.len) &&
-        memmem(value.ptr, value.len, "\"headers\"", 9) &&
-        memmem(value.ptr, value.len, "\"root_id\"", 9))
-        return false; /* protocol 2 says the id in clear */
-    kn_arena_reset(&wanted->scratch);
-    if (value.len && value.ptr[0] == '[' &&
-        unwrap(value, &wanted->scratch, &value, &queue) != KN_OK)
-        return false;
-    return celery_task_message_decode_redis(value, &wanted->scratch, &message, &error) == KN_OK &&
-           kn_str_eq(message.id, wanted->id);
+    return control_is_message_of(value, wanted->id, &wanted->scratch);
 }
 
 enum kn_status control_find_message(struct control_call *call, struct kn_str task_id,

@@ -46,6 +46,9 @@ enum kn_status control_result_value(struct control_call *call,
                                     const struct kn_msg_worker_list *workers, struct kn_str id,
                                     struct kn_str *ret, struct kn_str *ret_why) KN_MUST_CHECK;
 
+/* Whether a message, or what "unacked" has of it, is that of a task. */
+bool control_is_message_of(struct kn_str value, struct kn_str task_id,
+                           struct kn_arena *scratch) KN_MUST_CHECK;
 /* The message of a task in the lists of a Redis; ret as broker_lists_find has it. queue
  * absent: only among what is not acknowledged. */
 struct broker_found;

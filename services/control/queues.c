@@ -22,6 +22,8 @@ struct control_queues {
     int64_t pass_at;
     struct kn_log_limit log_limit;
 
+    atomic_int purging; /* requests */
+
     pthread_mutex_t pauses; /* see control_queues_lock */
     pthread_t thread;
     bool started;
@@ -43,6 +45,11 @@ void control_queues_lock(struct control_queues *queues)
 void control_queues_unlock(struct control_queues *queues)
 {
     pthread_mutex_unlock(&queues->pauses);
+}
+
+void control_queues_purging(struct control_queues *queues, bool begins)
+{
+    atomic_fetch_add(&queues->purging, begins ? 1 : -1);
 }
 
 static bool sleep_for(struct control_queues *q, int64_t us)
@@ -134,6 +141,8 @@ static void *run(void *arg)
         control_queues_lock(q);
         keep_pauses(q, &call);
         control_queues_unlock(q);
+        if (atomic_load(&q->purging) == 0)
+            control_purges_finish(&call);
         control_lookout_tick(q->lookout, &call);
     }
     return NULL;

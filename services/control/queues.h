@@ -21,6 +21,14 @@ struct control_learned *control_queues_learned(struct control_queues *queues);
 void control_queues_lock(struct control_queues *queues);
 void control_queues_unlock(struct control_queues *queues);
 
+/* A request purges, and tells of it: nobody else need finish it. */
+void control_queues_purging(struct control_queues *queues, bool begins);
+
+/* ---- do_queues.c ----------------------------------------------------------------------- */
+
+/* Tells of what was purged by somebody who could not tell of it: he, or storage, was gone. */
+void control_purges_finish(struct control_call *call);
+
 /* ---- pauses.c -------------------------------------------------------------------------- */
 
 /* Brings workers to do what the pause says: nobody consumes the queue, or, when it is

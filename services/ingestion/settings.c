@@ -1,21 +1,74 @@
 #include "services/ingestion/settings.h"
 
+#include "services/common/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
-/* The same after a restart, another one for another host or another Kanchi. */
-static void make_instance(const struct kn_config *config, const char *source, char *ret,
-                          size_t size)
+enum { NUMBERS = 64 };
+
+/* The same after a restart, another one for another host, another Kanchi or another number. */
+static void make_instance(const struct kn_config *config, const char *source, unsigned number,
+                          char *ret, size_t size)
 {
-    char host[65] = "";
-    if (*config->ingestion.instance) {
+    char host[65] = "", suffix[16] = "";
+    if (*config->ingestion.instance && number == 0) {
         snprintf(ret, size, "%s", config->ingestion.instance);
         return;
     }
     gethostname(host, sizeof(host) - 1);
+    if (number > 1)
+        snprintf(suffix, sizeof suffix, "-%u", number);
     uint64_t hash = kn_hash64(0, config->data, strlen(config->data));
-    snprintf(ret, size, "%.40s.%s.%08x", source, host, (unsigned)(hash ^ hash >> 32));
+    snprintf(ret, size, "%.40s.%s.%08x%s", source, host, (unsigned)(hash ^ hash >> 32), suffix);
+}
+
+/* 1 if it is ours now, until the process ends; 0: another one's; below 0: errno says why not. */
+static int try_number(const char *path, int *ret_lock)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -1;
+    int taken = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 1 : errno == EWOULDBLOCK ? 0 : -1;
+    if (taken == 1)
+        *ret_lock = fd;
+    else
+        close(fd);
+    return taken;
+}
+
+/* instance "auto": the first number that no other ingestion of this source and data folder
+ * has. 0: the instance is given. */
+static enum kn_status take_number(const struct kn_config *config, const char *source, unsigned *ret,
+                                  int *ret_lock, struct kn_buf *error)
+{
+    char *path = NULL;
+    int taken = 0;
+    if (strcmp(config->ingestion.instance, "auto") != 0)
+        return KN_OK;
+    errno = 0;
+    if (kn_service_make_folder(config->data) != KN_OK)
+        taken = -1;
+    for (unsigned number = 1; taken == 0 && number <= NUMBERS; number++) {
+        if (asprintf(&path, "%s/%s-%u.lock", config->data, source, number) < 0)
+            return KN_NOMEM;
+        taken = try_number(path, ret_lock);
+        free(path);
+        *ret = number;
+    }
+    if (taken == 1)
+        return KN_OK;
+    if (taken == 0)
+        kn_buf_printf(error, "%d ingestions of %s have %s: there can't be more", NUMBERS, source,
+                      config->data);
+    else
+        kn_buf_printf(error, "%s cannot be used: %s (data)", config->data,
+                      errno ? strerror(errno) : "it cannot be made");
+    return KN_CONFIG;
 }
 
 /* RabbitMQ must have enough under way to fill the batches that wait for storage
@@ -27,14 +80,16 @@ static unsigned prefetch_for(const struct kn_config_ingestion *c)
 }
 
 /* As the data folder may serve several: one of its own for each. */
-static char *spool_dir(const struct kn_config *config, const struct broker_settings *broker,
-                       const char *source)
+static char *spool_dir(const struct kn_config *config, const char *source, unsigned number)
 {
-    char *dir = NULL;
-    const char *instance = *config->ingestion.instance ? broker->options.instance : "";
-    int n = *config->ingestion.spool ? asprintf(&dir, "%s", config->ingestion.spool)
-                                     : asprintf(&dir, "%s/spool/%s%s%s", config->data, source,
-                                                *instance ? "@" : "", instance);
+    const struct kn_config_ingestion *c = &config->ingestion;
+    char *dir = NULL, suffix[16] = "";
+    const char *instance = number == 0 ? c->instance : suffix;
+    if (number > 1)
+        snprintf(suffix, sizeof suffix, "%u", number);
+    int n = !*c->spool ? asprintf(&dir, "%s/spool/%s%s%s", config->data, source,
+                                  *instance ? "@" : "", instance)
+                       : asprintf(&dir, "%s%s%s", c->spool, *suffix ? "@" : "", suffix);
     return n < 0 ? NULL : dir;
 }
 
@@ -45,7 +100,8 @@ static enum ingest_spool_sync sync_of(const char *name)
                                         : INGEST_SYNC_EVERYSEC;
 }
 
-static enum kn_status read_spool(struct ingest_settings *ret, const struct kn_config *config)
+static enum kn_status read_spool(struct ingest_settings *ret, const struct kn_config *config,
+                                 unsigned number)
 {
     const struct kn_config_ingestion *c = &config->ingestion;
     struct ingestion_options *to = &ret->ingestion;
@@ -55,7 +111,7 @@ static enum kn_status read_spool(struct ingest_settings *ret, const struct kn_co
     to->spool.sync = sync_of(c->spool_fsync);
     if (c->spool_max == 0)
         return KN_OK;
-    ret->spool_dir = spool_dir(config, &ret->broker, to->source);
+    ret->spool_dir = spool_dir(config, to->source, number);
     to->spool.dir = ret->spool_dir;
     return ret->spool_dir ? KN_OK : KN_NOMEM;
 }
@@ -66,10 +122,14 @@ enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn
     const struct kn_config_ingestion *c = &config->ingestion;
     const struct kn_config_broker *broker = NULL;
     char instance[129];
+    unsigned number = 0;
+    ret->lock = -1;
     enum kn_status status = kn_config_broker(config, c->source, &broker, error);
+    if (status == KN_OK)
+        status = take_number(config, broker->name, &number, &ret->lock, error);
     if (status != KN_OK)
         return status;
-    make_instance(config, broker->name, instance, sizeof(instance));
+    make_instance(config, broker->name, number, instance, sizeof(instance));
     status = broker_settings_read(&ret->broker, broker, instance, error);
     if (status != KN_OK)
         return status;
@@ -97,7 +157,7 @@ enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn
         .cert_file = *config->bus.cert ? config->bus.cert : NULL,
         .key_file = *config->bus.key ? config->bus.key : NULL,
     };
-    return read_spool(ret, config);
+    return read_spool(ret, config, number);
 }
 
 void ingest_settings_fini(struct ingest_settings *settings)
@@ -105,4 +165,7 @@ void ingest_settings_fini(struct ingest_settings *settings)
     broker_settings_fini(&settings->broker);
     free(settings->spool_dir);
     settings->spool_dir = NULL;
+    if (settings->lock > 0)
+        close(settings->lock);
+    settings->lock = -1;
 }

@@ -10,6 +10,7 @@ struct ingest_settings {
     struct ingestion_options ingestion;
     struct kn_bus_options bus;
     char *spool_dir;
+    int lock; /* of its number, with ingestion.instance "auto"; -1: none */
 };
 
 /* id: of this process. CONFIG: error gets one sentence. Texts of config and id

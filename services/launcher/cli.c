@@ -45,15 +45,17 @@ static const struct option {
     {"status", FOR_TASKS | FOR_WORKERS, true, true, "only with this status; may be repeated"},
     {"name", FOR_TASKS, true, true, "only tasks of this name; may be repeated"},
     {"worker", FOR_TASKS | FOR_INSPECT | FOR_COMMAND, true, true, "a hostname; may be repeated"},
-    {"queue", FOR_TASKS, true, true, "only of this queue; may be repeated"},
+    {"queue", FOR_TASKS | FOR_REVOKE, true, true,
+     "only of this queue; may be repeated; of revoke: where it waits"},
     {"q", FOR_TASKS, true, true, "only tasks that have this text"},
     {"messages", FOR_QUEUES, false, false, "what waits in the queue"},
     {"pattern", FOR_INSPECT | FOR_COMMAND, true, true, "hostnames that fit this glob"},
     {"all", FOR_COMMAND, false, false, "every worker that listens"},
     {"timeout", FOR_INSPECT | FOR_COMMAND, true, true, "seconds for the answers of workers"},
     {"id", FOR_INSPECT, true, true, "a task's id, for query_task; may be repeated"},
-    {"terminate", FOR_REVOKE, false, false, "end its process when it runs"},
+    {"terminate", FOR_REVOKE, false, true, "end its process when it runs"},
     {"signal", FOR_REVOKE, true, true, "to end it with, TERM when absent"},
+    {"remove", FOR_REVOKE, false, true, "RabbitMQ: take its message out of its queue"},
     {"dry-run", FOR_RETRY | FOR_REVOKE | FOR_COMMAND, false, false,
      "say what would be done, and do nothing"},
 };
@@ -234,7 +236,7 @@ static void add_query(const struct cli *cli, struct kn_buf *path, const char *ex
         if (!cli->given[i].option->query)
             continue;
         kn_buf_printf(path, "%c%s=", sign, cli->given[i].option->name);
-        cli_encode(path, cli->given[i].value);
+        cli_encode(path, cli->given[i].value ? cli->given[i].value : "true");
         sign = '&';
     }
     if (extra)
@@ -308,15 +310,10 @@ static int run_retry(struct cli *cli)
 static int run_revoke(struct cli *cli)
 {
     struct kn_buf path;
-    bool terminate = given(cli, "terminate"), dry_run = given(cli, "dry-run");
     kn_buf_init(&path, 65536);
     kn_buf_text(&path, "/api/v1/tasks/");
     cli_encode(&path, cli->words[0]);
-    add_query(cli, &path,
-              terminate && dry_run ? "terminate=true&dry_run=true"
-              : terminate          ? "terminate=true"
-              : dry_run            ? "dry_run=true"
-                                   : NULL);
+    add_query(cli, &path, given(cli, "dry-run") ? "dry_run=true" : NULL);
     int code = request(cli, "DELETE", &path, NULL, NULL);
     kn_buf_fini(&path);
     return code;

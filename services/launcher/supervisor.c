@@ -33,7 +33,7 @@ static const struct {
     {"gateway", 3, false},  {"storage", 4, false},
 };
 
-enum { NICE = 10 }; /* of services that are not of one broker */
+enum { NICE = 5 }; /* of services that are not of one broker */
 
 struct child {
     char program[4096];

@@ -12,7 +12,7 @@ import time
 
 from stack import COMPOSE, ROOT, SERVICES, Stack, docker, run, wait_for
 
-OVERLAYS = ("demo", "two-brokers", "two-ingestions", "monitoring")
+OVERLAYS = ("demo", "two-brokers", "monitoring")
 IMAGE_MAX = 80e6  # over its base
 NOT_IN_IT = ("gcc", "cc", "make", "cmake", "npm", "node", "git", "curl", "python3")
 
@@ -120,24 +120,36 @@ def two_brokers():
     say("two-brokers: every task carries its source")
 
 
-def two_ingestions():
-    with Stack("compose", "two-ingestions") as stack:
-        stack.up()
-        stack.wait_healthy(*SERVICES, "ingestion-b")
+def scaled(broker):
+    """Two ingestions of one broker, by --scale; either is killed."""
+    url = "redis://redis:6379/0" if broker == "redis" else "amqp://test:test@rabbitmq:5672//"
+    worker = "worker" if broker == "redis" else "worker-rabbitmq"
+    with Stack("compose", KANCHI_BROKER_URL=url) as stack:
+        stack.up("--scale", "ingestion=2")
+        stack.wait_healthy()
         stack.wait_connected("default")
-        ids = set(stack.send(50))
+        ids = set(stack.send(50, worker))
         stack.wait_stored(ids, "default")
-        stack.kill("ingestion")
-        ids |= set(stack.send(50))
-        stack.wait_healthy("ingestion")
-        stack.kill("ingestion-b")
-        ids |= set(stack.send(50))
+        both = stack.containers("ingestion")
+        assert len(both) == 2
+        for one in both:
+            stack.kill("ingestion", one)
+            ids |= set(stack.send(50, worker))
+            stack.wait_healthy("ingestion")
         stack.wait_stored(ids, "default")
         for task in stack.tasks():
             types = [event["type"] for event in stack.events(task)]
             assert len(types) == len(set(types)), (task["id"], types)
             assert {"task-received", "task-started", "task-succeeded"} <= set(types)
-    say(f"two-ingestions: each event of {len(ids)} tasks stored once, either killed once")
+    say(f"scaled: each event of {len(ids)} tasks of {broker} stored once, either ingestion killed once")
+
+
+def scaled_redis():
+    scaled("redis")
+
+
+def scaled_rabbitmq():
+    scaled("rabbitmq")
 
 
 def demo():
@@ -203,7 +215,7 @@ def old_compose():
     say("old_compose: works")
 
 
-STEPS = (image, config, default, two_brokers, two_ingestions, demo, monitoring, embedded, old_compose)
+STEPS = (image, config, default, two_brokers, scaled_redis, scaled_rabbitmq, demo, monitoring, embedded, old_compose)
 
 
 def main():

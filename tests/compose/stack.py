@@ -67,32 +67,36 @@ class Stack:
 
     # --- containers ---
 
-    def container(self, service):
-        return self.compose("ps", "-a", "-q", service).split()[0]
+    def containers(self, service):
+        return sorted(self.compose("ps", "-a", "-q", service).split())
 
-    def state(self, service):
-        return json.loads(docker("inspect", self.container(service)))[0]["State"]
+    def container(self, service):
+        return self.containers(service)[0]
+
+    def state(self, service, container=None):
+        return json.loads(docker("inspect", container or self.container(service)))[0]["State"]
 
     def running(self):
         """What `up` has started."""
         return self.compose("ps", "--services").split()
 
-    def up(self, *services):
-        self.compose("up", "-d", *services)
+    def up(self, *words):
+        self.compose("up", "-d", *words)
 
     def is_healthy(self, service):
-        return self.state(service).get("Health", {}).get("Status") == "healthy"
+        return all(self.state(service, one).get("Health", {}).get("Status") == "healthy"
+                   for one in self.containers(service))
 
     def wait_healthy(self, *services):
         for service in services or SERVICES:
             wait_for(lambda s=service: self.is_healthy(s), 120, f"{service} is healthy")
 
-    def kill(self, service):
+    def kill(self, service, container=None):
         """As a crash: from outside of Docker, which takes its own kill for a wish."""
-        before = self.state(service)
+        before = self.state(service, container)
         os.kill(before["Pid"], signal.SIGKILL)
-        wait_for(lambda: self.state(service)["StartedAt"] != before["StartedAt"]
-                 and self.state(service)["Running"], 30, f"{service} is started again")
+        wait_for(lambda: self.state(service, container)["StartedAt"] != before["StartedAt"]
+                 and self.state(service, container)["Running"], 30, f"{service} is started again")
 
     def ready_after(self, service):
         """Seconds from the start of the process until it is ready."""

@@ -18,8 +18,7 @@ import yaml
 HERE = pathlib.Path(__file__).resolve().parent
 OVERLAYS = ("small", "production")
 STACKS = (("embedded",), ("compose",), ("compose", "demo"), ("compose", "two-brokers"),
-          ("compose", "two-ingestions"), ("compose", "monitoring"),
-          ("compose", "two-brokers", "two-ingestions", "monitoring"))
+          ("compose", "monitoring"), ("compose", "two-brokers", "monitoring"))
 
 
 @functools.cache

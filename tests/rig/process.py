@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import random
 import signal
 import socket
 import subprocess
@@ -17,12 +18,17 @@ class RigError(Exception):
     """A server, worker or service did not do what the test needs it to do."""
 
 
-def free_port():
-    """A TCP port on 127.0.0.1 that the kernel says is free."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(_given=set()):
+    """A free TCP port of 127.0.0.1, below those that the kernel gives to connections by itself, so
+    that none takes it before its server does; drawn, for tests run side by side."""
+    while True:
+        port = random.SystemRandom().randrange(10000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def wait_for(condition, timeout=20.0, what="the condition", interval=0.05):

@@ -7,7 +7,7 @@ import type { BulkAction, BulkChoice } from '~/lib/wish'
 
 const WORDS: Record<BulkAction, { title: string, verb: string, will: string }> = {
   retry: { title: 'Retry', verb: 'Retry', will: 'are sent again, each as a new task, with the arguments of its first call. Those whose arguments are not certain are refused, one by one.' },
-  revoke: { title: 'Revoke', verb: 'Revoke', will: 'are revoked: workers throw them away. What has ended is refused.' },
+  revoke: { title: 'Revoke', verb: 'Revoke', will: 'are revoked: workers throw them away, and what waits in a Redis is taken out of its queue. Workers remember 50,000 revoked tasks for three hours. What has ended is refused.' },
   resolve: { title: 'Mark as resolved', verb: 'Mark', will: 'are marked as resolved. What has not failed is refused. Nothing is sent to Celery.' },
 }
 const OPTIONS = 'Options'

@@ -106,7 +106,7 @@ export function revokeTask(task: Task, terminate: boolean): Action<TaskRevoked, 
     }),
     sayDone: done => ({
       lines: [`${plural(done.replies.filter(reply => reply.ok).length, 'worker')} confirmed.`, ...(done.removal ? [sentence(done.removal)] : [])],
-      replies: { replies: done.replies.map(reply => ({ ...reply, error: reply.ok ? null : exactText(reply.value, 0) })), missing: done.missing },
+      replies: done,
     }),
   }
 }

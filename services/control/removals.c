@@ -1,0 +1,154 @@
+#include "services/control/removals.h"
+
+#include "services/broker/lists.h"
+#include "services/common/log.h"
+#include "services/common/table.h"
+#include "services/common/time.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { QUEUES_MAX = 1000, LOOK_MAX = 10000 };
+static const int64_t TIME_US = 4 * KN_SECOND; /* of a portion: storage waits 30 s for it */
+
+struct walk {
+    struct kn_table_entry entry; /* job and queue */
+    char cursor[BROKER_CURSOR_MAX];
+};
+
+struct control_removals {
+    struct control_learned *learned;
+    struct kn_table walks;
+    struct kn_log_limit limit;
+};
+
+struct portion {
+    struct control_removals *removals;
+    struct control_call *call;
+    struct kn_str job;
+    struct control_removal_task *tasks;
+    struct kn_str *queues; /* of each task; absent: not known, or it does not wait */
+    size_t count;
+    int64_t until;
+};
+
+struct control_removals *control_removals_new(struct control_learned *learned)
+{
+    struct control_removals *removals = calloc(1, sizeof *removals);
+    if (!removals)
+        return NULL;
+    removals->learned = learned;
+    kn_table_init(&removals->walks, sizeof(struct walk), QUEUES_MAX);
+    return removals;
+}
+
+void control_removals_free(struct control_removals *removals)
+{
+    if (!removals)
+        return;
+    kn_table_fini(&removals->walks);
+    free(removals);
+}
+
+/* Where the last message of a queue was found. The walks of earlier jobs make room. */
+static struct walk *walk_of(struct portion *p, struct kn_str queue)
+{
+    struct kn_table *walks = &p->removals->walks;
+    struct kn_table_entry *first = kn_table_first(walks);
+    if (kn_table_count(walks) == QUEUES_MAX && !kn_table_find(walks, p->job, queue))
+        kn_table_remove(walks, first);
+    return (struct walk *)kn_table_need(walks, p->job, queue);
+}
+
+static void find_queues(struct portion *p)
+{
+    struct kn_str source = kn_str_from(p->call->options->source);
+    for (size_t i = 0; i < p->count && !atomic_load(p->call->stopping); i++) {
+        const struct kn_msg_task_get get = {.id = p->tasks[i].id, .source = source};
+        const void *answer;
+        if (control_call_ask(p->call, KN_KIND_TASK_GET, &get, KN_KIND_TASK, &answer) != KN_OK)
+            continue;
+        const struct kn_msg_task *task = answer;
+        if (task->status == KN_TASK_PENDING || task->status == KN_TASK_RETRY)
+            p->queues[i] = task->queue;
+    }
+    p->call->text = KN_STR_ABSENT;
+}
+
+static bool all_gone(const struct control_removal *removal)
+{
+    for (size_t i = 0; i < removal->count; i++)
+        if (!removal->tasks[i].gone)
+            return false;
+    return true;
+}
+
+/* From behind what the portion before found; what is not there may be before it. */
+static enum kn_status search(struct portion *p, struct control_removal *removal, struct walk *walk)
+{
+    enum kn_status status = KN_OK;
+    for (int round = 0; status == KN_OK && round < 2 && !all_gone(removal); round++) {
+        struct broker_removed removed;
+        struct kn_str cursor = kn_arena_str(p->call->arena, kn_str_from(walk->cursor));
+        removal->time_us = p->until - kn_time_mono();
+        if (!cursor.ptr || removal->time_us <= 0 || (round && !*walk->cursor))
+            break;
+        status = control_remove_messages(p->call, removal, round ? KN_STR("") : cursor, &removed);
+        if (status == KN_INVALID && cursor.len) { /* the priorities have changed */
+            walk->cursor[0] = '\0';
+            status = KN_OK;
+        } else if (round == 0) {
+            snprintf(walk->cursor, sizeof walk->cursor, "%s", removed.cursor);
+        }
+    }
+    return status;
+}
+
+/* The tasks from the first one on that wait in its queue. */
+static enum kn_status take_queue(struct portion *p, size_t first)
+{
+    struct control_removal_task *tasks = kn_arena_array(p->call->arena, p->count, sizeof *tasks);
+    size_t *places = kn_arena_array(p->call->arena, p->count, sizeof *places);
+    struct kn_str queue = p->queues[first], name = kn_arena_str(p->call->arena, queue);
+    struct control_removal removal = {.queue = name.ptr, .tasks = tasks, .look_max = LOOK_MAX};
+    struct walk *walk = walk_of(p, queue);
+    if (!tasks || !places || !name.ptr || !walk)
+        return KN_NOMEM;
+    for (size_t i = first; i < p->count; i++) {
+        if (!p->queues[i].len || !kn_str_eq(p->queues[i], queue))
+            continue;
+        places[removal.count] = i;
+        tasks[removal.count++] = p->tasks[i];
+    }
+    enum kn_status status = search(p, &removal, walk);
+    for (size_t i = 0; i < removal.count; i++) {
+        p->tasks[places[i]].gone = tasks[i].gone;
+        p->queues[places[i]] = KN_STR_ABSENT;
+    }
+    return status;
+}
+
+void control_removals_take(struct control_removals *removals, struct control_call *call,
+                           struct kn_str job, struct control_removal_task *tasks, size_t count)
+{
+    struct portion p = {.removals = removals,
+                        .call = call,
+                        .job = job,
+                        .tasks = tasks,
+                        .queues = kn_arena_array(call->arena, count, sizeof *p.queues),
+                        .count = count,
+                        .until = kn_time_mono() + TIME_US};
+    enum kn_status status = p.queues ? KN_OK : KN_NOMEM;
+    uint64_t skipped;
+    if (!broker_lists_has(call->hand->session))
+        return;
+    if (status == KN_OK)
+        find_queues(&p);
+    for (size_t i = 0; status == KN_OK && i < count && !atomic_load(call->stopping); i++)
+        status = p.queues[i].len ? take_queue(&p, i) : KN_OK;
+    enum kn_status told = control_removal_tell(call, removals->learned, tasks, count);
+    if ((status != KN_OK || told != KN_OK) && kn_log_allow(&removals->limit, &skipped))
+        KN_WARN("removal.failed", KN_F_STR("job", job),
+                KN_F_TEXT("reason", kn_status_text(status == KN_OK ? told : status)),
+                KN_F_I64("skipped", skipped));
+}
