@@ -1,13 +1,13 @@
 // The main actions, on a running Kanchi beside a real Celery:
 //   node e2e/check-actions.mjs URL --failed ID --worker ID --waiting NAME --tasks N --queue NAME --messages N
 // A task that failed is retried, N tasks of a name are revoked at once, the messages of a queue are purged, a pool grows,
-// a queue is paused and resumed, and the audit lists it all. axe looks at each dialog.
+// a queue is paused and resumed, a task is sent, workers that are selected are pinged, and the audit lists it all. axe looks at each dialog.
 import { parseArgs } from 'node:util'
 import { violations } from './axe.mjs'
 import { fail, openBrowser, openPage } from './browser.mjs'
 
 const { positionals: [url], values: wanted } = parseArgs({ allowPositionals: true, options: Object.fromEntries(
-  ['failed', 'worker', 'waiting', 'tasks', 'queue', 'messages'].map(name => [name, { type: 'string' }])) })
+  ['failed', 'worker', 'waiting', 'tasks', 'queue', 'messages', 'pictures'].map(name => [name, { type: 'string' }])) })
 if (!url) throw new Error('Usage: node e2e/check-actions.mjs URL --failed ID …')
 const base = url.replace(/\/$/, '')
 const PATIENCE = { timeout: 20_000 }
@@ -85,9 +85,40 @@ async function growPool(page) {
   await close(page)
 }
 
+async function sendTask(page) {
+  await goTo(page, '/')
+  await page.keyboard.press('Control+k')
+  await page.locator('[role=dialog] input').waitFor(PATIENCE)
+  await page.keyboard.type('send a task')
+  await page.locator('[role=option] >> text=Send a task').first().waitFor(PATIENCE)
+  await page.keyboard.press('Enter')
+  await page.fill(`${dialog} [name=name]`, wanted.waiting)
+  await page.fill(`${dialog} [name=args]`, '[0.0]')
+  await page.locator(`${dialog} >> text=Queue, time and priority`).click()
+  await page.fill(`${dialog} [name=queue]`, 'default')
+  await page.locator(`${dialog}[data-phase=ready]`, { hasText: '0.0' }).waitFor(PATIENCE)
+  if (wanted.pictures) await page.screenshot({ path: `${wanted.pictures}/send.png` })
+  await confirm(page, 'One task goes to the queue default')
+  const link = page.locator(`${dialog} a`).first()
+  const sent = await link.innerText()
+  await link.click()
+  await page.locator('main', { hasText: sent }).locator('[data-status=success]').first().waitFor(PATIENCE)
+}
+
+async function pingSelected(page) {
+  await goTo(page, '/workers')
+  await page.locator(`[data-worker-id="${wanted.worker}"] input[type=checkbox]`).check(PATIENCE)
+  await page.locator('[data-testid=selection] [data-offers="Tell them"]').click()
+  if (wanted.pictures) await page.screenshot({ path: `${wanted.pictures}/workers.png` })
+  await page.locator('[data-offer=ping]').click()
+  await confirm(page, 'sign of life')
+  await page.locator('[data-testid=replies]', { hasText: 'pong' }).waitFor(PATIENCE)
+  await close(page)
+}
+
 async function readAudit(page) {
   await goTo(page, '/audit')
-  for (const verb of ['retry', 'resolve', 'bulk', 'pause', 'resume', 'purge', 'command']) {
+  for (const verb of ['retry', 'resolve', 'bulk', 'pause', 'resume', 'purge', 'command', 'apply']) {
     await page.locator(`[data-testid=audit-entry][data-verb=${verb}][data-outcome=done]`).first().waitFor(PATIENCE).catch(() => fail(`the audit has no ${verb} that is done`))
   }
 }
@@ -95,7 +126,7 @@ async function readAudit(page) {
 const browser = await openBrowser()
 const { page, complaints } = await openPage(browser, base)
 try {
-  for (const step of [retryTask, revokeMany, actOnQueue, growPool, readAudit]) {
+  for (const step of [retryTask, revokeMany, actOnQueue, growPool, sendTask, pingSelected, readAudit]) {
     await step(page).catch(async (error) => {
       const said = await page.locator('[role=dialog]').innerText({ timeout: 1000 }).catch(() => 'no dialog')
       throw new Error(`${step.name}: ${error.message}\n${said}`)

@@ -41,6 +41,18 @@ describe('task list', () => {
     expect(store.atEnd).toBe(true)
   })
 
+  it('goes on in the list that it began, however long ago the last hour began', async () => {
+    const asked = gatewayWith(page(newestFirst(2, 4), 'c1'), page(newestFirst(2, 2), 'c2'), page(newestFirst(2)))
+    const store = await openList({ ...emptyFilter(), last: '1h' })
+    for (const later of [5000, 9000]) {
+      vi.spyOn(Date, 'now').mockReturnValue(Date.parse(asked[0]!.searchParams.get('from')!) + 3_600_000 + later)
+      await store.loadMore()
+    }
+    vi.restoreAllMocks()
+    expect(asked.map(url => url.searchParams.get('cursor'))).toEqual([null, 'c1', 'c2'])
+    expect(new Set(asked.map(url => url.searchParams.get('from'))).size).toBe(1)
+  })
+
   it('asks for a page that was given up once, however eager the screen is', async () => {
     const size = 250
     const pages = Array.from({ length: 20 }, (_, i) => page(newestFirst(size, (20 - i) * size), `c${i + 1}`))

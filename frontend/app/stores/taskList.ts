@@ -48,6 +48,8 @@ export const useTaskListStore = defineStore('taskList', () => {
   /** Rows that came in just now, by key; their arrival is shown for a moment. */
   const fresh = new Map<string, number>()
   let cursor: string | null = null
+  /** The now of a period such as the last hour: a cursor goes on only in the list that it was given for. */
+  let asOf = 0
   /** The end was cut since the cursor was given: it points below what is shown. */
   let cursorStale = false
   let request: AbortController | null = null
@@ -102,14 +104,19 @@ export const useTaskListStore = defineStore('taskList', () => {
       loaded.value = false
     }
     loading.value = 'first'
-    const answer = await fetchPage(null, mine, FIRST_PAGE)
+    const now = Date.now()
+    const answer = await fetchPage(null, mine, FIRST_PAGE, now)
     if (!answer || request !== mine) return
     loading.value = null
     if ('failure' in answer) { failure.value = answer.failure; return }
     failure.value = null
     loaded.value = true
-    if (following.value || length.value === 0) replaceRows(answer.data.items, answer.data.next_cursor)
-    else refreshRows(answer.data.items)
+    if (following.value || length.value === 0) {
+      asOf = now
+      replaceRows(answer.data.items, answer.data.next_cursor)
+    } else {
+      refreshRows(answer.data.items)
+    }
   }
 
   function replaceRows(items: Task[], next: string | null): void {
@@ -152,9 +159,11 @@ export const useTaskListStore = defineStore('taskList', () => {
   async function loadMore(): Promise<void> {
     if (loading.value || atEnd.value || !loaded.value || failure.value || !pages.atKnownEnd) return
     const stale = cursorStale
-    const answer = await ask(stale ? null : cursor, stale ? 500 : PAGE)
+    const now = stale ? Date.now() : asOf
+    const answer = await ask(stale ? null : cursor, stale ? 500 : PAGE, now)
     if (!answer) return
     if (stale) {
+      asOf = now
       pages.restart([...rows.value, ...belowShown(answer.items)])
     } else {
       const known = new Set(rows.value.map(taskKey))
@@ -168,10 +177,10 @@ export const useTaskListStore = defineStore('taskList', () => {
   }
 
   /** Whoever asks is loading until the answer is in its place: else it would be asked for once more. */
-  async function ask(at: string | null, limit: number) {
+  async function ask(at: string | null, limit: number, now = asOf) {
     const mine = request = new AbortController()
     loading.value = 'more'
-    const answer = await fetchPage(at, mine, limit)
+    const answer = await fetchPage(at, mine, limit, now)
     if (!answer || request !== mine) return null
     if ('failure' in answer) {
       failure.value = answer.failure
@@ -189,8 +198,8 @@ export const useTaskListStore = defineStore('taskList', () => {
     return items.filter(task => firstSeen(task) <= end && !known.has(taskKey(task)))
   }
 
-  function fetchPage(at: string | null, controller: AbortController, limit: number) {
-    const query = { ...filterToRest(filter.value, Date.now()), limit, ...(at ? { cursor: at } : {}) }
+  function fetchPage(at: string | null, controller: AbortController, limit: number, now: number) {
+    const query = { ...filterToRest(filter.value, now), limit, ...(at ? { cursor: at } : {}) }
     return outcome(api.GET('/api/v1/tasks', { params: { query }, signal: controller.signal }))
   }
 
