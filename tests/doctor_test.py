@@ -124,6 +124,17 @@ def test_workers_that_answer_in_pickle_are_told(request, folder, broker):
     assert "no worker answered" not in done.stdout
 
 
+@pytest.mark.parametrize("clinic", ["redis"], indirect=True)
+def test_workers_that_are_seen_but_listen_elsewhere_are_told_apart(folder, clinic):
+    url, kanchi = clinic
+    with rig.CeleryWorker(folder, url, name="far", app="sample_app.mistaken",
+                          env={"MISTAKEN_FANOUT": "1"}):
+        found = rig.wait_for(
+            lambda: (lambda one: "1 is online" in one["text"] and one)(
+                findings(kanchi)["no_worker_answered"]), 30, "the finding")
+        assert "fanout_prefix" in found["remedy"]
+
+
 def send(url, name):
     subprocess.run([rig.python_of(), "-c",
                     f"from sample_app.app import app; app.send_task({name!r}, args=['x'])"],

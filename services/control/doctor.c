@@ -373,6 +373,36 @@ static int by_name(const void *a, const void *b)
     return kn_str_cmp(x->name, y->name);
 }
 
+static size_t count_online(const struct doctor *d)
+{
+    size_t count = 0;
+    for (size_t i = 0; d->options->workers && i < d->options->workers->items.count; i++)
+        count += d->options->workers->items.items[i].status == KN_WORKER_ONLINE;
+    return count;
+}
+
+static void tell_silence(struct doctor *d)
+{
+    bool redis = d->options->broker->url->kind == BROKER_REDIS;
+    size_t online = count_online(d);
+    if (redis && online)
+        find(
+            d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
+            "Their events come, but they do not hear what is asked. Is their "
+            "worker_enable_remote_control not False, and does their broker_transport_options leave "
+            "fanout_prefix at True? With another one they listen elsewhere.",
+            "no worker answered, though by their events %zu %s online", online,
+            online == 1 ? "is" : "are");
+    else
+        find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
+             redis
+                 ? "Is one running with this broker URL, and is its worker_enable_remote_control "
+                   "not False?"
+                 : "Is one running with this broker URL and virtual host (only the management API "
+                   "tells of others), and is its worker_enable_remote_control not False?",
+             "no worker answered");
+}
+
 static void tell_workers(struct doctor *d)
 {
     if (d->count)
@@ -384,13 +414,7 @@ static void tell_workers(struct doctor *d)
     if (d->unread)
         tell_unread(d);
     else if (d->count == 0)
-        find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
-             d->options->broker->url->kind == BROKER_REDIS
-                 ? "Is one running with this broker URL, and is its worker_enable_remote_control "
-                   "not False?"
-                 : "Is one running with this broker URL and virtual host (only the management API "
-                   "tells of others), and is its worker_enable_remote_control not False?",
-             "no worker answered");
+        tell_silence(d);
 }
 
 enum kn_status control_doctor_look(struct control_pidbox *pidbox,
