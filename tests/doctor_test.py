@@ -112,12 +112,27 @@ def test_a_clock_that_is_wrong_is_found(folder, clinic):
         assert int(found["text"].split(" is ")[1].split()[0]) in range(85, 92)
 
 
-def test_workers_that_answer_in_pickle_are_told(folder, redis_url):
-    with rig.CeleryWorker(folder, redis_url, name="old", app="sample_app.mistaken",
+@pytest.mark.parametrize("broker", ["redis_url", "rabbitmq_url"])
+def test_workers_that_answer_in_pickle_are_told(request, folder, broker):
+    url = request.getfixturevalue(broker)
+    with rig.CeleryWorker(folder, url, name="old", app="sample_app.mistaken",
                           env={"MISTAKEN_SERIALIZER": "pickle"}):
-        done = doctor("--broker", redis_url)
+        done = doctor("--broker", url)
     assert done.returncode == 1
-    assert "answers of workers could not be read" in done.stdout
+    assert "2 of their answers are in application/x-python-serialize" in done.stdout
+    assert 'Set task_serializer = "json"' in done.stdout
+    assert "no worker answered" not in done.stdout
+
+
+@pytest.mark.parametrize("clinic", ["redis"], indirect=True)
+def test_workers_that_are_seen_but_listen_elsewhere_are_told_apart(folder, clinic):
+    url, kanchi = clinic
+    with rig.CeleryWorker(folder, url, name="far", app="sample_app.mistaken",
+                          env={"MISTAKEN_FANOUT": "1"}):
+        found = rig.wait_for(
+            lambda: (lambda one: "1 is online" in one["text"] and one)(
+                findings(kanchi)["no_worker_answered"]), 30, "the finding")
+        assert "fanout_prefix" in found["remedy"]
 
 
 def send(url, name):

@@ -167,6 +167,23 @@ def test_garbage_is_counted_with_its_cause_and_the_next_event_is_stored(kanchi, 
         wait_for_tasks(kanchi, 3)
 
 
+def test_events_in_a_serializer_that_is_not_read_are_told_with_what_mends_it(kanchi, broker_url):
+    python(broker_url, """
+app.conf.event_serializer = "pickle"
+with app.events.default_dispatcher() as dispatcher:
+    for i in range(3):
+        dispatcher.send("worker-online")
+""")
+
+    def unreadable():
+        return next((one for one in kanchi.get("/system")["findings"]
+                     if one["code"] == "events_unreadable" and one["text"].startswith("3 ")), None)
+    said = rig.wait_for(unreadable, timeout=30, what="the finding")
+    assert said["source"] == "default" and said["severity"] == "warning"
+    assert "application/x-python-serialize" in said["text"]
+    assert 'event_serializer = "json"' in said["remedy"]
+
+
 @pytest.mark.parametrize("url, part", [
     ("redis://:hidden/x@h/0", "port"),
     ("redis://h/x", "database"),

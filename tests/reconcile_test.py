@@ -231,6 +231,24 @@ def test_a_backend_that_can_not_be_asked_is_said(folder, start, redis_url):
                                 "the finding")
             assert "result_backend" in said["remedy"]
             assert "secret" not in json.dumps(kanchi.get("/system"))
+            ident = next(iter(tasks_of(kanchi)))
+            status, answer = kanchi.ask("GET", f"/tasks/{ident}/result")
+            assert status == 409 and "set result_backend for this broker" in answer["detail"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_prefix_of_the_results_keys_has_to_be_set(folder, start, redis_url, known):
+    kanchi = start(redis_url, brokers={"result_key_prefix": "r:"} if known else {})
+    with rig.CeleryWorker(folder, redis_url, app="sample_app.mistaken", backend_url=redis_url,
+                          env={"SAMPLE_PACE": "0", "MISTAKEN_RESULT_PREFIX": "r:"}):
+        ident = send(redis_url, redis_url, 1, "shop.order.price")[0]
+        rig.wait_for(lambda: tasks_of(kanchi).get(ident, {}).get("status") == "success", 30,
+                     "the task's end")
+
+        def answered():
+            status, answer = kanchi.ask("GET", f"/tasks/{ident}/result")
+            return status == 200 if known else "set result_key_prefix" in answer["detail"]
+        rig.wait_for(answered, 30, "the result" if known else "why there is none")
 
 
 def test_a_configured_backend_is_asked_and_its_absence_is_said(folder, start, redis_url):

@@ -32,6 +32,7 @@ describe('health', () => {
   it.each([
     ['no broker', system({ ingestion: { a: source({ state: 'away' }) } }), 0, 'Waiting for the broker'],
     ['no worker', system({ ingestion: { a: source() } }), 0, 'No worker has reported yet'],
+    ['pickled events', system({ ingestion: { a: source() }, findings: [{ severity: 'warning', code: 'events_unreadable', source: 'a', subject: null, text: '3 messages.', remedy: null }] }), 0, 'Events cannot be read'],
     ['no task', system({ ingestion: { a: source() } }), 3, 'Workers are online; no task has run yet'],
   ])('says what to do with %s', (_, state, workers, title) => {
     const reason = emptyReason(state, workers)

@@ -198,12 +198,3 @@ enum kn_status celery_reply_decode(const struct celery_message *m, struct kn_are
         *ret_reply = reply;
     return status;
 }
-
-enum kn_status celery_reply_decode_redis(struct kn_str payload, struct kn_arena *arena,
-                                         struct celery_reply *ret_reply)
-{
-    struct celery_message message;
-    const char *error;
-    enum kn_status status = celery_envelope_decode(payload, arena, &message, &error);
-    return status == KN_OK ? celery_reply_decode(&message, arena, ret_reply) : status;
-}

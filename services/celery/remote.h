@@ -80,9 +80,6 @@ struct celery_reply {
  * message or lie in the arena. INVALID, TOO_DEEP, NOMEM as usual. */
 enum kn_status celery_reply_decode(const struct celery_message *message, struct kn_arena *arena,
                                    struct celery_reply *ret_reply) KN_MUST_CHECK;
-/* The same from a value of the reply list on Redis. */
-enum kn_status celery_reply_decode_redis(struct kn_str payload, struct kn_arena *arena,
-                                         struct celery_reply *ret_reply) KN_MUST_CHECK;
 
 /* What replies say about a worker. Each fills its fields of inspect and leaves
  * the others; texts lie in the arena. value is celery_reply.value. Members that

@@ -340,7 +340,10 @@ static void what_real_workers_answer_is_understood(void **state)
         json_t *line = json_loads(text, 0, NULL);
         assert_non_null(line);
         struct kn_str payload = kn_str_from(json_string_value(json_object_get(line, "payload")));
-        assert_int_equal(celery_reply_decode_redis(payload, &arena, &reply), KN_OK);
+        struct celery_message message;
+        const char *error;
+        assert_int_equal(celery_envelope_decode(payload, &arena, &message, &error), KN_OK);
+        assert_int_equal(celery_reply_decode(&message, &arena, &reply), KN_OK);
         assert_text(reply.hostname, "w1@test.example");
         assert_true(reply.ticket.len == 36 && !reply.failed);
         json_t *value = json_loadb(reply.value.ptr, reply.value.len, JSON_DECODE_ANY, NULL);

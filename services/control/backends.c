@@ -186,6 +186,56 @@ void control_backends_learn(struct control_backends *b, const struct kn_msg_work
     kn_arena_fini(&arena);
 }
 
+/* ---- what keeps one from being asked --------------------------------------------------------- */
+
+static const struct {
+    enum control_backend_kind kind;
+    struct kn_str code;
+    const char *text; /* before the address */
+    struct kn_str remedy;
+    struct kn_str why; /* a result cannot be shown */
+} lacks[] = {
+    {CONTROL_BACKEND_MASKED,
+     {"result_backend_password", 23},
+     "Workers do not tell the password of their result backend, so it is not asked how tasks "
+     "ended whose events were lost",
+     KN_STR("Set result_backend (or result_backend_file) for this broker to the URL with its "
+            "password."),
+     KN_STR("workers do not tell the password of their result backend: set result_backend for this "
+            "broker")},
+    {CONTROL_BACKEND_PREFIXED,
+     {"result_backend_prefix", 21},
+     "The keys of the result backend have a prefix that workers do not tell, so it is not asked "
+     "how tasks ended whose events were lost",
+     KN_STR("Set result_key_prefix for this broker to what stands before celery-task-meta- in the "
+            "keys."),
+     KN_STR("the keys of the result backend have a prefix (global_keyprefix) that workers do not "
+            "tell: set result_key_prefix for this broker")},
+    {CONTROL_BACKEND_UNSUPPORTED,
+     {"result_backend_unsupported", 26},
+     "Kanchi reads results from Redis only, so it is not asked how tasks ended whose events were "
+     "lost",
+     KN_STR(
+         "Nothing needs to be done; workers are asked instead. Results in Redis would tell more."),
+     KN_STR("Kanchi reads results from Redis only")},
+    {CONTROL_BACKEND_WRONG,
+     {"result_backend_url", 18},
+     "The result backend that workers name can't be used",
+     KN_STR("Set result_backend for this broker to its full URL, redis://HOST:PORT/DATABASE."),
+     KN_STR(
+         "the result backend that workers name can't be used: set result_backend for this broker")},
+};
+
+/* The first reason; none: workers name no result backend. */
+static struct kn_str why_not(const struct control_backends *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        for (size_t k = 0; k < sizeof lacks / sizeof *lacks; k++)
+            if (lacks[k].kind == b->items[i]->place.kind)
+                return lacks[k].why;
+    return KN_STR("there is no result backend that Kanchi can read");
+}
+
 /* ---- asking ---------------------------------------------------------------------------- */
 
 static enum kn_status write_keys(struct control_backends *b, const struct kn_str *ids, size_t count,
@@ -281,7 +331,7 @@ enum kn_status control_backends_value(struct control_backends *b, struct kn_str 
 {
     struct kn_str key;
     enum kn_status worst = KN_UNSUPPORTED;
-    *ret_why = KN_STR("there is no result backend that Kanchi can read");
+    *ret_why = why_not(b);
     enum kn_status status = write_keys(b, &id, 1, arena, &key);
     for (size_t i = 0; i < b->count && status == KN_OK; i++) {
         struct kn_str value;
@@ -303,36 +353,6 @@ enum kn_status control_backends_value(struct control_backends *b, struct kn_str 
 }
 
 /* ---- findings -------------------------------------------------------------------------- */
-
-static const struct {
-    enum control_backend_kind kind;
-    struct kn_str code;
-    const char *text; /* before the address */
-    struct kn_str remedy;
-} lacks[] = {
-    {CONTROL_BACKEND_MASKED,
-     {"result_backend_password", 23},
-     "Workers do not tell the password of their result backend, so it is not asked how tasks "
-     "ended whose events were lost",
-     KN_STR("Set result_backend (or result_backend_file) for this broker to the URL with its "
-            "password.")},
-    {CONTROL_BACKEND_PREFIXED,
-     {"result_backend_prefix", 21},
-     "The keys of the result backend have a prefix that workers do not tell, so it is not asked "
-     "how tasks ended whose events were lost",
-     KN_STR("Set result_key_prefix for this broker to what stands before celery-task-meta- in the "
-            "keys.")},
-    {CONTROL_BACKEND_UNSUPPORTED,
-     {"result_backend_unsupported", 26},
-     "Kanchi reads results from Redis only, so it is not asked how tasks ended whose events were "
-     "lost",
-     KN_STR(
-         "Nothing needs to be done; workers are asked instead. Results in Redis would tell more.")},
-    {CONTROL_BACKEND_WRONG,
-     {"result_backend_url", 18},
-     "The result backend that workers name can't be used",
-     KN_STR("Set result_backend for this broker to its full URL, redis://HOST:PORT/DATABASE.")},
-};
 
 static void describe(const struct trouble *trouble, struct kn_msg_finding *ret,
                      const char **ret_text)

@@ -27,7 +27,8 @@ struct doctor {
     struct kn_msg_doctor_report *report;
     struct patient *patients;
     size_t count, room;
-    size_t unread;
+    size_t unread;           /* answers */
+    const char *unread_type; /* of the last one; "": that was not the trouble */
 };
 
 static void find(struct doctor *d, enum kn_severity severity, const char *code,
@@ -138,6 +139,7 @@ static enum kn_status gather(struct doctor *d, struct control_pidbox *pidbox, in
             d->unread++;
     }
     kn_arena_fini(&arena);
+    d->unread_type = control_pidbox_unread(pidbox);
     return control_pidbox_lost(status) ? status : KN_OK;
 }
 
@@ -242,10 +244,23 @@ static void look_at_settings(struct doctor *d)
             find(d, matters[m].severity, matters[m].code, names, matters[m].remedy, "%s: %.*s",
                  matters[m].text, KN_STR_ARG(names));
     }
-    if (d->unread)
-        find(d, KN_SEVERITY_WARNING, "replies_unreadable", KN_STR_ABSENT,
+}
+
+/* It is as bad as no answer when none could be read. */
+static void tell_unread(struct doctor *d)
+{
+    enum kn_severity severity = d->count ? KN_SEVERITY_WARNING : KN_SEVERITY_ERROR;
+    if (*d->unread_type)
+        find(d, severity, "replies_unreadable", KN_STR_ABSENT,
+             "Set task_serializer = \"json\" in the workers' configuration: they answer in it. "
+             "Without that Kanchi sees their tasks, but not what they answer.",
+             "Workers answered, but %zu of their answers are in %s, which Kanchi does not read (it "
+             "never unpickles)",
+             d->unread, d->unread_type);
+    else
+        find(d, severity, "replies_unreadable", KN_STR_ABSENT,
              "Workers answer in their task_serializer: json and msgpack are read, pickle never.",
-             "%zu answers of workers could not be read", d->unread);
+             "Workers answered, but %zu of their answers could not be read", d->unread);
 }
 
 /* By the newest event of each: its own time, and when it reached us. */
@@ -358,6 +373,36 @@ static int by_name(const void *a, const void *b)
     return kn_str_cmp(x->name, y->name);
 }
 
+static size_t count_online(const struct doctor *d)
+{
+    size_t count = 0;
+    for (size_t i = 0; d->options->workers && i < d->options->workers->items.count; i++)
+        count += d->options->workers->items.items[i].status == KN_WORKER_ONLINE;
+    return count;
+}
+
+static void tell_silence(struct doctor *d)
+{
+    bool redis = d->options->broker->url->kind == BROKER_REDIS;
+    size_t online = count_online(d);
+    if (redis && online)
+        find(
+            d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
+            "Their events come, but they do not hear what is asked. Is their "
+            "worker_enable_remote_control not False, and does their broker_transport_options leave "
+            "fanout_prefix at True? With another one they listen elsewhere.",
+            "no worker answered, though by their events %zu %s online", online,
+            online == 1 ? "is" : "are");
+    else
+        find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
+             redis
+                 ? "Is one running with this broker URL, and is its worker_enable_remote_control "
+                   "not False?"
+                 : "Is one running with this broker URL and virtual host (only the management API "
+                   "tells of others), and is its worker_enable_remote_control not False?",
+             "no worker answered");
+}
+
 static void tell_workers(struct doctor *d)
 {
     if (d->count)
@@ -366,14 +411,10 @@ static void tell_workers(struct doctor *d)
         kn_arena_array(d->arena, d->count + 1, sizeof *d->report->workers.items);
     for (size_t i = 0; d->report->workers.items && i < d->count; i++)
         d->report->workers.items[d->report->workers.count++] = d->patients[i].name;
-    if (d->count == 0)
-        find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
-             d->options->broker->url->kind == BROKER_REDIS
-                 ? "Is one running with this broker URL, and is its worker_enable_remote_control "
-                   "not False?"
-                 : "Is one running with this broker URL and virtual host (only the management API "
-                   "tells of others), and is its worker_enable_remote_control not False?",
-             "no worker answered");
+    if (d->unread)
+        tell_unread(d);
+    else if (d->count == 0)
+        tell_silence(d);
 }
 
 enum kn_status control_doctor_look(struct control_pidbox *pidbox,

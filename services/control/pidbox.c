@@ -14,6 +14,7 @@ struct control_pidbox {
     uint64_t opened, sent;
     struct kn_buf body, envelope;
     char exchange[64], reply_exchange[64], reply_queue[128];
+    char unread[64];
 };
 
 /* A name of remote.h as C text. */
@@ -134,6 +135,13 @@ enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
     return broker_session_fanout(pidbox->session, pidbox->exchange, &message, ret_receivers);
 }
 
+static void note_unread(struct control_pidbox *pidbox, const struct celery_message *reply)
+{
+    struct kn_str what = reply->compression.len ? reply->compression : reply->content_type;
+    what = kn_utf8_valid(what) ? kn_utf8_head(what, sizeof pidbox->unread - 1) : KN_STR("");
+    snprintf(pidbox->unread, sizeof pidbox->unread, "%.*s", KN_STR_ARG(what));
+}
+
 enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeout_us,
                                     struct kn_arena *arena, struct celery_reply *ret)
 {
@@ -141,8 +149,6 @@ enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeo
     enum kn_status status = broker_session_replies_receive(pidbox->session, timeout_us, &message);
     if (status != KN_OK)
         return status;
-    if (pidbox->redis)
-        return celery_reply_decode_redis(message.body, arena, ret);
     struct celery_message reply = {
         .body = message.body,
         .content_type = message.content_type,
@@ -150,7 +156,20 @@ enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeo
         .compression = message.compression,
         .ticket = message.ticket,
     };
-    return celery_reply_decode(&reply, arena, ret);
+    const char *error;
+    if (pidbox->redis)
+        status = celery_envelope_decode(message.body, arena, &reply, &error);
+    if (status == KN_OK) {
+        status = celery_reply_decode(&reply, arena, ret);
+        if (status == KN_UNSUPPORTED)
+            note_unread(pidbox, &reply);
+    }
+    return status;
+}
+
+const char *control_pidbox_unread(const struct control_pidbox *pidbox)
+{
+    return pidbox->unread;
 }
 
 bool control_pidbox_lost(enum kn_status status)

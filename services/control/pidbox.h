@@ -42,6 +42,9 @@ enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
  * be asked for); CLOSED or IO when the connection was lost. */
 enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeout_us,
                                     struct kn_arena *arena, struct celery_reply *ret) KN_MUST_CHECK;
+/* The content type (or compression) of the last reply that was UNSUPPORTED; "" when there was
+ * none. From outside: any UTF-8. */
+const char *control_pidbox_unread(const struct control_pidbox *pidbox);
 /* Whether the connection is no good any more after such a result. */
 bool control_pidbox_lost(enum kn_status status);
 

@@ -4,6 +4,7 @@
 #include "services/common/log.h"
 #include "services/common/time.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define BATCH_BYTES ((size_t)8 << 20) /* of decoded events; a batch that has more is full */
@@ -28,6 +29,7 @@ struct ingest_batcher {
     struct kn_log_limit log_limits[CELERY_CAUSE_COUNT]; /* a flood of one hides no other */
     uint64_t serializers[SERIALIZERS_MAX];              /* hashes of those that were warned of */
     size_t serializer_count;
+    struct ingest_unread unread;
 };
 
 enum kn_status ingest_batcher_new(const struct ingest_batcher_options *options,
@@ -77,10 +79,21 @@ static bool first_time(struct ingest_batcher *b, struct kn_str serializer)
     return true;
 }
 
+static void note_unread(struct ingest_batcher *b, struct kn_str serializer)
+{
+    struct kn_str shown = kn_utf8_valid(serializer)
+                              ? kn_utf8_head(serializer, sizeof(b->unread.serializer) - 1)
+                              : KN_STR("?");
+    snprintf(b->unread.serializer, sizeof(b->unread.serializer), "%.*s", KN_STR_ARG(shown));
+    b->unread.messages++;
+    b->unread.last_at = kn_time_mono();
+}
+
 static void tell(struct ingest_batcher *b, enum celery_cause cause, struct kn_str detail)
 {
     uint64_t skipped = 0;
     if (cause == CELERY_CAUSE_SERIALIZER && detail.ptr) {
+        note_unread(b, detail);
         if (first_time(b, detail))
             KN_WARN("event.serializer_unsupported", KN_F_STR("source", b->options.source),
                     KN_F_STR("serializer", detail),
@@ -223,6 +236,11 @@ void ingest_batcher_complete(struct ingest_batcher *b, int64_t begins_at, int64_
 int64_t ingest_batcher_newest(const struct ingest_batcher *b)
 {
     return b->newest_at;
+}
+
+const struct ingest_unread *ingest_batcher_unread(const struct ingest_batcher *b)
+{
+    return &b->unread;
 }
 
 /* ---- closing ------------------------------------------------------------------- */

@@ -17,6 +17,13 @@ struct ingest_batcher_options {
     size_t event_max; /* bytes of one message */
 };
 
+/* Messages whose events are in a serializer that is not read. */
+struct ingest_unread {
+    char serializer[64]; /* of the last one, UTF-8 */
+    uint64_t messages;   /* since the start */
+    int64_t last_at;     /* monotonic */
+};
+
 struct ingest_batcher;
 
 enum kn_status ingest_batcher_new(const struct ingest_batcher_options *options,
@@ -39,6 +46,9 @@ bool ingest_batcher_gap(struct ingest_batcher *batcher, const struct broker_gap 
 void ingest_batcher_complete(struct ingest_batcher *batcher, int64_t begins_at, int64_t to);
 /* When the last event was sent, by its own timestamp; 0: there was none. */
 int64_t ingest_batcher_newest(const struct ingest_batcher *batcher);
+
+/* Of all batches so far. */
+const struct ingest_unread *ingest_batcher_unread(const struct ingest_batcher *batcher);
 
 /* It holds as many events (or bytes) as a batch may. */
 bool ingest_batcher_full(const struct ingest_batcher *batcher);

@@ -154,6 +154,35 @@ static void losses_and_gaps_travel_with_a_batch(void **state)
     kn_arena_fini(&arena);
 }
 
+static void what_is_not_read_is_remembered_with_its_serializer(void **state)
+{
+    (void)state;
+    struct ingest_batcher *batcher = batcher_of(BROKER_AMQP);
+    const struct ingest_unread *unread = ingest_batcher_unread(batcher);
+    char long_name[200];
+    memset(long_name, 'x', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+    const struct {
+        const char *body, *content_type, *serializer;
+        uint64_t messages;
+    } cases[] = {
+        {EVENT, "application/json", "", 0},
+        {"garbage", "application/json", "", 0},
+        {"gASV", "application/x-python-serialize", "application/x-python-serialize", 1},
+        {"a: b", "application/x-yaml", "application/x-yaml", 2},
+        {"", "\xff\xfe", "?", 3},
+        {"", long_name, long_name + 199 - 63, 4},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct broker_message raw = amqp(cases[i].body, cases[i].content_type, i + 1);
+        ingest_batcher_add(batcher, &raw);
+        assert_string_equal(unread->serializer, cases[i].serializer);
+        assert_int_equal(unread->messages, cases[i].messages);
+        assert_int_equal(unread->last_at > 0, unread->messages > 0);
+    }
+    ingest_batcher_free(batcher);
+}
+
 int main(void)
 {
     kn_log_setup("test", KN_LOG_OFF, false);
@@ -161,6 +190,7 @@ int main(void)
         cmocka_unit_test(messages_become_events_or_are_counted),
         cmocka_unit_test(batches_are_numbered_without_holes_and_full_by_events_or_age),
         cmocka_unit_test(losses_and_gaps_travel_with_a_batch),
+        cmocka_unit_test(what_is_not_read_is_remembered_with_its_serializer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

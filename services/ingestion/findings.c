@@ -1,10 +1,13 @@
 #include "services/ingestion/findings.h"
 
+#include "services/common/time.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define FINDINGS_MAX 8
+#define UNREAD_LATELY (10 * KN_MINUTE)
 
 struct list {
     const struct ingest_facts *facts;
@@ -75,6 +78,18 @@ static void add_spool(struct list *list)
             "%llu records or files of the spool were damaged.", (unsigned long long)spool->damaged);
 }
 
+static void add_unread(struct list *list)
+{
+    const struct ingest_unread *unread = &list->facts->unread;
+    if (unread->messages == 0 || list->facts->now - unread->last_at >= UNREAD_LATELY)
+        return;
+    add(list, KN_SEVERITY_WARNING, "events_unreadable",
+        "set event_serializer = \"json\" in the Celery configuration of workers and clients",
+        "%llu messages with events came in %s since ingestion started, which Kanchi does not read "
+        "(it never unpickles): what they tell of tasks and workers is missing.",
+        (unsigned long long)unread->messages, unread->serializer);
+}
+
 void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
                      struct kn_msg_finding **ret, size_t *ret_count)
 {
@@ -84,6 +99,7 @@ void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
         return;
     if (facts->dir)
         add_spool(&list);
+    add_unread(&list);
     if (facts->note[0])
         add(&list, KN_SEVERITY_WARNING, "broker_note", "see docs/brokers.md", "%s", facts->note);
     *ret = list.items;

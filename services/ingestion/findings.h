@@ -1,9 +1,10 @@
-/* What somebody should know about how events are kept, with what to do. No I/O. */
+/* What somebody should know about how events come and are kept, with what to do. No I/O. */
 #ifndef INGESTION_FINDINGS_H
 #define INGESTION_FINDINGS_H
 
 #include "services/broker/broker.h"
 #include "services/common/arena.h"
+#include "services/ingestion/batcher.h"
 #include "services/ingestion/spool.h"
 
 struct ingest_facts {
@@ -12,6 +13,8 @@ struct ingest_facts {
     const char *note; /* of the receiver; "" for none */
     const char *dir;  /* of the spool; NULL: there is none */
     struct ingest_spool_status spool;
+    struct ingest_unread unread;
+    int64_t now; /* monotonic */
 };
 
 /* The list, and its texts, lie in the arena; it is empty when that is full. */

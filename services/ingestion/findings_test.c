@@ -1,5 +1,7 @@
 #include "services/ingestion/findings.h"
 
+#include "services/common/time.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +28,10 @@ static void each_trouble_is_told_with_its_remedy(void **state)
         {{.note = "", .dir = "/d", .spool = {.max = 1, .dropped = 5, .damaged = 1}},
          {"spool_dropped", "spool_damaged"}},
         {{.note = "other limits"}, {"broker_note"}},
+        {{.note = "", .unread = {"application/x-python-serialize", 3, KN_SECOND}, .now = KN_MINUTE},
+         {"events_unreadable"}},
+        {{.note = "", .unread = {"yaml", 3, KN_SECOND}, .now = KN_HOUR}, {NULL}}, /* long ago */
+        {{.note = "", .now = KN_SECOND}, {NULL}},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct kn_msg_finding *items = NULL;

@@ -42,6 +42,7 @@ struct ingestion {
         uint64_t received, invalid, lost, gaps;
         size_t open_events; /* in the batch that is being filled */
         int64_t open_since;
+        struct ingest_unread unread;
     } totals;
 };
 
@@ -195,6 +196,7 @@ static void look(struct ingestion *in)
     pthread_mutex_lock(&in->lock);
     in->totals.open_events = events;
     in->totals.open_since = oldest_at;
+    in->totals.unread = *ingest_batcher_unread(in->batcher);
     pthread_mutex_unlock(&in->lock);
 }
 
@@ -430,7 +432,11 @@ static void fill_spool(struct ingestion *in, struct kn_arena *arena, const char 
     struct ingest_facts facts = {.source = to->source,
                                  .kind = in->options.broker.url->kind,
                                  .note = note,
-                                 .dir = in->options.spool.dir};
+                                 .dir = in->options.spool.dir,
+                                 .now = kn_time_mono()};
+    pthread_mutex_lock(&in->lock);
+    facts.unread = in->totals.unread;
+    pthread_mutex_unlock(&in->lock);
     if (ingest_outbox_spool(&in->outbox, &facts.spool)) {
         to->spool_bytes = facts.spool.bytes;
         to->spool_max = facts.spool.max;

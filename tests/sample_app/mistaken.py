@@ -8,3 +8,8 @@ app.conf.update(worker_send_task_events=False, task_send_sent_event=False,
                 task_track_started=False, result_extended=False,
                 accept_content=["json", "pickle"],
                 task_serializer=os.environ.get("MISTAKEN_SERIALIZER", "json"))
+if "MISTAKEN_FANOUT" in os.environ:
+    app.conf.broker_transport_options = {"fanout_prefix": False}
+if "MISTAKEN_RESULT_PREFIX" in os.environ:
+    app.conf.result_backend_transport_options = {
+        "global_keyprefix": os.environ["MISTAKEN_RESULT_PREFIX"]}

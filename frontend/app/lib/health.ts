@@ -106,6 +106,14 @@ export function emptyReason(system: System | null, workersOnline: number): Empty
       lines: ['kanchi up --broker redis://localhost:6379/0'],
     }
   }
+  const unreadable = system?.findings.find(finding => finding.code === 'events_unreadable')
+  if (unreadable) {
+    return {
+      title: 'Events cannot be read',
+      text: `${unreadable.text} Add to your Celery configuration, and restart workers and clients:`,
+      lines: ['event_serializer = "json"'],
+    }
+  }
   if (workersOnline === 0) {
     return {
       title: 'No worker has reported yet',
