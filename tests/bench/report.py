@@ -168,7 +168,8 @@ def screen(results):
             rows.append([page["page"], f"{page['first_content_ms']} ms", f"{page['ready_ms']} ms", len(long),
                          f"{max(long, default=0)} ms", f"{max(computing, default=0)} ms",
                          f"{min(heap):.0f} to {max(heap):.0f} MiB"])
-    return ["## Screen", "", "Each page open in Chromium at 10,000 events/s for a minute. A long task is one of the main",
+    seconds = results[0]["pages"][0]["seconds"]
+    return ["## Screen", "", f"Each page open in Chromium at 10,000 events/s for {seconds} s. A long task is one of the main",
             "thread above 50 ms; of those, how long the page computed, for it shares the processors with the",
             "generator and the services. Heap without collecting garbage first.", "",
             *table(["page", "first content", "shown", "long tasks", "longest", "of it computing, at most", "heap"], rows)]
