@@ -7,7 +7,7 @@ import { violations } from './axe.mjs'
 import { fail, openBrowser, openPage } from './browser.mjs'
 
 const { positionals: [url], values: wanted } = parseArgs({ allowPositionals: true, options: Object.fromEntries(
-  ['failed', 'worker', 'waiting', 'tasks', 'queue', 'messages', 'pictures'].map(name => [name, { type: 'string' }])) })
+  ['failed', 'worker', 'waiting', 'tasks', 'queue', 'messages'].map(name => [name, { type: 'string' }])) })
 if (!url) throw new Error('Usage: node e2e/check-actions.mjs URL --failed ID …')
 const base = url.replace(/\/$/, '')
 const PATIENCE = { timeout: 20_000 }
@@ -94,10 +94,8 @@ async function sendTask(page) {
   await page.keyboard.press('Enter')
   await page.fill(`${dialog} [name=name]`, wanted.waiting)
   await page.fill(`${dialog} [name=args]`, '[0.0]')
-  await page.locator(`${dialog} >> text=Queue, time and priority`).click()
   await page.fill(`${dialog} [name=queue]`, 'default')
   await page.locator(`${dialog}[data-phase=ready]`, { hasText: '0.0' }).waitFor(PATIENCE)
-  if (wanted.pictures) await page.screenshot({ path: `${wanted.pictures}/send.png` })
   await confirm(page, 'One task goes to the queue default')
   const link = page.locator(`${dialog} a`).first()
   const sent = await link.innerText()
@@ -109,7 +107,6 @@ async function pingSelected(page) {
   await goTo(page, '/workers')
   await page.locator(`[data-worker-id="${wanted.worker}"] input[type=checkbox]`).check(PATIENCE)
   await page.locator('[data-testid=selection] [data-offers="Tell them"]').click()
-  if (wanted.pictures) await page.screenshot({ path: `${wanted.pictures}/workers.png` })
   await page.locator('[data-offer=ping]').click()
   await confirm(page, 'sign of life')
   await page.locator('[data-testid=replies]', { hasText: 'pong' }).waitFor(PATIENCE)

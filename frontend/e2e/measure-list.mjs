@@ -89,11 +89,12 @@ function timeList() {
         removeEventListener('keydown', begin, true)
         removeEventListener('click', begin, true)
         done(performance.now() - began)
-      } else {
-        requestAnimationFrame(look)
+        observer.disconnect()
       }
     }
-    requestAnimationFrame(look)
+    // Not once a frame: the answer may come within one.
+    const observer = new MutationObserver(look)
+    observer.observe(document.querySelector('main'), { subtree: true, childList: true, attributes: true })
   })
 }
 

@@ -163,7 +163,7 @@ describe('an action', () => {
     const run = begin({ kind: 'send', name: 'shop.pay' })
     await settled(run, 'ready')
     run.change('args', '[1.0, 12345678901234567890]')
-    run.toggle('Queue, time and priority')
+    run.toggle('Time and priority')
     run.change('queue', 'mail')
     run.change('countdown', '5')
     await settled(run, 'ready')

@@ -8,7 +8,7 @@ import { fromLocalInput } from '~/lib/localTime'
 /** What is offered where something is to be named. */
 export interface Known { queues: readonly string[], tasks: readonly string[], sources: readonly string[] }
 
-const WHERE = 'Queue, time and priority'
+const WHEN = 'Time and priority'
 const LIMITS = 'Time limits'
 const text = (values: Values, key: string) => values[key]?.trim() ?? ''
 
@@ -53,11 +53,11 @@ export function sendTask(known: Known, name = ''): Action<TaskSent, TaskSent> {
       { key: 'name', label: 'Task', kind: 'text', value: name, required: true, suggestions: known.tasks, hint: known.tasks[0] ?? 'shop.tasks.charge' },
       { key: 'args', label: 'Arguments, a JSON list', kind: 'list', value: '[]' },
       { key: 'kwargs', label: 'Keyword arguments, a JSON object', kind: 'object', value: '{}' },
-      { key: 'queue', label: 'Queue', kind: 'text', suggestions: known.queues, section: WHERE, hint: 'the one that its workers consume' },
-      { key: 'countdown', label: 'Seconds until it may start', kind: 'number', least: 0, section: WHERE, hint: '0' },
-      { key: 'eta', label: 'Or the time at which it may start', kind: 'time', section: WHERE },
-      { key: 'expires', label: 'Seconds until it is thrown away when it has not started', kind: 'number', least: 1, section: WHERE, hint: 'never' },
-      { key: 'priority', label: 'Priority', kind: 'number', least: 0, most: 255, section: WHERE, hint: 'none' },
+      { key: 'queue', label: 'Queue', kind: 'text', suggestions: known.queues, hint: 'the one that its workers consume' },
+      { key: 'countdown', label: 'Seconds until it may start', kind: 'number', least: 0, section: WHEN, hint: '0' },
+      { key: 'eta', label: 'Or the time at which it may start', kind: 'time', section: WHEN },
+      { key: 'expires', label: 'Seconds until it is thrown away when it has not started', kind: 'number', least: 1, section: WHEN, hint: 'never' },
+      { key: 'priority', label: 'Priority', kind: 'number', least: 0, most: 255, section: WHEN, hint: 'none' },
       { key: 'soft_time_limit', label: 'Seconds until SoftTimeLimitExceeded is raised', kind: 'number', least: 0, section: LIMITS, hint: 'no limit' },
       { key: 'time_limit', label: 'Seconds until its process is killed', kind: 'number', least: 0, section: LIMITS, hint: 'no limit' },
       { key: 'unregistered', label: 'Also when no worker that is online has registered it', kind: 'flag' },
