@@ -15,6 +15,7 @@ import rig  # noqa: E402
 TOGETHER = {"e2e/replay_test.py": "e2e/road_test.py"}
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Side by side, a file's tests stay together: they share what they have started."""
     from xdist.scheduler import LoadScopeScheduling

@@ -8,9 +8,9 @@ from rig.celery_worker import sample_environment
 from rig.kanchi import bin_folder, service_environment
 
 
-def doctor(*words):
+def doctor(*words, **env):
     return subprocess.run([bin_folder() / "kanchi", "doctor", "--control.reply_timeout", "2s", *words],
-                          env=service_environment(), capture_output=True, text=True, timeout=60)
+                          env=service_environment(**env), capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("broker", ["redis_url", "rabbitmq_url"])
@@ -122,6 +122,14 @@ def test_workers_that_answer_in_pickle_are_told(request, folder, broker):
     assert "2 of their answers are in application/x-python-serialize" in done.stdout
     assert 'Set task_serializer = "json"' in done.stdout
     assert "no worker answered" not in done.stdout
+
+
+def test_workers_with_a_separator_of_their_own_answer_when_it_is_set(folder, redis_url):
+    with rig.CeleryWorker(folder, redis_url, name="apart", app="sample_app.mistaken",
+                          env={"MISTAKEN_SEP": ":"}):
+        done = doctor("--broker", redis_url, KANCHI_BROKER_SEPARATOR=":")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 worker answered: apart@kanchi-test" in done.stdout
 
 
 @pytest.mark.parametrize("clinic", ["redis"], indirect=True)

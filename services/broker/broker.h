@@ -26,7 +26,7 @@ struct broker_options {
     int64_t backoff_max_us;        /* longest pause between two attempts to connect */
     const unsigned char *priority_steps; /* Redis: kombu's priority_steps, ascending */
     size_t priority_count;
-    const char *separator; /* Redis: kombu's sep, between a queue's name and a priority */
+    const char *separator; /* Redis: kombu's sep: before a priority, and in bindings */
 };
 
 /* Sets every default; url stays NULL. */

@@ -66,6 +66,8 @@ enum kn_status broker_settings_read(struct broker_settings *ret,
     broker_options_init(&ret->options);
     ret->options.url = ret->url;
     ret->options.key_prefix = config->key_prefix;
+    if (*config->separator)
+        ret->options.separator = config->separator;
     ret->options.event_exchange = config->event_exchange;
     ret->options.management_url = or_null(config->management_url);
     ret->options.master_name = or_null(config->sentinel_master);

@@ -35,6 +35,8 @@
       "Where the broker is, as Celery's `broker_url`")                                             \
     X(url_file, PATH, "", "", "File that holds `url`")                                             \
     X(key_prefix, STR, "", "", "Celery's `global_keyprefix` on Redis")                             \
+    X(separator, STR, "", "",                                                                      \
+      "Celery's `sep` in `broker_transport_options` on Redis; its default when empty")             \
     X(event_exchange, STR, "celeryev", "", "Celery's `event_exchange`")                            \
     X(queues, LIST, "", "", "Queues to measure, besides those that are found")                     \
     X(management_url, URL, "", "http://|https://",                                                 \

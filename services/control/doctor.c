@@ -386,13 +386,13 @@ static void tell_silence(struct doctor *d)
     bool redis = d->options->broker->url->kind == BROKER_REDIS;
     size_t online = count_online(d);
     if (redis && online)
-        find(
-            d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
-            "Their events come, but they do not hear what is asked. Is their "
-            "worker_enable_remote_control not False, and does their broker_transport_options leave "
-            "fanout_prefix at True? With another one they listen elsewhere.",
-            "no worker answered, though by their events %zu %s online", online,
-            online == 1 ? "is" : "are");
+        find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
+             "Their events come, but questions or answers get lost. Is their "
+             "worker_enable_remote_control not False, do their broker_transport_options leave "
+             "fanout_prefix at True (with another one they listen elsewhere), and is their sep, if "
+             "they set one, the separator of this broker?",
+             "no worker answered, though by their events %zu %s online", online,
+             online == 1 ? "is" : "are");
     else
         find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
              redis

@@ -10,6 +10,8 @@ app.conf.update(worker_send_task_events=False, task_send_sent_event=False,
                 task_serializer=os.environ.get("MISTAKEN_SERIALIZER", "json"))
 if "MISTAKEN_FANOUT" in os.environ:
     app.conf.broker_transport_options = {"fanout_prefix": False}
+if "MISTAKEN_SEP" in os.environ:
+    app.conf.broker_transport_options = {"sep": os.environ["MISTAKEN_SEP"]}
 if "MISTAKEN_RESULT_PREFIX" in os.environ:
     app.conf.result_backend_transport_options = {
         "global_keyprefix": os.environ["MISTAKEN_RESULT_PREFIX"]}
