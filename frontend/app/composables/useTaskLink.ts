@@ -1,7 +1,7 @@
 import type { RouteLocationRaw } from 'vue-router'
 
-/** The same as text, for long lists: the router takes longer over an address than the list over a row. */
-export function taskHref(task: { id: string, source: string }, withSource: boolean): string {
+/** The same as text, below the router's base, for long lists: resolving an address takes longer than a row. */
+export function taskPath(task: { id: string, source: string }, withSource: boolean): string {
   return `/tasks/${encodeURIComponent(task.id)}${withSource ? `?source=${encodeURIComponent(task.source)}` : ''}`
 }
 
