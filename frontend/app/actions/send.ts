@@ -1,7 +1,8 @@
-import { api, failureOf, outcome } from '~/api/client'
+import { EXACT, exactMembers, exactOutcome, textOf as text } from './exact'
+import { api, outcome } from '~/api/client'
 import type { TaskRevoked, TaskSent } from '~/api/types'
-import { SIGNALS, type Action, type Field, type Outcome, type Values } from '~/lib/action'
-import { exactText, parseExact } from '~/lib/exactJson'
+import { SIGNALS, type Action, type Field, type Values } from '~/lib/action'
+import { exactText } from '~/lib/exactJson'
 import { plural } from '~/lib/format'
 import { fromLocalInput } from '~/lib/localTime'
 
@@ -10,38 +11,25 @@ export interface Known { queues: readonly string[], tasks: readonly string[], so
 
 const WHEN = 'Time and priority'
 const LIMITS = 'Time limits'
-const text = (values: Values, key: string) => values[key]?.trim() ?? ''
 
 function sourceField(sources: readonly string[]): Field[] {
   return sources.length > 1 ? [{ key: 'source', label: 'Source', kind: 'choice', options: sources, value: sources[0] }] : []
 }
 
-/** Numbers in arguments go as they were typed: the text is pasted, not read and written again. */
 export function sendBody(values: Values, now: number): string {
-  const parts = [`"name":${JSON.stringify(text(values, 'name'))}`]
-  for (const key of ['source', 'queue']) if (text(values, key)) parts.push(`"${key}":${JSON.stringify(text(values, key))}`)
-  for (const key of ['args', 'kwargs']) if (text(values, key)) parts.push(`"${key}":${text(values, key)}`)
-  for (const key of ['countdown', 'priority', 'soft_time_limit', 'time_limit']) if (text(values, key)) parts.push(`"${key}":${Number(text(values, key))}`)
+  const parts = exactMembers(values, { texts: ['name', 'source', 'queue'], numbers: ['countdown', 'priority', 'soft_time_limit', 'time_limit'] })
   if (text(values, 'eta')) parts.push(`"eta":"${fromLocalInput(text(values, 'eta'))}"`)
   if (text(values, 'expires')) parts.push(`"expires":"${new Date(now + Number(text(values, 'expires')) * 1000).toISOString()}"`)
   if (text(values, 'unregistered')) parts.push('"unregistered":true')
   return `{${parts.join(',')}}`
 }
 
-async function send(values: Values, dryRun: boolean): Promise<Outcome<TaskSent>> {
-  const answer = await outcome(api.POST('/api/v1/tasks', {
+function send(values: Values, dryRun: boolean) {
+  return exactOutcome<TaskSent>(api.POST('/api/v1/tasks', {
     params: { query: dryRun ? { dry_run: 'true' } : {} },
     body: sendBody(values, Date.now()) as never,
-    bodySerializer: body => body as unknown as string,
-    headers: { 'Content-Type': 'application/json' },
-    parseAs: 'text',
+    ...EXACT,
   }))
-  if (!answer || 'failure' in answer) return answer
-  try {
-    return { data: parseExact(answer.data as unknown as string) as TaskSent }
-  } catch (error) {
-    return { failure: failureOf(error) }
-  }
 }
 
 export function sendTask(known: Known, name = ''): Action<TaskSent, TaskSent> {
@@ -111,7 +99,7 @@ export function revokeByHeaders(known: Known): Action<TaskRevoked, TaskRevoked> 
     }),
     sayDone: done => ({
       lines: [`${plural(done.replies.filter(reply => reply.ok).length, 'worker')} confirmed.`],
-      replies: { replies: done.replies.map(reply => ({ ...reply, error: reply.ok ? null : exactText(reply.value, 0) })), missing: done.missing },
+      replies: done,
     }),
   }
 }

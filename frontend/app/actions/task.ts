@@ -1,7 +1,8 @@
-import { api, failureOf, outcome } from '~/api/client'
+import { EXACT, exactMembers, exactOutcome } from './exact'
+import { api, outcome } from '~/api/client'
 import type { Task, TaskRevoked, TaskSent } from '~/api/types'
-import { SIGNALS, type Action, type Field, type Outcome, type Values } from '~/lib/action'
-import { exactText, parseExact } from '~/lib/exactJson'
+import { SIGNALS, type Action, type Field, type Values } from '~/lib/action'
+import { exactText } from '~/lib/exactJson'
 import { plural } from '~/lib/format'
 import { hasEnded, STATUS_LABEL } from '~/lib/status'
 
@@ -18,30 +19,16 @@ const ARGUMENTS_FROM: Record<TaskSent['arguments_from'], string> = {
 const nameOf = (task: Task) => task.name ?? task.id
 const pathOf = (task: Task) => ({ path: { id: task.id }, query: { source: task.source } })
 
-/** Numbers go as they were typed or shown: the text is pasted, not read and written again. */
 export function retryBody(task: Task, values: Values): string {
-  const text = (key: string) => values[key]?.trim() ?? ''
-  const parts = [`"source":${JSON.stringify(task.source)}`]
-  for (const key of ['args', 'kwargs']) if (text(key)) parts.push(`"${key}":${text(key)}`)
-  if (text('queue')) parts.push(`"queue":${JSON.stringify(text('queue'))}`)
-  for (const key of ['countdown', 'priority']) if (text(key)) parts.push(`"${key}":${Number(text(key))}`)
-  return `{${parts.join(',')}}`
+  return `{${[`"source":${JSON.stringify(task.source)}`, ...exactMembers(values, { texts: ['queue'], numbers: ['countdown', 'priority'] })].join(',')}}`
 }
 
-async function sendAgain(task: Task, values: Values, dryRun: boolean): Promise<Outcome<TaskSent>> {
-  const answer = await outcome(api.POST('/api/v1/tasks/{id}/retry', {
+function sendAgain(task: Task, values: Values, dryRun: boolean) {
+  return exactOutcome<TaskSent>(api.POST('/api/v1/tasks/{id}/retry', {
     params: { path: { id: task.id }, query: { ...(dryRun ? { dry_run: 'true' } : {}), ...(hasEnded(task.status) ? {} : { force: 'true' }) } },
     body: retryBody(task, values) as never,
-    bodySerializer: body => body as unknown as string,
-    headers: { 'Content-Type': 'application/json' },
-    parseAs: 'text',
+    ...EXACT,
   }))
-  if (!answer || 'failure' in answer) return answer
-  try {
-    return { data: parseExact(answer.data as unknown as string) as TaskSent }
-  } catch (error) {
-    return { failure: failureOf(error) }
-  }
 }
 
 /** The arguments of a dry run's message; of the task's events where the body is none that can be shown. */
