@@ -4,6 +4,7 @@
 #include "services/common/time.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -241,6 +243,20 @@ enum kn_status kn_service_make_folder(const char *path)
         *at = '/';
     }
     return mkdir(part, 0700) == 0 || errno == EEXIST ? KN_OK : KN_IO;
+}
+
+enum kn_status kn_service_lock(const char *path, int *ret)
+{
+    *ret = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*ret < 0)
+        return KN_IO;
+    if (flock(*ret, LOCK_EX | LOCK_NB) == 0)
+        return KN_OK;
+    int why = errno;
+    close(*ret);
+    *ret = -1;
+    errno = why;
+    return why == EWOULDBLOCK ? KN_EXISTS : KN_IO;
 }
 
 enum kn_status kn_service_make_socket_folder(const char *url, char **ret_error)

@@ -49,6 +49,9 @@ void kn_service_usage(struct kn_usage *ret);
 
 /* Makes a folder with its parents, for this user alone. IO: errno says why. */
 enum kn_status kn_service_make_folder(const char *path) KN_MUST_CHECK;
+/* Opens a file, made when it is missing, and locks it: until the descriptor is closed or the
+ * process ends. EXISTS: another process has the lock; IO: errno says why. *ret is -1 then. */
+enum kn_status kn_service_lock(const char *path, int *ret) KN_MUST_CHECK;
 /* The folder of an address of the bus that is to be bound, if it is ipc://: nng makes none.
  * On failure *ret_error is a sentence to be freed by the caller, or NULL. */
 enum kn_status kn_service_make_socket_folder(const char *url, char **ret_error) KN_MUST_CHECK;

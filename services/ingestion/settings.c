@@ -3,10 +3,8 @@
 #include "services/common/service.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum { NUMBERS = 64 };
@@ -27,42 +25,26 @@ static void make_instance(const struct kn_config *config, const char *source, un
     snprintf(ret, size, "%.40s.%s.%08x%s", source, host, (unsigned)(hash ^ hash >> 32), suffix);
 }
 
-/* 1 if it is ours now, until the process ends; 0: another one's; below 0: errno says why not. */
-static int try_number(const char *path, int *ret_lock)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -1;
-    int taken = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 1 : errno == EWOULDBLOCK ? 0 : -1;
-    if (taken == 1)
-        *ret_lock = fd;
-    else
-        close(fd);
-    return taken;
-}
-
 /* instance "auto": the first number that no other ingestion of this source and data folder
  * has. 0: the instance is given. */
 static enum kn_status take_number(const struct kn_config *config, const char *source, unsigned *ret,
                                   int *ret_lock, struct kn_buf *error)
 {
     char *path = NULL;
-    int taken = 0;
     if (strcmp(config->ingestion.instance, "auto") != 0)
         return KN_OK;
     errno = 0;
-    if (kn_service_make_folder(config->data) != KN_OK)
-        taken = -1;
-    for (unsigned number = 1; taken == 0 && number <= NUMBERS; number++) {
+    enum kn_status status = kn_service_make_folder(config->data) == KN_OK ? KN_EXISTS : KN_IO;
+    for (unsigned number = 1; status == KN_EXISTS && number <= NUMBERS; number++) {
         if (asprintf(&path, "%s/%s-%u.lock", config->data, source, number) < 0)
             return KN_NOMEM;
-        taken = try_number(path, ret_lock);
+        status = kn_service_lock(path, ret_lock);
         free(path);
         *ret = number;
     }
-    if (taken == 1)
+    if (status == KN_OK)
         return KN_OK;
-    if (taken == 0)
+    if (status == KN_EXISTS)
         kn_buf_printf(error, "%d ingestions of %s have %s: there can't be more", NUMBERS, source,
                       config->data);
     else

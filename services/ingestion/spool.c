@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -261,12 +260,12 @@ static enum kn_status take_folder(struct ingest_spool *s)
     s->dir = open(s->options.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->dir < 0)
         return KN_IO;
-    s->lock = openat(s->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (s->lock < 0)
-        return KN_IO;
-    if (flock(s->lock, LOCK_EX | LOCK_NB) == 0)
-        return KN_OK;
-    return errno == EWOULDBLOCK ? KN_EXISTS : KN_IO;
+    char *path;
+    if (asprintf(&path, "%s/lock", s->options.dir) < 0)
+        return KN_NOMEM;
+    status = kn_service_lock(path, &s->lock);
+    free(path);
+    return status;
 }
 
 enum kn_status ingest_spool_open(const struct ingest_spool_options *options,

@@ -16,7 +16,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 enum { WRITE_THREADS = 16, THREADS_MAX = 64, READERS_MAX = 64, ERROR_SIZE = 256 };
@@ -437,12 +436,12 @@ static enum kn_status lock_database(struct storage *storage, const char *path, c
         return status;
     if (asprintf(&lock, "%s.lock", path) < 0)
         return KN_NOMEM;
-    storage->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    status = kn_service_lock(lock, &storage->lock_fd);
     int n = 0;
-    if (storage->lock_fd < 0) {
+    if (status == KN_IO) {
         status = KN_DENIED;
         n = asprintf(ret_error, "cannot open %s: %s", lock, strerror(errno));
-    } else if (flock(storage->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    } else if (status == KN_EXISTS) {
         status = KN_CONFLICT;
         n = asprintf(ret_error, "the database %s is used by another storage process", path);
     }
