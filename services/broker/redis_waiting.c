@@ -312,16 +312,6 @@ enum kn_status broker_redis_look(struct broker_session *s, const struct broker_l
 
 /* ---- purging -------------------------------------------------------------------------- */
 
-static struct kn_str member_of(struct kn_arena *arena, const struct broker_purge *purge)
-{
-    struct kn_buf text;
-    kn_buf_init(&text, 0);
-    kn_buf_printf(&text, "%s %s", purge->keep, purge->queue);
-    struct kn_str copy = kn_arena_str(arena, kn_buf_view(&text));
-    kn_buf_fini(&text);
-    return copy;
-}
-
 enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_purge *purge,
                                   uint64_t *ret_count)
 {
@@ -341,7 +331,7 @@ enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_
     add_number(&call, &arena, purge->tolerance);
     add_number(&call, &arena, KEPT_SECONDS);
     if (purge->keep)
-        add(&call, member_of(&arena, purge));
+        add(&call, purge->member);
     enum kn_status status = eval(s, &call, 2, &reply);
     if (status == KN_OK) {
         *ret_count = number_at(reply, 1);

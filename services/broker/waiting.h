@@ -57,7 +57,8 @@ struct broker_purge {
     const char *queue;
     uint64_t expected, tolerance; /* how many should wait, give or take */
     const char *keep; /* Redis: name of a list to keep them in for a while; NULL: none */
-    const char *kept; /* with keep: a set that has "<keep> <queue>" until _purged_end */
+    const char *kept; /* with keep: a set that has the member until _purged_end */
+    struct kn_str member;
 };
 /* Removes all that waits, when that is about as many as expected; else CONFLICT.
  * *ret_count is set in both cases: how many were removed, or are there. RabbitMQ

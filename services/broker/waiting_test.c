@@ -561,7 +561,11 @@ static void what_a_purge_took_can_be_read_once(void **state)
     clear();
     fill("from", 1, 3);
     fill("from" SIX, 4, 2);
-    struct broker_purge purge = {.queue = "from", .expected = 5, .keep = "kept", .kept = "set"};
+    struct broker_purge purge = {.queue = "from",
+                                 .expected = 5,
+                                 .keep = "kept",
+                                 .kept = "set",
+                                 .member = KN_STR("kept from")};
     struct broker_page members;
     assert_int_equal(broker_session_purge(session, &purge, &count), KN_OK);
     assert_int_equal(count, 5);
