@@ -11,28 +11,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import rig  # noqa: E402
 
 
-# Files whose tests look at the same traffic; a run of it is for one process.
-TOGETHER = {"e2e/replay_test.py": "e2e/road_test.py"}
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    """Side by side, a file's tests stay together: they share what they have started."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class ByFile(LoadScopeScheduling):
-        def _split_scope(self, nodeid):
-            path = nodeid.split("::")[0]
-            return TOGETHER.get(path, path)
-
-    return ByFile(config, log)
-
-
-def pytest_collection_modifyitems(items):
-    """What takes longest begins first."""
-    items.sort(key=lambda item: "torture" not in item.path.parts)
-
-
 @pytest.fixture
 def folder(request):
     """An empty folder with a short path, for sockets; kept when the test fails."""

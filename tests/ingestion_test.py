@@ -96,17 +96,25 @@ def test_what_happens_while_ingestion_is_dead_waits_on_rabbitmq(folder, rabbitmq
             wait_for_tasks(kanchi, 20 + 50 * round_)
 
 
+def start_ingestion(kanchi, name, *options):
+    kanchi.start("ingestion", *options, name=name)
+    rig.wait_for(lambda: "broker.connected" in kanchi.processes[name].log(), timeout=30,
+                 what=f"the connection of {name}")
+
+
+def check_no_event_twice(kanchi):
+    for task in tasks_of(kanchi):
+        types = [e["type"] for e in kanchi.get(f"/tasks/{task['id']}/events")["items"]]
+        assert len(types) == len(set(types))
+
+
 def test_two_ingestions_store_each_event_once(kanchi, folder, broker_url):
-    kanchi.start("ingestion", "--ingestion.instance", "second", name="ingestion-2")
-    rig.wait_for(lambda: "broker.connected" in kanchi.processes["ingestion-2"].log(), timeout=30,
-                 what="the second connection")
+    start_ingestion(kanchi, "ingestion-2", "--ingestion.instance", "second")
     with rig.CeleryWorker(folder, broker_url, **PACE) as worker:
         worker.wait_ready()
         send(broker_url, 50)
         wait_for_tasks(kanchi, 50)
-        for task in tasks_of(kanchi):
-            types = [e["type"] for e in kanchi.get(f"/tasks/{task['id']}/events")["items"]]
-            assert len(types) == len(set(types))
+        check_no_event_twice(kanchi)
 
 
 @pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
@@ -115,14 +123,10 @@ def test_several_share_a_data_folder_and_each_has_a_number(folder, request, kind
     with rig.Kanchi(folder / "kanchi", [url], config={"ingestion": {"instance": "auto"}}) as kanchi:
         spool = folder / "kanchi" / "data" / "spool"
         for name in ("ingestion", "second", "third"):
-            kanchi.start("ingestion", name=name)
-            rig.wait_for(lambda n=name: "broker.connected" in kanchi.processes[n].log(), timeout=30,
-                         what=f"the connection of {name}")
+            start_ingestion(kanchi, name)
         assert {one.name for one in spool.iterdir()} == {"default", "default@2", "default@3"}
         kanchi.processes["second"].kill()
-        kanchi.start("ingestion", name="fourth")
-        rig.wait_for(lambda: "broker.connected" in kanchi.processes["fourth"].log(), timeout=30,
-                     what="the connection of the one that takes its place")
+        start_ingestion(kanchi, "fourth")
         assert len(list(spool.iterdir())) == 3
         for service in ("storage", "aggregation", "control", "gateway"):
             kanchi.start(service)
@@ -130,9 +134,7 @@ def test_several_share_a_data_folder_and_each_has_a_number(folder, request, kind
             worker.wait_ready()
             send(url, 50)
             wait_for_tasks(kanchi, 50)
-        for task in tasks_of(kanchi):
-            types = [e["type"] for e in kanchi.get(f"/tasks/{task['id']}/events")["items"]]
-            assert len(types) == len(set(types))
+        check_no_event_twice(kanchi)
         if kind == "rabbitmq":
             queues = [one["name"] for one in kanchi.get("/queues")["items"]]
             assert not [name for name in queues if name.startswith("kanchi.")]

@@ -20,7 +20,7 @@ class RigError(Exception):
 
 def free_port(_given=set()):
     """A free TCP port of 127.0.0.1, below those that the kernel gives to connections by itself, so
-    that none takes it before its server does; drawn, for tests run side by side."""
+    that none takes it before its server does; drawn, for test runs beside one another."""
     while True:
         port = random.SystemRandom().randrange(10000, 32000)
         with socket.socket() as probe, contextlib.suppress(OSError):
