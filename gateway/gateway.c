@@ -1,5 +1,6 @@
 #include "gateway/gateway.h"
 
+#include "proto/bus/of_service.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 
@@ -53,15 +54,7 @@ static enum kn_status load_files(struct gateway *gateway, const char *dir, char 
 static enum kn_status start_bus(struct gateway *gateway, const struct kn_service *service,
                                 const struct kn_config *config, char **ret_error)
 {
-    const struct kn_bus_options options = {
-        .sender = service->id,
-        .message_max = (size_t)config->bus.message_max,
-        .insecure = config->bus.insecure,
-        .ca_file = config->bus.ca,
-        .cert_file = config->bus.cert,
-        .key_file = config->bus.key,
-    };
-    enum kn_status status = kn_bus_new(&options, &gateway->bus, ret_error);
+    enum kn_status status = kn_bus_of_service(service, config, &gateway->bus, ret_error);
     if (status != KN_OK)
         return status;
     gateway->controls = gw_controls_new(gateway->bus, config->bus.control);

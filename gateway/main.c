@@ -13,10 +13,12 @@ int main(int argc, char **argv)
                          &code))
         return code;
     enum kn_status status = gateway_start(&gateway, &service, &config, &error);
-    if (status == KN_OK)
+    if (status == KN_OK) {
         kn_service_wait(&service, -1);
-    else
+        code = kn_service_code();
+    } else {
         code = kn_die(service.name, KN_EXIT_FAILED, "%s", error ? error : kn_status_text(status));
+    }
     gateway_stop(&gateway);
     free(error);
     kn_config_fini(&config);

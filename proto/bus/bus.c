@@ -1,11 +1,14 @@
 #include "proto/bus/bus.h"
 
 #include "proto/bus/internal.h"
+#include "services/common/time.h"
 
 #include <nng/supplemental/tls/tls.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define STUCK_AFTER (10 * KN_SECOND)
 
 enum { DEFAULT_MESSAGE_MAX = 64 << 20, PEM_MAX = 1 << 20 };
 
@@ -107,6 +110,14 @@ enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **
             return KN_CONFIG;
         }
     }
+    if (options->on_stuck) {
+        bus->watch = bus_watch_new(options->stuck_after ? options->stuck_after : STUCK_AFTER,
+                                   options->on_stuck, options->on_stuck_arg);
+        if (!bus->watch) {
+            kn_bus_free(bus);
+            return KN_NOMEM;
+        }
+    }
     *ret = bus;
     return KN_OK;
 }
@@ -115,6 +126,7 @@ void kn_bus_free(struct kn_bus *bus)
 {
     if (!bus)
         return;
+    bus_watch_free(bus->watch);
     free(bus->sender);
     free(bus->ca);
     free(bus->cert);

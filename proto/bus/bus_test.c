@@ -10,6 +10,7 @@
 
 #include <nng/nng.h>
 #include <nng/protocol/pubsub0/pub.h>
+#include <nng/protocol/pubsub0/sub.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -481,6 +482,89 @@ static void tls_takes_both_sides_certificates(void **state)
     run(command);
 }
 
+/* ---- stuck ---------------------------------------------------------------------- */
+
+/* Holds nng's thread that clears connections away, as a message does that never ends. */
+struct hold {
+    pthread_mutex_t lock; /* let_go, holds */
+    pthread_cond_t wake;
+    bool let_go, holds;
+    nng_pipe pipe; /* of the connection that it breaks for it; 0: not there yet */
+};
+
+static void hold_thread(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+    struct hold *hold = arg;
+    pthread_mutex_lock(&hold->lock);
+    if (event == NNG_PIPE_EV_ADD_POST)
+        hold->pipe = pipe;
+    else
+        hold->holds = true;
+    pthread_cond_broadcast(&hold->wake);
+    while (hold->holds && !hold->let_go)
+        pthread_cond_wait(&hold->wake, &hold->lock);
+    pthread_mutex_unlock(&hold->lock);
+}
+
+static void on_stuck(void *arg)
+{
+    atomic_int *count = arg;
+    atomic_fetch_add(count, 1);
+}
+
+static void a_bus_that_is_stuck_says_so_and_still_closes(void **state)
+{
+    (void)state;
+    atomic_int stuck = 0;
+    struct kn_bus_options options = {.sender = "watched",
+                                     .on_stuck = on_stuck,
+                                     .on_stuck_arg = &stuck,
+                                     .stuck_after = 2 * KN_SECOND};
+    struct kn_bus *watched;
+    struct kn_bus_client *client;
+    struct kn_bus_message *answer;
+    struct hold hold = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+    nng_socket one, other;
+    assert_int_equal(kn_bus_new(&options, &watched, NULL), KN_OK);
+    assert_int_equal(kn_bus_client_new(watched, url, &client, NULL), KN_OK);
+    struct kn_bus_server *server = serve(echo, NULL, 1);
+    for (int64_t until = kn_time_mono() + 3 * KN_SECOND; kn_time_mono() < until;) {
+        assert_int_equal(ask(client, "s", 5 * KN_SECOND, &answer, NULL), KN_OK);
+        kn_bus_message_free(answer);
+    }
+    assert_int_equal(atomic_load(&stuck), 0);
+
+    assert_int_equal(nng_pub0_open(&one), 0);
+    assert_int_equal(nng_sub0_open(&other), 0);
+    assert_int_equal(nng_pipe_notify(one, NNG_PIPE_EV_ADD_POST, hold_thread, &hold), 0);
+    assert_int_equal(nng_pipe_notify(one, NNG_PIPE_EV_REM_POST, hold_thread, &hold), 0);
+    assert_int_equal(nng_listen(one, "inproc://held", NULL, 0), 0);
+    assert_int_equal(nng_dial(other, "inproc://held", NULL, 0), 0);
+    pthread_mutex_lock(&hold.lock);
+    while (hold.pipe.id == 0)
+        pthread_cond_wait(&hold.wake, &hold.lock);
+    nng_pipe gone = hold.pipe;
+    pthread_mutex_unlock(&hold.lock);
+    assert_int_equal(nng_pipe_close(gone), 0);
+    pthread_mutex_lock(&hold.lock);
+    while (!hold.holds)
+        pthread_cond_wait(&hold.wake, &hold.lock);
+    pthread_mutex_unlock(&hold.lock);
+    while (atomic_load(&stuck) == 0)
+        usleep(1000);
+    kn_bus_server_free(server);
+    kn_bus_client_free(client);
+    kn_bus_free(watched);
+    assert_int_equal(atomic_load(&stuck), 1);
+
+    pthread_mutex_lock(&hold.lock);
+    hold.let_go = true;
+    pthread_cond_broadcast(&hold.wake);
+    pthread_mutex_unlock(&hold.lock);
+    nng_close(other);
+    nng_close(one);
+}
+
 /* ---- reporter ------------------------------------------------------------------- */
 
 struct reports {
@@ -566,6 +650,7 @@ int main(int argc, char **argv)
         TEST(garbage_is_counted_and_passed_over),
         TEST(addresses_beyond_loopback_need_tls_or_consent),
         TEST(tls_takes_both_sides_certificates),
+        TEST(a_bus_that_is_stuck_says_so_and_still_closes),
         TEST(a_reporter_says_when_it_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

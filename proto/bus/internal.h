@@ -16,6 +16,7 @@ struct kn_bus {
     char *ca; /* PEM text; NULL without TLS */
     char *cert;
     char *key;
+    struct bus_watch *watch; /* NULL: nobody wants to know */
 };
 
 enum bus_role { BUS_BIND, BUS_DIAL };
@@ -39,6 +40,16 @@ enum kn_status bus_pack_body(struct kn_bus *bus, enum kn_kind kind, struct kn_st
 /* Takes raw over, also on failure. without: a field that is passed over, or NULL. */
 enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, const char *without,
                           struct kn_bus_message **ret) KN_MUST_CHECK;
+
+/* Closes it, and waits for that; but not for ever (closing.c). */
+void bus_close(nng_socket socket);
+
+/* Tries every limit_us whether nng still clears connections away (closing.c): when it has not
+ * for limit_us, on_stuck is called, once, on a thread of its own. NULL when memory is out. */
+struct bus_watch;
+struct bus_watch *bus_watch_new(int64_t limit_us, void (*on_stuck)(void *arg), void *arg);
+/* NULL is allowed. */
+void bus_watch_free(struct bus_watch *watch);
 
 /* Milliseconds for nng, at least 1. */
 nng_duration bus_ms(int64_t us);

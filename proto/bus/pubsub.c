@@ -51,7 +51,7 @@ void kn_bus_publisher_free(struct kn_bus_publisher *publisher)
 {
     if (!publisher)
         return;
-    nng_close(publisher->socket);
+    bus_close(publisher->socket);
     free(publisher);
 }
 
@@ -120,7 +120,7 @@ void kn_bus_subscriber_free(struct kn_bus_subscriber *subscriber)
 {
     if (!subscriber)
         return;
-    nng_close(subscriber->socket);
+    bus_close(subscriber->socket);
     if (subscriber->aio)
         nng_aio_free(subscriber->aio);
     free(subscriber);

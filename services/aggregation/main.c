@@ -1,4 +1,5 @@
 /* kanchi-aggregation: counts, percentiles, and which workers live. */
+#include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
 #include "services/aggregation/aggregation.h"
 #include "services/common/log.h"
@@ -26,17 +27,9 @@ static void stop(struct parts *p)
 static enum kn_status start(struct parts *p, const struct kn_service *service,
                             const struct kn_config *config, char **ret_error)
 {
-    struct kn_bus_options options = {
-        .sender = service->id,
-        .message_max = (size_t)config->bus.message_max,
-        .insecure = config->bus.insecure,
-        .ca_file = config->bus.ca,
-        .cert_file = config->bus.cert,
-        .key_file = config->bus.key,
-    };
     enum kn_status status = kn_service_make_socket_folder(config->bus.metrics, ret_error);
     if (status == KN_OK)
-        status = kn_bus_new(&options, &p->bus, ret_error);
+        status = kn_bus_of_service(service, config, &p->bus, ret_error);
     if (status == KN_OK)
         status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, ret_error);
     if (status == KN_OK)
@@ -61,6 +54,7 @@ int main(int argc, char **argv)
     if (status == KN_OK) {
         KN_INFO("service.ready", KN_F_TEXT("metrics", config.bus.metrics));
         kn_service_wait(&service, -1);
+        code = kn_service_code();
         KN_INFO("service.stopping");
     } else {
         code = kn_die(NAME, KN_EXIT_FAILED, "%s", error ? error : kn_status_text(status));

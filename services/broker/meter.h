@@ -46,7 +46,6 @@ enum kn_status broker_meter_measure(struct broker_meter *meter, const struct kn_
 /* The virtual hosts of a RabbitMQ in which workers run, ours too, as far as the user of the
  * management API may see them; at most max. UNSUPPORTED without that API. */
 enum kn_status broker_meter_vhosts(struct broker_meter *meter, struct kn_arena *arena,
-                                   struct kn_str *ret, size_t max,
-                                   size_t *ret_count) KN_MUST_CHECK;
+                                   struct kn_str *ret, size_t max, size_t *ret_count) KN_MUST_CHECK;
 
 #endif

@@ -26,7 +26,7 @@ extern char **environ;
 
 /* For the signal handler, which gets no argument. */
 static volatile sig_atomic_t handler_fd = -1;
-static atomic_bool stopping;
+static atomic_bool stopping, failed;
 
 static void wake(int fd)
 {
@@ -122,6 +122,7 @@ bool kn_program_init(struct kn_service *service, struct kn_config *config, const
     }
     kn_random_hex(service->id, sizeof(service->id));
     atomic_store(&stopping, false);
+    atomic_store(&failed, false);
     handler_fd = service->stop_fd;
     catch_signals();
     return true;
@@ -162,6 +163,18 @@ void kn_service_stop(struct kn_service *service)
 {
     atomic_store(&stopping, true);
     wake(service->stop_fd);
+}
+
+void kn_service_fail(void)
+{
+    atomic_store(&failed, true);
+    atomic_store(&stopping, true);
+    wake(handler_fd);
+}
+
+int kn_service_code(void)
+{
+    return atomic_load(&failed) ? KN_EXIT_FAILED : KN_EXIT_OK;
 }
 
 bool kn_service_stopping(const struct kn_service *service)

@@ -38,6 +38,10 @@ void kn_service_fini(struct kn_service *service);
 
 /* Asks the service to stop, as a signal does. From any thread. */
 void kn_service_stop(struct kn_service *service);
+/* Asks it to stop because it can't go on: it is to be started anew. From any thread. */
+void kn_service_fail(void);
+/* What a service that was asked to stop ends with: FAILED after kn_service_fail, else OK. */
+int kn_service_code(void);
 /* Whether it was asked to. From any thread. */
 bool kn_service_stopping(const struct kn_service *service);
 /* Waits until it is asked to, or for that long (µs; negative: for ever).

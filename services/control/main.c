@@ -1,4 +1,5 @@
 /* kanchi-control: asks and commands the workers of one broker, and acts on its queues. */
+#include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
 #include "services/common/log.h"
 #include "services/common/service.h"
@@ -62,14 +63,8 @@ static enum kn_status start(struct parts *p, const struct kn_service *service,
     enum kn_status status = control_options_read(config, &p->broker, &options, error);
     if (status != KN_OK)
         return status;
-    struct kn_bus_options bus = {.sender = service->id,
-                                 .message_max = (size_t)config->bus.message_max,
-                                 .insecure = config->bus.insecure,
-                                 .ca_file = config->bus.ca,
-                                 .cert_file = config->bus.cert,
-                                 .key_file = config->bus.key};
     char *why = NULL;
-    status = kn_bus_new(&bus, &p->bus, &why);
+    status = kn_bus_of_service(service, config, &p->bus, &why);
     if (status == KN_OK)
         status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, &why);
     if (status == KN_OK)
@@ -96,11 +91,13 @@ int main(int argc, char **argv)
         return code;
     kn_buf_init(&error, 0);
     enum kn_status status = start(&parts, &service, &config, &error);
-    if (status == KN_OK)
+    if (status == KN_OK) {
         kn_service_wait(&service, -1);
-    else
+        code = kn_service_code();
+    } else {
         code = kn_die(NAME, status == KN_CONFIG ? KN_EXIT_CONFIG : KN_EXIT_FAILED, "%.*s",
                       KN_STR_ARG(kn_buf_view(&error)));
+    }
     stop(&parts);
     kn_buf_fini(&error);
     kn_config_fini(&config);

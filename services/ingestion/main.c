@@ -1,4 +1,5 @@
 /* kanchi-ingestion: reads the events of one broker and hands them to storage. */
+#include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
 #include "services/common/log.h"
 #include "services/common/service.h"
@@ -40,7 +41,7 @@ static int start(struct process *p)
 static int run(struct process *p)
 {
     char *error = NULL;
-    enum kn_status status = kn_bus_new(&p->settings.bus, &p->bus, &error);
+    enum kn_status status = kn_bus_of_service(&p->service, &p->config, &p->bus, &error);
     if (status == KN_OK)
         status = kn_bus_client_new(p->bus, p->config.bus.storage, &p->storage, &error);
     if (status != KN_OK) {
@@ -54,7 +55,7 @@ static int run(struct process *p)
         return code;
     KN_INFO("ingestion.started", KN_F_TEXT("source", p->settings.ingestion.source));
     kn_service_wait(&p->service, -1);
-    return KN_EXIT_OK;
+    return kn_service_code();
 }
 
 int main(int argc, char **argv)
@@ -65,7 +66,7 @@ int main(int argc, char **argv)
     if (!kn_service_init(&p.service, &p.config, NAME, ABOUT, argc, argv, &code))
         return code;
     kn_buf_init(&error, 0);
-    if (ingest_settings_read(&p.settings, &p.config, p.service.id, &error) == KN_OK)
+    if (ingest_settings_read(&p.settings, &p.config, &error) == KN_OK)
         code = run(&p);
     else
         code = kn_die(NAME, KN_EXIT_CONFIG, "%.*s", (int)error.len, error.data);

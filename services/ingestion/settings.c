@@ -99,7 +99,7 @@ static enum kn_status read_spool(struct ingest_settings *ret, const struct kn_co
 }
 
 enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn_config *config,
-                                    const char *id, struct kn_buf *error)
+                                    struct kn_buf *error)
 {
     const struct kn_config_ingestion *c = &config->ingestion;
     const struct kn_config_broker *broker = NULL;
@@ -131,14 +131,6 @@ enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn
     to->inflight = (unsigned)c->inflight;
     to->queue_interval_us = c->queue_interval;
     to->request_timeout_us = config->bus.request_timeout;
-    ret->bus = (struct kn_bus_options){
-        .sender = id,
-        .message_max = (size_t)config->bus.message_max,
-        .insecure = config->bus.insecure,
-        .ca_file = *config->bus.ca ? config->bus.ca : NULL,
-        .cert_file = *config->bus.cert ? config->bus.cert : NULL,
-        .key_file = *config->bus.key ? config->bus.key : NULL,
-    };
     return read_spool(ret, config, number);
 }
 

@@ -8,15 +8,13 @@
 struct ingest_settings {
     struct broker_settings broker;
     struct ingestion_options ingestion;
-    struct kn_bus_options bus;
     char *spool_dir;
     int lock; /* of its number, with ingestion.instance "auto"; -1: none */
 };
 
-/* id: of this process. CONFIG: error gets one sentence. Texts of config and id
- * must outlive ret. */
+/* CONFIG: error gets one sentence. Texts of config must outlive ret. */
 enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn_config *config,
-                                    const char *id, struct kn_buf *error) KN_MUST_CHECK;
+                                    struct kn_buf *error) KN_MUST_CHECK;
 /* Safe on a zeroed struct. */
 void ingest_settings_fini(struct ingest_settings *settings);
 

@@ -26,6 +26,7 @@ int main(int argc, char **argv)
         KN_INFO("storage.ready", KN_F_TEXT("address", config.bus.storage));
         storage_run(storage);
         storage_free(storage);
+        code = kn_service_code();
         KN_INFO("storage.stopped");
     } else if (!kn_service_stopping(&service)) {
         code = kn_die("kanchi-storage", will_not_pass(status) ? KN_EXIT_CONFIG : KN_EXIT_FAILED,

@@ -1,6 +1,6 @@
 #include "services/storage/service.h"
 
-#include "proto/bus/bus.h"
+#include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
 #include "services/common/health.h"
 #include "services/common/log.h"
@@ -505,20 +505,12 @@ static enum kn_status bind_bus(struct storage *storage, const struct kn_config *
                                char **ret_error)
 {
     const struct kn_config_bus *b = &config->bus;
-    const struct kn_bus_options options = {
-        .sender = storage->service->id,
-        .message_max = (size_t)b->message_max,
-        .insecure = b->insecure,
-        .ca_file = *b->ca ? b->ca : NULL,
-        .cert_file = *b->cert ? b->cert : NULL,
-        .key_file = *b->key ? b->key : NULL,
-    };
     unsigned threads = WRITE_THREADS + (unsigned)storage->n_readers;
     enum kn_status status = kn_service_make_socket_folder(b->storage, ret_error);
     if (status == KN_OK)
         status = kn_service_make_socket_folder(b->storage_feed, ret_error);
     if (status == KN_OK)
-        status = kn_bus_new(&options, &storage->bus, ret_error);
+        status = kn_bus_of_service(storage->service, config, &storage->bus, ret_error);
     if (status == KN_OK)
         status =
             kn_bus_publisher_new(storage->bus, b->storage_feed, &storage->publisher, ret_error);
