@@ -463,7 +463,7 @@ static enum kn_status check_type(struct broker_session *s, const char *queue)
 static enum kn_status check_removal(struct broker_session *s, const char *queue)
 {
     uint64_t waiting;
-    int64_t consumers;
+    int64_t consumers = 0;
     enum kn_status status = open_channel(s);
     if (status == KN_OK)
         status = declare(s, queue, &waiting, &consumers);

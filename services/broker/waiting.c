@@ -29,7 +29,7 @@ enum kn_status broker_session_look(struct broker_session *session, const struct 
  * idle is noticed by counting first. */
 static enum kn_status count(struct broker_session *s, const char *queue, uint64_t *ret)
 {
-    struct broker_page page;
+    struct broker_page page = {0};
     struct kn_arena arena;
     kn_arena_init(&arena, 64 << 10);
     enum kn_status status =

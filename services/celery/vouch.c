@@ -282,7 +282,7 @@ static bool read_word(struct voucher *v)
 static bool read_value(struct voucher *v)
 {
     char c = v->p < v->end ? *v->p : '\0';
-    struct kn_str text;
+    struct kn_str text = KN_STR_ABSENT;
     bool good;
     if (c == '\'') {
         good = read_text(v, &text);
@@ -340,8 +340,10 @@ enum kn_status celery_vouch_repr(struct kn_str text, bool kwargs, enum celery_ac
 {
     struct voucher v = {.p = text.ptr, .end = text.ptr + text.len, .arena = arena, .out = out};
     size_t before = out->len;
-    bool good = text.ptr ? true : refuse(&v, "the events do not say them");
-    if (good && !is_nothing(text) && accepts < CELERY_ACCEPTS_PLAIN)
+    bool good = text.ptr != NULL;
+    if (!good)
+        refuse(&v, "the events do not say them");
+    else if (!is_nothing(text) && accepts < CELERY_ACCEPTS_PLAIN)
         good = refuse(&v, "%s", doubt(accepts));
     good = good && read_whole(&v, text, kwargs);
     if (!good) {

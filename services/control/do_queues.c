@@ -180,19 +180,19 @@ static void end_purge(struct control_call *call, struct kn_str member)
         KN_DEBUG("purge.not_ended", KN_F_TEXT("reason", kn_status_text(status)));
 }
 
-static enum kn_status purge_and_tell(struct control_call *call, struct broker_purge *purge,
+static enum kn_status purge_and_tell(struct control_call *call, struct broker_purge purge,
                                      uint64_t *ret_count, bool *ret_told)
 {
     char member[64 + NAME_MAX_LEN + 1] = "";
-    if (purge->keep) /* as finish_purge reads it */
-        snprintf(member, sizeof member, "%s %s", purge->keep, purge->queue);
-    purge->member = kn_str_from(member);
-    enum kn_status status = broker_session_purge(call->hand->session, purge, ret_count);
-    if (status != KN_OK || !purge->keep)
+    if (purge.keep) /* as finish_purge reads it */
+        snprintf(member, sizeof member, "%s %s", purge.keep, purge.queue);
+    purge.member = kn_str_from(member);
+    enum kn_status status = broker_session_purge(call->hand->session, &purge, ret_count);
+    if (status != KN_OK || !purge.keep)
         return status;
-    *ret_told = tell_all_purged(call, purge->keep, kn_str_from(purge->queue));
+    *ret_told = tell_all_purged(call, purge.keep, kn_str_from(purge.queue));
     if (*ret_told)
-        end_purge(call, purge->member);
+        end_purge(call, purge.member);
     return KN_OK;
 }
 
@@ -226,7 +226,7 @@ enum kn_status control_do_purge(struct control_call *call)
                                  .kept = kept};
     uint64_t count = 0;
     control_queues_purging(call->queues, true);
-    status = purge_and_tell(call, &purge, &count, &told);
+    status = purge_and_tell(call, purge, &count, &told);
     control_queues_purging(call->queues, false);
     if (status == KN_CONFLICT)
         return differs(call, msg->expected, count);

@@ -261,10 +261,10 @@ static enum kn_status deliver(struct sending *s)
     struct control_call *call = s->call;
     char tag[33];
     kn_random_hex(tag, sizeof tag);
-    s->wrap.delivery_tag = kn_str_from(tag);
+    s->wrap.delivery_tag = kn_arena_str(call->arena, kn_str_from(tag));
     s->wrap.correlation_id = s->ask->new_id;
     struct kn_msg_task_sent *sent = kn_arena_alloc(call->arena, sizeof *sent);
-    if (!sent)
+    if (!sent || !s->wrap.delivery_tag.ptr)
         return KN_NOMEM;
     if (call->action) {
         enum kn_status status = control_send_task(call->hand->session, &s->wrap, call->arena);

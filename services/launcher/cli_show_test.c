@@ -24,8 +24,8 @@ static void what_a_terminal_obeys_is_shown_and_not_sent(void **state)
          "31m",
          "\\x9b31m", "\\u009b31m"}, /* CSI in C1 */
         {"\xe2\x80\xae"
-         "gpj.exe",
-         "\\u202egpj.exe", "\\u202egpj.exe"},
+         "gpj.exe\xe2\x80\xac",
+         "\\u202egpj.exe\\u202c", "\\u202egpj.exe\\u202c"},
         {"\xff\xfe", "\\xff\\xfe", "\\ufffd\\ufffd"},
         {"\xc3", "\\xc3", "\\ufffd"},
         {"\xed\xa0\x80", "\\xed\\xa0\\x80", NULL}, /* a surrogate */
