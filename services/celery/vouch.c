@@ -243,7 +243,7 @@ static bool read_dict(struct voucher *v)
     v->p++;
     kn_buf_char(v->out, '{');
     for (; !take(v, "}"); count++) {
-        struct kn_str key;
+        struct kn_str key = KN_STR_ABSENT;
         if (count && !take(v, ", "))
             return refuse(v, "%.*s does not follow on what is before", KN_STR_ARG(shown(v, v->p)));
         if (!at(v, "'"))
