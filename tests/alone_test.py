@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 import rig
-from rig.kanchi import bin_folder, service_environment
+from rig.kanchi import bin_folder, service_environment, tls_bus
 
 SERVICES = ("storage", "ingestion", "aggregation", "control", "gateway")
 
@@ -61,15 +61,8 @@ class Alone:
 
 def bus(folder):
     """Addresses on ports of our own, in TLS with certificates that kanchi certs has made."""
-    certs = folder / "certs"
-    subprocess.run([bin_folder() / "kanchi", "certs", certs], check=True, capture_output=True,
-                   env=service_environment())
-    addresses = {name: f"tls+tcp://localhost:{rig.free_port()}"
-                 for name in ("STORAGE", "STORAGE_FEED", "METRICS", "CONTROL")}
     return {"KANCHI_DATA": str(folder / "data"),
-            **{f"KANCHI_BUS_{name}": value for name, value in addresses.items()},
-            "KANCHI_BUS_CA": str(certs / "ca.pem"), "KANCHI_BUS_CERT": str(certs / "bus.pem"),
-            "KANCHI_BUS_KEY": str(certs / "bus.key")}
+            **{f"KANCHI_BUS_{key.upper()}": value for key, value in tls_bus(folder).items()}}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -26,6 +27,17 @@ def service_environment(**more):
                                           "print_suppressions=0",
                              UBSAN_OPTIONS="print_stacktrace=1",
                              TSAN_OPTIONS=f"suppressions={ROOT}/tests/tsan.supp", **more)
+
+
+def tls_bus(folder):
+    """The configuration's section bus: ports of our own, with certificates by kanchi certs."""
+    certs = folder / "certs"
+    subprocess.run([bin_folder() / "kanchi", "certs", certs], check=True, capture_output=True,
+                   env=service_environment())
+    return {**{name: f"tls+tcp://localhost:{free_port()}"
+               for name in ("storage", "storage_feed", "metrics", "control")},
+            "ca": str(certs / "ca.pem"), "cert": str(certs / "bus.pem"),
+            "key": str(certs / "bus.key")}
 
 
 class Kanchi:

@@ -114,8 +114,9 @@ class Stage:
             process = self.kanchi.processes.get(name)
             if name in self.held or (process and process.running):
                 continue
-            # storage ends when its database is away at the start
-            fine = (-signal.SIGKILL, 1) if service == "storage" else (-signal.SIGKILL,)
+            # storage ends when its database is away at the start, each when its bus is stuck
+            may_fail = process and (service == "storage" or "bus.stuck" in process.log())
+            fine = (-signal.SIGKILL, 1) if may_fail else (-signal.SIGKILL,)
             if process and process.exit_code not in fine:
                 raise rig.RigError(f"{name} ended with {process.exit_code}:\n{process.log_tail(80)}")
             if service == "kanchi":

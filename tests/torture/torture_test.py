@@ -12,6 +12,7 @@ import time
 import pytest
 import redis
 
+from rig.kanchi import tls_bus
 from torture.check import Database
 from torture.publisher import IGNORED
 from torture.stage import SERVICES, Stage
@@ -55,6 +56,12 @@ def test_kills_of_services_lose_nothing(folder, seed, kills_of, broker, database
         services += ["ingestion", "ingestion"]
     with Stage(folder, broker, database, seed) as stage:
         rounds(stage, kills_of(0.1, 3), lambda: stage.kill(stage.random.choice(services)), False)
+
+
+def test_kills_of_services_that_talk_over_tls_lose_nothing(folder, seed, kills_of):
+    """A connection that breaks in the middle of a message can leave nng stuck."""
+    with Stage(folder, "rabbitmq", "sqlite", seed + 10, config={"bus": tls_bus(folder)}) as stage:
+        rounds(stage, kills_of(0.1, 3), lambda: stage.kill(stage.random.choice(SERVICES)), False)
 
 
 @pytest.mark.parametrize("broker, database", cases())
