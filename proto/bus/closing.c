@@ -10,7 +10,6 @@
 #include "proto/bus/internal.h"
 #include "services/common/time.h"
 
-#include <errno.h>
 #include <nng/protocol/pair0/pair.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -30,10 +29,12 @@ static void init_monotonic(pthread_cond_t *cond)
     pthread_condattr_destroy(&monotonic);
 }
 
-static struct timespec after(int64_t us)
+/* Waits for *flag, which lock guards, until then. */
+static void wait_for(const bool *flag, pthread_cond_t *wake, pthread_mutex_t *lock, int64_t mono)
 {
-    int64_t mono = kn_time_mono() + us;
-    return (struct timespec){.tv_sec = mono / KN_SECOND, .tv_nsec = mono % KN_SECOND * 1000};
+    struct timespec until = {.tv_sec = mono / KN_SECOND, .tv_nsec = mono % KN_SECOND * 1000};
+    while (!*flag && kn_time_mono() < mono)
+        pthread_cond_timedwait(wake, lock, &until);
 }
 
 /* ---- a close that ends ---------------------------------------------------------------- */
@@ -84,11 +85,10 @@ static bool close_within(nng_socket socket, int64_t limit_us)
         nng_close(socket);
         return true;
     }
-    struct timespec until = after(limit_us);
     pthread_mutex_lock(&closing->lock);
-    while (!closing->done &&
-           pthread_cond_timedwait(&closing->wake, &closing->lock, &until) != ETIMEDOUT)
-        ;
+    /* in halves: of a process that was stopped meanwhile, one is over at once */
+    for (int half = 0; half < 2; half++)
+        wait_for(&closing->done, &closing->wake, &closing->lock, kn_time_mono() + limit_us / 2);
     bool done = closing->done;
     closing->left = !done;
     pthread_mutex_unlock(&closing->lock);
@@ -134,10 +134,8 @@ static bool clears_away(int64_t limit_us)
 
 static bool wait_round(struct bus_watch *w)
 {
-    struct timespec until = after(w->limit_us);
     pthread_mutex_lock(&w->lock);
-    while (!w->stop && pthread_cond_timedwait(&w->wake, &w->lock, &until) != ETIMEDOUT)
-        ;
+    wait_for(&w->stop, &w->wake, &w->lock, kn_time_mono() + w->limit_us);
     bool go_on = !w->stop;
     pthread_mutex_unlock(&w->lock);
     return go_on;
