@@ -5,8 +5,7 @@
 #include "proto/bus/bus.h"
 #include "services/common/service.h"
 
-/* kn_bus_new with config's bus.*; the service fails (kn_service_fail) when the bus gets stuck.
- * service must outlive it. */
+/* kn_bus_new with config's bus.*; the service fails (kn_service_fail) when the bus gets stuck. */
 enum kn_status kn_bus_of_service(const struct kn_service *service, const struct kn_config *config,
                                  struct kn_bus **ret, char **ret_error) KN_MUST_CHECK;
 
