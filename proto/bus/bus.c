@@ -93,6 +93,7 @@ enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **
         free(bus);
         return KN_NOMEM;
     }
+    pthread_mutex_init(&bus->lock, NULL);
     bus->message_max = options->message_max ? options->message_max : DEFAULT_MESSAGE_MAX;
     bus->insecure = options->insecure;
     const struct {
@@ -110,13 +111,11 @@ enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **
             return KN_CONFIG;
         }
     }
-    if (options->on_stuck) {
-        bus->watch = bus_watch_new(options->stuck_after ? options->stuck_after : STUCK_AFTER,
-                                   options->on_stuck, options->on_stuck_arg);
-        if (!bus->watch) {
-            kn_bus_free(bus);
-            return KN_NOMEM;
-        }
+    bus->watch = bus_watch_new(bus, options->stuck_after ? options->stuck_after : STUCK_AFTER,
+                               options->on_stuck, options->on_stuck_arg);
+    if (!bus->watch) {
+        kn_bus_free(bus);
+        return KN_NOMEM;
     }
     *ret = bus;
     return KN_OK;
@@ -127,6 +126,7 @@ void kn_bus_free(struct kn_bus *bus)
     if (!bus)
         return;
     bus_watch_free(bus->watch);
+    pthread_mutex_destroy(&bus->lock);
     free(bus->sender);
     free(bus->ca);
     free(bus->cert);
@@ -184,7 +184,9 @@ static int tls_config(const struct kn_bus *bus, enum bus_role role, const char *
     /* both sides show a certificate of the same authority */
     if ((rv = nng_tls_config_ca_chain(config, bus->ca, NULL)) == 0 &&
         (rv = nng_tls_config_own_cert(config, bus->cert, bus->key, NULL)) == 0 &&
-        (rv = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED)) == 0 &&
+        (rv = nng_tls_config_auth_mode(config, role == BUS_PROBE ? NNG_TLS_AUTH_MODE_NONE
+                                                                : NNG_TLS_AUTH_MODE_REQUIRED)) ==
+            0 &&
         role == BUS_DIAL)
         rv = nng_tls_config_server_name(config, host ? host : "");
     free(host);
@@ -196,30 +198,62 @@ static int tls_config(const struct kn_bus *bus, enum bus_role role, const char *
     return 0;
 }
 
-static int bind_url(struct kn_bus *bus, nng_socket socket, const char *url, nng_tls_config *tls)
+static int bind_url(nng_socket socket, const char *url, nng_tls_config *tls, uint32_t *ret_id)
 {
-    (void)bus;
     nng_listener listener;
     int rv = nng_listener_create(&listener, socket, url);
-    if (rv == 0 && tls)
+    if (rv)
+        return rv;
+    if (tls)
         rv = nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, tls);
     if (rv == 0 && strncmp(url, "ipc://", 6) == 0)
         rv = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, 0600);
-    return rv ? rv : nng_listener_start(listener, 0);
+    if (rv == 0)
+        rv = nng_listener_start(listener, 0);
+    if (rv)
+        nng_listener_close(listener);
+    else
+        *ret_id = listener.id;
+    return rv;
 }
 
-static int dial_url(struct kn_bus *bus, nng_socket socket, const char *url, nng_tls_config *tls)
+static int dial_url(nng_socket socket, enum bus_role role, const char *url, nng_tls_config *tls,
+                    uint32_t *ret_id)
 {
-    (void)bus;
+    nng_duration min_ms = role == BUS_PROBE ? BUS_PROBE_RECONNECT_MS : BUS_RECONNECT_MIN_MS;
+    nng_duration max_ms = role == BUS_PROBE ? BUS_PROBE_RECONNECT_MS : BUS_RECONNECT_MAX_MS;
     nng_dialer dialer;
     int rv = nng_dialer_create(&dialer, socket, url);
-    if (rv == 0 && tls)
+    if (rv)
+        return rv;
+    if (tls)
         rv = nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, tls);
     if (rv == 0)
-        rv = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, BUS_RECONNECT_MIN_MS);
+        rv = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, min_ms);
     if (rv == 0)
-        rv = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, BUS_RECONNECT_MAX_MS);
-    return rv ? rv : nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
+        rv = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, max_ms);
+    if (rv == 0)
+        rv = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
+    if (rv)
+        nng_dialer_close(dialer);
+    else
+        *ret_id = dialer.id;
+    return rv;
+}
+
+int bus_start(struct kn_bus *bus, nng_socket socket, enum bus_role role, const char *url,
+              uint32_t *ret_id)
+{
+    nng_tls_config *tls = NULL;
+    int rv = 0;
+    if (strncmp(url, "tls+tcp://", 10) == 0)
+        rv = tls_config(bus, role, url, &tls);
+    if (rv == 0)
+        rv = role == BUS_BIND ? bind_url(socket, url, tls, ret_id)
+                              : dial_url(socket, role, url, tls, ret_id);
+    if (tls)
+        nng_tls_config_free(tls);
+    return rv;
 }
 
 enum kn_status bus_attach(struct kn_bus *bus, nng_socket socket, enum bus_role role,
@@ -228,16 +262,9 @@ enum kn_status bus_attach(struct kn_bus *bus, nng_socket socket, enum bus_role r
     enum kn_status status = check_url(bus, url, ret_error);
     if (status != KN_OK)
         return status;
-    nng_tls_config *tls = NULL;
-    int rv = 0;
-    if (strncmp(url, "tls+tcp://", 10) == 0)
-        rv = tls_config(bus, role, url, &tls);
+    int rv = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, bus->message_max);
     if (rv == 0)
-        rv = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, bus->message_max);
-    if (rv == 0)
-        rv = role == BUS_BIND ? bind_url(bus, socket, url, tls) : dial_url(bus, socket, url, tls);
-    if (tls)
-        nng_tls_config_free(tls);
+        rv = bus_endpoint_add(bus, socket, role, url);
     if (rv)
         bus_error(ret_error, "%s: can't be %s: %s", url, role == BUS_BIND ? "bound" : "dialled",
                   nng_strerror(rv));

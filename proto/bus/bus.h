@@ -30,11 +30,11 @@ struct kn_bus_options {
     const char *cert_file;
     const char *key_file;
     /* Called once, on another thread, when nng can no longer clear away connections that broke
-     * (closing.c says why): those that stand still work, but none is made again, and the
-     * process should end to be started anew. NULL: it is not watched. */
+     * (closing.c says why), or bind again what it has lost: those that stand still work, but none
+     * is made again, and the process should end to be started anew. NULL: nobody is told. */
     void (*on_stuck)(void *arg);
     void *on_stuck_arg;
-    int64_t stuck_after; /* µs without any cleared away, 0: 10 s */
+    int64_t stuck_after; /* µs, 0: 10 s */
 };
 
 /* Copies what options point to. On failure *ret_error (may be NULL) is a sentence

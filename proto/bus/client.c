@@ -57,7 +57,7 @@ enum kn_status kn_bus_client_new(struct kn_bus *bus, const char *url, struct kn_
 void kn_bus_client_stop(struct kn_bus_client *client)
 {
     if (!atomic_exchange(&client->stopped, true))
-        bus_close(client->socket);
+        bus_close(client->bus, client->socket);
 }
 
 void kn_bus_client_free(struct kn_bus_client *client)

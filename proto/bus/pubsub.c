@@ -18,7 +18,6 @@ struct kn_bus_subscriber {
     nng_socket socket;
     const char *without;
     nng_aio *aio;
-    atomic_uint_fast64_t connects;
     atomic_uint_fast64_t malformed;
     atomic_bool stopped;
 };
@@ -51,7 +50,7 @@ void kn_bus_publisher_free(struct kn_bus_publisher *publisher)
 {
     if (!publisher)
         return;
-    bus_close(publisher->socket);
+    bus_close(publisher->bus, publisher->socket);
     free(publisher);
 }
 
@@ -66,14 +65,6 @@ enum kn_status kn_bus_publish(struct kn_bus_publisher *publisher, uint64_t numbe
     if (rv)
         nng_msg_free(raw);
     return bus_status(rv);
-}
-
-static void count_connect(nng_pipe pipe, nng_pipe_ev event, void *arg)
-{
-    (void)pipe;
-    (void)event;
-    struct kn_bus_subscriber *subscriber = arg;
-    atomic_fetch_add(&subscriber->connects, 1);
 }
 
 enum kn_status kn_bus_subscriber_new(struct kn_bus *bus, const char *url,
@@ -91,9 +82,7 @@ enum kn_status kn_bus_subscriber_new(struct kn_bus *bus, const char *url,
     enum kn_status status = KN_OK;
     if ((rv = nng_aio_alloc(&subscriber->aio, NULL, NULL)) != 0 ||
         (rv = nng_socket_set_int(subscriber->socket, NNG_OPT_RECVBUF, RECEIVE_BUFFER)) != 0 ||
-        (rv = nng_socket_set(subscriber->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0)) != 0 ||
-        (rv = nng_pipe_notify(subscriber->socket, NNG_PIPE_EV_ADD_POST, count_connect,
-                              subscriber)) != 0)
+        (rv = nng_socket_set(subscriber->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0)) != 0)
         status = bus_status(rv);
     else
         status = bus_attach(bus, subscriber->socket, BUS_DIAL, url, ret_error);
@@ -120,7 +109,7 @@ void kn_bus_subscriber_free(struct kn_bus_subscriber *subscriber)
 {
     if (!subscriber)
         return;
-    bus_close(subscriber->socket);
+    bus_close(subscriber->bus, subscriber->socket);
     if (subscriber->aio)
         nng_aio_free(subscriber->aio);
     free(subscriber);
@@ -153,7 +142,7 @@ enum kn_status kn_bus_receive(struct kn_bus_subscriber *subscriber, int64_t time
 
 uint64_t kn_bus_subscriber_connects(const struct kn_bus_subscriber *subscriber)
 {
-    return atomic_load(&subscriber->connects);
+    return bus_connects(subscriber->bus, subscriber->socket);
 }
 
 uint64_t kn_bus_subscriber_malformed(const struct kn_bus_subscriber *subscriber)

@@ -137,7 +137,7 @@ void kn_bus_server_free(struct kn_bus_server *server)
         if (server->threads[i].running)
             pthread_join(server->threads[i].thread, NULL);
     }
-    bus_close(server->socket);
+    bus_close(server->bus, server->socket);
     for (unsigned i = 0; i < server->count; i++) {
         struct server_thread *t = &server->threads[i];
         if (t->receive)

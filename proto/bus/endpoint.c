@@ -1,0 +1,217 @@
+/* What is bound or dialled, and kept so.
+ *
+ * Before nng 1.6 (https://github.com/nanomsg/nng/issues/1518) a peer that goes while both sides
+ * greet each other ends a dialer or a listener for ever: EPIPE becomes NNG_ECLOSED, which it
+ * takes for its own end. So a dialer that has no connection for a while is replaced by a new one.
+ * Such a listener still takes connections and greets, but never gives them to its socket: who
+ * dials it believes to be connected. So we dial what we have bound, and a listener whose socket
+ * sees nothing of that is replaced too. */
+#include "proto/bus/internal.h"
+#include "services/common/time.h"
+
+#include <nng/protocol/pair0/pair.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* how long a dialer may take; longer after each that was replaced: it may be just slow */
+#define PATIENCE_MIN (2 * KN_SECOND)
+#define PATIENCE_MAX (16 * KN_SECOND)
+/* Rounds, not time: of a process that was stopped meanwhile, no time is over. */
+enum { PROBE_EVERY = 5, PROBE_LIMIT = 5 };
+
+struct bus_endpoint {
+    struct bus_endpoint *next;
+    nng_socket socket;
+    enum bus_role role;
+    char *url;
+    uint32_t id;        /* of nng's dialer or listener; 0: there is none */
+    int64_t started_at; /* monotonic: when it was last started, or tried first in vain */
+    int64_t patience;
+    atomic_int pipe; /* one that it has, 0: none */
+    atomic_int_fast64_t lost_at;
+    atomic_uint_fast64_t connects, greeted;
+    nng_socket probe; /* id 0: none; dials what is bound */
+    unsigned rounds;  /* since there is a probe, or none */
+    uint64_t greeted_before;
+};
+
+static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+    struct bus_endpoint *e = arg;
+    int id = nng_pipe_id(pipe);
+    if (event == NNG_PIPE_EV_ADD_PRE) {
+        atomic_fetch_add(&e->greeted, 1);
+    } else if (event == NNG_PIPE_EV_ADD_POST) {
+        atomic_fetch_add(&e->connects, 1);
+        atomic_store(&e->pipe, id);
+    } else if (atomic_compare_exchange_strong(&e->pipe, &id, 0)) {
+        atomic_store(&e->lost_at, kn_time_mono());
+    }
+}
+
+static void endpoint_free(void *arg)
+{
+    struct bus_endpoint *e = arg;
+    if (e)
+        free(e->url);
+    free(e);
+}
+
+int bus_endpoint_add(struct kn_bus *bus, nng_socket socket, enum bus_role role, const char *url)
+{
+    struct bus_endpoint *e = calloc(1, sizeof *e);
+    if (!e || !(e->url = strdup(url))) {
+        endpoint_free(e);
+        return NNG_ENOMEM;
+    }
+    e->socket = socket;
+    e->role = role;
+    e->started_at = kn_time_mono();
+    e->patience = PATIENCE_MIN;
+    pthread_mutex_lock(&bus->lock);
+    /* before all that may fail: bus_close frees it */
+    e->next = bus->endpoints;
+    bus->endpoints = e;
+    int rv = nng_pipe_notify(socket, NNG_PIPE_EV_ADD_PRE, on_pipe, e);
+    if (rv == 0)
+        rv = nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, on_pipe, e);
+    if (rv == 0)
+        rv = nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, on_pipe, e);
+    if (rv == 0)
+        rv = bus_start(bus, socket, role, url, &e->id);
+    pthread_mutex_unlock(&bus->lock);
+    return rv;
+}
+
+static struct bus_endpoint **find(struct kn_bus *bus, nng_socket socket)
+{
+    struct bus_endpoint **at = &bus->endpoints;
+    while (*at && nng_socket_id((*at)->socket) != nng_socket_id(socket))
+        at = &(*at)->next;
+    return at;
+}
+
+uint64_t bus_connects(struct kn_bus *bus, nng_socket socket)
+{
+    pthread_mutex_lock(&bus->lock);
+    struct bus_endpoint *e = *find(bus, socket);
+    uint64_t connects = e ? atomic_load(&e->connects) : 0;
+    pthread_mutex_unlock(&bus->lock);
+    return connects;
+}
+
+void bus_close(struct kn_bus *bus, nng_socket socket)
+{
+    pthread_mutex_lock(&bus->lock);
+    struct bus_endpoint **at = find(bus, socket), *e = *at;
+    if (e)
+        *at = e->next;
+    pthread_mutex_unlock(&bus->lock);
+    if (e && e->probe.id)
+        (void)bus_close_within(e->probe, bus_close_limit(), NULL, NULL);
+    (void)bus_close_within(socket, bus_close_limit(), endpoint_free, e);
+}
+
+/* ---- mending ------------------------------------------------------------------------------ */
+
+static void redial(struct kn_bus *bus, struct bus_endpoint *e, int64_t now)
+{
+    if (atomic_load(&e->pipe) != 0) {
+        e->patience = PATIENCE_MIN;
+        return;
+    }
+    int64_t since = atomic_load(&e->lost_at);
+    if (since < e->started_at)
+        since = e->started_at;
+    if (now - since < e->patience)
+        return;
+    if (e->id)
+        nng_dialer_close((nng_dialer){.id = e->id});
+    if (bus_start(bus, e->socket, BUS_DIAL, e->url, &e->id) != 0)
+        e->id = 0; /* tried again later */
+    e->started_at = now;
+    e->patience = e->patience * 2 > PATIENCE_MAX ? PATIENCE_MAX : e->patience * 2;
+}
+
+/* url as this machine reaches it: one that is bound to all its addresses, by loopback. */
+static void reach(const char *url, char *ret, size_t size)
+{
+    static const char *const any[][2] = {
+        {"0.0.0.0:", "127.0.0.1:"}, {"*:", "127.0.0.1:"}, {":", "127.0.0.1:"}, {"[::]:", "[::1]:"}};
+    const char *host = strstr(url, "://") + 3;
+    for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
+        size_t len = strlen(any[i][0]);
+        if (strncmp(host, any[i][0], len) == 0) {
+            snprintf(ret, size, "%.*s%s%s", (int)(host - url), url, any[i][1], host + len);
+            return;
+        }
+    }
+    snprintf(ret, size, "%s", url);
+}
+
+/* Its protocol is not that of the socket, which sees it, and sends it away. */
+static void probe(struct kn_bus *bus, struct bus_endpoint *e)
+{
+    char url[512];
+    uint32_t id;
+    if (nng_pair0_open(&e->probe) != 0) {
+        e->probe.id = 0;
+        return;
+    }
+    reach(e->url, url, sizeof url);
+    e->greeted_before = atomic_load(&e->greeted);
+    if (bus_start(bus, e->probe, BUS_PROBE, url, &id) != 0)
+        e->greeted_before--; /* that says nothing */
+}
+
+/* Whether it goes on; else it is closed. *ret: a socket to be closed, if there is one. */
+static void see_to_bound(struct kn_bus *bus, struct bus_endpoint *e, int64_t now, nng_socket *ret)
+{
+    e->rounds++;
+    if (e->id == 0) {
+        if (bus_start(bus, e->socket, BUS_BIND, e->url, &e->id) != 0)
+            e->id = 0;
+    } else if (e->probe.id == 0) {
+        if (e->rounds < PROBE_EVERY)
+            return;
+        probe(bus, e);
+        e->rounds = 0;
+    } else {
+        bool answered = atomic_load(&e->greeted) != e->greeted_before;
+        if (!answered && e->rounds < PROBE_LIMIT)
+            return;
+        if (!answered) {
+            nng_listener_close((nng_listener){.id = e->id});
+            e->id = 0;
+            e->started_at = now;
+        }
+        *ret = e->probe;
+        e->probe.id = 0;
+        e->rounds = 0;
+    }
+}
+
+bool bus_endpoints_mend(struct kn_bus *bus, int64_t limit_us)
+{
+    bool well = true;
+    int64_t now = kn_time_mono();
+    nng_socket done[8];
+    size_t count = 0;
+    pthread_mutex_lock(&bus->lock);
+    for (struct bus_endpoint *e = bus->endpoints; e && count < sizeof done / sizeof *done;
+         e = e->next) {
+        done[count].id = 0;
+        if (e->role == BUS_DIAL)
+            redial(bus, e, now);
+        else
+            see_to_bound(bus, e, now, &done[count]);
+        if (done[count].id)
+            count++;
+        well = well && (e->id || now - e->started_at < limit_us);
+    }
+    pthread_mutex_unlock(&bus->lock);
+    while (count > 0)
+        (void)bus_close_within(done[--count], bus_close_limit(), NULL, NULL);
+    return well;
+}
