@@ -1,5 +1,6 @@
 #include "gateway/hub_internal.h"
 
+#include "services/common/cond.h"
 #include "services/common/time.h"
 
 #include <stdlib.h>
@@ -310,11 +311,7 @@ static struct gw_client *client_new(struct gw_hub *hub)
     client->bytes_max = hub->options.client_bytes;
     kn_arena_init(&client->arena, 1 << 20);
     pthread_mutex_init(&client->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&client->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    kn_cond_init(&client->wake);
     return client;
 }
 

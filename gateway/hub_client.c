@@ -1,9 +1,9 @@
 #include "gateway/hub_internal.h"
 
+#include "services/common/cond.h"
 #include "services/common/time.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 static const char resync_slow[] =
     "{\"type\":\"resync\",\"reason\":\"slow_client\","
@@ -46,15 +46,11 @@ bool client_push(struct gw_client *client, struct kn_str text)
 
 struct gw_frame *gw_client_next(struct gw_client *client, int64_t timeout_us)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t nanos = until.tv_nsec + timeout_us % KN_SECOND * 1000;
-    until.tv_sec += timeout_us / KN_SECOND + nanos / 1000000000;
-    until.tv_nsec = nanos % 1000000000;
+    int64_t until = kn_time_mono() + timeout_us;
     pthread_mutex_lock(&client->lock);
-    int timed_out = 0;
-    while (!client->closed && !client->first && !timed_out)
-        timed_out = pthread_cond_timedwait(&client->wake, &client->lock, &until);
+    while (!client->closed && !client->first &&
+           kn_cond_wait_until(&client->wake, &client->lock, until))
+        continue;
     struct gw_frame *frame = client->closed ? NULL : client->first;
     if (frame) {
         client->first = frame->next;

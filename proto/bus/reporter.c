@@ -1,5 +1,6 @@
 #include "proto/bus/reporter.h"
 
+#include "services/common/cond.h"
 #include "services/common/health.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
@@ -73,11 +74,9 @@ static bool report(struct kn_reporter *reporter, struct kn_arena *arena, bool st
 /* Waits for the next round; false when it is time to end. */
 static bool wait_round(struct kn_reporter *reporter, int64_t deadline)
 {
-    struct timespec until = {.tv_sec = deadline / KN_SECOND,
-                             .tv_nsec = deadline % KN_SECOND * 1000};
     pthread_mutex_lock(&reporter->lock);
-    while (!reporter->stop && kn_time_mono() < deadline)
-        pthread_cond_timedwait(&reporter->wake, &reporter->lock, &until);
+    while (!reporter->stop && kn_cond_wait_until(&reporter->wake, &reporter->lock, deadline))
+        continue;
     bool go_on = !reporter->stop;
     pthread_mutex_unlock(&reporter->lock);
     return go_on;
@@ -113,11 +112,7 @@ enum kn_status kn_reporter_new(struct kn_bus_client *storage, const char *name, 
     reporter->started_at = kn_time_now();
     reporter->fill = fill;
     reporter->arg = arg;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&reporter->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    kn_cond_init(&reporter->wake);
     pthread_mutex_init(&reporter->lock, NULL);
     if (pthread_create(&reporter->thread, NULL, run, reporter) != 0) {
         pthread_mutex_destroy(&reporter->lock);

@@ -1,5 +1,6 @@
 #include "services/aggregation/aggregation_impl.h"
 
+#include "services/common/cond.h"
 #include "services/common/time.h"
 
 #include <stdlib.h>
@@ -18,10 +19,9 @@ bool aggr_stopping(struct aggregation *a)
 
 bool aggr_sleep_until(struct aggregation *a, int64_t mono_us)
 {
-    struct timespec until = {.tv_sec = mono_us / KN_SECOND, .tv_nsec = mono_us % KN_SECOND * 1000};
     pthread_mutex_lock(&a->stop_lock);
-    while (!a->stopping && kn_time_mono() < mono_us)
-        pthread_cond_timedwait(&a->stop_wake, &a->stop_lock, &until);
+    while (!a->stopping && kn_cond_wait_until(&a->stop_wake, &a->stop_lock, mono_us))
+        continue;
     bool yes = a->stopping;
     pthread_mutex_unlock(&a->stop_lock);
     return yes;
@@ -64,11 +64,7 @@ static struct aggregation *make(struct kn_bus_client *storage, const struct kn_c
     });
     pthread_mutex_init(&a->lock, NULL);
     pthread_mutex_init(&a->stop_lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&a->stop_wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    kn_cond_init(&a->stop_wake);
     if (a->ledger && a->window && a->gauges && a->liveness)
         return a;
     aggregation_stop(a);
@@ -111,11 +107,9 @@ static void join_threads(struct aggregation *a)
     bool away = a->away;
     pthread_mutex_unlock(&a->lock);
     int64_t deadline = kn_time_mono() + (away ? 0 : LAST_FLUSH_US);
-    struct timespec until = {.tv_sec = deadline / KN_SECOND,
-                             .tv_nsec = deadline % KN_SECOND * 1000};
     pthread_mutex_lock(&a->stop_lock);
-    while (!a->reader_ended && kn_time_mono() < deadline)
-        pthread_cond_timedwait(&a->stop_wake, &a->stop_lock, &until);
+    while (!a->reader_ended && kn_cond_wait_until(&a->stop_wake, &a->stop_lock, deadline))
+        continue;
     pthread_mutex_unlock(&a->stop_lock);
     kn_bus_client_stop(a->storage);
     pthread_join(a->reader_thread, NULL);

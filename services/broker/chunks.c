@@ -1,21 +1,17 @@
 #include "services/broker/chunks.h"
 
+#include "services/common/cond.h"
 #include "services/common/time.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define POOL_MAX 4
 
 void broker_chunks_init(struct broker_chunks *chunks, size_t max)
 {
     *chunks = (struct broker_chunks){.max = max};
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&chunks->lock, NULL);
-    pthread_cond_init(&chunks->filled, &attr);
-    pthread_condattr_destroy(&attr);
+    kn_cond_init(&chunks->filled);
 }
 
 static void chunk_free(struct broker_chunk *chunk)
@@ -185,13 +181,11 @@ enum kn_status broker_chunks_take(struct broker_chunks *chunks, int64_t timeout_
                                   struct broker_chunk **ret)
 {
     int64_t deadline = kn_time_mono() + timeout_us;
-    struct timespec until = {.tv_sec = deadline / KN_SECOND,
-                             .tv_nsec = deadline % KN_SECOND * 1000};
     enum kn_status status = KN_OK;
-    int rc = 0;
     pthread_mutex_lock(&chunks->lock);
-    while (!chunks->first && !chunks->closed && rc == 0)
-        rc = pthread_cond_timedwait(&chunks->filled, &chunks->lock, &until);
+    while (!chunks->first && !chunks->closed &&
+           kn_cond_wait_until(&chunks->filled, &chunks->lock, deadline))
+        continue;
     if (chunks->first)
         *ret = unlink_first(chunks);
     else

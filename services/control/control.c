@@ -1,5 +1,6 @@
 #include "services/control/control.h"
 
+#include "services/common/cond.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 #include "services/control/pidbox.h"
@@ -45,10 +46,9 @@ struct control {
 
 static bool sleep_until(struct control *c, int64_t mono_us)
 {
-    struct timespec until = {.tv_sec = mono_us / KN_SECOND, .tv_nsec = mono_us % KN_SECOND * 1000};
     pthread_mutex_lock(&c->stop_lock);
-    while (!c->stopping && kn_time_mono() < mono_us)
-        pthread_cond_timedwait(&c->stop_wake, &c->stop_lock, &until);
+    while (!c->stopping && kn_cond_wait_until(&c->stop_wake, &c->stop_lock, mono_us))
+        continue;
     bool yes = c->stopping;
     pthread_mutex_unlock(&c->stop_lock);
     return yes;
@@ -363,11 +363,7 @@ static struct control *make(const struct control_options *options, struct kn_bus
     pthread_mutex_init(&c->lock, NULL);
     pthread_mutex_init(&c->events_lock, NULL);
     pthread_mutex_init(&c->stop_lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->stop_wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    kn_cond_init(&c->stop_wake);
     c->roster = control_roster_new(options->workers_max, options->enable_events);
     if (c->roster && control_pidbox_new(&c->options.broker, &c->pidbox) == KN_OK)
         return c;

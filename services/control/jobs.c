@@ -1,5 +1,6 @@
 #include "services/control/jobs.h"
 
+#include "services/common/cond.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 #include "services/control/removals.h"
@@ -215,10 +216,9 @@ static void do_portion(struct control_jobs *jobs, const struct kn_msg_job_items 
 static bool sleep_for(struct control_jobs *jobs, int64_t us)
 {
     int64_t mono = kn_time_mono() + us;
-    struct timespec until = {.tv_sec = mono / KN_SECOND, .tv_nsec = mono % KN_SECOND * 1000};
     pthread_mutex_lock(&jobs->lock);
-    while (!atomic_load(&jobs->stopping) && kn_time_mono() < mono)
-        pthread_cond_timedwait(&jobs->wake, &jobs->lock, &until);
+    while (!atomic_load(&jobs->stopping) && kn_cond_wait_until(&jobs->wake, &jobs->lock, mono))
+        continue;
     pthread_mutex_unlock(&jobs->lock);
     return atomic_load(&jobs->stopping);
 }
@@ -279,11 +279,7 @@ enum kn_status control_jobs_start(const struct control_actions_options *options,
     jobs->storage = storage;
     kn_arena_init(&jobs->arena, MEMORY_MAX);
     pthread_mutex_init(&jobs->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&jobs->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    kn_cond_init(&jobs->wake);
     jobs->learned = control_learned_new(options->source, storage, options->request_timeout_us);
     jobs->removals = control_removals_new(jobs->learned);
     enum kn_status status = jobs->learned && jobs->removals ? KN_OK : KN_NOMEM;

@@ -1,5 +1,6 @@
 #include "services/control/queues.h"
 
+#include "services/common/cond.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 #include "services/control/lookout.h"
@@ -55,10 +56,9 @@ void control_queues_purging(struct control_queues *queues, bool begins)
 static bool sleep_for(struct control_queues *q, int64_t us)
 {
     int64_t at = kn_time_mono() + us;
-    struct timespec until = {.tv_sec = at / KN_SECOND, .tv_nsec = at % KN_SECOND * 1000};
     pthread_mutex_lock(&q->lock);
-    while (!atomic_load(&q->stopping) && kn_time_mono() < at)
-        pthread_cond_timedwait(&q->wake, &q->lock, &until);
+    while (!atomic_load(&q->stopping) && kn_cond_wait_until(&q->wake, &q->lock, at))
+        continue;
     pthread_mutex_unlock(&q->lock);
     return atomic_load(&q->stopping);
 }
@@ -165,7 +165,6 @@ enum kn_status control_queues_start(const struct control_actions_options *option
                                     struct kn_bus_client *storage, struct control_queues **ret)
 {
     struct control_queues *q = calloc(1, sizeof *q);
-    pthread_condattr_t monotonic;
     if (!q)
         return KN_NOMEM;
     q->options = *options;
@@ -173,10 +172,7 @@ enum kn_status control_queues_start(const struct control_actions_options *option
     kn_arena_init(&q->arena, ARENA_MAX);
     pthread_mutex_init(&q->pauses, NULL);
     pthread_mutex_init(&q->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    kn_cond_init(&q->wake);
     enum kn_status status = make_parts(q);
     q->started = status == KN_OK && pthread_create(&q->thread, NULL, run, q) == 0;
     if (!q->started) {

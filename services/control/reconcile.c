@@ -1,5 +1,6 @@
 #include "services/control/reconcile.h"
 
+#include "services/common/cond.h"
 #include "services/common/log.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
@@ -79,10 +80,9 @@ static bool stopping(void *arg)
 static bool sleep_for(struct control_reconcile *r, int64_t us)
 {
     int64_t at = kn_time_mono() + us;
-    struct timespec until = {.tv_sec = at / KN_SECOND, .tv_nsec = at % KN_SECOND * 1000};
     pthread_mutex_lock(&r->lock);
-    while (!r->stopping && kn_time_mono() < at)
-        pthread_cond_timedwait(&r->wake, &r->lock, &until);
+    while (!r->stopping && kn_cond_wait_until(&r->wake, &r->lock, at))
+        continue;
     bool yes = r->stopping;
     pthread_mutex_unlock(&r->lock);
     return yes;
@@ -353,7 +353,6 @@ enum kn_status control_reconcile_start(const struct control_reconcile_options *o
                                        struct control_reconcile **ret)
 {
     struct control_reconcile *r = calloc(1, sizeof *r);
-    pthread_condattr_t monotonic;
     if (!r)
         return KN_NOMEM;
     r->options = *options;
@@ -361,10 +360,7 @@ enum kn_status control_reconcile_start(const struct control_reconcile_options *o
     kn_random_hex(r->name, 17);
     kn_arena_init(&r->arena, 0);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    kn_cond_init(&r->wake);
     r->backends =
         control_backends_new(options->result_backend, options->result_key_prefix, options->broker);
     r->asked = control_asked_new(

@@ -1,10 +1,10 @@
 #include "services/ingestion/outbox.h"
 
+#include "services/common/cond.h"
 #include "services/common/time.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define RETRY_AFTER KN_SECOND
 #define EXPIRE_EVERY KN_MINUTE
@@ -12,12 +12,8 @@
 void ingest_outbox_init(struct ingest_outbox *outbox, const struct ingest_outbox_options *options)
 {
     *outbox = (struct ingest_outbox){.options = *options};
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&outbox->lock, NULL);
-    pthread_cond_init(&outbox->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    kn_cond_init(&outbox->changed);
 }
 
 /* ---- lists ------------------------------------------------------------------------ */
@@ -234,21 +230,13 @@ struct ingest_kept ingest_outbox_keep(struct ingest_outbox *outbox)
     return kept;
 }
 
-/* Waits for a change. False when the deadline has passed. */
-static bool await_change(struct ingest_outbox *outbox, int64_t deadline)
-{
-    struct timespec until = {.tv_sec = deadline / KN_SECOND,
-                             .tv_nsec = deadline % KN_SECOND * 1000};
-    return pthread_cond_timedwait(&outbox->changed, &outbox->lock, &until) == 0;
-}
-
 bool ingest_outbox_await_room(struct ingest_outbox *outbox, int64_t timeout_us)
 {
     int64_t deadline = kn_time_mono() + timeout_us;
     bool in_time = true;
     pthread_mutex_lock(&outbox->lock);
     while (too_much(outbox) && in_time)
-        in_time = await_change(outbox, deadline);
+        in_time = kn_cond_wait_until(&outbox->changed, &outbox->lock, deadline);
     bool room = !too_much(outbox);
     pthread_mutex_unlock(&outbox->lock);
     return room;
@@ -287,7 +275,7 @@ struct ingest_batch *ingest_outbox_next(struct ingest_outbox *outbox, int64_t ti
     bool in_time = timeout_us > 0;
     struct ingest_batch *batch = next_now(outbox);
     while (!batch && !outbox->closed && in_time) {
-        in_time = await_change(outbox, deadline);
+        in_time = kn_cond_wait_until(&outbox->changed, &outbox->lock, deadline);
         batch = next_now(outbox);
     }
     pthread_mutex_unlock(&outbox->lock);

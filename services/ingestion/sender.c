@@ -1,12 +1,12 @@
 #include "services/ingestion/sender.h"
 
+#include "services/common/cond.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define BACKOFF_FIRST (KN_SECOND / 10)
 #define BACKOFF_MAX (5 * KN_SECOND)
@@ -148,12 +148,9 @@ static void back_off(struct ingest_sender *s)
 {
     int64_t pause = s->pause / 2 + (int64_t)(rand_r(&s->seed) % 1000) * s->pause / 2000;
     int64_t deadline = kn_time_mono() + pause;
-    struct timespec until = {.tv_sec = deadline / KN_SECOND,
-                             .tv_nsec = deadline % KN_SECOND * 1000};
-    int rc = 0;
     pthread_mutex_lock(&s->lock);
-    while (!s->ending && rc == 0)
-        rc = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    while (!s->ending && kn_cond_wait_until(&s->changed, &s->lock, deadline))
+        continue;
     pthread_mutex_unlock(&s->lock);
     s->pause = 2 * s->pause < BACKOFF_MAX ? 2 * s->pause : BACKOFF_MAX;
 }
@@ -206,12 +203,8 @@ enum kn_status ingest_sender_start(struct ingest_outbox *outbox, struct kn_bus_c
     s->timeout_us = timeout_us;
     s->pause = BACKOFF_FIRST;
     s->seed = (unsigned)kn_time_mono();
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    kn_cond_init(&s->changed);
     if (pthread_create(&s->thread, NULL, run, s) != 0) {
         free(s);
         return KN_IO;
@@ -230,12 +223,9 @@ void ingest_sender_status(struct ingest_sender *sender, struct ingest_sender_sta
 bool ingest_sender_await(struct ingest_sender *sender, int64_t timeout_us)
 {
     int64_t deadline = kn_time_mono() + timeout_us;
-    struct timespec until = {.tv_sec = deadline / KN_SECOND,
-                             .tv_nsec = deadline % KN_SECOND * 1000};
-    int rc = 0;
     pthread_mutex_lock(&sender->lock);
-    while (!sender->ended && rc == 0)
-        rc = pthread_cond_timedwait(&sender->changed, &sender->lock, &until);
+    while (!sender->ended && kn_cond_wait_until(&sender->changed, &sender->lock, deadline))
+        continue;
     bool ended = sender->ended;
     pthread_mutex_unlock(&sender->lock);
     return ended;

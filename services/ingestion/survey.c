@@ -1,12 +1,12 @@
 #include "services/ingestion/survey.h"
 
 #include "services/broker/meter.h"
+#include "services/common/cond.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define NAMES_MAX 1000
 #define ARENA_MAX ((size_t)16 << 20)
@@ -148,12 +148,9 @@ static void measure(struct ingest_survey *survey)
 static bool pause_for(struct ingest_survey *survey, int64_t us)
 {
     int64_t deadline = kn_time_mono() + us;
-    struct timespec until = {.tv_sec = deadline / KN_SECOND,
-                             .tv_nsec = deadline % KN_SECOND * 1000};
-    int rc = 0;
     pthread_mutex_lock(&survey->lock);
-    while (!survey->ending && rc == 0)
-        rc = pthread_cond_timedwait(&survey->ended, &survey->lock, &until);
+    while (!survey->ending && kn_cond_wait_until(&survey->ended, &survey->lock, deadline))
+        continue;
     bool ending = survey->ending;
     pthread_mutex_unlock(&survey->lock);
     return ending;
@@ -184,12 +181,8 @@ enum kn_status ingest_survey_start(const struct ingest_survey_options *options,
         free(survey);
         return status;
     }
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&survey->lock, NULL);
-    pthread_cond_init(&survey->ended, &attr);
-    pthread_condattr_destroy(&attr);
+    kn_cond_init(&survey->ended);
     if (pthread_create(&survey->thread, NULL, run, survey) != 0) {
         broker_meter_free(survey->meter);
         free(survey);

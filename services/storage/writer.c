@@ -1,5 +1,6 @@
 #include "services/storage/writer.h"
 
+#include "services/common/cond.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 
@@ -259,13 +260,9 @@ static void do_jobs(struct writer *writer)
 
 static void wait_for_work(struct writer *writer, int64_t us)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t nsec = until.tv_nsec + us * 1000;
-    until.tv_sec += nsec / 1000000000;
-    until.tv_nsec = nsec % 1000000000;
+    int64_t until = kn_time_mono() + us;
     while (!writer->first && !writer->stopping &&
-           pthread_cond_timedwait(&writer->arrived, &writer->lock, &until) == 0)
+           kn_cond_wait_until(&writer->arrived, &writer->lock, until))
         continue;
 }
 
@@ -295,7 +292,6 @@ static void *run(void *arg)
 enum kn_status writer_new(struct store *store, writer_publish *publish, void *arg,
                           struct writer **ret)
 {
-    pthread_condattr_t attr;
     struct writer *writer = calloc(1, sizeof *writer);
     if (!writer)
         return KN_NOMEM;
@@ -303,10 +299,7 @@ enum kn_status writer_new(struct store *store, writer_publish *publish, void *ar
     writer->publish = publish;
     writer->arg = arg;
     pthread_mutex_init(&writer->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&writer->arrived, &attr);
-    pthread_condattr_destroy(&attr);
+    kn_cond_init(&writer->arrived);
     note(writer, "");
     if (pthread_create(&writer->thread, NULL, run, writer) != 0) {
         pthread_cond_destroy(&writer->arrived);
