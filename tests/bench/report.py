@@ -133,7 +133,7 @@ def usage_tables(results):
               for one in results]
     return ["µs of CPU an event (all: without the broker):", "",
             *table(["", "events/s", *names, "all"], rows),
-            "Resident memory at most (all: the services, without servers):", "",
+            "Resident memory at most (all: the services, what they share once, without servers):", "",
             *table(["", "events/s", *names, "all"], memory)]
 
 
@@ -189,7 +189,7 @@ def api(results):
                        [[name, call["count"], *(ms(call[key]) for key in ("p50", "p95", "p99", "max"))]
                         for name, call in one["calls"].items()])
         sizes = one["usage"]["peak_bytes"]
-        lines += ["Resident memory at most: " + ", ".join(f"{name} {mb(sizes[name])}" for name in sizes) + ".", ""]
+        lines += ["Resident memory at most (all services: what they share once): " + ", ".join(f"{name} {mb(sizes[name])}" for name in sizes) + ".", ""]
     return lines
 
 

@@ -97,7 +97,8 @@ class Meter:
         now = {}
         for name, pid in self.services.items():
             now[name] = resident_bytes(pid)
-        now["all services"] = sum(now.values())
+        # libraries that all of them have loaded count once
+        now["all services"] = sum(proportional_bytes(pid) for pid in self.services.values())
         for name, pid in self.servers.items():
             now[name] = 0
             for one in family(pid):
