@@ -12,6 +12,8 @@ from .probe import percentiles
 from .stand import Broker
 from .throughput import figures
 
+QUIET_SECONDS = 60  # of events alone, before the calls
+
 
 class Client:
     """GET over one connection that is kept."""
@@ -145,6 +147,9 @@ def measure(database, tasks, rate, rounds, seconds, say):
             # a seed that no other run has had, or its tasks would be there already
             load = stand.load(rate=rate, seconds=86400, seed=time.time_ns() % 2**60)
             stand.warm_up(load)
+            meter = stand.meter()
+            time.sleep(QUIET_SECONDS)
+            before = meter.stop()
             client = Client(stand.kanchi.port)
             known = Known(client)
             meter = stand.meter()
@@ -156,7 +161,7 @@ def measure(database, tasks, rate, rounds, seconds, say):
             held = stand.kanchi.get("/system")["storage"]
             calls = {name: percentiles(values) for name, values in took.items()}
             return {"broker": "redis", "database": database, "made": made, "calls": calls, "refused": refused,
-                    "usage": usage, "asked_rate": rate, "storage": held, "command": made["command"],
+                    "usage": usage, "usage_before": before, "asked_rate": rate, "storage": held, "command": made["command"],
                     "sent": figures(told, usage, None)["sent"]}
     finally:
         broker.stop()

@@ -144,8 +144,9 @@ def run_api(options):
             f"{made['database_bytes'] / 1e9:.1f} GB; missing {made['compared']['missing']:,}")
         for name, one in result["calls"].items():
             say(f"  {name:34} {times(one)}")
-        say("  MB at most: " + ", ".join(f"{name} {size / 1e6:.0f}"
-                                        for name, size in result["usage"]["peak_bytes"].items()))
+        for what, usage in (("events alone", "usage_before"), ("with the calls", "usage")):
+            say(f"  MB at most, {what}: " + ", ".join(
+                f"{name} {size / 1e6:.0f}" for name, size in result[usage]["peak_bytes"].items()))
         if result["refused"]:
             say(f"  refused: {result['refused']}")
     return results
