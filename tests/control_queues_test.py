@@ -14,6 +14,7 @@ import urllib.request
 
 import kombu
 import pytest
+import redis
 import rig
 from rig.celery_worker import sample_environment
 
@@ -162,6 +163,32 @@ def test_what_waits_is_shown_and_left_there(stage, broker):
     with stage.worker():
         rig.wait_for(lambda: len(stage.noted()) == 7, 30, "the others have run")
     assert sorted(stage.noted()) == [(number, "from") for number in range(5, 12)]
+
+
+def test_each_priority_of_celerys_own_steps_is_seen_and_sent_to(folder, redis_url):
+    """As Celery's documentation has them: ten lists, and ":" between name and priority."""
+    options = "{'priority_steps': list(range(10)), 'sep': ':', 'queue_order_strategy': 'priority'}"
+    send = f"import sys\nfrom noting_app import app\napp.conf.broker_transport_options = {options}\n"
+    subprocess.run([rig.python_of(), "-c", send +
+                    "for i in range(10): app.send_task('note', args=[i], priority=i)\n"
+                    "app.send_task('note', args=[10], queue='to')"], check=True, timeout=60,
+                   env=sample_environment(redis_url, NOTES=folder / "notes"))
+    kanchi = rig.Kanchi(folder / "kanchi", config={**FAST, "brokers": [{
+        "name": "default", "url": redis_url, "separator": ":", "queues": ["from", "to"],
+        "priority_steps": list(range(10))}]})
+    with kanchi, redis.Redis.from_url(redis_url) as client:
+        kanchi.up()
+        found = rig.wait_for(lambda: (lambda one: one["depth"] == 10 and one)(
+            kanchi.get("/queues/from")), 30, "all priorities count")
+        assert found["priorities"] == [{"priority": i, "depth": 1} for i in range(10)]
+        page = kanchi.get("/queues/from/messages")
+        assert sorted(one["priority"] for one in page["items"]) == list(range(10))
+        request = urllib.request.Request(f"{kanchi.url}/api/v1/queues/from/move", method="POST",
+                                         data=json.dumps({"to": "to"}).encode(),
+                                         headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert json.load(answer)["affected"] == 10
+        assert [client.llen("to" if not i else f"to:{i}") for i in range(10)] == [2] + [1] * 9
 
 
 def test_a_purge_says_what_it_expects_and_is_refused_otherwise(stage, broker):

@@ -132,6 +132,15 @@ def test_workers_with_a_separator_of_their_own_answer_when_it_is_set(folder, red
     assert "1 worker answered: apart@kanchi-test" in done.stdout
 
 
+def test_other_steps_of_priorities_are_told_until_they_are_set(folder, redis_url):
+    with rig.CeleryWorker(folder, redis_url, name="steep", app="sample_app.mistaken",
+                          env={"MISTAKEN_STEPS": "10"}):
+        told = doctor("--broker", redis_url)
+        quiet = doctor("--broker", redis_url, KANCHI_BROKER_PRIORITY_STEPS="0,1,2,3,4,5,6,7,8,9")
+    assert "other priority_steps than Kanchi: steep@kanchi-test" in told.stdout, told.stdout
+    assert "1 worker answered" in quiet.stdout and "priority_steps" not in quiet.stdout, quiet.stdout
+
+
 @pytest.mark.parametrize("clinic", ["redis"], indirect=True)
 def test_workers_that_are_seen_but_listen_elsewhere_are_told_apart(folder, clinic):
     url, kanchi = clinic

@@ -5,6 +5,9 @@
 
 #include "services/broker/url.h"
 
+/* Priorities that have a list of their own on Redis. */
+enum { BROKER_STEPS_MAX = 16 };
+
 /* All texts belong to the caller and must outlive what is made with them. */
 struct broker_options {
     const struct broker_url *url;
@@ -24,8 +27,8 @@ struct broker_options {
     uint64_t queue_bytes_max;      /* RabbitMQ: length of our queue, the oldest go first; 0: none */
     int64_t connect_timeout_us;    /* also for an answer */
     int64_t backoff_max_us;        /* longest pause between two attempts to connect */
-    const unsigned char *priority_steps; /* Redis: kombu's priority_steps, ascending */
-    size_t priority_count;
+    const unsigned char *priority_steps; /* Redis: kombu's priority_steps, ascending from 0 */
+    size_t priority_count;               /* at most BROKER_STEPS_MAX */
     const char *separator; /* Redis: kombu's sep: before a priority, and in bindings */
 };
 

@@ -153,10 +153,10 @@ void broker_redis_replies_close(struct broker_session *s)
 /* One BRPOP over the lists of all priorities. */
 static enum kn_status pop(struct broker_session *s, int64_t timeout_us, struct broker_message *ret)
 {
-    struct kn_buf keys[8];
-    struct kn_str args[10] = {KN_STR("BRPOP")};
+    struct kn_buf keys[BROKER_STEPS_MAX];
+    struct kn_str args[BROKER_STEPS_MAX + 2] = {KN_STR("BRPOP")};
     char seconds[32];
-    size_t n = s->options.priority_count < 8 ? s->options.priority_count : 8;
+    size_t n = s->options.priority_count;
     for (size_t i = 0; i < n; i++) {
         kn_buf_init(&keys[i], 0);
         broker_redis_list(&s->options, &keys[i], kn_buf_view(&s->replies_of.queue),

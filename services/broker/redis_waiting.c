@@ -14,7 +14,6 @@
 #include <stdlib.h>
 
 enum {
-    STEPS_MAX = 16,
     MARK_LEN = 16,
     PIECE = 100,           /* messages that a script handles */
     PIECE_BYTES = 4 << 20, /* and their bytes, but for the last one */
@@ -194,11 +193,6 @@ struct place {
     struct kn_str mark; /* empty: at the right end */
 };
 
-static size_t steps_of(const struct broker_session *s)
-{
-    return s->options.priority_count < STEPS_MAX ? s->options.priority_count : STEPS_MAX;
-}
-
 /* "<place>.<mark>,<place>.<mark>": one for each priority. */
 static enum kn_status read_cursor(struct kn_str cursor, size_t steps, struct place *ret)
 {
@@ -281,15 +275,15 @@ static enum kn_status look_at(struct broker_session *s, struct kn_str key, size_
 enum kn_status broker_redis_look(struct broker_session *s, const struct broker_look *look,
                                  struct kn_arena *arena, struct broker_page *ret)
 {
-    struct place places[STEPS_MAX] = {0};
+    struct place places[BROKER_STEPS_MAX] = {0};
     size_t limit = look->limit < BROKER_LOOK_MAX ? look->limit : BROKER_LOOK_MAX;
     size_t bytes = look->bytes_max;
     struct broker_page page = {.consumers = -1};
     page.items = kn_arena_array(arena, limit + 1, sizeof *page.items);
     enum kn_status status = page.items ? broker_redis_connect(s) : KN_NOMEM;
     if (status == KN_OK)
-        status = read_cursor(look->cursor, steps_of(s), places);
-    for (size_t i = 0; status == KN_OK && i < steps_of(s); i++) {
+        status = read_cursor(look->cursor, s->options.priority_count, places);
+    for (size_t i = 0; status == KN_OK && i < s->options.priority_count; i++) {
         const redisReply *reply = NULL;
         size_t before = page.count;
         bool full = page.count == limit || (page.count && bytes == 0);
@@ -305,7 +299,7 @@ enum kn_status broker_redis_look(struct broker_session *s, const struct broker_l
     }
     if (status != KN_OK)
         return status;
-    page.cursor = write_cursor(places, steps_of(s), arena);
+    page.cursor = write_cursor(places, s->options.priority_count, arena);
     *ret = page;
     return arena->overflow ? KN_TOO_BIG : KN_OK;
 }
@@ -319,14 +313,14 @@ enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_
     struct call call = {.script = purge_script};
     const redisReply *reply = NULL;
     kn_arena_init(&arena, 64 << 10);
-    for (size_t i = 0; i < steps_of(s); i++)
+    for (size_t i = 0; i < s->options.priority_count; i++)
         add(&call, list_of(s, &arena, purge->queue, (int)s->options.priority_steps[i]));
-    for (size_t i = 0; purge->keep && i < steps_of(s); i++)
+    for (size_t i = 0; purge->keep && i < s->options.priority_count; i++)
         add(&call, list_of(s, &arena, purge->keep, (int)s->options.priority_steps[i]));
     if (purge->keep)
         add(&call, list_of(s, &arena, purge->kept, 0));
     call.keys = call.count;
-    add_number(&call, &arena, steps_of(s));
+    add_number(&call, &arena, s->options.priority_count);
     add_number(&call, &arena, purge->expected);
     add_number(&call, &arena, purge->tolerance);
     add_number(&call, &arena, KEPT_SECONDS);
@@ -347,7 +341,7 @@ enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, s
     limit = limit < BROKER_LOOK_MAX ? limit : BROKER_LOOK_MAX;
     ret->items = kn_arena_array(arena, limit + 1, sizeof *ret->items);
     enum kn_status status = ret->items ? broker_redis_connect(s) : KN_NOMEM;
-    for (size_t i = 0; status == KN_OK && ret->count == 0 && i < steps_of(s); i++) {
+    for (size_t i = 0; status == KN_OK && ret->count == 0 && i < s->options.priority_count; i++) {
         struct call call = {.script = take_script, .keys = 1};
         const redisReply *reply = NULL;
         add(&call, list_of(s, arena, keep, (int)s->options.priority_steps[i]));
@@ -589,7 +583,7 @@ enum kn_status broker_redis_move(struct broker_session *s, const struct broker_m
     m.left = move->max < ret->found ? move->max : ret->found;
     kn_arena_init(&m.arena, 0);
     enum kn_status status = KN_OK;
-    for (size_t i = 0; status == KN_OK && i < steps_of(s) && m.left; i++) {
+    for (size_t i = 0; status == KN_OK && i < s->options.priority_count && m.left; i++) {
         m.step = s->options.priority_steps[i];
         status = move->wanted ? move_some(&m) : move_all(&m);
     }
@@ -601,7 +595,7 @@ enum kn_status broker_redis_move(struct broker_session *s, const struct broker_m
 
 static enum kn_status begin_walks(struct kn_str cursor, size_t steps, struct walk *ret)
 {
-    struct place places[STEPS_MAX] = {0};
+    struct place places[BROKER_STEPS_MAX] = {0};
     enum kn_status status = read_cursor(cursor, steps, places);
     for (size_t i = 0; status == KN_OK && i < steps; i++) {
         ret[i].at = places[i].at;
@@ -613,7 +607,7 @@ static enum kn_status begin_walks(struct kn_str cursor, size_t steps, struct wal
 static void end_walks(const struct walk *walks, const struct walk *behind, size_t steps,
                       struct kn_arena *arena, struct broker_removed *ret)
 {
-    struct place places[STEPS_MAX];
+    struct place places[BROKER_STEPS_MAX];
     ret->complete = true;
     for (size_t i = 0; i < steps; i++) {
         places[i] = (struct place){behind[i].at, kn_str_from(behind[i].mark)};
@@ -632,7 +626,7 @@ static enum kn_status remove_some(struct mover *m, struct walk *walks, struct wa
     enum kn_status status = KN_OK;
     for (bool more = true; more;) {
         more = false;
-        for (size_t i = 0; i < steps_of(m->s); i++) {
+        for (size_t i = 0; i < m->s->options.priority_count; i++) {
             size_t looked = 0;
             if (walks[i].ended)
                 continue;
@@ -650,7 +644,7 @@ static enum kn_status remove_some(struct mover *m, struct walk *walks, struct wa
 enum kn_status broker_redis_remove(struct broker_session *s, const struct broker_removal *removal,
                                    struct broker_removed *ret)
 {
-    struct walk walks[STEPS_MAX] = {0}, behind[STEPS_MAX];
+    struct walk walks[BROKER_STEPS_MAX] = {0}, behind[BROKER_STEPS_MAX];
     struct broker_moved moved = {0};
     const struct broker_move move = {.from = removal->queue,
                                      .deadline = removal->deadline,
@@ -659,11 +653,11 @@ enum kn_status broker_redis_remove(struct broker_session *s, const struct broker
     struct mover m = {
         .s = s, .move = &move, .moved = &moved, .gone = removal->gone, .left = removal->max};
     kn_arena_init(&m.arena, 0);
-    enum kn_status status = begin_walks(removal->cursor, steps_of(s), walks);
+    enum kn_status status = begin_walks(removal->cursor, s->options.priority_count, walks);
     memcpy(behind, walks, sizeof behind);
     if (status == KN_OK)
         status = remove_some(&m, walks, behind, removal->look_max);
-    end_walks(walks, behind, steps_of(s), &m.arena, ret);
+    end_walks(walks, behind, s->options.priority_count, &m.arena, ret);
     ret->removed = moved.moved;
     ret->complete = ret->complete || m.left == 0;
     kn_arena_fini(&m.arena);

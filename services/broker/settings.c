@@ -39,6 +39,20 @@ static enum kn_status check(const struct broker_settings *s, const struct kn_con
     return KN_OK;
 }
 
+_Static_assert((int)KN_CONFIG_STEPS_MAX == (int)BROKER_STEPS_MAX, "what is allowed fits");
+
+/* The configuration has been checked. */
+static void set_priority_steps(struct broker_settings *s, const struct kn_config_list *list)
+{
+    for (size_t i = 0; i < list->count && i < BROKER_STEPS_MAX; i++) {
+        uint64_t step = 0;
+        (void)kn_str_to_u64(kn_str_from(list->items[i]), &step);
+        s->priority_steps[i] = (unsigned char)step;
+    }
+    s->options.priority_steps = s->priority_steps;
+    s->options.priority_count = list->count;
+}
+
 static void set_instance(struct broker_settings *s, const char *instance)
 {
     size_t n = 0;
@@ -74,6 +88,7 @@ enum kn_status broker_settings_read(struct broker_settings *ret,
     ret->options.sentinel_password = or_null(config->sentinel_password);
     set_instance(ret, instance);
     apply_tls(ret->url, config);
+    set_priority_steps(ret, &config->priority_steps);
     return check(ret, config, error);
 }
 

@@ -9,6 +9,7 @@ struct broker_settings {
     struct broker_url *url;
     struct broker_options options; /* options.url is url */
     char instance[129];
+    unsigned char priority_steps[BROKER_STEPS_MAX];
 };
 
 /* instance: names our own queue on the broker; characters that do not fit become

@@ -368,6 +368,8 @@ static enum kn_status apply_file(struct load *load)
         return status;
     for (size_t i = 0; i < file->n_brokers && status == KN_OK; i++) {
         load->config->brokers[i].queues = file->brokers[i].queues;
+        if (file->brokers[i].priority_steps.count)
+            load->config->brokers[i].priority_steps = file->brokers[i].priority_steps;
         status = apply_file_rows(load, config_broker_rows, config_n_broker_rows,
                                  file->brokers[i].texts, i);
     }
@@ -482,6 +484,19 @@ bool kn_config_is_source(struct kn_str name)
     return name.len > 0 && name.len <= KN_SOURCE_MAX && name.ptr[0] != '.';
 }
 
+static bool are_steps(const struct kn_config_list *list)
+{
+    bool good = list->count >= 1 && list->count <= KN_CONFIG_STEPS_MAX;
+    uint64_t before = 0;
+    for (size_t i = 0; good && i < list->count; i++) {
+        uint64_t step = 0;
+        good = kn_str_to_u64(kn_str_from(list->items[i]), &step) && step <= UINT8_MAX &&
+               (i == 0 ? step == 0 : step > before);
+        before = step;
+    }
+    return good;
+}
+
 static enum kn_status check_brokers(struct load *load)
 {
     struct kn_config *config = load->config;
@@ -506,6 +521,10 @@ static enum kn_status check_brokers(struct load *load)
             return fail(load, "brokers.url", "is empty");
         if (!*broker->tls_cert != !*broker->tls_key)
             return fail(load, "brokers.tls_cert", "and tls_key go together");
+        if (!are_steps(&broker->priority_steps))
+            return fail(load, "brokers.priority_steps",
+                        "is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+                        "from 0, such as [0, 3, 6, 9]");
         if (strncmp(broker->url, "sentinel:", 9) == 0 && !*broker->sentinel_master &&
             !strstr(broker->url, "master_name="))
             return fail(load, "brokers.sentinel_master", "is needed for a sentinel:// URL");

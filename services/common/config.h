@@ -25,6 +25,8 @@
 #include <stdint.h>
 
 /* clang-format off */
+enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
+
 #define KN_CONFIG_TOP(X)                                                                           \
     X(data, PATH, "kanchi-data", "", "Folder for the database, sockets and everything that is kept")
 
@@ -37,6 +39,8 @@
     X(key_prefix, STR, "", "", "Celery's `global_keyprefix` on Redis")                             \
     X(separator, STR, "", "",                                                                      \
       "Celery's `sep` in `broker_transport_options` on Redis; its default when empty")             \
+    X(priority_steps, LIST, "0,3,6,9", "up to 16 numbers from 0 to 255, ascending from 0",         \
+      "Celery's `priority_steps` in `broker_transport_options` on Redis")                          \
     X(event_exchange, STR, "celeryev", "", "Celery's `event_exchange`")                            \
     X(queues, LIST, "", "", "Queues to measure, besides those that are found")                     \
     X(management_url, URL, "", "http://|https://",                                                 \

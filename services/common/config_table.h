@@ -69,7 +69,7 @@ struct config_file {
 };
 struct config_file_broker {
     const char **texts; /* by index in config_broker_rows; NULL for a LIST */
-    struct kn_config_list queues;
+    struct kn_config_list queues, priority_steps;
 };
 
 /* Reads the file into memory of the arena. CONFIG: ret_error has the whole

@@ -83,6 +83,8 @@ static void config_has_defaults_without_a_file(void **state)
     assert_string_equal(config.brokers[0].name, "default");
     assert_string_equal(config.brokers[0].url, "redis://localhost:6379/0");
     assert_true(config.brokers[0].enable_events);
+    assert_int_equal(config.brokers[0].priority_steps.count, 4);
+    assert_string_equal(config.brokers[0].priority_steps.items[3], "9");
     assert_int_equal(config.ingestion.batch_age, 200000);
     assert_int_equal(config.ingestion.memory_max, 512 << 20);
     assert_int_equal(config.storage.retention_tasks, 30 * KN_DAY);
@@ -98,14 +100,16 @@ static void config_option_goes_over_environment_over_file(void **state)
 {
     (void)state;
     struct kn_config config;
-    write_file("k.yaml", "ingestion: {inflight: 7, batch_events: 7, event_max: 7KB}\n"
-                         "log:\n"
-                         "brokers:\n"
-                         "  - {name: a, url: 'redis://a', queues: [x, 'y,z']}\n"
-                         "  - {url: amqp://b/%2f, url_file: }\n");
+    write_file("k.yaml",
+               "ingestion: {inflight: 7, batch_events: 7, event_max: 7KB}\n"
+               "log:\n"
+               "brokers:\n"
+               "  - {name: a, url: 'redis://a', queues: [x, 'y,z'], priority_steps: [0, 5]}\n"
+               "  - {url: amqp://b/%2f, url_file: }\n");
     load_ok(&config, "--config k.yaml --ingestion.inflight 9 --listen=[::1]:0",
             "KANCHI_INGESTION_INFLIGHT=8 KANCHI_INGESTION_BATCH_EVENTS=8 "
-            "KANCHI_BROKERS_1_KEY_PREFIX=p KANCHI_GATEWAY_PORT=tcp://10.0.0.1:80");
+            "KANCHI_BROKERS_1_KEY_PREFIX=p KANCHI_BROKERS_1_PRIORITY_STEPS=0,1,2 "
+            "KANCHI_GATEWAY_PORT=tcp://10.0.0.1:80");
     assert_string_equal(config.file, "k.yaml");
     assert_int_equal(config.ingestion.inflight, 9);
     assert_int_equal(config.ingestion.batch_events, 8);
@@ -115,6 +119,9 @@ static void config_option_goes_over_environment_over_file(void **state)
     assert_string_equal(config.brokers[0].name, "a");
     assert_int_equal(config.brokers[0].queues.count, 2);
     assert_string_equal(config.brokers[0].queues.items[1], "y,z");
+    assert_int_equal(config.brokers[0].priority_steps.count, 2);
+    assert_string_equal(config.brokers[0].priority_steps.items[1], "5");
+    assert_int_equal(config.brokers[1].priority_steps.count, 3);
     assert_string_equal(config.brokers[1].name, "broker-2");
     assert_string_equal(config.brokers[1].key_prefix, "p");
     kn_config_fini(&config);
@@ -208,6 +215,21 @@ static const struct {
     {"brokers:\n  - name: a b\n", "", "",
      "brokers.name: is not allowed, a name has up to 64 letters, digits, \"-\", \"_\" and \".\""},
     {"brokers: [{name: a}, {name: a}]\n", "", "", "brokers.name: \"a\" is there twice"},
+    {"brokers: [{priority_steps: [3, 6]}]\n", "", "",
+     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "from 0, such as [0, 3, 6, 9]"},
+    {"brokers: [{priority_steps: [0, 3, 3]}]\n", "", "",
+     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "from 0, such as [0, 3, 6, 9]"},
+    {"brokers: [{priority_steps: [0, 256]}]\n", "", "",
+     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "from 0, such as [0, 3, 6, 9]"},
+    {"brokers: [{priority_steps: [0, x]}]\n", "", "",
+     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "from 0, such as [0, 3, 6, 9]"},
+    {"brokers: [{priority_steps: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}]\n", "", "",
+     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "from 0, such as [0, 3, 6, 9]"},
     {"brokers: [{url: 'sentinel://h:26379'}]\n", "", "",
      "brokers.sentinel_master: is needed for a sentinel:// URL"},
     {"brokers:\n  - queues: a\n", "", "",

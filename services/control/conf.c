@@ -39,6 +39,20 @@ static bool takes_pickle(const json_t *conf)
     return is_pickle(setting(conf, "task_serializer", "CELERY_TASK_SERIALIZER"));
 }
 
+static void read_steps(const json_t *conf, struct control_conf *ret)
+{
+    const json_t *options = setting(conf, "broker_transport_options", "BROKER_TRANSPORT_OPTIONS");
+    const json_t *steps = json_object_get(options, "priority_steps");
+    size_t count = json_array_size(steps);
+    for (size_t i = 0; i < count && count <= BROKER_STEPS_MAX; i++) {
+        json_int_t step = json_integer_value(json_array_get(steps, i));
+        if (step < 0 || step > UINT8_MAX)
+            return;
+        ret->priority_steps[i] = (unsigned char)step;
+    }
+    ret->priority_count = count <= BROKER_STEPS_MAX ? count : 0;
+}
+
 enum kn_status control_conf_read(struct kn_str text, struct control_conf *ret)
 {
     json_t *conf = text.ptr ? json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, NULL) : NULL;
@@ -56,6 +70,7 @@ enum kn_status control_conf_read(struct kn_str text, struct control_conf *ret)
         .takes_pickle = takes_pickle(conf),
         .has_backend = is_set(setting(conf, "result_backend", "CELERY_RESULT_BACKEND")),
     };
+    read_steps(conf, ret);
     json_decref(conf);
     return KN_OK;
 }

@@ -3,6 +3,7 @@
 #ifndef CONTROL_CONF_H
 #define CONTROL_CONF_H
 
+#include "services/broker/broker.h"
 #include "services/common/arena.h"
 
 struct control_conf {
@@ -13,6 +14,9 @@ struct control_conf {
     bool track_started;
     bool takes_pickle; /* it is sent, or accepted */
     bool has_backend;
+    /* Redis: priority_steps of broker_transport_options; 0 of them: not set, or not readable */
+    unsigned char priority_steps[BROKER_STEPS_MAX];
+    size_t priority_count;
 };
 
 /* conf: a JSON object. INVALID when it is none. */

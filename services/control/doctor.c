@@ -17,6 +17,7 @@ static const int64_t SKEW_AHEAD_US = 2 * KN_SECOND, SKEW_BEHIND_US = 10 * KN_SEC
 struct patient {
     struct kn_str name;
     struct control_conf conf;
+    bool other_steps;                  /* than ours */
     const struct kn_msg_worker *known; /* NULL: storage knows nothing */
     struct kn_strs queues;
 };
@@ -91,6 +92,21 @@ static struct patient *patient_of(struct doctor *d, struct kn_str name)
 #define TICKET_CONF "doctor.conf"
 #define TICKET_QUEUES "doctor.queues"
 
+static bool has_other_steps(const struct doctor *d, const struct control_conf *conf)
+{
+    const struct broker_options *ours = d->options->broker;
+    struct broker_options celerys;
+    broker_options_init(&celerys);
+    const unsigned char *steps = celerys.priority_steps;
+    size_t count = celerys.priority_count;
+    if (conf->priority_count) {
+        steps = conf->priority_steps;
+        count = conf->priority_count;
+    }
+    return ours->url->kind == BROKER_REDIS &&
+           (count != ours->priority_count || memcmp(steps, ours->priority_steps, count) != 0);
+}
+
 static void take(struct doctor *d, const struct celery_reply *reply)
 {
     bool conf = kn_str_eq(reply->ticket, KN_STR(TICKET_CONF));
@@ -100,6 +116,8 @@ static void take(struct doctor *d, const struct celery_reply *reply)
         return;
     if (conf && control_conf_read(reply->value, &patient->conf) != KN_OK)
         patient->conf.known = false;
+    if (conf && patient->conf.known)
+        patient->other_steps = has_other_steps(d, &patient->conf);
     if (!conf && celery_inspect_active_queues(reply->value, d->arena, &inspect) == KN_OK)
         patient->queues = inspect.queues;
 }
@@ -190,6 +208,11 @@ static bool takes_pickle(const struct patient *p)
     return p->conf.takes_pickle;
 }
 
+static bool has_steps_of_its_own(const struct patient *p)
+{
+    return p->other_steps;
+}
+
 static const struct {
     bool (*holds)(const struct patient *patient);
     enum kn_severity severity;
@@ -214,6 +237,10 @@ static const struct {
     {takes_pickle, KN_SEVERITY_WARNING, "pickle_accepted",
      "messages in pickle are accepted, by which whoever can write to the broker can run code",
      "Set task_serializer = \"json\" and accept_content = [\"json\"]; Kanchi never reads pickle."},
+    {has_steps_of_its_own, KN_SEVERITY_WARNING, "other_priority_steps",
+     "broker_transport_options has other priority_steps than Kanchi",
+     "Set priority_steps of this broker in Kanchi's configuration to theirs ([0, 3, 6, 9] where "
+     "they have none): what waits with other priorities is neither counted nor shown."},
 };
 
 static struct kn_str name_them(struct doctor *d, bool (*holds)(const struct patient *),

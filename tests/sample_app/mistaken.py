@@ -12,6 +12,9 @@ if "MISTAKEN_FANOUT" in os.environ:
     app.conf.broker_transport_options = {"fanout_prefix": False}
 if "MISTAKEN_SEP" in os.environ:
     app.conf.broker_transport_options = {"sep": os.environ["MISTAKEN_SEP"]}
+if "MISTAKEN_STEPS" in os.environ:
+    app.conf.broker_transport_options = {
+        "priority_steps": list(range(int(os.environ["MISTAKEN_STEPS"])))}
 if "MISTAKEN_RESULT_PREFIX" in os.environ:
     app.conf.result_backend_transport_options = {
         "global_keyprefix": os.environ["MISTAKEN_RESULT_PREFIX"]}
