@@ -185,7 +185,7 @@ static int tls_config(const struct kn_bus *bus, enum bus_role role, const char *
     if ((rv = nng_tls_config_ca_chain(config, bus->ca, NULL)) == 0 &&
         (rv = nng_tls_config_own_cert(config, bus->cert, bus->key, NULL)) == 0 &&
         (rv = nng_tls_config_auth_mode(config, role == BUS_PROBE ? NNG_TLS_AUTH_MODE_NONE
-                                                                : NNG_TLS_AUTH_MODE_REQUIRED)) ==
+                                                                 : NNG_TLS_AUTH_MODE_REQUIRED)) ==
             0 &&
         role == BUS_DIAL)
         rv = nng_tls_config_server_name(config, host ? host : "");

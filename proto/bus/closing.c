@@ -5,7 +5,8 @@
  * message to end: its one thread that clears connections away ("nng:reap") hangs. From then
  * on no connection of the process is cleared away, no dialer dials again, and nng_close does
  * not return. Over TLS every message is sent in pieces: of busy clients that were killed, one
- * in some 50 left its server so. Nothing can be done about it from outside but to notice it,
+ * in some 50 left its server so; and over ipc one storm in some 50 of connections that broke while
+ * both sides greeted each other. Nothing can be done about it from outside but to notice it,
  * and to start the process anew: it must bear that anyway. */
 #include "proto/bus/internal.h"
 #include "services/common/cond.h"

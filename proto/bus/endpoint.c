@@ -25,11 +25,10 @@ struct bus_endpoint {
     nng_socket socket;
     enum bus_role role;
     char *url;
-    uint32_t id;        /* of nng's dialer or listener; 0: there is none */
-    int64_t started_at; /* monotonic: when it was last started, or tried first in vain */
+    uint32_t id;     /* of nng's dialer or listener; 0: there is none */
+    int64_t well_at; /* monotonic: when it was last started, or seen to be connected */
     int64_t patience;
-    atomic_int pipe; /* one that it has, 0: none */
-    atomic_int_fast64_t lost_at;
+    atomic_uint pipe; /* of the last connection */
     atomic_uint_fast64_t connects, greeted;
     nng_socket probe; /* id 0: none; dials what is bound */
     unsigned rounds;  /* since there is a probe, or none */
@@ -39,14 +38,11 @@ struct bus_endpoint {
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     struct bus_endpoint *e = arg;
-    int id = nng_pipe_id(pipe);
     if (event == NNG_PIPE_EV_ADD_PRE) {
         atomic_fetch_add(&e->greeted, 1);
-    } else if (event == NNG_PIPE_EV_ADD_POST) {
+    } else {
         atomic_fetch_add(&e->connects, 1);
-        atomic_store(&e->pipe, id);
-    } else if (atomic_compare_exchange_strong(&e->pipe, &id, 0)) {
-        atomic_store(&e->lost_at, kn_time_mono());
+        atomic_store(&e->pipe, pipe.id);
     }
 }
 
@@ -67,7 +63,7 @@ int bus_endpoint_add(struct kn_bus *bus, nng_socket socket, enum bus_role role, 
     }
     e->socket = socket;
     e->role = role;
-    e->started_at = kn_time_mono();
+    e->well_at = kn_time_mono();
     e->patience = PATIENCE_MIN;
     pthread_mutex_lock(&bus->lock);
     /* before all that may fail: bus_close frees it */
@@ -76,8 +72,6 @@ int bus_endpoint_add(struct kn_bus *bus, nng_socket socket, enum bus_role role, 
     int rv = nng_pipe_notify(socket, NNG_PIPE_EV_ADD_PRE, on_pipe, e);
     if (rv == 0)
         rv = nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, on_pipe, e);
-    if (rv == 0)
-        rv = nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, on_pipe, e);
     if (rv == 0)
         rv = bus_start(bus, socket, role, url, &e->id);
     pthread_mutex_unlock(&bus->lock);
@@ -117,20 +111,20 @@ void bus_close(struct kn_bus *bus, nng_socket socket)
 
 static void redial(struct kn_bus *bus, struct bus_endpoint *e, int64_t now)
 {
-    if (atomic_load(&e->pipe) != 0) {
+    nng_pipe pipe = {.id = atomic_load(&e->pipe)};
+    /* asked for, since that it goes may be told before that it came */
+    if (pipe.id && nng_pipe_socket(pipe).id == e->socket.id) {
         e->patience = PATIENCE_MIN;
+        e->well_at = now;
         return;
     }
-    int64_t since = atomic_load(&e->lost_at);
-    if (since < e->started_at)
-        since = e->started_at;
-    if (now - since < e->patience)
+    if (now - e->well_at < e->patience)
         return;
     if (e->id)
         nng_dialer_close((nng_dialer){.id = e->id});
     if (bus_start(bus, e->socket, BUS_DIAL, e->url, &e->id) != 0)
         e->id = 0; /* tried again later */
-    e->started_at = now;
+    e->well_at = now;
     e->patience = e->patience * 2 > PATIENCE_MAX ? PATIENCE_MAX : e->patience * 2;
 }
 
@@ -184,7 +178,7 @@ static void see_to_bound(struct kn_bus *bus, struct bus_endpoint *e, int64_t now
         if (!answered) {
             nng_listener_close((nng_listener){.id = e->id});
             e->id = 0;
-            e->started_at = now;
+            e->well_at = now;
         }
         *ret = e->probe;
         e->probe.id = 0;
@@ -208,7 +202,7 @@ bool bus_endpoints_mend(struct kn_bus *bus, int64_t limit_us)
             see_to_bound(bus, e, now, &done[count]);
         if (done[count].id)
             count++;
-        well = well && (e->id || now - e->started_at < limit_us);
+        well = well && (e->id || now - e->well_at < limit_us);
     }
     pthread_mutex_unlock(&bus->lock);
     while (count > 0)

@@ -46,8 +46,7 @@ struct bus_watch *bus_watch_new(struct kn_bus *bus, int64_t limit_us, void (*on_
     struct bus_watch *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
-    *w = (struct bus_watch){
-        .bus = bus, .limit_us = limit_us, .on_stuck = on_stuck, .arg = arg};
+    *w = (struct bus_watch){.bus = bus, .limit_us = limit_us, .on_stuck = on_stuck, .arg = arg};
     pthread_mutex_init(&w->lock, NULL);
     kn_cond_init(&w->wake);
     if (pthread_create(&w->thread, NULL, watch, w) == 0)
