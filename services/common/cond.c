@@ -17,8 +17,7 @@ bool kn_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mon
 {
     if (kn_time_mono() >= mono_us)
         return false;
-    struct timespec until = {.tv_sec = mono_us / KN_SECOND,
-                             .tv_nsec = mono_us % KN_SECOND * 1000};
+    struct timespec until = {.tv_sec = mono_us / KN_SECOND, .tv_nsec = mono_us % KN_SECOND * 1000};
     pthread_cond_timedwait(cond, lock, &until);
     return kn_time_mono() < mono_us;
 }
