@@ -34,6 +34,18 @@ with app.producer_pool.acquire() as producer:
 """
 
 
+def act(kanchi, method, path, body=None, **query):
+    """Status and answer."""
+    url = kanchi.url + "/api/v1" + path + "?" + urllib.parse.urlencode(query)
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
 class Stage:
     """A broker, a Kanchi, and what the workers noted."""
 
@@ -61,16 +73,7 @@ class Stage:
         return [(int(number), queue) for number, queue in map(str.split, lines)]
 
     def act(self, method, path, body=None, **query):
-        """Status and answer."""
-        url = self.kanchi.url + "/api/v1" + path + "?" + urllib.parse.urlencode(query)
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, {"Content-Type": "application/json"},
-                                         method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+        return act(self.kanchi, method, path, body, **query)
 
     def waiting(self, queue, **query):
         return self.kanchi.get(f"/queues/{queue}/messages", **query)
@@ -168,7 +171,7 @@ def test_what_waits_is_shown_and_left_there(stage, broker):
 def test_each_priority_of_celerys_own_steps_is_seen_and_sent_to(folder, redis_url):
     """As Celery's documentation has them: ten lists, and ":" between name and priority."""
     options = "{'priority_steps': list(range(10)), 'sep': ':', 'queue_order_strategy': 'priority'}"
-    send = f"import sys\nfrom noting_app import app\napp.conf.broker_transport_options = {options}\n"
+    send = f"from noting_app import app\napp.conf.broker_transport_options = {options}\n"
     subprocess.run([rig.python_of(), "-c", send +
                     "for i in range(10): app.send_task('note', args=[i], priority=i)\n"
                     "app.send_task('note', args=[10], queue='to')"], check=True, timeout=60,
@@ -183,11 +186,8 @@ def test_each_priority_of_celerys_own_steps_is_seen_and_sent_to(folder, redis_ur
         assert found["priorities"] == [{"priority": i, "depth": 1} for i in range(10)]
         page = kanchi.get("/queues/from/messages")
         assert sorted(one["priority"] for one in page["items"]) == list(range(10))
-        request = urllib.request.Request(f"{kanchi.url}/api/v1/queues/from/move", method="POST",
-                                         data=json.dumps({"to": "to"}).encode(),
-                                         headers={"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            assert json.load(answer)["affected"] == 10
+        status, answer = act(kanchi, "POST", "/queues/from/move", {"to": "to"})
+        assert status == 200 and answer["affected"] == 10, answer
         assert [client.llen("to" if not i else f"to:{i}") for i in range(10)] == [2] + [1] * 9
 
 

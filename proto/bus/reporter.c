@@ -74,12 +74,7 @@ static bool report(struct kn_reporter *reporter, struct kn_arena *arena, bool st
 /* Waits for the next round; false when it is time to end. */
 static bool wait_round(struct kn_reporter *reporter, int64_t deadline)
 {
-    pthread_mutex_lock(&reporter->lock);
-    while (!reporter->stop && kn_cond_wait_until(&reporter->wake, &reporter->lock, deadline))
-        continue;
-    bool go_on = !reporter->stop;
-    pthread_mutex_unlock(&reporter->lock);
-    return go_on;
+    return !kn_cond_sleep_until(&reporter->wake, &reporter->lock, &reporter->stop, deadline);
 }
 
 static void *run(void *arg)

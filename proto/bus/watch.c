@@ -21,13 +21,8 @@ struct bus_watch {
 
 static bool wait_round(struct bus_watch *w)
 {
-    pthread_mutex_lock(&w->lock);
     int64_t until = kn_time_mono() + (w->limit_us / 2 < ROUND ? w->limit_us / 2 : ROUND);
-    while (!w->stop && kn_cond_wait_until(&w->wake, &w->lock, until))
-        continue;
-    bool go_on = !w->stop;
-    pthread_mutex_unlock(&w->lock);
-    return go_on;
+    return !kn_cond_sleep_until(&w->wake, &w->lock, &w->stop, until);
 }
 
 static void *watch(void *arg)

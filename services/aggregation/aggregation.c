@@ -19,12 +19,7 @@ bool aggr_stopping(struct aggregation *a)
 
 bool aggr_sleep_until(struct aggregation *a, int64_t mono_us)
 {
-    pthread_mutex_lock(&a->stop_lock);
-    while (!a->stopping && kn_cond_wait_until(&a->stop_wake, &a->stop_lock, mono_us))
-        continue;
-    bool yes = a->stopping;
-    pthread_mutex_unlock(&a->stop_lock);
-    return yes;
+    return kn_cond_sleep_until(&a->stop_wake, &a->stop_lock, &a->stopping, mono_us);
 }
 
 void aggr_note_storage(struct aggregation *a, enum kn_status status)
@@ -107,10 +102,7 @@ static void join_threads(struct aggregation *a)
     bool away = a->away;
     pthread_mutex_unlock(&a->lock);
     int64_t deadline = kn_time_mono() + (away ? 0 : LAST_FLUSH_US);
-    pthread_mutex_lock(&a->stop_lock);
-    while (!a->reader_ended && kn_cond_wait_until(&a->stop_wake, &a->stop_lock, deadline))
-        continue;
-    pthread_mutex_unlock(&a->stop_lock);
+    (void)kn_cond_sleep_until(&a->stop_wake, &a->stop_lock, &a->reader_ended, deadline);
     kn_bus_client_stop(a->storage);
     pthread_join(a->reader_thread, NULL);
     if (a->threads > 1)

@@ -21,3 +21,14 @@ bool kn_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mon
     pthread_cond_timedwait(cond, lock, &until);
     return kn_time_mono() < mono_us;
 }
+
+bool kn_cond_sleep_until(pthread_cond_t *cond, pthread_mutex_t *lock, const bool *flag,
+                         int64_t mono_us)
+{
+    pthread_mutex_lock(lock);
+    while (!*flag && kn_cond_wait_until(cond, lock, mono_us))
+        continue;
+    bool set = *flag;
+    pthread_mutex_unlock(lock);
+    return set;
+}

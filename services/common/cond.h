@@ -13,4 +13,9 @@ void kn_cond_init(pthread_cond_t *cond);
  * either. False when the time is over. */
 bool kn_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t mono_us);
 
+/* Takes lock, which guards *flag, and waits until that is set (with a signal) or kn_time_mono() is
+ * mono_us. Whether it is set. */
+bool kn_cond_sleep_until(pthread_cond_t *cond, pthread_mutex_t *lock, const bool *flag,
+                         int64_t mono_us);
+
 #endif

@@ -46,12 +46,7 @@ struct control {
 
 static bool sleep_until(struct control *c, int64_t mono_us)
 {
-    pthread_mutex_lock(&c->stop_lock);
-    while (!c->stopping && kn_cond_wait_until(&c->stop_wake, &c->stop_lock, mono_us))
-        continue;
-    bool yes = c->stopping;
-    pthread_mutex_unlock(&c->stop_lock);
-    return yes;
+    return kn_cond_sleep_until(&c->stop_wake, &c->stop_lock, &c->stopping, mono_us);
 }
 
 static bool stopping(struct control *c)

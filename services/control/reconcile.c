@@ -80,12 +80,7 @@ static bool stopping(void *arg)
 static bool sleep_for(struct control_reconcile *r, int64_t us)
 {
     int64_t at = kn_time_mono() + us;
-    pthread_mutex_lock(&r->lock);
-    while (!r->stopping && kn_cond_wait_until(&r->wake, &r->lock, at))
-        continue;
-    bool yes = r->stopping;
-    pthread_mutex_unlock(&r->lock);
-    return yes;
+    return kn_cond_sleep_until(&r->wake, &r->lock, &r->stopping, at);
 }
 
 /* ---- to storage --------------------------------------------------------------------------- */

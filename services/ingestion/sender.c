@@ -223,12 +223,7 @@ void ingest_sender_status(struct ingest_sender *sender, struct ingest_sender_sta
 bool ingest_sender_await(struct ingest_sender *sender, int64_t timeout_us)
 {
     int64_t deadline = kn_time_mono() + timeout_us;
-    pthread_mutex_lock(&sender->lock);
-    while (!sender->ended && kn_cond_wait_until(&sender->changed, &sender->lock, deadline))
-        continue;
-    bool ended = sender->ended;
-    pthread_mutex_unlock(&sender->lock);
-    return ended;
+    return kn_cond_sleep_until(&sender->changed, &sender->lock, &sender->ended, deadline);
 }
 
 void ingest_sender_free(struct ingest_sender *sender)

@@ -148,12 +148,7 @@ static void measure(struct ingest_survey *survey)
 static bool pause_for(struct ingest_survey *survey, int64_t us)
 {
     int64_t deadline = kn_time_mono() + us;
-    pthread_mutex_lock(&survey->lock);
-    while (!survey->ending && kn_cond_wait_until(&survey->ended, &survey->lock, deadline))
-        continue;
-    bool ending = survey->ending;
-    pthread_mutex_unlock(&survey->lock);
-    return ending;
+    return kn_cond_sleep_until(&survey->ended, &survey->lock, &survey->ending, deadline);
 }
 
 static void *run(void *arg)

@@ -161,7 +161,7 @@ def measure(database, tasks, rate, rounds, seconds, say):
             held = stand.kanchi.get("/system")["storage"]
             calls = {name: percentiles(values) for name, values in took.items()}
             return {"broker": "redis", "database": database, "made": made, "calls": calls, "refused": refused,
-                    "usage": usage, "usage_before": before, "asked_rate": rate, "storage": held, "command": made["command"],
-                    "sent": figures(told, usage, None)["sent"]}
+                    "usage": usage, "usage_before": before, "asked_rate": rate, "storage": held,
+                    "command": made["command"], "sent": figures(told, usage, None)["sent"]}
     finally:
         broker.stop()
