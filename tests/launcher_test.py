@@ -1,9 +1,12 @@
 """`kanchi`: one clear sentence for each mistake, everything up and down in order."""
 
 import pathlib
+import re
 import signal
 import socket
+import socketserver
 import subprocess
+import threading
 import time
 
 import pytest
@@ -75,6 +78,63 @@ def test_a_taken_port_is_said(folder):
 needs_services = pytest.mark.skipif(
     not all((bin_folder() / f"kanchi-{name}").exists() for name in SERVICES),
     reason="not all services are built")
+
+
+class FakeRedis(socketserver.ThreadingTCPServer):
+    """Answers the same bytes to every command."""
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, answer):
+        self.answer = answer
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            try:
+                while data := self.request.recv(65536):
+                    self.request.sendall(self.server.answer * max(1, data.count(b"*")))
+            except OSError:
+                pass
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.server_address[1]}/0"
+
+
+@needs_services
+def test_words_of_a_broker_are_written_so_that_no_terminal_obeys_them(folder):
+    hostile = "\x1b]8;;http://x\x1b\\\x1b[31m \x9b31m \u202egpj\u2066 \u061c \u200f".encode()
+    with FakeRedis(b"-ERR " + hostile + b" \xff \x07\r\n") as redis, \
+            open(folder / "screen", "wb") as screen, open(folder / "log", "wb") as log:
+        with subprocess.Popen(
+                [KANCHI, "up", "--data", folder / "data", "--broker", redis.url, "--listen",
+                 f"127.0.0.1:{rig.free_port()}"], stdout=screen, stderr=log,
+                env=service_environment()) as up:
+            rig.wait_for(lambda: b"Ctrl-C" in (folder / "screen").read_bytes(), 30, "the screen")
+            up.send_signal(signal.SIGTERM)
+            up.wait(30)
+        doctor = subprocess.run([KANCHI, "doctor", "--broker", redis.url, "--data", folder / "data"],
+                                env=service_environment(), capture_output=True, timeout=60)
+        redis.shutdown()
+    shown = (folder / "screen").read_bytes()
+    assert b"cannot be reached, trying again: ERR \\x1b]8;;http" in shown
+    assert b"gpj" in doctor.stdout
+    for out in (shown, (folder / "log").read_bytes(), doctor.stdout + doctor.stderr):
+        assert not re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]",
+                              out.decode())
+
+
+@needs_services
+def test_no_sentence_of_a_library_quotes_a_password(folder):
+    for url in ("postgresql://kanchi:100%sure@127.0.0.1:1/db", "postgresql://kanchi:sure/thing@h/db",
+                "postgresql://kanchi:pa:sure@h/db", "postgresql://127.0.0.1:1/db?password=100%sure"):
+        done = subprocess.run([bin_folder() / "kanchi-storage", "--data", folder / "data",
+                               "--database", url], env=service_environment(), capture_output=True,
+                              text=True, timeout=60)
+        assert done.returncode != 0 and "database" in done.stderr
+        assert "sure" not in done.stdout + done.stderr and "thing" not in done.stderr
 
 
 def children_of(pid):

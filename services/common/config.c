@@ -764,25 +764,3 @@ bool kn_config_split_address(const char *address, char *ret_host, size_t size, i
     *ret_port = (int)port;
     return true;
 }
-
-void kn_config_url_shown(const char *url, struct kn_buf *ret)
-{
-    const char *colon = strstr(url, "://");
-    if (!colon) {
-        kn_buf_str(ret, (struct kn_str){url, strcspn(url, "?")});
-        return;
-    }
-    kn_buf_append(ret, url, (size_t)(colon + 3 - url));
-    const char *rest = colon + 3;
-    /* Of several hosts, as sentinels are, each may have a password. */
-    for (;;) {
-        size_t len = strcspn(rest, ";,?");
-        const char *at = memrchr(rest, '@', len);
-        const char *from = at ? at + 1 : rest;
-        kn_buf_append(ret, from, len - (size_t)(from - rest));
-        rest += len;
-        if (*rest != ';' && *rest != ',')
-            break;
-        kn_buf_char(ret, *rest++);
-    }
-}

@@ -262,9 +262,6 @@ const char *kn_config_control_address(struct kn_config *config, const char *sour
 /* "[::1]:8080" -> "::1", 8080. ret_host has room for size bytes. */
 bool kn_config_split_address(const char *address, char *ret_host, size_t size, int *ret_port);
 
-/* A URL without its user, password and query: for logs and screens. */
-void kn_config_url_shown(const char *url, struct kn_buf *ret);
-
 /* The whole configuration as YAML, secrets too: to hand to another service. */
 void kn_config_write_yaml(const struct kn_config *config, struct kn_buf *ret);
 

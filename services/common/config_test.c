@@ -339,27 +339,6 @@ static void config_finds_the_broker_of_a_service(void **state)
     kn_config_fini(&config);
 }
 
-static void config_shows_a_url_without_its_password(void **state)
-{
-    (void)state;
-    static const char *const cases[][2] = {
-        {"redis://:secret@h:1/0", "redis://h:1/0"},
-        {"amqp://u:p%40@h/v?x=secret", "amqp://h/v"},
-        {"sentinel://:a@h1:1;:b@h2:2/0", "sentinel://h1:1;h2:2/0"},
-        {"redis://h", "redis://h"},
-        {"sqlite:/var/k.db", "sqlite:/var/k.db"},
-        {"redis://:p@ss@h/1", "redis://h/1"},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct kn_buf shown;
-        kn_buf_init(&shown, 0);
-        kn_config_url_shown(cases[i][0], &shown);
-        kn_buf_char(&shown, '\0');
-        assert_string_equal(shown.data, cases[i][1]);
-        kn_buf_fini(&shown);
-    }
-}
-
 /* docs/configuration.md is made from the table; `kanchi config-doc` writes it. */
 static void config_document_says_what_the_table_says(void **state)
 {
@@ -393,7 +372,6 @@ int main(void)
         IN_FOLDER(config_refuses_a_file_that_is_not_there),
         IN_FOLDER(config_refuses_a_data_folder_too_long_for_sockets),
         IN_FOLDER(config_finds_the_broker_of_a_service),
-        cmocka_unit_test(config_shows_a_url_without_its_password),
         cmocka_unit_test(config_document_says_what_the_table_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

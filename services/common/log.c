@@ -1,6 +1,6 @@
 #include "services/common/log.h"
 
-#include "services/common/buf.h"
+#include "services/common/clean.h"
 #include "services/common/time.h"
 
 #include <inttypes.h>
@@ -57,7 +57,7 @@ static bool needs_quotes(struct kn_str s)
         if (c <= ' ' || c == '"' || c == '=' || c == '\\' || c == 0x7f)
             return true;
     }
-    return !kn_utf8_valid(s);
+    return !kn_clean_is(s);
 }
 
 static void write_value(struct kn_buf *line, const struct kn_log_field *field)
@@ -66,7 +66,7 @@ static void write_value(struct kn_buf *line, const struct kn_log_field *field)
     case KN_LOG_STR: {
         struct kn_str s = field->str.ptr ? kn_utf8_head(field->str, VALUE_MAX) : KN_STR("");
         if (setup.json || needs_quotes(s))
-            kn_buf_json_str(line, s);
+            kn_clean_json_str(line, s);
         else
             kn_buf_str(line, s);
         break;

@@ -3,7 +3,8 @@
  *   KN_INFO("broker.connected", KN_F_STR("source", name), KN_F_I64("attempt", n));
  *   2026-11-23T10:00:00.123456Z INFO ingestion broker.connected source=default attempt=1
  *
- * or, with format json, one JSON object a line. Safe for several threads. */
+ * or, with format json, one JSON object a line. Control characters and direction marks in
+ * a text are escaped ("\u001b") in both. Safe for several threads. */
 #ifndef KN_COMMON_LOG_H
 #define KN_COMMON_LOG_H
 

@@ -1,4 +1,5 @@
 #include "services/common/service.h"
+#include "services/common/clean.h"
 #include "services/common/health.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
@@ -314,9 +315,14 @@ int kn_die(const char *name, int code, const char *format, ...)
     for (char *at = text; *at; at++)
         if (*at == '\n')
             *at = ' ';
-    if (kn_log_is_json())
+    if (kn_log_is_json()) {
         KN_ERROR("failed", KN_F_TEXT("error", text), KN_F_I64("code", code));
-    else
-        fprintf(stderr, "%s: %s\n", name, text);
+        return code;
+    }
+    struct kn_buf line;
+    kn_buf_init(&line, 0);
+    kn_clean(&line, kn_str_from(text));
+    fprintf(stderr, "%s: %.*s\n", name, KN_STR_ARG(kn_buf_view(&line)));
+    kn_buf_fini(&line);
     return code;
 }

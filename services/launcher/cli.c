@@ -1,6 +1,7 @@
 #include "services/launcher/cli.h"
 
 #include "services/celery/methods.h"
+#include "services/common/clean.h"
 #include "services/common/service.h"
 #include "services/launcher/cli_http.h"
 #include "services/launcher/cli_show.h"
@@ -109,7 +110,7 @@ static const struct cli_column worker_columns[] = {{"STATUS", "status", false},
                                                    {0}};
 static const struct cli_column queue_columns[] = {{"NAME", "name", true},
                                                   {"SOURCE", "source", false},
-                                                  {"MESSAGES", "messages", false},
+                                                  {"MESSAGES", "depth", false},
                                                   {"UNACKED", "unacked", false},
                                                   {"CONSUMERS", "consumers", false},
                                                   {"WORKERS", "workers", true},
@@ -117,7 +118,7 @@ static const struct cli_column queue_columns[] = {{"NAME", "name", true},
 static const struct cli_column message_columns[] = {
     {"NAME", "name", true}, {"ID", "id", false}, {"ETA", "eta", true}, {"ARGS", "args", true}, {0}};
 static const struct cli_column job_columns[] = {{"ID", "id", false},
-                                                {"VERB", "verb", false},
+                                                {"ACTION", "action", false},
                                                 {"STATE", "state", false},
                                                 {"TOTAL", "total", false},
                                                 {"DONE", "done", false},
@@ -176,7 +177,7 @@ static int complain(const char *head, struct kn_str text, int code)
     struct kn_buf out;
     kn_buf_init(&out, 0);
     kn_buf_printf(&out, NAME ": %s", head);
-    cli_clean(&out, text);
+    kn_clean(&out, text);
     kn_buf_char(&out, '\n');
     flush(stderr, &out);
     kn_buf_fini(&out);
@@ -218,7 +219,7 @@ static json_t *ask(const struct cli *cli, const char *method, const char *path, 
     else if (given(cli, "json")) {
         struct kn_buf out;
         kn_buf_init(&out, 0);
-        cli_clean_json(&out, kn_buf_view(&answer));
+        kn_clean_json(&out, kn_buf_view(&answer));
         kn_buf_char(&out, '\n');
         flush(stdout, &out);
         kn_buf_fini(&out);
@@ -408,7 +409,7 @@ static int show_replies(const struct cli *cli, const json_t *json)
         kn_buf_init(&out, 0);
         cli_table(&out, rows, reply_columns, cli_width());
         const char *note = json_string_value(json_object_get(json, "note"));
-        cli_clean(&out, kn_str_from(note ? note : ""));
+        kn_clean(&out, kn_str_from(note ? note : ""));
         kn_buf_text(&out, note ? "\n" : "");
         flush(stdout, &out);
         kn_buf_fini(&out);
@@ -567,6 +568,14 @@ static int read_option(struct cli *cli, int argc, char **argv, int *at)
     return KN_EXIT_OK;
 }
 
+static int complain_of_usage(const struct command *command)
+{
+    char usage[128];
+    snprintf(usage, sizeof usage, "%s%s%s", command->name, *command->usage ? " " : "",
+             command->usage);
+    return complain("usage: kanchi ", kn_str_from(usage), KN_EXIT_CONFIG);
+}
+
 static int read_line(struct cli *cli, int argc, char **argv)
 {
     bool only_words = false;
@@ -582,7 +591,7 @@ static int read_line(struct cli *cli, int argc, char **argv)
             return code;
     }
     if (cli->n_words < cli->command->words_least || cli->n_words > cli->command->words_most)
-        return complain("usage: kanchi ", kn_str_from(cli->command->name), KN_EXIT_CONFIG);
+        return complain_of_usage(cli->command);
     cli->url = given(cli, "url");
     if (!cli->url)
         cli->url = getenv("KANCHI_URL");

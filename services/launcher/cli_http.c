@@ -1,5 +1,7 @@
 #include "services/launcher/cli_http.h"
 
+#include "services/common/mask.h"
+
 #include <curl/curl.h>
 #include <stdio.h>
 
@@ -68,8 +70,9 @@ enum kn_status cli_request(const struct cli_request *request, long *ret_code, st
                           ? perform(curl, request, url.data, &answer, &code)
                           : CURLE_URL_MALFORMAT;
     if (result != CURLE_OK) {
-        kn_buf_printf(error, "there is no answer from %s: %s", request->base,
-                      curl_easy_strerror(result));
+        kn_buf_text(error, "there is no answer from ");
+        kn_mask_url(request->base, error);
+        kn_buf_printf(error, ": %s", curl_easy_strerror(result));
         status = KN_IO;
     } else {
         kn_buf_str(ret, kn_buf_view(&answer));

@@ -1,5 +1,7 @@
 #include "services/launcher/cli_show.h"
 
+#include "services/common/clean.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -10,63 +12,13 @@ enum { COLUMNS_MAX = 12, CELL_MIN = 8, CELL_MAX = 200 };
 
 /* ---- texts ----------------------------------------------------------------------------- */
 
-/* One character; its length, 0 when the bytes are no UTF-8. */
-static size_t decode(struct kn_str s, uint32_t *ret)
-{
-    unsigned char c = (unsigned char)s.ptr[0];
-    size_t len = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 0;
-    if (len == 0 || len > s.len || !kn_utf8_valid((struct kn_str){s.ptr, len}))
-        return 0;
-    *ret = len == 1 ? c : c & (0xffu >> (len + 1));
-    for (size_t i = 1; i < len; i++)
-        *ret = *ret << 6 | ((unsigned char)s.ptr[i] & 0x3f);
-    return len;
-}
-
-/* Control characters (C0, DEL, C1), separators of lines, marks of direction. */
-static bool is_obeyed(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || (c >= 0x200e && c <= 0x200f) ||
-           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
-}
-
-static void clean(struct kn_buf *out, struct kn_str text, bool json)
-{
-    while (text.len > 0) {
-        uint32_t c = 0;
-        size_t len = decode(text, &c);
-        if (len == 0)
-            kn_buf_printf(out, json ? "\\ufffd" : "\\x%02x", (unsigned char)text.ptr[0]);
-        else if (json && c < 0x20) /* white space between values */
-            kn_buf_char(out, c == '\n' ? '\n' : ' ');
-        else if (!json && c == '\n')
-            kn_buf_text(out, "\\n");
-        else if (is_obeyed(c))
-            kn_buf_printf(out, json || c > 0xff ? "\\u%04x" : "\\x%02x", c);
-        else
-            kn_buf_append(out, text.ptr, len);
-        text.ptr += len ? len : 1;
-        text.len -= len ? len : 1;
-    }
-}
-
-void cli_clean(struct kn_buf *out, struct kn_str text)
-{
-    clean(out, text, false);
-}
-
-void cli_clean_json(struct kn_buf *out, struct kn_str json)
-{
-    clean(out, json, true);
-}
-
 /* A value in one line. */
 static void write_value(struct kn_buf *out, const json_t *value)
 {
     if (json_is_null(value) || !value)
         return;
     if (json_is_string(value)) {
-        cli_clean(out, (struct kn_str){json_string_value(value), json_string_length(value)});
+        kn_clean(out, (struct kn_str){json_string_value(value), json_string_length(value)});
         return;
     }
     if (json_is_array(value)) {
@@ -82,7 +34,7 @@ static void write_value(struct kn_buf *out, const json_t *value)
     }
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
     if (text)
-        cli_clean(out, kn_str_from(text));
+        kn_clean(out, kn_str_from(text));
     free(text);
 }
 
@@ -110,7 +62,7 @@ static int fit(struct kn_buf *out, struct kn_str text, int max, bool last)
     int used = 0;
     while (text.len > 0) {
         uint32_t c = 0;
-        size_t len = decode(text, &c);
+        size_t len = kn_utf8_next(text, &c);
         if (len == 0)
             break;
         int width = width_of(c);
@@ -192,6 +144,18 @@ void cli_table(struct kn_buf *out, const json_t *items, const struct cli_column 
     kn_buf_fini(&scratch);
 }
 
+/* A text of several lines, such as a traceback, below its name; the rest beside it. */
+static void write_member(struct kn_buf *out, const json_t *value)
+{
+    struct kn_str text = {json_string_value(value), json_string_length(value)};
+    if (text.ptr && memchr(text.ptr, '\n', text.len)) {
+        kn_clean_lines(out, text, "    ");
+        return;
+    }
+    kn_buf_char(out, ' ');
+    write_value(out, value);
+}
+
 void cli_members(struct kn_buf *out, const json_t *object)
 {
     const char *key;
@@ -200,9 +164,9 @@ void cli_members(struct kn_buf *out, const json_t *object)
     {
         if (json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0))
             continue;
-        cli_clean(out, kn_str_from(key));
-        kn_buf_text(out, ": ");
-        write_value(out, value);
+        kn_clean(out, kn_str_from(key));
+        kn_buf_char(out, ':');
+        write_member(out, value);
         kn_buf_char(out, '\n');
     }
 }

@@ -7,12 +7,6 @@
 
 #include <jansson.h>
 
-/* Appends text fit for a terminal: control characters, marks that turn the direction of
- * text, and bytes that are no UTF-8 become "\x1b" and the like; line ends "\n". */
-void cli_clean(struct kn_buf *out, struct kn_str text);
-/* The same inside of JSON: the value stays, such characters are escaped. */
-void cli_clean_json(struct kn_buf *out, struct kn_str json);
-
 struct cli_column {
     const char *title; /* NULL ends the list */
     const char *key;   /* member of an item */

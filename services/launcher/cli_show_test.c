@@ -9,44 +9,6 @@
 
 #include <locale.h>
 
-static void what_a_terminal_obeys_is_shown_and_not_sent(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *clean, *json;
-    } cases[] = {
-        {"plain", "plain", "plain"},
-        {"商店 é", "商店 é", "商店 é"},
-        {"\x1b[2J\x07", "\\x1b[2J\\x07", NULL},
-        {"a\nb\rc\td", "a\\nb\\x0dc\\x09d", NULL},
-        {"\x7f", "\\x7f", "\\u007f"},
-        {"\xc2\x9b"
-         "31m",
-         "\\x9b31m", "\\u009b31m"}, /* CSI in C1 */
-        {"\xe2\x80\xae"
-         "gpj.exe\xe2\x80\xac",
-         "\\u202egpj.exe\\u202c", "\\u202egpj.exe\\u202c"},
-        {"\xff\xfe", "\\xff\\xfe", "\\ufffd\\ufffd"},
-        {"\xc3", "\\xc3", "\\ufffd"},
-        {"\xed\xa0\x80", "\\xed\\xa0\\x80", NULL}, /* a surrogate */
-    };
-    struct kn_buf out;
-    kn_buf_init(&out, 0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        kn_buf_clear(&out);
-        cli_clean(&out, kn_str_from(cases[i].text));
-        kn_buf_char(&out, '\0');
-        assert_string_equal(out.data, cases[i].clean);
-        if (!cases[i].json)
-            continue;
-        kn_buf_clear(&out);
-        cli_clean_json(&out, kn_str_from(cases[i].text));
-        kn_buf_char(&out, '\0');
-        assert_string_equal(out.data, cases[i].json);
-    }
-    kn_buf_fini(&out);
-}
-
 static const struct cli_column columns[] = {
     {"NAME", "name", true}, {"N", "n", false}, {"TEXT", "text", true}, {0}};
 
@@ -83,11 +45,32 @@ static void tables_fit_the_terminal(void **state)
     kn_buf_fini(&out);
 }
 
+static void texts_of_several_lines_keep_their_lines(void **state)
+{
+    (void)state;
+    json_t *task = json_object();
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    json_object_set_new(task, "id", json_string("a"));
+    json_object_set_new(task, "traceback", json_string("Traceback:\n  File \"a\"\r\nE: \x1b[1m\n"));
+    json_object_set_new(task, "args", json_string("(1,)"));
+    cli_members(&out, task);
+    kn_buf_char(&out, '\0');
+    assert_string_equal(out.data, "id: a\n"
+                                  "traceback:\n"
+                                  "    Traceback:\n"
+                                  "      File \"a\"\n"
+                                  "    E: \\x1b[1m\n"
+                                  "args: (1,)\n");
+    json_decref(task);
+    kn_buf_fini(&out);
+}
+
 int main(void)
 {
     setlocale(LC_CTYPE, "C.UTF-8");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_a_terminal_obeys_is_shown_and_not_sent),
+        cmocka_unit_test(texts_of_several_lines_keep_their_lines),
         cmocka_unit_test(tables_fit_the_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

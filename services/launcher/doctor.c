@@ -1,9 +1,10 @@
 #include "services/launcher/doctor.h"
 #include "services/broker/settings.h"
+#include "services/common/clean.h"
 #include "services/common/log.h"
+#include "services/common/mask.h"
 #include "services/common/service.h"
 #include "services/control/doctor.h"
-#include "services/launcher/cli_show.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,9 +26,9 @@ static void line(const char *mark, struct kn_str text, struct kn_str advice)
     struct kn_buf out;
     kn_buf_init(&out, 0);
     kn_buf_printf(&out, "  %-5s ", mark);
-    cli_clean(&out, text);
+    kn_clean(&out, text);
     kn_buf_text(&out, advice.len ? "\n        " : "");
-    cli_clean(&out, advice);
+    kn_clean(&out, advice);
     printf("%.*s\n", KN_STR_ARG(kn_buf_view(&out)));
     kn_buf_fini(&out);
 }
@@ -93,7 +94,11 @@ static int look_at_broker(struct doctor *doctor)
         kn_buf_fini(&text);
         return code;
     }
-    kn_config_url_shown(doctor->broker->url, &text);
+    struct kn_buf shown;
+    kn_buf_init(&shown, 0);
+    kn_mask_url(doctor->broker->url, &shown);
+    kn_clean(&text, kn_buf_view(&shown));
+    kn_buf_fini(&shown);
     printf("%s at %.*s\n", doctor->broker->name, KN_STR_ARG(kn_buf_view(&text)));
     fflush(stdout);
     look(doctor);

@@ -1,4 +1,6 @@
 #include "services/launcher/screen.h"
+#include "services/common/clean.h"
+#include "services/common/mask.h"
 #include "services/launcher/ask.h"
 
 #include <stdio.h>
@@ -38,23 +40,40 @@ enum screen_news screen_news(const struct kn_config *config)
     return count_of(config, "/api/v1/workers?limit=1") > 0 ? SCREEN_WORKERS : SCREEN_BROKERS;
 }
 
-static void show_brokers(const struct kn_config *config, const json_t *system)
+/* A URL as people may see it. */
+static void add_url(struct kn_buf *out, const char *url)
+{
+    struct kn_buf shown;
+    kn_buf_init(&shown, 0);
+    kn_mask_url(url, &shown);
+    kn_clean(out, kn_buf_view(&shown));
+    kn_buf_fini(&shown);
+}
+
+/* What a broker's state is called here; an unknown one is a text from outside. */
+static const char *state_of(const json_t *source)
+{
+    const char *state = text_of(source, "state");
+    if (strcmp(state, "away") == 0)
+        return "cannot be reached, trying again";
+    return *state ? state : "connecting";
+}
+
+/* Errors are the words of brokers: anybody's. */
+static void show_brokers(struct kn_buf *out, const struct kn_config *config, const json_t *system)
 {
     const json_t *ingestion = json_object_get(system, "ingestion");
     for (size_t i = 0; i < config->n_brokers; i++) {
         const struct kn_config_broker *broker = &config->brokers[i];
         const json_t *source = json_object_get(ingestion, broker->name);
-        const char *state = text_of(source, "state"), *error = text_of(source, "error");
-        struct kn_buf url;
-        kn_buf_init(&url, 0);
-        kn_config_url_shown(broker->url, &url);
-        printf("  %-10s %s at %.*s: %s%s%s\n", i == 0 ? "Watching" : "", broker->name,
-               KN_STR_ARG(kn_buf_view(&url)),
-               strcmp(state, "away") == 0 ? "cannot be reached, trying again"
-               : *state                   ? state
-                                          : "connecting",
-               *error ? ": " : "", error);
-        kn_buf_fini(&url);
+        const char *error = text_of(source, "error");
+        kn_buf_printf(out, "  %-10s %s at ", i == 0 ? "Watching" : "", broker->name);
+        add_url(out, broker->url);
+        kn_buf_text(out, ": ");
+        kn_clean(out, kn_str_from(state_of(source)));
+        kn_buf_text(out, *error ? ": " : "");
+        kn_clean(out, kn_str_from(error));
+        kn_buf_char(out, '\n');
     }
 }
 
@@ -67,45 +86,52 @@ static long long sum_of(const json_t *counts)
     return sum;
 }
 
-static void show_found(const struct kn_config *config, const json_t *system)
+static void show_found(struct kn_buf *out, const struct kn_config *config, const json_t *system)
 {
     size_t workers = count_of(config, "/api/v1/workers?limit=500");
     size_t queues = count_of(config, "/api/v1/queues?limit=500");
     long long tasks = sum_of(json_object_get(system, "tasks"));
-    printf("  %-10s %zu worker%s, %zu queue%s, %lld task%s kept\n", "Found", workers,
-           workers == 1 ? "" : "s", queues, queues == 1 ? "" : "s", tasks, tasks == 1 ? "" : "s");
+    kn_buf_printf(out, "  %-10s %zu worker%s, %zu queue%s, %lld task%s kept\n", "Found", workers,
+                  workers == 1 ? "" : "s", queues, queues == 1 ? "" : "s", tasks,
+                  tasks == 1 ? "" : "s");
 }
 
-static void show_findings(const json_t *system)
+/* They quote names of workers and queues: anybody's, too. */
+static void show_findings(struct kn_buf *out, const json_t *system)
 {
     const json_t *findings = json_object_get(system, "findings");
     for (size_t i = 0; i < json_array_size(findings) && i < 5; i++) {
         const json_t *finding = json_array_get(findings, i);
-        printf("  %-10s %s\n", i == 0 ? "Noticed" : "", text_of(finding, "text"));
-        if (*text_of(finding, "remedy"))
-            printf("  %-10s   %s\n", "", text_of(finding, "remedy"));
+        const char *remedy = text_of(finding, "remedy");
+        kn_buf_printf(out, "  %-10s ", i == 0 ? "Noticed" : "");
+        kn_clean(out, kn_str_from(text_of(finding, "text")));
+        kn_buf_text(out, *remedy ? "\n               " : "");
+        kn_clean(out, kn_str_from(remedy));
+        kn_buf_char(out, '\n');
     }
 }
 
 void screen_show(const struct kn_config *config, bool ready)
 {
     char url[512];
-    struct kn_buf database;
+    struct kn_buf out;
     json_t *system = NULL;
     ask_url(config->gateway.listen, url, sizeof(url));
     if (ask_gateway(config->gateway.listen, "/api/v1/system", &system) != KN_OK)
         system = NULL;
-    kn_buf_init(&database, 0);
-    kn_config_url_shown(config->storage.database, &database);
-    printf("\n  Kanchi %s\n\n", KANCHI_VERSION);
-    printf("  %-10s %s%s\n", "Dashboard", url, ready ? "" : " (not ready yet)");
-    show_brokers(config, system);
-    printf("  %-10s %.*s\n", "Data", KN_STR_ARG(kn_buf_view(&database)));
+    kn_buf_init(&out, 0);
+    kn_buf_printf(&out, "\n  Kanchi %s\n\n", KANCHI_VERSION);
+    kn_buf_printf(&out, "  %-10s %s%s\n", "Dashboard", url, ready ? "" : " (not ready yet)");
+    show_brokers(&out, config, system);
+    kn_buf_printf(&out, "  %-10s ", "Data");
+    add_url(&out, config->storage.database);
+    kn_buf_char(&out, '\n');
     if (system)
-        show_found(config, system);
-    show_findings(system);
-    printf("\n  Ctrl-C stops it.\n\n");
+        show_found(&out, config, system);
+    show_findings(&out, system);
+    kn_buf_text(&out, "\n  Ctrl-C stops it.\n\n");
+    fwrite(out.data, 1, out.len, stdout);
     fflush(stdout);
-    kn_buf_fini(&database);
+    kn_buf_fini(&out);
     json_decref(system);
 }

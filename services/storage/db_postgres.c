@@ -4,6 +4,7 @@
 #include "services/storage/db.h"
 
 #include "services/common/buf.h"
+#include "services/common/mask.h"
 
 #include <endian.h>
 #include <libpq-fe.h>
@@ -513,12 +514,16 @@ const struct db_backend db_postgres_backend = {
 
 enum { OLDEST_SERVER = 150000 };
 
+/* libpq quotes what it cannot read in a URL, and that may be the password. */
 static enum kn_status refuse(struct postgres *p, enum kn_status status, const char *why,
-                             char **ret_error)
+                             const char *url, char **ret_error)
 {
+    struct kn_buf text;
     char *line = one_line(why);
-    if (asprintf(ret_error, "cannot use the PostgreSQL database: %s", line ? line : why) < 0)
-        *ret_error = NULL;
+    kn_buf_init(&text, 0);
+    kn_buf_text(&text, "cannot use the PostgreSQL database: ");
+    kn_mask_text(kn_str_from(line ? line : why), url, &text);
+    *ret_error = kn_buf_take(&text, &(size_t){0});
     free(line);
     postgres_close(&p->db);
     return status;
@@ -555,9 +560,11 @@ enum kn_status db_postgres_open(const struct db_options *options, struct db **re
                                     NULL};
     p->conn = PQconnectdbParams(keys, settings, 1);
     if (!p->conn || PQstatus(p->conn) != CONNECTION_OK)
-        return refuse(p, KN_IO, p->conn ? PQerrorMessage(p->conn) : "out of memory", ret_error);
+        return refuse(p, KN_IO, p->conn ? PQerrorMessage(p->conn) : "out of memory",
+                      options->postgres_url, ret_error);
     if (PQserverVersion(p->conn) < OLDEST_SERVER)
-        return refuse(p, KN_UNSUPPORTED, "the server is older than PostgreSQL 15", ret_error);
+        return refuse(p, KN_UNSUPPORTED, "the server is older than PostgreSQL 15",
+                      options->postgres_url, ret_error);
     snprintf(p->version, sizeof p->version, "%s", PQparameterStatus(p->conn, "server_version"));
     enum kn_status status = postgres_script(
         &p->db, options->read_only
@@ -565,7 +572,7 @@ enum kn_status db_postgres_open(const struct db_options *options, struct db **re
                       "SET plan_cache_mode = force_custom_plan"
                     : "SET client_min_messages = warning");
     if (status != KN_OK)
-        return refuse(p, status, postgres_error(&p->db), ret_error);
+        return refuse(p, status, postgres_error(&p->db), options->postgres_url, ret_error);
     *ret = &p->db;
     return KN_OK;
 }
