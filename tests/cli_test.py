@@ -4,7 +4,9 @@ import fcntl
 import http.server
 import json
 import os
+import pathlib
 import pty
+import re
 import struct
 import subprocess
 import termios
@@ -43,7 +45,7 @@ def test_json_is_what_the_api_answers(gateway, words, path):
 
 @pytest.mark.parametrize("words, texts", [
     (("tasks",), ("STATUS", "NAME", "task-9")), (("workers",), ("HOSTNAME", "celery@one")),
-    (("queues",), ("MESSAGES", "payments")), (("audit",), ("OUTCOME", "pool_grow")),
+    (("queues",), ("MESSAGES", "payments", "  17  ")), (("jobs",), ("ACTION", "retry")), (("audit",), ("OUTCOME", "pool_grow")),
     (("tasks", "task-9"), ("id: task-9", "status: ")),
     (("inspect", "ping", "--source", "default"), ("WORKER", "pong", "no answer in time"))])
 def test_tables_are_for_people(gateway, words, texts):
@@ -61,7 +63,8 @@ def test_tables_are_for_people(gateway, words, texts):
     (("inspect", "shutdown"), 2, "there is no question"),
     (("tasks", "none"), 1, "404"), (("tasks", "--status", "sad"), 1, "status"),
     (("tasks", "--no-such"), 2, "no such option"), (("tasks", "--limit"), 2, "takes a value"),
-    (("tasks", "a", "b"), 2, "usage"), (("retry",), 2, "usage")])
+    (("tasks", "a", "b"), 2, "usage"), (("retry",), 2, "usage: kanchi retry ID\n"),
+    (("inspect",), 2, "usage: kanchi inspect QUESTION [NAME=VALUE]...\n")])
 def test_exit_codes_say_what_happened(gateway, words, code, told):
     done = kanchi(*words, url=gateway.url)
     assert done.returncode == code, done.stdout + done.stderr
@@ -69,8 +72,35 @@ def test_exit_codes_say_what_happened(gateway, words, code, told):
 
 
 def test_a_gateway_that_is_not_there_is_said():
-    done = kanchi("tasks", url=f"http://127.0.0.1:{rig.free_port()}")
+    done = kanchi("tasks", url=f"http://eve:secret@127.0.0.1:{rig.free_port()}")
     assert done.returncode == 4 and "there is no answer" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_every_column_is_a_member_of_what_the_api_answers():
+    root = pathlib.Path(__file__).parents[1]
+    schemas = json.loads((root / "gateway/openapi.json").read_text())["components"]["schemas"]
+    known = {name: schemas[schema]["properties"] for name, schema in (
+        ("task", "Task"), ("worker", "Worker"), ("queue", "Queue"), ("message", "WaitingMessage"),
+        ("job", "Job"), ("audit", "AuditEntry"))}
+    tables = re.findall(r"cli_column (\w+)_columns\[\] = \{(.*?)\{0\}\};",
+                        (root / "services/launcher/cli.c").read_text(), re.S)
+    columns = [(name, key) for name, table in tables if name in known
+               for key in re.findall(r'\{"[^"]*",\s*"(\w+)"', table)]
+    assert len(columns) > 25
+    assert [(name, key) for name, key in columns if key not in known[name]] == []
+
+
+@pytest.mark.parametrize("words", [("tasks",), ("tasks", "--json"), ("tasks", "--help"), ("help",),
+                                   ("version",), ("config-doc",)])
+def test_an_answer_that_could_not_be_written_is_a_failure(gateway, words):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        env = service_environment(KANCHI_URL=gateway.url)
+        done = subprocess.run([bin_folder() / "kanchi", *words], env=env, stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "kanchi: cannot write to standard output: No space left on device\n")
 
 
 def test_help_lists_commands_options_and_arguments():

@@ -7,6 +7,7 @@
 #include "services/launcher/up.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,16 @@ static int print_help(int argc, char **argv)
     return KN_EXIT_OK;
 }
 
+/* What could not be written was not done, whatever the command says of itself. */
+static int finish(int code)
+{
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    if (written || code != KN_EXIT_OK)
+        return code;
+    return kn_die("kanchi", KN_EXIT_FAILED, "cannot write to standard output: %s",
+                  errno ? strerror(errno) : "input or output failed");
+}
+
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "help";
@@ -73,10 +84,10 @@ int main(int argc, char **argv)
     curl_global_init(CURL_GLOBAL_DEFAULT);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         if (strcmp(word, commands[i].name) == 0)
-            return commands[i].run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv);
+            return finish(commands[i].run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv));
     for (unsigned i = 0; cli_command_name(i); i++)
         if (strcmp(word, cli_command_name(i)) == 0)
-            return launcher_cli(argc - 1, argv + 1);
+            return finish(launcher_cli(argc - 1, argv + 1));
     return kn_die("kanchi", KN_EXIT_CONFIG, "there is no command \"%s\"; kanchi help lists them",
                   word);
 }
