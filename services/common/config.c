@@ -214,12 +214,13 @@ static const struct config_row *env_broker(const char *rest, size_t len, size_t 
 }
 
 /* Kubernetes sets KANCHI_GATEWAY_PORT and more for a service of that name;
- * KANCHI_TEST_… is for tests. */
+ * KANCHI_TEST_… is for tests, KANCHI_DEV_… for ./dev. */
 static bool env_is_foreign(const char *rest, size_t len)
 {
     struct kn_str name = {rest, len};
-    return kn_str_starts(name, KN_STR("TEST_")) || memmem(rest, len, "_SERVICE_", 9) ||
-           memmem(rest, len, "_PORT_", 6) || (len > 5 && memcmp(rest + len - 5, "_PORT", 5) == 0);
+    return kn_str_starts(name, KN_STR("TEST_")) || kn_str_starts(name, KN_STR("DEV_")) ||
+           memmem(rest, len, "_SERVICE_", 9) || memmem(rest, len, "_PORT_", 6) ||
+           (len > 5 && memcmp(rest + len - 5, "_PORT", 5) == 0);
 }
 
 static enum kn_status add_env(struct load *load, const char *variable)
