@@ -3,6 +3,8 @@
 
 #include "services/common/time.h"
 
+#include <stdio.h>
+
 #define COUNTDOWN_MOST (366.0 * 86400) /* seconds */
 #define LIMIT_MOST (366.0 * 86400)
 
@@ -56,6 +58,23 @@ static void read_options(struct gw_exchange *x, struct kn_msg_task_send *send)
     send->dry_run = gw_params_flag(&x->params, "dry_run");
 }
 
+/* The new id of a task that may have been sent. A control that does not answer may have sent
+ * it too. */
+static void explain_unknown(struct gw_exchange *x, const struct kn_msg_task_send *send)
+{
+    struct kn_str id = kn_utf8_head(send->new_id, sizeof x->problem.new_id - 1);
+    if (send->dry_run || !x->problem.code)
+        return;
+    if (strcmp(x->problem.code, GW_NO_ANSWER) == 0)
+        gw_fail(x, 504,
+                "control of %.*s did not answer in time: it is unknown whether the task was sent. "
+                "If it was, it has the id %.*s",
+                KN_STR_ARG(kn_utf8_head(send->source, 64)), KN_STR_ARG(id));
+    x->problem.code = GW_OUTCOME_UNKNOWN;
+    snprintf(x->problem.new_id, sizeof x->problem.new_id, "%.*s", KN_STR_ARG(id));
+    gw_exchange_fail(x);
+}
+
 static void send_task(struct gw_exchange *x, struct kn_msg_task_send *send)
 {
     send->new_id = gw_new_uuid(x);
@@ -64,8 +83,10 @@ static void send_task(struct gw_exchange *x, struct kn_msg_task_send *send)
         return;
     struct kn_bus_message *answer =
         gw_ask_control(x, send->source, KN_KIND_TASK_SEND, send, KN_KIND_TASK_SENT, KN_MINUTE);
-    if (!answer)
+    if (!answer) {
+        explain_unknown(x, send);
         return;
+    }
     show_sent(x, send, answer->msg);
     kn_bus_message_free(answer);
 }

@@ -31,7 +31,15 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
         gw_fail(x, 409, "%s", text ? text : kn_status_text(status));
         return;
     case KN_TIMEOUT:
-        gw_fail(x, 503, "%s did not answer in time", who);
+        if (text)
+            gw_fail(x, 503, "%s: %s", who, text);
+        else
+            gw_fail(x, 503, "%s did not answer in time", who);
+        x->problem.code = text ? NULL : GW_NO_ANSWER;
+        break;
+    case KN_UNCERTAIN:
+        gw_fail(x, 504, "%s", text ? text : kn_status_text(status));
+        x->problem.code = GW_OUTCOME_UNKNOWN;
         break;
     case KN_CLOSED:
     case KN_AGAIN:
@@ -41,6 +49,7 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
     default:
         gw_fail(x, 502, "%s could not answer: %s", who, text ? text : kn_status_text(status));
     }
+    gw_exchange_fail(x);
     if (kn_log_allow(&limit, &skipped))
         KN_WARN("gateway.request_failed", KN_F_TEXT("of", who),
                 KN_F_TEXT("status", kn_status_name(status)), KN_F_TEXT("text", text ? text : ""),

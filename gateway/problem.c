@@ -30,6 +30,15 @@ void gw_problem_json(struct kn_buf *out, const struct gw_problem *problem, struc
         kn_buf_text(out, ",\"parameter\":");
         kn_buf_json_str(out, kn_str_from(problem->parameter));
     }
+    const struct {
+        const char *name, *text;
+    } more[] = {{"code", problem->code}, {"new_id", problem->new_id}};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        if (!more[i].text || !*more[i].text)
+            continue;
+        kn_buf_printf(out, ",\"%s\":", more[i].name);
+        kn_buf_json_str(out, kn_str_from(more[i].text));
+    }
     kn_buf_char(out, '}');
 }
 

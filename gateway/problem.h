@@ -7,8 +7,15 @@
 struct gw_problem {
     int status; /* of HTTP; 0: nothing went wrong */
     char parameter[64];
-    char detail[320];
+    char detail[1024];
+    const char *code; /* for programs, static; NULL: the status says it all */
+    char new_id[64];  /* of a task that may have been sent; "" for none */
 };
+
+/* Codes. */
+#define GW_NO_ANSWER "no_answer" /* a service was asked, and did not answer in time */
+#define GW_OUTCOME_UNKNOWN                                                                         \
+    "outcome_unknown" /* it may have been done: ask before it is tried again */
 
 /* Keeps the first: later ones are ignored. parameter may be NULL. Text that the
  * client sent may be in the arguments: it is cut, and escaped when written. */

@@ -88,7 +88,8 @@
     X(11, CANCEL, "cancel") /* of a bulk job */
 
 /* What became of an action. UNKNOWN: it was begun, and nobody was left to say how it
- * ended; it is never begun again. */
+ * ended, or (with a text) the broker did not say whether it took a message. It is never
+ * begun again. */
 #define KN_OUTCOME_MAP(X)                                                                          \
     X(0, UNKNOWN, "unknown")                                                                       \
     X(1, DONE, "done")                                                                             \

@@ -233,7 +233,7 @@ static enum kn_status check_failure(struct kn_bus_message *message, char **ret_e
     const struct kn_msg_failure *failure = message->msg;
     if (failure->text.ptr)
         bus_error(ret_error, "%.*s", KN_STR_ARG(failure->text));
-    bool known = failure->status > KN_OK && failure->status <= KN_INTERNAL;
+    bool known = failure->status > KN_OK && failure->status <= KN_UNCERTAIN;
     return known ? (enum kn_status)failure->status : KN_INTERNAL;
 }
 

@@ -125,15 +125,41 @@ enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange
 
 static enum kn_status start_confirming(struct broker_session *s)
 {
-    if (s->confirming)
-        return KN_OK;
-    enum kn_status status = broker_amqp_channel(&s->amqp, CONFIRM, &s->error);
+    enum kn_status status = KN_OK;
+    if (!s->confirming)
+        status = broker_amqp_channel(&s->amqp, CONFIRM, &s->error);
     if (status != KN_OK)
         return status;
     amqp_confirm_select(s->amqp.conn, CONFIRM);
     status = broker_amqp_outcome(&s->amqp, &s->error);
     s->confirming = status == KN_OK;
     return status;
+}
+
+/* Selecting confirms again asks the broker for an answer: a connection that was cut while
+ * it was idle would lose the message. */
+static enum kn_status need_confirming(struct broker_session *s)
+{
+    bool before = s->amqp.conn;
+    enum kn_status status = broker_amqp_connect(s);
+    if (status == KN_OK)
+        status = start_confirming(s);
+    if (status == KN_OK || !before || broker_amqp_alive(status))
+        return status;
+    (void)!broker_amqp_give_up(s, status);
+    kn_buf_clear(&s->error);
+    status = broker_amqp_connect(s);
+    return status == KN_OK ? start_confirming(s) : status;
+}
+
+/* The broker closed the channel instead of taking the message. */
+static enum kn_status refused(struct broker_session *s, const amqp_channel_close_t *close)
+{
+    s->confirming = false;
+    kn_buf_clear(&s->error);
+    kn_buf_printf(&s->error, "%.*s", (int)close->reply_text.len,
+                  (const char *)close->reply_text.bytes);
+    return close->reply_code == AMQP_NOT_FOUND ? KN_NOT_FOUND : KN_DENIED;
 }
 
 /* What the broker says to the one message that is under way. */
@@ -152,6 +178,8 @@ static enum kn_status judge(struct broker_session *s, const amqp_frame_t *frame,
     case AMQP_BASIC_NACK_METHOD:
         *ret_done = true;
         return KN_FULL;
+    case AMQP_CHANNEL_CLOSE_METHOD:
+        return refused(s, frame->payload.method.decoded);
     default:
         return KN_CLOSED;
     }
@@ -181,17 +209,28 @@ static enum kn_status await_confirm(struct broker_session *s)
     return status == KN_OK && returned ? KN_NOT_FOUND : status;
 }
 
+/* Waits for the answer to a message that was published, or was not. */
+static enum kn_status confirm(struct broker_session *s, enum kn_status published)
+{
+    enum kn_status status = published == KN_OK ? await_confirm(s) : published;
+    if (status != KN_TIMEOUT && status != KN_CLOSED)
+        return status;
+    if (published == KN_OK) {
+        kn_buf_clear(&s->error);
+        kn_buf_text(&s->error, status == KN_TIMEOUT
+                                   ? "the broker did not confirm the message in time"
+                                   : "the connection was lost before the message was confirmed");
+    }
+    return KN_UNCERTAIN;
+}
+
 enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
                                 const struct broker_outgoing *message)
 {
-    enum kn_status status = broker_amqp_connect(s);
+    enum kn_status status = need_confirming(s);
     if (status == KN_OK)
-        status = start_confirming(s);
-    if (status == KN_OK)
-        status = publish(s, CONFIRM, KN_STR(""), kn_str_from(queue), true, message);
-    if (status == KN_OK)
-        status = await_confirm(s);
-    if (status == KN_NOT_FOUND || status == KN_FULL || status == KN_TOO_BIG)
+        status = confirm(s, publish(s, CONFIRM, KN_STR(""), kn_str_from(queue), true, message));
+    if ((status == KN_NOT_FOUND && s->confirming) || status == KN_FULL || status == KN_TOO_BIG)
         return status;
     return broker_amqp_give_up(s, status);
 }
@@ -199,7 +238,7 @@ enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
 enum kn_status broker_amqp_put(struct broker_session *s, const char *queue,
                                const amqp_message_t *message)
 {
-    enum kn_status status = start_confirming(s);
+    enum kn_status status = s->confirming ? KN_OK : start_confirming(s);
     if (status != KN_OK)
         return status;
     int rc = amqp_basic_publish(s->amqp.conn, CONFIRM, amqp_empty_bytes, amqp_cstring_bytes(queue),

@@ -128,6 +128,19 @@ static enum kn_status search_unacked(struct search *search)
     return status == KN_OK && !found ? KN_NOT_FOUND : status;
 }
 
+static enum kn_status find(struct search *search, struct kn_str queue, bool unacked)
+{
+    search->found->complete = true;
+    enum kn_status status = broker_redis_connect(search->session);
+    if (status == KN_OK && queue.len)
+        status = search_queue(search, queue);
+    else if (status == KN_OK)
+        status = KN_NOT_FOUND;
+    if (status == KN_NOT_FOUND && unacked)
+        status = search_unacked(search);
+    return status == KN_OK ? kn_buf_status(&search->found->value) : status;
+}
+
 enum kn_status broker_lists_find(struct broker_session *session, struct kn_str queue, bool unacked,
                                  size_t max, broker_lists_is *is, void *arg,
                                  struct broker_found *ret)
@@ -135,15 +148,13 @@ enum kn_status broker_lists_find(struct broker_session *session, struct kn_str q
     struct search search = {.session = session, .is = is, .arg = arg, .left = max, .found = ret};
     if (!broker_lists_has(session))
         return KN_UNSUPPORTED;
-    ret->complete = true;
-    enum kn_status status = broker_redis_connect(session);
-    if (status == KN_OK && queue.len)
-        status = search_queue(&search, queue);
-    else if (status == KN_OK)
-        status = KN_NOT_FOUND;
-    if (status == KN_NOT_FOUND && unacked)
-        status = search_unacked(&search);
-    return status == KN_OK ? kn_buf_status(&ret->value) : status;
+    bool before = broker_session_connected(session);
+    enum kn_status status = find(&search, queue, unacked);
+    if (status != KN_NOT_FOUND && broker_session_again(session, before, status)) {
+        search.left = max;
+        status = find(&search, queue, unacked);
+    }
+    return broker_session_result(session, status);
 }
 
 enum kn_status broker_lists_remove(struct broker_session *session, struct kn_str list,

@@ -85,19 +85,32 @@ void broker_redis_list(const struct broker_options *options, struct kn_buf *key,
         kn_buf_printf(key, "%s%d", options->separator, step);
 }
 
+/* A connection that works: one that was cut while it was idle would lose the message. */
+static enum kn_status reconnect(struct broker_session *s)
+{
+    const struct kn_str ping[] = {KN_STR("PING")};
+    if (s->redis.ctx && run(s, 1, ping, NULL) == KN_OK)
+        return KN_OK;
+    broker_redis_close(&s->redis);
+    kn_buf_clear(&s->error);
+    return broker_redis_connect(s);
+}
+
 enum kn_status broker_redis_send(struct broker_session *s, const char *queue,
                                  const struct broker_outgoing *message)
 {
     struct kn_buf key;
     kn_buf_init(&key, 0);
-    enum kn_status status = broker_redis_connect(s);
+    enum kn_status status = reconnect(s);
     broker_redis_list(&s->options, &key, kn_str_from(queue),
                       step_of(&s->options, message->priority));
     if (status == KN_OK)
         status = kn_buf_status(&key);
     const struct kn_str args[] = {KN_STR("LPUSH"), kn_buf_view(&key), message->envelope};
-    if (status == KN_OK)
+    if (status == KN_OK) {
         status = run(s, 3, args, NULL);
+        status = status == KN_IO ? KN_UNCERTAIN : status;
+    }
     kn_buf_fini(&key);
     return status;
 }

@@ -95,7 +95,6 @@ enum kn_status broker_session_fanout(struct broker_session *session, const char 
     return broker_session_result(session, status);
 }
 
-/* Sent once only: what was lost on the way may have arrived all the same. */
 enum kn_status broker_session_send(struct broker_session *session, const char *queue,
                                    const struct broker_outgoing *message)
 {

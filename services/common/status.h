@@ -22,7 +22,8 @@
     X(UNSUPPORTED, "not supported")                                                                \
     X(CONFIG, "wrong configuration")                                                               \
     X(VERSION, "speaks another version")                                                           \
-    X(INTERNAL, "internal error")
+    X(INTERNAL, "internal error")                                                                  \
+    X(UNCERTAIN, "it is unknown whether it was done")
 
 enum kn_status {
 #define X(name, text) KN_##name,

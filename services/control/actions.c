@@ -113,7 +113,7 @@ static const struct row *row_of(enum kn_kind kind)
 
 static void say(struct control_call *call, const char *format, va_list args)
 {
-    char text[512];
+    char text[1024];
     vsnprintf(text, sizeof text, format, args);
     call->text = kn_arena_str(call->arena, kn_str_from(text));
 }
@@ -214,7 +214,7 @@ static enum kn_status begin(struct control_actions *actions, struct control_call
 static void end(struct control_call *call, enum kn_status status)
 {
     static struct kn_log_limit limit;
-    if (call->outcome == KN_OUTCOME_UNKNOWN)
+    if (call->outcome == KN_OUTCOME_UNKNOWN && status != KN_UNCERTAIN)
         call->outcome = status == KN_OK ? KN_OUTCOME_DONE : KN_OUTCOME_FAILED;
     struct kn_str why = call->text;
     if (!why.ptr && status != KN_OK)

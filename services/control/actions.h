@@ -63,7 +63,8 @@ struct control_call {
 
     enum kn_kind answer_kind;
     const void *answer;
-    enum kn_outcome outcome; /* for the audit; UNKNOWN: DONE with OK, else FAILED */
+    enum kn_outcome outcome; /* for the audit; UNKNOWN: DONE with OK, UNKNOWN with UNCERTAIN,
+                                else FAILED */
     struct kn_str text;      /* in the arena, or static */
 };
 

@@ -256,6 +256,20 @@ static void link_tasks(struct sending *s)
     warn(s, "it was sent, but storage did not take the link between the two tasks");
 }
 
+static enum kn_status broker_failed(struct sending *s, enum kn_status status)
+{
+    const char *error = broker_session_error(s->call->hand->session);
+    if (!*error)
+        error = kn_status_text(status);
+    if (status != KN_UNCERTAIN)
+        return control_call_fail(s->call, status, "nothing was sent, broker: %s", error);
+    return control_call_fail(
+        s->call, status,
+        "it is unknown whether the broker took the message: %s. If it did, the "
+        "new task has the id %.*s",
+        error, KN_STR_ARG(kn_utf8_head(s->ask->new_id, 64)));
+}
+
 static enum kn_status deliver(struct sending *s)
 {
     struct control_call *call = s->call;
@@ -271,13 +285,10 @@ static enum kn_status deliver(struct sending *s)
         if (status == KN_NOT_FOUND)
             return control_call_refuse(call, KN_CONFLICT, "there is no queue \"%.*s\"",
                                        KN_STR_ARG(kn_utf8_head(s->wrap.queue, 100)));
-        if (status != KN_OK)
-            return control_call_fail(call, status, "broker: %s",
-                                     *broker_session_error(call->hand->session)
-                                         ? broker_session_error(call->hand->session)
-                                         : kn_status_text(status));
-        if (s->ask->task_id.ptr)
+        if ((status == KN_OK || status == KN_UNCERTAIN) && s->ask->task_id.ptr)
             link_tasks(s);
+        if (status != KN_OK)
+            return broker_failed(s, status);
         sent->action_id = call->action->id;
     } else {
         sent->message = show(s);

@@ -151,7 +151,7 @@ static struct kn_str queue_of(struct control_jobs *jobs, const struct kn_msg_job
     return copy;
 }
 
-/* False: the broker is away, and it may have been sent or not. */
+/* False: the broker is away. */
 static bool retry(struct control_jobs *jobs, const struct kn_msg_job *job, struct kn_str queue,
                   struct kn_msg_job_item *item)
 {
@@ -170,11 +170,12 @@ static bool retry(struct control_jobs *jobs, const struct kn_msg_job *job, struc
         settle(item, KN_ITEM_DONE, KN_STR_ABSENT);
         return true;
     }
-    bool away = control_pidbox_lost(status) || status == KN_TIMEOUT;
-    if (call.outcome == KN_OUTCOME_REFUSED)
-        settle(item, KN_ITEM_REFUSED, why);
-    else
-        settle(item, away ? KN_ITEM_UNCERTAIN : KN_ITEM_FAILED, why);
+    bool away = control_pidbox_lost(status) || status == KN_TIMEOUT || status == KN_UNCERTAIN;
+    settle(item,
+           call.outcome == KN_OUTCOME_REFUSED ? KN_ITEM_REFUSED
+           : status == KN_UNCERTAIN           ? KN_ITEM_UNCERTAIN
+                                              : KN_ITEM_FAILED,
+           why);
     return call.outcome == KN_OUTCOME_REFUSED || !away;
 }
 

@@ -162,7 +162,7 @@ static enum kn_status find_message(struct control_call *call, struct control_ori
                                  : KN_STR("not among the first of those that wait (look_max)"));
         status = KN_OK;
     } else
-        status = control_call_fail(call, status, "broker: %s",
+        status = control_call_fail(call, status, "nothing was sent, broker: %s",
                                    broker_session_error(call->hand->session));
     kn_buf_fini(&found.value);
     kn_buf_fini(&found.list);

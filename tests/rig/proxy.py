@@ -15,6 +15,8 @@ class Proxy:
     orphan()  ends the clients' side; the server's stays open and silent until heal()
     stall()   nothing gets through until heal(), and nobody is told
     slow(n)   n bytes at a time, a hundred times a second, until heal()
+    lose_answer(sign)  the next piece for the server with these bytes arrives, and its
+              connection ends before there is an answer
     """
 
     def __init__(self, target_port):
@@ -26,6 +28,7 @@ class Proxy:
         self.orphans = []
         self.refusing = False
         self.piece = 0
+        self.sign = None
         self.open = threading.Event()
         self.open.set()
         self.tick = threading.Event()  # never set: a pause that close() may end
@@ -53,6 +56,9 @@ class Proxy:
 
     def slow(self, piece):
         self.piece = piece
+
+    def lose_answer(self, sign):
+        self.sign = sign
 
     def heal(self):
         self.refusing = False
@@ -118,6 +124,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
                 self.open.wait()
+                if self.sign and source is pair[0] and self.sign in data:
+                    self.sign = None
+                    self._lose(pair, data)
                 self._send(target, data)
             self.open.wait()
         # one side is gone: so is the other, unless it was made an orphan
@@ -128,6 +137,16 @@ class Proxy:
         if known:
             for side in pair:
                 self._reset(side)
+
+    def _lose(self, pair, data):
+        """The server gets it and reads it; the client hears nothing any more."""
+        with self.lock:
+            self.pairs.remove(pair)
+        client, server = pair
+        server.sendall(data)
+        self._reset(client)
+        server.shutdown(socket.SHUT_WR)
+        raise OSError("cut")
 
     def _send(self, target, data):
         view = memoryview(data)
