@@ -127,6 +127,7 @@ static void take_status(struct meta *m, struct kn_str status)
         if (kn_str_eq(status, states[i].status))
             m->event->type = (uint8_t)states[i].type;
     }
+    m->event->type_name = status;
 }
 
 static enum kn_status take_member(struct meta *m, struct celery_reader *r, struct kn_str key,
@@ -139,7 +140,7 @@ static enum kn_status take_member(struct meta *m, struct celery_reader *r, struc
         return take_arguments(m, r, value, &e->args_repr);
     if (kn_str_eq(key, KN_STR("kwargs")) && value->kind == CELERY_MAP)
         return take_python(m, r, value, &e->kwargs_repr);
-    if (kn_str_eq(key, KN_STR("status")) && text)
+    if (kn_str_eq(key, KN_STR("status")) && short_text)
         take_status(m, value->text);
     else if (kn_str_eq(key, KN_STR("traceback")) && text)
         e->traceback = value->text;
@@ -272,7 +273,7 @@ enum kn_status celery_result_meta(struct kn_str value, bool whole, struct kn_are
     if (m.format == CELERY_JSON && !kn_utf8_valid(m.value))
         return KN_INVALID;
     enum kn_status status = take_members(&m);
-    if (status == KN_INVALID && !whole && event.type)
+    if (status == KN_INVALID && !whole && event.type_name.len)
         status = KN_OK; /* the start says how it ended; its result is not shown */
     else if (status == KN_OK && event.type)
         status = take_result(&m);
@@ -282,8 +283,12 @@ enum kn_status celery_result_meta(struct kn_str value, bool whole, struct kn_are
         status = KN_NOMEM;
     if (status != KN_OK)
         return status;
-    if (!event.type)
+    if (!event.type_name.len)
         return KN_NOT_FOUND;
     *ret = event;
+    if (event.type)
+        ret->type_name = KN_STR_ABSENT;
+    else
+        *ret = (struct kn_msg_event){.type_name = event.type_name, .origin = KN_ORIGIN_BACKEND};
     return KN_OK;
 }

@@ -22,9 +22,11 @@ enum { CELERY_RESULT_WHOLE = 16384, CELERY_RESULT_CUT = 1024 };
  * timestamp (0: not said), hostname, name, args_repr, kwargs_repr, retries,
  * result_repr, exception, traceback, terminated, expired; uuid is the caller's. Texts
  * lie in value or in the arena. result_repr is Python's repr of what the JSON says:
- * a tuple has become a list on its way. It is absent where that is not certain.
+ * a tuple has become a list on its way. It is absent where that is not certain. Of a
+ * state that is not final, or one of the application's own, the type is CUSTOM and
+ * type_name the state.
  *
- *   NOT_FOUND    a state that is not final, or one of the application's own
+ *   NOT_FOUND    there is no state
  *   UNSUPPORTED  another serializer (pickle, yaml): it is never read
  *   INVALID, TOO_DEEP, NOMEM */
 enum kn_status celery_result_meta(struct kn_str value, bool whole, struct kn_arena *arena,

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (celery_result_meta(value, data[0] == 'w', &arena, &e) == KN_OK) {
         must(e.origin == KN_ORIGIN_BACKEND);
         must(e.type == KN_EVENT_TASK_SUCCEEDED || e.type == KN_EVENT_TASK_FAILED ||
-             e.type == KN_EVENT_TASK_REVOKED);
+             e.type == KN_EVENT_TASK_REVOKED || (e.type == KN_EVENT_CUSTOM && e.type_name.len));
         must(e.result_repr.len <= CELERY_RESULT_WHOLE && e.args_repr.len <= CELERY_RESULT_WHOLE);
         must(kn_utf8_valid(e.result_repr) && kn_utf8_valid(e.exception));
     }

@@ -78,16 +78,36 @@ static void final_states_become_the_event_that_would_have_told_them(void **state
     }
 }
 
-static void what_is_no_final_state_is_passed_over(void **state)
+static void a_state_that_is_not_final_is_named_and_no_more(void **state)
+{
+    (void)state;
+    static const struct {
+        struct kn_str value;
+        const char *state;
+    } cases[] = {
+        {KN_STR("{\"status\":\"STARTED\",\"result\":{\"pid\":1}}"), "STARTED"},
+        {KN_STR("{\"status\":\"RETRY\",\"result\":null,\"worker\":\"w\"}"), "RETRY"},
+        {KN_STR("{\"status\":\"PROGRESS\",\"result\":{}}"), "PROGRESS"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct kn_arena arena;
+        struct kn_msg_event e;
+        kn_arena_init(&arena, 0);
+        assert_int_equal(celery_result_meta(cases[i].value, true, &arena, &e), KN_OK);
+        assert_int_equal(e.type, KN_EVENT_CUSTOM);
+        assert_text(e.type_name, cases[i].state);
+        assert_null(e.hostname.ptr);
+        kn_arena_fini(&arena);
+    }
+}
+
+static void what_has_no_state_is_passed_over(void **state)
 {
     (void)state;
     static const struct {
         struct kn_str value;
         enum kn_status want;
     } cases[] = {
-        {KN_STR("{\"status\":\"STARTED\",\"result\":{\"pid\":1}}"), KN_NOT_FOUND},
-        {KN_STR("{\"status\":\"RETRY\",\"result\":null}"), KN_NOT_FOUND},
-        {KN_STR("{\"status\":\"PROGRESS\",\"result\":{}}"), KN_NOT_FOUND},
         {KN_STR("{}"), KN_NOT_FOUND},
         {KN_STR("\x80\x04\x95\x10}q\x00(X\x06\x00\x00\x00status"), KN_UNSUPPORTED},
         {KN_STR("status: SUCCESS\nresult: 3\n"), KN_UNSUPPORTED},
@@ -153,7 +173,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(final_states_become_the_event_that_would_have_told_them),
-        cmocka_unit_test(what_is_no_final_state_is_passed_over),
+        cmocka_unit_test(a_state_that_is_not_final_is_named_and_no_more),
+        cmocka_unit_test(what_has_no_state_is_passed_over),
         cmocka_unit_test(extended_results_tell_name_arguments_and_worker),
         cmocka_unit_test(long_results_are_cut_and_the_start_of_one_tells_its_state),
     };

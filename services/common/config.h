@@ -52,6 +52,12 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
     X(result_backend_file, PATH, "", "", "File that holds `result_backend`")                       \
     X(result_key_prefix, STR, "", "",                                                              \
       "What stands before `celery-task-meta-` in the result backend's keys")                       \
+    X(result_backend_tls_ca, PATH, "", "",                                                         \
+      "Certificates to trust in the result backend (PEM); the broker's when it is on the same "    \
+      "host, otherwise the system's when empty")                                                   \
+    X(result_backend_tls_cert, PATH, "", "",                                                       \
+      "Our certificate for the result backend (PEM); the broker's when it is on the same host")    \
+    X(result_backend_tls_key, PATH, "", "", "Key of `result_backend_tls_cert` (PEM)")              \
     X(tls_ca, PATH, "", "", "Certificates to trust (PEM); the system's when empty")                \
     X(tls_cert, PATH, "", "", "Our certificate (PEM), when the broker asks for one")               \
     X(tls_key, PATH, "", "", "Key of `tls_cert` (PEM)")                                            \

@@ -10,6 +10,7 @@
 #include "services/broker/settings.h"
 #include "services/celery/methods.h"
 #include "services/control/pidbox.h"
+#include "services/control/result_backend.h"
 
 #include <stdatomic.h>
 
@@ -18,14 +19,14 @@ enum { CONTROL_ACTION_THREADS = 4 };
 struct control_actions_options {
     const char *source;
     const struct broker_options *broker;
-    const char *result_backend, *result_key_prefix; /* as configured; "" for none */
-    int64_t reply_timeout_us;                       /* of workers, unless a request says else */
-    size_t memory_max;                              /* bytes of replies of one request */
-    int64_t request_timeout_us;                     /* of storage */
-    struct control *control;                        /* is told of events; NULL: nobody is */
-    bool look;                                      /* into queues, for tasks that wait */
-    size_t look_max;      /* waiting messages that are looked at to find one */
-    bool retry_from_repr; /* whether arguments may come out of events */
+    struct control_result_settings results;
+    int64_t reply_timeout_us;   /* of workers, unless a request says else */
+    size_t memory_max;          /* bytes of replies of one request */
+    int64_t request_timeout_us; /* of storage */
+    struct control *control;    /* is told of events; NULL: nobody is */
+    bool look;                  /* into queues, for tasks that wait */
+    size_t look_max;            /* waiting messages that are looked at to find one */
+    bool retry_from_repr;       /* whether arguments may come out of events */
 };
 
 struct control_actions;

@@ -6,7 +6,6 @@
 #include "services/common/log.h"
 #include "services/common/time.h"
 #include "services/control/conf.h"
-#include "services/control/result_backend.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 
 static const int64_t BACKOFF_MIN_US = KN_SECOND;
 static const int64_t BACKOFF_MAX_US = 30 * KN_SECOND;
-enum { VALUE_MAX = 256 << 10, SHOWN_MAX = 512 };
+enum { VALUE_MAX = 256 << 10, SHOWN_MAX = 512, PREFIXES_MAX = 3 };
 
 struct backend {
     char *text; /* as it was said */
@@ -23,7 +22,11 @@ struct backend {
     struct control_backend_place place;
     struct broker_options options;
     struct broker_values *values;
-    int64_t retry_at; /* monotonic */
+    char *completed;                    /* the prefix as Celery completes it; NULL: as it is */
+    const char *prefixes[PREFIXES_MAX]; /* that its keys may have, the likeliest first */
+    size_t n_prefixes, prefix;          /* the one that is asked with */
+    bool proved;                        /* something was found in it */
+    int64_t retry_at;                   /* monotonic */
     int64_t backoff_us;
 };
 
@@ -33,10 +36,12 @@ struct trouble {
     char shown[SHOWN_MAX]; /* without a password */
     char error[256];       /* "" while it answers */
     bool unreadable;       /* has results of a serializer that is never read */
+    bool empty;            /* it has nothing of tasks that have ended */
+    bool withheld;         /* a task stays unfinished for it */
 };
 
 struct control_backends {
-    const char *prefix;
+    struct control_result_settings settings;
     const struct broker_options *broker;
     bool configured;
     struct backend *items[CONTROL_BACKENDS_MAX];
@@ -72,7 +77,28 @@ static void backend_free(struct backend *backend)
     control_backend_place_fini(&backend->place);
     explicit_bzero(backend->text, strlen(backend->text));
     free(backend->text);
+    free(backend->completed);
     free(backend);
+}
+
+/* Since 5.3 Celery puts a "_" behind a global_keyprefix that does not end in one of these
+ * (celery/backends/base.py, _add_global_keyprefix); 5.2 takes no notice of it. */
+static bool list_prefixes(struct backend *backend, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    backend->prefixes[backend->n_prefixes++] = prefix;
+    if (len == 0)
+        return true;
+    if (!strchr(":_-.", prefix[len - 1])) {
+        backend->completed = malloc(len + 2);
+        if (!backend->completed)
+            return false;
+        memcpy(backend->completed, prefix, len);
+        memcpy(backend->completed + len, "_", 2);
+        backend->prefixes[backend->n_prefixes++] = backend->completed;
+    }
+    backend->prefixes[backend->n_prefixes++] = "";
+    return true;
 }
 
 static struct backend *backend_new(const struct control_backends *b, struct kn_str text,
@@ -88,13 +114,15 @@ static struct backend *backend_new(const struct control_backends *b, struct kn_s
     *backend = (struct backend){
         .text = copy, .prefixed = prefixed, .named = true, .backoff_us = BACKOFF_MIN_US};
     control_backend_place_read(text, b->broker->url, &backend->place);
-    if (backend->place.kind == CONTROL_BACKEND_REDIS && prefixed && !*b->prefix)
+    control_backend_place_tls(&backend->place, &b->settings);
+    if (backend->place.kind == CONTROL_BACKEND_REDIS && prefixed && !*b->settings.key_prefix)
         backend->place.kind = CONTROL_BACKEND_PREFIXED;
     backend->options = *b->broker;
     backend->options.url = &backend->place.url;
-    backend->options.key_prefix = b->prefix;
-    if (backend->place.kind != CONTROL_BACKEND_REDIS ||
-        broker_values_new(&backend->options, &backend->values) == KN_OK)
+    backend->options.key_prefix = "";
+    if (list_prefixes(backend, b->settings.key_prefix) &&
+        (backend->place.kind != CONTROL_BACKEND_REDIS ||
+         broker_values_new(&backend->options, &backend->values) == KN_OK))
         return backend;
     backend_free(backend);
     return NULL;
@@ -123,19 +151,19 @@ static void forget(struct control_backends *b, size_t i)
     pthread_mutex_unlock(&b->lock);
 }
 
-struct control_backends *control_backends_new(const char *configured, const char *prefix,
+struct control_backends *control_backends_new(const struct control_result_settings *settings,
                                               const struct broker_options *broker)
 {
     struct control_backends *b = calloc(1, sizeof *b);
     if (!b)
         return NULL;
-    b->prefix = prefix;
+    b->settings = *settings;
     b->broker = broker;
-    b->configured = *configured;
+    b->configured = *settings->url;
     kn_buf_init(&b->key, 0);
     pthread_mutex_init(&b->lock, NULL);
     if (b->configured)
-        add(b, kn_str_from(configured), false);
+        add(b, kn_str_from(settings->url), false);
     return b;
 }
 
@@ -150,17 +178,24 @@ void control_backends_free(struct control_backends *b)
     free(b);
 }
 
+/* Its place in the list; b->count when it is not there. */
+static size_t find(const struct control_backends *b, struct kn_str text, bool prefixed)
+{
+    size_t i = 0;
+    while (i < b->count &&
+           !(kn_str_eq(kn_str_from(b->items[i]->text), text) && b->items[i]->prefixed == prefixed))
+        i++;
+    return i;
+}
+
 static void name(struct control_backends *b, struct kn_str text, bool prefixed)
 {
     if (text.len == 0 || text.len > BROKER_URL_MAX || memchr(text.ptr, '\0', text.len))
         return;
-    for (size_t i = 0; i < b->count; i++) {
-        if (kn_str_eq(kn_str_from(b->items[i]->text), text) && b->items[i]->prefixed == prefixed) {
-            b->items[i]->named = true;
-            return;
-        }
-    }
-    if (b->count < CONTROL_BACKENDS_MAX)
+    size_t i = find(b, text, prefixed);
+    if (i < b->count)
+        b->items[i]->named = true;
+    else if (b->count < CONTROL_BACKENDS_MAX)
         add(b, text, prefixed);
 }
 
@@ -213,10 +248,9 @@ static const struct {
             "tell: set result_key_prefix for this broker")},
     {CONTROL_BACKEND_UNSUPPORTED,
      {"result_backend_unsupported", 26},
-     "Kanchi reads results from Redis only, so it is not asked how tasks ended whose events were "
-     "lost",
-     KN_STR(
-         "Nothing needs to be done; workers are asked instead. Results in Redis would tell more."),
+     "Kanchi reads results from Redis only, so tasks whose final event was lost stay unfinished",
+     KN_STR("Nothing needs to be done. With results in Redis, Kanchi would learn how these tasks "
+            "ended."),
      KN_STR("Kanchi reads results from Redis only")},
     {CONTROL_BACKEND_WRONG,
      {"result_backend_url", 18},
@@ -238,11 +272,13 @@ static struct kn_str why_not(const struct control_backends *b)
 
 /* ---- asking ---------------------------------------------------------------------------- */
 
-static enum kn_status write_keys(struct control_backends *b, const struct kn_str *ids, size_t count,
-                                 struct kn_arena *arena, struct kn_str *ret)
+static enum kn_status write_keys(struct control_backends *b, const char *prefix,
+                                 const struct kn_str *ids, size_t count, struct kn_arena *arena,
+                                 struct kn_str *ret)
 {
     for (size_t i = 0; i < count; i++) {
         kn_buf_clear(&b->key);
+        kn_buf_text(&b->key, prefix);
         kn_buf_text(&b->key, "celery-task-meta-");
         kn_buf_str(&b->key, ids[i]);
         ret[i] = kn_arena_str(arena, kn_buf_view(&b->key));
@@ -271,7 +307,7 @@ static bool read_values(const struct kn_str *values, size_t count, struct kn_are
         kn_arena_init(&scratch, (size_t)4 * VALUE_MAX);
         enum kn_status status =
             celery_result_meta(values[i], values[i].len < VALUE_MAX, &scratch, &event);
-        if (status == KN_OK)
+        if (status == KN_OK) /* an end, or a state that is none */
             keep(&event, arena, &ret[i]);
         unreadable |= status == KN_UNSUPPORTED;
         kn_arena_fini(&scratch);
@@ -290,21 +326,67 @@ static void note(struct control_backends *b, size_t i, const char *error, bool u
         KN_WARN("result_backend.away", KN_F_TEXT("error", error), KN_F_I64("skipped", skipped));
 }
 
-static bool ask_one(struct control_backends *b, size_t i, const struct kn_str *keys, size_t count,
+/* Asks with one of its prefixes; what was found proves that it is the right one. */
+static enum kn_status read_with(struct control_backends *b, size_t i, size_t prefix,
+                                const struct kn_str *ids, size_t count, size_t max,
+                                struct kn_arena *arena, struct kn_str *ret_values)
+{
+    struct backend *backend = b->items[i];
+    struct kn_str keys[CONTROL_BACKENDS_ASK_MAX];
+    enum kn_status status = write_keys(b, backend->prefixes[prefix], ids, count, arena, keys);
+    if (status == KN_OK)
+        status = broker_values_get(backend->values, keys, count, max, ret_values);
+    for (size_t k = 0; k < count && status == KN_OK && !backend->proved; k++) {
+        if (!ret_values[k].ptr)
+            continue;
+        backend->proved = true;
+        backend->prefix = prefix;
+        pthread_mutex_lock(&b->lock);
+        b->troubles[i].empty = b->troubles[i].withheld = false;
+        pthread_mutex_unlock(&b->lock);
+    }
+    return status;
+}
+
+/* With each of its prefixes, unless it is known which is the right one. */
+static enum kn_status read_backend(struct control_backends *b, size_t i, const struct kn_str *ids,
+                                   size_t count, size_t max, struct kn_arena *arena,
+                                   struct kn_str *ret_values)
+{
+    struct backend *backend = b->items[i];
+    enum kn_status status = KN_OK;
+    if (backend->proved)
+        return read_with(b, i, backend->prefix, ids, count, max, arena, ret_values);
+    for (size_t k = 0; k < backend->n_prefixes && status == KN_OK && !backend->proved; k++)
+        status = read_with(b, i, k, ids, count, max, arena, ret_values);
+    return status;
+}
+
+static void fail(struct control_backends *b, size_t i)
+{
+    struct backend *backend = b->items[i];
+    note(b, i, broker_values_error(backend->values), false);
+    backend->retry_at = kn_time_mono() + backend->backoff_us;
+    backend->backoff_us =
+        2 * backend->backoff_us < BACKOFF_MAX_US ? 2 * backend->backoff_us : BACKOFF_MAX_US;
+}
+
+static bool is_read(const struct backend *backend)
+{
+    return backend->place.kind == CONTROL_BACKEND_REDIS;
+}
+
+static bool ask_one(struct control_backends *b, size_t i, const struct kn_str *ids, size_t count,
                     struct kn_arena *arena, struct kn_msg_event *ret)
 {
     struct backend *backend = b->items[i];
     struct kn_str values[CONTROL_BACKENDS_ASK_MAX];
-    if (backend->place.kind != CONTROL_BACKEND_REDIS)
+    if (!is_read(backend))
         return true; /* nobody to wait for */
     if (kn_time_mono() < backend->retry_at)
         return false;
-    enum kn_status status = broker_values_get(backend->values, keys, count, VALUE_MAX, values);
-    if (status != KN_OK) {
-        note(b, i, broker_values_error(backend->values), false);
-        backend->retry_at = kn_time_mono() + backend->backoff_us;
-        backend->backoff_us =
-            2 * backend->backoff_us < BACKOFF_MAX_US ? 2 * backend->backoff_us : BACKOFF_MAX_US;
+    if (read_backend(b, i, ids, count, VALUE_MAX, arena, values) != KN_OK) {
+        fail(b, i);
         return false;
     }
     backend->backoff_us = BACKOFF_MIN_US;
@@ -315,41 +397,119 @@ static bool ask_one(struct control_backends *b, size_t i, const struct kn_str *k
 bool control_backends_ask(struct control_backends *b, const struct kn_str *ids, size_t count,
                           struct kn_arena *arena, struct kn_msg_event *ret)
 {
-    struct kn_str keys[CONTROL_BACKENDS_ASK_MAX];
     bool sure = true;
     memset(ret, 0, count * sizeof *ret);
-    if (write_keys(b, ids, count, arena, keys) != KN_OK)
-        return false;
     for (size_t i = 0; i < b->count; i++)
-        sure = ask_one(b, i, keys, count, arena, ret) && sure;
+        sure = ask_one(b, i, ids, count, arena, ret) && sure;
     return sure && !arena->overflow;
+}
+
+/* ---- whether it is the right one --------------------------------------------------------- */
+
+bool control_backends_in_doubt(const struct control_backends *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (is_read(b->items[i]) && !b->items[i]->proved)
+            return true;
+    return false;
+}
+
+static void probe(struct control_backends *b, size_t i, const struct kn_str *ids, size_t count,
+                  struct kn_arena *arena)
+{
+    struct backend *backend = b->items[i];
+    struct kn_str values[CONTROL_BACKENDS_ASK_MAX];
+    if (read_backend(b, i, ids, count, 1, arena, values) != KN_OK) {
+        fail(b, i);
+        return;
+    }
+    pthread_mutex_lock(&b->lock);
+    b->troubles[i].empty = !backend->proved;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void control_backends_probe(struct control_backends *b, const struct kn_str *ids, size_t count,
+                            struct kn_arena *arena)
+{
+    for (size_t i = 0; i < b->count && count > 0; i++) {
+        const struct backend *backend = b->items[i];
+        if (is_read(backend) && !backend->proved && kn_time_mono() >= backend->retry_at)
+            probe(b, i, ids, count, arena);
+    }
+}
+
+/* The backend of a worker: b->count when it has none. False: it is not among ours. */
+static bool backend_of(const struct control_backends *b, struct kn_str conf, size_t *ret)
+{
+    struct kn_arena arena;
+    struct kn_str url;
+    bool prefixed;
+    *ret = 0;
+    if (b->configured)
+        return b->count > 0;
+    kn_arena_init(&arena, 1 << 20);
+    bool told = control_conf_backend(conf, &arena, &url, &prefixed) == KN_OK;
+    *ret = told && url.len ? find(b, url, prefixed) : b->count;
+    bool none = told && url.len == 0;
+    kn_arena_fini(&arena);
+    return told && (none || *ret < b->count);
+}
+
+bool control_backends_vouch(struct control_backends *b, struct kn_str conf)
+{
+    size_t i;
+    if (!backend_of(b, conf, &i))
+        return false;
+    if (i == b->count || b->items[i]->place.kind == CONTROL_BACKEND_NONE || b->items[i]->proved)
+        return true;
+    pthread_mutex_lock(&b->lock);
+    b->troubles[i].withheld = true;
+    pthread_mutex_unlock(&b->lock);
+    return false;
+}
+
+/* ---- one value -------------------------------------------------------------------------- */
+
+static struct kn_str why_nothing(const struct backend *backend, enum kn_status status,
+                                 struct kn_arena *arena)
+{
+    if (status == KN_NOT_FOUND)
+        return KN_STR("the result backend has nothing of this task");
+    return status == KN_TOO_BIG
+               ? KN_STR("what the result backend has of this task is too large")
+               : kn_arena_str(arena, kn_str_from(broker_values_error(backend->values)));
+}
+
+static enum kn_status read_one(struct control_backends *b, size_t i, struct kn_str id, size_t max,
+                               struct kn_arena *arena, struct kn_str *ret)
+{
+    struct kn_str value;
+    enum kn_status status = read_backend(b, i, &id, 1, max + 1, arena, &value);
+    if (status != KN_OK)
+        return status;
+    if (!value.ptr)
+        return KN_NOT_FOUND;
+    if (value.len > max)
+        return KN_TOO_BIG;
+    *ret = kn_arena_str(arena, value);
+    return ret->ptr ? KN_OK : KN_NOMEM;
 }
 
 enum kn_status control_backends_value(struct control_backends *b, struct kn_str id, size_t max,
                                       struct kn_arena *arena, struct kn_str *ret,
                                       struct kn_str *ret_why)
 {
-    struct kn_str key;
-    enum kn_status worst = KN_UNSUPPORTED;
+    enum kn_status status = KN_UNSUPPORTED;
     *ret_why = why_not(b);
-    enum kn_status status = write_keys(b, &id, 1, arena, &key);
-    for (size_t i = 0; i < b->count && status == KN_OK; i++) {
-        struct kn_str value;
-        if (b->items[i]->place.kind != CONTROL_BACKEND_REDIS)
+    for (size_t i = 0; i < b->count; i++) {
+        if (!is_read(b->items[i]))
             continue;
-        status = broker_values_get(b->items[i]->values, &key, 1, max + 1, &value);
-        if (status == KN_OK && value.ptr && value.len <= max) {
-            *ret = kn_arena_str(arena, value);
-            return ret->ptr ? KN_OK : KN_NOMEM;
-        }
-        worst = status != KN_OK ? status : value.ptr ? KN_TOO_BIG : KN_NOT_FOUND;
-        *ret_why = worst == KN_NOT_FOUND ? KN_STR("the result backend has nothing of this task")
-                   : worst == KN_TOO_BIG
-                       ? KN_STR("what the result backend has of this task is too large")
-                       : kn_arena_str(arena, kn_str_from(broker_values_error(b->items[i]->values)));
-        status = KN_OK;
+        status = read_one(b, i, id, max, arena, ret);
+        if (status == KN_OK)
+            return status;
+        *ret_why = why_nothing(b->items[i], status, arena);
     }
-    return status == KN_OK ? worst : status;
+    return status;
 }
 
 /* ---- findings -------------------------------------------------------------------------- */
@@ -378,6 +538,16 @@ static void describe(const struct trouble *trouble, struct kn_msg_finding *ret,
         ret->remedy = KN_STR("Set result_serializer = \"json\", Celery's default.");
         *ret_text = "The result backend has results that are neither JSON nor msgpack, which "
                     "Kanchi never reads";
+    } else if (trouble->kind == CONTROL_BACKEND_REDIS && (trouble->empty || trouble->withheld)) {
+        ret->code = KN_STR("result_backend_empty");
+        ret->severity = trouble->withheld ? KN_SEVERITY_WARNING : KN_SEVERITY_INFO;
+        ret->remedy =
+            KN_STR("Set result_backend for this broker to the full URL with its database: workers "
+                   "do not tell what follows the ? of theirs. Set result_key_prefix to what stands "
+                   "before celery-task-meta- in its keys. Where all tasks ignore their results, "
+                   "nothing needs to be done.");
+        *ret_text = "Nothing was ever found in the result backend, so it is not known how tasks "
+                    "ended whose events were lost, and they stay unfinished";
     }
 }
 
@@ -411,9 +581,9 @@ void control_backends_findings(struct control_backends *b, struct kn_str source,
     pthread_mutex_lock(&b->lock);
     for (size_t i = 0; i < b->n_troubles; i++) {
         const struct trouble *trouble = &b->troubles[i];
-        bool fine =
-            trouble->kind == CONTROL_BACKEND_NONE ||
-            (trouble->kind == CONTROL_BACKEND_REDIS && !*trouble->error && !trouble->unreadable);
+        bool fine = trouble->kind == CONTROL_BACKEND_NONE ||
+                    (trouble->kind == CONTROL_BACKEND_REDIS && !*trouble->error &&
+                     !trouble->unreadable && !trouble->empty && !trouble->withheld);
         if (fine)
             continue;
         struct kn_msg_finding *finding = &list[status->findings.count++];

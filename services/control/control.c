@@ -366,6 +366,16 @@ static struct control *make(const struct control_options *options, struct kn_bus
     return NULL;
 }
 
+static enum kn_status check_results(const struct kn_config_broker *broker, struct kn_buf *error)
+{
+    if (!*broker->result_backend_tls_cert == !*broker->result_backend_tls_key)
+        return KN_OK;
+    kn_buf_printf(error,
+                  "broker %s: result_backend_tls_cert and result_backend_tls_key go together",
+                  broker->name);
+    return KN_CONFIG;
+}
+
 enum kn_status control_options_read(const struct kn_config *config,
                                     struct broker_settings *settings, struct control_options *ret,
                                     struct kn_buf *error)
@@ -374,6 +384,8 @@ enum kn_status control_options_read(const struct kn_config *config,
     enum kn_status status = kn_config_broker(config, config->control.source, &broker, error);
     if (status == KN_OK)
         status = broker_settings_read(settings, broker, "control", error);
+    if (status == KN_OK)
+        status = check_results(broker, error);
     if (status != KN_OK)
         return status;
     settings->options.message_max = (size_t)config->control.reply_max;
@@ -390,8 +402,11 @@ enum kn_status control_options_read(const struct kn_config *config,
         .reconcile_after_us = config->control.reconcile_after,
         .reconcile_rate = (unsigned)config->control.reconcile_rate,
         .reconcile_tasks_max = (size_t)config->control.reconcile_tasks_max,
-        .result_backend = broker->result_backend,
-        .result_key_prefix = broker->result_key_prefix,
+        .results = {.url = broker->result_backend,
+                    .key_prefix = broker->result_key_prefix,
+                    .tls_ca = broker->result_backend_tls_ca,
+                    .tls_cert = broker->result_backend_tls_cert,
+                    .tls_key = broker->result_backend_tls_key},
     };
     return KN_OK;
 }
@@ -401,8 +416,7 @@ static enum kn_status start_reconcile(struct control *c)
     const struct control_reconcile_options options = {
         .source = c->options.source,
         .broker = &c->options.broker,
-        .result_backend = c->options.result_backend,
-        .result_key_prefix = c->options.result_key_prefix,
+        .results = c->options.results,
         .after_us = c->options.reconcile_after_us,
         .rate = c->options.reconcile_rate,
         .tasks_max = c->options.reconcile_tasks_max,

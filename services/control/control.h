@@ -10,6 +10,7 @@
 #include "proto/bus/bus.h"
 #include "services/broker/settings.h"
 #include "services/common/config.h"
+#include "services/control/result_backend.h"
 
 struct control;
 
@@ -26,7 +27,7 @@ struct control_options {
     int64_t reconcile_after_us;
     unsigned reconcile_rate; /* questions a second */
     size_t reconcile_tasks_max;
-    const char *result_backend, *result_key_prefix;
+    struct control_result_settings results;
 };
 
 /* From the configuration; settings must be given back with broker_settings_fini in

@@ -197,8 +197,8 @@ enum kn_status control_result_value(struct control_call *call,
                                     const struct kn_msg_worker_list *workers, struct kn_str id,
                                     struct kn_str *ret, struct kn_str *ret_why)
 {
-    struct control_backends *backends = control_backends_new(
-        call->options->result_backend, call->options->result_key_prefix, call->options->broker);
+    struct control_backends *backends =
+        control_backends_new(&call->options->results, call->options->broker);
     if (!backends)
         return KN_NOMEM;
     control_backends_learn(backends, workers);

@@ -16,6 +16,9 @@
 static const int64_t TICK_MAX_US = KN_SECOND;
 static const int64_t WORKERS_KEPT_US = 5 * KN_SECOND;
 static const int64_t CONFIRM_MAX_US = 5 * KN_SECOND;
+/* Between two looks for results that must be there, in a backend that has shown none. */
+static const int64_t PROBE_MIN_US = 5 * KN_SECOND;
+static const int64_t PROBE_MAX_US = KN_MINUTE;
 enum { TICKET_MAX = 48 };
 
 /* The states that a task may hang in. */
@@ -39,6 +42,7 @@ struct control_reconcile {
 
     struct kn_bus_message *workers; /* a worker_list; NULL: not known */
     int64_t workers_at;
+    int64_t probed_at, probe_pause;
     char name[33]; /* of our tickets */
     uint64_t inquiries;
 
@@ -56,7 +60,8 @@ struct control_reconcile {
 struct one {
     const struct kn_msg_overdue_task *task;
     uint8_t status;
-    bool sure; /* every backend has answered */
+    struct kn_str state; /* that a backend has, which is no end; absent: none */
+    bool sure;           /* every backend has answered */
     bool settled;
 };
 
@@ -180,6 +185,33 @@ static void look_at_workers(struct control_reconcile *r)
     control_backends_learn(r->backends, answer->msg);
 }
 
+/* Whether a backend that has shown nothing yet has the tasks that ended last. */
+static void probe_backends(struct control_reconcile *r, bool needed)
+{
+    static struct kn_str ended[] = {{"success", 7}, {"failure", 7}};
+    struct kn_str source = kn_str_from(r->options.source), ids[CONTROL_BACKENDS_ASK_MAX];
+    const struct kn_msg_tasks_get get = {.sources = {&source, 1},
+                                         .statuses = {ended, sizeof ended / sizeof *ended},
+                                         .limit = CONTROL_BACKENDS_ASK_MAX / 2};
+    int64_t now = kn_time_mono();
+    if (r->probed_at && now < r->probed_at + (needed ? PROBE_MIN_US : r->probe_pause))
+        return;
+    r->probed_at = now;
+    r->probe_pause = r->probe_pause ? 2 * r->probe_pause : PROBE_MIN_US;
+    if (r->probe_pause > PROBE_MAX_US)
+        r->probe_pause = PROBE_MAX_US;
+    look_at_workers(r);
+    if (!control_backends_in_doubt(r->backends))
+        return;
+    struct kn_bus_message *answer = request(r, KN_KIND_TASKS_GET, &get, KN_KIND_TASK_LIST);
+    const struct kn_msg_task_list *list = answer ? answer->msg : NULL;
+    size_t count = 0;
+    for (size_t i = 0; list && i < list->items.count && count < CONTROL_BACKENDS_ASK_MAX; i++)
+        ids[count++] = list->items.items[i].id;
+    control_backends_probe(r->backends, ids, count, &r->arena);
+    kn_bus_message_free(answer);
+}
+
 static void ask_backends(struct control_reconcile *r, struct tick *t)
 {
     struct kn_str ids[CONTROL_BACKENDS_ASK_MAX];
@@ -193,6 +225,7 @@ static void ask_backends(struct control_reconcile *r, struct tick *t)
             struct one *one = &t->items[i + k];
             one->sure = sure;
             one->settled = found[k].type != KN_EVENT_CUSTOM;
+            one->state = found[k].type_name;
             if (one->settled)
                 learn(t, one, &found[k]);
         }
@@ -228,12 +261,30 @@ static void orphan(struct tick *t, struct one *one)
     one->settled = true;
 }
 
+/* Whether a task in this state of the backend may be lost: it ran. With a state of its
+ * application's own it may have ended in silence (Ignore), and a retry may wait. */
+static bool is_of_a_run(struct kn_str state)
+{
+    return !state.len || kn_str_eq(state, KN_STR("PENDING")) ||
+           kn_str_eq(state, KN_STR("RECEIVED")) || kn_str_eq(state, KN_STR("STARTED"));
+}
+
+static bool can_be_lost(struct control_reconcile *r, const struct one *one,
+                        const struct kn_msg_worker *worker)
+{
+    return is_of_a_run(one->state) && control_backends_vouch(r->backends, worker->conf);
+}
+
 static void take_answer(struct control_reconcile *r, struct tick *t, struct one *one,
                         const struct control_inquiry_task *said)
 {
     if (said->answer == CONTROL_MISSING) {
-        if (control_asked_missing(r->asked, one->task->id, kn_time_mono()))
+        if (!control_asked_missing(r->asked, one->task->id, kn_time_mono()))
+            return;
+        if (can_be_lost(r, one, said->worker))
             orphan(t, one);
+        else
+            control_asked_nothing(r->asked, one->task->id, kn_time_mono());
         return;
     }
     if (said->answer == CONTROL_ACTIVE && !said->started && said->started_at)
@@ -297,6 +348,7 @@ static void run_tick(struct control_reconcile *r, size_t max)
         return;
     find_overdue(r, &t);
     t.events = kn_arena_array(&r->arena, t.count, sizeof *t.events);
+    probe_backends(r, t.count > 0);
     if (t.count && t.events) {
         look_at_workers(r);
         ask_backends(r, &t);
@@ -356,8 +408,7 @@ enum kn_status control_reconcile_start(const struct control_reconcile_options *o
     kn_arena_init(&r->arena, 0);
     pthread_mutex_init(&r->lock, NULL);
     kn_cond_init(&r->wake);
-    r->backends =
-        control_backends_new(options->result_backend, options->result_key_prefix, options->broker);
+    r->backends = control_backends_new(&options->results, options->broker);
     r->asked = control_asked_new(
         &(struct control_asked_options){.tasks_max = options->tasks_max,
                                         .rate = options->rate,

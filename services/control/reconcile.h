@@ -7,15 +7,16 @@
 
 #include "proto/bus/bus.h"
 #include "services/broker/broker.h"
+#include "services/control/result_backend.h"
 
 struct control_reconcile;
 
 struct control_reconcile_options {
     const char *source;
     const struct broker_options *broker;
-    const char *result_backend, *result_key_prefix; /* "": not configured */
-    int64_t after_us;                               /* a task is overdue after so long at least */
-    unsigned rate;                                  /* questions a second */
+    struct control_result_settings results;
+    int64_t after_us; /* a task is overdue after so long at least */
+    unsigned rate;    /* questions a second */
     size_t tasks_max;
     int64_t reply_timeout_us;
     size_t memory_max; /* bytes of replies */

@@ -50,15 +50,47 @@ static bool same_server(const struct broker_url *a, const struct broker_url *b)
     return true;
 }
 
+/* Whether a host of one is a host of the other. */
+static bool same_host(const struct broker_url *a, const struct broker_url *b)
+{
+    for (size_t i = 0; i < a->host_count; i++)
+        for (size_t k = 0; k < b->host_count; k++)
+            if (same_text(a->hosts[i].host, b->hosts[k].host))
+                return true;
+    return false;
+}
+
+/* Workers do not tell what follows the ? of a URL, nor redis_backend_use_ssl. */
+static void borrow_tls(struct broker_tls_options *tls, const struct broker_tls_options *broker)
+{
+    if (!tls->ca_file)
+        tls->ca_file = broker->ca_file;
+    if (!tls->cert_file) {
+        tls->cert_file = broker->cert_file;
+        tls->key_file = broker->key_file;
+    }
+    if (broker->verify == BROKER_TLS_NONE)
+        tls->verify = BROKER_TLS_NONE;
+    tls->check_hostname = tls->check_hostname && broker->check_hostname;
+}
+
 static void borrow(struct broker_url *url, const struct broker_url *broker)
 {
     url->user = broker->user;
     url->password = broker->password;
-    url->tls = broker->tls;
-    if (!url->master_name)
-        url->master_name = broker->master_name;
     url->sentinel_user = broker->sentinel_user;
     url->sentinel_password = broker->sentinel_password;
+}
+
+static void borrow_way(struct broker_url *url, const struct broker_url *broker)
+{
+    if (same_server(url, broker)) {
+        url->tls.enabled = url->tls.enabled || broker->tls.enabled;
+        if (!url->master_name)
+            url->master_name = broker->master_name;
+    }
+    if (url->tls.enabled && same_host(url, broker))
+        borrow_tls(&url->tls, &broker->tls);
 }
 
 void control_backend_place_read(struct kn_str text, const struct broker_url *broker,
@@ -73,11 +105,21 @@ void control_backend_place_read(struct kn_str text, const struct broker_url *bro
     }
     ret->url = *ret->parsed;
     bool masked = is_masked(ret->url.password) || is_masked(ret->url.sentinel_password);
-    if (same_server(&ret->url, broker)) {
-        if (masked)
-            borrow(&ret->url, broker);
-    } else if (masked) {
+    if (masked && same_server(&ret->url, broker))
+        borrow(&ret->url, broker);
+    else if (masked)
         ret->kind = CONTROL_BACKEND_MASKED;
+    borrow_way(&ret->url, broker);
+}
+
+void control_backend_place_tls(struct control_backend_place *place,
+                               const struct control_result_settings *settings)
+{
+    if (*settings->tls_ca)
+        place->url.tls.ca_file = settings->tls_ca;
+    if (*settings->tls_cert && *settings->tls_key) {
+        place->url.tls.cert_file = settings->tls_cert;
+        place->url.tls.key_file = settings->tls_key;
     }
 }
 

@@ -5,6 +5,13 @@
 
 #include "services/broker/broker.h"
 
+/* As configured for the broker; "" where it says nothing. */
+struct control_result_settings {
+    const char *url;        /* "": what workers say */
+    const char *key_prefix; /* before celery-task-meta- */
+    const char *tls_ca, *tls_cert, *tls_key;
+};
+
 enum control_backend_kind {
     CONTROL_BACKEND_NONE,        /* there is nothing to ask: no backend, or rpc:// */
     CONTROL_BACKEND_REDIS,       /* can be asked */
@@ -21,10 +28,14 @@ struct control_backend_place {
 };
 
 /* text: as Celery or the configuration says it. A password that is masked is that of
- * the broker when it is the same server. Texts of broker must outlive ret; give it
+ * the broker when it is the same server. What the URL does not say of TLS is as for the
+ * broker when it is the same host. Texts of broker must outlive ret; give it
  * back with control_backend_place_fini. */
 void control_backend_place_read(struct kn_str text, const struct broker_url *broker,
                                 struct control_backend_place *ret);
+/* Sets what the settings say of TLS. No effect without TLS. */
+void control_backend_place_tls(struct control_backend_place *place,
+                               const struct control_result_settings *settings);
 void control_backend_place_fini(struct control_backend_place *place);
 
 /* "redis", "db+postgresql": its scheme, to be shown. */

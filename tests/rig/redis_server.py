@@ -32,10 +32,12 @@ class Redis:
     """redis-server on a free port of 127.0.0.1, with nothing saved.
 
     tls: only rediss://; the authority's certificate is then in .ca.
+    mutual: clients need a certificate too; the server's own will do.
     unix: redis+socket:// too, see .socket_url().
     """
 
-    def __init__(self, folder, password=None, tls=False, unix=False, port=None, options=()):
+    def __init__(self, folder, password=None, tls=False, unix=False, port=None, options=(),
+                 mutual=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.password = password
@@ -50,7 +52,8 @@ class Redis:
             self.ca = certs / "ca.crt"
             self._argv += ["--port", "0", "--tls-port", self.port, "--tls-ca-cert-file", self.ca,
                            "--tls-cert-file", certs / "server.crt",
-                           "--tls-key-file", certs / "server.key", "--tls-auth-clients", "no"]
+                           "--tls-key-file", certs / "server.key",
+                           "--tls-auth-clients", "yes" if mutual else "no"]
         else:
             self._argv += ["--port", self.port]
         if password:

@@ -1,0 +1,119 @@
+"""When a task that nobody runs is lost, and when it is only not known how it ended.
+
+Tasks of which only the first events came are made by sending these in a worker's name.
+"""
+
+import json
+import subprocess
+import uuid
+
+import pytest
+import redis
+import rig
+from reconcile_test import finding, send, start, tasks_of, wait_asked  # noqa: F401
+from rig.celery_worker import sample_environment
+
+GHOSTS = """
+import json, sys
+from celery.events import EventDispatcher
+from sample_app.app import app
+with app.connection_for_write() as connection:
+    with EventDispatcher(connection, hostname=sys.argv[1], enabled=True) as dispatcher:
+        for one in json.loads(sys.argv[2]):
+            dispatcher.send("task-received", uuid=one, name="shop.order.price", args="(1,)",
+                            kwargs="{}", retries=0)
+            dispatcher.send("task-started", uuid=one)
+"""
+
+
+def ghosts(broker_url, worker, count):
+    """Tasks that seem to have been started by this worker, which has never heard of them."""
+    idents = [str(uuid.uuid4()) for _ in range(count)]
+    subprocess.run([rig.python_of(), "-c", GHOSTS, worker, json.dumps(idents)], check=True,
+                   timeout=60, env=sample_environment(broker_url))
+    return idents
+
+
+def store_results(backend_url, idents, status="SUCCESS", prefix=""):
+    client = redis.Redis.from_url(backend_url)
+    for one in idents:
+        client.set(f"{prefix}celery-task-meta-{one}", json.dumps(
+            {"status": status, "result": 7, "traceback": None, "children": [], "task_id": one,
+             "date_done": "2026-11-23T10:00:00.123456+00:00"}))
+
+
+def status_of(kanchi, ident):
+    return tasks_of(kanchi).get(ident, {}).get("status")
+
+
+def wait_for_status(kanchi, ident, status):
+    rig.wait_for(lambda: status_of(kanchi, ident) == status, 40, f"the status {status}")
+
+
+@pytest.mark.parametrize("socket", [False, True])
+def test_a_backend_whose_database_is_not_told_is_no_answer(folder, start, socket):  # noqa: F811
+    with rig.Redis(folder / "redis", unix=True) as server:
+        told = server.socket_url(3) if socket else server.url(0) + "?db=3"
+        kanchi = start(server.url(0))
+        with rig.CeleryWorker(folder, server.url(0), backend_url=told) as worker:
+            done = send(server.url(0), told, 1, "shop.order.price")[0]
+            wait_for_status(kanchi, done, "success")
+            lost = ghosts(server.url(0), worker.hostname, 2)
+            store_results(server.url(3), lost)
+            said = rig.wait_for(lambda: finding(kanchi, "result_backend_empty"), 30, "a finding")
+            assert "database" in said["remedy"] and "result_backend" in said["remedy"]
+            rig.wait_for(lambda: finding(kanchi, "result_backend_empty")["severity"] == "warning",
+                         40, "that tasks stay unfinished for it")
+            assert {status_of(kanchi, one) for one in lost} == {"started"}
+            kanchi.sections["brokers"][0]["result_backend"] = told
+            kanchi.write_config()
+            kanchi.processes["control"].stop()
+            kanchi.start("control")
+            for one in lost:
+                wait_for_status(kanchi, one, "success")
+
+
+@pytest.mark.parametrize("said, stored", [("shop", "shop_"), ("shop", ""), ("shop:", "shop:")])
+def test_a_prefix_is_taken_as_celery_completes_it(folder, start, redis_url, said,  # noqa: F811
+                                                  stored):
+    kanchi = start(redis_url, brokers={"result_backend": redis_url, "result_key_prefix": said})
+    with rig.CeleryWorker(folder, redis_url, events=False) as worker:
+        lost = ghosts(redis_url, worker.hostname, 2)
+        store_results(redis_url, lost, prefix=stored)
+        rig.wait_for(lambda: kanchi.ask("GET", f"/tasks/{lost[0]}/result")[1].get("result") == 7,
+                     20, "the result")
+        for one in lost[1:]:
+            wait_for_status(kanchi, one, "success")
+
+
+def test_a_state_of_the_application_is_no_sign_of_loss(folder, start, redis_url):  # noqa: F811
+    """It may have ended with Ignore(), of which nobody is told."""
+    kanchi = start(redis_url)
+    with rig.CeleryWorker(folder, redis_url, backend_url=redis_url) as worker:
+        done = send(redis_url, redis_url, 1, "shop.order.price")[0]
+        wait_for_status(kanchi, done, "success")
+        own, begun = ghosts(redis_url, worker.hostname, 2)
+        store_results(redis_url, [own], status="PROGRESS")
+        store_results(redis_url, [begun], status="STARTED")
+        wait_for_status(kanchi, begun, "orphaned")
+        wait_asked(kanchi, 3)
+        assert status_of(kanchi, own) == "started"
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_a_backend_on_the_brokers_host_is_trusted_as_the_broker_is(folder, start,  # noqa: F811
+                                                                   mutual):
+    with rig.Redis(folder / "redis", tls=True, mutual=mutual) as server:
+        certs = server.ca.parent
+        own = {"tls_cert": str(certs / "server.crt"), "tls_key": str(certs / "server.key")}
+        query = f"?ssl_cert_reqs=required&ssl_ca_certs={server.ca}"
+        if mutual:
+            query += f"&ssl_certfile={own['tls_cert']}&ssl_keyfile={own['tls_key']}"
+        kanchi = start(server.url(0), brokers={"tls_ca": str(server.ca), **(own if mutual else {})})
+        with rig.CeleryWorker(folder, server.url(0) + query,
+                              backend_url=server.url(1) + query) as worker:
+            done = send(server.url(0) + query, server.url(1) + query, 1, "shop.order.price")[0]
+            wait_for_status(kanchi, done, "success")
+            answer = rig.wait_for(lambda: kanchi.get(f"/tasks/{done}/result"), 20, "its result")
+            assert answer["state"] == "SUCCESS"
+            assert not finding(kanchi, "result_backend_unreachable"), worker
