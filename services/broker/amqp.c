@@ -4,8 +4,6 @@
 #include "services/broker/tls.h"
 #include "services/common/time.h"
 
-#include <amqp_framing.h>
-#include <amqp_tcp_socket.h>
 #include <fcntl.h>
 #include <sys/time.h>
 #include <unistd.h>

@@ -3,8 +3,7 @@
 #define BROKER_AMQP_H
 
 #include "services/broker/broker.h"
-
-#include <amqp.h>
+#include "services/broker/rabbitmq.h"
 
 #define BROKER_HEARTBEAT 20 /* seconds */
 

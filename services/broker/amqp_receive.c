@@ -13,7 +13,6 @@
 #include "services/broker/amqp.h"
 #include "services/common/time.h"
 
-#include <amqp_framing.h>
 #include <poll.h>
 #include <stdio.h>
 

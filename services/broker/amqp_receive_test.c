@@ -4,7 +4,6 @@
 #include "services/broker/rig_test.h"
 #include "services/common/time.h"
 
-#include <amqp_framing.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -2,7 +2,6 @@
 
 #include "services/common/time.h"
 
-#include <amqp_framing.h>
 #include <sys/time.h>
 
 #define PUBLISH 1 /* channels of the connection that publishes */

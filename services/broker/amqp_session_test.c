@@ -5,7 +5,6 @@
 #include "services/broker/session.h"
 #include "services/common/time.h"
 
-#include <amqp_framing.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

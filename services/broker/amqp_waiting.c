@@ -5,7 +5,6 @@
 
 #include "services/common/time.h"
 
-#include <amqp_framing.h>
 #include <openssl/evp.h>
 
 #define HOLD 3 /* the channel */

@@ -3,8 +3,6 @@
 #include "services/broker/amqp.h"
 #include "tests/bench/sender.h"
 
-#include <amqp_framing.h>
-
 enum { CHANNEL = 1 };
 
 struct amqp {
