@@ -12,7 +12,8 @@ export default defineNuxtConfig({
   devtools: { enabled: false },
   app: {
     head: {
-      htmlAttrs: { lang: 'en' },
+      // data-base: the gateway puts the prefix of a proxy before the "/", as it does in each href and src.
+      htmlAttrs: { 'lang': 'en', 'data-base': '/' },
       title: 'Kanchi',
       meta: [
         { name: 'viewport', content: 'width=device-width, initial-scale=1, viewport-fit=cover' },
@@ -22,13 +23,6 @@ export default defineNuxtConfig({
         { name: 'description', content: 'Celery, watched: every task, worker and queue.' },
         { name: 'referrer', content: 'same-origin' },
       ],
-      link: [
-        { rel: 'icon', type: 'image/svg+xml', href: '/favicon.svg' },
-        { rel: 'preload', as: 'font', type: 'font/woff2', href: '/fonts/plex-sans.woff2', crossorigin: '' },
-        { rel: 'preload', as: 'font', type: 'font/woff2', href: '/fonts/plex-mono.woff2', crossorigin: '' },
-      ],
-      // Before the first paint, so that a dark page never flashes white.
-      script: [{ src: '/theme.js', tagPosition: 'head' }],
     },
   },
   css: ['~/assets/css/main.css'],

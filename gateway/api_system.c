@@ -14,11 +14,26 @@ __asm__(".pushsection .rodata\n"
         ".byte 0\n"
         ".popsection\n");
 
+/* The server of the document is "/": that is where the prefix belongs. */
+static void write_openapi(struct kn_buf *out, struct kn_str document, struct kn_str prefix)
+{
+    static const char server[] = "\"url\": \"/\"";
+    const char *found = memmem(document.ptr, document.len, server, sizeof server - 1);
+    size_t before = found ? (size_t)(found - document.ptr) + sizeof server - 3 : 0;
+    kn_buf_str(out, (struct kn_str){document.ptr, before});
+    kn_buf_str(out, prefix);
+    kn_buf_str(out, (struct kn_str){document.ptr + before + 1, document.len - before - 1});
+}
+
 void gw_api_openapi(struct gw_exchange *x)
 {
+    const struct kn_str document = {gw_openapi_begin, (size_t)(gw_openapi_end - gw_openapi_begin)};
     if (!gw_params_ok(x))
         return;
-    x->stored = (struct kn_str){gw_openapi_begin, (size_t)(gw_openapi_end - gw_openapi_begin)};
+    if (x->prefix.len > 0)
+        write_openapi(&x->body, document, x->prefix);
+    else
+        x->stored = document;
     x->cache = "no-cache";
     gw_exchange_tag(x);
 }

@@ -1,6 +1,7 @@
 #include "gateway/app.h"
 
 #include "gateway/cursor.h"
+#include "services/common/url_prefix.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -119,16 +120,53 @@ void gw_end_numbered_list(struct gw_exchange *x, uint64_t next)
 
 /* ---- the request ------------------------------------------------------------------------ */
 
-static void strip_prefix(struct gw_app *app, struct gw_exchange *x)
+static bool strip(struct kn_str *path, struct kn_str prefix)
 {
-    struct kn_str prefix = kn_str_from(app->url_prefix);
-    if (prefix.len == 0 || !kn_str_starts(x->path, prefix))
-        return;
-    struct kn_str rest = {x->path.ptr + prefix.len, x->path.len - prefix.len};
-    if (rest.len == 0)
-        x->path = KN_STR("/");
-    else if (rest.ptr[0] == '/')
-        x->path = rest;
+    if (prefix.len == 0 || !kn_str_starts(*path, prefix))
+        return false;
+    struct kn_str rest = {path->ptr + prefix.len, path->len - prefix.len};
+    if (rest.len > 0 && rest.ptr[0] != '/')
+        return false;
+    *path = rest.len > 0 ? rest : KN_STR("/");
+    return true;
+}
+
+/* Several proxies write one list, the outermost first. A header that is not one of paths
+ * counts as absent. */
+static void read_forwarded(struct kn_str header, struct kn_buf *ret)
+{
+    for (size_t at = 0; at < header.len;) {
+        size_t end = at;
+        while (end < header.len && header.ptr[end] != ',')
+            end++;
+        struct kn_str item = {header.ptr + at, end - at};
+        while (item.len > 0 && item.ptr[0] == ' ')
+            item = (struct kn_str){item.ptr + 1, item.len - 1};
+        while (item.len > 0 && item.ptr[item.len - 1] == ' ')
+            item.len--;
+        if (kn_url_prefix_read(item, ret))
+            kn_buf_fail(ret, KN_INVALID);
+        at = end + 1;
+    }
+}
+
+void gw_app_find_prefix(const struct gw_app *app, struct gw_exchange *x)
+{
+    struct kn_str own = kn_str_from(app->url_prefix), forwarded;
+    struct kn_buf prefix;
+    kn_buf_init(&prefix, GW_PREFIX_MAX);
+    read_forwarded(x->forwarded_prefix, &prefix);
+    if (kn_buf_status(&prefix) != KN_OK)
+        kn_buf_clear(&prefix);
+    forwarded = kn_buf_view(&prefix);
+    /* A proxy that sends the header has removed its path; one that has not is forgiven. */
+    bool stripped = strip(&x->path, own);
+    if (forwarded.len == 0 || (stripped && !kn_str_eq(forwarded, own)))
+        kn_buf_str(&prefix, own); /* behind what an outer proxy removed */
+    else if (!stripped)
+        (void)strip(&x->path, forwarded);
+    x->prefix = kn_arena_str(&x->arena, kn_buf_view(&prefix));
+    kn_buf_fini(&prefix);
 }
 
 static bool is_reading(const struct gw_exchange *x)
@@ -155,12 +193,18 @@ static void call_route(struct gw_exchange *x, const struct gw_route *route, stru
         gw_fail(x, 500, "the answer cannot be made: %s", kn_status_text(kn_buf_status(&x->body)));
 }
 
+/* Also behind a prefix that nobody told us of: "/kanchi/api/v1/system" is no page. */
+static bool is_below_api(struct kn_str path)
+{
+    return path.len > 0 && memmem(path.ptr, path.len, "/api/", 5);
+}
+
 static void route_to(struct gw_app *app, struct gw_exchange *x)
 {
     struct kn_str arg;
     const struct gw_route *route = gw_route_find(routes, x->path, &arg);
     const char *allow = route ? route->allow : READ;
-    if (!route && kn_str_starts(x->path, KN_STR("/api/"))) {
+    if (!route && is_below_api(x->path)) {
         gw_fail(x, 404, "there is nothing at this path: see /api/v1/openapi.json");
         return;
     }
@@ -185,7 +229,6 @@ void gw_app_answer(struct gw_app *app, struct gw_exchange *x)
     if (x->path.len > GW_PATH_MAX) {
         gw_fail(x, 414, "a path has at most %d bytes", GW_PATH_MAX);
     } else {
-        strip_prefix(app, x);
         route_to(app, x);
     }
     atomic_fetch_add(&app->counters.requests[x->status / 100 < 6 ? x->status / 100 : 5], 1);

@@ -26,13 +26,15 @@ struct gw_app {
     struct gw_hub *hub;
     const struct gw_static *files; /* NULL: none */
     struct gw_host_rules hosts;
-    const char *url_prefix;  /* "" or "/kanchi" */
+    const char *url_prefix;  /* as kn_url_prefix_read writes it */
     const char *user_header; /* "": none */
     bool may_act;            /* whether requests may change anything */
     int64_t query_timeout;   /* µs */
     struct gw_counters counters;
 };
 
+/* Finds what the browser's paths begin with, and takes it off x->path where the proxy did not. */
+void gw_app_find_prefix(const struct gw_app *app, struct gw_exchange *x);
 /* Fills the answer. x has method, path, query and headers. */
 void gw_app_answer(struct gw_app *app, struct gw_exchange *x);
 

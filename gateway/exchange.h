@@ -12,6 +12,7 @@ struct gw_member;
 
 enum {
     GW_PATH_MAX = 16384,             /* bytes of a path, still encoded: an id has up to 4,096 */
+    GW_PREFIX_MAX = 1024,            /* bytes of the prefix of a path */
     GW_BODY_MAX = 64 << 20,          /* bytes of an answer */
     GW_REQUEST_ARENA_MAX = 64 << 20, /* bytes */
 };
@@ -20,16 +21,18 @@ struct gw_exchange {
     struct gw_app *app;
     /* What was asked. All texts live as long as the exchange. */
     struct kn_str method;
-    struct kn_str path;  /* still percent-encoded */
+    struct kn_str path;  /* still percent-encoded; without the prefix once that is found */
     struct kn_str query; /* absent without one */
     struct kn_str arg;   /* what stands for the "*" of the route, decoded */
     struct kn_str accept_encoding;
     struct kn_str if_none_match;
+    struct kn_str forwarded_prefix; /* X-Forwarded-Prefix; absent without one */
     bool head;             /* the method is HEAD: answer as for GET, the body is not sent */
     struct kn_str body_in; /* of a request that is no reading one */
     struct kn_str agent;   /* User-Agent */
     struct kn_str user;    /* as gateway.user_header says; absent without one */
     char remote[64];       /* address of the client */
+    struct kn_str prefix;  /* of the paths that the browser asks for: "" or "/kanchi" */
     struct gw_params params;
     struct gw_member *members; /* of the body, body.h */
     size_t n_members;

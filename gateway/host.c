@@ -1,5 +1,6 @@
 #include "gateway/host.h"
 
+#include <arpa/inet.h>
 #include <strings.h>
 
 static bool eq_nocase(struct kn_str a, struct kn_str b)
@@ -55,17 +56,48 @@ static bool is_allowed_name(const struct gw_host_rules *rules, struct kn_str nam
     return false;
 }
 
+static bool is_ip_address(struct kn_str name)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[16];
+    bool v6 = name.len > 2 && name.ptr[0] == '[';
+    if (v6)
+        name = (struct kn_str){name.ptr + 1, name.len - 2};
+    if (name.len >= sizeof text)
+        return false;
+    memcpy(text, name.ptr, name.len);
+    text[name.len] = '\0';
+    return inet_pton(v6 ? AF_INET6 : AF_INET, text, address) == 1;
+}
+
 bool gw_host_ok(const struct gw_host_rules *rules, struct kn_str host)
 {
     struct kn_str name = host_name(host);
     if (!name.ptr)
         return false;
-    if (is_local_name(name) || is_allowed_name(rules, name))
+    if (is_local_name(name) || is_ip_address(name) || is_allowed_name(rules, name))
         return true;
     return !rules->loopback && !rules->allowed[0];
 }
 
-bool gw_origin_ok(const struct gw_host_rules *rules, struct kn_str origin, struct kn_str host)
+bool gw_host_any_ok(const struct gw_host_rules *rules, struct kn_str path)
+{
+    return kn_str_eq(path, KN_STR("/healthz")) || kn_str_eq(path, KN_STR("/readyz")) ||
+           (!rules->loopback && kn_str_eq(path, KN_STR("/metrics")));
+}
+
+/* Another port of this machine is another program. That of any other name may be a proxy's, which
+ * often drops or changes the port in Host. */
+static bool is_same_host(struct kn_str origin, struct kn_str name, struct kn_str host)
+{
+    struct kn_str other = host.ptr ? host_name(host) : KN_STR_ABSENT;
+    if (!other.ptr || !eq_nocase(name, other))
+        return false;
+    return other.len == host.len || !is_local_name(name) || eq_nocase(origin, host);
+}
+
+bool gw_origin_ok(const struct gw_host_rules *rules, struct kn_str origin, struct kn_str host,
+                  struct kn_str forwarded_host)
 {
     if (!origin.ptr)
         return true;
@@ -79,7 +111,8 @@ bool gw_origin_ok(const struct gw_host_rules *rules, struct kn_str origin, struc
     struct kn_str name = host_name(rest);
     if (!name.ptr)
         return false;
-    return eq_nocase(rest, host) || is_allowed_name(rules, name);
+    return is_same_host(rest, name, host) || is_same_host(rest, name, forwarded_host) ||
+           is_allowed_name(rules, name);
 }
 
 bool gw_host_is_loopback(const char *address)

@@ -50,7 +50,7 @@ static void add_headers(struct kn_buf *out, const struct gw_exchange *x, bool cl
     if (x->etag[0])
         kn_buf_printf(out, "ETag: %s\r\n", x->etag);
     if (x->page)
-        kn_buf_text(out, "Vary: Accept-Encoding\r\n");
+        kn_buf_text(out, "Vary: Accept-Encoding, X-Forwarded-Prefix\r\n");
     if (x->encoding && x->status != 304)
         kn_buf_printf(out, "Content-Encoding: %s\r\n", x->encoding);
     if (x->allow)
@@ -96,8 +96,18 @@ static void check_host(struct gw_server *server, struct mg_connection *conn, str
     struct kn_str host = header(conn, "Host");
     if (!host.ptr && strcmp(info->http_version, "1.0") != 0)
         gw_fail(x, 400, "the Host header is missing");
-    else if (host.ptr && !gw_host_ok(&server->options.app->hosts, host))
+    else if (host.ptr && !gw_host_ok(&server->options.app->hosts, host) &&
+             !gw_host_any_ok(&server->options.app->hosts, x->path))
         gw_fail(x, 403, "this Host is not served here: add its name to gateway.allowed_hosts");
+}
+
+static bool is_origin_ok(struct gw_server *server, const struct mg_connection *conn)
+{
+    const char *site = mg_get_header(conn, "Sec-Fetch-Site"); /* pages cannot set it */
+    if (site && strcmp(site, "same-origin") == 0)
+        return true;
+    return gw_origin_ok(&server->options.app->hosts, header(conn, "Origin"), header(conn, "Host"),
+                        header(conn, "X-Forwarded-Host"));
 }
 
 static void check_handshake(struct gw_server *server, struct mg_connection *conn,
@@ -109,8 +119,7 @@ static void check_handshake(struct gw_server *server, struct mg_connection *conn
     gw_hub_counters(server->options.app->hub, &counters);
     if (!kn_str_eq(x->method, KN_STR("GET")))
         gw_fail(x, 405, "a WebSocket handshake is a GET");
-    else if (!gw_origin_ok(&server->options.app->hosts, header(conn, "Origin"),
-                           header(conn, "Host")))
+    else if (!is_origin_ok(server, conn))
         gw_fail(x, 403, "the Origin of a WebSocket must be the host that it connects to");
     else if (key.len != 24 || !version || strcmp(version, "13") != 0)
         gw_fail(x, 400, "this is no handshake of WebSocket version 13 (RFC 6455)");
@@ -130,6 +139,8 @@ static void fill(struct gw_exchange *x, struct mg_connection *conn)
     if (x->app->user_header[0])
         x->user = header(conn, x->app->user_header);
     snprintf(x->remote, sizeof x->remote, "%s", info->remote_addr);
+    x->forwarded_prefix = header(conn, "X-Forwarded-Prefix");
+    gw_app_find_prefix(x->app, x);
 }
 
 static bool is_reading(struct kn_str method)
@@ -148,7 +159,7 @@ static void check_writer(struct gw_server *server, struct mg_connection *conn,
     const char *type = mg_get_header(conn, "Content-Type");
     bool json = type && strncasecmp(type, "application/json", 16) == 0 &&
                 (type[16] == '\0' || type[16] == ';' || type[16] == ' ');
-    if (!gw_origin_ok(&server->options.app->hosts, header(conn, "Origin"), header(conn, "Host")))
+    if (!is_origin_ok(server, conn))
         gw_fail(x, 403, "the Origin of a request that acts must be the host that it is sent to");
     else if (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
         gw_fail(x, 403, "a page of another site may not act here");

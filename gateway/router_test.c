@@ -1,5 +1,6 @@
 #include "gateway/test.h"
 
+#include "gateway/app.h"
 #include "gateway/exchange.h"
 #include "gateway/host.h"
 #include "gateway/router.h"
@@ -91,6 +92,11 @@ static void hosts_are_good_by_the_rules(void **state)
         {&named, "evil.example", false},
         {&named, "localhost", true},
         {&all, "evil.example", true},
+        {&named, "10.1.2.3:8080", true},
+        {&loopback, "[fe80::1]:8080", true},
+        {&loopback, "127.evil.example", false},
+        {&loopback, "1.2.3.4.evil.example", false},
+        {&loopback, "[evil.example]", false},
     };
     for (size_t i = 0; i < N_OF(cases); i++)
         assert_int_equal(gw_host_ok(cases[i].rules, kn_str_from(cases[i].host)), cases[i].good);
@@ -105,23 +111,78 @@ static void origins_must_be_the_host(void **state)
         const char *origin; /* NULL: absent */
         const char *host;
         bool good;
+        const char *forwarded; /* X-Forwarded-Host */
     } cases[] = {
-        {&loopback, NULL, "localhost:8080", true},
-        {&loopback, "http://localhost:8080", "localhost:8080", true},
-        {&loopback, "https://localhost:8080", "localhost:8080", true},
-        {&loopback, "http://localhost:3000", "localhost:8080", false},
-        {&loopback, "http://localhost", "localhost:8080", false},
-        {&loopback, "http://evil.example", "localhost:8080", false},
-        {&loopback, "null", "localhost:8080", false},
-        {&loopback, "", "localhost:8080", false},
-        {&loopback, "file://", "localhost:8080", false},
-        {&loopback, "http://", "localhost:8080", false},
-        {&named, "https://kanchi.example", "gateway.internal:80", true},
+        {&loopback, NULL, "localhost:8080", true, NULL},
+        {&loopback, "http://localhost:8080", "localhost:8080", true, NULL},
+        {&loopback, "https://localhost:8080", "localhost:8080", true, NULL},
+        {&loopback, "http://localhost:3000", "localhost:8080", false, NULL},
+        {&loopback, "http://localhost", "localhost:8080", false, NULL},
+        {&loopback, "http://evil.example", "localhost:8080", false, NULL},
+        {&loopback, "null", "localhost:8080", false, NULL},
+        {&loopback, "", "localhost:8080", false, NULL},
+        {&loopback, "file://", "localhost:8080", false, NULL},
+        {&loopback, "http://", "localhost:8080", false, NULL},
+        {&loopback, "https://127.0.0.1:8443", "127.0.0.1", true, NULL},
+        {&named, "https://kanchi.example", "gateway.internal:80", true, NULL},
+        {&named, "https://other.example:8443", "other.example", true, NULL},
+        {&named, "https://other.example:8443", "other.example:443", true, NULL},
+        {&named, "https://other.example:8443", "gateway:8080", true, "other.example"},
+        {&named, "https://evil.example", "gateway:8080", false, "other.example"},
+        {&named, "https://other.example.evil", "other.example", false, NULL},
     };
     for (size_t i = 0; i < N_OF(cases); i++)
-        assert_int_equal(
-            gw_origin_ok(cases[i].rules, kn_str_from(cases[i].origin), kn_str_from(cases[i].host)),
-            cases[i].good);
+        assert_int_equal(gw_origin_ok(cases[i].rules, kn_str_from(cases[i].origin),
+                                      kn_str_from(cases[i].host), kn_str_from(cases[i].forwarded)),
+                         cases[i].good);
+}
+
+static void probes_may_use_any_name(void **state)
+{
+    (void)state;
+    static const struct gw_host_rules loopback = {true, ""}, named = {false, "kanchi.example"};
+    assert_true(gw_host_any_ok(&loopback, KN_STR("/healthz")));
+    assert_true(gw_host_any_ok(&named, KN_STR("/readyz")));
+    assert_true(gw_host_any_ok(&named, KN_STR("/metrics")));
+    assert_false(gw_host_any_ok(&loopback, KN_STR("/metrics")));
+    assert_false(gw_host_any_ok(&named, KN_STR("/api/v1/tasks")));
+}
+
+static void the_prefix_is_found_with_and_without_stripping(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *own, *header, *path; /* header NULL: absent */
+        const char *prefix, *rest;
+    } cases[] = {
+        {"", NULL, "/tasks", "", "/tasks"},
+        {"/kanchi", NULL, "/kanchi/tasks", "/kanchi", "/tasks"},
+        {"/kanchi", NULL, "/kanchi", "/kanchi", "/"},
+        {"/kanchi", NULL, "/tasks", "/kanchi", "/tasks"},
+        {"/kanchi", NULL, "/kanchis", "/kanchi", "/kanchis"},
+        {"", "/kanchi", "/tasks", "/kanchi", "/tasks"},
+        {"", "/kanchi/", "/kanchi/tasks", "/kanchi", "/tasks"},
+        {"/kanchi", "/kanchi", "/tasks", "/kanchi", "/tasks"},
+        {"/kanchi", "/kanchi", "/kanchi/tasks", "/kanchi", "/tasks"},
+        {"/kanchi", "/outer", "/kanchi/tasks", "/outer/kanchi", "/tasks"},
+        {"/kanchi", "/other", "/tasks", "/other", "/tasks"},
+        {"", "/a, /b", "/tasks", "/a/b", "/tasks"},
+        {"", "//evil.example", "/tasks", "", "/tasks"},
+        {"", "/\"><script>", "/tasks", "", "/tasks"},
+        {"/kanchi", "/a, ../b", "/kanchi/", "/kanchi", "/"},
+        {"", "/", "/tasks", "", "/tasks"},
+    };
+    for (size_t i = 0; i < N_OF(cases); i++) {
+        const struct gw_app app = {.url_prefix = cases[i].own};
+        struct gw_exchange x;
+        gw_exchange_init(&x, NULL);
+        x.path = kn_str_from(cases[i].path);
+        x.forwarded_prefix = kn_str_from(cases[i].header);
+        gw_app_find_prefix(&app, &x);
+        assert_str(x.prefix, cases[i].prefix);
+        assert_str(x.path, cases[i].rest);
+        gw_exchange_fini(&x);
+    }
 }
 
 static void an_etag_is_found_in_a_list(void **state)
@@ -154,6 +215,8 @@ int main(void)
         cmocka_unit_test(methods_are_compared_whole),
         cmocka_unit_test(hosts_are_good_by_the_rules),
         cmocka_unit_test(origins_must_be_the_host),
+        cmocka_unit_test(probes_may_use_any_name),
+        cmocka_unit_test(the_prefix_is_found_with_and_without_stripping),
         cmocka_unit_test(an_etag_is_found_in_a_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

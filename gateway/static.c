@@ -345,9 +345,44 @@ static bool accepts(struct kn_str header, const char *coding)
     return false;
 }
 
+/* Where the page names a path of ours: after href=" and the like, at the "/". NULL: nowhere. */
+static const char *next_path(const char *at, const char *end)
+{
+    static const char *const attributes[] = {" href=\"/", " src=\"/", " data-base=\"/"};
+    const char *first = NULL;
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
+        size_t len = strlen(attributes[i]);
+        const char *found = memmem(at, (size_t)(end - at), attributes[i], len);
+        if (found && (!first || found + len - 1 < first))
+            first = found + len - 1;
+    }
+    return first;
+}
+
+/* Not compressed: it is small, and each proxy could ask for another prefix. */
+static void send_page_below(const struct content *content, struct gw_exchange *x)
+{
+    const char *at = content->data, *end = at + content->len;
+    for (const char *path; (path = next_path(at, end)); at = path) {
+        kn_buf_str(&x->body, (struct kn_str){at, (size_t)(path - at)});
+        kn_buf_str(&x->body, x->prefix);
+        kn_buf_char(&x->body, *path++);
+    }
+    kn_buf_str(&x->body, (struct kn_str){at, (size_t)(end - at)});
+    x->status = 200;
+    x->type = "text/html; charset=utf-8";
+    x->cache = "no-cache";
+    x->page = true;
+    gw_exchange_tag(x);
+}
+
 static void send_file(const struct file *file, struct gw_exchange *x)
 {
     enum coding coding = PLAIN;
+    if (x->prefix.len > 0 && ends_with(file->path, ".html")) {
+        send_page_below(&file->forms[PLAIN], x);
+        return;
+    }
     if (file->forms[BROTLI].data && accepts(x->accept_encoding, "br"))
         coding = BROTLI;
     else if (file->forms[GZIP].data && accepts(x->accept_encoding, "gzip"))

@@ -21,7 +21,9 @@ struct gw_static;
 enum kn_status gw_static_load(const char *dir, struct gw_static **ret) KN_MUST_CHECK;
 void gw_static_free(struct gw_static *files);
 
-/* Answers x->path: a file, or 200.html where there is none (the dashboard then
+/* In an .html file the prefix of the request goes before each path that begins with "/" and is the
+ * value of href, src or data-base: where the page then finds everything, frontend/app/lib/base.ts.
+ * Answers x->path: a file, or 200.html where there is none (the dashboard then
  * shows what the path means), but 404 below /_nuxt/. files may be NULL. */
 void gw_static_answer(const struct gw_static *files, struct gw_exchange *x);
 /* The value of Content-Security-Policy for the dashboard's pages. */

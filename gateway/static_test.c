@@ -117,6 +117,39 @@ static void a_path_is_a_file_or_the_dashboard(void **state)
     }
 }
 
+static void a_page_names_its_files_below_the_prefix(void **state)
+{
+    static const char page[] = "<html lang=\"en\" data-base=\"/\"><script src=\"/theme.js\">"
+                               "</script><link href=\"/a.css\"> <a href=\"#main\">/x</a>";
+    write_file("200.html", page);
+    char path[256];
+    snprintf(path, sizeof path, "%s/site", dir);
+    struct gw_static *files = NULL;
+    struct gw_exchange plain, below, other;
+    assert_int_equal(gw_static_load(path, &files), KN_OK);
+    ask(files, "/tasks", "br", NULL, &plain);
+    assert_str(gw_exchange_body(&plain), page);
+    gw_exchange_init(&below, NULL);
+    below.path = KN_STR("/tasks");
+    below.prefix = KN_STR("/kanchi");
+    gw_static_answer(files, &below);
+    assert_str(gw_exchange_body(&below),
+               "<html lang=\"en\" data-base=\"/kanchi/\"><script src=\"/kanchi/theme.js\">"
+               "</script><link href=\"/kanchi/a.css\"> <a href=\"#main\">/x</a>");
+    assert_true(below.page && !below.encoding);
+    assert_string_not_equal(plain.etag, below.etag);
+    gw_exchange_init(&other, NULL);
+    other.path = KN_STR("/theme.js");
+    other.prefix = KN_STR("/kanchi");
+    gw_static_answer(files, &other);
+    assert_str(gw_exchange_body(&other), "theme.js");
+    gw_exchange_fini(&plain);
+    gw_exchange_fini(&below);
+    gw_exchange_fini(&other);
+    gw_static_free(files);
+    (void)state;
+}
+
 static void what_the_client_has_is_not_sent_again(void **state)
 {
     struct gw_exchange first, second, other;
@@ -168,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_is_a_file_or_the_dashboard),
+        cmocka_unit_test(a_page_names_its_files_below_the_prefix),
         cmocka_unit_test(what_the_client_has_is_not_sent_again),
         cmocka_unit_test(hashed_files_are_kept_for_ever),
         cmocka_unit_test(the_policy_takes_hashes_and_nothing_that_breaks_it),

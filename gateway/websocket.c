@@ -192,6 +192,7 @@ static void on_close(const struct mg_connection *conn, void *arg)
 
 void websocket_register(struct gw_server *server)
 {
-    mg_set_websocket_handler(server->civetweb, "/api/v1/ws", NULL, on_ready, on_data, on_close,
+    /* Behind any prefix: http_begin_request has looked at the path. */
+    mg_set_websocket_handler(server->civetweb, "**/api/v1/ws$", NULL, on_ready, on_data, on_close,
                              server);
 }

@@ -1,5 +1,6 @@
-// After `nuxt generate`: puts a .br and a .gz beside each file that gets smaller, and writes .output/csp.json with the
-// hashes of the inline scripts, which the gateway names in its Content-Security-Policy.
+// After `nuxt generate`: makes the pages read their base path from <html data-base>, puts a .br and a .gz beside each
+// file that gets smaller, and writes .output/csp.json with the hashes of the inline scripts, which the gateway names in
+// its Content-Security-Policy.
 import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { extname, join, relative } from 'node:path'
@@ -37,7 +38,16 @@ function compress(path) {
   return { plain: plain.length, gz: gz.length, br: br.length }
 }
 
+/** The inline script with Nuxt's settings stays the same for every prefix, and so does its hash. */
+function readBaseFromPage(path) {
+  const html = readFileSync(path, 'utf8')
+  const fixed = 'baseURL:"/"'
+  if (!html.includes(fixed)) throw new Error(`${path} has no ${fixed}: Nuxt writes its settings in another way now`)
+  writeFileSync(path, html.replace(fixed, 'baseURL:document.documentElement.dataset.base'))
+}
+
 for (const path of filesBelow(site)) if (/\.(br|gz)$/.test(path)) rmSync(path)
+for (const path of filesBelow(site)) if (path.endsWith('.html')) readBaseFromPage(path)
 
 const hashes = new Set()
 const files = []

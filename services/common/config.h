@@ -155,7 +155,9 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
     X(user_header, STR, "", "",                                                                    \
       "Header in which a proxy says who asks, such as `X-Forwarded-User`, for the audit")          \
     X(static_dir, PATH, "", "", "The dashboard's files; found beside the program when empty")      \
-    X(url_prefix, STR, "", "", "Path under which a proxy shows Kanchi, such as `/kanchi`")                         \
+    X(url_prefix, PREFIX, "", "",                                                                  \
+      "Path under which a proxy serves Kanchi, such as `/kanchi`; a proxy may also send it as "    \
+      "`X-Forwarded-Prefix`")                                                                      \
     X(allowed_hosts, STR, "", "",                                                                  \
       "Names under which people reach it, with commas between; empty: local ones on loopback, "    \
       "else any")
@@ -211,6 +213,7 @@ struct kn_config_list {
 #define KN_CONFIG_C_SIZE int64_t
 #define KN_CONFIG_C_DURATION int64_t
 #define KN_CONFIG_C_LIST struct kn_config_list
+#define KN_CONFIG_C_PREFIX const char *
 
 #define KN_CONFIG_FIELD(name, type, fallback, allowed, help) KN_CONFIG_C_##type name;
 

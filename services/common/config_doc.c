@@ -8,7 +8,7 @@ static const char *const type_words[] = {
     [CONFIG_STR] = "text",          [CONFIG_PATH] = "path",         [CONFIG_URL] = "URL",
     [CONFIG_SECRET] = "secret",     [CONFIG_ENUM] = "one of a set", [CONFIG_ADDRESS] = "address",
     [CONFIG_BOOL] = "true, false",  [CONFIG_INT] = "number",        [CONFIG_SIZE] = "size",
-    [CONFIG_DURATION] = "duration", [CONFIG_LIST] = "list",
+    [CONFIG_DURATION] = "duration", [CONFIG_LIST] = "list",         [CONFIG_PREFIX] = "path",
 };
 
 /* --- --help --- */

@@ -27,6 +27,7 @@
 #define RAW_SIZE RAW_TEXT
 #define RAW_DURATION RAW_TEXT
 #define RAW_ADDRESS RAW_TEXT
+#define RAW_PREFIX RAW_TEXT
 #define RAW_LIST(name)                                                                             \
     char **name;                                                                                   \
     unsigned name##_count;
@@ -64,6 +65,7 @@ static const cyaml_schema_value_t text_schema = {
 #define FIELD_SIZE FIELD_TEXT
 #define FIELD_DURATION FIELD_TEXT
 #define FIELD_ADDRESS FIELD_TEXT
+#define FIELD_PREFIX FIELD_TEXT
 #define FIELD_LIST(name)                                                                           \
     CYAML_FIELD_SEQUENCE(#name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, HOLDER, name,            \
                          &text_schema, 0, QUEUES_MAX),

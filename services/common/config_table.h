@@ -17,6 +17,7 @@ enum config_type {
     CONFIG_SIZE,
     CONFIG_DURATION,
     CONFIG_LIST,
+    CONFIG_PREFIX, /* url_prefix.h */
 };
 
 struct config_row {

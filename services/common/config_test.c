@@ -243,6 +243,13 @@ static const struct {
     {"gateway:\n  listen: 8080\n", "", "",
      "k.yaml:2: gateway.listen: \"8080\" is no address with a port from 0 to 65535, allowed is "
      "host:port"},
+    {"gateway: {url_prefix: 'http://x/kanchi'}\n", "", "",
+     "k.yaml:1: gateway.url_prefix: \"http://x/kanchi\" is not a path of letters, digits and -._~ "
+     "such as /kanchi"},
+    {"gateway: {url_prefix: /a/../b}\n", "", "",
+     "k.yaml:1: gateway.url_prefix: \"/a/../b\" has a segment that is \".\" or \"..\""},
+    {"gateway: {url_prefix: //evil.example}\n", "", "",
+     "k.yaml:1: gateway.url_prefix: \"//evil.example\" has an empty segment"},
     {"gateway: {threads: 10, ws_clients_max: 10}\n", "", "",
      "gateway.ws_clients_max: must be less than gateway.threads, for each WebSocket client keeps "
      "one thread"},
@@ -291,6 +298,28 @@ static void config_says_place_key_fault_and_what_is_allowed(void **state)
         kn_buf_char(&error, '\0');
         assert_string_equal(error.data, bad[i].error);
         kn_buf_fini(&error);
+    }
+}
+
+static void url_prefix_is_written_in_one_way(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *prefix;
+    } cases[] = {{"kanchi", "/kanchi"},
+                 {"/kanchi", "/kanchi"},
+                 {"/kanchi/", "/kanchi"},
+                 {"a/b.c/", "/a/b.c"},
+                 {"/", ""},
+                 {"", ""},
+                 {"/~x-y_z", "/~x-y_z"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct kn_config config;
+        char env[64];
+        snprintf(env, sizeof(env), "KANCHI_GATEWAY_URL_PREFIX=%s", cases[i].text);
+        load_ok(&config, "--broker redis://h", env);
+        assert_string_equal(config.gateway.url_prefix, cases[i].prefix);
+        kn_config_fini(&config);
     }
 }
 
@@ -369,6 +398,7 @@ int main(void)
         IN_FOLDER(config_secret_is_read_from_the_file_of_the_highest_layer),
         IN_FOLDER(config_handed_on_as_yaml_reads_back_the_same),
         IN_FOLDER(config_says_place_key_fault_and_what_is_allowed),
+        IN_FOLDER(url_prefix_is_written_in_one_way),
         IN_FOLDER(config_refuses_a_file_that_is_not_there),
         IN_FOLDER(config_refuses_a_data_folder_too_long_for_sockets),
         IN_FOLDER(config_finds_the_broker_of_a_service),

@@ -1,6 +1,7 @@
 /* One value of the configuration: from text to its type, and what is allowed. */
 #include "services/common/config_table.h"
 #include "services/common/time.h"
+#include "services/common/url_prefix.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -268,6 +269,23 @@ static enum kn_status text_set(const struct config_row *row, const char *text, c
     return KN_OK;
 }
 
+static enum kn_status prefix_set(const struct config_row *row, const char *text, const char **ret,
+                                 struct kn_arena *arena, struct kn_buf *ret_why)
+{
+    struct kn_buf prefix;
+    kn_buf_init(&prefix, 0);
+    const char *fault = kn_url_prefix_read(kn_str_from(text), &prefix);
+    struct kn_str copy = fault ? KN_STR_ABSENT : kn_arena_str(arena, kn_buf_view(&prefix));
+    enum kn_status status = kn_buf_status(&prefix);
+    kn_buf_fini(&prefix);
+    if (fault)
+        return wrong(row, text, fault, ret_why);
+    if (status != KN_OK || !copy.ptr)
+        return KN_NOMEM;
+    *ret = copy.ptr;
+    return KN_OK;
+}
+
 /* Commas between the texts, as in an environment variable. */
 static enum kn_status list_set(const char *text, struct kn_config_list *ret, struct kn_arena *arena)
 {
@@ -301,6 +319,8 @@ enum kn_status config_value_set(const struct config_row *row, const char *text, 
         return number_set(row, text, target, ret_why);
     case CONFIG_LIST:
         return list_set(text, target, arena);
+    case CONFIG_PREFIX:
+        return prefix_set(row, text, target, arena, ret_why);
     default:
         return text_set(row, text, target, arena, ret_why);
     }

@@ -5,6 +5,7 @@ See tests/README.md.
 
 from .celery_worker import CeleryWorker, python_of
 from .kanchi import Kanchi
+from .nginx import Nginx
 from .postgres import Postgres
 from .process import Process, RigError, free_port, wait_for
 from .proxy import Proxy
@@ -12,6 +13,6 @@ from .rabbitmq import RabbitMQ
 from .redis_server import Redis
 
 __all__ = [
-    "CeleryWorker", "Kanchi", "Postgres", "Process", "Proxy", "RabbitMQ", "Redis", "RigError",
+    "CeleryWorker", "Kanchi", "Nginx", "Postgres", "Process", "Proxy", "RabbitMQ", "Redis", "RigError",
     "free_port", "python_of", "wait_for",
 ]

@@ -1,10 +1,11 @@
 import createClient from 'openapi-fetch'
+import { basePath } from '~/lib/base'
 import type { paths } from './schema'
 import type { Problem } from './types'
 
-/** The REST interface, typed from gateway/openapi.json. Same origin, so no address is configured anywhere. */
+/** The REST interface, typed from gateway/openapi.json. Same origin and prefix, so no address is configured anywhere. */
 export const api = createClient<paths>({
-  baseUrl: typeof location === 'undefined' ? 'http://localhost' : location.origin,
+  baseUrl: typeof location === 'undefined' ? 'http://localhost' : location.origin + basePath(),
   credentials: 'same-origin',
   // Looked up at each call: tests replace it.
   fetch: request => globalThis.fetch(request),

@@ -1,5 +1,6 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
+import { basePath } from '~/lib/base'
 import { LiveConnection, TOPICS, type Connection, type Frame, type Topic } from '~/lib/live'
 import type { LiveFilter } from '~/lib/filters'
 
@@ -107,5 +108,5 @@ export const useLiveStore = defineStore('live', () => {
 })
 
 function defaultUrl(): string {
-  return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/v1/ws`
+  return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${basePath()}/api/v1/ws`
 }
