@@ -59,7 +59,8 @@
     F(34, loadavg, F64S, _)                                                                        \
     F(35, extra, JSON, _)                                                                          \
     F(36, received_at, TIME, _)                                                                    \
-    F(37, origin, ENUM, origin)
+    F(37, origin, ENUM, origin)                                                                    \
+    F(38, skew, I64, _) /* µs: timestamp is corrected by it; timestamp + skew is the sender's */
 
 #define KN_MSG_QUEUE_PRIORITY(F)                                                                   \
     F(1, priority, I64, _)                                                                         \

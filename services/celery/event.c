@@ -6,6 +6,8 @@
 
 enum { LIST_ROOM = 8 };
 
+#define LATEST_US (INT64_C(4102444800) * KN_SECOND) /* 2100: what is later is no time */
+
 static const struct celery_event_limits default_limits = {
     .body_bytes = 64 << 20,
     .event_bytes = 32 << 20,
@@ -83,6 +85,16 @@ static const char *too_long(const struct kn_msg_event *e, size_t max)
                                     : NULL;
 }
 
+/* A clock that is off by a day or more says nothing of when: the time of arrival stands
+ * instead, and the difference beside it. */
+static void settle_time(const struct celery_decoder *d, struct kn_msg_event *e)
+{
+    if (e->timestamp >= d->limits->earliest_us && e->timestamp <= d->now_us + d->limits->ahead_us)
+        return;
+    e->skew = e->timestamp - d->now_us;
+    e->timestamp = d->now_us;
+}
+
 /* Whether the fields make an event; *ret_cause and *ret_detail when not. */
 static bool judge(const struct celery_decoder *d, const struct kn_msg_event *e, struct kn_str bytes,
                   enum celery_cause *ret_cause, struct kn_str *ret_detail)
@@ -97,8 +109,7 @@ static bool judge(const struct celery_decoder *d, const struct kn_msg_event *e, 
         *ret_detail = kn_str_from(long_field);
     } else if (!d->has_type) {
         *ret_cause = CELERY_CAUSE_NO_TYPE;
-    } else if (!d->has_timestamp || e->timestamp < l->earliest_us ||
-               e->timestamp > d->now_us + l->ahead_us) {
+    } else if (!d->has_timestamp || e->timestamp < 0 || e->timestamp > LATEST_US) {
         *ret_cause = CELERY_CAUSE_TIMESTAMP;
     } else if (is_task(e->type) && e->uuid.len == 0) {
         *ret_cause = CELERY_CAUSE_NO_UUID;
@@ -113,6 +124,10 @@ static bool judge(const struct celery_decoder *d, const struct kn_msg_event *e, 
 static enum kn_status finish_event(struct celery_decoder *d, struct kn_msg_event *e)
 {
     e->received_at = d->now_us;
+    settle_time(d, e);
+    if ((e->type == KN_EVENT_TASK_FAILED || e->type == KN_EVENT_TASK_RETRIED) &&
+        celery_event_failure(d, e) != KN_OK)
+        return KN_NOMEM;
     if (d->has_extra) {
         kn_buf_char(&d->scratch, '}');
         if (kn_buf_status(&d->scratch) != KN_OK)

@@ -30,7 +30,7 @@
     X(NO_TYPE, "no_type", "the event has no type")                                                 \
     X(NO_UUID, "no_uuid", "the task event has no uuid")                                            \
     X(NO_HOSTNAME, "no_hostname", "the worker event has no hostname")                              \
-    X(TIMESTAMP, "timestamp", "the timestamp is missing, no number, or out of range")
+    X(TIMESTAMP, "timestamp", "the timestamp is missing, or is no time between 1970 and 2100")
 
 enum celery_cause {
 #define X(name, key, text) CELERY_CAUSE_##name,
@@ -46,12 +46,14 @@ const char *celery_cause_text(enum celery_cause cause);
 
 /* 0 means the default. */
 struct celery_event_limits {
-    size_t body_bytes;   /* of one message, decoded: 64 MiB */
-    size_t event_bytes;  /* of one event in it: 32 MiB */
-    size_t events;       /* in one message: 10,000 */
-    size_t id_bytes;     /* of uuid, hostname, type: 4 KiB */
-    int64_t earliest_us; /* a timestamp before is invalid: 2000-01-01 */
-    int64_t ahead_us;    /* a timestamp so far behind now is invalid: one day */
+    size_t body_bytes;  /* of one message, decoded: 64 MiB */
+    size_t event_bytes; /* of one event in it: 32 MiB */
+    size_t events;      /* in one message: 10,000 */
+    size_t id_bytes;    /* of uuid, hostname, type: 4 KiB */
+    /* An event whose timestamp is earlier, or further ahead of now, gets the time of its
+     * arrival (see skew in proto/messages.h): 2000-01-01, and one day. */
+    int64_t earliest_us;
+    int64_t ahead_us;
 };
 
 struct celery_invalid {

@@ -32,4 +32,7 @@ static inline struct kn_str celery_scratch_str(struct celery_decoder *d, size_t 
  * scratch as JSON, without the closing brace. */
 enum kn_status celery_event_fields(struct celery_decoder *d, struct kn_msg_event *e) KN_MUST_CHECK;
 
+/* Of a task-failed or task-retried: sets name and exception where Celery says them elsewhere. */
+enum kn_status celery_event_failure(struct celery_decoder *d, struct kn_msg_event *e) KN_MUST_CHECK;
+
 #endif

@@ -298,8 +298,7 @@ static void what_is_wrong_has_a_cause(void **state)
         {"{\"type\":\"x\",\"timestamp\":NaN}", CELERY_CAUSE_TIMESTAMP},
         {"{\"type\":\"x\",\"timestamp\":1e300}", CELERY_CAUSE_TIMESTAMP},
         {"{\"type\":\"x\",\"timestamp\":-1}", CELERY_CAUSE_TIMESTAMP},
-        {"{\"type\":\"x\",\"timestamp\":946684799}", CELERY_CAUSE_TIMESTAMP},
-        {"{\"type\":\"x\",\"timestamp\":1795559866}", CELERY_CAUSE_TIMESTAMP},
+        {"{\"type\":\"x\",\"timestamp\":4102444801}", CELERY_CAUSE_TIMESTAMP},
         {"{\"type\":\"x\",\"timestamp\":253370764800}", CELERY_CAUSE_TIMESTAMP},
         {"{\"type\":\"x\"," NOW ",\"a\":" X1000("[") X1000("]") "}", CELERY_CAUSE_TOO_DEEP},
         {"{\"type\":\"x\"," NOW ",\"args\":" X1000("{\"a\":") "1" X1000("}") "}",
@@ -313,6 +312,63 @@ static void what_is_wrong_has_a_cause(void **state)
             fail_msg("%.60s: %zu events, %zu invalid: %s", cases[i].json, events.count,
                      events.invalid, celery_cause_name(events.first[0].cause));
         assert_int_equal(events.causes[cases[i].cause], 1);
+    }
+}
+
+static void a_clock_that_is_off_by_days_is_noted_beside_our_own_time(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *timestamp;
+        int64_t at, skew; /* seconds; at 0: ours */
+    } cases[] = {
+        {"1795473465", 1795473465, 0}, {"1795559865", 1795559865, 0}, {"1795559866", 0, 86401},
+        {"946684800", 946684800, 0},   {"946684799", 0, -848788666},  {"0", 0, -1795473465},
+        {"4102444800", 0, 2306971335},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char json[64];
+        snprintf(json, sizeof json, "{\"type\":\"x\",\"timestamp\":%s}", cases[i].timestamp);
+        struct kn_msg_event e = decode_one(json);
+        assert_true(e.timestamp == (cases[i].at ? cases[i].at * KN_SECOND : now_us));
+        int64_t sent = 0;
+        assert_true(kn_str_to_i64(kn_str_from(cases[i].timestamp), &sent));
+        assert_true(e.timestamp + e.skew == sent * KN_SECOND);
+        assert_true(e.skew / KN_SECOND == cases[i].skew);
+    }
+}
+
+static void failures_say_what_and_of_whom(void **state)
+{
+    (void)state;
+#define WRAPPED "\"exception\":\"ExceptionWithTraceback()\""
+#define FRAMES "Traceback (most recent call last):\\n  File \\\"a.py\\\", line 3, in f\\n    g()\\n"
+    static const struct {
+        const char *fields, *name, *exception;
+    } cases[] = {
+        {"\"exception\":\"NotRegistered('no.such')\"", "no.such", "NotRegistered('no.such')"},
+        {"\"exception\":\"NotRegistered(\\\"it's\\\")\"", "it's", "NotRegistered(\"it's\")"},
+        {"\"exception\":\"NotRegistered('a')\",\"name\":\"b\"", "b", "NotRegistered('a')"},
+        {"\"exception\":\"NotRegistered()\"", NULL, "NotRegistered()"},
+        {"\"exception\":\"NotRegistered('\"", NULL, "NotRegistered('"},
+        {"\"exception\":\"NotRegistered('a\\\\x')\"", NULL, "NotRegistered('a\\x')"},
+        {WRAPPED, NULL, "ExceptionWithTraceback()"},
+        {WRAPPED ",\"traceback\":\"odd\"", NULL, "ExceptionWithTraceback()"},
+        {WRAPPED ",\"traceback\":\"" FRAMES "billiard.exceptions.WorkerLostError: Worker exited"
+                 " prematurely: signal 9 (SIGKILL) Job: 1.\\n\"",
+         NULL, "WorkerLostError('Worker exited prematurely: signal 9 (SIGKILL) Job: 1.')"},
+        {WRAPPED ",\"traceback\":\"" FRAMES "a.b.TimeLimitExceeded: (5,)\"", NULL,
+         "TimeLimitExceeded('(5,)')"},
+        {WRAPPED ",\"traceback\":\"" FRAMES "Plain\\n\"", NULL, "Plain()"},
+        {WRAPPED ",\"traceback\":\"" FRAMES "Gone: it's\\nmore\\n\"", NULL, "Gone(\"it's\")"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char json[1024];
+        snprintf(json, sizeof json, "{\"type\":\"task-failed\",\"uuid\":\"u\",%s," NOW "}",
+                 cases[i].fields);
+        struct kn_msg_event e = decode_one(json);
+        assert_text(e.name, cases[i].name);
+        assert_text(e.exception, cases[i].exception);
     }
 }
 
@@ -717,6 +773,8 @@ int main(void)
         TEST(texts_are_unescaped),
         TEST(timestamps_are_microseconds),
         TEST(what_is_wrong_has_a_cause),
+        TEST(a_clock_that_is_off_by_days_is_noted_beside_our_own_time),
+        TEST(failures_say_what_and_of_whom),
         TEST(each_event_of_a_list_is_judged_alone),
         TEST(lists_of_any_length_are_read),
         TEST(limits_are_kept_and_counted),
