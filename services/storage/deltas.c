@@ -139,7 +139,7 @@ enum kn_status deltas_learned_of(const struct task_row *row, struct kn_arena *ar
         const struct kn_msg_event *event = row->task.learned[t];
         learned->items[learned->count].runtime = event->runtime;
         learned->items[learned->count++].key = (struct delta_key){
-            .minute = minute_of(event->timestamp),
+            .minute = minute_of(merge_learned_at(&row->task, (enum merge_type)t)),
             .source = row->source,
             .name = row->name,
             .queue = row->queue,

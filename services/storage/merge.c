@@ -1,6 +1,7 @@
 #include "services/storage/merge.h"
 
 #include "services/common/time.h"
+#include "services/storage/hmap.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -14,9 +15,17 @@ static const struct {
 #undef F
 };
 
-/* celery.states.PRECEDENCE, best first; retried is left out: it overrides. */
-static const uint8_t precedence[] = {MERGE_SUCCEEDED, MERGE_FAILED,   MERGE_REVOKED, MERGE_STARTED,
-                                     MERGE_RECEIVED,  MERGE_REJECTED, MERGE_SENT};
+/* Two clocks that are not corrected differ by less, and so does the time that workers
+ * collect events before they send them. */
+static const int64_t UNSURE_US = 2 * KN_SECOND;
+
+/* celery.states.PRECEDENCE, best first. */
+static const uint8_t finals[] = {MERGE_SUCCEEDED, MERGE_FAILED, MERGE_REVOKED, MERGE_REJECTED};
+
+static int sign_beyond(int64_t difference, int64_t unsure)
+{
+    return (difference > unsure) - (difference < -unsure);
+}
 
 static int key_cmp(struct merge_key a, struct merge_key b)
 {
@@ -92,14 +101,62 @@ static void join_runtime(struct merge_task *task, struct kn_opt_f64 runtime, str
     task->runtime_key = key;
 }
 
-static void join_type(struct merge_task *task, unsigned type, struct merge_key key, uint8_t origin)
+static int sender_cmp(struct merge_sender a, struct merge_sender b)
+{
+    if (a.process != b.process)
+        return a.process > b.process ? 1 : -1;
+    return (a.lag_ms < b.lag_ms) - (a.lag_ms > b.lag_ms); /* it came twice: the first time */
+}
+
+static void join_type(struct merge_task *task, unsigned type, struct merge_key key,
+                      struct merge_sender sender, uint8_t origin)
 {
     int order = task->types & 1u << type ? key_cmp(key, task->type_key[type]) : 1;
-    if (order < 0 || (order == 0 && origin <= task->origins[type]))
+    if (order == 0)
+        order = origin != task->origins[type] ? origin - task->origins[type]
+                                              : sender_cmp(sender, task->sender[type]);
+    if (order <= 0)
         return;
     task->types |= (uint16_t)(1u << type);
     task->type_key[type] = key;
+    task->sender[type] = sender;
     task->origins[type] = origin;
+}
+
+static void join_retried(struct merge_retried *retried, uint32_t hash)
+{
+    size_t i = 0;
+    while (i < retried->count && retried->seen[i] < hash)
+        i++;
+    if (i == MERGE_RETRIED_MAX || (i < retried->count && retried->seen[i] == hash))
+        return;
+    retried->count += retried->count < MERGE_RETRIED_MAX;
+    for (size_t k = retried->count - 1u; k > i; k--)
+        retried->seen[k] = retried->seen[k - 1];
+    retried->seen[i] = hash;
+}
+
+static uint64_t magnitude(int64_t value)
+{
+    return value < 0 ? -(uint64_t)value : (uint64_t)value;
+}
+
+static void join_skew(struct merge_task *task, int64_t skew)
+{
+    if (magnitude(skew) > magnitude(task->skew) ||
+        (magnitude(skew) == magnitude(task->skew) && skew > task->skew))
+        task->skew = skew;
+}
+
+/* Goes together with its event. Called before join_type. */
+static void join_requeued(struct merge_task *task, bool requeued, struct merge_key key)
+{
+    int order =
+        task->types & 1u << MERGE_REJECTED ? key_cmp(key, task->type_key[MERGE_REJECTED]) : 1;
+    if (order > 0)
+        task->requeued = requeued;
+    else if (order == 0)
+        task->requeued &= requeued;
 }
 
 static void join_span(struct merge_task *task, int64_t first_at, int64_t latest_at)
@@ -178,6 +235,27 @@ static struct kn_str text_of(const struct kn_msg_event *event, unsigned i)
     return *(const struct kn_str *)((const char *)event + texts[i].offset);
 }
 
+/* By the worker's own clock, which every copy of the event has. */
+static uint32_t retried_hash(const struct kn_msg_event *event)
+{
+    uint64_t stamp = (uint64_t)event->timestamp + (uint64_t)event->skew;
+    return (uint32_t)hmap_mix(stamp ^ hmap_mix(event->clock));
+}
+
+static struct merge_sender sender_of(const struct kn_msg_event *event)
+{
+    struct merge_sender sender = {0};
+    int64_t lag;
+    if (event->hostname.len && event->origin == KN_ORIGIN_EVENTS)
+        sender.process =
+            (uint32_t)kn_hash64(event->pid, event->hostname.ptr, event->hostname.len) | 1;
+    if (event->received_at && !__builtin_sub_overflow(event->received_at, event->timestamp, &lag))
+        sender.lag_ms = lag / 1000 > INT32_MAX   ? INT32_MAX
+                        : lag / 1000 < INT32_MIN ? INT32_MIN
+                                                 : (int32_t)(lag / 1000);
+    return sender;
+}
+
 static struct merge_revoked revoked_of(const struct kn_msg_event *event)
 {
     return (struct merge_revoked){event->signum, event->terminated, event->expired};
@@ -210,6 +288,10 @@ static int learned_cmp(const struct kn_msg_event *a, const struct kn_msg_event *
     if (order == 0)
         order = a->eta != b->eta ? (a->eta > b->eta ? 1 : -1)
                                  : (a->expires > b->expires) - (a->expires < b->expires);
+    if (order == 0)
+        order = sign_beyond(a->received_at - b->received_at, 0);
+    if (order == 0)
+        order = b->requeue - a->requeue;
     return order ? order : revoked_cmp(&revoked[0], &revoked[1]);
 }
 
@@ -220,14 +302,28 @@ static void join_learned(struct merge_task *task, const struct kn_msg_event *eve
         *have = event;
 }
 
+/* The backend has its times from the worker's clock; ours says when we learned of it. */
+static int64_t learned_first_at(const struct kn_msg_event *event)
+{
+    return event->received_at ? event->received_at : event->timestamp;
+}
+
+static int64_t learned_latest_at(const struct kn_msg_event *event)
+{
+    return event->received_at && event->received_at < event->timestamp ? event->received_at
+                                                                       : event->timestamp;
+}
+
 void merge_event(struct merge_task *task, const struct kn_msg_event *event)
 {
     struct merge_key key = key_of(event);
-    join_span(task, event->timestamp, event->timestamp);
+    join_skew(task, event->skew);
     if (merge_is_learned(event)) {
+        join_span(task, learned_first_at(event), learned_latest_at(event));
         join_learned(task, event);
         return;
     }
+    join_span(task, event->timestamp, event->timestamp);
     if (!is_standard(event)) {
         if (event->hostname.len)
             join_text(task, MERGE_WORKER, event->hostname, key);
@@ -243,12 +339,20 @@ void merge_event(struct merge_task *task, const struct kn_msg_event *event)
         join_retries(task, event->retries, key);
         join_message(task, event->eta, event->expires, key);
     }
+    if (type == MERGE_FAILED && event->name.ptr) /* of a task that no message named */
+        join_text(task, MERGE_NAME, event->name, (struct merge_key){0});
+    if (type == MERGE_RECEIVED && event->retries.set && event->retries.value > task->attempt)
+        task->attempt = event->retries.value;
+    if (type == MERGE_RETRIED)
+        join_retried(&task->retried, retried_hash(event));
+    if (type == MERGE_REJECTED)
+        join_requeued(task, event->requeue, key);
     if (bit & MERGE_OF_RESULT)
         join_runtime(task, event->runtime, key);
     if (bit & MERGE_OF_REVOKED)
         join_revoked(
             task, &(struct merge_revoked){event->signum, event->terminated, event->expired}, key);
-    join_type(task, type, key, KN_ORIGIN_EVENTS);
+    join_type(task, type, key, sender_of(event), KN_ORIGIN_EVENTS);
 }
 
 void merge_join(struct merge_task *into, const struct merge_task *other)
@@ -265,10 +369,17 @@ void merge_join(struct merge_task *into, const struct merge_task *other)
         join_message(into, other->eta, other->expires, key);
     if (latest_key(other, MERGE_OF_REVOKED, &key))
         join_revoked(into, &other->revoked, key);
+    if (other->types & 1u << MERGE_REJECTED)
+        join_requeued(into, other->requeued, other->type_key[MERGE_REJECTED]);
     for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++) {
         if (other->types & 1u << t)
-            join_type(into, t, other->type_key[t], other->origins[t]);
+            join_type(into, t, other->type_key[t], other->sender[t], other->origins[t]);
     }
+    if (other->attempt > into->attempt)
+        into->attempt = other->attempt;
+    for (size_t i = 0; i < other->retried.count; i++)
+        join_retried(&into->retried, other->retried.seen[i]);
+    join_skew(into, other->skew);
     for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++) {
         if (other->learned[t])
             join_learned(into, other->learned[t]);
@@ -287,10 +398,29 @@ static bool fills_in(unsigned i)
     return i == MERGE_NAME || i == MERGE_ARGS || i == MERGE_KWARGS || i == MERGE_WORKER;
 }
 
-static void view_learned(struct merge_task *view, const struct kn_msg_event *event)
+int64_t merge_learned_at(const struct merge_task *task, enum merge_type type)
 {
-    struct merge_key key = key_of(event);
-    unsigned type = type_of(event), bit = 1u << type;
+    const struct kn_msg_event *event = task->learned[type];
+    int64_t at = event->timestamp, until = event->received_at;
+    struct merge_key taken = {0};
+    if (type == MERGE_ORPHANED || event->origin == KN_ORIGIN_BROKER)
+        return at; /* our own */
+    bool is_taken = latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken);
+    if (task->skew) { /* it is most likely of the same clock */
+        int64_t corrected = at - task->skew;
+        if (corrected >= taken.at && (!until || corrected <= until))
+            return corrected;
+    }
+    if (until && at > until)
+        at = until;
+    return is_taken && at < taken.at && (!until || taken.at <= until) ? taken.at : at;
+}
+
+static void view_learned(struct merge_task *view, const struct merge_task *task, unsigned type)
+{
+    const struct kn_msg_event *event = task->learned[type];
+    struct merge_key key = {merge_learned_at(task, (enum merge_type)type), event->clock};
+    unsigned bit = 1u << type;
     for (unsigned i = 0; i < MERGE_TEXT_COUNT; i++) {
         if (fills_in(i) ? !view->text[i].ptr && text_of(event, i).len : (texts[i].types & bit) != 0)
             join_text(view, i, text_of(event, i), key);
@@ -301,11 +431,13 @@ static void view_learned(struct merge_task *view, const struct kn_msg_event *eve
         join_runtime(view, event->runtime, key);
     if (bit & MERGE_OF_REVOKED)
         view->revoked = revoked_of(event);
+    if (type == MERGE_REJECTED)
+        view->requeued = event->requeue;
     if (bit & MERGE_OF_MESSAGE && !(view->types & MERGE_OF_MESSAGE)) {
         view->eta = event->eta;
         view->expires = event->expires;
     }
-    join_type(view, type, key, event->origin);
+    join_type(view, type, key, sender_of(event), event->origin);
 }
 
 const struct merge_task *merge_view(const struct merge_task *task, struct merge_task *room)
@@ -317,7 +449,7 @@ const struct merge_task *merge_view(const struct merge_task *task, struct merge_
         if (view == task)
             *room = *task;
         view = room;
-        view_learned(room, task->learned[t]);
+        view_learned(room, task, t);
     }
     return view;
 }
@@ -329,45 +461,179 @@ bool merge_is_empty(const struct merge_task *task)
     return !task->seen;
 }
 
+static bool has(const struct merge_task *task, unsigned type)
+{
+    return task->types & 1u << type;
+}
+
+/* When it reached us. */
+static int64_t arrived_at(const struct merge_task *task, unsigned type)
+{
+    return task->type_key[type].at + task->sender[type].lag_ms * (KN_SECOND / 1000);
+}
+
+/* When it was true: the backend's word was so when it was asked. */
+static int64_t true_at(const struct merge_task *task, unsigned type)
+{
+    if (task->origins[type] == KN_ORIGIN_BACKEND && task->learned[type]->received_at)
+        return task->learned[type]->received_at;
+    return task->type_key[type].at;
+}
+
+/* 1: a is the later one, -1: b is, 0: nobody knows. */
+static int order_of(const struct merge_task *task, unsigned a, unsigned b)
+{
+    struct merge_key x = task->type_key[a], y = task->type_key[b];
+    if (task->sender[a].process && task->sender[a].process == task->sender[b].process)
+        return x.clock && y.clock ? (x.clock > y.clock) - (x.clock < y.clock) : key_cmp(x, y);
+    int64_t arrived = arrived_at(task, a) - arrived_at(task, b);
+    int order = sign_beyond(arrived, UNSURE_US);
+    if (order)
+        return order;
+    /* events that waited for us in a queue arrive together, but in their order */
+    order = sign_beyond(true_at(task, a) - true_at(task, b), UNSURE_US);
+    return order == -sign_beyond(arrived, 0) ? 0 : order;
+}
+
+/* The same, but where nobody knows their times decide. */
+static bool is_later(const struct merge_task *task, unsigned a, unsigned b)
+{
+    int order = order_of(task, a, b);
+    return (order ? order : key_cmp(task->type_key[a], task->type_key[b])) > 0;
+}
+
 /* Whether a worker's word that it does not know the task is the latest about it. */
 static bool is_orphaned(const struct merge_task *task, unsigned type)
 {
+    return has(task, MERGE_ORPHANED) && (type == MERGE_RECEIVED || type == MERGE_STARTED) &&
+           !(has(task, MERGE_RECEIVED) && is_later(task, MERGE_RECEIVED, MERGE_ORPHANED)) &&
+           !(has(task, MERGE_STARTED) && is_later(task, MERGE_STARTED, MERGE_ORPHANED));
+}
+
+/* Whether its message was seen waiting after a worker had taken it. */
+static bool waits_again(const struct merge_task *task)
+{
+    const struct kn_msg_event *seen = task->learned[MERGE_SENT];
     struct merge_key taken = {0};
-    return task->types & 1u << MERGE_ORPHANED &&
-           (type == MERGE_RECEIVED || type == MERGE_STARTED) &&
+    return seen && seen->origin == KN_ORIGIN_BROKER &&
            latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken) &&
-           key_cmp(taken, task->type_key[MERGE_ORPHANED]) <= 0;
+           seen->timestamp > taken.at;
+}
+
+/* A later attempt has begun than any that was retried: each retry is of an attempt
+ * before it, though its event may be late. Where some were not seen, a late one is
+ * taken for its own attempt's. */
+static bool is_past_retries(const struct merge_task *task)
+{
+    const struct merge_retried *retried = &task->retried;
+    struct merge_key taken = {0};
+    if (!retried->count || retried->count == MERGE_RETRIED_MAX || retried->count > task->attempt)
+        return false;
+    return retried->count == task->attempt ||
+           !latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken) ||
+           true_at(task, MERGE_RETRIED) - taken.at <= UNSURE_US;
+}
+
+static bool is_final(const struct merge_task *task, unsigned type)
+{
+    return has(task, type) && !(type == MERGE_REJECTED && task->requeued);
+}
+
+/* Whether the backend still had this end when a worker had taken the message again, and not
+ * begun it: a copy that it only threw away. */
+static bool is_confirmed(const struct merge_task *task, unsigned final)
+{
+    const struct kn_msg_event *said = task->learned[final];
+    return said && said->origin == KN_ORIGIN_BACKEND && has(task, MERGE_RECEIVED) &&
+           said->received_at > arrived_at(task, MERGE_RECEIVED) &&
+           !(has(task, MERGE_STARTED) && is_later(task, MERGE_STARTED, MERGE_RECEIVED));
+}
+
+/* Whether the id was used again after this final event. */
+static bool is_used_again(const struct merge_task *task, unsigned final)
+{
+    if (has(task, MERGE_RECEIVED) && order_of(task, MERGE_RECEIVED, final) > 0)
+        return !is_confirmed(task, final);
+    if (has(task, MERGE_SENT) && order_of(task, MERGE_SENT, final) > 0)
+        return true;
+    return has(task, MERGE_RETRIED) && !is_past_retries(task) &&
+           true_at(task, MERGE_RETRIED) - true_at(task, final) > UNSURE_US &&
+           order_of(task, MERGE_RETRIED, final) > 0;
+}
+
+/* Whether what was begun then ended since: with a retry, back in the queue, or for good. */
+static bool is_over(const struct merge_task *task, unsigned begun)
+{
+    bool past = begun == MERGE_RECEIVED && is_past_retries(task);
+    if (has(task, MERGE_RETRIED) && !past && is_later(task, MERGE_RETRIED, begun))
+        return true;
+    for (size_t i = 0; i < sizeof finals; i++) {
+        if (has(task, finals[i]) && is_later(task, finals[i], begun))
+            return true;
+    }
+    return false;
+}
+
+static bool is_retried(const struct merge_task *task)
+{
+    return has(task, MERGE_RETRIED) && !is_past_retries(task) &&
+           !(has(task, MERGE_STARTED) && is_later(task, MERGE_STARTED, MERGE_RETRIED)) &&
+           !(has(task, MERGE_RECEIVED) && is_later(task, MERGE_RECEIVED, MERGE_RETRIED)) &&
+           !(has(task, MERGE_SENT) && is_later(task, MERGE_SENT, MERGE_RETRIED)) &&
+           !(has(task, MERGE_REJECTED) && is_later(task, MERGE_REJECTED, MERGE_RETRIED));
 }
 
 /* The type of an event that decides; MERGE_TYPE_COUNT when there is none. */
 static unsigned deciding_event(const struct merge_task *task)
 {
-    bool retried = task->types & 1u << MERGE_RETRIED;
-    for (size_t i = 0; i < sizeof precedence; i++) {
-        unsigned type = precedence[i];
-        if (!(task->types & 1u << type))
-            continue;
-        if (!retried || key_cmp(task->type_key[type], task->type_key[MERGE_RETRIED]) > 0)
-            return type;
+    for (size_t i = 0; i < sizeof finals; i++) {
+        if (is_final(task, finals[i]) && !is_used_again(task, finals[i]))
+            return finals[i];
     }
-    return retried ? MERGE_RETRIED : MERGE_TYPE_COUNT;
+    if (is_retried(task))
+        return MERGE_RETRIED;
+    bool received = has(task, MERGE_RECEIVED) && !is_over(task, MERGE_RECEIVED);
+    if (has(task, MERGE_STARTED) &&
+        ((received && is_past_retries(task) && is_later(task, MERGE_STARTED, MERGE_RECEIVED)) ||
+         !is_over(task, MERGE_STARTED)))
+        return MERGE_STARTED;
+    if (received)
+        return MERGE_RECEIVED;
+    return task->types & MERGE_OF_EVENTS ? MERGE_SENT : MERGE_TYPE_COUNT;
 }
 
 enum { NO_TYPE = MERGE_LEARNED_COUNT };
+
+/* How an earlier use ended, when the latest one is lost: its worker may have thrown a copy
+ * away. */
+static unsigned latest_final(const struct merge_task *task)
+{
+    unsigned latest = MERGE_ORPHANED;
+    for (size_t i = 0; i < sizeof finals; i++) {
+        if (is_final(task, finals[i]) &&
+            (latest == MERGE_ORPHANED || is_later(task, finals[i], latest)))
+            latest = finals[i];
+    }
+    return latest;
+}
 
 static unsigned deciding_type(const struct merge_task *task)
 {
     unsigned type = deciding_event(task);
     if (type == MERGE_TYPE_COUNT)
         return NO_TYPE;
-    return is_orphaned(task, type) ? MERGE_ORPHANED : type;
+    if (!is_orphaned(task, type))
+        return type;
+    return waits_again(task) ? MERGE_SENT : latest_final(task);
 }
 
 enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin)
 {
     unsigned type = deciding_type(task);
-    if (type == NO_TYPE) {
-        *ret_origin = KN_ORIGIN_EVENTS;
+    if (type == NO_TYPE || type == MERGE_SENT) {
+        *ret_origin = waits_again(task)       ? KN_ORIGIN_BROKER
+                      : has(task, MERGE_SENT) ? (enum kn_origin)task->origins[MERGE_SENT]
+                                              : KN_ORIGIN_EVENTS;
         return KN_TASK_PENDING;
     }
     *ret_origin = (enum kn_origin)task->origins[type];
@@ -471,13 +737,115 @@ static unsigned field_types(unsigned i)
     return i == FIELD_RETRIES ? MERGE_OF_MESSAGE : MERGE_OF_RESULT;
 }
 
+/* What stands beside the clock of each type. */
+enum { ORIGIN_BITS = 15, HAS_PROCESS = 16, SAME_PROCESS = 32, HAS_LAG = 64 };
+/* Behind the fields. */
+enum { PART_ATTEMPT = 128, PART_RETRIED, PART_SKEW };
+
+static uint64_t zigzag(int64_t value)
+{
+    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+}
+
+static int64_t unzigzag(uint64_t value)
+{
+    return (int64_t)(value >> 1 ^ -(value & 1));
+}
+
+static void put_u32(struct kn_buf *out, uint32_t value)
+{
+    char bytes[] = {(char)value, (char)(value >> 8), (char)(value >> 16), (char)(value >> 24)};
+    kn_buf_append(out, bytes, sizeof bytes);
+}
+
+static bool get_u32(struct kn_str *in, uint32_t *ret)
+{
+    const uint8_t *p = (const uint8_t *)in->ptr;
+    if (in->len < 4)
+        return false;
+    *ret = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    in->ptr += 4;
+    in->len -= 4;
+    return true;
+}
+
+static void put_sender(struct kn_buf *out, uint8_t origin, struct merge_sender sender,
+                       uint32_t *last)
+{
+    bool same = sender.process && sender.process == *last;
+    uint8_t flags = (uint8_t)(origin & ORIGIN_BITS);
+    if (sender.process)
+        flags |= same ? SAME_PROCESS : HAS_PROCESS;
+    if (sender.lag_ms)
+        flags |= HAS_LAG;
+    kn_buf_char(out, (char)flags);
+    if (flags & HAS_PROCESS)
+        put_u32(out, *last = sender.process);
+    if (sender.lag_ms)
+        put_varint(out, zigzag(sender.lag_ms));
+}
+
+static bool get_sender(struct kn_str *in, uint8_t *ret_origin, struct merge_sender *ret,
+                       uint32_t *last)
+{
+    uint8_t flags;
+    uint64_t lag = 0;
+    if (!get_byte(in, &flags) || (flags & HAS_PROCESS && !get_u32(in, last)) ||
+        (flags & HAS_LAG && !get_varint(in, &lag)))
+        return false;
+    *ret_origin = flags & ORIGIN_BITS;
+    ret->process = flags & (HAS_PROCESS | SAME_PROCESS) ? *last : 0;
+    ret->lag_ms = (int32_t)unzigzag(lag);
+    return true;
+}
+
+static void put_parts(struct kn_buf *out, const struct merge_task *task)
+{
+    if (task->attempt) {
+        kn_buf_char(out, (char)PART_ATTEMPT);
+        put_varint(out, (uint64_t)task->attempt);
+    }
+    if (task->retried.count) {
+        kn_buf_char(out, (char)PART_RETRIED);
+        kn_buf_char(out, (char)task->retried.count);
+        for (size_t i = 0; i < task->retried.count; i++)
+            put_u32(out, task->retried.seen[i]);
+    }
+    if (task->skew) {
+        kn_buf_char(out, (char)PART_SKEW);
+        put_varint(out, zigzag(task->skew));
+    }
+}
+
+static bool get_part(struct kn_str *in, uint8_t part, struct merge_task *task)
+{
+    uint64_t number;
+    if (part == PART_RETRIED) {
+        if (!get_byte(in, &task->retried.count) || task->retried.count > MERGE_RETRIED_MAX)
+            return false;
+        for (size_t i = 0; i < task->retried.count; i++) {
+            if (!get_u32(in, &task->retried.seen[i]))
+                return false;
+        }
+        return true;
+    }
+    if (!get_varint(in, &number))
+        return false;
+    if (part == PART_ATTEMPT)
+        task->attempt = (int64_t)number;
+    else
+        task->skew = unzigzag(number);
+    return part == PART_ATTEMPT || part == PART_SKEW;
+}
+
 void merge_order_encode(struct kn_buf *out, const struct merge_task *task)
 {
+    uint32_t last = 0;
     kn_buf_char(out, (char)task->types);
     for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++) {
         if (task->types & 1u << t) {
             put_varint(out, task->type_key[t].clock);
-            kn_buf_char(out, (char)task->origins[t]);
+            put_sender(out, task->origins[t], task->sender[t], &last);
         }
     }
     for (unsigned i = 0; i < FIELD_COUNT; i++) {
@@ -486,9 +854,10 @@ void merge_order_encode(struct kn_buf *out, const struct merge_task *task)
         if (!key || (latest_key(task, field_types(i), &usual) && key_cmp(usual, *key) == 0))
             continue;
         kn_buf_char(out, (char)(i + 1));
-        put_varint(out, (uint64_t)key->at << 1 ^ (uint64_t)(key->at >> 63));
+        put_varint(out, zigzag(key->at));
         put_varint(out, key->clock);
     }
+    put_parts(out, task);
 }
 
 /* Sets the keys that are not written: those of the latest event that could bring
@@ -502,29 +871,38 @@ static void set_usual_keys(struct merge_task *task)
     }
 }
 
+static bool get_field(struct kn_str *in, uint8_t field, struct merge_task *task)
+{
+    uint64_t at, clock;
+    if (field == 0 || field > FIELD_COUNT || !get_varint(in, &at) || !get_varint(in, &clock))
+        return false;
+    struct merge_key *key = field_key(task, field - 1u);
+    if (key)
+        *key = (struct merge_key){unzigzag(at), clock};
+    return key != NULL;
+}
+
 enum kn_status merge_order_decode(struct kn_str order, struct merge_task *task)
 {
-    uint8_t types;
-    if (!get_byte(&order, &types))
+    uint8_t byte;
+    uint32_t last = 0;
+    if (!get_byte(&order, &byte))
         return KN_INVALID;
-    task->types = types;
+    task->types = byte;
     task->seen = true;
+    task->attempt = task->skew = 0;
+    task->retried.count = 0;
     for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++) {
         if ((task->types & 1u << t) &&
-            (!get_varint(&order, &task->type_key[t].clock) || !get_byte(&order, &task->origins[t])))
+            (!get_varint(&order, &task->type_key[t].clock) ||
+             !get_sender(&order, &task->origins[t], &task->sender[t], &last)))
             return KN_INVALID;
     }
     set_usual_keys(task);
     while (order.len) {
-        uint8_t field;
-        uint64_t at, clock;
-        if (!get_byte(&order, &field) || field == 0 || field > FIELD_COUNT ||
-            !get_varint(&order, &at) || !get_varint(&order, &clock))
+        if (!get_byte(&order, &byte) ||
+            !(byte < PART_ATTEMPT ? get_field(&order, byte, task) : get_part(&order, byte, task)))
             return KN_INVALID;
-        struct merge_key *key = field_key(task, field - 1u);
-        if (!key)
-            return KN_INVALID;
-        *key = (struct merge_key){(int64_t)(at >> 1 ^ -(at & 1)), clock};
     }
     return KN_OK;
 }

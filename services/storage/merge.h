@@ -5,7 +5,18 @@
  * the event that brought it. An order key is (timestamp, clock); of two values
  * with the same key the greater one stays. So merging is a join: commutative,
  * associative and idempotent, and neither the order of arrival nor repetition
- * matters. For events in order the result equals celery.events.state.State.
+ * matters.
+ *
+ * Which event is the later one: within a process its own Lamport clock says it.
+ * Between processes their arrival decides, and their timestamps only when they
+ * arrived within two seconds of one another, for the clocks of two machines may
+ * differ by anything. Attempts are told apart by `retries`: as many task-retried as
+ * the latest attempt's number all belong to attempts before it, whatever their time.
+ *
+ * The status is that of the latest use of the id: a final event stands until the
+ * task is received, or sent, again. For events of one use in order it equals
+ * celery.events.state.State, but for task-rejected: there the message is gone
+ * (rejected), or in its queue again (pending).
  *
  * What control learned (an event whose origin is the result backend or a worker)
  * is kept apart: one for each type, the one with the greatest order key. It counts
@@ -46,6 +57,7 @@ enum {
     MERGE_OF_RESULT = 1 << MERGE_SUCCEEDED,
     MERGE_OF_ERROR = 1 << MERGE_FAILED | 1 << MERGE_RETRIED,
     MERGE_OF_REVOKED = 1 << MERGE_REVOKED,
+    MERGE_OF_EVENTS = (1 << MERGE_TYPE_COUNT) - 1,
     MERGE_OF_WORKER = ((1 << MERGE_TYPE_COUNT) - 1) & ~(1 << MERGE_SENT),
 };
 
@@ -78,11 +90,26 @@ struct merge_key {
     uint64_t clock;
 };
 
+/* More about the event that a type_key is of. */
+struct merge_sender {
+    uint32_t process; /* hash of hostname and pid; 0: not known */
+    int32_t lag_ms;   /* from its time to its arrival */
+};
+
+/* The smallest hashes of the task-retried that were seen, ascending; when there is no
+ * room for one more, nobody knows how many there were. */
+enum { MERGE_RETRIED_MAX = 8 };
+struct merge_retried {
+    uint32_t seen[MERGE_RETRIED_MAX];
+    uint8_t count;
+};
+
 /* All zero: a task of which nothing is known. */
 struct merge_task {
     uint16_t types;                       /* 1 << enum merge_type: of which events were seen */
     uint8_t origins[MERGE_LEARNED_COUNT]; /* of these; only a view has others than events */
     struct merge_key type_key[MERGE_LEARNED_COUNT];
+    struct merge_sender sender[MERGE_LEARNED_COUNT];         /* likewise */
     const struct kn_msg_event *learned[MERGE_LEARNED_COUNT]; /* borrowed; NULL: none */
 
     bool seen; /* any event at all */
@@ -95,6 +122,11 @@ struct merge_task {
     struct merge_key retries_key;
     struct kn_opt_f64 runtime;
     struct merge_key runtime_key;
+    int64_t attempt; /* the greatest `retries` that a worker received */
+    struct merge_retried retried;
+    int64_t skew; /* µs, of the event whose sender's clock was wrong by most; see kn_msg_event */
+
+    bool requeued; /* of the latest task-rejected */
 
     /* of the latest event that is of MERGE_OF_MESSAGE: absent there is absent here */
     int64_t eta;
@@ -129,7 +161,7 @@ bool merge_learned_counts(const struct merge_task *task, enum merge_type type);
 const struct merge_task *merge_view(const struct merge_task *task, struct merge_task *room);
 
 /* orphaned: only instead of received and started, and only when neither was seen
- * after it. */
+ * after it, nor its message waiting. */
 enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin);
 /* Whether it is one of success, failure, revoked, rejected, orphaned. */
 bool merge_status_is_final(enum kn_task_status status);
@@ -138,16 +170,23 @@ int64_t merge_time(const struct merge_task *task, enum merge_type type);
 /* Time of the event that brought the final status, 0 while there is none, and for
  * orphaned, whose end nobody knows. */
 int64_t merge_completed_at(const struct merge_task *task);
+/* Time of what was learned (task->learned[type]) on our clock: not before the worker took
+ * the task, nor after it was learned. The backend has it from the worker's clock. */
+int64_t merge_learned_at(const struct merge_task *task, enum merge_type type);
 /* Seconds in the queue: from sent to started; from received when sent is missing
  * or later. False when neither is there. Never negative. */
 bool merge_queue_wait(const struct merge_task *task, double *ret);
 
 /* What a row needs beside its columns, in a few bytes:
  *   byte    types
- *   then for each type that was seen: varint clock, byte origin
+ *   then for each type that was seen: varint clock, byte origin | 16 when 4 bytes follow
+ *   with the process | 32 when it is that of the type before | 64 when a varint follows
+ *   with the lag (zigzag)
  *   then for each field whose key differs from that of the latest event of the
  *   types that bring it: byte 1 + enum merge_text (1 + MERGE_TEXT_COUNT retries,
  *   2 + MERGE_TEXT_COUNT runtime), varint timestamp (zigzag), varint clock
+ *   then, each only when it is not 0: byte 128, varint attempt; byte 129, byte count,
+ *   4 bytes for each task-retried; byte 130, varint skew (zigzag)
  * Nothing of what was learned is in it.
  * Times of the types, texts and numbers are columns of their own. */
 void merge_order_encode(struct kn_buf *out, const struct merge_task *task);

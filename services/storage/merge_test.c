@@ -39,6 +39,10 @@ static struct kn_msg_event random_event(void)
                              .uuid = KN_STR("id"),
                              .timestamp = 1000 + below(4),
                              .clock = below(3),
+                             .pid = below(2),
+                             .received_at = below(2) ? 0 : 1000 + below(4) * KN_SECOND,
+                             .skew = (int64_t)below(3) - 1,
+                             .requeue = below(2),
                              .hostname = pick(),
                              .name = pick(),
                              .args_repr = pick(),
@@ -85,6 +89,8 @@ static struct kn_str dump(struct kn_buf *out, const struct merge_task *record)
                   task->runtime.set, task->runtime.value, (long)task->eta, (long)task->expires,
                   task->revoked.terminated, task->revoked.expired);
     kn_buf_json_str(out, task->revoked.signum);
+    kn_buf_printf(out, "%d %ld %ld", task->requeued, (long)task->skew,
+                  (long)merge_completed_at(task));
     merge_order_encode(out, record);
     assert_int_equal(kn_buf_status(out), KN_OK);
     return kn_buf_view(out);
@@ -100,6 +106,9 @@ static struct merge_task through_row(const struct merge_task *task)
     for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++) /* what was learned is kept beside it */
         row.type_key[t].clock = 77;
     memset(row.origins, 77, sizeof row.origins);
+    memset(row.sender, 77, sizeof row.sender);
+    memset(&row.retried, 77, sizeof row.retried);
+    row.attempt = row.skew = 77;
     memset(row.text_key, 77, sizeof row.text_key);
     memset(&row.retries_key, 77, sizeof row.retries_key);
     memset(&row.runtime_key, 77, sizeof row.runtime_key);
@@ -218,23 +227,183 @@ static void status_follows_precedence_and_the_latest_retry(void **state)
         {{F, OK}, KN_TASK_SUCCESS},
         {{OK, F}, KN_TASK_SUCCESS},
         {{REV, ST}, KN_TASK_REVOKED},
-        {{R, REJ}, KN_TASK_RECEIVED},
+        {{R, REJ}, KN_TASK_REJECTED},
+        {{R, ST, REJ}, KN_TASK_REJECTED},
         {{REJ}, KN_TASK_REJECTED},
+        {{OK, R}, KN_TASK_RECEIVED}, /* the id is used again */
+        {{OK, R, ST}, KN_TASK_STARTED},
+        {{OK, R, ST, F}, KN_TASK_FAILURE},
+        {{REV, R, REV}, KN_TASK_REVOKED},
         {{R, ST, RET}, KN_TASK_RETRY},
         {{R, ST, RET, S}, KN_TASK_PENDING},
         {{R, ST, RET, R}, KN_TASK_RECEIVED},
         {{R, ST, RET, R, ST, OK}, KN_TASK_SUCCESS},
-        {{OK, RET}, KN_TASK_RETRY},
+        {{OK, RET}, KN_TASK_SUCCESS}, /* its event is late */
         {{OK, RET, R}, KN_TASK_RECEIVED},
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         struct merge_task task = {0};
         enum kn_origin origin;
         for (int i = 0; i < EVENTS_MAX && cases[c].types[i]; i++)
-            merge_event(&task,
-                        &(struct kn_msg_event){.type = cases[c].types[i], .timestamp = 1000 + i});
-        assert_int_equal(merge_status(&task, &origin), cases[c].want);
+            merge_event(&task, &(struct kn_msg_event){.type = cases[c].types[i],
+                                                      .hostname = KN_STR("w"),
+                                                      .timestamp = 1000 + i});
+        enum kn_task_status status = merge_status(&task, &origin);
+        if (status != cases[c].want)
+            fail_msg("case %zu: %s", c, kn_enum_text(&kn_enum_task_status, status));
     }
+}
+
+/* Events of two workers and a client, in any order of arrival. ms: the sender's own time,
+ * lag: until it arrived. */
+struct told {
+    uint8_t type;
+    const char *host;
+    uint64_t clock;
+    int ms, lag;
+    int retries; /* of received and sent, + 1; of rejected: whether it is requeued */
+};
+
+static struct kn_msg_event event_of(const struct told *told)
+{
+    int64_t at = 1000 * KN_SECOND + told->ms * INT64_C(1000);
+    return (struct kn_msg_event){.type = told->type,
+                                 .hostname = kn_str_from(told->host),
+                                 .pid = 7,
+                                 .clock = told->clock,
+                                 .timestamp = at,
+                                 .received_at = at + told->lag * INT64_C(1000),
+                                 .retries = {told->retries - 1, told->retries > 0},
+                                 .requeue = told->retries > 0};
+}
+
+static void attempts_are_told_apart_whatever_the_clocks_say(void **state)
+{
+    (void)state;
+    enum { S = KN_EVENT_TASK_SENT, R, ST, OK, F, REJ, REV, RET };
+    static const struct {
+        const char *what;
+        struct told events[EVENTS_MAX];
+        enum kn_task_status want;
+    } cases[] = {
+        {"a retry whose event is later than the end of the next attempt",
+         {{R, "a", 1, 0, 1, 1},
+          {ST, "a", 2, 1, 1, 0},
+          {RET, "a", 6, 5, 1, 0},
+          {R, "a", 3, 2, 1, 2},
+          {ST, "a", 4, 3, 1, 0},
+          {OK, "a", 5, 4, 1, 0}},
+         KN_TASK_SUCCESS},
+        {"the same while the next attempt runs",
+         {{R, "a", 1, 0, 1, 1},
+          {ST, "a", 2, 1, 1, 0},
+          {RET, "a", 5, 5, 1, 0},
+          {R, "a", 3, 2, 1, 2},
+          {ST, "a", 4, 3, 1, 0}},
+         KN_TASK_STARTED},
+        {"the next attempt is retried too",
+         {{R, "a", 1, 0, 1, 1},
+          {RET, "a", 5, 5, 1, 0},
+          {R, "a", 3, 2, 1, 2},
+          {ST, "a", 4, 3, 1, 0},
+          {RET, "a", 7, 9, 1, 0}},
+         KN_TASK_RETRY},
+        {"the next attempt is retried, and the first retry was lost",
+         {{R, "a", 1, 0, 1, 1},
+          {R, "a", 3, 2, 1, 3},
+          {ST, "a", 4, 3, 1, 0},
+          {RET, "a", 7, 2900, 1, 0}},
+         KN_TASK_RETRY},
+        {"the second attempt ran where the clock is 1.5 s behind",
+         {{R, "a", 1, 2000, 1, 1},
+          {ST, "a", 2, 2001, 1, 0},
+          {RET, "a", 3, 2002, 1, 0},
+          {R, "b", 1, 503, 1501, 2},
+          {ST, "b", 2, 504, 1501, 0},
+          {OK, "b", 3, 505, 1501, 0}},
+         KN_TASK_SUCCESS},
+        {"or two hours behind",
+         {{R, "a", 1, 7200000, 1, 1},
+          {ST, "a", 2, 7200001, 1, 0},
+          {RET, "a", 3, 7200002, 1, 0},
+          {R, "b", 1, 3, 7200001, 2},
+          {ST, "b", 2, 4, 7200001, 0},
+          {F, "b", 3, 5, 7200001, 0}},
+         KN_TASK_FAILURE},
+        {"a client two hours ahead",
+         {{S, "c", 1, 7200000, -7199999, 1},
+          {R, "a", 1, 10, 1, 1},
+          {ST, "a", 2, 11, 1, 0},
+          {OK, "a", 3, 12, 1, 0}},
+         KN_TASK_SUCCESS},
+        {"sent again a minute later",
+         {{S, "c", 1, 0, 1, 1},
+          {R, "a", 1, 10, 1, 1},
+          {ST, "a", 2, 11, 1, 0},
+          {OK, "a", 3, 12, 1, 0},
+          {S, "c", 2, 60000, 1, 1}},
+         KN_TASK_PENDING},
+        {"failed when it was run again by another worker",
+         {{R, "a", 1, 10, 1, 1},
+          {OK, "a", 3, 12, 1, 0},
+          {R, "b", 1, 60010, 1, 1},
+          {ST, "b", 2, 60011, 1, 0},
+          {F, "b", 3, 60012, 1, 0}},
+         KN_TASK_FAILURE},
+        {"rejected, and gone",
+         {{R, "a", 1, 0, 1, 1}, {ST, "a", 2, 1, 1, 0}, {REJ, "a", 3, 2, 1, 0}},
+         KN_TASK_REJECTED},
+        {"rejected, and in the queue again",
+         {{R, "a", 1, 0, 1, 1}, {ST, "a", 2, 1, 1, 0}, {REJ, "a", 3, 2, 1, 1}},
+         KN_TASK_PENDING},
+        {"taken from there",
+         {{R, "a", 1, 0, 1, 1},
+          {ST, "a", 2, 1, 1, 0},
+          {REJ, "a", 3, 2, 1, 1},
+          {R, "a", 4, 3, 1, 1}},
+         KN_TASK_RECEIVED},
+        {"and done",
+         {{R, "a", 1, 0, 1, 1},
+          {ST, "a", 2, 1, 1, 0},
+          {REJ, "a", 3, 2, 1, 1},
+          {R, "a", 4, 3, 1, 1},
+          {ST, "a", 5, 4, 1, 0},
+          {OK, "a", 6, 5, 1, 0}},
+         KN_TASK_SUCCESS},
+        {"a failure that is not acknowledged is rejected first",
+         {{R, "a", 1, 0, 1, 1},
+          {ST, "a", 2, 1, 1, 0},
+          {REJ, "a", 3, 2, 1, 0},
+          {F, "a", 4, 3, 1, 0}},
+         KN_TASK_FAILURE},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct kn_msg_event events[EVENTS_MAX];
+        unsigned order[EVENTS_MAX];
+        size_t n = 0;
+        for (; n < EVENTS_MAX && cases[c].events[n].type; n++) {
+            events[n] = event_of(&cases[c].events[n]);
+            order[n] = (unsigned)n;
+        }
+        do {
+            struct merge_task task = merged(events, order, n), row = through_row(&task);
+            enum kn_origin origin;
+            enum kn_task_status status = merge_status(&row, &origin);
+            if (status != cases[c].want)
+                fail_msg("%s: %s", cases[c].what, kn_enum_text(&kn_enum_task_status, status));
+            assert_int_equal(merge_completed_at(&row) != 0, merge_status_is_final(status));
+        } while (next_permutation(order, n));
+    }
+}
+
+static void a_rejected_task_ended_when_it_was_rejected(void **state)
+{
+    (void)state;
+    const struct told told[] = {{KN_EVENT_TASK_STARTED, "a", 1, 0, 1, 0},
+                                {KN_EVENT_TASK_REJECTED, "a", 2, 5, 1, 0}};
+    struct kn_msg_event events[] = {event_of(&told[0]), event_of(&told[1])};
+    struct merge_task task = merged(events, NULL, 2);
+    assert_int_equal(merge_completed_at(&task), events[1].timestamp);
 }
 
 static struct kn_msg_event learned(enum kn_event_type type, enum kn_origin origin, int64_t at)
@@ -259,7 +428,7 @@ static void what_was_learned_decides_only_what_events_leave_open(void **state)
         {{{R, 0, 1}, {ST, 0, 4}, {OK, 1, 3}}, KN_TASK_SUCCESS, KN_ORIGIN_BACKEND},
         {{{OK, 1, 3}, {OK, 0, 2}}, KN_TASK_SUCCESS, KN_ORIGIN_EVENTS},
         {{{F, 1, 3}, {OK, 0, 2}}, KN_TASK_SUCCESS, KN_ORIGIN_EVENTS},
-        {{{OK, 1, 3}, {RET, 0, 5}}, KN_TASK_RETRY, KN_ORIGIN_EVENTS},
+        {{{OK, 1, 3}, {RET, 0, 5}}, KN_TASK_SUCCESS, KN_ORIGIN_BACKEND},
         {{{RET, 0, 2}, {OK, 1, 3}}, KN_TASK_SUCCESS, KN_ORIGIN_BACKEND},
         {{{R, 0, 1}, {ST, 2, 2}}, KN_TASK_STARTED, KN_ORIGIN_WORKER},
         {{{R, 0, 1}, {ST, 2, 2}, {ST, 0, 1}}, KN_TASK_STARTED, KN_ORIGIN_EVENTS},
@@ -286,6 +455,118 @@ static void what_was_learned_decides_only_what_events_leave_open(void **state)
             fail_msg("case %zu: %s from %s", c, kn_enum_text(&kn_enum_task_status, status),
                      kn_enum_text(&kn_enum_origin, origin));
     }
+}
+
+static void times_that_were_learned_fit_our_clock(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t started, skew, done, asked, want;
+    } cases[] = {
+        {1000, 0, 1005, 1010, 1005},    {1000, 0, 8205, 1010, 1010}, /* two hours ahead */
+        {1000, 7200, 8205, 1010, 1005},                              /* and it is known */
+        {8000, 0, 805, 8010, 8000},     {8000, -7200, 805, 8010, 8005}, {1000, 0, 1005, 0, 1005},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct merge_task task = {0}, room;
+        struct kn_msg_event started = {.type = KN_EVENT_TASK_STARTED,
+                                       .hostname = KN_STR("a"),
+                                       .timestamp = cases[c].started,
+                                       .skew = cases[c].skew},
+                            done =
+                                learned(KN_EVENT_TASK_SUCCEEDED, KN_ORIGIN_BACKEND, cases[c].done);
+        done.received_at = cases[c].asked;
+        merge_event(&task, &started);
+        merge_event(&task, &done);
+        assert_int_equal(merge_completed_at(merge_view(&task, &room)), cases[c].want);
+    }
+}
+
+static void a_backend_that_still_has_the_end_beats_a_late_retry(void **state)
+{
+    (void)state;
+    struct kn_msg_event retried = {.type = KN_EVENT_TASK_RETRIED,
+                                   .hostname = KN_STR("a"),
+                                   .timestamp = 5 * KN_HOUR,
+                                   .received_at = 5 * KN_SECOND},
+                        done = learned(KN_EVENT_TASK_SUCCEEDED, KN_ORIGIN_BACKEND, 3 * KN_SECOND);
+    struct merge_task task = {0}, room;
+    enum kn_origin origin;
+    done.received_at = 20 * KN_SECOND;
+    merge_event(&task, &retried);
+    merge_event(&task, &done);
+    assert_int_equal(merge_status(merge_view(&task, &room), &origin), KN_TASK_SUCCESS);
+    assert_int_equal(origin, KN_ORIGIN_BACKEND);
+}
+
+static void a_copy_that_was_thrown_away_does_not_undo_the_end(void **state)
+{
+    (void)state;
+    enum { R = KN_EVENT_TASK_RECEIVED, ST, OK };
+    const struct told told[] = {{R, "a", 1, 0, 1, 1},
+                                {OK, "a", 2, 1, 1, 0},
+                                {R, "a", 3, 90000, 1, 1},
+                                {ST, "a", 4, 90001, 1, 0}};
+    struct kn_msg_event done = learned(KN_EVENT_TASK_SUCCEEDED, KN_ORIGIN_BACKEND, 1),
+                        lost = learned(KN_EVENT_TASK_ORPHANED, KN_ORIGIN_WORKER, 1200 * KN_SECOND);
+    struct merge_task task = {0}, again, room;
+    enum kn_origin origin;
+    for (size_t i = 0; i < 3; i++) {
+        struct kn_msg_event event = event_of(&told[i]);
+        merge_event(&task, &event);
+    }
+    assert_int_equal(merge_status(&task, &origin), KN_TASK_RECEIVED);
+    again = task;
+    done.received_at = 1150 * KN_SECOND;
+    merge_event(&again, &done);
+    assert_int_equal(merge_status(merge_view(&again, &room), &origin), KN_TASK_SUCCESS);
+    struct kn_msg_event started = event_of(&told[3]);
+    merge_event(&again, &started); /* it was not thrown away after all */
+    assert_int_equal(merge_status(merge_view(&again, &room), &origin), KN_TASK_STARTED);
+    merge_event(&task, &lost);
+    assert_int_equal(merge_status(merge_view(&task, &room), &origin), KN_TASK_SUCCESS);
+}
+
+static void a_message_that_waits_again_is_not_lost(void **state)
+{
+    (void)state;
+    struct kn_msg_event started = {.type = KN_EVENT_TASK_STARTED,
+                                   .hostname = KN_STR("a"),
+                                   .timestamp = 5},
+                        waiting = learned(KN_EVENT_TASK_SENT, KN_ORIGIN_BROKER, 7),
+                        lost = learned(KN_EVENT_TASK_ORPHANED, KN_ORIGIN_WORKER, 9);
+    for (int sent = 0; sent < 2; sent++) {
+        struct merge_task task = {0}, room;
+        enum kn_origin origin;
+        if (sent)
+            merge_event(&task, &(struct kn_msg_event){.type = KN_EVENT_TASK_SENT,
+                                                      .hostname = KN_STR("c"),
+                                                      .timestamp = 1});
+        merge_event(&task, &started);
+        merge_event(&task, &lost);
+        assert_int_equal(merge_status(merge_view(&task, &room), &origin), KN_TASK_ORPHANED);
+        merge_event(&task, &waiting);
+        assert_int_equal(merge_status(merge_view(&task, &room), &origin), KN_TASK_PENDING);
+        assert_int_equal(origin, KN_ORIGIN_BROKER);
+    }
+}
+
+static void a_failure_names_a_task_that_no_message_named(void **state)
+{
+    (void)state;
+    struct kn_msg_event failed = {.type = KN_EVENT_TASK_FAILED,
+                                  .hostname = KN_STR("a"),
+                                  .timestamp = 5,
+                                  .name = KN_STR("no.such")},
+                        received = {.type = KN_EVENT_TASK_RECEIVED,
+                                    .hostname = KN_STR("a"),
+                                    .timestamp = 1,
+                                    .name = KN_STR("app.f")};
+    struct merge_task task = merged(&failed, NULL, 1);
+    assert_true(kn_str_eq(task.text[MERGE_NAME], KN_STR("no.such")));
+    task = through_row(&task);
+    merge_event(&task, &received);
+    assert_true(kn_str_eq(task.text[MERGE_NAME], KN_STR("app.f")));
 }
 
 static void learned_fields_give_way_to_those_of_events(void **state)
@@ -506,7 +787,26 @@ static void same_text(const struct merge_task *task, enum merge_text i, struct k
     assert_true(kn_str_eq(task->text[i], want));
 }
 
-static void same_as_celery(const struct merge_task *task, const struct kn_str *cells)
+/* Celery's State knows neither that an id is used again after its end nor where a rejected
+ * message went, and takes a late task-retried for the latest attempt's. */
+struct plain {
+    bool ended, retried, again, differs;
+};
+
+static void note_plain(struct plain *plain, const struct kn_msg_event *e)
+{
+    bool message = e->type == KN_EVENT_TASK_SENT || e->type == KN_EVENT_TASK_RECEIVED;
+    plain->differs |= e->type == KN_EVENT_TASK_REJECTED ||
+                      (plain->ended && (message || e->type == KN_EVENT_TASK_RETRIED));
+    plain->again |= e->type == KN_EVENT_TASK_RECEIVED && e->retries.value > 0;
+    plain->retried |= e->type == KN_EVENT_TASK_RETRIED;
+    plain->differs |= plain->retried && plain->again;
+    plain->ended |= e->type == KN_EVENT_TASK_SUCCEEDED || e->type == KN_EVENT_TASK_FAILED ||
+                    e->type == KN_EVENT_TASK_REVOKED;
+}
+
+static void same_as_celery(const struct merge_task *task, const struct kn_str *cells,
+                           bool same_status)
 {
     static const enum merge_text fields[FIELDS] = {
         [NAME] = MERGE_NAME,          [ARGS] = MERGE_ARGS,
@@ -518,7 +818,8 @@ static void same_as_celery(const struct merge_task *task, const struct kn_str *c
     const struct kn_str *f = cells + 4 + MERGE_TYPE_COUNT;
     enum kn_origin origin;
     const char *status = kn_enum_text(&kn_enum_task_status, merge_status(task, &origin));
-    if (strlen(status) != cells[1].len || strncasecmp(status, cells[1].ptr, cells[1].len) != 0)
+    if (same_status &&
+        (strlen(status) != cells[1].len || strncasecmp(status, cells[1].ptr, cells[1].len) != 0))
         fail_msg("%s, but Celery says %.*s", status, KN_STR_ARG(cells[1]));
     same_text(task, MERGE_CLIENT, cells[2]);
     same_text(task, MERGE_WORKER, cells[3]);
@@ -546,7 +847,8 @@ static void events_in_order_give_what_celery_says(void **state)
     char lines[EVENTS_MAX + 1][1024], type[64];
     struct kn_str cells[CELLS_MAX] = {0};
     struct merge_task task = {0};
-    size_t n = 0, checked = 0;
+    struct plain plain = {0};
+    size_t n = 0, checked = 0, statuses = 0;
     assert_non_null(file);
     while (fgets(lines[n], sizeof lines[n], file)) {
         if (*lines[n] == '#')
@@ -556,16 +858,20 @@ static void events_in_order_give_what_celery_says(void **state)
             struct kn_msg_event event;
             event_from(cells, type, &event);
             merge_event(&task, &event);
+            note_plain(&plain, &event);
             assert_true(++n <= EVENTS_MAX);
             continue;
         }
-        same_as_celery(&task, cells);
+        same_as_celery(&task, cells, !plain.differs);
+        statuses += !plain.differs;
+        plain = (struct plain){0};
         task = (struct merge_task){0};
         n = 0;
         checked++;
     }
     fclose(file);
     assert_int_equal(checked, 400);
+    assert_true(statuses >= 100);
 }
 
 int main(void)
@@ -576,6 +882,13 @@ int main(void)
         cmocka_unit_test(joining_nothing_changes_nothing),
         cmocka_unit_test(status_follows_precedence_and_the_latest_retry),
         cmocka_unit_test(what_was_learned_decides_only_what_events_leave_open),
+        cmocka_unit_test(attempts_are_told_apart_whatever_the_clocks_say),
+        cmocka_unit_test(a_rejected_task_ended_when_it_was_rejected),
+        cmocka_unit_test(times_that_were_learned_fit_our_clock),
+        cmocka_unit_test(a_backend_that_still_has_the_end_beats_a_late_retry),
+        cmocka_unit_test(a_copy_that_was_thrown_away_does_not_undo_the_end),
+        cmocka_unit_test(a_message_that_waits_again_is_not_lost),
+        cmocka_unit_test(a_failure_names_a_task_that_no_message_named),
         cmocka_unit_test(learned_fields_give_way_to_those_of_events),
         cmocka_unit_test(a_message_that_was_seen_waiting_says_what_no_event_says),
         cmocka_unit_test(custom_events_count_for_worker_and_times_only),

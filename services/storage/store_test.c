@@ -491,8 +491,10 @@ static void fill_list(struct rig *rig)
         events[i].name = i % 2 ? KN_STR("odd") : KN_STR("even");
         events[i].hostname = i % 5 ? KN_STR("w1@h") : KN_STR("w5@h");
         events[i].args_repr = i % 100 == 7 ? KN_STR("('NEEDLE',)") : KN_STR("()");
-        if (i % 3 == 0)
+        if (i % 3 == 0) { /* no message named it */
             events[i].exception = KN_STR("Oops");
+            events[i].name = KN_STR_ABSENT;
+        }
     }
     for (int i = 0; i < 300; i += 50)
         rig_ingest(rig, events + i, 50, NULL);

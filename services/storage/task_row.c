@@ -102,6 +102,7 @@ static void read_numbers(const struct db_value *columns, struct merge_task *task
         task->runtime = KN_SOME_F64(columns[C_RUNTIME].f64);
     task->revoked.terminated = db_as_i64(columns[C_REVOKED]) & 1;
     task->revoked.expired = db_as_i64(columns[C_REVOKED]) & 2;
+    task->requeued = db_as_i64(columns[C_REVOKED]) & 4;
 }
 
 /* The status and the names' numbers are those of the view: what was learned has
@@ -230,7 +231,8 @@ void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
     ret[C_EXPIRES] = db_time(task->expires);
     ret[C_RETRIES] = task->retries.set ? db_i64(task->retries.value) : db_null();
     ret[C_RUNTIME] = task->runtime.set ? db_f64(task->runtime.value) : db_null();
-    ret[C_REVOKED] = db_i64(task->revoked.terminated + task->revoked.expired * 2);
+    ret[C_REVOKED] =
+        db_i64(task->revoked.terminated + task->revoked.expired * 2 + task->requeued * 4);
     ret[C_ORDERING] = db_blob(bytes->order);
     ret[C_LEARNED] = db_blob(bytes->learned);
     ret[C_ID] = db_text(row->id);

@@ -140,16 +140,13 @@ enum status { PENDING, RECEIVED, STARTED, SUCCESS, FAILURE, RETRY, REVOKED, REJE
 
 static enum status end_of(const struct ledger *ledger, uint64_t task)
 {
-    uint8_t accepted = ledger->fates[task].accepted;
     switch (load_event_end(ledger->options, task)) {
     case LOAD_FAILED:
         return FAILURE;
     case LOAD_REVOKED:
         return REVOKED;
-    case LOAD_REJECTED: /* celery.states.PRECEDENCE puts it behind these two */
-        if (accepted & 1u << LOAD_SLOT_STARTED)
-            return STARTED;
-        return accepted & 1u << LOAD_SLOT_RECEIVED ? RECEIVED : REJECTED;
+    case LOAD_REJECTED:
+        return REJECTED;
     default:
         return SUCCESS;
     }

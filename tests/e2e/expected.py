@@ -72,6 +72,17 @@ def short(value):
     return text if len(text) < 120 else f"{text[:80]}…({len(text)})"
 
 
+def status_of(state):
+    """Kanchi's status. A State goes by timestamps alone: it takes a task-retried that is late for
+    the last thing that happened; and it forgets a rejection that it saw started."""
+    if state["state"] == "RETRY" and (state["succeeded"] or state["failed"]):
+        return "success" if state["succeeded"] else "failure"
+    taken = max(state["received"] or 0, state["started"] or 0)
+    if state["state"] in ("RECEIVED", "STARTED") and (state["rejected"] or 0) >= taken:
+        return "rejected"
+    return state["state"].lower()
+
+
 def differences(task, state):
     """Between Kanchi's task and a State's: texts for people, empty when there are none."""
     found = []
@@ -80,7 +91,7 @@ def differences(task, state):
         if mine != theirs:
             found.append(f"{field}: {short(mine)}, State has {short(theirs)}")
 
-    check("status", task["status"], state["state"].lower())
+    check("status", task["status"], status_of(state))
     for field, other in TEXTS.items():
         check(field, task[field], state[other])
     for kind in TIMES:
