@@ -101,6 +101,25 @@ enum kn_status broker_amqp_exchange(struct broker_amqp *amqp, amqp_channel_t cha
     return broker_amqp_outcome(amqp, error);
 }
 
+enum kn_status broker_amqp_classic(struct broker_amqp *amqp, amqp_channel_t channel,
+                                   const char *queue, struct kn_buf *error)
+{
+    amqp_basic_qos(amqp->conn, channel, 0, 1, 1);
+    amqp_rpc_reply_t reply = amqp_get_rpc_reply(amqp->conn);
+    if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
+        amqp_basic_consume(amqp->conn, channel, amqp_cstring_bytes(queue), amqp_empty_bytes, 0, 0,
+                           0, amqp_empty_table);
+        reply = amqp_get_rpc_reply(amqp->conn);
+    }
+    bool closed = reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
+                  reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD;
+    const amqp_connection_close_t *why = closed ? reply.reply.decoded : NULL;
+    if (!why || why->reply_code != AMQP_NOT_IMPLEMENTED)
+        return broker_amqp_reply(reply, error);
+    say(error, KN_STR("only a classic queue gives messages back to their places"));
+    return KN_UNSUPPORTED;
+}
+
 struct kn_str broker_amqp_header(const amqp_basic_properties_t *properties, const char *name)
 {
     if (!(properties->_flags & AMQP_BASIC_HEADERS_FLAG))
@@ -151,16 +170,28 @@ static enum kn_status open_socket(const struct broker_options *options,
     return KN_OK;
 }
 
+/* What we understand, so that the broker tells us of it. */
+static amqp_table_entry_t capability(const char *name)
+{
+    return (amqp_table_entry_t){.key = amqp_cstring_bytes(name),
+                                .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}};
+}
+
 static enum kn_status login(const struct broker_options *options, struct broker_amqp *amqp,
                             int heartbeat, struct kn_buf *error)
 {
     const struct broker_url *url = options->url;
     struct timeval limit = {.tv_sec = options->connect_timeout_us / KN_SECOND,
                             .tv_usec = options->connect_timeout_us % KN_SECOND};
-    amqp_table_entry_t entry = {
-        .key = amqp_cstring_bytes("connection_name"),
-        .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("kanchi")}};
-    amqp_table_t properties = {.num_entries = 1, .entries = &entry};
+    amqp_table_entry_t capabilities[] = {capability("consumer_cancel_notify"),
+                                         capability("connection.blocked")};
+    amqp_table_entry_t entries[] = {
+        {.key = amqp_cstring_bytes("connection_name"),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes("kanchi")}},
+        {.key = amqp_cstring_bytes("capabilities"),
+         .value = {.kind = AMQP_FIELD_KIND_TABLE,
+                   .value.table = {.num_entries = 2, .entries = capabilities}}}};
+    amqp_table_t properties = {.num_entries = 2, .entries = entries};
     amqp_set_handshake_timeout(amqp->conn, &limit);
     amqp_set_rpc_timeout(amqp->conn, &limit);
     amqp_rpc_reply_t reply =
@@ -192,7 +223,7 @@ enum kn_status broker_amqp_open(const struct broker_options *options, int heartb
 void broker_amqp_close(struct broker_amqp *amqp, bool good)
 {
     if (amqp->conn) {
-        if (good)
+        if (good && !amqp->blocked[0])
             (void)amqp_connection_close(amqp->conn, AMQP_REPLY_SUCCESS);
         (void)amqp_destroy_connection(amqp->conn);
     }

@@ -6,12 +6,16 @@
 #include "services/broker/rabbitmq.h"
 
 #define BROKER_HEARTBEAT 20 /* seconds */
+/* Nobody listens there; made, not durable, when it is missing. */
+#define BROKER_PROBE_EXCHANGE "kanchi.probe"
 
 struct broker_tls;
 
 struct broker_amqp {
     amqp_connection_state_t conn; /* NULL: not connected */
     struct broker_tls *tls;
+    char blocked[64]; /* why the broker does not read what we publish; "": it does */
+    bool probing;     /* the answer to broker_amqp_probe is outstanding */
 };
 
 /* heartbeat: seconds; 0 for a connection that nobody reads from regularly (TCP's
@@ -41,6 +45,26 @@ enum kn_status broker_amqp_reopen(struct broker_amqp *amqp, amqp_channel_t chann
 enum kn_status broker_amqp_exchange(struct broker_amqp *amqp, amqp_channel_t channel,
                                     const char *name, const char *type, bool durable,
                                     struct kn_buf *error, bool *ret_created) KN_MUST_CHECK;
+
+/* Takes note of connection.blocked and connection.unblocked. */
+void broker_amqp_note(struct broker_amqp *amqp, const amqp_frame_t *frame);
+/* Whether the broker would take what we publish. In a memory or disk alarm RabbitMQ stops
+ * reading from connections that publish, and says so only to them. So this publishes an empty
+ * message to the exchange, with a routing key that no queue is bound with, and waits for the
+ * answer to a method behind it. channel is open, without confirms. AGAIN: it is blocked, and
+ * error says by which alarm; nothing more must be sent. DENIED, NOT_FOUND: no such right or
+ * exchange; the channel is closed. Other frames that come meanwhile are dropped. */
+enum kn_status broker_amqp_probe(struct broker_amqp *amqp, amqp_channel_t channel,
+                                 const char *exchange, int64_t timeout_us,
+                                 struct kn_buf *error) KN_MUST_CHECK;
+
+/* Nobody can ask over AMQP of what type a queue is. But quorum queues and streams refuse to
+ * serve a channel whose consumers have a bound together (global qos), which Celery's workers
+ * meet as well, and close the connection before they hand out anything. UNSUPPORTED: it is
+ * one of these, and the connection is gone. OK: it is a classic queue, which has handed out
+ * one message at most, and gets it back when the caller closes the channel. */
+enum kn_status broker_amqp_classic(struct broker_amqp *amqp, amqp_channel_t channel,
+                                   const char *queue, struct kn_buf *error) KN_MUST_CHECK;
 
 /* The text of a header; absent when it has none of that name. */
 struct kn_str broker_amqp_header(const amqp_basic_properties_t *properties, const char *name);

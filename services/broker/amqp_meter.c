@@ -215,6 +215,39 @@ static enum kn_status measure_all(struct broker_meter *m, struct broker_depths *
     return KN_OK;
 }
 
+/* ---- alarms ------------------------------------------------------------------------ */
+
+static enum kn_status open_alarm(struct broker_meter *m, struct kn_buf *error)
+{
+    enum kn_status status = broker_amqp_open(&m->options, 0, -1, error, &m->alarm);
+    if (status == KN_OK)
+        status = broker_amqp_channel(&m->alarm, CHANNEL, error);
+    if (status == KN_OK)
+        status = broker_amqp_exchange(&m->alarm, CHANNEL, BROKER_PROBE_EXCHANGE, "fanout", false,
+                                      error, NULL);
+    return status;
+}
+
+/* Only a connection that publishes is told of an alarm. No failure of this is one of the
+ * measurement. */
+static void look_for_alarm(struct broker_meter *m)
+{
+    struct kn_buf error;
+    enum kn_status status = KN_OK;
+    if (m->unprobed)
+        return;
+    kn_buf_init(&error, 4096);
+    if (!m->alarm.conn)
+        status = open_alarm(m, &error);
+    if (status == KN_OK)
+        status = broker_amqp_probe(&m->alarm, CHANNEL, BROKER_PROBE_EXCHANGE,
+                                   m->options.connect_timeout_us, &error);
+    m->unprobed = status == KN_DENIED;
+    if (status != KN_OK && status != KN_AGAIN)
+        broker_amqp_close(&m->alarm, false);
+    kn_buf_fini(&error);
+}
+
 enum kn_status broker_amqp_measure(struct broker_meter *meter, struct kn_arena *arena,
                                    struct broker_depths *depths)
 {
@@ -237,5 +270,9 @@ enum kn_status broker_amqp_measure(struct broker_meter *meter, struct kn_arena *
         kn_buf_text(&meter->error, why); /* known names are measured all the same */
     if (status != KN_OK)
         broker_amqp_close(&meter->amqp, false);
+    if (status == KN_OK)
+        look_for_alarm(meter);
+    else
+        broker_amqp_close(&meter->alarm, false);
     return status;
 }

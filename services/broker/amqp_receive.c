@@ -6,8 +6,11 @@
  * sent by this thread too, as librabbitmq wants one thread a connection.
  *
  * Celery sends events as transient messages: a restart of the broker loses what
- * is in the queue. To know of it, we leave a transient exchange as a marker; when
- * it is gone at reconnect, the broker has restarted, and that is a gap. */
+ * is in the queue. To know of it, we leave a message of the same kind, transient in a
+ * durable classic queue, as a marker in <prefix>.<instance>.marker; when it is gone at
+ * reconnect, so are events, and that is a gap. The marker is published over a connection
+ * of its own: a connection that publishes is no longer read in a memory alarm, and our
+ * acknowledgements come over this one. */
 #include "services/broker/receiver_impl.h"
 
 #include "services/broker/amqp.h"
@@ -19,6 +22,8 @@
 #define MAIN 1  /* channel that consumes */
 #define TRIAL 2 /* channel for what the broker may refuse */
 #define NAME_MAX_BYTES 255
+#define RENEW_US KN_HOUR
+#define MARK_AGAIN_US KN_MINUTE
 #define MILLIS_MAX UINT32_C(4294967295) /* RabbitMQ's limit for x-expires and x-message-ttl */
 
 struct intake {
@@ -26,6 +31,9 @@ struct intake {
     struct broker_amqp amqp;
     struct kn_buf *error;
     char queue[NAME_MAX_BYTES + 1];
+    char marker[NAME_MAX_BYTES + 1]; /* a queue, and the exchange that it is bound to */
+    int64_t mark_at;                 /* monotonic; 0: the marker is there */
+    int64_t renew_at;                /* monotonic */
     /* the delivery that is being read */
     bool open, skip;
     uint64_t tag, size, got;
@@ -59,10 +67,60 @@ static uint64_t millis(int64_t us)
     return ms > MILLIS_MAX ? MILLIS_MAX : ms ? ms : 1;
 }
 
+static void add_text(amqp_table_t *table, const char *key, const char *value)
+{
+    amqp_table_entry_t *entry = &table->entries[table->num_entries++];
+    entry->key = amqp_cstring_bytes(key);
+    entry->value.kind = AMQP_FIELD_KIND_UTF8;
+    entry->value.value.bytes = amqp_cstring_bytes(value);
+}
+
+static enum kn_status declare(struct intake *in, const char *queue, const amqp_table_t *table)
+{
+    amqp_queue_declare(in->amqp.conn, TRIAL, amqp_cstring_bytes(queue), 0, 1, 0, 0, *table);
+    return broker_amqp_outcome(&in->amqp, in->error);
+}
+
+static bool says(const struct kn_buf *text, const char *what)
+{
+    return text->len && memmem(text->data, text->len, what, strlen(what));
+}
+
+/* The broker names only the first difference, so the type is tried over another connection. */
+static bool is_classic(struct intake *in)
+{
+    struct broker_amqp amqp = {0};
+    struct kn_buf error;
+    kn_buf_init(&error, 4096);
+    enum kn_status status = broker_amqp_open(&in->r->options, 0, in->r->wake_fd, &error, &amqp);
+    if (status == KN_OK)
+        status = broker_amqp_channel(&amqp, 1, &error);
+    if (status == KN_OK)
+        status = broker_amqp_classic(&amqp, 1, in->queue, &error);
+    broker_amqp_close(&amqp, status == KN_OK);
+    kn_buf_fini(&error);
+    return status != KN_UNSUPPORTED;
+}
+
+/* A queue that is there as another one than we would make it: it is used as it is. */
+static enum kn_status use_other(struct intake *in)
+{
+    if (is_classic(in))
+        broker_receiver_note(in->r, "our queue on the broker was made with other limits; delete "
+                                    "it to have the configured ones");
+    else
+        broker_receiver_note(in->r, "our queue on the broker is a quorum queue or a stream, which "
+                                    "may throw events away or keep them for ever; delete it to "
+                                    "have a classic queue");
+    return broker_amqp_reopen(&in->amqp, TRIAL, in->error);
+}
+
+/* The type is the last argument: a virtual host may have another default, and queues of
+ * earlier versions were made without it. */
 static enum kn_status declare_queue(struct intake *in)
 {
     const struct broker_options *o = &in->r->options;
-    amqp_table_entry_t entries[4];
+    amqp_table_entry_t entries[5];
     amqp_table_t table = {.entries = entries};
     if (o->queue_expires_us > 0)
         add_number(&table, "x-expires", millis(o->queue_expires_us));
@@ -70,34 +128,109 @@ static enum kn_status declare_queue(struct intake *in)
         add_number(&table, "x-message-ttl", millis(o->queue_ttl_us));
     if (o->queue_bytes_max > 0) {
         add_number(&table, "x-max-length-bytes", o->queue_bytes_max);
-        amqp_table_entry_t *entry = &table.entries[table.num_entries++];
-        entry->key = amqp_cstring_bytes("x-overflow");
-        entry->value.kind = AMQP_FIELD_KIND_UTF8;
-        entry->value.value.bytes = amqp_cstring_bytes("drop-head");
+        add_text(&table, "x-overflow", "drop-head");
     }
-    amqp_queue_declare(in->amqp.conn, TRIAL, amqp_cstring_bytes(in->queue), 0, 1, 0, 0, table);
-    enum kn_status status = broker_amqp_outcome(&in->amqp, in->error);
-    if (status != KN_CONFLICT)
-        return status;
-    broker_receiver_note(in->r, "our queue on the broker was made with other limits; delete it to "
-                                "have the configured ones");
-    return broker_amqp_reopen(&in->amqp, TRIAL, in->error);
+    add_text(&table, "x-queue-type", "classic");
+    broker_receiver_note(in->r, "");
+    enum kn_status status = declare(in, in->queue, &table);
+    bool untyped = status == KN_CONFLICT && says(in->error, "x-queue-type") &&
+                   !says(in->error, "quorum") && !says(in->error, "stream");
+    if (untyped) {
+        status = broker_amqp_reopen(&in->amqp, TRIAL, in->error);
+        table.num_entries--;
+        if (status == KN_OK)
+            status = declare(in, in->queue, &table);
+    }
+    return status == KN_CONFLICT ? use_other(in) : status;
 }
+
+/* ---- the marker ---------------------------------------------------------------- */
+
+static enum kn_status declare_marker(struct intake *in)
+{
+    amqp_table_entry_t entries[3];
+    amqp_table_t table = {.entries = entries};
+    if (in->r->options.queue_expires_us > 0)
+        add_number(&table, "x-expires", millis(in->r->options.queue_expires_us));
+    add_number(&table, "x-max-length", 1);
+    add_text(&table, "x-queue-type", "classic");
+    enum kn_status status = declare(in, in->marker, &table);
+    return status == KN_CONFLICT ? broker_amqp_reopen(&in->amqp, TRIAL, in->error) : status;
+}
+
+static enum kn_status make_marker(struct intake *in)
+{
+    enum kn_status status =
+        broker_amqp_exchange(&in->amqp, TRIAL, in->marker, "fanout", true, in->error, NULL);
+    if (status == KN_OK)
+        status = declare_marker(in);
+    if (status != KN_OK)
+        return status;
+    amqp_queue_bind(in->amqp.conn, TRIAL, amqp_cstring_bytes(in->marker),
+                    amqp_cstring_bytes(in->marker), amqp_empty_bytes, amqp_empty_table);
+    return broker_amqp_outcome(&in->amqp, in->error);
+}
+
+/* *ret_there: the broker has kept transient messages since the marker was published. */
+static enum kn_status look_for_marker(struct intake *in, bool *ret_there)
+{
+    const amqp_queue_declare_ok_t *ok = amqp_queue_declare(
+        in->amqp.conn, TRIAL, amqp_cstring_bytes(in->marker), 1, 0, 0, 0, amqp_empty_table);
+    bool there = ok && ok->message_count > 0;
+    enum kn_status status = broker_amqp_outcome(&in->amqp, in->error);
+    if (status == KN_NOT_FOUND)
+        status = broker_amqp_reopen(&in->amqp, TRIAL, in->error);
+    if (status == KN_OK)
+        status = there ? declare_marker(in) : make_marker(in);
+    in->renew_at = kn_time_mono() + RENEW_US;
+    *ret_there = there;
+    return status;
+}
+
+/* A queue that nobody uses expires, unless it is declared again. */
+static enum kn_status renew_marker(struct intake *in)
+{
+    int64_t every = in->r->options.queue_expires_us / 4;
+    if (kn_time_mono() < in->renew_at)
+        return KN_OK;
+    in->renew_at = kn_time_mono() + (every > 0 && every < RENEW_US ? every : RENEW_US);
+    return declare_marker(in);
+}
+
+/* The probe is the message. Without the marker there is a gap at the next reconnect. */
+static void put_marker(struct intake *in)
+{
+    struct broker_amqp amqp = {0};
+    struct kn_buf error;
+    if (in->mark_at == 0 || kn_time_mono() < in->mark_at || in->r->stopping)
+        return;
+    kn_buf_init(&error, 4096);
+    enum kn_status status = broker_amqp_open(&in->r->options, 0, -1, &error, &amqp);
+    if (status == KN_OK)
+        status = broker_amqp_channel(&amqp, 1, &error);
+    if (status == KN_OK)
+        status = broker_amqp_probe(&amqp, 1, in->marker, in->r->options.connect_timeout_us, &error);
+    if (status == KN_DENIED)
+        broker_receiver_note(in->r, "the user may not write to the exchange of our marker: each "
+                                    "lost connection is recorded as a gap");
+    in->mark_at = status == KN_OK ? 0 : kn_time_mono() + MARK_AGAIN_US;
+    broker_amqp_close(&amqp, status == KN_OK);
+    kn_buf_fini(&error);
+}
+
+/* ---- all of it ----------------------------------------------------------------- */
 
 /* Makes exchange, queue and marker; records a gap when they show a loss. */
 static enum kn_status set_up(struct intake *in)
 {
     struct broker_receiver *r = in->r;
     struct broker_amqp *amqp = &in->amqp;
-    char marker[NAME_MAX_BYTES + 1];
-    bool restarted = false;
+    bool marked = false;
     broker_receiver_queue(&r->options, in->queue, sizeof(in->queue));
-    snprintf(marker, sizeof(marker), "%s.%s.marker", r->options.queue_prefix, r->options.instance);
+    snprintf(in->marker, sizeof(in->marker), "%s.%s.marker", r->options.queue_prefix,
+             r->options.instance);
     enum kn_status status = broker_amqp_exchange(amqp, TRIAL, r->options.event_exchange, "topic",
                                                  true, in->error, NULL);
-    if (status != KN_OK)
-        return status;
-    status = broker_amqp_exchange(amqp, TRIAL, marker, "fanout", false, in->error, &restarted);
     if (status != KN_OK)
         return status;
     amqp_queue_declare(amqp->conn, TRIAL, amqp_cstring_bytes(in->queue), 1, 0, 0, 0,
@@ -108,9 +241,15 @@ static enum kn_status set_up(struct intake *in)
         status = broker_amqp_reopen(amqp, TRIAL, in->error);
     if (status == KN_OK)
         status = declare_queue(in);
-    if (status == KN_OK && (fresh || restarted))
+    if (status == KN_OK)
+        status = look_for_marker(in, &marked);
+    if (status != KN_OK)
+        return status;
+    in->mark_at = marked ? 0 : kn_time_mono();
+    if (fresh || !marked || r->cancelled)
         broker_receiver_gap(r);
-    return status;
+    r->cancelled = false;
+    return KN_OK;
 }
 
 static enum kn_status consume(struct intake *in)
@@ -224,7 +363,8 @@ static enum kn_status method(struct intake *in, const amqp_method_t *m)
     case AMQP_BASIC_DELIVER_METHOD:
         begin(in, m->decoded);
         return KN_OK;
-    case AMQP_BASIC_CANCEL_METHOD:
+    case AMQP_BASIC_CANCEL_METHOD: /* or its node is down, and what was in it is lost */
+        in->r->cancelled = true;
         return lost(in, KN_STR("our queue on the broker was deleted"));
     case AMQP_CHANNEL_CLOSE_METHOD:
         return lost(in, broker_amqp_str(((amqp_channel_close_t *)m->decoded)->reply_text));
@@ -308,8 +448,9 @@ static enum kn_status step(struct intake *in)
     status = read_frame(in);
     if (status != KN_AGAIN)
         return status;
+    put_marker(in);
     wait_for(in, true);
-    return KN_OK;
+    return renew_marker(in);
 }
 
 enum kn_status broker_amqp_receive(struct broker_receiver *r, struct kn_buf *error)

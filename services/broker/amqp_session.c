@@ -28,6 +28,9 @@ static enum kn_status connect_amqp(struct broker_session *s, struct broker_amqp 
 
 enum kn_status broker_amqp_connect(struct broker_session *s)
 {
+    if (s->amqp.blocked[0]) /* it answers nothing until the alarm is over */
+        broker_amqp_close(&s->amqp, false);
+    s->confirming = s->confirming && s->amqp.conn;
     return connect_amqp(s, &s->amqp, PUBLISH);
 }
 
@@ -94,10 +97,41 @@ static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
     return KN_CLOSED;
 }
 
+/* ---- alarms ------------------------------------------------------------------------ */
+
+/* Before anything is published. AGAIN: the broker is blocked; the connection stays, so that it
+ * is seen when it no longer is. exchange: where the message goes, or one of our own that
+ * nobody listens at. */
+static enum kn_status may_publish(struct broker_session *s, const char *exchange)
+{
+    return broker_amqp_probe(&s->amqp, PUBLISH, exchange, s->options.connect_timeout_us, &s->error);
+}
+
+/* The right to have an exchange for probes is not needed for anything else. */
+static enum kn_status probe_apart(struct broker_session *s)
+{
+    enum kn_status status = KN_OK;
+    if (s->unprobed)
+        return KN_OK;
+    if (!s->amqp.probing)
+        status = broker_amqp_exchange(&s->amqp, PUBLISH, BROKER_PROBE_EXCHANGE, "fanout", false,
+                                      &s->error, NULL);
+    if (status == KN_OK)
+        status = may_publish(s, BROKER_PROBE_EXCHANGE);
+    if (status != KN_DENIED)
+        return status;
+    s->unprobed = true;
+    return broker_amqp_reopen(&s->amqp, PUBLISH, &s->error);
+}
+
+/* ---- to everybody ------------------------------------------------------------------ */
+
 /* And so the connection is known to be good. */
 static enum kn_status need_exchange(struct broker_session *s, const char *exchange)
 {
-    enum kn_status status = broker_amqp_connect(s);
+    enum kn_status status = connect_amqp(s, &s->amqp, PUBLISH);
+    if (status == KN_OK)
+        status = probe_apart(s);
     if (status == KN_OK)
         status =
             broker_amqp_exchange(&s->amqp, PUBLISH, exchange, "fanout", false, &s->error, NULL);
@@ -114,9 +148,11 @@ enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange
         (void)!broker_amqp_give_up(s, status);
         status = need_exchange(s, exchange);
     }
+    *ret_receivers = -1;
+    if (status == KN_AGAIN)
+        return status;
     if (status == KN_OK)
         status = publish(s, PUBLISH, kn_str_from(exchange), KN_STR(""), false, message);
-    *ret_receivers = -1;
     return broker_amqp_give_up(s, status);
 }
 
@@ -124,31 +160,15 @@ enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange
 
 static enum kn_status start_confirming(struct broker_session *s)
 {
-    enum kn_status status = KN_OK;
-    if (!s->confirming)
-        status = broker_amqp_channel(&s->amqp, CONFIRM, &s->error);
+    if (s->confirming)
+        return KN_OK;
+    enum kn_status status = broker_amqp_channel(&s->amqp, CONFIRM, &s->error);
     if (status != KN_OK)
         return status;
     amqp_confirm_select(s->amqp.conn, CONFIRM);
     status = broker_amqp_outcome(&s->amqp, &s->error);
     s->confirming = status == KN_OK;
     return status;
-}
-
-/* Selecting confirms again asks the broker for an answer: a connection that was cut while
- * it was idle would lose the message. */
-static enum kn_status need_confirming(struct broker_session *s)
-{
-    bool before = s->amqp.conn;
-    enum kn_status status = broker_amqp_connect(s);
-    if (status == KN_OK)
-        status = start_confirming(s);
-    if (status == KN_OK || !before || broker_amqp_alive(status))
-        return status;
-    (void)!broker_amqp_give_up(s, status);
-    kn_buf_clear(&s->error);
-    status = broker_amqp_connect(s);
-    return status == KN_OK ? start_confirming(s) : status;
 }
 
 /* The broker closed the channel instead of taking the message. */
@@ -200,6 +220,7 @@ static enum kn_status await_confirm(struct broker_session *s)
             return KN_TIMEOUT;
         if (rc != AMQP_STATUS_OK)
             return KN_CLOSED;
+        broker_amqp_note(&s->amqp, &frame);
         returned = returned || (frame.frame_type == AMQP_FRAME_METHOD &&
                                 frame.payload.method.id == AMQP_BASIC_RETURN_METHOD);
         status = judge(s, &frame, &done);
@@ -214,22 +235,45 @@ static enum kn_status confirm(struct broker_session *s, enum kn_status published
     enum kn_status status = published == KN_OK ? await_confirm(s) : published;
     if (status != KN_TIMEOUT && status != KN_CLOSED)
         return status;
-    if (published == KN_OK) {
+    if (published == KN_OK)
         kn_buf_clear(&s->error);
+    if (published == KN_OK && s->amqp.blocked[0])
+        kn_buf_printf(&s->error,
+                      "RabbitMQ blocks publishers (%s), and may take the message afterwards",
+                      s->amqp.blocked);
+    else if (published == KN_OK)
         kn_buf_text(&s->error, status == KN_TIMEOUT
                                    ? "the broker did not confirm the message in time"
                                    : "the connection was lost before the message was confirmed");
-    }
     return KN_UNCERTAIN;
+}
+
+/* Nothing was published when it fails. */
+static enum kn_status ready_to_send(struct broker_session *s)
+{
+    enum kn_status status = connect_amqp(s, &s->amqp, PUBLISH);
+    if (status == KN_OK)
+        status = may_publish(s, "");
+    if (status == KN_OK)
+        status = start_confirming(s);
+    return status;
 }
 
 enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
                                 const struct broker_outgoing *message)
 {
-    enum kn_status status = need_confirming(s);
+    bool before = s->amqp.conn;
+    enum kn_status status = ready_to_send(s);
+    if (status != KN_OK && before && !broker_amqp_alive(status)) {
+        /* it was cut without our notice */
+        (void)!broker_amqp_give_up(s, status);
+        kn_buf_clear(&s->error);
+        status = ready_to_send(s);
+    }
     if (status == KN_OK)
         status = confirm(s, publish(s, CONFIRM, KN_STR(""), kn_str_from(queue), true, message));
-    if ((status == KN_NOT_FOUND && s->confirming) || status == KN_FULL || status == KN_TOO_BIG)
+    if (status == KN_AGAIN || (status == KN_NOT_FOUND && s->confirming) || status == KN_FULL ||
+        status == KN_TOO_BIG)
         return status;
     return broker_amqp_give_up(s, status);
 }
@@ -237,7 +281,7 @@ enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
 enum kn_status broker_amqp_put(struct broker_session *s, const char *queue,
                                const amqp_message_t *message)
 {
-    enum kn_status status = s->confirming ? KN_OK : start_confirming(s);
+    enum kn_status status = start_confirming(s);
     if (status != KN_OK)
         return status;
     int rc = amqp_basic_publish(s->amqp.conn, CONFIRM, amqp_empty_bytes, amqp_cstring_bytes(queue),

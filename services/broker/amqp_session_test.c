@@ -3,6 +3,7 @@
 #include "services/broker/meter.h"
 #include "services/broker/rig_test.h"
 #include "services/broker/session.h"
+#include "services/broker/waiting.h"
 #include "services/common/time.h"
 
 #include <setjmp.h>
@@ -256,6 +257,74 @@ static void queues_are_measured_and_found_where_the_api_is_known(void **state)
     kn_arena_fini(&arena);
 }
 
+static void set_watermark(const char *fraction)
+{
+    const char *const words[] = {"set_vm_memory_high_watermark", fraction, NULL};
+    rig_rabbit_ctl(&rabbit, words);
+}
+
+static uint64_t count_of(const char *queue)
+{
+    const amqp_queue_declare_ok_t *ok =
+        amqp_queue_declare(client.conn, 1, amqp_cstring_bytes(queue), 1, 0, 0, 0, amqp_empty_table);
+    assert_non_null(ok);
+    return ok->message_count;
+}
+
+/* Waits for a number of messages. */
+static void assert_count(const char *queue, uint64_t count)
+{
+    for (int i = 0; i < 500 && count_of(queue) != count; i++)
+        usleep(10000);
+    assert_int_equal(count_of(queue), count);
+}
+
+static void in_an_alarm_nothing_is_sent_and_it_is_said_why(void **state)
+{
+    (void)state;
+    const struct broker_outgoing message = {.body = KN_STR("[]"), .delivery_mode = 2};
+    struct broker_session *session = NULL, *early = NULL;
+    struct broker_meter *meter = NULL;
+    struct broker_depths depths;
+    struct kn_arena arena;
+    kn_arena_init(&arena, 0);
+    declare_queue("alarmed", false);
+    assert_int_equal(broker_session_new(&options, &session), KN_OK);
+    assert_int_equal(broker_session_new(&options, &early), KN_OK);
+    assert_int_equal(broker_meter_new(&options, &meter), KN_OK);
+    assert_int_equal(broker_session_send(early, "alarmed", &message), KN_OK);
+    assert_int_equal(broker_meter_measure(meter, NULL, 0, &arena, &depths), KN_OK);
+    assert_string_equal(broker_meter_alarm(meter), "");
+
+    set_watermark("0.0001");
+    struct broker_session *const both[] = {session, early, session, early};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(broker_session_send(both[i], "alarmed", &message), KN_AGAIN);
+        assert_non_null(strstr(broker_session_error(both[i]), "memory alarm"));
+        assert_int_equal(broker_session_fanout(both[i], "celery.pidbox", &message, NULL), KN_AGAIN);
+    }
+    assert_int_equal(broker_meter_measure(meter, NULL, 0, &arena, &depths), KN_OK);
+    assert_string_equal(broker_meter_alarm(meter), "memory alarm");
+    struct broker_page page; /* what only reads goes on */
+    const struct broker_look look = {.queue = "alarmed"};
+    assert_int_equal(broker_session_look(session, &look, &arena, &page), KN_OK);
+    assert_int_equal(page.total, 1);
+
+    set_watermark("0.9");
+    for (int i = 0; i < 500 && *broker_meter_alarm(meter); i++) {
+        assert_int_equal(broker_meter_measure(meter, NULL, 0, &arena, &depths), KN_OK);
+        usleep(10000);
+    }
+    assert_string_equal(broker_meter_alarm(meter), "");
+    assert_int_equal(broker_session_send(session, "alarmed", &message), KN_OK);
+    assert_int_equal(broker_session_send(early, "alarmed", &message), KN_OK);
+    assert_count("alarmed", 3);
+    broker_meter_free(meter);
+    broker_session_free(session);
+    broker_session_free(early);
+    kn_arena_fini(&arena);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -264,6 +333,7 @@ int main(void)
         cmocka_unit_test(replies_come_through_a_queue_that_goes_with_us),
         cmocka_unit_test(a_message_to_a_queue_is_confirmed_or_said_to_have_no_queue),
         cmocka_unit_test(queues_are_measured_and_found_where_the_api_is_known),
+        cmocka_unit_test(in_an_alarm_nothing_is_sent_and_it_is_said_why),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -433,27 +433,9 @@ static enum kn_status refuse(struct broker_session *s, enum kn_status status, co
     return status;
 }
 
-/* Nobody can ask over AMQP of what type a queue is. But quorum queues and streams refuse to
- * serve a channel whose consumers have a bound together (global qos), which Celery's workers
- * meet as well, and close the connection before they hand out anything. A classic queue
- * hands out one message, and gets it back. */
 static enum kn_status check_type(struct broker_session *s, const char *queue)
 {
-    amqp_basic_qos(s->amqp.conn, HOLD, 0, 1, 1);
-    amqp_rpc_reply_t reply = amqp_get_rpc_reply(s->amqp.conn);
-    if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
-        amqp_basic_consume(s->amqp.conn, HOLD, amqp_cstring_bytes(queue), amqp_empty_bytes, 0, 0, 0,
-                           amqp_empty_table);
-        reply = amqp_get_rpc_reply(s->amqp.conn);
-    }
-    bool closed = reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
-                  reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD;
-    const amqp_connection_close_t *why = closed ? reply.reply.decoded : NULL;
-    if (why && why->reply_code == AMQP_NOT_IMPLEMENTED)
-        return refuse(s, KN_UNSUPPORTED,
-                      "only a classic queue gives messages back to their "
-                      "places");
-    enum kn_status status = close_channel(s, broker_amqp_reply(reply, &s->error));
+    enum kn_status status = broker_amqp_classic(&s->amqp, HOLD, queue, &s->error);
     broker_amqp_close(&s->amqp, status == KN_OK); /* with what was handed out */
     s->confirming = false;
     return status;

@@ -26,6 +26,7 @@ void broker_meter_free(struct broker_meter *meter)
         return;
     broker_redis_close(&meter->redis);
     broker_amqp_close(&meter->amqp, true);
+    broker_amqp_close(&meter->alarm, true);
     kn_arena_fini(&meter->known.arena);
     kn_arena_fini(&meter->walking.arena);
     kn_buf_fini(&meter->cursor);
@@ -36,6 +37,11 @@ void broker_meter_free(struct broker_meter *meter)
 const char *broker_meter_error(const struct broker_meter *meter)
 {
     return meter->text;
+}
+
+const char *broker_meter_alarm(const struct broker_meter *meter)
+{
+    return meter->alarm.blocked;
 }
 
 void broker_depths_add(struct broker_depths *depths, struct kn_arena *arena, struct kn_str name)

@@ -35,6 +35,10 @@ void broker_meter_free(struct broker_meter *meter);
 /* The last failure as a sentence without secrets; "" when there was none. */
 const char *broker_meter_error(const struct broker_meter *meter);
 
+/* RabbitMQ: by which alarm it blocks publishers ("memory alarm"), at the last measurement; ""
+ * when it does not. */
+const char *broker_meter_alarm(const struct broker_meter *meter);
+
 /* Measures the named queues and those that can be discovered: on Redis by
  * kombu's bindings (a bounded part of the keys is looked at in each call), on
  * RabbitMQ by the management API. A named queue that does not exist is left out

@@ -24,6 +24,8 @@ struct broker_meter {
     struct broker_options options;
     struct broker_redis redis;
     struct broker_amqp amqp;
+    struct broker_amqp alarm; /* of its own: in an alarm nothing else is answered there */
+    bool unprobed;            /* the user may not have an exchange for probes */
     struct kn_buf error;
     char text[256]; /* the last error */
     /* Redis: what the last walk over all keys found, and the present one so far */

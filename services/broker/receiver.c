@@ -21,6 +21,8 @@ static void set_state(struct broker_receiver *r, enum broker_state state, struct
         r->status.connects++;
     if (error.ptr)
         snprintf(r->status.error, sizeof(r->status.error), "%.*s", KN_STR_ARG(error));
+    if (state == BROKER_AWAY)
+        memcpy(r->status.lost, r->status.error, sizeof(r->status.lost));
     pthread_mutex_unlock(&r->lock);
 }
 

@@ -19,6 +19,7 @@ struct broker_receiver_status {
     enum broker_state state;
     int64_t since;                 /* when the state began */
     char error[BROKER_ERROR_TEXT]; /* the last failure, "" if none; never a secret */
+    char lost[BROKER_ERROR_TEXT];  /* why the last connection ended; stays */
     char note[BROKER_ERROR_TEXT];  /* something to know that is no failure, or "" */
     uint64_t messages, bytes;      /* received */
     uint64_t dropped;              /* messages lost because the buffer was full (Redis) */

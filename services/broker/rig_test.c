@@ -184,21 +184,11 @@ static void rabbit_config(struct rig_server *server, bool manage)
     write_file(rig_path(server, "plugins"), manage ? "[rabbitmq_management]." : "[].");
 }
 
-bool rig_rabbit_start(struct rig_server *server, bool manage)
+/* Valid until the next call; putenv keeps them. */
+static const char *const *rabbit_environment(const struct rig_server *server)
 {
-    static const char *const program = "/usr/lib/rabbitmq/bin/rabbitmq-server";
-    if (access(program, X_OK) != 0)
-        return false;
-    bool again = server->port != 0;
-    if (!again) {
-        server->port = rig_port();
-        server->tls_port = rig_port();
-        server->manage_port = rig_port();
-        server->epmd_port = rig_port();
-    }
-    rabbit_config(server, manage);
-    static char env[12][200]; /* putenv keeps them */
-    const char *list[13] = {0};
+    static char env[12][200];
+    static const char *list[13];
     const char *d = server->dir;
     size_t n = 0;
     snprintf(env[n++], 200, "HOME=%s", d);
@@ -215,12 +205,38 @@ bool rig_rabbit_start(struct rig_server *server, bool manage)
     snprintf(env[n++], 200, "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1");
     for (size_t i = 0; i < n; i++)
         list[i] = env[i];
+    return list;
+}
+
+bool rig_rabbit_start(struct rig_server *server, bool manage)
+{
+    static const char *const program = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+    if (access(program, X_OK) != 0)
+        return false;
+    bool again = server->port != 0;
+    if (!again) {
+        server->port = rig_port();
+        server->tls_port = rig_port();
+        server->manage_port = rig_port();
+        server->epmd_port = rig_port();
+    }
+    rabbit_config(server, manage);
     const char *const argv[] = {program, NULL};
-    server->pid = spawn(d, argv, list);
+    server->pid = spawn(server->dir, argv, rabbit_environment(server));
     await_port(server, server->port, 60);
     if (manage)
         await_port(server, server->manage_port, 60);
     return true;
+}
+
+void rig_rabbit_ctl(const struct rig_server *server, const char *const *words)
+{
+    char node[64];
+    snprintf(node, sizeof(node), "kanchi%d@localhost", server->port);
+    const char *argv[8] = {"/usr/lib/rabbitmq/bin/rabbitmqctl", "-q", "-n", node};
+    for (size_t n = 4; *words && n < 7; words++)
+        argv[n++] = *words;
+    assert_int_equal(wait_for(spawn(server->dir, argv, rabbit_environment(server))), 0);
 }
 
 void rig_rabbit_stop(struct rig_server *server)

@@ -31,6 +31,8 @@ void rig_sentinel_start(struct rig_server *server, int master_port);
  * some seconds. False when it is not installed. */
 bool rig_rabbit_start(struct rig_server *server, bool manage);
 void rig_rabbit_stop(struct rig_server *server);
+/* rabbitmqctl with these words, at most three, NULL at the end; fails the test when it does. */
+void rig_rabbit_ctl(const struct rig_server *server, const char *const *words);
 /* SIGKILL or SIGTERM, and waits. */
 void rig_stop(struct rig_server *server, int sig);
 

@@ -62,7 +62,7 @@ const char *broker_session_error(const struct broker_session *session)
 
 enum kn_status broker_session_result(struct broker_session *s, enum kn_status status)
 {
-    if (status != KN_OK && status != KN_TIMEOUT)
+    if (status != KN_OK && (status != KN_TIMEOUT || s->error.len))
         snprintf(s->text, sizeof(s->text), "%.*s", (int)s->error.len,
                  s->error.len ? s->error.data : kn_status_text(status));
     kn_buf_clear(&s->error);

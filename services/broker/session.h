@@ -63,7 +63,8 @@ enum kn_status broker_session_fanout(struct broker_session *session, const char 
 /* To one queue: on RabbitMQ through the default exchange, confirmed by the
  * broker, NOT_FOUND when there is no such queue; on Redis to the list of the
  * queue and priority. Sent once: UNCERTAIN when the message was on its way and
- * the broker did not say whether it took it; after every other failure it did not. */
+ * the broker did not say whether it took it; after every other failure it did not.
+ * AGAIN: RabbitMQ blocks publishers (memory or disk alarm); so with fanout, too. */
 enum kn_status broker_session_send(struct broker_session *session, const char *queue,
                                    const struct broker_outgoing *message) KN_MUST_CHECK;
 

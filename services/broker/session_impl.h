@@ -19,6 +19,7 @@ struct broker_session {
     struct broker_amqp amqp;    /* to publish */
     struct broker_amqp replies; /* of its own: what comes must not mix with answers */
     bool confirming;            /* the channel for confirmed messages is open */
+    bool unprobed;              /* the user may not have an exchange for probes */
     amqp_envelope_t envelope;
     bool has_envelope;
 

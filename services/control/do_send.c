@@ -285,6 +285,9 @@ static enum kn_status deliver(struct sending *s)
         if (status == KN_NOT_FOUND)
             return control_call_refuse(call, KN_CONFLICT, "there is no queue \"%.*s\"",
                                        KN_STR_ARG(kn_utf8_head(s->wrap.queue, 100)));
+        if (status == KN_AGAIN)
+            return control_call_refuse(call, status, "%s; nothing was sent",
+                                       broker_session_error(call->hand->session));
         if ((status == KN_OK || status == KN_UNCERTAIN) && s->ask->task_id.ptr)
             link_tasks(s);
         if (status != KN_OK)

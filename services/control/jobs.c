@@ -170,6 +170,10 @@ static bool retry(struct control_jobs *jobs, const struct kn_msg_job *job, struc
         settle(item, KN_ITEM_DONE, KN_STR_ABSENT);
         return true;
     }
+    if (status == KN_AGAIN) { /* RabbitMQ is in an alarm, and nothing was sent */
+        settle(item, KN_ITEM_WAITING, KN_STR_ABSENT);
+        return false;
+    }
     bool away = control_pidbox_lost(status) || status == KN_TIMEOUT || status == KN_UNCERTAIN;
     settle(item,
            call.outcome == KN_OUTCOME_REFUSED ? KN_ITEM_REFUSED

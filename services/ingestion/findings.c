@@ -100,6 +100,13 @@ void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
     if (facts->dir)
         add_spool(&list);
     add_unread(&list);
+    if (facts->alarm && facts->alarm[0])
+        add(&list, KN_SEVERITY_ERROR, "publishers_blocked",
+            "free memory or disk space on the RabbitMQ node, or raise vm_memory_high_watermark or "
+            "lower disk_free_limit",
+            "RabbitMQ blocks publishers: %s. Clients and workers can't send tasks, results or "
+            "events until it is over.",
+            facts->alarm);
     if (facts->note[0])
         add(&list, KN_SEVERITY_WARNING, "broker_note", "see docs/brokers.md", "%s", facts->note);
     *ret = list.items;

@@ -28,6 +28,8 @@ static void each_trouble_is_told_with_its_remedy(void **state)
         {{.note = "", .dir = "/d", .spool = {.max = 1, .dropped = 5, .damaged = 1}},
          {"spool_dropped", "spool_damaged"}},
         {{.note = "other limits"}, {"broker_note"}},
+        {{.note = "", .alarm = "memory alarm"}, {"publishers_blocked"}},
+        {{.note = "", .alarm = ""}, {NULL}},
         {{.note = "", .unread = {"application/x-python-serialize", 3, KN_SECOND}, .now = KN_MINUTE},
          {"events_unreadable"}},
         {{.note = "", .unread = {"yaml", 3, KN_SECOND}, .now = KN_HOUR}, {NULL}}, /* long ago */

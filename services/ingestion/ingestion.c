@@ -9,6 +9,7 @@
 #include "services/ingestion/survey.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define BUFFER_MIN ((size_t)4 << 20) /* less could not take one burst of a worker */
@@ -124,14 +125,21 @@ static void close_batch(struct ingestion *in)
     ingest_depths_free(depths);
 }
 
+static void tell_away(struct ingestion *in, const char *error)
+{
+    KN_WARN("broker.away", KN_F_TEXT("source", in->options.source), KN_F_TEXT("error", error));
+}
+
 static void tell_state(struct ingestion *in, const struct broker_receiver_status *status)
 {
-    if (status->state == BROKER_CONNECTED && status->connects != in->connects)
+    bool anew = status->state == BROKER_CONNECTED && status->connects != in->connects;
+    if (anew && in->connects && in->state == BROKER_CONNECTED)
+        tell_away(in, status->lost); /* it came back before we looked */
+    if (anew)
         KN_INFO("broker.connected", KN_F_TEXT("source", in->options.source),
                 KN_F_I64("connects", status->connects));
     else if (status->state == BROKER_AWAY && in->state != BROKER_AWAY && !in->stopping)
-        KN_WARN("broker.away", KN_F_TEXT("source", in->options.source),
-                KN_F_TEXT("error", status->error));
+        tell_away(in, status->error);
     in->connects = status->connects;
     if (status->state != BROKER_CONNECTING)
         in->state = status->state;
@@ -427,11 +435,13 @@ static void fill_backlog(struct ingestion *in, struct kn_msg_ingestion_status *t
 }
 
 static void fill_spool(struct ingestion *in, struct kn_arena *arena, const char *note,
-                       struct kn_msg_ingestion_status *to, struct kn_msg_service_status *status)
+                       const char *alarm, struct kn_msg_ingestion_status *to,
+                       struct kn_msg_service_status *status)
 {
     struct ingest_facts facts = {.source = to->source,
                                  .kind = in->options.broker.url->kind,
                                  .note = note,
+                                 .alarm = alarm,
                                  .dir = in->options.spool.dir,
                                  .now = kn_time_mono()};
     pthread_mutex_lock(&in->lock);
@@ -446,6 +456,13 @@ static void fill_spool(struct ingestion *in, struct kn_arena *arena, const char 
     ingest_findings(&facts, arena, &status->findings.items, &status->findings.count);
 }
 
+static struct kn_str blocked(struct kn_arena *arena, const char *alarm)
+{
+    char text[128];
+    snprintf(text, sizeof(text), "RabbitMQ blocks publishers: %s", alarm);
+    return copy(arena, text);
+}
+
 void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
 {
     struct ingestion *in = arg;
@@ -454,7 +471,9 @@ void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_serv
     struct kn_msg_ingestion_status *to = kn_arena_alloc(arena, sizeof(*to));
     if (!to)
         return;
+    char alarm[64];
     broker_receiver_status(in->receiver, &receiver);
+    ingest_survey_alarm(in->survey, alarm, sizeof(alarm));
     ingest_sender_status(in->sender, &sender);
     to->source = kn_str_from(in->options.source);
     to->state = (uint8_t)receiver.state; /* the same three, in the same order */
@@ -464,17 +483,19 @@ void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_serv
     to->events_lost = sender.lost;
     to->backlog_bytes = receiver.buffered;
     fill_backlog(in, to);
-    fill_spool(in, arena, receiver.note, to, status);
+    fill_spool(in, arena, receiver.note, alarm, to, status);
     if (*in->own_queue) {
         to->queue_messages = ingest_survey_own(in->survey);
         to->queue_bytes_max = in->options.broker.queue_bytes_max;
     }
     status->source = to->source;
     status->ingestion = to;
-    if (receiver.state != BROKER_CONNECTED || sender.away)
+    if (receiver.state != BROKER_CONNECTED || sender.away || alarm[0])
         status->state = KN_SERVICE_DEGRADED;
     if (receiver.state != BROKER_CONNECTED)
         status->detail = copy(arena, receiver.error[0] ? receiver.error : "connecting");
     else if (sender.away)
         status->detail = copy(arena, sender.error);
+    else if (alarm[0])
+        status->detail = blocked(arena, alarm);
 }

@@ -6,6 +6,7 @@
 #include "services/common/time.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NAMES_MAX 1000
@@ -16,10 +17,11 @@ struct ingest_survey {
     struct broker_meter *meter;
     struct kn_bus_client *storage;
     pthread_t thread;
-    pthread_mutex_t lock; /* latest, own, ending */
+    pthread_mutex_t lock; /* latest, own, alarm, ending */
     pthread_cond_t ended;
     struct ingest_depths *latest;
     struct kn_opt_i64 own;
+    char alarm[64];
     bool ending;
     uint64_t told; /* hash of the error that was logged last; 0: none since a success */
 };
@@ -47,6 +49,28 @@ struct kn_opt_i64 ingest_survey_own(struct ingest_survey *survey)
     struct kn_opt_i64 own = survey->own;
     pthread_mutex_unlock(&survey->lock);
     return own;
+}
+
+void ingest_survey_alarm(struct ingest_survey *survey, char *ret, size_t size)
+{
+    pthread_mutex_lock(&survey->lock);
+    snprintf(ret, size, "%s", survey->alarm);
+    pthread_mutex_unlock(&survey->lock);
+}
+
+/* Logged when it begins and when it ends. */
+static void heed_alarm(struct ingest_survey *survey, const char *alarm)
+{
+    if (strcmp(survey->alarm, alarm) == 0) /* nobody else writes it */
+        return;
+    if (*alarm)
+        KN_WARN("broker.blocked", KN_F_STR("source", survey->options.source),
+                KN_F_TEXT("by", alarm));
+    else
+        KN_INFO("broker.unblocked", KN_F_STR("source", survey->options.source));
+    pthread_mutex_lock(&survey->lock);
+    snprintf(survey->alarm, sizeof(survey->alarm), "%s", alarm);
+    pthread_mutex_unlock(&survey->lock);
 }
 
 static void hand_over(struct ingest_survey *survey, struct ingest_depths *depths,
@@ -128,6 +152,7 @@ static void measure(struct ingest_survey *survey)
     enum kn_status status =
         broker_meter_measure(survey->meter, names, count, &depths->arena, &found);
     tell(survey, broker_meter_error(survey->meter));
+    heed_alarm(survey, broker_meter_alarm(survey->meter));
     if (status == KN_OK)
         depths->items = kn_arena_array(&depths->arena, found.count, sizeof(*depths->items));
     if (!depths->items) {

@@ -1,0 +1,65 @@
+"""RabbitMQ as it is when something is the matter with it: alarms, rights, queues of other kinds."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import kombu
+import rig
+
+SERVICES = ("storage", "ingestion", "control", "gateway")
+FAST = {"control": {"interval": "5s", "reply_timeout": "2s"},
+        "ingestion": {"queue_interval": "1s"}}
+
+
+def act(kanchi, method, path, body=None, **query):
+    """Status and answer."""
+    url = kanchi.url + "/api/v1" + path + "?" + urllib.parse.urlencode(query)
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def start(kanchi):
+    for service in SERVICES:
+        kanchi.start(service)
+    rig.wait_for(lambda: kanchi.is_ready() and
+                 kanchi.get("/system")["ingestion"]["default"]["state"] == "connected",
+                 what="events from the broker")
+
+
+def count(url, queue):
+    with kombu.Connection(url) as connection:
+        return connection.default_channel.queue_declare(queue, passive=True).message_count
+
+
+def findings(kanchi):
+    return {finding["code"]: finding["text"] for finding in kanchi.get("/system")["findings"]}
+
+
+def test_an_alarm_is_a_finding_and_nothing_is_sent_in_it(folder):
+    call = {"name": "x.y", "queue": "mail", "unregistered": True}
+    with rig.RabbitMQ(folder / "rabbitmq") as server, \
+            rig.Kanchi(folder / "kanchi", [server.url()], config=FAST) as kanchi:
+        with kombu.Connection(server.url()) as connection:
+            connection.default_channel.queue_declare("mail", durable=True, auto_delete=False)
+        start(kanchi)
+        assert act(kanchi, "POST", "/tasks", call)[0] == 202
+        server.ctl("set_vm_memory_high_watermark", "0.0001")
+        status, answer = act(kanchi, "POST", "/tasks", call)
+        assert status == 503 and "memory alarm" in answer["detail"] \
+            and "nothing was sent" in answer["detail"], (status, answer)
+        assert kanchi.get("/audit")["items"][0]["outcome"] == "refused"
+        status, answer = act(kanchi, "GET", "/inspect/ping")
+        assert status == 503 and "memory alarm" in answer["detail"], (status, answer)
+        rig.wait_for(lambda: "memory alarm" in findings(kanchi).get("publishers_blocked", ""),
+                     what="the finding")
+        server.ctl("set_vm_memory_high_watermark", "0.9")
+        rig.wait_for(lambda: "publishers_blocked" not in findings(kanchi), what="no finding")
+        assert act(kanchi, "POST", "/tasks", call)[0] == 202
+        rig.wait_for(lambda: count(server.url(), "mail") == 2, what="both messages")
