@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+import rig
 import websocket
 from gateway_rig import Gateway
 
@@ -134,10 +135,9 @@ def test_a_client_that_does_not_read_holds_up_nobody(folder):
             assert until(quick, "task:updated")["omitted"]
             if figure(gateway, "kanchi_gateway_websocket_frames_dropped_total"):
                 break
-        frames = [json.loads(slow.recv())]
-        while frames[-1]["type"] != "resync":
-            frames.append(json.loads(slow.recv()))
-        assert frames[-1]["reason"] == "slow_client"
+        # a gateway that is itself behind says so before ("gap")
+        assert rig.wait_for(lambda: until(slow, "resync")["reason"] == "slow_client",
+                            what="it is told what it missed")
         slow.close()
         quick.close()
 
