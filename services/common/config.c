@@ -1,6 +1,8 @@
 /* Loading: defaults, then the file, then the environment, then the options,
  * each over the one before; then what belongs together is checked. */
 #include "services/common/config.h"
+
+#include "services/common/config_foreign.h"
 #include "services/common/config_table.h"
 
 #include <ctype.h>
@@ -213,16 +215,6 @@ static const struct config_row *env_broker(const char *rest, size_t len, size_t 
     return NULL;
 }
 
-/* Kubernetes sets KANCHI_GATEWAY_PORT and more for a service of that name;
- * KANCHI_TEST_… is for tests, KANCHI_DEV_… for ./dev. */
-static bool env_is_foreign(const char *rest, size_t len)
-{
-    struct kn_str name = {rest, len};
-    return kn_str_starts(name, KN_STR("TEST_")) || kn_str_starts(name, KN_STR("DEV_")) ||
-           memmem(rest, len, "_SERVICE_", 9) || memmem(rest, len, "_PORT_", 6) ||
-           (len > 5 && memcmp(rest + len - 5, "_PORT", 5) == 0);
-}
-
 static enum kn_status add_env(struct load *load, const char *variable)
 {
     size_t len = strcspn(variable, "=");
@@ -230,6 +222,10 @@ static enum kn_status add_env(struct load *load, const char *variable)
     size_t rest_len = len - 7, index = 0;
     if (variable[len] != '=')
         return KN_OK;
+    if (config_is_foreign(variable, load->from->env)) {
+        load->config->n_foreign++;
+        return KN_OK;
+    }
     if (env_matches(rest, rest_len, "", "config")) {
         load->path = *load->path ? load->path : variable + len + 1;
         return KN_OK;
@@ -243,7 +239,7 @@ static enum kn_status add_env(struct load *load, const char *variable)
         return KN_NOMEM;
     if (row)
         push(&load->env, row, index, variable + len + 1, place.ptr);
-    else if (!env_is_foreign(rest, rest_len))
+    else
         return fail(load, place.ptr, "unknown variable, --help lists what is allowed");
     return KN_OK;
 }

@@ -234,6 +234,7 @@ struct kn_config {
     struct kn_config_broker *brokers; /* at least one after kn_config_load */
     size_t n_brokers;
     const char *file; /* "" when there is none */
+    size_t n_foreign; /* variables that Kubernetes or Docker made; they are ignored */
     bool help;        /* --help was given: nothing else is checked then */
     bool version;     /* --version was given: likewise */
     struct kn_arena arena;

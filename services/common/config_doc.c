@@ -153,9 +153,10 @@ static const char markdown_head[] =
     "- `KANCHI_BROKER_…` is about the first broker; `KANCHI_BROKERS_1_…` and `--brokers.1.…` "
     "about\n"
     "  the second, and so on. A list is written with commas there: `KANCHI_BROKER_QUEUES=a,b`.\n"
-    "- Variables that Kubernetes makes by itself (`KANCHI_GATEWAY_PORT`, `…_SERVICE_HOST`) are "
-    "left\n"
-    "  alone.\n";
+    "- Variables that Kubernetes makes for a Service called `kanchi` or `kanchi-…`\n"
+    "  (`KANCHI_PORT=tcp://…`, `KANCHI_SERVICE_HOST`), and Docker for a link, are ignored. Any "
+    "other\n"
+    "  unknown variable that begins with `KANCHI_` is an error.\n";
 
 void kn_config_markdown(struct kn_buf *ret)
 {

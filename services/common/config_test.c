@@ -7,9 +7,11 @@
 /* clang-format on */
 
 #include "services/common/config.h"
+#include "services/common/config_foreign.h"
 #include "services/common/config_table.h"
 #include "services/common/time.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -278,6 +280,21 @@ static const struct {
      "ingestion.source: \"nobody\" is no broker's name, allowed is default"},
     {"", "", "KANCHI_LOG_LEVL=x",
      "KANCHI_LOG_LEVL: unknown variable, --help lists what is allowed"},
+    {"", "", "KANCHI_GATEWAY_PORT=8080",
+     "KANCHI_GATEWAY_PORT: unknown variable, --help lists what is allowed"},
+    {"", "", "KANCHI_SERVICE_HOST=db",
+     "KANCHI_SERVICE_HOST: unknown variable, --help lists what is allowed"},
+    {"", "", "KANCHI_SERVICE_LEVEL=1",
+     "KANCHI_SERVICE_LEVEL: unknown variable, --help lists what is allowed"},
+    {"", "", "KANCHI_SERVICE_PORT_HTTP=tcp://10.0.0.1:80",
+     "KANCHI_SERVICE_PORT_HTTP: unknown variable, --help lists what is allowed"},
+    {"", "", "KANCHI_PORT_8080_TPC=tcp://10.0.0.1:80",
+     "KANCHI_PORT_8080_TPC: unknown variable, --help lists what is allowed"},
+    {"", "", "KANCHI_PORT_TCP=tcp://10.0.0.1:80",
+     "KANCHI_PORT_TCP: unknown variable, --help lists what is allowed"},
+    {"", "", "KANCHI_DB_ENV_PGDATA=/data",
+     "KANCHI_DB_ENV_PGDATA: unknown variable, --help lists what is allowed"},
+    {"", "", "KANCHI_NAME=kanchi", "KANCHI_NAME: unknown variable, --help lists what is allowed"},
     {"", "", "KANCHI_STORAGE_READERS=-1",
      "KANCHI_STORAGE_READERS: \"-1\" is too small, allowed is 1 to 64"},
     {"", "", "KANCHI_BROKER_URL_FILE=/nowhere",
@@ -320,6 +337,82 @@ static void url_prefix_is_written_in_one_way(void **state)
         load_ok(&config, "--broker redis://h", env);
         assert_string_equal(config.gateway.url_prefix, cases[i].prefix);
         kn_config_fini(&config);
+    }
+}
+
+/* What Kubernetes makes for a Service, and Docker for a link: NAME stands for theirs. */
+static const char *const made_by_others[] = {
+    "NAME_SERVICE_HOST=10.96.0.7",
+    "NAME_SERVICE_HOST=fd00::7",
+    "NAME_SERVICE_PORT=8080",
+    "NAME_SERVICE_PORT_HTTP=8080",
+    "NAME_SERVICE_PORT_HTTP_METRICS=8081",
+    "NAME_PORT=tcp://10.96.0.7:8080",
+    "NAME_PORT=udp://[fd00::7]:8080",
+    "NAME_PORT_8080_TCP=tcp://10.96.0.7:8080",
+    "NAME_PORT_8080_TCP_PROTO=tcp",
+    "NAME_PORT_8080_TCP_PORT=8080",
+    "NAME_PORT_8080_TCP_ADDR=10.96.0.7",
+    "NAME_PORT_53_UDP=udp://10.96.0.7:53",
+    "NAME_PORT_9000_SCTP_PROTO=sctp",
+    "NAME_PORT_8000_TCP_START=tcp://172.17.0.2:8000",
+    "NAME_PORT_8000_TCP_PORT_START=8000",
+    "NAME_PORT_8000_TCP_END=tcp://172.17.0.2:8010",
+    "NAME_PORT_8000_TCP_PORT_END=8010",
+    "NAME_NAME=/web/kanchi",
+    "NAME_ENV_PGDATA=/var/lib/postgresql NAME_NAME=/web/kanchi",
+};
+
+/* Replaces every NAME_ at the start of a word. */
+static void named(char *ret, size_t size, const char *text, const char *name)
+{
+    *ret = '\0';
+    for (bool start = true; *text; start = text[-1] == ' ') {
+        size_t len = strlen(ret);
+        bool here = start && strncmp(text, "NAME_", 5) == 0;
+        snprintf(ret + len, size - len, "%.*s%s", here ? (int)strlen(name) : 1, here ? name : text,
+                 here ? "_" : "");
+        text += here ? 5 : 1;
+    }
+}
+
+static void config_ignores_the_variables_of_services_and_links(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "KANCHI",         "KANCHI_GATEWAY",   "KANCHI_BROKER",       "KANCHI_BROKERS_1",
+        "KANCHI_STORAGE", "KANCHI_PORT",      "KANCHI_SERVICE_HOST", "KANCHI_NAME",
+        "KANCHI_LOG",     "KANCHI_PORT_PORT", "KANCHI_WEB_80",       "KANCHI_SERVICE_PORT"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        for (size_t j = 0; j < sizeof(made_by_others) / sizeof(made_by_others[0]); j++) {
+            struct kn_config config;
+            char env[256];
+            named(env, sizeof(env), made_by_others[j], names[i]);
+            load_ok(&config, "", env);
+            assert_int_equal(config.n_foreign, strchr(env, ' ') ? 2 : 1);
+            assert_string_equal(config.brokers[0].name, "default");
+            kn_config_fini(&config);
+        }
+}
+
+/* No key is mistaken for one of those, whatever its value. */
+static void config_key_is_never_ignored(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"8080", "10.0.0.1", "tcp", "tcp://10.0.0.1:80", "x"};
+    for (size_t i = 0; i < config_n_rows + config_n_broker_rows; i++) {
+        const struct config_row *row =
+            i < config_n_rows ? &config_rows[i] : &config_broker_rows[i - config_n_rows];
+        for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
+            char variable[128];
+            int n = snprintf(variable, sizeof(variable), "KANCHI_%s%s%s=", row->section,
+                             *row->section ? "_" : "", row->name);
+            for (int k = 0; k < n; k++)
+                variable[k] = (char)toupper((unsigned char)variable[k]);
+            snprintf(variable + n, sizeof(variable) - (size_t)n, "%s", values[j]);
+            const char *const env[] = {variable, NULL};
+            assert_false(config_is_foreign(variable, env));
+        }
     }
 }
 
@@ -394,6 +487,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(config_has_defaults_without_a_file),
         IN_FOLDER(config_option_goes_over_environment_over_file),
+        IN_FOLDER(config_ignores_the_variables_of_services_and_links),
+        IN_FOLDER(config_key_is_never_ignored),
         IN_FOLDER(config_broker_options_replace_the_files_brokers),
         IN_FOLDER(config_secret_is_read_from_the_file_of_the_highest_layer),
         IN_FOLDER(config_handed_on_as_yaml_reads_back_the_same),

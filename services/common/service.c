@@ -114,6 +114,8 @@ bool kn_program_init(struct kn_service *service, struct kn_config *config, const
     (void)kn_log_level_parse(kn_str_from(config->log.level), &level);
     kn_log_setup(name, level, strcmp(config->log.format, "json") == 0);
     kn_log_to(strcmp(config->log.output, "stdout") == 0 ? STDOUT_FILENO : STDERR_FILENO);
+    if (config->n_foreign)
+        KN_DEBUG("config.variables_ignored", KN_F_I64("count", config->n_foreign));
     *service = (struct kn_service){.name = name, .started_at = kn_time_now()};
     service->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (service->stop_fd < 0) {
