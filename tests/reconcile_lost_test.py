@@ -5,6 +5,7 @@ Tasks of which only the first events came are made by sending these in a worker'
 
 import json
 import subprocess
+import time
 import uuid
 
 import pytest
@@ -117,3 +118,74 @@ def test_a_backend_on_the_brokers_host_is_trusted_as_the_broker_is(folder, start
             answer = rig.wait_for(lambda: kanchi.get(f"/tasks/{done}/result"), 20, "its result")
             assert answer["state"] == "SUCCESS"
             assert not finding(kanchi, "result_backend_unreachable"), worker
+
+
+@pytest.mark.parametrize("broker, version, late", [
+    ("redis", "main", False), ("redis", "celery52", False), ("redis", "main", True),
+    ("rabbitmq", "main", False)])
+def test_a_killed_and_restarted_worker_loses_what_has_no_message(request, folder,
+                                                                 start, broker,  # noqa: F811
+                                                                 version, late):
+    broker_url, redis_url = (request.getfixturevalue(f"{one}_url") for one in (broker, "redis"))
+    how = {"version": version, "backend_url": redis_url,
+           "app": "late_app" if late else "sample_app.app"}
+    kanchi = start(broker_url)
+    worker = rig.CeleryWorker(folder, broker_url, **how).wait_ready()
+    try:
+        running = send(broker_url, redis_url, 1, "shop.order.review", args=[600])[0]
+        wait_for_status(kanchi, running, "started")
+    finally:
+        worker.kill()
+    worker = rig.CeleryWorker(folder, broker_url, **how).wait_ready()
+    try:
+        done = send(broker_url, redis_url, 1, "shop.echo")[0]
+        wait_for_status(kanchi, done, "success")
+        if late:  # it lies among the unacknowledged, and will be given to a worker again
+            wait_for_status(kanchi, ghosts(broker_url, worker.hostname, 1)[0], "orphaned")
+            wait_asked(kanchi, 3)
+            assert status_of(kanchi, running) == "started"
+        else:
+            wait_for_status(kanchi, running, "orphaned")
+            task = tasks_of(kanchi)[running]
+            assert (task["status_from"], task["completed_at"]) == ("worker", None)
+    finally:
+        worker.kill()
+
+
+def test_a_task_whose_message_waits_again_is_not_lost(folder, start, redis_url):  # noqa: F811
+    """As after Reject(requeue=True), or replace() into a queue that nobody consumes."""
+    kanchi = start(redis_url)
+    with rig.CeleryWorker(folder, redis_url, backend_url=redis_url) as worker:
+        done = send(redis_url, redis_url, 1, "shop.echo")[0]
+        wait_for_status(kanchi, done, "success")
+        waits, lost = ghosts(redis_url, worker.hostname, 2)
+        send(redis_url, redis_url, 1, "shop.order.price", task_id=waits, queue="nobody")
+        wait_for_status(kanchi, lost, "orphaned")
+        wait_asked(kanchi, 3)
+        assert status_of(kanchi, waits) in ("started", "pending")
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_of_two_workers_with_one_name_neither_loses_the_others_task(request, folder,
+                                                                    start, broker):  # noqa: F811
+    broker_url = request.getfixturevalue(f"{broker}_url")
+    kanchi = start(broker_url)
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+    workers = [rig.CeleryWorker(folder / name, broker_url, name="same", concurrency=1)
+               for name in ("one", "two")]
+    try:
+        for worker in workers:
+            worker.wait_ready()
+        running = send(broker_url, None, 1, "shop.order.review", args=[600])[0]
+        wait_for_status(kanchi, running, "started")
+        said = rig.wait_for(lambda: finding(kanchi, "worker_name_shared"), 40, "the finding")
+        assert "same@kanchi-test" in said["text"]
+        log = kanchi.processes["control"].log
+        rounds, begin = log().count("round.done"), time.monotonic()
+        wait_asked(kanchi, 3)
+        assert log().count("round.done") - rounds <= 3 + (time.monotonic() - begin) / 5
+        assert status_of(kanchi, running) == "started"
+    finally:
+        for worker in workers:
+            worker.kill()

@@ -178,27 +178,6 @@ def test_without_a_backend_none_hangs_on_a_worker_that_does_not_run_it(folder, s
         worker.kill()
 
 
-def test_tasks_of_a_killed_worker_stay_what_they_are(folder, start, redis_url):
-    kanchi = start(redis_url, aggregation={"worker_timeout": "2s"})
-    worker = rig.CeleryWorker(folder, redis_url, backend_url=redis_url)
-    worker.wait_ready()
-    ident = send(redis_url, redis_url, 1, "shop.order.review", args=[600])[0]
-    try:
-        rig.wait_for(lambda: tasks_of(kanchi)[ident]["status"] == "started", 20, "it runs")
-    finally:
-        worker.kill()
-    rig.wait_for(lambda: kanchi.get(f"/workers/{worker.hostname}")["status"] == "offline", 30,
-                 "the worker is offline")
-    # Another life of the same name does not know the task either, which means nothing.
-    with rig.CeleryWorker(folder, redis_url, backend_url=redis_url):
-        other = send(redis_url, redis_url, 1, "shop.echo")[0]
-        rig.wait_for(lambda: tasks_of(kanchi)[other]["status"] == "success", 20, "the new one works")
-        wait_asked(kanchi, 3)
-        task = tasks_of(kanchi)[ident]
-    assert (task["status"], task["status_from"], task["completed_at"]) == ("started", "events", None)
-    assert task["updated_at"] == task["started_at"]
-
-
 def test_tasks_that_wait_for_their_turn_are_left_in_peace(folder, start, redis_url):
     kanchi = start(redis_url)
     # A prefork pool, for it loses no event: what it does not say has not happened.

@@ -61,6 +61,8 @@ enum kn_status broker_redis_sweep(struct broker_session *s, const char *exchange
                                   const char *prefix, size_t *ret_count) KN_MUST_CHECK;
 enum kn_status broker_redis_look(struct broker_session *s, const struct broker_look *look,
                                  struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_unacked(struct broker_session *s,
+                                    const struct broker_unacked *unacked) KN_MUST_CHECK;
 enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_purge *purge,
                                   uint64_t *ret_count) KN_MUST_CHECK;
 enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, size_t limit,

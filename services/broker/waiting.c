@@ -25,6 +25,21 @@ enum kn_status broker_session_look(struct broker_session *session, const struct 
     return broker_session_result(session, status);
 }
 
+static enum kn_status unacked(struct broker_session *s, const struct broker_unacked *what)
+{
+    return on_redis(s) ? broker_redis_unacked(s, what) : KN_UNSUPPORTED;
+}
+
+enum kn_status broker_session_unacked(struct broker_session *session,
+                                      const struct broker_unacked *what)
+{
+    bool before = broker_session_connected(session);
+    enum kn_status status = unacked(session, what);
+    if (broker_session_again(session, before, status))
+        status = unacked(session, what);
+    return broker_session_result(session, status);
+}
+
 /* What changes something is begun once only: a connection that was cut while it was
  * idle is noticed by counting first. */
 static enum kn_status count(struct broker_session *s, const char *queue, uint64_t *ret)

@@ -53,6 +53,17 @@ struct broker_page {
 enum kn_status broker_session_look(struct broker_session *session, const struct broker_look *look,
                                    struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
 
+struct broker_unacked {
+    size_t bytes_max; /* about; what is beyond is not read */
+    void (*each)(void *arg, struct kn_str value);
+    void *arg;
+};
+/* Redis: what workers were given and have not acknowledged, each as kombu keeps it: a JSON
+ * array with the envelope as its first element. FULL: there is more. UNSUPPORTED on
+ * RabbitMQ, which does not show it. */
+enum kn_status broker_session_unacked(struct broker_session *session,
+                                      const struct broker_unacked *unacked) KN_MUST_CHECK;
+
 struct broker_purge {
     const char *queue;
     uint64_t expected, tolerance; /* how many should wait, give or take */

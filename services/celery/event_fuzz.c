@@ -74,7 +74,7 @@ static void decode_reply(struct kn_str input, struct kn_arena *arena)
     struct celery_held_tasks held;
     struct kn_strs names;
     ignored = celery_inspect_query_task(reply.value, arena, &held);
-    ignored = celery_inspect_active(reply.value, arena, &held);
+    ignored = celery_inspect_tasks(reply.value, arena, &held);
     ignored = celery_inspect_rate_limited(reply.value, arena, &names);
     (void)ignored;
 }

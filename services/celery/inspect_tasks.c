@@ -1,10 +1,14 @@
-/* What workers answer to query_task, active, and registered with rate limits
+/* What workers answer to query_task, active, reserved, scheduled, and registered with rate limits
  * (celery/worker/control.py; Request.info in celery/worker/request.py). */
 #include "services/celery/remote.h"
 
+#include "services/celery/reader.h"
 #include "services/common/time.h"
 
 #include <jansson.h>
+#include <stdlib.h>
+
+enum { REPR_MAX = 1024 }; /* as Celery cuts its own */
 
 static json_t *load(struct kn_str value)
 {
@@ -59,8 +63,75 @@ enum kn_status celery_inspect_query_task(struct kn_str value, struct kn_arena *a
     return status;
 }
 
-enum kn_status celery_inspect_active(struct kn_str value, struct kn_arena *arena,
-                                     struct celery_held_tasks *ret)
+/* Python's repr of JSON; absent when it can't be said. */
+static struct kn_str python_of(const json_t *value, struct kn_arena *arena)
+{
+    struct kn_str ret = KN_STR_ABSENT;
+    struct celery_reader reader;
+    struct celery_token token;
+    struct kn_arena scratch;
+    struct kn_buf text;
+    char *json = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    kn_arena_init(&scratch, 1 << 20);
+    kn_buf_init(&text, 1 << 20);
+    if (json)
+        celery_reader_init(&reader, CELERY_JSON, kn_str_from(json), &scratch);
+    if (json && celery_reader_next(&reader, &token) == KN_OK &&
+        celery_reader_python(&reader, &token, &text) == KN_OK && kn_buf_status(&text) == KN_OK)
+        ret = kn_arena_str(arena, kn_utf8_head(kn_buf_view(&text), REPR_MAX));
+    kn_buf_fini(&text);
+    kn_arena_fini(&scratch);
+    free(json);
+    return ret;
+}
+
+/* "[1, 2]" as "(1, 2)", and "[1]" as "(1,)". */
+static struct kn_str tuple_of(const json_t *list, struct kn_arena *arena)
+{
+    struct kn_str text = python_of(list, arena);
+    struct kn_buf out;
+    if (text.len < 2 || text.ptr[text.len - 1] != ']') /* it was cut */
+        return text;
+    kn_buf_init(&out, 0);
+    kn_buf_printf(&out, "(%.*s%s)", (int)text.len - 2, text.ptr + 1,
+                  json_array_size(list) == 1 ? "," : "");
+    struct kn_str ret = kn_arena_str(arena, kn_buf_view(&out));
+    kn_buf_fini(&out);
+    return ret;
+}
+
+static struct kn_str args_of(const json_t *value, struct kn_arena *arena)
+{
+    if (json_is_array(value))
+        return tuple_of(value, arena);
+    return json_is_object(value) ? python_of(value, arena) : text_of(value, arena);
+}
+
+static int64_t moment_of(const json_t *value)
+{
+    int64_t at = 0;
+    const char *text = json_string_value(value);
+    return text && kn_time_parse(kn_str_from(text), &at) ? at : 0;
+}
+
+static struct celery_held_task task_of(const json_t *item, struct kn_arena *arena)
+{
+    const json_t *request = json_object_get(item, "request");
+    const json_t *info = request ? request : item;
+    int64_t started_at = time_of(json_object_get(info, "time_start"));
+    return (struct celery_held_task){
+        .id = text_of(json_object_get(info, "id"), arena),
+        .name = text_of(json_object_get(info, "name"), arena),
+        .args_repr = args_of(json_object_get(info, "args"), arena),
+        .kwargs_repr = args_of(json_object_get(info, "kwargs"), arena),
+        .active = started_at != 0,
+        .started_at = started_at,
+        .eta = moment_of(json_object_get(item, "eta")),
+    };
+}
+
+enum kn_status celery_inspect_tasks(struct kn_str value, struct kn_arena *arena,
+                                    struct celery_held_tasks *ret)
 {
     json_t *tasks = load(value);
     struct celery_held_tasks held = {0};
@@ -72,10 +143,7 @@ enum kn_status celery_inspect_active(struct kn_str value, struct kn_arena *arena
         status = held.items ? KN_OK : KN_NOMEM;
     }
     if (status == KN_OK) {
-        json_array_foreach(tasks, i, task) held.items[held.count++] =
-            (struct celery_held_task){.id = text_of(json_object_get(task, "id"), arena),
-                                      .active = true,
-                                      .started_at = time_of(json_object_get(task, "time_start"))};
+        json_array_foreach(tasks, i, task) held.items[held.count++] = task_of(task, arena);
         status = arena->overflow ? KN_NOMEM : KN_OK;
     }
     if (status == KN_OK)

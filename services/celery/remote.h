@@ -111,13 +111,18 @@ enum kn_status celery_inspect_conf(struct kn_str value, struct kn_arena *arena,
  *
  * query_task {"ids": […]}: of these, the tasks that the worker has in its hands, but
  *   for those that wait for their eta or for a rate limit: {"<id>": ["active", {…}]}.
- * active {"safe": true}: those that it runs, [{"id": …}, …].
+ * active {"safe": true}: those that it runs, [{"id": …}, …]; reserved: those that wait
+ *   for a process; scheduled: those that wait for their eta or a rate limit,
+ *   [{"eta": …, "request": {"id": …}}, …]. Arguments are Python's repr (active, and older
+ *   versions), or the JSON of which it is made here.
  * registered {"taskinfoitems": ["rate_limit"]}: a task with a rate limit is named
  *   "name [rate_limit=10/m]". */
 struct celery_held_task {
     struct kn_str id;
+    struct kn_str name, args_repr, kwargs_repr; /* absent: not said; never from query_task */
     bool active;
     int64_t started_at; /* wall clock of the worker; 0: not said */
+    int64_t eta;        /* 0: none */
 };
 struct celery_held_tasks {
     struct celery_held_task *items;
@@ -125,8 +130,9 @@ struct celery_held_tasks {
 };
 enum kn_status celery_inspect_query_task(struct kn_str value, struct kn_arena *arena,
                                          struct celery_held_tasks *ret) KN_MUST_CHECK;
-enum kn_status celery_inspect_active(struct kn_str value, struct kn_arena *arena,
-                                     struct celery_held_tasks *ret) KN_MUST_CHECK;
+/* active, reserved and scheduled. */
+enum kn_status celery_inspect_tasks(struct kn_str value, struct kn_arena *arena,
+                                    struct celery_held_tasks *ret) KN_MUST_CHECK;
 enum kn_status celery_inspect_rate_limited(struct kn_str value, struct kn_arena *arena,
                                            struct kn_strs *ret_names) KN_MUST_CHECK;
 

@@ -259,6 +259,36 @@ static void queues_and_tasks_are_listed_by_name(void **state)
     assert_text(inspect.active_queues, "[]");
 }
 
+static void tasks_that_wait_in_a_worker_are_told_with_their_arguments(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args, *kwargs, *want, *want_kwargs;
+    } cases[] = {
+        {"[1,\"x\"]", "{\"k\":null}", "(1, 'x')", "{'k': None}"},
+        {"[[1]]", "{}", "([1],)", "{}"},
+        {"[]", "{}", "()", "{}"},
+        {"\"(1, 'x')\"", "\"{'k': None}\"", "(1, 'x')", "{'k': None}"}, /* active, safe */
+        {"7", "null", NULL, NULL},
+    };
+    struct celery_held_tasks held;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "[{\"eta\":\"2026-11-30T10:00:00+00:00\",\"priority\":6,\"request\":{\"id\":\"a\","
+                 "\"name\":\"n\",\"args\":%s,\"kwargs\":%s,\"time_start\":null}}]",
+                 cases[i].args, cases[i].kwargs);
+        assert_int_equal(celery_inspect_tasks(kn_str_from(text), &arena, &held), KN_OK);
+        assert_int_equal(held.count, 1);
+        assert_text(held.items[0].id, "a");
+        assert_text(held.items[0].name, "n");
+        assert_text(held.items[0].args_repr, cases[i].want);
+        assert_text(held.items[0].kwargs_repr, cases[i].want_kwargs);
+        assert_int_equal(held.items[0].eta, INT64_C(1796032800000000));
+        assert_false(held.items[0].active);
+    }
+}
+
 /* ---- what real workers answered ------------------------------------------- */
 
 static void tasks_that_a_worker_holds_are_told(void **state)
@@ -280,11 +310,11 @@ static void tasks_that_a_worker_holds_are_told(void **state)
     assert_int_equal(held.count, 0);
     assert_int_equal(celery_inspect_query_task(KN_STR("{\"error\":\"x\"}"), &arena, &held),
                      KN_INVALID);
-    assert_int_equal(celery_inspect_active(KN_STR("[{\"id\":\"a\"},{},3]"), &arena, &held), KN_OK);
+    assert_int_equal(celery_inspect_tasks(KN_STR("[{\"id\":\"a\"},{},3]"), &arena, &held), KN_OK);
     assert_int_equal(held.count, 3);
     assert_text(held.items[0].id, "a");
     assert_text(held.items[1].id, NULL);
-    assert_int_equal(celery_inspect_active(KN_STR("{}"), &arena, &held), KN_INVALID);
+    assert_int_equal(celery_inspect_tasks(KN_STR("{}"), &arena, &held), KN_INVALID);
     assert_int_equal(
         celery_inspect_rate_limited(KN_STR("[\"a\",\"b [rate_limit=10/m]\",null]"), &arena, &names),
         KN_OK);
@@ -371,6 +401,7 @@ int main(void)
         TEST(answers_that_are_no_answers_change_nothing),
         TEST(queues_and_tasks_are_listed_by_name),
         TEST(tasks_that_a_worker_holds_are_told),
+        TEST(tasks_that_wait_in_a_worker_are_told_with_their_arguments),
         TEST(what_real_workers_answer_is_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

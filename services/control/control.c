@@ -229,13 +229,15 @@ static enum kn_status gather(struct control *c, struct control_round *round, int
     return status;
 }
 
-static void count_round(struct control *c, const struct control_round *round)
+static void count_round(struct control *c, struct control_round *round)
 {
     struct control_round_counters counters = control_round_counters(round);
     pthread_mutex_lock(&c->lock);
     c->link.replies += counters.replies;
     c->link.refused += counters.refused;
     c->link.left_out += counters.left_out;
+    for (struct kn_str name; (name = control_round_twins(round)).len;)
+        control_roster_note_twins(c->roster, name, kn_time_mono());
     control_roster_settle(c->roster, kn_time_mono());
     pthread_mutex_unlock(&c->lock);
     KN_DEBUG("round.done", KN_F_TEXT("source", c->options.source),
@@ -297,7 +299,7 @@ static void poll_workers(struct control *c)
         return; /* it is asked again in a second, and the rounds go on */
     if (answer->kind == KN_KIND_WORKER_LIST) {
         pthread_mutex_lock(&c->lock);
-        control_roster_update(c->roster, answer->msg);
+        control_roster_update(c->roster, answer->msg, kn_time_mono());
         pthread_mutex_unlock(&c->lock);
     }
     kn_bus_message_free(answer);
@@ -411,6 +413,15 @@ enum kn_status control_options_read(const struct kn_config *config,
     return KN_OK;
 }
 
+static bool has_twins(void *arg, struct kn_str hostname)
+{
+    struct control *c = arg;
+    pthread_mutex_lock(&c->lock);
+    bool yes = control_roster_has_twins(c->roster, hostname, kn_time_mono());
+    pthread_mutex_unlock(&c->lock);
+    return yes;
+}
+
 static enum kn_status start_reconcile(struct control *c)
 {
     const struct control_reconcile_options options = {
@@ -423,6 +434,8 @@ static enum kn_status start_reconcile(struct control *c)
         .reply_timeout_us = c->options.reply_timeout_us,
         .memory_max = c->options.memory_max,
         .request_timeout_us = c->options.request_timeout_us,
+        .has_twins = has_twins,
+        .arg = c,
     };
     return c->options.reconcile ? control_reconcile_start(&options, c->storage, &c->reconcile)
                                 : KN_OK;
@@ -478,7 +491,7 @@ void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_sta
     struct control *c = arg;
     status->source = kn_str_from(c->options.source);
     pthread_mutex_lock(&c->lock);
-    control_roster_findings(c->roster, status->source, arena, status);
+    control_roster_findings(c->roster, status->source, kn_time_mono(), arena, status);
     control_reconcile_findings(c->reconcile, arena, status);
     if (c->link.state == KN_LINK_CONNECTING)
         status->state = KN_SERVICE_STARTING;

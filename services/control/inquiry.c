@@ -6,15 +6,14 @@
 #include <stdlib.h>
 
 static const int64_t RECEIVE_US = KN_SECOND / 5; /* so that a stop is seen */
-/* Uptime is told in whole seconds, and the answer takes its time. */
-static const int64_t UPTIME_SLACK_US = 2 * KN_SECOND;
-static const int64_t CLOCK_SLACK_US = 5 * KN_SECOND;
+/* How long another worker of the same name may take for its answer, when it matters. */
+static const int64_t TWIN_US = KN_SECOND / 2;
 enum { TICKET_MAX = 64 };
 
 #define QUESTION_MAP(X)                                                                            \
     X(QUERY, "query_task", NULL)                                                                   \
     X(ACTIVE, "active", "{\"safe\":true}")                                                         \
-    X(STATS, "stats", "{}")                                                                        \
+    X(SCHEDULED, "scheduled", "{}")                                                                \
     X(LIMITS, "registered", "{\"taskinfoitems\":[\"rate_limit\"]}")
 
 enum question {
@@ -29,9 +28,9 @@ struct group {
     struct control_inquiry_task *tasks;
     size_t count;
     unsigned asked, answered; /* sets of questions */
-    struct celery_held_tasks held, active;
+    bool twins;               /* two have answered the same question */
+    struct celery_held_tasks held, active, scheduled;
     struct kn_strs limited;
-    double uptime;
 };
 
 struct inquiry {
@@ -58,7 +57,7 @@ static unsigned questions_of(const struct group *group)
     unsigned questions = 1u << ASK_QUERY;
     for (size_t i = 0; i < group->count; i++) {
         if (group->tasks[i].doubted)
-            questions |= 1u << ASK_ACTIVE | 1u << ASK_STATS;
+            questions |= 1u << ASK_ACTIVE | 1u << ASK_SCHEDULED;
         if (group->tasks[i].doubted && !group->tasks[i].started)
             questions |= 1u << ASK_LIMITS;
     }
@@ -171,14 +170,42 @@ static bool read_ticket(const struct inquiry *q, struct kn_str ticket, size_t *r
     return true;
 }
 
-static enum kn_status take_stats(struct inquiry *q, struct kn_str value, struct group *group)
+/* Of two workers of one name, whatever one of them has is there. */
+static enum kn_status join(struct inquiry *q, const struct celery_held_tasks *more,
+                           struct celery_held_tasks *into)
 {
-    struct kn_msg_worker_inspect inspect = {0};
-    enum kn_status status = celery_inspect_stats(value, &q->arena, &inspect);
-    if (status == KN_OK && !inspect.uptime.set)
-        return KN_INVALID;
-    group->uptime = inspect.uptime.value;
-    return status;
+    struct celery_held_tasks all = {
+        .items = kn_arena_array(&q->arena, into->count + more->count + 1, sizeof *all.items)};
+    if (!all.items)
+        return KN_NOMEM;
+    for (size_t i = 0; i < into->count; i++)
+        all.items[all.count++] = into->items[i];
+    for (size_t i = 0; i < more->count; i++)
+        all.items[all.count++] = more->items[i];
+    *into = all;
+    return KN_OK;
+}
+
+static enum kn_status take_tasks(struct inquiry *q, unsigned question, struct kn_str value,
+                                 struct group *group)
+{
+    struct celery_held_tasks *lists[QUESTION_COUNT] = {[ASK_QUERY] = &group->held,
+                                                       [ASK_ACTIVE] = &group->active,
+                                                       [ASK_SCHEDULED] = &group->scheduled};
+    struct celery_held_tasks more = {0};
+    enum kn_status status = question == ASK_QUERY
+                                ? celery_inspect_query_task(value, &q->arena, &more)
+                                : celery_inspect_tasks(value, &q->arena, &more);
+    for (size_t i = 0; status == KN_OK && question == ASK_ACTIVE && i < more.count; i++)
+        more.items[i].active = true;
+    return status == KN_OK ? join(q, &more, lists[question]) : status;
+}
+
+static enum kn_status take_value(struct inquiry *q, unsigned question, struct kn_str value,
+                                 struct group *group)
+{
+    return question == ASK_LIMITS ? celery_inspect_rate_limited(value, &q->arena, &group->limited)
+                                  : take_tasks(q, question, value, group);
 }
 
 static void take_reply(struct inquiry *q, const struct celery_reply *reply)
@@ -189,22 +216,28 @@ static void take_reply(struct inquiry *q, const struct celery_reply *reply)
     if (!read_ticket(q, reply->ticket, &g, &question))
         return;
     struct group *group = &q->groups[g];
-    if (!(group->asked & ~group->answered & 1u << question) ||
+    if (!(group->asked & 1u << question) ||
         !kn_str_eq(reply->hostname, group->tasks[0].worker->hostname))
         return;
-    q->replies++;
-    if (question == ASK_QUERY)
-        status = celery_inspect_query_task(reply->value, &q->arena, &group->held);
-    else if (question == ASK_ACTIVE)
-        status = celery_inspect_active(reply->value, &q->arena, &group->active);
-    else if (question == ASK_LIMITS)
-        status = celery_inspect_rate_limited(reply->value, &q->arena, &group->limited);
-    else
-        status = take_stats(q, reply->value, group);
+    bool again = group->answered & 1u << question;
+    group->twins |= again;
+    q->replies += !again;
+    status = take_value(q, question, reply->value, group);
+    if (again)
+        return;
     if (status == KN_OK && !reply->failed)
         group->answered |= 1u << question;
     else
         group->asked &= ~(1u << question); /* nothing more is to be had */
+}
+
+static bool any_doubted(const struct inquiry *q)
+{
+    for (size_t g = 0; g < q->count; g++)
+        for (size_t i = 0; i < q->groups[g].count; i++)
+            if (q->groups[g].tasks[i].doubted)
+                return true;
+    return false;
 }
 
 static enum kn_status gather(struct inquiry *q)
@@ -212,10 +245,16 @@ static enum kn_status gather(struct inquiry *q)
     struct kn_arena scratch;
     enum kn_status status = KN_OK;
     int64_t deadline = kn_time_mono() + q->options->reply_timeout_us;
+    bool complete = false;
     kn_arena_init(&scratch, q->options->memory_max);
-    while (q->replies < q->expected && !control_pidbox_lost(status) && !q->stop(q->arg)) {
+    while (!control_pidbox_lost(status) && !q->stop(q->arg)) {
         struct celery_reply reply;
-        int64_t left = deadline - kn_time_mono();
+        int64_t now = kn_time_mono();
+        if (!complete && q->replies >= q->expected) {
+            complete = true;
+            deadline = now + (any_doubted(q) ? TWIN_US : 0);
+        }
+        int64_t left = deadline - now;
         if (left <= 0)
             break;
         kn_arena_reset(&scratch);
@@ -229,15 +268,6 @@ static enum kn_status gather(struct inquiry *q)
 }
 
 /* ---- what follows ------------------------------------------------------------------------ */
-
-bool control_up_since(int64_t taken_at, int64_t started_at, double uptime, int64_t now)
-{
-    int64_t began = now - (int64_t)(uptime * (double)KN_SECOND);
-    int64_t apart = started_at > began ? started_at - began : began - started_at;
-    if (started_at && apart <= CLOCK_SLACK_US)
-        return started_at <= taken_at && taken_at <= now + CLOCK_SLACK_US;
-    return began + UPTIME_SLACK_US <= taken_at && taken_at <= now;
-}
 
 static const struct celery_held_task *find(const struct celery_held_tasks *list, struct kn_str id)
 {
@@ -261,12 +291,13 @@ static bool is_limited(const struct group *group, struct kn_str name)
 static enum control_inquiry_answer judge(const struct group *group,
                                          const struct control_inquiry_task *one)
 {
-    unsigned needed = 1u << ASK_ACTIVE | 1u << ASK_STATS | (one->started ? 0 : 1u << ASK_LIMITS);
+    unsigned needed =
+        1u << ASK_ACTIVE | 1u << ASK_SCHEDULED | (one->started ? 0 : 1u << ASK_LIMITS);
+    if (group->twins)
+        return CONTROL_NOT_SAID;
     if (!one->doubted)
         return CONTROL_MISSING;
-    if ((group->answered & needed) != needed ||
-        !control_up_since(one->task->taken_at, one->worker->started_at, group->uptime,
-                          kn_time_now()))
+    if ((group->answered & needed) != needed)
         return CONTROL_NOT_SAID;
     return !one->started && is_limited(group, one->task->name) ? CONTROL_HELD : CONTROL_MISSING;
 }
@@ -280,6 +311,8 @@ static void conclude(const struct group *group)
         const struct celery_held_task *held = find(&group->held, one->task->id);
         if (!held)
             held = find(&group->active, one->task->id);
+        if (!held)
+            held = find(&group->scheduled, one->task->id);
         if (held) {
             one->answer = held->active ? CONTROL_ACTIVE : CONTROL_HELD;
             one->started_at = held->started_at;

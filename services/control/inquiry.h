@@ -1,6 +1,6 @@
 /* Asks the workers of unfinished tasks whether they have them. A worker's word that it
- * has not got a task is worth something only when it has been up since it took the
- * task, and when the task does not wait there for a rate limit, which query_task does
+ * has not got a task is worth something only when no other process answers to its name,
+ * and when the task does not wait there for a rate limit or its eta, which query_task does
  * not tell: so who doubts asks more. One thread. */
 #ifndef CONTROL_INQUIRY_H
 #define CONTROL_INQUIRY_H
@@ -38,10 +38,5 @@ enum kn_status control_inquire(struct control_pidbox *pidbox,
                                const struct control_inquiry_options *options,
                                struct control_inquiry_task *tasks, size_t count,
                                bool (*stop)(void *arg), void *arg) KN_MUST_CHECK;
-
-/* Whether a worker that was up for uptime seconds at `now` has been so since it took
- * the task at taken_at. started_at: when its worker-online said that it began (by its
- * own clock, as taken_at), 0: it said nothing. */
-bool control_up_since(int64_t taken_at, int64_t started_at, double uptime, int64_t now);
 
 #endif

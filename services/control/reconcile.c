@@ -8,6 +8,7 @@
 #include "services/control/backends.h"
 #include "services/control/inquiry.h"
 #include "services/control/learned.h"
+#include "services/control/seek.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -19,6 +20,8 @@ static const int64_t CONFIRM_MAX_US = 5 * KN_SECOND;
 /* Between two looks for results that must be there, in a backend that has shown none. */
 static const int64_t PROBE_MIN_US = 5 * KN_SECOND;
 static const int64_t PROBE_MAX_US = KN_MINUTE;
+/* How old the depth of a queue may be that is taken for empty. */
+static const int64_t MEASURED_US = 30 * KN_SECOND;
 enum { TICKET_MAX = 48 };
 
 /* The states that a task may hang in. */
@@ -30,6 +33,7 @@ struct control_reconcile {
     struct control_reconcile_options options;
     struct kn_bus_client *storage;
     struct control_pidbox *pidbox;
+    struct broker_session *session; /* to look for messages */
     struct control_backends *backends;
     struct control_asked *asked;
     struct kn_arena arena; /* of a tick */
@@ -62,6 +66,7 @@ struct one {
     uint8_t status;
     struct kn_str state; /* that a backend has, which is no end; absent: none */
     bool sure;           /* every backend has answered */
+    bool missing;        /* its worker has said for certain that it has not got it */
     bool settled;
 };
 
@@ -244,11 +249,14 @@ static const struct kn_msg_worker *worker_of(const struct control_reconcile *r, 
     return NULL;
 }
 
-/* Only a worker whose configuration is known: else it may have a backend. */
-static bool can_be_asked(const struct one *one, const struct kn_msg_worker *worker)
+/* Only a worker whose configuration is known: else it may have a backend. Where two have
+ * one name, neither speaks for the other. */
+static bool can_be_asked(const struct control_reconcile *r, const struct one *one,
+                         const struct kn_msg_worker *worker)
 {
     bool taken = one->status == KN_TASK_STARTED || one->status == KN_TASK_RECEIVED;
-    return taken && one->sure && !one->settled && one->task->taken_at && worker && worker->conf.ptr;
+    return taken && one->sure && !one->settled && one->task->taken_at && worker &&
+           worker->conf.ptr && !r->options.has_twins(r->options.arg, worker->hostname);
 }
 
 static void orphan(struct tick *t, struct one *one)
@@ -262,11 +270,12 @@ static void orphan(struct tick *t, struct one *one)
 }
 
 /* Whether a task in this state of the backend may be lost: it ran. With a state of its
- * application's own it may have ended in silence (Ignore), and a retry may wait. */
+ * application's own it may have ended in silence (Ignore). */
 static bool is_of_a_run(struct kn_str state)
 {
     return !state.len || kn_str_eq(state, KN_STR("PENDING")) ||
-           kn_str_eq(state, KN_STR("RECEIVED")) || kn_str_eq(state, KN_STR("STARTED"));
+           kn_str_eq(state, KN_STR("RECEIVED")) || kn_str_eq(state, KN_STR("STARTED")) ||
+           kn_str_eq(state, KN_STR("RETRY"));
 }
 
 static bool can_be_lost(struct control_reconcile *r, const struct one *one,
@@ -281,9 +290,8 @@ static void take_answer(struct control_reconcile *r, struct tick *t, struct one 
     if (said->answer == CONTROL_MISSING) {
         if (!control_asked_missing(r->asked, one->task->id, kn_time_mono()))
             return;
-        if (can_be_lost(r, one, said->worker))
-            orphan(t, one);
-        else
+        one->missing = can_be_lost(r, one, said->worker);
+        if (!one->missing)
             control_asked_nothing(r->asked, one->task->id, kn_time_mono());
         return;
     }
@@ -296,6 +304,57 @@ static void take_answer(struct control_reconcile *r, struct tick *t, struct one 
     control_asked_nothing(r->asked, one->task->id, kn_time_mono());
 }
 
+/* ---- the messages ------------------------------------------------------------------------- */
+
+static void seek_failed(struct control_reconcile *r, enum kn_status status)
+{
+    const char *error = broker_session_error(r->session);
+    uint64_t skipped;
+    if (status != KN_OK && status != KN_FULL && kn_log_allow(&r->log_limit, &skipped))
+        KN_WARN("reconcile.not_sought", KN_F_TEXT("source", r->options.source),
+                KN_F_TEXT("error", *error ? error : kn_status_text(status)),
+                KN_F_I64("skipped", skipped));
+}
+
+/* Which of them still have a message; all of them when that is not known. */
+static void seek(struct control_reconcile *r, struct control_seek_task *tasks, size_t count)
+{
+    struct kn_str source = kn_str_from(r->options.source);
+    const struct kn_msg_queues_get get = {.sources = {&source, 1}};
+    struct kn_bus_message *queues = request(r, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
+    enum kn_status status =
+        queues ? control_seek(r->session, r->options.broker->url->kind == BROKER_REDIS, queues->msg,
+                              kn_time_now() - MEASURED_US, tasks, count)
+               : KN_FULL;
+    kn_bus_message_free(queues);
+    seek_failed(r, status);
+    for (size_t i = 0; status != KN_OK && i < count; i++)
+        tasks[i].found = true;
+}
+
+/* A task that its worker has not got is lost only when no message of it is left, of which
+ * a worker will be given it again. */
+static void settle_missing(struct control_reconcile *r, struct tick *t)
+{
+    struct control_seek_task *tasks = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *tasks);
+    struct one **ones = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *ones);
+    size_t count = 0;
+    for (size_t i = 0; tasks && ones && i < t->count && count < CONTROL_SEEK_MAX; i++) {
+        if (!t->items[i].missing)
+            continue;
+        tasks[count] = (struct control_seek_task){.id = t->items[i].task->id};
+        ones[count++] = &t->items[i];
+    }
+    if (count)
+        seek(r, tasks, count);
+    for (size_t i = 0; i < count; i++) {
+        if (tasks[i].found)
+            control_asked_nothing(r->asked, tasks[i].id, kn_time_mono());
+        else
+            orphan(t, ones[i]);
+    }
+}
+
 static void ask_workers(struct control_reconcile *r, struct tick *t)
 {
     struct control_inquiry_task *tasks = kn_arena_array(&r->arena, t->count, sizeof *tasks);
@@ -304,7 +363,7 @@ static void ask_workers(struct control_reconcile *r, struct tick *t)
     for (size_t i = 0; tasks && i < t->count; i++) {
         struct one *one = &t->items[i];
         const struct kn_msg_worker *worker = worker_of(r, one->task->worker);
-        if (can_be_asked(one, worker))
+        if (can_be_asked(r, one, worker))
             tasks[count++] = (struct control_inquiry_task){
                 .task = one->task,
                 .worker = worker,
@@ -327,6 +386,7 @@ static void ask_workers(struct control_reconcile *r, struct tick *t)
                 KN_F_TEXT("error", control_pidbox_error(r->pidbox)), KN_F_I64("skipped", skipped));
     for (size_t i = 0; i < count; i++)
         take_answer(r, t, tasks[i].owner, &tasks[i]);
+    settle_missing(r, t);
 }
 
 /* ---- the thread --------------------------------------------------------------------------- */
@@ -386,6 +446,7 @@ static void free_parts(struct control_reconcile *r)
 {
     kn_bus_message_free(r->workers);
     control_pidbox_free(r->pidbox);
+    broker_session_free(r->session);
     control_backends_free(r->backends);
     control_asked_free(r->asked);
     control_learned_free(r->learned);
@@ -416,7 +477,8 @@ enum kn_status control_reconcile_start(const struct control_reconcile_options *o
                                         .confirm_us = confirm_after(options->after_us)});
     r->learned = control_learned_new(options->source, storage, options->request_timeout_us);
     bool good = r->backends && r->asked && r->learned &&
-                control_pidbox_new(options->broker, &r->pidbox) == KN_OK;
+                control_pidbox_new(options->broker, &r->pidbox) == KN_OK &&
+                broker_session_new(options->broker, &r->session) == KN_OK;
     r->started = good && pthread_create(&r->thread, NULL, run, r) == 0;
     if (!r->started) {
         free_parts(r);

@@ -13,15 +13,19 @@ static const int64_t SAMPLE_MIN_US = KN_SECOND / 2;
 enum { TRIES_MAX = 5 };
 /* A worker that was silent in so many rounds is worth a word. */
 enum { SILENT_ROUNDS = 4 };
+/* Two workers of one name are remembered for so long after they were last told apart. */
+static const int64_t TWINS_US = 3 * KN_MINUTE;
 
 struct worker {
     struct kn_table_entry entry; /* "", hostname */
     bool online;
-    bool listed;       /* in the list that is being read */
-    bool wanted;       /* to be asked everything … */
-    int64_t wanted_at; /* … from then on */
-    int64_t sample_at; /* to be asked for stats then; 0: not */
-    uint64_t pid;      /* as storage knows it */
+    bool listed;         /* in the list that is being read */
+    bool wanted;         /* to be asked everything … */
+    int64_t wanted_at;   /* … from then on */
+    int64_t sample_at;   /* to be asked for stats then; 0: not */
+    uint64_t pid;        /* as storage knows it */
+    uint64_t pid_before; /* another one that it had; 0: none */
+    int64_t twins_at;    /* 0: there never were any */
     int64_t started_at;
     bool asked, answered; /* in the round that is under way */
     unsigned silent;      /* rounds without an answer */
@@ -37,6 +41,7 @@ struct worker {
 struct control_roster {
     struct kn_table workers;
     bool events;
+    int64_t findings_at; /* monotonic; of the findings that are being written */
 };
 
 struct control_roster *control_roster_new(size_t workers_max, bool events)
@@ -80,7 +85,38 @@ static bool was_restarted(const struct worker *worker, const struct kn_msg_worke
            (worker->started_at && now->started_at && worker->started_at != now->started_at);
 }
 
-static void update_worker(struct control_roster *roster, const struct kn_msg_worker *now)
+static bool has_twins(const struct worker *worker, int64_t mono_us)
+{
+    return worker->twins_at && mono_us < worker->twins_at + TWINS_US;
+}
+
+/* A process that was replaced does not come back: then there are two. */
+static void note_pid(struct worker *worker, uint64_t pid, int64_t mono_us)
+{
+    if (!pid || !worker->pid || pid == worker->pid)
+        return;
+    if (pid == worker->pid_before)
+        worker->twins_at = mono_us;
+    worker->pid_before = worker->pid;
+}
+
+void control_roster_note_twins(struct control_roster *roster, struct kn_str hostname,
+                               int64_t mono_us)
+{
+    struct worker *worker = find(roster, hostname);
+    if (worker)
+        worker->twins_at = mono_us;
+}
+
+bool control_roster_has_twins(const struct control_roster *roster, struct kn_str hostname,
+                              int64_t mono_us)
+{
+    const struct worker *worker = find(roster, hostname);
+    return worker && has_twins(worker, mono_us);
+}
+
+static void update_worker(struct control_roster *roster, const struct kn_msg_worker *now,
+                          int64_t mono_us)
 {
     struct worker *worker = find(roster, now->hostname);
     bool online = now->status == KN_WORKER_ONLINE;
@@ -91,7 +127,9 @@ static void update_worker(struct control_roster *roster, const struct kn_msg_wor
         worker = (struct worker *)kn_table_need(&roster->workers, KN_STR(""), now->hostname);
     if (!worker)
         return;
-    if (online && (appeared || !worker->online || was_restarted(worker, now))) {
+    note_pid(worker, now->pid, mono_us);
+    bool restarted = !has_twins(worker, mono_us) && was_restarted(worker, now);
+    if (online && (appeared || !worker->online || restarted)) {
         worker->wanted = true;
         worker->wanted_at = 0;
         worker->events_on = false;
@@ -108,12 +146,13 @@ static void update_worker(struct control_roster *roster, const struct kn_msg_wor
     worker->started_at = now->started_at;
 }
 
-void control_roster_update(struct control_roster *roster, const struct kn_msg_worker_list *list)
+void control_roster_update(struct control_roster *roster, const struct kn_msg_worker_list *list,
+                           int64_t mono_us)
 {
     for (struct worker *worker = first(roster); worker; worker = next(worker))
         worker->listed = false;
     for (size_t i = 0; i < list->items.count; i++)
-        update_worker(roster, list->items.items + i);
+        update_worker(roster, list->items.items + i, mono_us);
     for (struct worker *worker = first(roster), *after; worker; worker = after) {
         after = next(worker);
         if (!worker->listed || !worker->online)
@@ -326,6 +365,11 @@ static bool lacks_extended(const struct control_roster *roster, const struct wor
     return worker->conf.known && worker->conf.has_backend && !worker->conf.result_extended;
 }
 
+static bool shares_name(const struct control_roster *roster, const struct worker *worker)
+{
+    return has_twins(worker, roster->findings_at);
+}
+
 static const struct {
     bool (*holds)(const struct control_roster *roster, const struct worker *worker);
     enum kn_severity severity;
@@ -349,6 +393,12 @@ static const struct {
      {"worker_silent", 13},
      "No answer to remote control, so queues, pool and CPU are not known",
      KN_STR("Leave worker_enable_remote_control = True; a solo pool answers only between tasks.")},
+    {shares_name,
+     KN_SEVERITY_WARNING,
+     {"worker_name_shared", 18},
+     "Several workers have the same name, so what is shown of them is mixed, and none of their "
+     "tasks can be found to be lost",
+     KN_STR("Give each worker a name of its own: celery worker -n NAME@%h.")},
     {lacks_sent,
      KN_SEVERITY_INFO,
      {"no_task_sent_event", 18},
@@ -398,9 +448,10 @@ static struct kn_str sentence(struct kn_arena *arena, struct kn_str names, const
     return ret;
 }
 
-void control_roster_findings(const struct control_roster *roster, struct kn_str source,
+void control_roster_findings(struct control_roster *roster, struct kn_str source, int64_t mono_us,
                              struct kn_arena *arena, struct kn_msg_service_status *status)
 {
+    roster->findings_at = mono_us;
     struct kn_msg_finding *list = kn_arena_array(arena, FINDINGS, sizeof *list);
     size_t count = 0;
     for (size_t i = 0; i < FINDINGS && list; i++) {

@@ -34,9 +34,18 @@ struct control_roster *control_roster_new(size_t workers_max, bool events);
 void control_roster_free(struct control_roster *roster);
 
 /* All workers of the broker as storage has them. One that is new, back online or
- * was started anew is to be asked everything. Where events were switched off by
- * somebody (events_enabled is 0), they are not switched on. */
-void control_roster_update(struct control_roster *roster, const struct kn_msg_worker_list *list);
+ * was restarted is to be asked everything; one whose process comes and goes with another
+ * shares its name. Where events were switched off by somebody (events_enabled is 0), they
+ * are not switched on. */
+void control_roster_update(struct control_roster *roster, const struct kn_msg_worker_list *list,
+                           int64_t mono_us);
+
+/* Several processes answered to this name. */
+void control_roster_note_twins(struct control_roster *roster, struct kn_str hostname,
+                               int64_t mono_us);
+/* Whether they did so lately. */
+bool control_roster_has_twins(const struct control_roster *roster, struct kn_str hostname,
+                              int64_t mono_us);
 
 /* Whom to ask now, up to max of them who are to be asked the same. Names lie in
  * the arena. False when nobody is. */
@@ -71,7 +80,7 @@ size_t control_roster_online(const struct control_roster *roster);
 uint64_t control_roster_left_out(const struct control_roster *roster);
 
 /* What should be mended; texts lie in the arena. */
-void control_roster_findings(const struct control_roster *roster, struct kn_str source,
+void control_roster_findings(struct control_roster *roster, struct kn_str source, int64_t mono_us,
                              struct kn_arena *arena, struct kn_msg_service_status *status);
 
 #endif

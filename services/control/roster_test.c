@@ -33,7 +33,8 @@ static void list(struct control_roster *roster, const char *name, int status, ui
                                    .pid = pid,
                                    .started_at = started_at};
     control_roster_update(
-        roster, &(struct kn_msg_worker_list){.items = {.items = &worker, .count = name ? 1 : 0}});
+        roster, &(struct kn_msg_worker_list){.items = {.items = &worker, .count = name ? 1 : 0}},
+        KN_SECOND);
 }
 
 /* Questions that the one worker is to be asked; asks them. */
@@ -101,7 +102,7 @@ static void list_events(struct control_roster *roster, int64_t events, int64_t s
                                       {.hostname = KN_STR("b@h"), .status = KN_WORKER_ONLINE}};
     workers[0].events_enabled.set = events >= 0;
     control_roster_update(roster,
-                          &(struct kn_msg_worker_list){.items = {.items = workers, .count = 2}});
+                          &(struct kn_msg_worker_list){.items = {.items = workers, .count = 2}}, 0);
 }
 
 static bool everybody_but_a(const struct control_roster *roster)
@@ -136,7 +137,7 @@ events_that_somebody_switched_off_stay_off_until_the_worker_is_started_anew(void
                                             .events_enabled = KN_SOME_I64(1)};
     control_roster_answer(roster, &inspect, 1u << CONTROL_ASK_CONF, 1);
     assert_false(inspect.events_enabled.set); /* worker_send_task_events is how it began */
-    control_roster_findings(roster, KN_STR("s"), &arena, &status);
+    control_roster_findings(roster, KN_STR("s"), KN_SECOND, &arena, &status);
     assert_string_equal(status.findings.items[0].code.ptr, "events_switched_off");
     list_events(roster, 1, 5); /* switched on by somebody else */
     assert_false(everybody_but_a(roster));
@@ -179,7 +180,7 @@ static void cpu_is_the_difference_of_two_samples_of_one_process(void **state)
 
 static size_t findings(struct control_roster *roster, struct kn_msg_service_status *status)
 {
-    control_roster_findings(roster, KN_STR("s"), &arena, status);
+    control_roster_findings(roster, KN_STR("s"), KN_SECOND, &arena, status);
     return status->findings.count;
 }
 
@@ -246,6 +247,35 @@ static void the_roster_has_a_bound(void **state)
     control_roster_free(roster);
 }
 
+static void two_workers_of_one_name_are_told_apart_and_left_in_peace(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t pid;
+        bool asked, twins;
+    } cases[] = {
+        {7, true, false}, {8, true, false}, /* restarted? */
+        {7, false, true}, {8, false, true}, {7, false, true},
+    };
+    struct kn_msg_service_status status = {0};
+    struct control_roster *roster = control_roster_new(10, true);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        list(roster, "a@h", KN_WORKER_ONLINE, cases[i].pid, 0);
+        assert_int_equal(demand(roster, 1) != 0, cases[i].asked);
+        assert_int_equal(control_roster_has_twins(roster, KN_STR("a@h"), KN_SECOND),
+                         cases[i].twins);
+    }
+    control_roster_findings(roster, KN_STR("s"), KN_SECOND, &arena, &status);
+    bool found = false;
+    for (size_t i = 0; i < status.findings.count; i++)
+        found |= kn_str_eq(status.findings.items[i].code, KN_STR("worker_name_shared"));
+    assert_true(found);
+    assert_false(control_roster_has_twins(roster, KN_STR("a@h"), KN_HOUR));
+    control_roster_note_twins(roster, KN_STR("a@h"), KN_HOUR);
+    assert_true(control_roster_has_twins(roster, KN_STR("a@h"), KN_HOUR));
+    control_roster_free(roster);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +286,7 @@ int main(void)
         cmocka_unit_test(cpu_is_the_difference_of_two_samples_of_one_process),
         cmocka_unit_test(findings_name_the_workers_and_the_remedy),
         cmocka_unit_test(a_worker_that_does_not_answer_is_asked_again_and_found),
+        cmocka_unit_test(two_workers_of_one_name_are_told_apart_and_left_in_peace),
         cmocka_unit_test(the_roster_has_a_bound),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -12,6 +12,9 @@ struct host {
     struct kn_msg_worker_inspect inspect;
     unsigned answered;
     bool taken;
+    uint64_t pid;  /* of its stats */
+    double uptime; /* likewise, seconds */
+    bool twins, twins_told;
 };
 
 struct control_round {
@@ -107,9 +110,28 @@ static enum kn_status take_conf(struct kn_str value, struct host *host)
 static enum kn_status take_stats(struct kn_str value, struct host *host)
 {
     enum kn_status status = celery_inspect_stats(value, &host->arena, &host->inspect);
-    if (status == KN_OK) /* it names the broker and its alternates */
-        host->inspect.stats = control_masked(host->inspect.stats, &host->arena);
-    return status;
+    if (status != KN_OK)
+        return status;
+    host->pid = host->inspect.pid;
+    host->uptime = host->inspect.uptime.value;
+    /* it names the broker and its alternates */
+    host->inspect.stats = control_masked(host->inspect.stats, &host->arena);
+    return KN_OK;
+}
+
+/* Another process of the same name, or the same answer twice? In containers two may have
+ * the same pid. */
+static void compare_stats(const struct control_round *round, struct kn_str value, struct host *host)
+{
+    static const double APART = 3; /* seconds */
+    struct kn_msg_worker_inspect other = {0};
+    struct kn_arena arena;
+    kn_arena_init(&arena, round->options.bytes_max);
+    if (celery_inspect_stats(value, &arena, &other) == KN_OK) {
+        double apart = other.uptime.value - host->uptime;
+        host->twins |= other.pid != host->pid || apart > APART || apart < -APART;
+    }
+    kn_arena_fini(&arena);
 }
 
 static enum kn_status take_value(struct host *host, enum control_question question,
@@ -144,8 +166,12 @@ static enum kn_status accept(struct control_round *round, enum control_question 
     struct host *host = host_of(round, reply->hostname);
     if (!host)
         return KN_FULL;
-    if (host->taken || host->answered & 1u << question)
-        return KN_OK; /* said twice */
+    if (host->taken || host->answered & 1u << question) { /* said twice */
+        round->replies_to[question]++;
+        if (question == CONTROL_ASK_STATS && host->answered & 1u << question)
+            compare_stats(round, reply->value, host);
+        return KN_OK;
+    }
     size_t before = host->arena.total;
     enum kn_status status = take_value(host, question, reply->value);
     round->bytes += host->arena.total - before;
@@ -189,6 +215,17 @@ bool control_round_take(struct control_round *round, bool rest, struct control_a
         return true;
     }
     return false;
+}
+
+struct kn_str control_round_twins(struct control_round *round)
+{
+    for (struct host *host = first(round); host; host = next(host)) {
+        if (!host->twins || host->twins_told)
+            continue;
+        host->twins_told = true;
+        return host->entry.name;
+    }
+    return KN_STR("");
 }
 
 struct control_round_counters control_round_counters(const struct control_round *round)

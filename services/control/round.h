@@ -41,6 +41,10 @@ struct control_answer {
 };
 bool control_round_take(struct control_round *round, bool rest, struct control_answer *ret);
 
+/* The next name to which two processes answered, once each; "" when there is none. Lives as
+ * long as the round. */
+struct kn_str control_round_twins(struct control_round *round);
+
 struct control_round_counters {
     uint64_t replies, refused, left_out;
 };

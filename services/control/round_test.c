@@ -115,12 +115,35 @@ static void workers_and_bytes_have_bounds(void **state)
     control_round_free(round);
 }
 
+static void two_processes_of_one_name_are_noticed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *second;
+        bool twins;
+    } cases[] = {
+        {"{\"pid\":7,\"uptime\":50}", "{\"pid\":7,\"uptime\":50}", false},
+        {"{\"pid\":7,\"uptime\":50}", "{\"pid\":8,\"uptime\":50}", true},
+        {"{\"pid\":1,\"uptime\":50}", "{\"pid\":1,\"uptime\":20}", true}, /* in containers */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct control_round *round = make(10, 1 << 20);
+        assert_int_equal(reply(round, CONTROL_ASK_STATS, "a", cases[i].first), KN_OK);
+        assert_int_equal(reply(round, CONTROL_ASK_STATS, "a", cases[i].second), KN_OK);
+        struct kn_str name = control_round_twins(round);
+        assert_int_equal(name.len, cases[i].twins);
+        assert_int_equal(control_round_twins(round).len, 0);
+        control_round_free(round);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_of_a_worker_become_one_inspection),
         cmocka_unit_test(what_does_not_answer_the_question_is_refused),
         cmocka_unit_test(a_worker_that_speaks_twice_counts_once),
+        cmocka_unit_test(two_processes_of_one_name_are_noticed),
         cmocka_unit_test(workers_and_bytes_have_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
