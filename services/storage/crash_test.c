@@ -15,9 +15,11 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- starting at once ---------------------------------------------------------------- */
@@ -55,11 +57,36 @@ static void several_may_start_at_once_on_an_empty_database(void **state)
         starters[i] = (struct starter){.database = fresh};
         assert_int_equal(pthread_create(&starters[i].thread, NULL, start, &starters[i]), 0);
     }
-    for (int i = 0; i < STARTERS; i++) {
+    for (int i = 0; i < STARTERS; i++) /* all before the first may fail: they use this stack */
         pthread_join(starters[i].thread, NULL);
+    for (int i = 0; i < STARTERS; i++) {
         if (starters[i].status != KN_OK)
             fail_msg("%s", starters[i].error ? starters[i].error : "?");
     }
+}
+
+/* SQLite says "locked" to the first change to a write-ahead log at once, whatever its timeout. */
+static void a_file_that_another_program_writes_is_awaited(void **state)
+{
+    struct rig *rig = *state;
+    const struct timespec busy = {.tv_nsec = 200000000};
+    char fresh[sizeof rig->database + 16];
+    sqlite3 *other = NULL;
+    if (rig->postgres)
+        return;
+    snprintf(fresh, sizeof fresh, "%s.busy", rig->database);
+    struct starter starter = {.database = fresh};
+    assert_int_equal(sqlite3_open(fresh + strlen("sqlite:"), &other), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(other, "CREATE TABLE other (x); BEGIN IMMEDIATE", NULL, NULL, NULL),
+        SQLITE_OK);
+    assert_int_equal(pthread_create(&starter.thread, NULL, start, &starter), 0);
+    nanosleep(&busy, NULL);
+    assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    pthread_join(starter.thread, NULL);
+    if (starter.status != KN_OK)
+        fail_msg("%s", starter.error ? starter.error : "?");
 }
 
 static void a_newer_database_is_refused(void **state)
@@ -484,6 +511,7 @@ int main(void)
     kn_log_setup("crash_test", KN_LOG_OFF, false);
     const struct CMUnitTest tests[] = {
         CASE(several_may_start_at_once_on_an_empty_database),
+        CASE(a_file_that_another_program_writes_is_awaited),
         CASE(a_newer_database_is_refused),
         CASE(a_migration_that_was_changed_is_refused),
         CASE(a_migration_that_fails_leaves_nothing_behind),

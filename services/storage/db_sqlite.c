@@ -3,12 +3,15 @@
  * the last commits, but never damages the file. */
 #include "services/storage/db.h"
 
+#include "services/common/time.h"
+
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { COLUMNS_MAX = 48, PARAMS_MAX = 40, BUSY_MS = 10000 };
+enum { COLUMNS_MAX = 48, PARAMS_MAX = 40, BUSY_MS = 10000, BUSY_PAUSE_MS = 5 };
 
 struct sqlite {
     struct db db;
@@ -254,6 +257,20 @@ static const char setup_reader[] = "PRAGMA query_only = ON;"
                                    "PRAGMA temp_store = MEMORY;"
                                    "PRAGMA schema_version;";
 
+/* The first change to a write-ahead log wants the file for itself, and is told "locked" at once,
+ * without the busy timeout, when others open it too. */
+static int exec_patiently(sqlite3 *handle, const char *sql)
+{
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};
+    int64_t until = kn_time_mono() + BUSY_MS * INT64_C(1000);
+    for (;;) {
+        int code = sqlite3_exec(handle, sql, NULL, NULL, NULL);
+        if (status_of(code) != KN_AGAIN || kn_time_mono() >= until)
+            return code;
+        nanosleep(&pause, NULL);
+    }
+}
+
 static enum kn_status set_up(struct sqlite *s, const struct db_options *options)
 {
     char pragma_text[64];
@@ -261,8 +278,7 @@ static enum kn_status set_up(struct sqlite *s, const struct db_options *options)
     sqlite3_busy_timeout(s->handle, BUSY_MS);
     sqlite3_extended_result_codes(s->handle, 1);
     snprintf(pragma_text, sizeof pragma_text, "PRAGMA cache_size = -%u", mb * 1024);
-    int code =
-        sqlite3_exec(s->handle, options->read_only ? setup_reader : setup_writer, NULL, NULL, NULL);
+    int code = exec_patiently(s->handle, options->read_only ? setup_reader : setup_writer);
     /* last: it is taken in pages, of the size that is known by then */
     if (code == SQLITE_OK)
         code = sqlite3_exec(s->handle, pragma_text, NULL, NULL, NULL);
