@@ -9,7 +9,8 @@
  *   version  of the envelope, KN_ENVELOPE_VERSION
  *   kind     enum kn_kind
  *   sender   text, id of the process that sent it
- *   number   counts what the sender publishes under this kind's topic; 0 in requests */
+ *   number   counts what the sender publishes under this kind's topic; in a request, the µs that
+ *            its sender waits for the answer; 0 in answers */
 #ifndef KN_PROTO_CODEC_H
 #define KN_PROTO_CODEC_H
 

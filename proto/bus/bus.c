@@ -306,12 +306,12 @@ enum kn_status bus_pack(struct kn_bus *bus, uint64_t number, enum kn_kind kind, 
     return wrap(&buf, ret);
 }
 
-enum kn_status bus_pack_body(struct kn_bus *bus, enum kn_kind kind, struct kn_str body,
-                             nng_msg **ret)
+enum kn_status bus_pack_body(struct kn_bus *bus, uint64_t number, enum kn_kind kind,
+                             struct kn_str body, nng_msg **ret)
 {
     struct kn_buf buf;
     kn_buf_init(&buf, bus->message_max);
-    kn_envelope_encode_body(&buf, kn_str_from(bus->sender), 0, kind, body);
+    kn_envelope_encode_body(&buf, kn_str_from(bus->sender), number, kind, body);
     return wrap(&buf, ret);
 }
 

@@ -50,7 +50,7 @@ void kn_bus_free(struct kn_bus *bus);
 struct kn_bus_message {
     enum kn_kind kind;
     struct kn_str sender;
-    uint64_t number;
+    uint64_t number; /* of a publisher; in a request: µs that its sender waits for the answer */
     const void *msg; /* struct kn_msg_<kind> */
 };
 void kn_bus_message_free(struct kn_bus_message *message);

@@ -180,13 +180,19 @@ static enum kn_status start(struct kn_bus_client *client, nng_msg *raw, int64_t 
     return KN_OK;
 }
 
+/* The number of a request. */
+static uint64_t patience_of(int64_t timeout_us)
+{
+    return timeout_us > 0 ? (uint64_t)timeout_us : 0;
+}
+
 enum kn_status kn_bus_call_start(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
                                  int64_t timeout_us, struct kn_bus_call **ret)
 {
     if (atomic_load(&client->stopped))
         return KN_CLOSED;
     nng_msg *raw;
-    enum kn_status status = bus_pack(client->bus, 0, kind, msg, &raw);
+    enum kn_status status = bus_pack(client->bus, patience_of(timeout_us), kind, msg, &raw);
     return status == KN_OK ? start(client, raw, timeout_us, ret) : status;
 }
 
@@ -197,7 +203,7 @@ enum kn_status kn_bus_call_start_encoded(struct kn_bus_client *client, enum kn_k
     if (atomic_load(&client->stopped))
         return KN_CLOSED;
     nng_msg *raw;
-    enum kn_status status = bus_pack_body(client->bus, kind, body, &raw);
+    enum kn_status status = bus_pack_body(client->bus, patience_of(timeout_us), kind, body, &raw);
     return status == KN_OK ? start(client, raw, timeout_us, ret) : status;
 }
 

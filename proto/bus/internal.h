@@ -43,9 +43,9 @@ void bus_error(char **ret_error, const char *format, ...) __attribute__((format(
 /* An envelope with its message, ready to be sent. */
 enum kn_status bus_pack(struct kn_bus *bus, uint64_t number, enum kn_kind kind, const void *msg,
                         nng_msg **ret) KN_MUST_CHECK;
-/* The same, with number 0, for a message that is encoded already. */
-enum kn_status bus_pack_body(struct kn_bus *bus, enum kn_kind kind, struct kn_str body,
-                             nng_msg **ret) KN_MUST_CHECK;
+/* The same for a message that is encoded already. */
+enum kn_status bus_pack_body(struct kn_bus *bus, uint64_t number, enum kn_kind kind,
+                             struct kn_str body, nng_msg **ret) KN_MUST_CHECK;
 /* Takes raw over, also on failure. without: a field that is passed over, or NULL. */
 enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, const char *without,
                           struct kn_bus_message **ret) KN_MUST_CHECK;

@@ -1,5 +1,7 @@
 #include "services/storage/db.h"
 
+#include "services/common/time.h"
+
 #include <stdlib.h>
 
 enum kn_status db_open(const struct db_options *options, struct db **ret, char **ret_error)
@@ -32,6 +34,18 @@ const char *db_error(const struct db *db)
 bool db_is_lost(const struct db *db)
 {
     return db->backend->is_lost(db);
+}
+
+void db_limit(struct db *db, int64_t deadline, const atomic_bool *cancelled)
+{
+    db->deadline = deadline;
+    db->cancelled = cancelled;
+}
+
+bool db_is_over(const struct db *db)
+{
+    return (db->cancelled && atomic_load(db->cancelled)) ||
+           (db->deadline && kn_time_mono() >= db->deadline);
 }
 
 enum kn_status db_begin(struct db *db)

@@ -10,6 +10,8 @@
 #include "services/common/str.h"
 #include "services/storage/sql.h"
 
+#include <stdatomic.h>
+
 enum db_kind { DB_NULL, DB_I64, DB_F64, DB_TEXT, DB_BLOB };
 
 struct db_value {
@@ -85,6 +87,10 @@ const char *db_error(const struct db *db);
 /* The connection is lost: it must be closed, and opened anew. */
 bool db_is_lost(const struct db *db);
 
+/* From now on statements end with TIMEOUT after the deadline (monotonic; 0: none), and once
+ * *cancelled (NULL: never) is true. */
+void db_limit(struct db *db, int64_t deadline, const atomic_bool *cancelled);
+
 enum kn_status db_begin(struct db *db) KN_MUST_CHECK;
 enum kn_status db_commit(struct db *db) KN_MUST_CHECK;
 void db_rollback(struct db *db);
@@ -133,7 +139,12 @@ extern const struct db_backend db_postgres_backend;
 
 struct db {
     const struct db_backend *backend;
+    int64_t deadline; /* see db_limit */
+    const atomic_bool *cancelled;
 };
+
+/* Whether a statement has to end now. */
+bool db_is_over(const struct db *db);
 
 enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret, char **ret_error);
 /* Whether nobody answers there, or not yet: waiting may help. */

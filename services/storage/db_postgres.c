@@ -5,9 +5,11 @@
 
 #include "services/common/buf.h"
 #include "services/common/mask.h"
+#include "services/common/time.h"
 
 #include <endian.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,9 +61,10 @@ static enum kn_status status_of_state(struct postgres *p, const char *state)
     static const struct {
         const char *start;
         enum kn_status status;
-    } classes[] = {{"23", KN_CONFLICT}, {"40", KN_AGAIN},     {"55P03", KN_AGAIN},
-                   {"53200", KN_NOMEM}, {"53", KN_FULL},      {"42501", KN_DENIED},
-                   {"28", KN_DENIED},   {"25006", KN_DENIED}, {"54", KN_TOO_BIG}};
+    } classes[] = {{"23", KN_CONFLICT},  {"40", KN_AGAIN},     {"55P03", KN_AGAIN},
+                   {"53200", KN_NOMEM},  {"53", KN_FULL},      {"42501", KN_DENIED},
+                   {"28", KN_DENIED},    {"25006", KN_DENIED}, {"54", KN_TOO_BIG},
+                   {"57014", KN_TIMEOUT}};
     if (!state || strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0)
         p->lost = true;
     for (size_t i = 0; state && i < sizeof classes / sizeof *classes; i++) {
@@ -314,6 +317,63 @@ static struct db_value get_value(const PGresult *result, int row, int column)
     }
 }
 
+/* ---- statements with a limit --------------------------------------------------------- */
+
+enum { LOOK_MS = 100, CANCEL_MS = 5000 };
+
+/* Waits until the result can be taken without waiting, at most ms. */
+static bool await_result(struct postgres *p, int ms)
+{
+    struct pollfd ready = {.fd = PQsocket(p->conn), .events = POLLIN};
+    if (!PQconsumeInput(p->conn))
+        return true; /* it says why */
+    if (PQisBusy(p->conn) && poll(&ready, 1, ms) > 0 && !PQconsumeInput(p->conn))
+        return true;
+    return !PQisBusy(p->conn);
+}
+
+/* Asks the server to end the statement. What doesn't end then is given up with its connection. */
+static void cancel(struct postgres *p)
+{
+    char why[256];
+    int64_t until = kn_time_mono() + CANCEL_MS * INT64_C(1000);
+    PGcancel *request = PQgetCancel(p->conn);
+    bool asked = request && PQcancel(request, why, sizeof why);
+    PQfreeCancel(request);
+    while (asked && !await_result(p, LOOK_MS))
+        asked = kn_time_mono() < until;
+    p->lost |= !asked;
+}
+
+/* The result of what was sent, which ends within db_limit. NULL: it did not end. */
+static PGresult *take_result(struct postgres *p)
+{
+    PGresult *last = NULL, *next;
+    while (!await_result(p, LOOK_MS)) {
+        if (!db_is_over(&p->db))
+            continue;
+        cancel(p);
+        break;
+    }
+    while (!p->lost && (next = PQgetResult(p->conn))) {
+        PQclear(last);
+        last = next;
+    }
+    return last;
+}
+
+/* Takes the result of what sent says was sent; TIMEOUT when its time is over. */
+static enum kn_status finish(struct postgres *p, int sent, PGresult **ret)
+{
+    PGresult *result = sent ? take_result(p) : NULL;
+    if (sent && !result && p->lost)
+        return KN_TIMEOUT;
+    enum kn_status status = check(p, result);
+    if (status == KN_OK)
+        *ret = result;
+    return status;
+}
+
 /* ---- statements ---------------------------------------------------------------------- */
 
 static bool takes_arrays(enum sql_id id)
@@ -336,9 +396,9 @@ static enum kn_status prepare(struct postgres *p, enum sql_id id, char name[NAME
         return KN_OK;
     for (size_t i = 0; types[i]; i++)
         oids[i] = oid_of(types[i], arrays);
-    PGresult *result =
-        PQprepare(p->conn, name, sql_statements[id].postgres, (int)strlen(types), oids);
-    enum kn_status status = check(p, result);
+    PGresult *result;
+    int sent = PQsendPrepare(p->conn, name, sql_statements[id].postgres, (int)strlen(types), oids);
+    enum kn_status status = finish(p, sent, &result);
     if (status != KN_OK)
         return status;
     PQclear(result);
@@ -354,7 +414,7 @@ static enum kn_status execute(struct postgres *p, enum sql_id id, const size_t *
     int lengths[PARAMS_MAX], formats[PARAMS_MAX];
     char name[NAME_SIZE];
     int n = (int)strlen(sql_statements[id].types);
-    enum kn_status status = kn_buf_status(&p->params);
+    enum kn_status status = db_is_over(&p->db) ? KN_TIMEOUT : kn_buf_status(&p->params);
     if (status == KN_OK)
         status = prepare(p, id, name);
     if (status != KN_OK)
@@ -365,11 +425,8 @@ static enum kn_status execute(struct postgres *p, enum sql_id id, const size_t *
         lengths[i] = (int)(ends[i] - start);
         formats[i] = 1;
     }
-    PGresult *result = PQexecPrepared(p->conn, name, n, pointers, lengths, formats, 1);
-    status = check(p, result);
-    if (status == KN_OK)
-        *ret = result;
-    return status;
+    int sent = PQsendQueryPrepared(p->conn, name, n, pointers, lengths, formats, 1);
+    return finish(p, sent, ret);
 }
 
 static enum kn_status show_rows(PGresult *result, db_row_fn *row, void *arg)

@@ -11,7 +11,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { COLUMNS_MAX = 48, PARAMS_MAX = 40, BUSY_MS = 10000, BUSY_PAUSE_MS = 5 };
+enum {
+    COLUMNS_MAX = 48,
+    PARAMS_MAX = 40,
+    BUSY_MS = 10000,
+    BUSY_PAUSE_MS = 5,
+    STEPS = 4000 /* of the virtual machine, some 0.1 ms */
+};
 
 struct sqlite {
     struct db db;
@@ -37,6 +43,8 @@ static enum kn_status status_of(int code)
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return KN_AGAIN;
+    case SQLITE_INTERRUPT:
+        return KN_TIMEOUT;
     case SQLITE_FULL:
         return KN_FULL;
     case SQLITE_PERM:
@@ -271,12 +279,19 @@ static int exec_patiently(sqlite3 *handle, const char *sql)
     }
 }
 
+/* Every STEPS of a statement; a number that is not 0 ends it. */
+static int look_at_limit(void *arg)
+{
+    return db_is_over(arg);
+}
+
 static enum kn_status set_up(struct sqlite *s, const struct db_options *options)
 {
     char pragma_text[64];
     unsigned mb = options->cache_mb ? options->cache_mb : 4;
     sqlite3_busy_timeout(s->handle, BUSY_MS);
     sqlite3_extended_result_codes(s->handle, 1);
+    sqlite3_progress_handler(s->handle, STEPS, look_at_limit, &s->db);
     snprintf(pragma_text, sizeof pragma_text, "PRAGMA cache_size = -%u", mb * 1024);
     int code = exec_patiently(s->handle, options->read_only ? setup_reader : setup_writer);
     /* last: it is taken in pages, of the size that is known by then */

@@ -203,8 +203,9 @@ enum kn_status store_read_task_names(struct store_reader *reader,
     struct kn_msg_task_names names = {0};
     struct names_read read = {.arena = arena, .q = get->q, .names = &names};
     read.limit = !get->limit ? NAMES_DEFAULT : get->limit < NAMES_MAX ? get->limit : NAMES_MAX;
-    const struct db_value values[] = {db_i64(DICT_NAME), db_i64(0), db_i64(NAMES_LOOKED_AT)};
-    enum kn_status status = db_run(reader->db, SQL_DICT_LIKE, values, take_name, &read);
+    const struct db_value values[] = {db_i64(DICT_NAME), db_text(KN_STR("")),
+                                      db_i64(NAMES_LOOKED_AT)};
+    enum kn_status status = db_run(reader->db, SQL_DICT_OF_KIND, values, take_name, &read);
     if (status != KN_OK)
         return status;
     if (names.items.count)

@@ -27,7 +27,6 @@ struct walk {
 
 struct runtimes {
     struct kn_sketch sum, scratch;
-    int64_t source;
 };
 
 /* minute, source, name, totals */
@@ -36,8 +35,6 @@ static enum kn_status add_runtimes(void *arg, const struct db_value *columns)
     struct runtimes *runtimes = arg;
     struct cells_reader reader;
     struct cell cell;
-    if (db_as_i64(columns[1]) != runtimes->source)
-        return KN_OK;
     enum kn_status status = cells_open(db_as_str(columns[3]), &reader);
     while (status == KN_OK && (status = cells_next(&reader, &cell)) == KN_OK) {
         if (!cell.runtime.len)
@@ -52,16 +49,23 @@ static enum kn_status add_runtimes(void *arg, const struct db_value *columns)
 /* Of today and yesterday; 0 when there were none. */
 static enum kn_status slow_runtime(struct walk *walk, int64_t name, int64_t *ret)
 {
-    struct runtimes runtimes = {.source = walk->source};
+    struct runtimes runtimes;
     double seconds = 0;
     int64_t today = walk->now / KN_DAY * DAY_MINUTES;
-    const struct db_value values[] = {db_i64(DAY_MINUTES), db_i64(ROLLUPS_BY_NAME),
-                                      db_i64(today - DAY_MINUTES), db_i64(today + DAY_MINUTES),
-                                      db_i64(name)};
+    const struct db_value keys[] = {db_i64(DAY_MINUTES),
+                                    db_i64(ROLLUPS_BY_NAME),
+                                    db_i64(today - DAY_MINUTES),
+                                    db_i64(walk->source),
+                                    db_i64(name), /* and the next day */
+                                    db_i64(DAY_MINUTES),
+                                    db_i64(ROLLUPS_BY_NAME),
+                                    db_i64(today),
+                                    db_i64(walk->source),
+                                    db_i64(name)};
     kn_sketch_init(&runtimes.sum);
     kn_sketch_init(&runtimes.scratch);
     enum kn_status status =
-        db_run(walk->reader->db, SQL_ROLLUPS_TOTALS, values, add_runtimes, &runtimes);
+        db_each(walk->reader->db, SQL_ROLLUP_TOTALS_AT, keys, 2, add_runtimes, &runtimes, NULL);
     if (status == KN_OK && kn_sketch_count(&runtimes.sum) > 0 &&
         kn_sketch_quantile(&runtimes.sum, 0.99, &seconds))
         *ret = (int64_t)(seconds * (double)KN_SECOND);

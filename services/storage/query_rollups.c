@@ -196,16 +196,105 @@ static bool asks_for(const struct rollups *r, enum dimension dimension)
     return r->choices[dimension].set || r->group_by == dimension;
 }
 
+/* ---- rows of chosen names: looked up one by one, so that others cost nothing -------- */
+
+enum { KEY_WIDTH = 5, KEYS_AT_ONCE = 500 };
+
+struct keys {
+    struct rollups *r;
+    enum sql_id statement;
+    struct db_value values[KEYS_AT_ONCE * KEY_WIDTH];
+    size_t count;
+};
+
+static enum kn_status look_up(struct keys *keys)
+{
+    size_t count = keys->count;
+    keys->count = 0;
+    return count ? db_each(keys->r->reader->db, keys->statement, keys->values, count, add_row,
+                           keys->r, NULL)
+                 : KN_OK;
+}
+
+static enum kn_status add_key(struct keys *keys, int64_t step, int64_t minute, int64_t source,
+                              int64_t name)
+{
+    struct db_value *key = keys->values + keys->count++ * KEY_WIDTH;
+    key[0] = db_i64(step);
+    key[1] = db_i64(ROLLUPS_BY_NAME);
+    key[2] = db_i64(minute);
+    key[3] = db_i64(source);
+    key[4] = db_i64(name);
+    return keys->count == KEYS_AT_ONCE ? look_up(keys) : KN_OK;
+}
+
+static enum kn_status add_minute(struct keys *keys, int64_t step, int64_t minute)
+{
+    const struct choice *sources = &keys->r->choices[BY_SOURCE];
+    const struct choice *names = &keys->r->choices[BY_NAME];
+    enum kn_status status = KN_OK;
+    for (size_t s = 0; s < sources->count; s++)
+        for (size_t n = 0; status == KN_OK && n < names->count; n++)
+            status = add_key(keys, step, minute, sources->values[s], names->values[n]);
+    return status;
+}
+
+static enum kn_status take_ends(void *arg, const struct db_value *columns)
+{
+    int64_t *ends = arg;
+    for (size_t i = 0; i < 2; i++)
+        if (columns[i].kind == DB_I64)
+            ends[i] = columns[i].i64;
+    return KN_OK;
+}
+
+static enum kn_status take_source(void *arg, const struct db_value *columns)
+{
+    struct choice *sources = arg;
+    sources->values[sources->count++] = db_as_i64(columns[0]);
+    return KN_OK;
+}
+
+/* Which sources the names may be of. */
+static enum kn_status choose_all_sources(struct rollups *r)
+{
+    struct choice *sources = &r->choices[BY_SOURCE];
+    const struct db_value values[] = {db_i64(DICT_SOURCE), db_text(KN_STR("")), db_i64(VALUES_MAX)};
+    if (sources->set)
+        return KN_OK;
+    sources->set = true;
+    return db_run(r->reader->db, SQL_DICT_OF_KIND, values, take_source, sources);
+}
+
+static enum kn_status add_names(struct rollups *r, enum sql_id statement, int64_t step,
+                                int64_t from, int64_t to)
+{
+    int64_t ends[] = {0, -1}; /* of what is stored */
+    const struct db_value values[] = {db_i64(step)};
+    struct keys *keys = kn_arena_alloc(r->arena, sizeof *keys);
+    if (!keys)
+        return KN_NOMEM;
+    keys->r = r;
+    keys->statement = statement;
+    keys->count = 0;
+    enum kn_status status = choose_all_sources(r);
+    if (status == KN_OK)
+        status = db_run(r->reader->db, SQL_ROLLUPS_OLDEST, values, take_ends, ends);
+    int64_t first = from > ends[0] ? from : ends[0], last = to <= ends[1] ? to - 1 : ends[1];
+    for (int64_t minute = first; status == KN_OK && minute <= last; minute += step)
+        status = add_minute(keys, step, minute);
+    return status == KN_OK ? look_up(keys) : status;
+}
+
 static enum kn_status add_range(struct rollups *r, int64_t row_step, int64_t from, int64_t to)
 {
-    const struct choice *names = &r->choices[BY_NAME];
     bool cells = asks_for(r, BY_QUEUE) || asks_for(r, BY_WORKER);
     int64_t scope = asks_for(r, BY_NAME) ? ROLLUPS_BY_NAME : ROLLUPS_ALL_NAMES;
     if (from >= to)
         return KN_OK;
-    const struct db_value values[] = {
-        db_i64(row_step), db_i64(scope), db_i64(from), db_i64(to),
-        db_i64(names->set && names->count == 1 ? names->values[0] : -1)};
+    if (r->choices[BY_NAME].set)
+        return add_names(r, cells ? SQL_ROLLUP_CELLS_AT : SQL_ROLLUP_TOTALS_AT, row_step, from, to);
+    const struct db_value values[] = {db_i64(row_step), db_i64(scope), db_i64(from), db_i64(to)};
     return db_run(r->reader->db, cells ? SQL_ROLLUPS_CELLS : SQL_ROLLUPS_TOTALS, values, add_row,
                   r);
 }

@@ -595,8 +595,8 @@ enum kn_status store_find_task(struct store_reader *reader, struct kn_str id, st
         status = dict_find(reader->store->dict, reader->db, DICT_SOURCE, source, sources.items);
         sources.count = 1;
     } else {
-        const struct db_value values[] = {db_i64(DICT_SOURCE), db_i64(0), db_i64(64)};
-        status = db_run(reader->db, SQL_DICT_LIKE, values, take_source, &sources);
+        const struct db_value values[] = {db_i64(DICT_SOURCE), db_text(KN_STR("")), db_i64(64)};
+        status = db_run(reader->db, SQL_DICT_OF_KIND, values, take_source, &sources);
     }
     for (size_t i = 0; status == KN_OK && i < sources.count; i++) {
         lookup.source = sources.items[i];

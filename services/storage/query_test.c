@@ -1,5 +1,6 @@
 /* Workflows, failures, names and lives of workers, on both databases. */
 #include "services/storage/rig_test.h"
+#include "services/storage/store_internal.h"
 
 #include "services/common/log.h"
 #include "services/common/time.h"
@@ -13,7 +14,6 @@
 #include <cmocka.h>
 
 #define AT (INT64_C(1790000000) * KN_SECOND)
-#define COUNT_OF(a) (sizeof(a) / sizeof *(a))
 
 static struct kn_msg_event event(enum kn_event_type type, const char *id, int64_t at)
 {
@@ -236,6 +236,68 @@ static void a_worker_comes_goes_and_is_started_anew(void **state)
 
 static bool on_postgres;
 
+/* ---- queries that nobody waits for ----------------------------------------------------- */
+
+enum { MANY_TASKS = 4000 };
+
+static void ingest_many(struct rig *rig)
+{
+    static struct kn_msg_event events[MANY_TASKS];
+    static char ids[MANY_TASKS][16];
+    for (int i = 0; i < MANY_TASKS; i++) {
+        snprintf(ids[i], sizeof ids[i], "t%d", i);
+        events[i] = event(KN_EVENT_TASK_RECEIVED, ids[i], i);
+    }
+    rig_ingest(rig, events, MANY_TASKS, NULL);
+}
+
+/* Looks at all tasks, and finds none. */
+static enum kn_status search(struct rig *rig)
+{
+    const struct kn_msg_tasks_get get = {.q = KN_STR("nowhere"), .limit = 10};
+    struct kn_msg_task_list list;
+    const char *why = NULL;
+    return store_read_tasks(rig->reader, &get, &rig->arena, &list, &why);
+}
+
+static void a_query_ends_when_its_time_is_over(void **state)
+{
+    struct rig *rig = *state;
+    ingest_many(rig);
+    store_reader_limit(rig->reader, kn_time_mono() - 1, NULL);
+    assert_int_equal(search(rig), KN_TIMEOUT);
+    store_reader_limit(rig->reader, kn_time_mono() + KN_MINUTE, NULL);
+    assert_int_equal(search(rig), KN_OK);
+}
+
+static void a_query_ends_when_the_process_stops(void **state)
+{
+    struct rig *rig = *state;
+    atomic_bool ending = true;
+    ingest_many(rig);
+    store_reader_limit(rig->reader, 0, &ending);
+    assert_int_equal(search(rig), KN_TIMEOUT);
+    atomic_store(&ending, false);
+    assert_int_equal(search(rig), KN_OK);
+}
+
+/* The server is at work on it then, and is told; the connection goes on. */
+static void a_query_that_the_server_is_at_ends_too(void **state)
+{
+    struct rig *rig = *state;
+    if (!rig->postgres)
+        return;
+    ingest_many(rig);
+    assert_int_equal(db_begin(rig->store->db), KN_OK);
+    assert_int_equal(db_script(rig->store->db, "LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE"), KN_OK);
+    store_reader_limit(rig->reader, kn_time_mono() + KN_SECOND / 5, NULL);
+    assert_int_equal(search(rig), KN_TIMEOUT);
+    assert_false(db_is_lost(rig->reader->db));
+    db_rollback(rig->store->db);
+    store_reader_limit(rig->reader, 0, NULL);
+    assert_int_equal(search(rig), KN_OK);
+}
+
 static int set_up(void **state)
 {
     struct rig *rig = calloc(1, sizeof *rig);
@@ -263,6 +325,9 @@ int main(void)
         CASE(failures_are_grouped_by_name_and_exception),
         CASE(names_are_found_by_a_part_in_any_case),
         CASE(a_worker_comes_goes_and_is_started_anew),
+        CASE(a_query_ends_when_its_time_is_over),
+        CASE(a_query_ends_when_the_process_stops),
+        CASE(a_query_that_the_server_is_at_ends_too),
     };
     return RIG_RUN(tests, &on_postgres);
 }

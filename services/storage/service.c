@@ -2,6 +2,7 @@
 
 #include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
+#include "services/common/cond.h"
 #include "services/common/health.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
@@ -18,7 +19,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WRITE_THREADS = 16, THREADS_MAX = 64, READERS_MAX = 64, ERROR_SIZE = 256 };
+enum { WRITE_THREADS = 16, QUERIES_WAITING = 24, THREADS_MAX = 64, READERS_MAX = 64 };
+enum { ERROR_SIZE = 256 };
+#define QUERY_US (10 * KN_SECOND)     /* when the caller does not say how long it waits */
+#define QUERY_US_MAX (10 * KN_MINUTE) /* whatever it says */
 
 struct storage {
     const struct kn_service *service;
@@ -29,31 +33,60 @@ struct storage {
     struct kn_bus_publisher *publisher;
     struct kn_bus_server *server;
     atomic_bool queries_fail; /* the database did not answer the last one */
+    atomic_bool ending;       /* queries are broken off */
     int lock_fd;              /* of the database's lock file, -1 without one */
 
-    pthread_mutex_t lock; /* the readers that are free */
+    pthread_mutex_t lock; /* what follows */
     pthread_cond_t returned;
     struct store_reader *readers[READERS_MAX];
     size_t free_readers;
     size_t n_readers;
+    size_t queries; /* that have a reader or wait for one */
+    size_t queries_max;
 };
 
 /* ---- readers ------------------------------------------------------------------------- */
 
-static struct store_reader *borrow(struct storage *storage)
+/* Until when the caller waits for the answer, by the monotonic clock. */
+static int64_t deadline_of(const struct kn_bus_message *request)
 {
+    uint64_t patience = request->number ? request->number : QUERY_US;
+    return kn_time_mono() + (int64_t)(patience < QUERY_US_MAX ? patience : QUERY_US_MAX);
+}
+
+/* A reader whose queries end when the caller no longer waits. TIMEOUT when none was free until
+ * then, AGAIN when too many wait already: threads are kept for those who write. */
+static enum kn_status borrow(struct storage *storage, const struct kn_bus_message *request,
+                             struct store_reader **ret)
+{
+    int64_t deadline = deadline_of(request);
+    struct store_reader *reader = NULL;
     pthread_mutex_lock(&storage->lock);
-    while (!storage->free_readers)
-        pthread_cond_wait(&storage->returned, &storage->lock);
-    struct store_reader *reader = storage->readers[--storage->free_readers];
+    bool many = storage->queries >= storage->queries_max;
+    if (!many) {
+        storage->queries++;
+        while (!storage->free_readers && !atomic_load(&storage->ending) &&
+               kn_cond_wait_until(&storage->returned, &storage->lock, deadline))
+            continue;
+        if (storage->free_readers)
+            reader = storage->readers[--storage->free_readers];
+        else
+            storage->queries--;
+    }
     pthread_mutex_unlock(&storage->lock);
-    return reader;
+    if (!reader)
+        return many ? KN_AGAIN : KN_TIMEOUT;
+    store_reader_revive(reader);
+    store_reader_limit(reader, deadline, &storage->ending);
+    *ret = reader;
+    return KN_OK;
 }
 
 static void give_back(struct storage *storage, struct store_reader *reader)
 {
     pthread_mutex_lock(&storage->lock);
     storage->readers[storage->free_readers++] = reader;
+    storage->queries--;
     pthread_cond_signal(&storage->returned);
     pthread_mutex_unlock(&storage->lock);
 }
@@ -248,11 +281,13 @@ static enum kn_status answer_query(struct storage *storage, const struct kn_bus_
     const char *why = NULL;
     struct kn_arena arena;
     kn_arena_init(&arena, 0);
-    struct store_reader *reader = borrow(storage);
-    store_reader_revive(reader);
-    enum kn_status status = query(storage, reader, request, &arena, &answer, &kind, &why);
-    give_back(storage, reader);
-    atomic_store(&storage->queries_fail, status == KN_IO);
+    struct store_reader *reader;
+    enum kn_status status = borrow(storage, request, &reader);
+    if (status == KN_OK) {
+        status = query(storage, reader, request, &arena, &answer, &kind, &why);
+        give_back(storage, reader);
+        atomic_store(&storage->queries_fail, status == KN_IO);
+    }
     if (status == KN_OK)
         kn_bus_reply_set(reply, kind, &answer);
     else if (why)
@@ -300,10 +335,12 @@ static enum kn_status answer_job_create(struct storage *storage,
     struct kn_msg_job job;
     struct kn_arena arena;
     kn_arena_init(&arena, 0);
-    struct store_reader *reader = borrow(storage);
-    store_reader_revive(reader);
-    enum kn_status status = store_plan_job(reader, create, &arena, &draft, &job, &why);
-    give_back(storage, reader);
+    struct store_reader *reader;
+    enum kn_status status = borrow(storage, request, &reader);
+    if (status == KN_OK) {
+        status = store_plan_job(reader, create, &arena, &draft, &job, &why);
+        give_back(storage, reader);
+    }
     if (status != KN_OK && why)
         kn_bus_reply_error(reply, "%s", why);
     else if (status == KN_OK && create->dry_run)
@@ -324,10 +361,12 @@ static enum kn_status answer_job_take(struct storage *storage, const struct kn_b
     if (!take->source.len)
         return KN_INVALID;
     kn_arena_init(&arena, 0);
-    struct store_reader *reader = borrow(storage);
-    store_reader_revive(reader);
-    enum kn_status status = store_read_work(reader, take->source, &arena, &nothing.wait);
-    give_back(storage, reader);
+    struct store_reader *reader;
+    enum kn_status status = borrow(storage, request, &reader);
+    if (status == KN_OK) {
+        status = store_read_work(reader, take->source, &arena, &nothing.wait);
+        give_back(storage, reader);
+    }
     if (status == KN_OK && (take->results.count || !nothing.wait)) {
         status = commit(storage, KN_KIND_JOB_TAKE, take, &arena, reply);
     } else if (status == KN_OK) {
@@ -505,7 +544,9 @@ static enum kn_status bind_bus(struct storage *storage, const struct kn_config *
                                char **ret_error)
 {
     const struct kn_config_bus *b = &config->bus;
-    unsigned threads = WRITE_THREADS + (unsigned)storage->n_readers;
+    unsigned wanted = WRITE_THREADS + (unsigned)storage->n_readers + QUERIES_WAITING;
+    unsigned threads = wanted < THREADS_MAX ? wanted : THREADS_MAX;
+    storage->queries_max = threads - WRITE_THREADS;
     enum kn_status status = kn_service_make_socket_folder(b->storage, ret_error);
     if (status == KN_OK)
         status = kn_service_make_socket_folder(b->storage_feed, ret_error);
@@ -517,8 +558,7 @@ static enum kn_status bind_bus(struct storage *storage, const struct kn_config *
     if (status == KN_OK)
         status = writer_new(storage->store, publish, storage, &storage->writer);
     if (status == KN_OK)
-        status = kn_bus_server_new(storage->bus, b->storage,
-                                   threads > THREADS_MAX ? THREADS_MAX : threads, handle, storage,
+        status = kn_bus_server_new(storage->bus, b->storage, threads, handle, storage,
                                    &storage->server, ret_error);
     return status;
 }
@@ -533,7 +573,7 @@ enum kn_status storage_new(const struct kn_config *config, const struct kn_servi
     storage->lock_fd = -1;
     storage->registry = registry_new();
     pthread_mutex_init(&storage->lock, NULL);
-    pthread_cond_init(&storage->returned, NULL);
+    kn_cond_init(&storage->returned);
     enum kn_status status = storage->registry ? KN_OK : KN_NOMEM;
     if (status == KN_OK)
         status = open_store(storage, config, ret_error);
@@ -551,6 +591,10 @@ void storage_free(struct storage *storage)
 {
     if (!storage)
         return;
+    atomic_store(&storage->ending, true);
+    pthread_mutex_lock(&storage->lock);
+    pthread_cond_broadcast(&storage->returned);
+    pthread_mutex_unlock(&storage->lock);
     kn_bus_server_free(storage->server);
     writer_free(storage->writer);
     kn_bus_publisher_free(storage->publisher);

@@ -16,6 +16,12 @@
     "remote, agent, options, request, total, waiting, begun, done, refused, " \
     "failed, uncertain, cancelled FROM jobs "
 
+#define SQL_ROLLUPS_AT(column) \
+    "SELECT r.minute, r.source, r.name, r." column " FROM rollups r JOIN " \
+    "unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[]) AS " \
+    "u(step, scope, minute, source, name) USING (step, scope, minute, source, " \
+    "name) ORDER BY r.minute"
+
 #define SQL_MAP(S, SAME) \
     SAME(MIGRATIONS, "", \
         "SELECT version, checksum FROM migrations ORDER BY version") \
@@ -37,9 +43,9 @@
         "text) DO NOTHING") \
     SAME(DICT_TEXT, "i", \
         "SELECT text FROM dict WHERE id = $1") \
-    SAME(DICT_LIKE, "iii", \
-        "SELECT id, text FROM dict WHERE kind = $1 AND id > $2 ORDER BY " \
-        "id LIMIT $3") \
+    SAME(DICT_OF_KIND, "iti", \
+        "SELECT id, text FROM dict WHERE kind = $1 AND text > $2 ORDER BY " \
+        "text LIMIT $3") \
     S(TASK_BLOCK, "", \
         "UPDATE task_blocks SET next = next + 1024 RETURNING next - 1024", \
         "SELECT nextval('task_blocks')") \
@@ -391,14 +397,22 @@
         "$4::int8[], $5::int8[], $6::bytea[], $7::bytea[]) ON CONFLICT " \
         "(step, scope, minute, source, name) DO UPDATE SET totals = " \
         "excluded.totals, cells = excluded.cells") \
-    SAME(ROLLUPS_TOTALS, "iiiii", \
+    SAME(ROLLUPS_TOTALS, "iiii", \
         "SELECT minute, source, name, totals FROM rollups WHERE step = $1 " \
-        "AND scope = $2 AND minute >= $3 AND minute < $4 AND ($5 < 0 OR " \
-        "name = $5) ORDER BY minute, source, name") \
-    SAME(ROLLUPS_CELLS, "iiiii", \
+        "AND scope = $2 AND minute >= $3 AND minute < $4 " \
+        "ORDER BY minute, source, name") \
+    SAME(ROLLUPS_CELLS, "iiii", \
         "SELECT minute, source, name, cells FROM rollups WHERE step = $1 " \
-        "AND scope = $2 AND minute >= $3 AND minute < $4 AND ($5 < 0 OR " \
-        "name = $5) ORDER BY minute, source, name") \
+        "AND scope = $2 AND minute >= $3 AND minute < $4 " \
+        "ORDER BY minute, source, name") \
+    S(ROLLUP_TOTALS_AT, "iiiii", \
+        "SELECT minute, source, name, totals FROM rollups WHERE step = $1 " \
+        "AND scope = $2 AND minute = $3 AND source = $4 AND name = $5", \
+        SQL_ROLLUPS_AT("totals")) \
+    S(ROLLUP_CELLS_AT, "iiiii", \
+        "SELECT minute, source, name, cells FROM rollups WHERE step = $1 " \
+        "AND scope = $2 AND minute = $3 AND source = $4 AND name = $5", \
+        SQL_ROLLUPS_AT("cells")) \
     SAME(ROLLUPS_CLEAR, "i", \
         "DELETE FROM rollups WHERE minute >= $1") \
     SAME(SCAN_ALL, "iii", \
@@ -502,7 +516,7 @@
         "ORDER BY no LIMIT $4") \
     SAME(FAILURES, "iii", \
         "SELECT t.no, t.source, t.name, coalesce(t.failed_at, t.latest_at), " \
-        "t.id, t.error FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
+        "t.id, substr(t.error, 1, 640) FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
         "s.status = $1 AND s.no < $2 ORDER BY s.no DESC LIMIT $3") \
     SAME(TASKS_OLD, "ii", \
         "SELECT no, source, status, first_at, latest_at FROM tasks WHERE no > $1 " \
@@ -523,7 +537,8 @@
     SAME(SECONDS_DELETE, "i", \
         "DELETE FROM task_seconds WHERE second < $1") \
     SAME(ROLLUPS_OLDEST, "i", \
-        "SELECT min(minute) FROM rollups WHERE step = $1 AND scope = 0") \
+        "SELECT (SELECT min(minute) FROM rollups WHERE step = $1 AND scope = 0), " \
+        "(SELECT max(minute) FROM rollups WHERE step = $1 AND scope = 0)") \
     SAME(ROLLUPS_DELETE, "ii", \
         "DELETE FROM rollups WHERE step = $1 AND scope IN (0, 1) AND minute " \
         "< $2") \

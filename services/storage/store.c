@@ -269,6 +269,11 @@ void store_reader_free(struct store_reader *reader)
     free(reader);
 }
 
+void store_reader_limit(struct store_reader *reader, int64_t deadline, const atomic_bool *cancelled)
+{
+    db_limit(reader->db, deadline, cancelled);
+}
+
 void store_reader_revive(struct store_reader *reader)
 {
     struct db_options options = connection(reader->store, true);

@@ -86,6 +86,10 @@ enum kn_status store_reader_new(struct store *store, struct store_reader **ret,
                                 char **ret_error) KN_MUST_CHECK;
 void store_reader_free(struct store_reader *reader);
 /* Connects anew when the connection was lost; else does nothing. */
+/* What is read from now on ends with TIMEOUT after the deadline (monotonic), and once *cancelled is
+ * true. */
+void store_reader_limit(struct store_reader *reader, int64_t deadline,
+                        const atomic_bool *cancelled);
 void store_reader_revive(struct store_reader *reader);
 
 /* Answers lie in the arena. CONFLICT, INVALID and NOT_FOUND are the caller's
