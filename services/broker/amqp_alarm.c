@@ -3,7 +3,6 @@
 
 #include "services/common/time.h"
 
-#include <amqp_framing.h>
 #include <stdio.h>
 #include <sys/time.h>
 
