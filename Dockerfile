@@ -5,7 +5,7 @@
 #   docker run kanchi kanchi-storage      one service
 #
 # docs/deployment.md says how they are put together.
-ARG BASE=debian:bookworm-slim
+ARG BASE=debian:trixie-slim
 
 # ---- what building takes: made anew when ./dev or the lists of packages change ----------
 FROM ${BASE} AS tools

@@ -29,7 +29,7 @@ def image():
     run("docker", "build", *secret, "-t", "kanchi", ROOT, timeout=3600)
     run("docker", "build", "-t", "kanchi-sample", ROOT / "tests" / "sample_app", timeout=1800)
     sizes = [int(docker("image", "inspect", "-f", "{{.Size}}", name))
-             for name in ("kanchi", "debian:bookworm-slim")]
+             for name in ("kanchi", "debian:trixie-slim")]
     say(f"image: built in {time.monotonic() - begun:.0f} s, {sizes[0] / 1e6:.1f} MB, "
         f"{(sizes[0] - sizes[1]) / 1e6:.1f} MB over its base")
     assert sizes[0] - sizes[1] < IMAGE_MAX
