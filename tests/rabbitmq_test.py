@@ -63,3 +63,36 @@ def test_an_alarm_is_a_finding_and_nothing_is_sent_in_it(folder):
         rig.wait_for(lambda: "publishers_blocked" not in findings(kanchi), what="no finding")
         assert act(kanchi, "POST", "/tasks", call)[0] == 202
         rig.wait_for(lambda: count(server.url(), "mail") == 2, what="both messages")
+
+
+def test_what_a_queue_cannot_do_is_refused(folder, rabbitmq_url):
+    with kombu.Connection(rabbitmq_url) as connection, \
+            rig.Kanchi(folder / "kanchi", [rabbitmq_url], config=FAST) as kanchi:
+        channel = connection.default_channel
+        for kind in ("classic", "quorum", "stream"):
+            channel.queue_declare(kind, durable=True, auto_delete=False,
+                                  arguments={"x-queue-type": kind})
+            for _ in range(3):
+                channel.basic_publish(channel.prepare_message(b"0"), routing_key=kind)
+        channel.queue_declare("full", durable=True, auto_delete=False,
+                              arguments={"x-overflow": "reject-publish", "x-max-length": 1})
+        channel.basic_publish(channel.prepare_message(b"0"), routing_key="full")
+        start(kanchi)
+        rig.wait_for(lambda: count(rabbitmq_url, "classic") == 3, what="the messages")
+        for kind in ("quorum", "stream"):
+            status, answer = act(kanchi, "GET", f"/queues/{kind}/messages", requeue="true")
+            assert status == 409 and "quorum queue or a stream" in answer["detail"], answer
+            status, answer = act(kanchi, "POST", f"/queues/{kind}/move",
+                                 {"to": "classic", "ids": ["x"]})
+            assert status == 409, answer
+        assert act(kanchi, "POST", "/queues/stream/move", {"to": "classic"})[0] == 409
+        status, answer = act(kanchi, "DELETE", "/queues/stream/messages", expected=3)
+        assert status == 409 and "stream" in answer["detail"], answer
+        status, answer = act(kanchi, "POST", "/queues/classic/move", {"to": "full"})
+        assert status == 409 and "nothing was moved" in answer["detail"], answer
+        assert kanchi.get("/audit")["items"][0]["outcome"] == "refused"
+        status, answer = act(kanchi, "POST", "/queues/nowhere/pause")
+        assert status == 404 and "nowhere" in answer["detail"], answer
+        assert not [queue for queue in kanchi.get("/queues")["items"] if queue["paused"]]
+        assert act(kanchi, "POST", "/queues/quorum/move", {"to": "classic"})[0] == 200
+        rig.wait_for(lambda: count(rabbitmq_url, "classic") == 6, what="all of the quorum queue")

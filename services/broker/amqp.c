@@ -47,6 +47,8 @@ enum kn_status broker_amqp_reply(amqp_rpc_reply_t reply, struct kn_buf *error)
         if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
             const amqp_connection_close_t *close_ = reply.reply.decoded;
             say(error, broker_amqp_str(close_->reply_text));
+            if (close_->reply_code == AMQP_NOT_IMPLEMENTED)
+                return KN_UNSUPPORTED;
         }
         return KN_CLOSED;
     }
@@ -63,7 +65,8 @@ enum kn_status broker_amqp_outcome(struct broker_amqp *amqp, struct kn_buf *erro
 
 bool broker_amqp_alive(enum kn_status outcome)
 {
-    return outcome != KN_CLOSED && outcome != KN_TIMEOUT && outcome != KN_NOMEM;
+    return outcome != KN_CLOSED && outcome != KN_TIMEOUT && outcome != KN_NOMEM &&
+           outcome != KN_UNSUPPORTED;
 }
 
 enum kn_status broker_amqp_channel(struct broker_amqp *amqp, amqp_channel_t channel,
@@ -107,17 +110,16 @@ enum kn_status broker_amqp_classic(struct broker_amqp *amqp, amqp_channel_t chan
     amqp_basic_qos(amqp->conn, channel, 0, 1, 1);
     amqp_rpc_reply_t reply = amqp_get_rpc_reply(amqp->conn);
     if (reply.reply_type == AMQP_RESPONSE_NORMAL) {
-        amqp_basic_consume(amqp->conn, channel, amqp_cstring_bytes(queue), amqp_empty_bytes, 0, 0,
-                           0, amqp_empty_table);
+        amqp_basic_consume(amqp->conn, channel, amqp_cstring_bytes(queue),
+                           amqp_cstring_bytes(BROKER_TRIAL_TAG), 0, 0, 0, amqp_empty_table);
         reply = amqp_get_rpc_reply(amqp->conn);
     }
-    bool closed = reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
-                  reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD;
-    const amqp_connection_close_t *why = closed ? reply.reply.decoded : NULL;
-    if (!why || why->reply_code != AMQP_NOT_IMPLEMENTED)
-        return broker_amqp_reply(reply, error);
-    say(error, KN_STR("only a classic queue gives messages back to their places"));
-    return KN_UNSUPPORTED;
+    enum kn_status status = broker_amqp_reply(reply, error);
+    if (status == KN_CONFLICT) /* a stream wants each consumer to have a bound */
+        status = KN_UNSUPPORTED;
+    if (status == KN_UNSUPPORTED)
+        say(error, KN_STR("only a classic queue gives messages back to their places"));
+    return status;
 }
 
 struct kn_str broker_amqp_header(const amqp_basic_properties_t *properties, const char *name)

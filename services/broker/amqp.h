@@ -28,7 +28,8 @@ void broker_amqp_close(struct broker_amqp *amqp, bool good);
 
 /* The outcome of the last call: OK; NOT_FOUND, DENIED, CONFLICT or IO when the
  * broker refused it (a channel that it closed for that may be opened again);
- * CLOSED or TIMEOUT when the connection is no good any more. */
+ * CLOSED or TIMEOUT when the connection is no good any more; UNSUPPORTED likewise, as the
+ * queue's type can't do that. */
 enum kn_status broker_amqp_outcome(struct broker_amqp *amqp, struct kn_buf *error) KN_MUST_CHECK;
 /* The same for a result of librabbitmq. */
 enum kn_status broker_amqp_reply(amqp_rpc_reply_t reply, struct kn_buf *error) KN_MUST_CHECK;
@@ -61,8 +62,10 @@ enum kn_status broker_amqp_probe(struct broker_amqp *amqp, amqp_channel_t channe
 /* Nobody can ask over AMQP of what type a queue is. But quorum queues and streams refuse to
  * serve a channel whose consumers have a bound together (global qos), which Celery's workers
  * meet as well, and close the connection before they hand out anything. UNSUPPORTED: it is
- * one of these, and the connection is gone. OK: it is a classic queue, which has handed out
- * one message at most, and gets it back when the caller closes the channel. */
+ * one of these, and the connection must be closed. OK: it is a classic queue, which has handed out
+ * one message at most to the consumer BROKER_TRIAL_TAG, and gets it back when the caller
+ * closes the channel. */
+#define BROKER_TRIAL_TAG "kanchi.trial"
 enum kn_status broker_amqp_classic(struct broker_amqp *amqp, amqp_channel_t channel,
                                    const char *queue, struct kn_buf *error) KN_MUST_CHECK;
 

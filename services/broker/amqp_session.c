@@ -39,7 +39,8 @@ enum kn_status broker_amqp_give_up(struct broker_session *s, enum kn_status stat
     if (status != KN_OK)
         broker_amqp_close(&s->amqp, false);
     s->confirming = s->confirming && s->amqp.conn;
-    return broker_amqp_alive(status) || status == KN_TIMEOUT ? status : KN_IO;
+    return broker_amqp_alive(status) || status == KN_TIMEOUT || status == KN_UNSUPPORTED ? status
+                                                                                         : KN_IO;
 }
 
 static enum kn_status set_headers(const struct broker_outgoing *message, amqp_basic_properties_t *p,

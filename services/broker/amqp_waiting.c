@@ -137,6 +137,13 @@ static void write_envelope(struct kn_buf *out, const amqp_message_t *message,
     kn_buf_text(out, "\"}");
 }
 
+static enum kn_status refuse(struct broker_session *s, enum kn_status status, const char *why)
+{
+    kn_buf_clear(&s->error);
+    kn_buf_text(&s->error, why);
+    return status;
+}
+
 /* ---- fetching ------------------------------------------------------------------------- */
 
 /* A message that the channel holds. Destroy it. */
@@ -201,6 +208,34 @@ static enum kn_status fetch(struct broker_session *s, const char *queue, struct 
     return broker_amqp_reply(amqp_read_message(s->amqp.conn, HOLD, &ret->message, 0), &s->error);
 }
 
+/* What the trial of the queue's type has handed out; NOT_FOUND: nothing. Ends the trial. */
+static enum kn_status fetch_tried(struct broker_session *s, struct kn_arena *arena,
+                                  struct held *ret)
+{
+    const struct timeval now = {0};
+    amqp_envelope_t envelope;
+    amqp_basic_cancel(s->amqp.conn, HOLD, amqp_cstring_bytes(BROKER_TRIAL_TAG));
+    enum kn_status status = broker_amqp_outcome(&s->amqp, &s->error);
+    if (status != KN_OK)
+        return status;
+    /* nothing more is handed out after the answer; what was is here by now */
+    amqp_rpc_reply_t reply = amqp_consume_message(s->amqp.conn, &envelope, &now, 0);
+    status = broker_amqp_reply(reply, &s->error);
+    if (status != KN_OK)
+        return status == KN_TIMEOUT ? KN_NOT_FOUND : status;
+    *ret = (struct held){
+        .message = envelope.message,
+        .exchange = kn_arena_str(arena, broker_amqp_str(envelope.exchange)),
+        .routing_key = kn_arena_str(arena, broker_amqp_str(envelope.routing_key)),
+        .tag = envelope.delivery_tag,
+        .redelivered = envelope.redelivered,
+    };
+    amqp_bytes_free(envelope.exchange);
+    amqp_bytes_free(envelope.routing_key);
+    amqp_bytes_free(envelope.consumer_tag);
+    return KN_OK;
+}
+
 static enum kn_status keep(const struct broker_session *s, const struct held *held,
                            struct kn_arena *arena, struct broker_waiting *ret)
 {
@@ -230,9 +265,23 @@ enum kn_status broker_amqp_look(struct broker_session *s, const struct broker_lo
     status = declare(s, look->queue, &page.total, &page.consumers);
     if (status == KN_NOT_FOUND)
         return close_channel(s, status);
+    if (status == KN_OK && limit)
+        status = broker_amqp_classic(&s->amqp, HOLD, look->queue, &s->error);
+    if (status == KN_UNSUPPORTED)
+        status =
+            refuse(s, status,
+                   "the queue is a quorum queue or a stream: looking would change the order of "
+                   "its messages and count as a delivery of each, and a delivery limit would "
+                   "discard them");
+    bool tried = false;
     while (status == KN_OK && page.count < limit && (page.count == 0 || bytes < look->bytes_max)) {
         struct held held;
-        status = fetch(s, look->queue, arena, &held);
+        status = KN_NOT_FOUND;
+        if (!tried)
+            status = fetch_tried(s, arena, &held);
+        tried = true;
+        if (status == KN_NOT_FOUND)
+            status = fetch(s, look->queue, arena, &held);
         if (status != KN_OK)
             break;
         bool spare = look->spare_redelivered && held.redelivered;
@@ -283,6 +332,8 @@ struct mover {
     struct broker_moved *moved;
     struct kn_arena arena; /* of a piece */
     struct held piece[PIECE];
+    bool tried;           /* the other queue has taken one message */
+    size_t room;          /* of the next piece: it grows, as a full queue spoils a whole one */
     size_t count, passed; /* messages of the piece; others that are held and stay */
     uint64_t left;
     bool empty;
@@ -317,22 +368,66 @@ static enum kn_status publish(struct mover *m, const struct held *held)
     return rc == AMQP_STATUS_OK ? KN_OK : KN_CLOSED;
 }
 
+/* RabbitMQ would deliver it to the queues in CC again. How often it was delivered is no
+ * longer true in another queue. */
+static void drop_headers(amqp_basic_properties_t *p)
+{
+    static const char *const dropped[] = {"CC", "BCC", "x-delivery-count"};
+    int kept = 0;
+    if (!(p->_flags & AMQP_BASIC_HEADERS_FLAG))
+        return;
+    for (int i = 0; i < p->headers.num_entries; i++) {
+        bool drop = false;
+        for (size_t j = 0; j < sizeof dropped / sizeof *dropped; j++)
+            drop = drop ||
+                   kn_str_eq(broker_amqp_str(p->headers.entries[i].key), kn_str_from(dropped[j]));
+        if (!drop)
+            p->headers.entries[kept++] = p->headers.entries[i];
+    }
+    p->headers.num_entries = kept;
+}
+
+/* The first message is confirmed before anything is acknowledged: a queue that is full, and
+ * rejects, leaves everything as it was. */
+static enum kn_status try_first(struct mover *m, const struct held *held)
+{
+    enum kn_status status = broker_amqp_put(m->s, m->move->to, &held->message);
+    if (status == KN_FULL) {
+        kn_buf_clear(&m->s->error);
+        kn_buf_text(&m->s->error, "the other queue is full and takes no messages");
+    }
+    if (status != KN_OK)
+        return status == KN_NOT_FOUND ? KN_AGAIN : status;
+    m->tried = true;
+    m->moved->moved++;
+    m->left--;
+    if (amqp_basic_ack(m->s->amqp.conn, HOLD, held->tag, 0) != AMQP_STATUS_OK)
+        return KN_CLOSED;
+    amqp_tx_commit(m->s->amqp.conn, HOLD);
+    return broker_amqp_outcome(&m->s->amqp, &m->s->error);
+}
+
 static enum kn_status fill_piece(struct mover *m)
 {
     size_t bytes = 0;
     enum kn_status status = KN_OK;
-    while (m->count < PIECE && m->count < m->left && bytes < PIECE_BYTES &&
+    while (m->count < m->room && m->count < m->left && bytes < PIECE_BYTES &&
            (!m->move->wanted || m->passed < BROKER_LOOK_MAX)) {
         struct held *held = &m->piece[m->count];
         status = fetch(m->s, m->move->from, &m->arena, held);
         if (status != KN_OK)
             break;
         bytes += held->message.body.len;
-        if (is_wanted(m, held)) {
+        bool wanted = is_wanted(m, held);
+        drop_headers(&held->message.properties);
+        if (wanted && m->tried) {
             m->count++;
             status = publish(m, held);
         } else {
-            m->passed++;
+            if (wanted)
+                status = try_first(m, held);
+            else
+                m->passed++;
             amqp_destroy_message(&held->message);
         }
         if (status != KN_OK)
@@ -373,6 +468,7 @@ static enum kn_status commit_piece(struct mover *m)
     enum kn_status status = broker_amqp_outcome(&m->s->amqp, &m->s->error);
     if (status == KN_OK) {
         size_t returned = count_returned(m);
+        m->room = m->room * 2 < PIECE ? m->room * 2 : PIECE;
         m->moved->moved += m->count - returned;
         m->left -= m->count - returned;
         if (returned == 0)
@@ -384,6 +480,13 @@ static enum kn_status commit_piece(struct mover *m)
     }
     if (status == KN_CONFLICT && put_back(m, m->count) != KN_OK)
         status = KN_CLOSED;
+    if (status == KN_CONFLICT) {
+        kn_buf_clear(&m->s->error);
+        kn_buf_printf(&m->s->error,
+                      "the other queue is full and refused some of the next %zu messages; these "
+                      "are back in their queue, behind the others, and some are in both queues",
+                      m->count);
+    }
     return status;
 }
 
@@ -400,14 +503,53 @@ static enum kn_status move_pieces(struct mover *m)
     return status;
 }
 
+static enum kn_status check_type(struct broker_session *s, const char *queue)
+{
+    enum kn_status status = broker_amqp_classic(&s->amqp, HOLD, queue, &s->error);
+    broker_amqp_close(&s->amqp, status == KN_OK); /* with what was handed out */
+    s->confirming = false;
+    return status;
+}
+
+/* A stream hands out nothing to who gets; it says so only when it is asked. Of a quorum queue
+ * all can be moved: nothing is given back then, unless it fails. */
+static enum kn_status check_source(struct broker_session *s, const struct broker_move *move)
+{
+    uint64_t waiting = 0;
+    int64_t consumers;
+    enum kn_status status = declare(s, move->from, &waiting, &consumers);
+    if (status != KN_OK)
+        return status;
+    if (move->wanted) {
+        status = check_type(s, move->from);
+        if (status == KN_UNSUPPORTED)
+            return refuse(s, status,
+                          "the queue is a quorum queue or a stream, which would not give the other "
+                          "messages back to their places: only all of a quorum queue can be moved");
+        return status == KN_OK ? open_channel(s) : status;
+    }
+    if (waiting)
+        return KN_OK;
+    struct kn_arena arena;
+    struct held held;
+    kn_arena_init(&arena, 0);
+    status = fetch(s, move->from, &arena, &held);
+    if (status == KN_OK) /* it has just come, and is given back when the channel is closed */
+        amqp_destroy_message(&held.message);
+    kn_arena_fini(&arena);
+    return status == KN_NOT_FOUND ? KN_OK : status;
+}
+
 enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_move *move,
                                 struct broker_moved *ret)
 {
-    struct mover m = {.s = s, .move = move, .moved = ret};
+    struct mover m = {.s = s, .move = move, .moved = ret, .room = 1};
     int64_t consumers;
     uint64_t waiting = 0;
     kn_arena_init(&m.arena, 0);
     enum kn_status status = open_channel(s);
+    if (status == KN_OK)
+        status = check_source(s, move);
     if (status == KN_OK)
         status = declare(s, move->to, &waiting, &consumers);
     if (status == KN_OK)
@@ -425,21 +567,6 @@ enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_mo
 }
 
 /* ---- removing ------------------------------------------------------------------------- */
-
-static enum kn_status refuse(struct broker_session *s, enum kn_status status, const char *why)
-{
-    kn_buf_clear(&s->error);
-    kn_buf_text(&s->error, why);
-    return status;
-}
-
-static enum kn_status check_type(struct broker_session *s, const char *queue)
-{
-    enum kn_status status = broker_amqp_classic(&s->amqp, HOLD, queue, &s->error);
-    broker_amqp_close(&s->amqp, status == KN_OK); /* with what was handed out */
-    s->confirming = false;
-    return status;
-}
 
 static enum kn_status check_removal(struct broker_session *s, const char *queue)
 {

@@ -8,9 +8,10 @@
  *
  * RabbitMQ: AMQP has no way to look without taking. Messages are fetched, held while
  * they are read, and given back by closing the channel (also when we die): they
- * keep their places, and are marked as redelivered; a quorum queue counts that as an
- * attempt to deliver. A move is done in transactions: the broker does all of a piece or,
- * when the connection ends before it, nothing. */
+ * keep their places, and are marked as redelivered. A quorum queue would put them elsewhere,
+ * and count it as an attempt to deliver, so it is not looked at; a stream can't be. A move is done
+ * in transactions: the broker does all of a piece or, when the connection ends before it, nothing.
+ */
 #ifndef BROKER_WAITING_H
 #define BROKER_WAITING_H
 
@@ -49,7 +50,8 @@ struct broker_page {
 };
 
 /* Texts lie in the arena. NOT_FOUND when there is no such queue (RabbitMQ); INVALID: not
- * our cursor; TOO_BIG: the arena is full. limit 0 only counts. */
+ * our cursor; TOO_BIG: the arena is full; UNSUPPORTED: a quorum queue or a stream, and
+ * nothing was taken. limit 0 only counts. */
 enum kn_status broker_session_look(struct broker_session *session, const struct broker_look *look,
                                    struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
 
@@ -73,7 +75,7 @@ struct broker_purge {
 };
 /* Removes all that waits, when that is about as many as expected; else CONFLICT.
  * *ret_count is set in both cases: how many were removed, or are there. RabbitMQ
- * compares first and purges then: the count is what was purged. */
+ * compares first and purges then: the count is what was purged. UNSUPPORTED: a stream. */
 enum kn_status broker_session_purge(struct broker_session *session,
                                     const struct broker_purge *purge,
                                     uint64_t *ret_count) KN_MUST_CHECK;
@@ -102,7 +104,10 @@ struct broker_moved {
     bool late;      /* the deadline came first */
 };
 /* To the same priority of the other queue. NOT_FOUND when one of them does not
- * exist (RabbitMQ). On failure *ret says what was moved before. */
+ * exist (RabbitMQ); UNSUPPORTED: from a stream, or some of a quorum queue; FULL: the other
+ * queue takes nothing, and nothing was changed; CONFLICT: it refused some of a piece, which
+ * is back in its queue then, though some of it may be in both. On failure *ret says what was
+ * moved before. RabbitMQ: headers CC and BCC are dropped; an expiration begins again. */
 enum kn_status broker_session_move(struct broker_session *session, const struct broker_move *move,
                                    struct broker_moved *ret) KN_MUST_CHECK;
 

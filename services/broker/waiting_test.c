@@ -356,9 +356,15 @@ static void a_queue_that_would_lose_its_order_is_refused(void **state)
         assert_int_equal(broker_session_remove(session, &removal, &removed), KN_UNSUPPORTED);
         assert_int_equal(removed.removed, 0);
     }
-    struct broker_page page = look("refusing", KN_STR(""), 5);
-    for (int i = 0; i < 5; i++)
-        assert_false(page.items[i].redelivered);
+    for (int i = 0; i < 5; i++) {
+        amqp_rpc_reply_t reply = amqp_basic_get(amqp.conn, 1, amqp_cstring_bytes("refusing"), 1);
+        amqp_message_t message;
+        assert_int_equal(reply.reply.id, AMQP_BASIC_GET_OK_METHOD);
+        assert_false(((amqp_basic_get_ok_t *)reply.reply.decoded)->redelivered);
+        assert_int_equal(amqp_read_message(amqp.conn, 1, &message, 0).reply_type,
+                         AMQP_RESPONSE_NORMAL);
+        amqp_destroy_message(&message);
+    }
     fill("from", 1, 5);
     await_total("from", 5);
     amqp_basic_qos(amqp.conn, 1, 0, 1, 0);
@@ -642,16 +648,162 @@ static void a_quorum_queue_is_moved_too(void **state)
     assert_int_equal(broker_session_move(session, &move, &moved), KN_OK);
     assert_int_equal(moved.moved, 150);
     await_total("quorum", 150);
-    struct broker_page page = look("quorum", KN_STR(""), 2);
-    NUMBERS(&page, 1, 2);
-    await_total("quorum", 150); /* they come back a moment later */
     move.from = "quorum";
     move.to = "from";
     assert_int_equal(broker_session_move(session, &move, &moved), KN_OK);
     assert_int_equal(moved.moved, 150);
     await_total("from", 150);
-    page = look("from", KN_STR(""), 2);
+    struct broker_page page = look("from", KN_STR(""), 2);
     NUMBERS(&page, 1, 2);
+}
+
+static bool is_second(void *arg, struct kn_str envelope)
+{
+    (void)arg;
+    (void)envelope;
+    return false;
+}
+
+/* With a delivery limit of one, two looks would discard everything. */
+static void a_quorum_queue_is_not_looked_at(void **state)
+{
+    (void)state;
+    struct broker_page page;
+    struct broker_moved moved;
+    declare("quorum.looked", true);
+    fill("quorum.looked", 1, 40);
+    await_total("quorum.looked", 40);
+    const struct broker_look what = {.queue = "quorum.looked", .limit = 17, .bytes_max = 1 << 20};
+    struct broker_move move = {.from = "quorum.looked",
+                               .to = "to",
+                               .max = 10,
+                               .wanted = is_second,
+                               .deadline = kn_time_mono() + 20 * KN_SECOND};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(broker_session_look(session, &what, &arena, &page), KN_UNSUPPORTED);
+        assert_int_equal(broker_session_move(session, &move, &moved), KN_UNSUPPORTED);
+    }
+    clear();
+    move = (struct broker_move){.from = "quorum.looked",
+                                .to = "to",
+                                .max = 40,
+                                .deadline = kn_time_mono() + 20 * KN_SECOND};
+    assert_int_equal(broker_session_move(session, &move, &moved), KN_OK);
+    assert_int_equal(moved.moved, 40);
+    await_total("to", 40);
+    page = look("to", KN_STR(""), 3);
+    NUMBERS(&page, 1, 2, 3);
+}
+
+static void declare_with(const char *queue, const char *key, const char *text, const char *number,
+                         int64_t value)
+{
+    amqp_table_entry_t entries[2] = {
+        {.key = amqp_cstring_bytes(key),
+         .value = {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(text)}}};
+    amqp_table_t table = {.num_entries = 1, .entries = entries};
+    if (number)
+        entries[table.num_entries++] =
+            (amqp_table_entry_t){.key = amqp_cstring_bytes(number),
+                                 .value = {.kind = AMQP_FIELD_KIND_I64, .value.i64 = value}};
+    amqp_queue_declare(amqp.conn, 1, amqp_cstring_bytes(queue), 0, 1, 0, 0, table);
+    assert_int_equal(broker_amqp_outcome(&amqp, &error), KN_OK);
+}
+
+static void a_stream_is_refused(void **state)
+{
+    (void)state;
+    uint64_t count;
+    struct broker_page page;
+    struct broker_moved moved;
+    clear();
+    declare_with("stream", "x-queue-type", "stream", NULL, 0);
+    fill("stream", 1, 3);
+    const struct broker_look what = {.queue = "stream", .limit = 2, .bytes_max = 1000};
+    assert_int_equal(broker_session_look(session, &what, &arena, &page), KN_UNSUPPORTED);
+    const struct broker_purge purge = {.queue = "stream", .tolerance = UINT64_MAX};
+    assert_int_equal(broker_session_purge(session, &purge, &count), KN_UNSUPPORTED);
+    const struct broker_move move = {
+        .from = "stream", .to = "to", .max = 9, .deadline = kn_time_mono() + 20 * KN_SECOND};
+    assert_int_equal(broker_session_move(session, &move, &moved), KN_UNSUPPORTED);
+    assert_int_equal(moved.moved, 0);
+    assert_int_equal(total("to"), 0);
+}
+
+static void a_full_queue_leaves_everything_as_it_was(void **state)
+{
+    (void)state;
+    struct broker_moved moved;
+    clear();
+    declare_with("full", "x-overflow", "reject-publish", "x-max-length", 5);
+    fill("full", 101, 5);
+    fill("from", 1, 40);
+    await_total("full", 5);
+    await_total("from", 40);
+    const struct broker_move move = {
+        .from = "from", .to = "full", .max = 40, .deadline = kn_time_mono() + 20 * KN_SECOND};
+    assert_int_equal(broker_session_move(session, &move, &moved), KN_FULL);
+    assert_int_equal(moved.moved, 0);
+    assert_non_null(strstr(broker_session_error(session), "full"));
+    await_total("from", 40);
+    struct broker_page page = look("from", KN_STR(""), 3);
+    NUMBERS(&page, 1, 2, 3);
+    assert_int_equal(total("full"), 5);
+    await_total("from", 40);
+}
+
+/* Room for six: those that fit are there, and all of the others are in their queue. */
+static void a_queue_that_gets_full_takes_what_is_said(void **state)
+{
+    (void)state;
+    struct broker_moved moved;
+    clear();
+    declare_with("small", "x-overflow", "reject-publish", "x-max-length", 6);
+    fill("from", 1, 40);
+    await_total("from", 40);
+    const struct broker_move move = {
+        .from = "from", .to = "small", .max = 40, .deadline = kn_time_mono() + 20 * KN_SECOND};
+    assert_int_equal(broker_session_move(session, &move, &moved), KN_CONFLICT);
+    assert_true(moved.moved >= 3 && moved.moved <= 6);
+    assert_non_null(strstr(broker_session_error(session), "full"));
+    await_total("from", 40 - moved.moved);
+}
+
+static void the_first_message_of_a_look_is_not_marked_by_it(void **state)
+{
+    (void)state;
+    clear();
+    fill("from", 1, 2);
+    await_total("from", 2);
+    struct broker_page page = look("from", KN_STR(""), 2);
+    NUMBERS(&page, 1, 2);
+    assert_false(page.items[0].redelivered);
+    assert_false(page.items[1].redelivered);
+}
+
+static void a_moved_message_is_not_delivered_to_others_again(void **state)
+{
+    (void)state;
+    struct broker_moved moved;
+    clear();
+    declare("copies", false);
+    amqp_field_value_t copy = {.kind = AMQP_FIELD_KIND_UTF8,
+                               .value.bytes = amqp_cstring_bytes("copies")};
+    amqp_table_entry_t header = {.key = amqp_cstring_bytes("CC"),
+                                 .value = {.kind = AMQP_FIELD_KIND_ARRAY,
+                                           .value.array = {.num_entries = 1, .entries = &copy}}};
+    const amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG,
+                                                .headers = {.num_entries = 1, .entries = &header}};
+    assert_int_equal(amqp_basic_publish(amqp.conn, 1, amqp_empty_bytes, amqp_cstring_bytes("from"),
+                                        0, 0, &properties, amqp_cstring_bytes("{}")),
+                     0);
+    await_total("copies", 1);
+    await_total("from", 1);
+    const struct broker_move move = {
+        .from = "from", .to = "to", .max = 1, .deadline = kn_time_mono() + 20 * KN_SECOND};
+    assert_int_equal(broker_session_move(session, &move, &moved), KN_OK);
+    await_total("to", 1);
+    assert_int_equal(total("copies"), 1);
 }
 
 /* ---- life ------------------------------------------------------------------------------ */
@@ -735,6 +887,12 @@ int main(void)
         cmocka_unit_test(a_queue_that_is_not_there_is_said_to_be_missing),
         cmocka_unit_test(a_message_that_was_given_back_is_spared_on_request),
         cmocka_unit_test(a_quorum_queue_is_moved_too),
+        cmocka_unit_test(a_quorum_queue_is_not_looked_at),
+        cmocka_unit_test(a_stream_is_refused),
+        cmocka_unit_test(a_full_queue_leaves_everything_as_it_was),
+        cmocka_unit_test(a_queue_that_gets_full_takes_what_is_said),
+        cmocka_unit_test(the_first_message_of_a_look_is_not_marked_by_it),
+        cmocka_unit_test(a_moved_message_is_not_delivered_to_others_again),
     };
     int failed = cmocka_run_group_tests(on_redis, set_up_redis, tear_down);
     return failed + cmocka_run_group_tests(on_rabbit, set_up_rabbit, tear_down);

@@ -21,6 +21,8 @@ static bool on_redis(const struct control_call *call)
 static enum kn_status broker_failed(struct control_call *call, enum kn_status status)
 {
     const char *error = broker_session_error(call->hand->session);
+    if (status == KN_UNSUPPORTED)
+        return control_call_refuse(call, KN_CONFLICT, "%s", error);
     return control_call_fail(call, status, "broker: %s", *error ? error : kn_status_text(status));
 }
 
@@ -330,9 +332,12 @@ static enum kn_status run_move(struct control_call *call, const char *from, cons
         return KN_OK;
     }
     const char *error = broker_session_error(call->hand->session);
-    call->outcome = moved.moved ? KN_OUTCOME_PARTLY : KN_OUTCOME_FAILED;
-    return control_call_fail(call, status, "%llu messages were moved, then: %s",
-                             (unsigned long long)moved.moved,
+    bool refused = status == KN_UNSUPPORTED || status == KN_FULL;
+    if (refused && !moved.moved)
+        return control_call_refuse(call, KN_CONFLICT, "nothing was moved: %s", error);
+    call->outcome = moved.moved || status == KN_CONFLICT ? KN_OUTCOME_PARTLY : KN_OUTCOME_FAILED;
+    return control_call_fail(call, refused ? KN_CONFLICT : status,
+                             "%llu messages were moved, then: %s", (unsigned long long)moved.moved,
                              *error ? error : kn_status_text(status));
 }
 
@@ -396,6 +401,19 @@ static enum kn_status change_pause(struct control_call *call, struct kn_str queu
     return status;
 }
 
+/* Workers would say that they don't consume it, and the pause would look complete. */
+static enum kn_status check_exists(struct control_call *call, const char *queue)
+{
+    struct broker_page page;
+    const struct broker_look count = {.queue = queue};
+    if (on_redis(call))
+        return KN_OK; /* see check_queue */
+    enum kn_status status = broker_session_look(call->hand->session, &count, call->arena, &page);
+    if (status == KN_NOT_FOUND)
+        return control_call_refuse(call, status, "there is no queue \"%s\"", queue);
+    return status == KN_OK ? KN_OK : broker_failed(call, status);
+}
+
 enum kn_status control_do_pause(struct control_call *call)
 {
     const struct kn_msg_queue_pause *msg = call->msg;
@@ -404,6 +422,8 @@ enum kn_status control_do_pause(struct control_call *call)
     if (!changed || !queue.ptr)
         return KN_NOMEM;
     enum kn_status status = check_queue(call, "queue", queue);
+    if (status == KN_OK && !msg->resume)
+        status = check_exists(call, queue.ptr);
     if (status != KN_OK)
         return status;
     control_queues_lock(call->queues);
