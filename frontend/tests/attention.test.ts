@@ -15,6 +15,10 @@ describe('what needs a look', () => {
     expect(headlineOf([])).toBe('All is well')
   })
 
+  it('a queue of native delayed delivery is nobody\'s trouble', () => {
+    expect(troublesOf({ ...quiet, queues: [queue({ name: 'celery_delayed_7', depth: 12, consumers: 0 })] })).toEqual([])
+  })
+
   it('names messages that nobody takes, and how to take them', () => {
     const [trouble] = troublesOf({ ...quiet, queues: [queue({ name: 'mail', depth: 12, consumers: 0 })] })
     expect(trouble).toMatchObject({ severity: 'error', text: '12 messages wait in the queue mail, and no worker consumes it.', remedy: 'celery -A your_app worker -Q mail' })

@@ -318,3 +318,14 @@ enum kn_status celery_unacked_decode(struct kn_str value, struct kn_arena *arena
     *ret_routing_key = parts[2];
     return KN_OK;
 }
+
+/* kombu/transport/native_delayed_delivery.py: level_name, CELERY_DELAYED_DELIVERY_MAX. */
+bool celery_is_delay_queue(struct kn_str name)
+{
+    static const struct kn_str prefix = {"celery_delayed_", 15};
+    uint64_t level;
+    if (!kn_str_starts(name, prefix))
+        return false;
+    struct kn_str rest = {name.ptr + prefix.len, name.len - prefix.len};
+    return rest.len <= 2 && kn_str_to_u64(rest, &level) && level <= 27;
+}

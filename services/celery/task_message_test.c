@@ -209,12 +209,27 @@ static void a_value_of_redis_is_an_envelope(void **state)
     kn_arena_fini(&arena);
 }
 
+static void queues_of_delayed_delivery_are_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool delay;
+    } cases[] = {{"celery_delayed_0", true},     {"celery_delayed_27", true},
+                 {"celery_delayed_28", false},   {"celery_delayed_", false},
+                 {"celery_delayed_1x", false},   {"celery_delayed_delivery", false},
+                 {"my_celery_delayed_1", false}, {"celery_delayed_-1", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(celery_is_delay_queue(kn_str_from(cases[i].name)), cases[i].delay);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_of_protocol_2_is_in_its_headers_and_body),
         cmocka_unit_test(a_message_of_protocol_1_is_in_its_body),
         cmocka_unit_test(a_body_that_cannot_be_read_says_why),
+        cmocka_unit_test(queues_of_delayed_delivery_are_known),
         cmocka_unit_test(what_is_no_task_is_refused),
         cmocka_unit_test(a_value_of_redis_is_an_envelope),
     };

@@ -1,6 +1,7 @@
 #include "services/control/doctor.h"
 
 #include "services/broker/meter.h"
+#include "services/celery/task_message.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
 #include "services/control/conf.h"
@@ -341,7 +342,8 @@ static void look_at_queues(struct doctor *d)
         status = broker_meter_measure(meter, names.items, names.count, d->arena, &depths);
     for (size_t i = 0; status == KN_OK && i < depths.count; i++) {
         const struct broker_depth *one = &depths.items[i];
-        if (one->messages == 0 || one->consumers > 0 || is_consumed(d, one->name))
+        if (one->messages == 0 || one->consumers > 0 || is_consumed(d, one->name) ||
+            celery_is_delay_queue(one->name))
             continue;
         struct kn_str name = kn_arena_str(d->arena, one->name);
         find(d, KN_SEVERITY_WARNING, "queue_without_consumer", name,

@@ -27,9 +27,14 @@ const LOW_SUCCESS = 0.9
 const ENOUGH = 20
 const ORDER: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
 
+/** A queue of Celery's native delayed delivery: messages wait in it for their ETA, and nobody consumes it. */
+export function isDelay(queue: Pick<Queue, 'name'>): boolean {
+  return /^celery_delayed_\d+$/.test(queue.name)
+}
+
 /** Messages wait and nobody takes them; of a paused queue that is what was asked for. */
-export function isStranded(queue: Pick<Queue, 'depth' | 'consumers' | 'workers' | 'paused'>): boolean {
-  return !queue.paused && (queue.depth ?? 0) > 0 && (queue.consumers ?? queue.workers.length) === 0
+export function isStranded(queue: Pick<Queue, 'name' | 'depth' | 'consumers' | 'workers' | 'paused'>): boolean {
+  return !queue.paused && !isDelay(queue) && (queue.depth ?? 0) > 0 && (queue.consumers ?? queue.workers.length) === 0
 }
 
 export function hasJustGone(worker: Pick<Worker, 'status' | 'last_seen'>, now: number): boolean {
