@@ -96,3 +96,44 @@ def test_what_a_queue_cannot_do_is_refused(folder, rabbitmq_url):
         assert not [queue for queue in kanchi.get("/queues")["items"] if queue["paused"]]
         assert act(kanchi, "POST", "/queues/quorum/move", {"to": "classic"})[0] == 200
         rig.wait_for(lambda: count(rabbitmq_url, "classic") == 6, what="all of the quorum queue")
+
+
+MINIMUM = ("^kanchi[.-].*", "^(kanchi[.-].*|celery\\.pidbox)$",
+           "^(celeryev|kanchi[.-].*|reply\\.celery\\.pidbox)$")
+
+
+def test_the_rights_in_the_documents_are_enough_and_a_missing_one_is_named(folder):
+    with rig.RabbitMQ(folder / "rabbitmq") as server:
+        server.ctl("add_user", "watcher", "secret")
+        server.ctl("set_permissions", "watcher", *MINIMUM)
+        limited = server.url().replace("guest:guest", "watcher:secret")
+        with rig.CeleryWorker(folder, server.url()) as worker, \
+                rig.Kanchi(folder / "kanchi", [limited], config=FAST) as kanchi:
+            start(kanchi)
+            rig.wait_for(lambda: [one for one in kanchi.get("/workers")["items"]
+                                  if one["status"] == "online"], what="the worker")
+            queue = rig.wait_for(lambda: kanchi.get("/workers")["items"][0]["queues"][0],
+                                 what="its queues")
+            call = {"name": "x.y", "queue": queue, "unregistered": True}
+            assert [one["ok"] for one in act(kanchi, "GET", "/inspect/ping")[1]["replies"]] == [True]
+            for verb in ("pause", "resume"):
+                status, answer = act(kanchi, "POST", f"/queues/{queue}/{verb}")
+                assert status == 200 and answer["complete"] is True, answer
+            assert findings(kanchi).get("access_refused") is None
+            status, answer = act(kanchi, "POST", "/tasks", call)
+            assert status == 409 and "ACCESS_REFUSED" in answer["detail"] \
+                and "nothing was sent" in answer["detail"], (status, answer)
+            server.ctl("set_permissions", "watcher", MINIMUM[0],
+                       "^(kanchi[.-].*|celery\\.pidbox|amq\\.default)$", MINIMUM[2])
+            # RabbitMQ caches rights for each channel
+            status, answer = rig.wait_for(
+                lambda: (lambda done: done if done[0] == 202 else None)(
+                    act(kanchi, "POST", "/tasks", call)), what="a task that is sent")
+            assert worker
+        server.ctl("set_permissions", "watcher", "^$", "^$", "^celeryev$")
+        with rig.Kanchi(folder / "reader", [limited], config=FAST) as kanchi:
+            for service in SERVICES:
+                kanchi.start(service)
+            rig.wait_for(kanchi.is_ready, what="a gateway that is ready")
+            text = rig.wait_for(lambda: findings(kanchi).get("access_refused"), what="the finding")
+            assert "ACCESS_REFUSED" in text and "configure" in text, text

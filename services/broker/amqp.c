@@ -34,6 +34,32 @@ static enum kn_status status_of(uint16_t code)
     }
 }
 
+/* Which right a method needs; before version 4 RabbitMQ says only on what. */
+static const char *right_for(uint16_t class_id, uint16_t method_id, struct kn_str text)
+{
+    enum { EXCHANGE = 40, QUEUE = 50, BASIC = 60 };
+    enum { DECLARE = 10, BIND = 20, PURGE = 30, PUBLISH = 40 };
+    bool on_exchange = memmem(text.ptr, text.len, "exchange", 8);
+    if (class_id == EXCHANGE || (class_id == QUEUE && method_id == DECLARE))
+        return "configure";
+    if (class_id == QUEUE && method_id == BIND)
+        return on_exchange ? "read" : "write";
+    if (class_id == BASIC && method_id == PUBLISH)
+        return "write";
+    return class_id == BASIC || (class_id == QUEUE && method_id == PURGE) ? "read" : NULL;
+}
+
+static void say_why(struct kn_buf *error, const amqp_channel_close_t *close)
+{
+    struct kn_str text = broker_amqp_str(close->reply_text);
+    const char *right = close->reply_code == AMQP_ACCESS_REFUSED
+                            ? right_for(close->class_id, close->method_id, text)
+                            : NULL;
+    say(error, text);
+    if (right && error)
+        kn_buf_printf(error, " (right: %s)", right);
+}
+
 enum kn_status broker_amqp_reply(amqp_rpc_reply_t reply, struct kn_buf *error)
 {
     if (reply.reply_type == AMQP_RESPONSE_NORMAL)
@@ -41,7 +67,7 @@ enum kn_status broker_amqp_reply(amqp_rpc_reply_t reply, struct kn_buf *error)
     if (reply.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION) {
         if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
             const amqp_channel_close_t *close_ = reply.reply.decoded;
-            say(error, broker_amqp_str(close_->reply_text));
+            say_why(error, close_);
             return status_of(close_->reply_code);
         }
         if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
@@ -179,6 +205,22 @@ static amqp_table_entry_t capability(const char *name)
                                 .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}};
 }
 
+/* A connection that ends before the broker has said anything of its own. */
+static void explain(const struct broker_options *options, const struct broker_amqp *amqp,
+                    struct kn_buf *error)
+{
+    const char *reason = broker_tls_reason(amqp->tls);
+    if (!options->url->tls.enabled)
+        kn_buf_text(error, " before the login: a TLS port needs amqps://");
+    else if (strstr(reason, "certificate"))
+        kn_buf_printf(error, ": TLS: %s%s", reason,
+                      options->url->tls.cert_file
+                          ? ""
+                          : "; the broker wants a client certificate (tls_cert and tls_key)");
+    else if (*reason)
+        kn_buf_printf(error, ": TLS: %s", reason);
+}
+
 static enum kn_status login(const struct broker_options *options, struct broker_amqp *amqp,
                             int heartbeat, struct kn_buf *error)
 {
@@ -199,7 +241,10 @@ static enum kn_status login(const struct broker_options *options, struct broker_
     amqp_rpc_reply_t reply =
         amqp_login_with_properties(amqp->conn, url->vhost, 0, FRAME_MAX, heartbeat, &properties,
                                    AMQP_SASL_METHOD_PLAIN, url->user, url->password);
-    return broker_amqp_reply(reply, error);
+    enum kn_status status = broker_amqp_reply(reply, error);
+    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION)
+        explain(options, amqp, error);
+    return status;
 }
 
 enum kn_status broker_amqp_open(const struct broker_options *options, int heartbeat, int wake_fd,

@@ -12,6 +12,9 @@
 
 #define ANSWER_MAX ((size_t)16 << 20)
 #define CHANNEL 1
+#define NAME_MAX_BYTES 255
+#define GONE_FIRST_US (5 * KN_SECOND)
+#define GONE_LONGEST_US (5 * KN_MINUTE)
 
 /* ---- the management API ---------------------------------------------------------- */
 
@@ -34,6 +37,20 @@ static enum kn_status say(struct broker_meter *m, const char *what)
     return KN_IO;
 }
 
+/* The settings of the broker, which are those of its TLS port too. */
+static void set_tls(CURL *curl, const struct broker_tls_options *tls)
+{
+    bool trust = tls->verify == BROKER_TLS_NONE;
+    if (tls->ca_file)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, tls->ca_file);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, trust ? 0L : 1L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, trust || !tls->check_hostname ? 0L : 2L);
+    if (tls->cert_file)
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, tls->cert_file);
+    if (tls->key_file)
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, tls->key_file);
+}
+
 static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *url,
                               struct kn_buf *answer)
 {
@@ -44,13 +61,33 @@ static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *ur
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    set_tls(curl, &m->options.url->tls);
     CURLcode rc = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
     if (rc != CURLE_OK)
         return say(m, curl_easy_strerror(rc));
     if (code == 401 || code == 403)
         return say(m, "user or password is refused");
-    return code == 200 ? KN_OK : say(m, "the answer is no list of queues");
+    if (code == 404)
+        return say(m, "not found (HTTP 404); management_url is the address of RabbitMQ's "
+                      "management pages, with or without /api");
+    return code == 200 ? KN_OK : say(m, "the answer is not a list of queues");
+}
+
+static size_t trim(const char *url, size_t len)
+{
+    while (len > 0 && url[len - 1] == '/')
+        len--;
+    return len;
+}
+
+/* The address without the "/api" that Flower's broker_api ends with. */
+static struct kn_str base_of(const char *url)
+{
+    size_t len = trim(url, strlen(url));
+    if (len >= 4 && memcmp(url + len - 4, "/api", 4) == 0)
+        len = trim(url, len - 4);
+    return (struct kn_str){url, len};
 }
 
 /* queues: what follows /api/queues. */
@@ -61,10 +98,7 @@ static enum kn_status fetch(struct broker_meter *m, const char *queues, struct k
     CURL *curl = curl_easy_init();
     struct kn_buf url;
     kn_buf_init(&url, 0);
-    size_t len = strlen(m->options.management_url);
-    while (len > 0 && m->options.management_url[len - 1] == '/')
-        len--;
-    kn_buf_append(&url, m->options.management_url, len);
+    kn_buf_str(&url, base_of(m->options.management_url));
     kn_buf_printf(&url, "/api/queues%s%c", queues, '\0');
     enum kn_status status = curl ? kn_buf_status(&url) : KN_NOMEM;
     if (status == KN_OK)
@@ -85,7 +119,7 @@ static enum kn_status fetch_list(struct broker_meter *m, const char *queues, jso
     if (status == KN_OK && !json_is_array(*ret)) {
         json_decref(*ret);
         *ret = NULL;
-        return say(m, "the answer is no list of queues");
+        return say(m, "the answer is not a list of queues");
     }
     return status;
 }
@@ -194,19 +228,61 @@ static enum kn_status measure_queue(struct broker_meter *m, struct broker_depth 
     return status;
 }
 
+/* A queue that is gone is asked for less and less often: RabbitMQ logs an error each time. */
+struct gone {
+    struct kn_table_entry entry;
+    int64_t next_at, pause; /* monotonic */
+};
+
+static bool is_gone(struct broker_meter *m, struct kn_str name)
+{
+    const struct gone *gone = (struct gone *)kn_table_find(&m->gone, KN_STR(""), name);
+    return name.len > NAME_MAX_BYTES || (gone && kn_time_mono() < gone->next_at);
+}
+
+static void note_gone(struct broker_meter *m, struct kn_str name)
+{
+    if (kn_table_count(&m->gone) == BROKER_QUEUES_MAX)
+        kn_table_remove(&m->gone, kn_table_first(&m->gone));
+    struct gone *gone = (struct gone *)kn_table_need(&m->gone, KN_STR(""), name);
+    if (!gone)
+        return;
+    gone->pause = gone->pause == 0                    ? GONE_FIRST_US
+                  : gone->pause * 2 < GONE_LONGEST_US ? gone->pause * 2
+                                                      : GONE_LONGEST_US;
+    gone->next_at = kn_time_mono() + gone->pause;
+}
+
+static void note_there(struct broker_meter *m, struct kn_str name)
+{
+    struct kn_table_entry *gone = kn_table_find(&m->gone, KN_STR(""), name);
+    if (gone)
+        kn_table_remove(&m->gone, gone);
+}
+
+void broker_amqp_meter_init(struct broker_meter *m)
+{
+    kn_table_init(&m->gone, sizeof(struct gone), BROKER_QUEUES_MAX);
+}
+
 /* Measures each, and takes those out that are not there or not ours to see. */
 static enum kn_status measure_all(struct broker_meter *m, struct broker_depths *depths)
 {
     size_t kept = 0;
     for (size_t i = 0; i < depths->count; i++) {
         struct broker_depth depth = depths->items[i];
-        enum kn_status status = depth.name.len > 255 ? KN_NOT_FOUND : measure_queue(m, &depth);
-        if (status == KN_OK)
-            depths->items[kept++] = depth;
-        else if (!broker_amqp_alive(status))
+        if (is_gone(m, depth.name))
+            continue;
+        enum kn_status status = measure_queue(m, &depth);
+        if (!broker_amqp_alive(status))
             return status;
-        else if (depth.name.len <= 255)
-            status = broker_amqp_reopen(&m->amqp, CHANNEL, &m->error);
+        if (status == KN_OK) {
+            note_there(m, depth.name);
+            depths->items[kept++] = depth;
+            continue;
+        }
+        note_gone(m, depth.name);
+        status = broker_amqp_reopen(&m->amqp, CHANNEL, &m->error);
         if (!broker_amqp_alive(status))
             return status;
     }

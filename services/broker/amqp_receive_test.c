@@ -174,6 +174,8 @@ static const struct {
     {"amqp://127.0.0.1:1", "refused"},
     {"amqp://guest:secret@127.0.0.1:%1$d", "ACCESS_REFUSED"},
     {"amqp://127.0.0.1:%1$d/nowhere", "vhost"},
+    {"amqp://127.0.0.1:%2$d", "a TLS port needs amqps://"},
+    {"amqps://localhost:%1$d/", "TLS"},
     {"amqps://localhost:%2$d/", "not trusted"},
     {"amqps://127.0.0.1:%2$d/?ssl_ca_certs=%3$s/ca.pem", "not trusted"},
 };
@@ -193,6 +195,34 @@ static void what_is_wrong_is_said_without_the_password(void **state)
         broker_receiver_free(receiver);
         broker_url_free(url);
     }
+}
+
+/* With TLS 1.3 the server says so only after the handshake. */
+static void a_missing_client_certificate_is_named(void **state)
+{
+    (void)state;
+    struct broker_receiver_status status = {0};
+    int port = rig_port();
+    char script[600];
+    snprintf(script, sizeof(script),
+             "cd %s && exec openssl s_server -accept 127.0.0.1:%d -cert cert.pem -key key.pem "
+             "-CAfile ca.pem -Verify 1 -verify_return_error -tls1_3 -quiet </dev/null",
+             rabbit.dir, port);
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    struct rig_server server = {.port = port};
+    rig_program_start(&server, rabbit.dir, argv);
+    struct broker_url *url =
+        rig_url("amqps://localhost:%d/?ssl_ca_certs=%s/ca.pem", port, rabbit.dir);
+    struct broker_options options = options_for(url, "certificate");
+    struct broker_receiver *receiver = rig_receiver(&options);
+    for (int i = 0; i < 500 && !strstr(status.lost, "client certificate"); i++) {
+        broker_receiver_status(receiver, &status);
+        usleep(10000);
+    }
+    assert_non_null(strstr(status.lost, "the broker wants a client certificate"));
+    broker_receiver_free(receiver);
+    rig_stop(&server, SIGKILL);
+    broker_url_free(url);
 }
 
 static void the_exchange_is_as_celery_makes_it_and_left_alone_when_it_is_there(void **state)
@@ -444,6 +474,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_arrive_over_every_kind_of_url),
         cmocka_unit_test(what_is_wrong_is_said_without_the_password),
+        cmocka_unit_test(a_missing_client_certificate_is_named),
         cmocka_unit_test(the_exchange_is_as_celery_makes_it_and_left_alone_when_it_is_there),
         cmocka_unit_test(what_is_not_acknowledged_comes_again_and_the_queue_outlives_us),
         cmocka_unit_test(no_more_than_the_prefetch_is_held),

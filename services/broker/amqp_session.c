@@ -173,13 +173,12 @@ static enum kn_status start_confirming(struct broker_session *s)
 }
 
 /* The broker closed the channel instead of taking the message. */
-static enum kn_status refused(struct broker_session *s, const amqp_channel_close_t *close)
+static enum kn_status refused(struct broker_session *s, const amqp_frame_t *frame)
 {
+    const amqp_rpc_reply_t reply = {.reply_type = AMQP_RESPONSE_SERVER_EXCEPTION,
+                                    .reply = frame->payload.method};
     s->confirming = false;
-    kn_buf_clear(&s->error);
-    kn_buf_printf(&s->error, "%.*s", (int)close->reply_text.len,
-                  (const char *)close->reply_text.bytes);
-    return close->reply_code == AMQP_NOT_FOUND ? KN_NOT_FOUND : KN_DENIED;
+    return broker_amqp_reply(reply, &s->error) == KN_NOT_FOUND ? KN_NOT_FOUND : KN_DENIED;
 }
 
 /* What the broker says to the one message that is under way. */
@@ -199,7 +198,7 @@ static enum kn_status judge(struct broker_session *s, const amqp_frame_t *frame,
         *ret_done = true;
         return KN_FULL;
     case AMQP_CHANNEL_CLOSE_METHOD:
-        return refused(s, frame->payload.method.decoded);
+        return refused(s, frame);
     default:
         return KN_CLOSED;
     }

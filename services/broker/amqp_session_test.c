@@ -52,6 +52,12 @@ static int tear_down(void **state)
     return 0;
 }
 
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+static void format_url(char *ret, size_t size, const char *format, int port)
+{
+    snprintf(ret, size, format, rabbit.manage_port, port, rabbit.manage_tls_port);
+}
+
 static void declare_queue(const char *name, bool exclusive)
 {
     amqp_queue_declare(client.conn, 1, amqp_cstring_bytes(name), 0, 0, exclusive, 0,
@@ -257,6 +263,82 @@ static void queues_are_measured_and_found_where_the_api_is_known(void **state)
     kn_arena_fini(&arena);
 }
 
+/* The address with and without what Flower wants, below a path, and over TLS. */
+static void the_management_api_is_found(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "http://guest:guest@127.0.0.1:%1$d",
+        "http://guest:guest@127.0.0.1:%1$d/",
+        "http://guest:guest@127.0.0.1:%1$d/api",
+        "http://guest:guest@127.0.0.1:%1$d/api/",
+        "http://127.0.0.1:%2$d/p/q",
+        "http://127.0.0.1:%2$d/p/q/api/",
+        "https://guest:guest@localhost:%3$d/api",
+    };
+    struct broker_url *tls =
+        rig_url("amqp://127.0.0.1:%d/?ssl_ca_certs=%s/ca.pem", rabbit.port, rabbit.dir);
+    struct broker_options with = options;
+    struct rig_server files = {.port = rig_port()};
+    char script[400];
+    snprintf(script, sizeof(script),
+             "cd %s && mkdir -p p/q/api && echo '[{\"name\":\"w.celery.pidbox\",\"vhost\":\"v\"}]' "
+             "> p/q/api/queues && exec python3 -m http.server --bind 127.0.0.1 %d 2>/dev/null",
+             rabbit.dir, files.port);
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    rig_program_start(&files, rabbit.dir, argv);
+    with.url = tls;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct broker_meter *meter = NULL;
+        struct kn_arena arena;
+        struct kn_str vhosts[4];
+        size_t count = 0;
+        kn_arena_init(&arena, 0);
+        format_url(management, sizeof(management), good[i], files.port);
+        with.management_url = management;
+        assert_int_equal(broker_meter_new(&with, &meter), KN_OK);
+        if (broker_meter_vhosts(meter, &arena, vhosts, 4, &count) != KN_OK)
+            fail_msg("%s", management);
+        if (strstr(good[i], "/p/q"))
+            assert_true(count == 1 && kn_str_eq(vhosts[0], KN_STR("v")));
+        broker_meter_free(meter);
+        kn_arena_fini(&arena);
+    }
+    struct broker_meter *meter = NULL; /* its certificate is not trusted without the file */
+    with.url = url;
+    size_t count = 0;
+    assert_int_equal(broker_meter_new(&with, &meter), KN_OK);
+    assert_int_equal(broker_meter_vhosts(meter, NULL, NULL, 0, &count), KN_IO);
+    broker_meter_free(meter);
+    rig_stop(&files, SIGKILL);
+    broker_url_free(tls);
+}
+
+/* RabbitMQ logs an error for each question about a queue that is gone. */
+static void a_queue_that_is_gone_is_asked_for_less_often(void **state)
+{
+    (void)state;
+    struct broker_meter *meter = NULL;
+    struct broker_depths depths;
+    struct kn_arena arena;
+    const struct kn_str names[] = {KN_STR("gone.for.ever")};
+    kn_arena_init(&arena, 0);
+    assert_int_equal(broker_meter_new(&options, &meter), KN_OK);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(broker_meter_measure(meter, names, 1, &arena, &depths), KN_OK);
+        assert_int_equal(depths.count, 0);
+    }
+    broker_meter_free(meter);
+    kn_arena_fini(&arena);
+    char script[300];
+    snprintf(
+        script, sizeof(script),
+        "test $(cat %s/log %s/log.d/* 2>/dev/null | grep -c \"no queue 'gone.for.ever'\") -le 2",
+        rabbit.dir, rabbit.dir);
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    assert_int_equal(rig_run(argv), 0);
+}
+
 static void set_watermark(const char *fraction)
 {
     const char *const words[] = {"set_vm_memory_high_watermark", fraction, NULL};
@@ -333,6 +415,8 @@ int main(void)
         cmocka_unit_test(replies_come_through_a_queue_that_goes_with_us),
         cmocka_unit_test(a_message_to_a_queue_is_confirmed_or_said_to_have_no_queue),
         cmocka_unit_test(queues_are_measured_and_found_where_the_api_is_known),
+        cmocka_unit_test(the_management_api_is_found),
+        cmocka_unit_test(a_queue_that_is_gone_is_asked_for_less_often),
         cmocka_unit_test(in_an_alarm_nothing_is_sent_and_it_is_said_why),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -47,6 +47,10 @@ struct broker_message {
     int64_t received_at;
 };
 
+/* What to do about a failure, if it is the broker's refusal for lack of a right (ACCESS_REFUSED,
+ * NOPERM); else NULL. */
+const char *broker_refusal_remedy(enum broker_kind kind, const char *error);
+
 enum broker_state { BROKER_CONNECTING, BROKER_CONNECTED, BROKER_AWAY };
 /* "connecting", "connected", "away". Static. */
 const char *broker_state_name(enum broker_state state);

@@ -16,6 +16,7 @@ enum kn_status broker_meter_new(const struct broker_options *options, struct bro
     kn_buf_init(&meter->cursor, 64);
     kn_arena_init(&meter->known.arena, BINDINGS_BYTES);
     kn_arena_init(&meter->walking.arena, BINDINGS_BYTES);
+    broker_amqp_meter_init(meter);
     *ret = meter;
     return KN_OK;
 }
@@ -29,6 +30,7 @@ void broker_meter_free(struct broker_meter *meter)
     broker_amqp_close(&meter->alarm, true);
     kn_arena_fini(&meter->known.arena);
     kn_arena_fini(&meter->walking.arena);
+    kn_table_fini(&meter->gone);
     kn_buf_fini(&meter->cursor);
     kn_buf_fini(&meter->error);
     free(meter);

@@ -42,7 +42,8 @@ const char *broker_meter_alarm(const struct broker_meter *meter);
 /* Measures the named queues and those that can be discovered: on Redis by
  * kombu's bindings (a bounded part of the keys is looked at in each call), on
  * RabbitMQ by the management API. A named queue that does not exist is left out
- * on RabbitMQ, and has no messages on Redis. At most 1,000 queues. */
+ * on RabbitMQ (and asked for again after 5 s, then less and less often, at least every 5
+ * minutes), and has no messages on Redis. At most 1,000 queues. */
 enum kn_status broker_meter_measure(struct broker_meter *meter, const struct kn_str *names,
                                     size_t name_count, struct kn_arena *arena,
                                     struct broker_depths *ret) KN_MUST_CHECK;

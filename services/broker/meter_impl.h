@@ -5,6 +5,7 @@
 #include "services/broker/amqp.h"
 #include "services/broker/meter.h"
 #include "services/broker/redis.h"
+#include "services/common/table.h"
 
 #include <stdio.h>
 
@@ -24,6 +25,7 @@ struct broker_meter {
     struct broker_options options;
     struct broker_redis redis;
     struct broker_amqp amqp;
+    struct kn_table gone;     /* RabbitMQ: queues that were not there */
     struct broker_amqp alarm; /* of its own: in an alarm nothing else is answered there */
     bool unprobed;            /* the user may not have an exchange for probes */
     struct kn_buf error;
@@ -39,6 +41,7 @@ void broker_depths_add(struct broker_depths *depths, struct kn_arena *arena, str
 /* Adds what can be discovered, and measures all. */
 enum kn_status broker_redis_measure(struct broker_meter *meter, struct kn_arena *arena,
                                     struct broker_depths *depths) KN_MUST_CHECK;
+void broker_amqp_meter_init(struct broker_meter *meter);
 enum kn_status broker_amqp_measure(struct broker_meter *meter, struct kn_arena *arena,
                                    struct broker_depths *depths) KN_MUST_CHECK;
 

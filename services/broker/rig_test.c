@@ -170,7 +170,7 @@ void rig_stop(struct rig_server *server, int sig)
 
 static void rabbit_config(struct rig_server *server, bool manage)
 {
-    char text[1024];
+    char text[2048];
     int n = snprintf(text, sizeof(text),
                      "listeners.tcp.local = 127.0.0.1:%d\nlisteners.ssl.local = 127.0.0.1:%d\n"
                      "ssl_options.cacertfile = %s/ca.pem\nssl_options.certfile = %s/cert.pem\n"
@@ -179,7 +179,12 @@ static void rabbit_config(struct rig_server *server, bool manage)
                      server->port, server->tls_port, server->dir, server->dir, server->dir);
     if (manage)
         snprintf(text + n, sizeof(text) - (size_t)n,
-                 "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = %d\n", server->manage_port);
+                 "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = %d\n"
+                 "management.ssl.ip = 127.0.0.1\nmanagement.ssl.port = %d\n"
+                 "management.ssl.cacertfile = %s/ca.pem\nmanagement.ssl.certfile = %s/cert.pem\n"
+                 "management.ssl.keyfile = %s/key.pem\n",
+                 server->manage_port, server->manage_tls_port, server->dir, server->dir,
+                 server->dir);
     write_file(rig_path(server, "rabbitmq.conf"), text);
     write_file(rig_path(server, "plugins"), manage ? "[rabbitmq_management]." : "[].");
 }
@@ -218,6 +223,7 @@ bool rig_rabbit_start(struct rig_server *server, bool manage)
         server->port = rig_port();
         server->tls_port = rig_port();
         server->manage_port = rig_port();
+        server->manage_tls_port = rig_port();
         server->epmd_port = rig_port();
     }
     rabbit_config(server, manage);
@@ -227,6 +233,12 @@ bool rig_rabbit_start(struct rig_server *server, bool manage)
     if (manage)
         await_port(server, server->manage_port, 60);
     return true;
+}
+
+void rig_program_start(struct rig_server *server, const char *dir, const char *const *argv)
+{
+    server->pid = spawn(dir, argv, NULL);
+    await_port(server, server->port, 10);
 }
 
 void rig_rabbit_ctl(const struct rig_server *server, const char *const *words)

@@ -10,7 +10,7 @@
 struct rig_server {
     pid_t pid; /* 0: not running */
     char dir[64];
-    int port, tls_port, manage_port, epmd_port;
+    int port, tls_port, manage_port, manage_tls_port, epmd_port;
 };
 
 /* Free TCP port on 127.0.0.1. */
@@ -31,6 +31,8 @@ void rig_sentinel_start(struct rig_server *server, int master_port);
  * some seconds. False when it is not installed. */
 bool rig_rabbit_start(struct rig_server *server, bool manage);
 void rig_rabbit_stop(struct rig_server *server);
+/* Any program that listens on server->port, with its output in dir/log. */
+void rig_program_start(struct rig_server *server, const char *dir, const char *const *argv);
 /* rabbitmqctl with these words, at most three, NULL at the end; fails the test when it does. */
 void rig_rabbit_ctl(const struct rig_server *server, const char *const *words);
 /* SIGKILL or SIGTERM, and waits. */

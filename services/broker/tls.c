@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +35,8 @@ struct broker_tls {
     pthread_t thread;
     struct flow in, out; /* of the thread */
     bool read_wants_write, write_wants_read;
+    char reason[128]; /* of the thread, until over */
+    atomic_bool over;
 };
 
 static enum kn_status fail(struct kn_buf *error, enum kn_status status, const char *what)
@@ -120,6 +124,13 @@ static enum kn_status set_up(struct broker_tls *tls, const struct broker_tls_opt
     return shake_hands(tls, error);
 }
 
+/* With TLS 1.3 a server refuses a certificate only after the handshake. */
+static void note_reason(struct broker_tls *tls)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    snprintf(tls->reason, sizeof(tls->reason), "%s", reason ? reason : "");
+}
+
 /* Network to socket pair: fills the flow, then empties it. Both end at "would
  * block". Returns false when the connection is over. */
 static bool pump_in(struct broker_tls *tls)
@@ -133,6 +144,8 @@ static bool pump_in(struct broker_tls *tls)
         f->start = 0;
         f->end = n > 0 ? (size_t)n : 0;
         tls->read_wants_write = err == SSL_ERROR_WANT_WRITE;
+        if (err == SSL_ERROR_SSL)
+            note_reason(tls);
         f->closed =
             err != SSL_ERROR_NONE && err != SSL_ERROR_WANT_READ && err != SSL_ERROR_WANT_WRITE;
     }
@@ -194,6 +207,7 @@ static void *pump(void *arg)
     pthread_sigmask(SIG_BLOCK, &none, NULL); /* OpenSSL's write() may raise SIGPIPE */
     while (pump_in(tls) && pump_out(tls))
         await(tls);
+    atomic_store(&tls->over, true);
     shutdown(tls->inner, SHUT_RDWR);
     shutdown(tls->fd, SHUT_RDWR);
     return NULL;
@@ -240,6 +254,11 @@ enum kn_status broker_tls_open(int fd, const struct broker_tls_options *options,
     else
         broker_tls_free(tls);
     return status;
+}
+
+const char *broker_tls_reason(const struct broker_tls *tls)
+{
+    return tls && atomic_load(&tls->over) ? tls->reason : "";
 }
 
 void broker_tls_free(struct broker_tls *tls)

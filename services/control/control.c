@@ -486,6 +486,28 @@ void control_hold_events(struct control *c, struct kn_str hostname, bool hold)
     pthread_mutex_unlock(&c->events_lock);
 }
 
+/* What control may not do, though it can connect. */
+static void add_refusal(const struct control *c, struct kn_arena *arena,
+                        struct kn_msg_service_status *status)
+{
+    const char *remedy = broker_refusal_remedy(c->options.broker.url->kind, c->link.error);
+    size_t count = status->findings.count;
+    struct kn_msg_finding *all = remedy ? kn_arena_array(arena, count + 1, sizeof *all) : NULL;
+    if (!all)
+        return;
+    if (count)
+        memcpy(all, status->findings.items, count * sizeof *all);
+    all[count] = (struct kn_msg_finding){
+        .severity = KN_SEVERITY_ERROR,
+        .code = KN_STR("access_refused"),
+        .source = status->source,
+        .text = kn_arena_str(arena, kn_str_from(c->link.error)),
+        .remedy = kn_str_from(remedy),
+    };
+    status->findings.items = all;
+    status->findings.count = count + 1;
+}
+
 void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
 {
     struct control *c = arg;
@@ -498,6 +520,7 @@ void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_sta
     if (c->link.state == KN_LINK_AWAY) {
         status->state = KN_SERVICE_DEGRADED;
         status->detail = kn_arena_str(arena, kn_str_from(c->link.error));
+        add_refusal(c, arena, status);
     }
     pthread_mutex_unlock(&c->lock);
 }

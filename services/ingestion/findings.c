@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FINDINGS_MAX 8
+#define FINDINGS_MAX 10
 #define UNREAD_LATELY (10 * KN_MINUTE)
 
 struct list {
@@ -90,6 +90,15 @@ static void add_unread(struct list *list)
         (unsigned long long)unread->messages, unread->serializer);
 }
 
+static void add_refusal(struct list *list)
+{
+    const char *error = list->facts->error ? list->facts->error : "";
+    const char *remedy = broker_refusal_remedy(list->facts->kind, error);
+    if (remedy)
+        add(list, KN_SEVERITY_ERROR, "access_refused", remedy,
+            "Events are not received, as the broker refuses: %s.", error);
+}
+
 void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
                      struct kn_msg_finding **ret, size_t *ret_count)
 {
@@ -100,6 +109,7 @@ void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
     if (facts->dir)
         add_spool(&list);
     add_unread(&list);
+    add_refusal(&list);
     if (facts->alarm && facts->alarm[0])
         add(&list, KN_SEVERITY_ERROR, "publishers_blocked",
             "free memory or disk space on the RabbitMQ node, or raise vm_memory_high_watermark or "

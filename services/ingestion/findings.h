@@ -11,6 +11,7 @@ struct ingest_facts {
     struct kn_str source;
     enum broker_kind kind;
     const char *note;  /* of the receiver; "" for none */
+    const char *error; /* why the broker is away; "" for none */
     const char *alarm; /* by which RabbitMQ blocks publishers; "" or NULL for none */
     const char *dir;   /* of the spool; NULL: there is none */
     struct ingest_spool_status spool;
