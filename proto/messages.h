@@ -97,7 +97,8 @@
     F(8, invalid, U64, _)                                                                          \
     F(9, lost, U64, _)                                                                             \
     F(10, begins_at, TIME, _)   /* what was published before, this process did not see */          \
-    F(11, complete_to, TIME, _) /* all from then on up to here is in this batch or before */
+    F(11, complete_to, TIME, _) /* all from then on up to here is in this batch or before */       \
+    F(12, sparing, BOOL, _)     /* task-received and task-started count only where there is none */
 
 /* Events of Celery that were stored, or were there already; what control learned is
  * not counted. again: the batch had been applied before; nothing was done. */

@@ -63,6 +63,12 @@ enum kn_status celery_inspect_query_task(struct kn_str value, struct kn_arena *a
     return status;
 }
 
+/* kombu writes dates, decimals and the like as {"__type__": …, "__value__": …}. */
+static bool is_certain(struct kn_str text)
+{
+    return !text.len || !memmem(text.ptr, text.len, "'__type__': ", 12);
+}
+
 /* Python's repr of JSON; absent when it can't be said. */
 static struct kn_str python_of(const json_t *value, struct kn_arena *arena)
 {
@@ -77,8 +83,14 @@ static struct kn_str python_of(const json_t *value, struct kn_arena *arena)
     if (json)
         celery_reader_init(&reader, CELERY_JSON, kn_str_from(json), &scratch);
     if (json && celery_reader_next(&reader, &token) == KN_OK &&
-        celery_reader_python(&reader, &token, &text) == KN_OK && kn_buf_status(&text) == KN_OK)
-        ret = kn_arena_str(arena, kn_utf8_head(kn_buf_view(&text), REPR_MAX));
+        celery_reader_python(&reader, &token, &text) == KN_OK && kn_buf_status(&text) == KN_OK &&
+        is_certain(kn_buf_view(&text))) {
+        if (text.len > REPR_MAX) {
+            text.len = kn_utf8_head(kn_buf_view(&text), REPR_MAX).len;
+            kn_buf_text(&text, "...");
+        }
+        ret = kn_arena_str(arena, kn_buf_view(&text));
+    }
     kn_buf_fini(&text);
     kn_arena_fini(&scratch);
     free(json);

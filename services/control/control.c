@@ -3,6 +3,8 @@
 #include "services/common/cond.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
+#include "services/control/held.h"
+#include "services/control/learned.h"
 #include "services/control/pidbox.h"
 #include "services/control/reconcile.h"
 #include "services/control/round.h"
@@ -21,6 +23,8 @@ struct control {
     struct kn_bus_client *storage;
     struct control_pidbox *pidbox;
     struct control_reconcile *reconcile; /* NULL: not wanted */
+    struct control_learned *learned;     /* of the tasks that workers have */
+    bool asked_for_tasks;                /* everybody */
     pthread_t thread;
     bool started;
     uint64_t rounds;
@@ -106,6 +110,22 @@ static bool store(struct control *c, const struct kn_msg_worker_inspect *inspect
     return status == KN_OK;
 }
 
+/* Tells storage which tasks the worker has: those that came before we listened are known
+ * by nothing else. */
+static bool store_tasks(struct control *c, const struct control_answer *answer)
+{
+    struct control_held_events events;
+    struct kn_arena arena;
+    if (!(answer->answered & CONTROL_ASK_TASKS))
+        return true;
+    kn_arena_init(&arena, 0);
+    enum kn_status status = control_held_write(answer, kn_time_now(), &arena, &events);
+    if (status == KN_OK)
+        status = control_learned_tell_all(c->learned, events.items, events.count);
+    kn_arena_fini(&arena);
+    return status == KN_OK;
+}
+
 static void deliver(struct control *c, struct control_round *round, bool rest)
 {
     struct control_answer answer;
@@ -114,7 +134,7 @@ static void deliver(struct control *c, struct control_round *round, bool rest)
         pthread_mutex_lock(&c->lock);
         control_roster_answer(c->roster, answer.inspect, answer.answered, kn_time_mono());
         pthread_mutex_unlock(&c->lock);
-        reachable = reachable && store(c, answer.inspect);
+        reachable = reachable && store(c, answer.inspect) && store_tasks(c, &answer);
         if (reachable)
             continue;
         pthread_mutex_lock(&c->lock);
@@ -307,8 +327,8 @@ static void poll_workers(struct control *c)
 
 static unsigned all_questions(const struct control *c)
 {
-    return c->options.enable_events ? CONTROL_ASK_ALL
-                                    : CONTROL_ASK_ALL & ~(1u << CONTROL_ASK_EVENTS);
+    unsigned all = c->asked_for_tasks ? CONTROL_ASK_ALL & ~CONTROL_ASK_TASKS : CONTROL_ASK_ALL;
+    return c->options.enable_events ? all : all & ~(1u << CONTROL_ASK_EVENTS);
 }
 
 /* Asks everybody when it is time, otherwise those who need it. */
@@ -319,6 +339,7 @@ static enum kn_status ask_around(struct control *c, struct kn_arena *arena, int6
         enum kn_status status = run_round(c, &demand);
         if (status == KN_OK)
             *everybody_at = kn_time_mono() + c->options.interval_us;
+        c->asked_for_tasks = c->asked_for_tasks || status == KN_OK;
         return status;
     }
     pthread_mutex_lock(&c->lock);
@@ -362,7 +383,8 @@ static struct control *make(const struct control_options *options, struct kn_bus
     pthread_mutex_init(&c->stop_lock, NULL);
     kn_cond_init(&c->stop_wake);
     c->roster = control_roster_new(options->workers_max, options->enable_events);
-    if (c->roster && control_pidbox_new(&c->options.broker, &c->pidbox) == KN_OK)
+    c->learned = control_learned_new(options->source, storage, options->request_timeout_us);
+    if (c->roster && c->learned && control_pidbox_new(&c->options.broker, &c->pidbox) == KN_OK)
         return c;
     control_stop(c);
     return NULL;
@@ -470,6 +492,7 @@ void control_stop(struct control *c)
         pthread_join(c->thread, NULL);
     control_pidbox_free(c->pidbox);
     control_roster_free(c->roster);
+    control_learned_free(c->learned);
     pthread_cond_destroy(&c->stop_wake);
     pthread_mutex_destroy(&c->stop_lock);
     pthread_mutex_destroy(&c->events_lock);

@@ -66,11 +66,13 @@ static enum kn_status send_unsent(struct control_learned *learned)
     return status;
 }
 
-static enum kn_status tell(struct control_learned *learned, const struct kn_msg_event *events,
-                           size_t count)
+static enum kn_status tell(struct control_learned *learned, bool sparing,
+                           const struct kn_msg_event *events, size_t count)
 {
-    struct kn_msg_ingest_batch batch = {
-        .source = kn_str_from(learned->source), .epoch = learned->epoch, .seq = learned->seq + 1};
+    struct kn_msg_ingest_batch batch = {.source = kn_str_from(learned->source),
+                                        .epoch = learned->epoch,
+                                        .seq = learned->seq + 1,
+                                        .sparing = sparing};
     batch.events.items = (struct kn_msg_event *)events;
     batch.events.count = count;
     kn_msg_encode(&learned->unsent, KN_KIND_INGEST_BATCH, &batch);
@@ -83,13 +85,26 @@ static enum kn_status tell(struct control_learned *learned, const struct kn_msg_
     return send_unsent(learned);
 }
 
-enum kn_status control_learned_tell(struct control_learned *learned,
-                                    const struct kn_msg_event *events, size_t count)
+static enum kn_status tell_in_batches(struct control_learned *learned, bool sparing,
+                                      const struct kn_msg_event *events, size_t count)
 {
     pthread_mutex_lock(&learned->lock);
     enum kn_status status = send_unsent(learned);
     for (size_t i = 0; i < count && status == KN_OK; i += BATCH_EVENTS)
-        status = tell(learned, events + i, count - i < BATCH_EVENTS ? count - i : BATCH_EVENTS);
+        status =
+            tell(learned, sparing, events + i, count - i < BATCH_EVENTS ? count - i : BATCH_EVENTS);
     pthread_mutex_unlock(&learned->lock);
     return status;
+}
+
+enum kn_status control_learned_tell(struct control_learned *learned,
+                                    const struct kn_msg_event *events, size_t count)
+{
+    return tell_in_batches(learned, false, events, count);
+}
+
+enum kn_status control_learned_tell_all(struct control_learned *learned,
+                                        const struct kn_msg_event *events, size_t count)
+{
+    return tell_in_batches(learned, true, events, count);
 }

@@ -18,4 +18,10 @@ void control_learned_free(struct control_learned *learned);
 enum kn_status control_learned_tell(struct control_learned *learned,
                                     const struct kn_msg_event *events, size_t count) KN_MUST_CHECK;
 
+/* The same of all tasks that a worker has: of those that are known to be received or
+ * started already, storage keeps nothing. */
+enum kn_status control_learned_tell_all(struct control_learned *learned,
+                                        const struct kn_msg_event *events,
+                                        size_t count) KN_MUST_CHECK;
+
 #endif

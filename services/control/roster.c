@@ -246,8 +246,9 @@ void control_roster_hold(struct control_roster *roster, struct kn_str hostname, 
 static void mark_asked(struct worker *worker, unsigned questions)
 {
     worker->sample_at = 0;
-    if (questions & 1u << CONTROL_ASK_CONF) {
+    if (questions & CONTROL_ASK_TASKS)
         worker->wanted = false;
+    if (questions & 1u << CONTROL_ASK_CONF) {
         worker->asked = worker->online;
         worker->answered = false;
     }

@@ -15,7 +15,10 @@
     X(STATS, "stats", "{}")                                                                        \
     X(QUEUES, "active_queues", "{}")                                                               \
     X(REGISTERED, "registered", "{}")                                                              \
-    X(CONF, "conf", "{\"with_defaults\":false}")
+    X(CONF, "conf", "{\"with_defaults\":false}")                                                   \
+    X(ACTIVE, "active", "{\"safe\":true}")                                                         \
+    X(RESERVED, "reserved", "{}")                                                                  \
+    X(SCHEDULED, "scheduled", "{}")
 
 enum control_question {
 #define X(name, method, arguments) CONTROL_ASK_##name,
@@ -24,7 +27,12 @@ enum control_question {
         CONTROL_QUESTION_COUNT
 };
 
-enum { CONTROL_ASK_ALL = (1u << CONTROL_QUESTION_COUNT) - 1 };
+enum {
+    CONTROL_ASK_ALL = (1u << CONTROL_QUESTION_COUNT) - 1,
+    /* which tasks it has: only asked of a worker that appears, for events tell the rest */
+    CONTROL_ASK_TASKS =
+        1u << CONTROL_ASK_ACTIVE | 1u << CONTROL_ASK_RESERVED | 1u << CONTROL_ASK_SCHEDULED,
+};
 
 struct control_roster;
 

@@ -10,6 +10,7 @@ struct host {
     struct kn_table_entry entry; /* "", hostname */
     struct kn_arena arena;
     struct kn_msg_worker_inspect inspect;
+    struct celery_held_tasks active, reserved, scheduled;
     unsigned answered;
     bool taken;
     uint64_t pid;  /* of its stats */
@@ -82,6 +83,8 @@ static void drop_given(struct control_round *round)
     round->bytes -= round->given->arena.total;
     kn_arena_fini(&round->given->arena);
     round->given->inspect = (struct kn_msg_worker_inspect){0};
+    round->given->active = round->given->reserved = round->given->scheduled =
+        (struct celery_held_tasks){0};
     round->given = NULL;
 }
 
@@ -148,6 +151,12 @@ static enum kn_status take_value(struct host *host, enum control_question questi
         return celery_inspect_registered(value, &host->arena, &host->inspect);
     case CONTROL_ASK_CONF:
         return take_conf(value, host);
+    case CONTROL_ASK_ACTIVE:
+        return celery_inspect_tasks(value, &host->arena, &host->active);
+    case CONTROL_ASK_RESERVED:
+        return celery_inspect_tasks(value, &host->arena, &host->reserved);
+    case CONTROL_ASK_SCHEDULED:
+        return celery_inspect_tasks(value, &host->arena, &host->scheduled);
     case CONTROL_QUESTION_COUNT:
         break;
     }
@@ -211,7 +220,8 @@ bool control_round_take(struct control_round *round, bool rest, struct control_a
             continue;
         host->taken = true;
         round->given = host;
-        *ret = (struct control_answer){&host->inspect, host->answered};
+        *ret = (struct control_answer){&host->inspect, host->answered, host->active, host->reserved,
+                                       host->scheduled};
         return true;
     }
     return false;

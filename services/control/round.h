@@ -38,6 +38,7 @@ size_t control_round_answered(const struct control_round *round);
 struct control_answer {
     struct kn_msg_worker_inspect *inspect;
     unsigned answered; /* set of bits */
+    struct celery_held_tasks active, reserved, scheduled;
 };
 bool control_round_take(struct control_round *round, bool rest, struct control_answer *ret);
 

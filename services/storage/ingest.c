@@ -79,7 +79,7 @@ static enum kn_status add_event(struct tx *tx, uint32_t change, uint32_t task,
     if (!grow_array(&tx->events, &tx->cap_events, tx->n_events, sizeof *tx->events))
         return KN_NOMEM;
     uint32_t i = (uint32_t)tx->n_events++;
-    tx->events[i] = (struct event_work){event, ident, host, task, change, NO_EVENT, false};
+    tx->events[i] = (struct event_work){event, ident, host, task, change, NO_EVENT, false, false};
     if (task != NO_TASK) {
         struct task_work *work = &tx->tasks[task];
         if (work->first_event == NO_EVENT)
@@ -334,12 +334,25 @@ static bool is_surely_new(const struct tx *tx, const struct event_work *work)
     return !task->exists || work->event->timestamp > task->row.task.latest_at;
 }
 
+/* What a worker said of all its tasks, of one that is known to be received or started. */
+static bool is_idle(const struct tx *tx, const struct event_work *work,
+                    const struct kn_msg_ingest_batch *batch)
+{
+    const struct kn_msg_event *event = work->event;
+    if (work->task == NO_TASK || !batch->sparing || !merge_is_learned(event) ||
+        (event->type != KN_EVENT_TASK_RECEIVED && event->type != KN_EVENT_TASK_STARTED))
+        return false;
+    const struct task_work *task = &tx->tasks[work->task];
+    unsigned type = (unsigned)event->type - KN_EVENT_TASK_SENT;
+    return task->exists && (task->row.task.types & 1u << type || task->row.task.learned[type]);
+}
+
 /* Rows for one of the two statements, in the order of the events. */
 static enum kn_status put_events(struct tx *tx, bool surely_new, const struct kn_str *event_bodies)
 {
     size_t n = 0;
     for (size_t i = 0; i < tx->n_events; i++)
-        n += tx->events[i].is_new == surely_new;
+        n += !tx->events[i].is_idle && tx->events[i].is_new == surely_new;
     struct db_value *values = kn_arena_array(tx->arena, n * EVENT_COLUMNS, sizeof *values);
     bool *changed = kn_arena_array(tx->arena, n, sizeof *changed);
     uint32_t *which = kn_arena_array(tx->arena, n, sizeof *which);
@@ -348,7 +361,7 @@ static enum kn_status put_events(struct tx *tx, bool surely_new, const struct kn
     n = 0;
     for (size_t i = 0; i < tx->n_events; i++) {
         const struct event_work *work = &tx->events[i];
-        if (work->is_new != surely_new)
+        if (work->is_idle || work->is_new != surely_new)
             continue;
         which[n] = (uint32_t)i;
         event_values(work, work->task == NO_TASK ? 0 : tx->tasks[work->task].row.no,
@@ -388,8 +401,10 @@ static enum kn_status write_events(struct tx *tx, struct store_change *changes)
     enum kn_status status = make_days(tx);
     if (status == KN_OK)
         status = encode_events(tx, bodies);
-    for (size_t i = 0; i < tx->n_events; i++)
+    for (size_t i = 0; i < tx->n_events; i++) {
         tx->events[i].is_new = is_surely_new(tx, &tx->events[i]);
+        tx->events[i].is_idle = is_idle(tx, &tx->events[i], changes[tx->events[i].change].msg);
+    }
     if (status == KN_OK)
         status = put_events(tx, true, bodies);
     if (status == KN_OK)

@@ -93,6 +93,7 @@ struct event_work {
     uint32_t change;
     uint32_t next; /* of the same task, NO_EVENT at the end */
     bool is_new;
+    bool is_idle; /* it says nothing new: it is not stored */
 };
 enum { NO_TASK = UINT32_MAX, NO_EVENT = UINT32_MAX };
 

@@ -1,0 +1,22 @@
+/* The tasks that a worker has in its hands, as the events that would have told it. No
+ * I/O. */
+#ifndef CONTROL_HELD_H
+#define CONTROL_HELD_H
+
+#include "proto/messages.h"
+#include "services/control/round.h"
+
+/* What a worker answered at `at` (wall clock): task-received of each task, at the time of
+ * its start, else at `at`, and task-started of those that run. Tasks without an id or a
+ * name are left out, and so are those beyond CONTROL_HELD_MAX. The list lies in the arena,
+ * texts where they are. NOMEM. */
+enum { CONTROL_HELD_MAX = 20000 };
+struct control_held_events {
+    struct kn_msg_event *items;
+    size_t count;
+};
+enum kn_status control_held_write(const struct control_answer *answer, int64_t at,
+                                  struct kn_arena *arena,
+                                  struct control_held_events *ret) KN_MUST_CHECK;
+
+#endif
