@@ -234,6 +234,11 @@ static enum kn_status gather(struct control *c, struct control_round *round, int
             control_pidbox_reply(c->pidbox, left < RECEIVE_US ? left : RECEIVE_US, &arena, &reply);
         if (control_pidbox_lost(status))
             break;
+        if (status == KN_UNSUPPORTED) {
+            pthread_mutex_lock(&c->lock);
+            control_roster_unread(c->roster, control_pidbox_unread_body(c->pidbox));
+            pthread_mutex_unlock(&c->lock);
+        }
         if (status == KN_OK && read_ticket(reply.ticket, c->rounds, &question))
             status = control_round_reply(round, question, &reply);
         else if (status == KN_OK)

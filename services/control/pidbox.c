@@ -15,6 +15,7 @@ struct control_pidbox {
     struct kn_buf body, envelope;
     char exchange[64], reply_exchange[64], reply_queue[128];
     char unread[64];
+    struct kn_str unread_body;
 };
 
 /* A name of remote.h as C text. */
@@ -140,6 +141,7 @@ static void note_unread(struct control_pidbox *pidbox, const struct celery_messa
     struct kn_str what = reply->compression.len ? reply->compression : reply->content_type;
     what = kn_utf8_valid(what) ? kn_utf8_head(what, sizeof pidbox->unread - 1) : KN_STR("");
     snprintf(pidbox->unread, sizeof pidbox->unread, "%.*s", KN_STR_ARG(what));
+    pidbox->unread_body = reply->body;
 }
 
 enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeout_us,
@@ -170,6 +172,11 @@ enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeo
 const char *control_pidbox_unread(const struct control_pidbox *pidbox)
 {
     return pidbox->unread;
+}
+
+struct kn_str control_pidbox_unread_body(const struct control_pidbox *pidbox)
+{
+    return pidbox->unread_body;
 }
 
 bool control_pidbox_lost(enum kn_status status)

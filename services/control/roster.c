@@ -29,12 +29,14 @@ struct worker {
     int64_t started_at;
     bool asked, answered; /* in the round that is under way */
     unsigned silent;      /* rounds without an answer */
+    bool unread;          /* its answers are in a serializer that is not read */
     uint64_t cpu_pid;     /* the sample before */
     double cpu_seconds;
     int64_t cpu_at; /* 0: there is none */
     bool events_on;
-    bool held; /* somebody has switched its events off */
-    bool told; /* held is newer than what storage says */
+    bool events_known; /* storage has an answer about its events, from this connection of it */
+    bool held;         /* somebody has switched its events off */
+    bool told;         /* held is newer than what storage says */
     struct control_conf conf;
 };
 
@@ -79,9 +81,11 @@ static struct worker *find(const struct control_roster *roster, struct kn_str ho
 
 /* ---- who is there ---------------------------------------------------------------- */
 
+/* Started, or connected again: then its events are as it was started. */
 static bool was_restarted(const struct worker *worker, const struct kn_msg_worker *now)
 {
-    return (worker->pid && now->pid && worker->pid != now->pid) ||
+    return (worker->events_known && !now->events_enabled.set) ||
+           (worker->pid && now->pid && worker->pid != now->pid) ||
            (worker->started_at && now->started_at && worker->started_at != now->started_at);
 }
 
@@ -134,12 +138,14 @@ static void update_worker(struct control_roster *roster, const struct kn_msg_wor
         worker->wanted_at = 0;
         worker->events_on = false;
         worker->told = false;
+        worker->unread = false;
         worker->silent = 0;
     }
     bool held = now->events_enabled.set && now->events_enabled.value == 0;
     worker->told = worker->told && held != worker->held;
     if (!worker->told)
         worker->held = held;
+    worker->events_known = now->events_enabled.set;
     worker->online = online;
     worker->listed = true;
     worker->pid = now->pid;
@@ -276,6 +282,30 @@ void control_roster_again(struct control_roster *roster, struct kn_str hostname)
     }
 }
 
+/* A name that stands for itself: before it is the length that pickle writes, or something
+ * that is in no name. */
+static bool has_name(struct kn_str body, struct kn_str name)
+{
+    static const char in_names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                   "_-.@";
+    const char *end = body.ptr + body.len, *at = body.ptr;
+    while (name.len && at < end && (at = memmem(at, (size_t)(end - at), name.ptr, name.len))) {
+        unsigned char before = at > body.ptr ? (unsigned char)at[-1] : 0;
+        if (before == (name.len & 0xff) || !before || !strchr(in_names, before))
+            return true;
+        at++;
+    }
+    return false;
+}
+
+void control_roster_unread(struct control_roster *roster, struct kn_str body)
+{
+    for (struct worker *worker = first(roster); worker; worker = next(worker)) {
+        if (worker->asked && !worker->answered && !worker->unread)
+            worker->unread = has_name(body, worker->entry.name);
+    }
+}
+
 static void note_silence(struct worker *worker, int64_t mono_us)
 {
     if (worker->silent < TRIES_MAX) {
@@ -323,6 +353,7 @@ void control_roster_answer(struct control_roster *roster, struct kn_msg_worker_i
         return;
     worker->online = true;
     worker->answered = true;
+    worker->unread = false;
     worker->silent = 0;
     if (inspect->cpu_seconds.set)
         measure_cpu(worker, inspect, mono_us);
@@ -341,7 +372,13 @@ void control_roster_answer(struct control_roster *roster, struct kn_msg_worker_i
 static bool lacks_answer(const struct control_roster *roster, const struct worker *worker)
 {
     (void)roster;
-    return worker->silent >= SILENT_ROUNDS;
+    return worker->silent >= SILENT_ROUNDS && !worker->unread;
+}
+
+static bool is_unread(const struct control_roster *roster, const struct worker *worker)
+{
+    (void)roster;
+    return worker->unread;
 }
 
 static bool lacks_events(const struct control_roster *roster, const struct worker *worker)
@@ -394,6 +431,14 @@ static const struct {
      {"worker_silent", 13},
      "No answer to remote control, so queues, pool and CPU are not known",
      KN_STR("Leave worker_enable_remote_control = True; a solo pool answers only between tasks.")},
+    {is_unread,
+     KN_SEVERITY_WARNING,
+     {"worker_serializer", 17},
+     "Answers to remote control come in a serializer that Kanchi does not read, such as pickle, so "
+     "queues, pool and tasks are unknown",
+     KN_STR(
+         "Set task_serializer = \"json\" in these workers, which answer with it. Tasks can still "
+         "be sent with another one: @app.task(serializer=...) or apply_async(serializer=...).")},
     {shares_name,
      KN_SEVERITY_WARNING,
      {"worker_name_shared", 18},

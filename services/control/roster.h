@@ -79,6 +79,9 @@ void control_roster_asked(struct control_roster *roster, const struct control_de
  * cpu_percent, and asks for another stats soon when there was none to compare with. */
 void control_roster_answer(struct control_roster *roster, struct kn_msg_worker_inspect *inspect,
                            unsigned answered, int64_t mono_us);
+/* A reply of that round could not be read: its serializer is not one of ours. The body names
+ * the worker. */
+void control_roster_unread(struct control_roster *roster, struct kn_str body);
 /* The round is over: who was asked everything and did not answer is asked again,
  * after pauses that grow, a few times. */
 void control_roster_settle(struct control_roster *roster, int64_t mono_us);

@@ -276,6 +276,43 @@ static void two_workers_of_one_name_are_told_apart_and_left_in_peace(void **stat
     control_roster_free(roster);
 }
 
+static void a_worker_whose_answers_are_not_read_is_not_a_silent_one(void **state)
+{
+    (void)state;
+    static const struct {
+        struct kn_str body;
+        bool unread;
+    } cases[] = {
+        {KN_STR("\x80\x05\x95\x10\0\0\0\0\0\0\0}\x94\x8c\x03"
+                "a@h\x94}\x94"),
+         true},
+        {KN_STR("\x80\x02}q\0X\x03\0\0\0"
+                "a@hq\x01}"),
+         true},
+        {KN_STR("a@h:\n  ok: x\n"), true},
+        {KN_STR("}\x8c\x04"
+                "aa@h\x94"),
+         false},
+        {KN_STR(""), false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct kn_msg_service_status status = {0};
+        struct control_roster *roster = control_roster_new(10, true);
+        list(roster, "a@h", KN_WORKER_ONLINE, 7, 0);
+        for (int64_t second = 1; second < 60; second += 12) {
+            demand(roster, second);
+            control_roster_unread(roster, cases[i].body);
+            control_roster_settle(roster, second * KN_SECOND);
+        }
+        control_roster_findings(roster, KN_STR("s"), KN_SECOND, &arena, &status);
+        assert_int_equal(status.findings.count, 1);
+        assert_true(kn_str_eq(status.findings.items[0].code, cases[i].unread
+                                                                 ? KN_STR("worker_serializer")
+                                                                 : KN_STR("worker_silent")));
+        control_roster_free(roster);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +324,7 @@ int main(void)
         cmocka_unit_test(findings_name_the_workers_and_the_remedy),
         cmocka_unit_test(a_worker_that_does_not_answer_is_asked_again_and_found),
         cmocka_unit_test(two_workers_of_one_name_are_told_apart_and_left_in_peace),
+        cmocka_unit_test(a_worker_whose_answers_are_not_read_is_not_a_silent_one),
         cmocka_unit_test(the_roster_has_a_bound),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -748,6 +748,49 @@ static void a_worker_is_what_it_says_unless_it_is_silent(void **state)
     assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_OFFLINE);
 }
 
+static void a_worker_starts_with_its_process_and_not_with_its_connection(void **state)
+{
+    struct rig *rig = *state;
+    static const struct {
+        const char *what;
+        enum kn_event_type type; /* CUSTOM: an answer */
+        int64_t at;              /* seconds */
+        uint64_t pid;
+        int64_t processed;
+        double uptime;
+        int64_t want;
+    } cases[] = {
+        {"it starts", KN_EVENT_WORKER_ONLINE, 0, 7, 0, 0, 0},
+        {"it works", KN_EVENT_WORKER_HEARTBEAT, 50, 7, 5, 0, 0},
+        {"it has lost its broker, and found it again", KN_EVENT_WORKER_ONLINE, 60, 7, 5, 0, 0},
+        {"its answer agrees", KN_EVENT_CUSTOM, 100, 7, 0, 100, 0},
+        {"another process, whose start was missed", KN_EVENT_WORKER_HEARTBEAT, 200, 8, 1, 0, 0},
+        {"it tells how long it has been up", KN_EVENT_CUSTOM, 205, 8, 0, 15, 190},
+        {"in a container, with the same pid", KN_EVENT_WORKER_ONLINE, 300, 8, 0, 0, 300},
+        {"a clean stop", KN_EVENT_WORKER_OFFLINE, 400, 8, 0, 0, 300},
+        {"and a start with the same pid", KN_EVENT_WORKER_ONLINE, 410, 8, 0, 0, 410},
+        {"another worker of this name, which is older", KN_EVENT_CUSTOM, 420, 9, 0, 419, 410},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t at = AT + cases[i].at * KN_SECOND;
+        struct kn_msg_event one = event(cases[i].type, NULL, cases[i].at * KN_SECOND);
+        struct kn_msg_worker_inspect answer = {.source = KN_STR("default"),
+                                               .hostname = KN_STR("w1@h"),
+                                               .at = at,
+                                               .pid = cases[i].pid,
+                                               .uptime = KN_SOME_F64(cases[i].uptime)};
+        one.pid = cases[i].pid;
+        one.received_at = one.timestamp;
+        one.processed = KN_SOME_I64(cases[i].processed);
+        if (cases[i].type == KN_EVENT_CUSTOM)
+            commit_one(rig, KN_KIND_WORKER_INSPECT, &answer);
+        else
+            rig_ingest(rig, &one, 1, NULL);
+        if (worker_of(rig, "w1@h").started_at != AT + cases[i].want * KN_SECOND)
+            fail_msg("%s", cases[i].what);
+    }
+}
+
 static void answers_of_a_worker_leave_what_they_do_not_say(void **state)
 {
     struct rig *rig = *state;
@@ -1359,6 +1402,7 @@ int main(void)
         CASE(the_list_refuses_what_it_does_not_know),
         CASE(pages_stay_stable_while_tasks_arrive),
         CASE(a_worker_is_what_it_says_unless_it_is_silent),
+        CASE(a_worker_starts_with_its_process_and_not_with_its_connection),
         CASE(whether_events_are_on_is_open_again_when_a_worker_was_started_anew),
         CASE(answers_of_a_worker_leave_what_they_do_not_say),
         CASE(queues_keep_their_latest_depth_and_a_history),

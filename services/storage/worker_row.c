@@ -136,6 +136,18 @@ static bool is_worker_event(const struct kn_msg_event *event)
 /* Readers of the feed hear of a worker's task events so often at most. */
 static const int64_t TOLD_US = KN_SECOND;
 
+/* Whether worker-online is of another process than the one that is known: one that lost its
+ * broker says it again. In containers the next process may have the same pid; then it was
+ * seen to go, or has processed less. */
+static bool is_another_process(const struct worker_row *row, const struct kn_msg_event *online)
+{
+    const struct kn_msg_worker *worker = &row->worker;
+    bool gone = row->word == WORKER_ITSELF && worker->status == KN_WORKER_OFFLINE;
+    bool less = online->processed.set && worker->processed.set &&
+                online->processed.value < worker->processed.value;
+    return !worker->started_at || !online->pid || online->pid != worker->pid || gone || less;
+}
+
 bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event)
 {
     struct kn_msg_worker *worker = &row->worker;
@@ -151,14 +163,17 @@ bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event)
             tell |= set_status(row, KN_WORKER_ONLINE, key, WORKER_TASKS);
         return tell;
     }
+    bool connected = event->type == KN_EVENT_WORKER_ONLINE && event->timestamp > row->beat.at;
+    bool started = event->type == KN_EVENT_WORKER_ONLINE && event->timestamp > worker->started_at &&
+                   is_another_process(row, event);
     if (is_newer(key, row->beat)) {
         row->beat = key;
         take_beat(worker, event);
     }
-    if (event->type == KN_EVENT_WORKER_ONLINE && event->timestamp > worker->started_at) {
+    if (started)
         worker->started_at = event->timestamp;
+    if (connected)
         worker->events_enabled = (struct kn_opt_i64){0}; /* as it was started, until it says */
-    }
     own_word(row, event, key);
     return true;
 }
@@ -187,6 +202,23 @@ static void take_answers(struct kn_msg_worker *worker, const struct kn_msg_worke
         worker->pid = inspect->pid;
 }
 
+/* How much later the start may be that follows from the uptime: that is told in whole
+ * seconds, and the answer takes its time. */
+static const int64_t START_SLACK_US = 10 * KN_SECOND;
+static const double UPTIME_MAX = 1e9; /* seconds */
+
+/* By the worker's clock, as in its events: a start that nobody told of is found by how long
+ * it has been up. It never becomes earlier: two workers may have one name. */
+static void take_uptime(struct kn_msg_worker *worker, const struct kn_msg_worker_inspect *inspect)
+{
+    if (!inspect->uptime.set || !(inspect->uptime.value >= 0 && inspect->uptime.value < UPTIME_MAX))
+        return;
+    int64_t ahead = worker->last_received_at ? worker->last_seen - worker->last_received_at : 0;
+    int64_t started_at = inspect->at - (int64_t)(inspect->uptime.value * KN_SECOND) + ahead;
+    if (!worker->started_at || started_at > worker->started_at + START_SLACK_US)
+        worker->started_at = started_at;
+}
+
 bool worker_row_inspect(struct worker_row *row, const struct kn_msg_worker_inspect *inspect)
 {
     struct kn_msg_worker *worker = &row->worker;
@@ -194,9 +226,7 @@ bool worker_row_inspect(struct worker_row *row, const struct kn_msg_worker_inspe
         return false;
     worker->inspected_at = inspect->at;
     take_answers(worker, inspect);
-    if (!worker->started_at && inspect->uptime.set && inspect->uptime.value >= 0 &&
-        inspect->uptime.value < 1e9)
-        worker->started_at = inspect->at - (int64_t)(inspect->uptime.value * KN_SECOND);
+    take_uptime(worker, inspect);
     struct merge_key key = {inspect->at, 0};
     if (row->word == WORKER_NOBODY ||
         (worker->status == KN_WORKER_OFFLINE && is_newer(key, row->status)))
