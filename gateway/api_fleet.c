@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* ---- pages of lists that storage gives whole -------------------------------------------- */
+/* ---- pages of lists: storage gives one row more than is shown --------------------------- */
 
 /* One item, by what it is ordered by and what a cursor names. */
 struct row {
@@ -21,14 +21,22 @@ static int by_source_and_name(const void *a, const void *b)
 }
 
 /* A position is the source and the name of the last row, with a NUL between. */
-static bool after(const struct row *row, struct kn_str position)
+static void split_position(struct kn_str position, struct kn_str *ret_source,
+                           struct kn_str *ret_name)
 {
     const char *nul = position.len ? memchr(position.ptr, '\0', position.len) : NULL;
     if (!nul)
-        return true;
+        return;
     size_t n = (size_t)(nul - position.ptr);
-    const struct row last = {{position.ptr, n}, {nul + 1, position.len - n - 1}, NULL};
-    return by_source_and_name(row, &last) > 0;
+    *ret_source = (struct kn_str){position.ptr, n};
+    *ret_name = (struct kn_str){nul + 1, position.len - n - 1};
+}
+
+static bool after(const struct row *row, struct kn_str position)
+{
+    struct row last = {0};
+    split_position(position, &last.source, &last.name);
+    return !last.source.ptr || by_source_and_name(row, &last) > 0;
 }
 
 static struct kn_str position_of(const struct row *row, struct kn_arena *arena)
@@ -77,6 +85,8 @@ void gw_api_workers(struct gw_exchange *x)
     struct kn_str position = gw_read_cursor(x);
     if (!gw_params_ok(x))
         return;
+    get.limit = limit + 1;
+    split_position(position, &get.after_source, &get.after);
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST);
     if (!answer)
         return;
@@ -168,6 +178,8 @@ void gw_api_queues(struct gw_exchange *x)
     struct kn_str position = gw_read_cursor(x);
     if (!gw_params_ok(x))
         return;
+    get.limit = limit + 1;
+    split_position(position, &get.after_source, &get.after);
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
     if (!answer)
         return;

@@ -188,6 +188,9 @@ static void answer_workers(const struct kn_msg_workers_get *get, struct kn_bus_r
     make_worker(&workers[2], "celery@one", "default");
     for (int i = 0; i < 3; i++)
         if ((!get->id.ptr || kn_str_eq(get->id, workers[i].id)) &&
+            (!get->statuses.count ||
+             kn_str_eq(get->statuses.items[0],
+                       kn_str_from(kn_enum_text(&kn_enum_worker_status, workers[i].status)))) &&
             (!get->sources.count || kn_str_eq(get->sources.items[0], workers[i].source)))
             found[list.items.count++] = workers[i];
     kn_bus_reply_set(reply, KN_KIND_WORKER_LIST, &list);

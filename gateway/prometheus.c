@@ -1,6 +1,6 @@
 #include "gateway/app.h"
 
-enum { LABELS_MAX = 500 /* workers and queues that are shown */ };
+enum { LABELS_MAX = 500 /* workers and queues that are shown, those online first */ };
 
 /* ---- the text format: https://prometheus.io/docs/instrumenting/exposition_formats/ ------- */
 
@@ -61,6 +61,11 @@ static void show_fleet(struct gw_exchange *x)
           (double)metrics->running);
     plain(out, "kanchi_tasks_waiting", "gauge", "Tasks that are pending, received or in retry.",
           (double)metrics->waiting);
+    family(out, "kanchi_workers", "gauge", "Known workers by status.");
+    kn_buf_printf(out, "kanchi_workers{status=\"online\"} %llu\n",
+                  (unsigned long long)metrics->workers_online);
+    kn_buf_printf(out, "kanchi_workers{status=\"offline\"} %llu\n",
+                  (unsigned long long)metrics->workers_offline);
     family(out, "kanchi_tasks", "gauge", "Stored tasks by status.");
     for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++) {
         kn_buf_printf(out, "kanchi_tasks{status=\"%s\"}", kn_enum_text(&kn_enum_task_status, i));
@@ -98,21 +103,29 @@ static const struct {
      worker_active},
 };
 
-static void show_workers(struct kn_buf *out, const struct kn_msg_worker_list *list)
+/* Of one family, the workers of a list. */
+static void show_family(struct kn_buf *out, size_t f, const struct kn_msg_worker_list *list)
+{
+    for (size_t i = 0; list && i < list->items.count && i < LABELS_MAX; i++) {
+        const struct kn_msg_worker *worker = &list->items.items[i];
+        double value;
+        if (!worker_families[f].value(worker, &value))
+            continue;
+        kn_buf_text(out, worker_families[f].name);
+        label(out, "{", worker_families[f].label, worker->hostname);
+        label(out, ",", "source", worker->source);
+        kn_buf_char(out, '}');
+        value_f64(out, value);
+    }
+}
+
+static void show_workers(struct kn_buf *out, const struct kn_msg_worker_list *online,
+                         const struct kn_msg_worker_list *offline)
 {
     for (size_t f = 0; f < sizeof worker_families / sizeof *worker_families; f++) {
         family(out, worker_families[f].name, "gauge", worker_families[f].help);
-        for (size_t i = 0; i < list->items.count && i < LABELS_MAX; i++) {
-            const struct kn_msg_worker *worker = &list->items.items[i];
-            double value;
-            if (!worker_families[f].value(worker, &value))
-                continue;
-            kn_buf_text(out, worker_families[f].name);
-            label(out, "{", worker_families[f].label, worker->hostname);
-            label(out, ",", "source", worker->source);
-            kn_buf_char(out, '}');
-            value_f64(out, value);
-        }
+        show_family(out, f, online);
+        show_family(out, f, offline);
     }
 }
 
@@ -212,16 +225,36 @@ static struct kn_bus_message *ask(struct gw_exchange *x, enum kn_kind kind, cons
     return NULL;
 }
 
+/* The first workers that are online, or offline. */
+static struct kn_bus_message *ask_workers(struct gw_exchange *x, const char *status, size_t limit)
+{
+    struct kn_str statuses[] = {kn_str_from(status)};
+    const struct kn_msg_workers_get get = {.statuses = {statuses, 1}, .limit = limit};
+    return ask(x, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST);
+}
+
+/* Those offline have the room that those online leave. */
+static bool show_stored_workers(struct gw_exchange *x)
+{
+    struct kn_bus_message *online = ask_workers(x, "online", LABELS_MAX);
+    if (!online)
+        return false;
+    const struct kn_msg_worker_list *list = online->msg;
+    struct kn_bus_message *offline = list->items.count < LABELS_MAX
+                                         ? ask_workers(x, "offline", LABELS_MAX - list->items.count)
+                                         : NULL;
+    show_workers(&x->body, list, offline ? offline->msg : NULL);
+    kn_bus_message_free(offline);
+    kn_bus_message_free(online);
+    return true;
+}
+
 static bool show_stored(struct gw_exchange *x)
 {
-    const struct kn_msg_workers_get workers_get = {0};
-    const struct kn_msg_queues_get queues_get = {0};
+    const struct kn_msg_queues_get queues_get = {.limit = LABELS_MAX};
     const struct kn_msg_system_get system_get = {0};
-    struct kn_bus_message *workers = ask(x, KN_KIND_WORKERS_GET, &workers_get, KN_KIND_WORKER_LIST);
-    if (!workers)
+    if (!show_stored_workers(x))
         return false;
-    show_workers(&x->body, workers->msg);
-    kn_bus_message_free(workers);
     struct kn_bus_message *queues = ask(x, KN_KIND_QUEUES_GET, &queues_get, KN_KIND_QUEUE_LIST);
     if (queues)
         show_queues(&x->body, queues->msg);

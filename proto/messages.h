@@ -226,7 +226,10 @@
     F(2, sources, STRS, _)                                                                         \
     F(3, statuses, STRS, _)                                                                        \
     F(4, full, BOOL, _) /* with conf, stats, active_queues */                                      \
-    F(5, conf, BOOL, _) /* with conf, but nothing else that is long */
+    F(5, conf, BOOL, _) /* with conf, but nothing else that is long */                             \
+    F(6, limit, U64, _) /* in the order of source and hostname; 0: as many as fit, online first */ \
+    F(7, after_source, STR, _)                                                                     \
+    F(8, after, STR, _) /* hostname */
 #define KN_MSG_WORKER_LIST(F) F(1, items, LIST, worker)
 
 /* The changes of one worker between from and to, oldest first; before them the last
@@ -394,7 +397,7 @@
     F(5, consumers, OPT_I64, _)                                                                    \
     F(6, priorities, LIST, queue_priority)                                                         \
     F(7, measured_at, TIME, _)                                                                     \
-    F(8, workers, STRS, _) /* hostnames of online workers that consume it */                       \
+    F(8, workers, STRS, _) /* hostnames of online workers that consume it; at most 1,000 */                       \
     F(9, history, LIST, queue_point)                                                               \
     F(10, pause, MSG, pause) /* set while it is paused */
 
@@ -402,7 +405,10 @@
     F(1, name, STR, _) /* absent: all, without history */                                          \
     F(2, sources, STRS, _)                                                                         \
     F(3, from, TIME, _) /* of the history */                                                       \
-    F(4, to, TIME, _)
+    F(4, to, TIME, _)                                                                              \
+    F(5, limit, U64, _) /* in the order of source and name; 0: as many as fit */                   \
+    F(6, after_source, STR, _)                                                                     \
+    F(7, after, STR, _) /* name */
 #define KN_MSG_QUEUE_LIST(F) F(1, items, LIST, queue)
 
 /* ---- the feed ------------------------------------------------------------ */

@@ -56,6 +56,7 @@ static struct aggregation *make(struct kn_bus_client *storage, const struct kn_c
         .missed_max = (unsigned)c->worker_missed,
         .silence_us = c->worker_timeout,
         .workers_max = (size_t)c->workers_max,
+        .forget_us = config->storage.retention_workers,
     });
     pthread_mutex_init(&a->lock, NULL);
     pthread_mutex_init(&a->stop_lock, NULL);

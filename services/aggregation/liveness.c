@@ -40,6 +40,7 @@ struct aggr_liveness {
     bool marked;
     uint64_t position, newest; /* of the feed */
     int64_t mark_mono;
+    int64_t full_until; /* no room is looked for before */
 };
 
 struct aggr_liveness *aggr_liveness_new(const struct aggr_liveness_options *options)
@@ -74,9 +75,10 @@ static int64_t silence_of(const struct aggr_liveness *liveness, const struct kn_
 }
 
 /* Makes room by forgetting the worker that has been offline for longest. */
-static void make_room(struct aggr_liveness *liveness)
+static void make_room(struct aggr_liveness *liveness, int64_t mono_us)
 {
-    if (kn_table_count(&liveness->workers) < liveness->workers.max)
+    if (kn_table_count(&liveness->workers) < liveness->workers.max ||
+        mono_us < liveness->full_until)
         return;
     struct worker *oldest = NULL;
     for (struct kn_table_entry *e = kn_table_first(&liveness->workers); e; e = kn_table_next(e)) {
@@ -84,16 +86,17 @@ static void make_room(struct aggr_liveness *liveness)
         if (!worker->online && (!oldest || worker->heard_mono < oldest->heard_mono))
             oldest = worker;
     }
-    if (!oldest)
-        return;
-    kn_table_remove(&liveness->workers, &oldest->entry);
+    if (oldest)
+        kn_table_remove(&liveness->workers, &oldest->entry);
+    else /* all are online: not to be looked through again for each that comes */
+        liveness->full_until = mono_us + KN_SECOND;
 }
 
 void aggr_liveness_worker(struct aggr_liveness *liveness, const struct kn_msg_worker *from,
                           int64_t wall_us, int64_t mono_us)
 {
     if (!kn_table_find(&liveness->workers, from->source, from->hostname))
-        make_room(liveness);
+        make_room(liveness, mono_us);
     struct worker *worker =
         (struct worker *)kn_table_need(&liveness->workers, from->source, from->hostname);
     if (!worker)
@@ -145,6 +148,19 @@ static void settle_link(struct link *link, int64_t wall_us, int64_t mono_us)
     link->now_connected = false;
 }
 
+/* Those that storage will have forgotten, too. */
+static void forget_old(struct aggr_liveness *liveness, int64_t mono_us)
+{
+    int64_t before = mono_us - liveness->options.forget_us;
+    struct kn_table_entry *next;
+    for (struct kn_table_entry *e = kn_table_first(&liveness->workers); e; e = next) {
+        const struct worker *worker = (const struct worker *)e;
+        next = kn_table_next(e);
+        if (!worker->online && worker->heard_mono < before)
+            kn_table_remove(&liveness->workers, e);
+    }
+}
+
 void aggr_liveness_mark(struct aggr_liveness *liveness, const struct kn_msg_feed_mark *mark,
                         int64_t wall_us, int64_t mono_us)
 {
@@ -156,6 +172,8 @@ void aggr_liveness_mark(struct aggr_liveness *liveness, const struct kn_msg_feed
             note_ingestion(liveness, mark->services.items + i);
     for (struct kn_table_entry *e = kn_table_first(&liveness->links); e; e = kn_table_next(e))
         settle_link((struct link *)e, wall_us, mono_us);
+    if (liveness->options.forget_us)
+        forget_old(liveness, mono_us);
 }
 
 /* ---- verdicts --------------------------------------------------------------------- */

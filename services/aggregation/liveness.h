@@ -21,7 +21,8 @@ struct aggr_liveness;
 struct aggr_liveness_options {
     unsigned missed_max; /* dead after so many heartbeats … */
     int64_t silence_us;  /* … and at least this long */
-    size_t workers_max;  /* more are counted and left out */
+    size_t workers_max;  /* more are counted and left out; storage itself finds them silent */
+    int64_t forget_us;   /* how long offline workers are remembered; 0: for ever */
 };
 
 /* Copies the options. NULL when memory is out. */

@@ -101,6 +101,10 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
       "How long the events of a task are kept; 0 for ever")                                        \
     X(retention_rollups, DURATION, "365d", "0s..36500d",                                           \
       "How long the counts per minute are kept; 0 for ever")                                       \
+    X(retention_workers, DURATION, "3d", "0s..36500d",                                             \
+      "How long workers that are offline are kept; 0 for ever")                                    \
+    X(retention_queues, DURATION, "1d", "0s..36500d",                                              \
+      "How long the history of a queue is kept that the broker no longer has; 0 for ever")         \
     X(readers, INT, "4", "1..64", "Threads that answer queries")                                   \
     X(feed_keep, INT, "10000", "100..10000000", "Changes kept for readers that missed some")       \
     X(jobs_tasks_max, INT, "100000", "1..1000000", "Most tasks of one bulk job")                   \

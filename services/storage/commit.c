@@ -157,7 +157,7 @@ static enum kn_status put_queue(struct tx *tx, int64_t source, const struct kn_m
     kn_buf_clear(&store->body);
     kn_msg_encode(&store->body, KN_KIND_QUEUE_DEPTH, q);
     const struct db_value row[] = {db_i64(source), db_i64(queue), db_i64(q->at),
-                                   db_blob(kn_buf_view(&store->body))};
+                                   db_blob(kn_buf_view(&store->body)), db_text(q->name)};
     const struct db_value point[] = {
         row[0],
         row[1],
@@ -170,6 +170,21 @@ static enum kn_status put_queue(struct tx *tx, int64_t source, const struct kn_m
         (status = db_run(store->db, SQL_QUEUE_PUT, row, NULL, NULL)) != KN_OK)
         return status;
     return db_each(store->db, SQL_QUEUE_POINT_PUT, point, 1, NULL, NULL, NULL);
+}
+
+enum kn_status tx_queue_seen(struct tx *tx, int64_t source, int64_t queue, struct kn_str name)
+{
+    const struct kn_msg_queue_depth unmeasured = {.name = name};
+    struct kn_buf body;
+    kn_buf_init(&body, 0);
+    kn_msg_encode(&body, KN_KIND_QUEUE_DEPTH, &unmeasured);
+    const struct db_value row[] = {db_i64(source), db_i64(queue), db_blob(kn_buf_view(&body)),
+                                   db_text(name)};
+    enum kn_status status = kn_buf_status(&body);
+    if (status == KN_OK)
+        status = db_run(tx->store->db, SQL_QUEUE_SEEN, row, NULL, NULL);
+    kn_buf_fini(&body);
+    return status;
 }
 
 static enum kn_status put_queues(struct tx *tx, int64_t source,

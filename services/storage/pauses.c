@@ -10,6 +10,22 @@ static struct db_value clean(struct tx *tx, struct kn_str text)
     return db_text(text.ptr ? db_clean_text(tx->arena, text) : text);
 }
 
+/* A queue that is paused is one, even when nobody measures or consumes it. */
+static enum kn_status list_queue(struct tx *tx, const struct kn_msg_pause *pause)
+{
+    struct store *store = tx->store;
+    int64_t source, queue;
+    enum kn_status status =
+        dict_number(store->dict, store->db, DICT_SOURCE, pause->source, &source);
+    if (status == KN_OK)
+        status = dict_number(store->dict, store->db, DICT_QUEUE, pause->queue, &queue);
+    const struct db_value key[] = {db_i64(source), db_i64(queue)};
+    if (status != KN_OK)
+        return status;
+    return pause->over || pause->resuming ? db_run(store->db, SQL_QUEUE_UNSEEN, key, NULL, NULL)
+                                          : tx_queue_seen(tx, source, queue, pause->queue);
+}
+
 enum kn_status tx_pause(struct tx *tx, struct store_change *change)
 {
     const struct kn_msg_pause *pause = change->msg;
@@ -22,8 +38,9 @@ enum kn_status tx_pause(struct tx *tx, struct store_change *change)
         clean(tx, pause->source), clean(tx, pause->queue),     db_i64(pause->since),
         clean(tx, pause->by),     clean(tx, pause->consumers), db_i64(pause->resuming),
     };
-    return db_run(tx->store->db, pause->over ? SQL_PAUSE_DELETE : SQL_PAUSE_PUT, values, NULL,
-                  NULL);
+    enum kn_status status =
+        db_run(tx->store->db, pause->over ? SQL_PAUSE_DELETE : SQL_PAUSE_PUT, values, NULL, NULL);
+    return status == KN_OK ? list_queue(tx, pause) : status;
 }
 
 struct pauses_read {

@@ -15,7 +15,6 @@ enum {
     SHOWN_MAX = 100,
     EXCEPTION_MAX = 100, /* bytes of a class */
     ERROR_MAX = 512,
-    SOURCES_MAX = 100,
 };
 #define TIME_MAX (30 * INT64_C(1000)) /* µs */
 #define EARLIER KN_DAY

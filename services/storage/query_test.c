@@ -236,6 +236,210 @@ static void a_worker_comes_goes_and_is_started_anew(void **state)
 
 static bool on_postgres;
 
+/* ---- many workers and queues ----------------------------------------------------------- */
+
+static void commit(struct rig *rig, enum kn_kind kind, const void *msg)
+{
+    struct store_change change = {.kind = kind, .msg = msg, .arena = &rig->arena};
+    const struct kn_msg_feed *feed = NULL;
+    assert_int_equal(store_commit(rig->store, &change, 1, &feed), KN_OK);
+    assert_int_equal(change.status, KN_OK);
+}
+
+static void beat(struct rig *rig, const char *hostname, enum kn_event_type type, int64_t at)
+{
+    struct kn_msg_event said = {.type = (uint8_t)type,
+                                .hostname = kn_str_from(hostname),
+                                .timestamp = at,
+                                .received_at = at,
+                                .freq = KN_SOME_F64(2)};
+    rig_ingest(rig, &said, 1, NULL);
+}
+
+static void says_queues(struct rig *rig, const char *hostname, const char *queue)
+{
+    struct kn_str queues[] = {kn_str_from(queue)};
+    const struct kn_msg_worker_inspect inspect = {.source = KN_STR("default"),
+                                                  .hostname = kn_str_from(hostname),
+                                                  .at = kn_time_now(),
+                                                  .has_queues = true,
+                                                  .queues = {queues, 1}};
+    commit(rig, KN_KIND_WORKER_INSPECT, &inspect);
+}
+
+static void measure(struct rig *rig, const char *name, int64_t at)
+{
+    struct kn_msg_queue_depth depth = {.name = kn_str_from(name), .at = at, .messages = 3};
+    struct kn_msg_ingest_batch batch = {
+        .source = KN_STR("default"), .epoch = 9, .seq = ++rig->next_seq};
+    batch.queues.items = &depth;
+    batch.queues.count = 1;
+    commit(rig, KN_KIND_INGEST_BATCH, &batch);
+}
+
+/* Hostnames, or names of queues, one after the other. */
+static const char *workers_of(struct rig *rig, const struct kn_msg_workers_get *get)
+{
+    static char text[256];
+    struct kn_msg_worker_list list;
+    *text = '\0';
+    assert_int_equal(store_read_workers(rig->reader, get, &rig->arena, &list), KN_OK);
+    for (size_t i = 0; i < list.items.count; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s ",
+                 KN_STR_ARG(list.items.items[i].hostname));
+    return text;
+}
+
+static const char *queues_of(struct rig *rig, const struct kn_msg_queues_get *get)
+{
+    static char text[256];
+    struct kn_msg_queue_list list;
+    *text = '\0';
+    assert_int_equal(store_read_queues(rig->reader, get, &rig->arena, &list), KN_OK);
+    for (size_t i = 0; i < list.items.count; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s:%zu ",
+                 KN_STR_ARG(list.items.items[i].name), list.items.items[i].workers.count);
+    return text;
+}
+
+/* Clearing up, until it rests. */
+static void clear_up(struct rig *rig)
+{
+    bool more = true;
+    rig->store->retain.next_at = 0;
+    while (more)
+        assert_int_equal(store_retain(rig->store, &more), KN_OK);
+}
+
+static void workers_come_in_pages(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_str online[] = {KN_STR("online")}, offline[] = {KN_STR("offline")};
+    int64_t now = kn_time_now();
+    beat(rig, "d@h", KN_EVENT_WORKER_OFFLINE, now);
+    beat(rig, "b@h", KN_EVENT_WORKER_ONLINE, now);
+    beat(rig, "a@h", KN_EVENT_WORKER_OFFLINE, now);
+    beat(rig, "c@h", KN_EVENT_WORKER_ONLINE, now);
+    assert_string_equal(workers_of(rig, &(struct kn_msg_workers_get){.limit = 3}), "a@h b@h c@h ");
+    assert_string_equal(
+        workers_of(rig, &(struct kn_msg_workers_get){.limit = 3,
+                                                     .after_source = KN_STR("default"),
+                                                     .after = KN_STR("b@h")}),
+        "c@h d@h ");
+    assert_string_equal(
+        workers_of(rig, &(struct kn_msg_workers_get){.limit = 9, .statuses = {online, 1}}),
+        "b@h c@h ");
+    assert_string_equal(workers_of(rig, &(struct kn_msg_workers_get){.statuses = {offline, 1}}),
+                        "a@h d@h ");
+    assert_string_equal(workers_of(rig, &(struct kn_msg_workers_get){0}), "b@h c@h a@h d@h ");
+    assert_string_equal(workers_of(rig, &(struct kn_msg_workers_get){.id = KN_STR("d@h")}), "d@h ");
+    assert_string_equal(workers_of(rig, &(struct kn_msg_workers_get){.id = KN_STR("e@h")}), "");
+}
+
+static void queues_come_in_pages_with_who_consumes_them(void **state)
+{
+    struct rig *rig = *state;
+    int64_t now = kn_time_now();
+    measure(rig, "b", now);
+    measure(rig, "a", now);
+    beat(rig, "w1@h", KN_EVENT_WORKER_ONLINE, now);
+    beat(rig, "w2@h", KN_EVENT_WORKER_ONLINE, now);
+    says_queues(rig, "w1@h", "b");
+    says_queues(rig, "w2@h", "c");
+    assert_string_equal(queues_of(rig, &(struct kn_msg_queues_get){0}), "a:0 b:1 c:1 ");
+    assert_string_equal(queues_of(rig, &(struct kn_msg_queues_get){.limit = 1}), "a:0 ");
+    assert_string_equal(
+        queues_of(rig, &(struct kn_msg_queues_get){.limit = 5,
+                                                   .after_source = KN_STR("default"),
+                                                   .after = KN_STR("a")}),
+        "b:1 c:1 ");
+    beat(rig, "w1@h", KN_EVENT_WORKER_OFFLINE, kn_time_now() + KN_SECOND);
+    says_queues(rig, "w2@h", "b");
+    assert_string_equal(queues_of(rig, &(struct kn_msg_queues_get){.name = KN_STR("b")}), "b:1 ");
+}
+
+static void workers_that_are_gone_expire(void **state)
+{
+    struct rig *rig = *state;
+    int64_t now = kn_time_now();
+    rig->store->options.retention_workers_us = KN_HOUR;
+    beat(rig, "gone@h", KN_EVENT_WORKER_OFFLINE, now - 2 * KN_HOUR);
+    beat(rig, "late@h", KN_EVENT_WORKER_OFFLINE, now - KN_MINUTE);
+    beat(rig, "lives@h", KN_EVENT_WORKER_ONLINE, now - 2 * KN_HOUR);
+    clear_up(rig);
+    assert_string_equal(workers_of(rig, &(struct kn_msg_workers_get){.limit = 9}),
+                        "late@h lives@h ");
+}
+
+static void a_silent_worker_that_nobody_watches_is_found(void **state)
+{
+    struct rig *rig = *state;
+    int64_t now = kn_time_now();
+    struct store_change changes[4];
+    size_t count = 9;
+    beat(rig, "silent@h", KN_EVENT_WORKER_ONLINE, now - KN_HOUR);
+    assert_int_equal(store_find_silent(rig->store, &rig->arena, changes, 4, &count), KN_OK);
+    assert_int_equal(count, 0); /* nobody is heard: it may be us */
+    beat(rig, "heard@h", KN_EVENT_WORKER_ONLINE, now);
+    assert_int_equal(store_find_silent(rig->store, &rig->arena, changes, 4, &count), KN_OK);
+    assert_int_equal(count, 1);
+    commit(rig, changes[0].kind, changes[0].msg);
+    struct kn_str online[] = {KN_STR("online")};
+    assert_string_equal(workers_of(rig, &(struct kn_msg_workers_get){.statuses = {online, 1}}),
+                        "heard@h ");
+}
+
+static void queues_that_the_broker_no_longer_has_vanish(void **state)
+{
+    struct rig *rig = *state;
+    int64_t now = kn_time_now();
+    struct kn_msg_known_queues known;
+    beat(rig, "w@h", KN_EVENT_WORKER_ONLINE, now);
+    says_queues(rig, "w@h", "consumed");
+    measure(rig, "deleted", now - KN_HOUR);
+    measure(rig, "there", now - KN_SECOND);
+    clear_up(rig);
+    assert_string_equal(queues_of(rig, &(struct kn_msg_queues_get){0}), "consumed:1 there:0 ");
+    assert_int_equal(store_read_known_queues(rig->reader, KN_STR("default"), &rig->arena, &known),
+                     KN_OK);
+    assert_int_equal(known.names.count, 2);
+    measure(rig, "deleted", now); /* it was made again */
+    assert_string_equal(queues_of(rig, &(struct kn_msg_queues_get){0}),
+                        "consumed:1 deleted:0 there:0 ");
+}
+
+static int64_t rows_in(struct rig *rig, enum sql_id id, const struct db_value *values);
+
+static void the_history_of_a_queue_that_is_gone_goes_too(void **state)
+{
+    struct rig *rig = *state;
+    int64_t now = kn_time_now();
+    const struct db_value all[] = {db_i64(0), db_i64(0), db_i64(100)};
+    rig->store->options.retention_queues_us = 2 * KN_HOUR;
+    for (int i = 0; i < 5; i++)
+        measure(rig, "deleted", now - 3 * KN_DAY + i * KN_HOUR * 9);
+    measure(rig, "there", now);
+    clear_up(rig);
+    assert_int_equal(rows_in(rig, SQL_QUEUES_AFTER, all), 2);
+    for (int i = 0; i < 6; i++) /* in steps of half a day */
+        clear_up(rig);
+    assert_int_equal(rows_in(rig, SQL_QUEUES_AFTER, all), 1);
+}
+
+static enum kn_status count_row(void *arg, const struct db_value *columns)
+{
+    (void)columns;
+    ++*(int64_t *)arg;
+    return KN_OK;
+}
+
+static int64_t rows_in(struct rig *rig, enum sql_id id, const struct db_value *values)
+{
+    int64_t count = 0;
+    assert_int_equal(db_run(rig->store->db, id, values, count_row, &count), KN_OK);
+    return count;
+}
+
 /* ---- queries that nobody waits for ----------------------------------------------------- */
 
 enum { MANY_TASKS = 4000 };
@@ -325,6 +529,12 @@ int main(void)
         CASE(failures_are_grouped_by_name_and_exception),
         CASE(names_are_found_by_a_part_in_any_case),
         CASE(a_worker_comes_goes_and_is_started_anew),
+        CASE(workers_come_in_pages),
+        CASE(queues_come_in_pages_with_who_consumes_them),
+        CASE(workers_that_are_gone_expire),
+        CASE(a_silent_worker_that_nobody_watches_is_found),
+        CASE(queues_that_the_broker_no_longer_has_vanish),
+        CASE(the_history_of_a_queue_that_is_gone_goes_too),
         CASE(a_query_ends_when_its_time_is_over),
         CASE(a_query_ends_when_the_process_stops),
         CASE(a_query_that_the_server_is_at_ends_too),

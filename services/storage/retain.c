@@ -37,7 +37,7 @@ int64_t store_deleted_to(const struct store *store)
 }
 
 /* Events without their task are of no use. */
-static int64_t events_cutoff(const struct store *store)
+int64_t store_events_cutoff(const struct store *store)
 {
     int64_t events = cutoff(store->options.retention_events_us);
     int64_t tasks = cutoff(store->options.retention_tasks_us);
@@ -179,7 +179,7 @@ static enum kn_status drop_tasks(struct store *store, bool *ret_done)
 static enum kn_status drop_stale_events(struct store *store, bool *ret_done)
 {
     struct sweep sweep = {
-        .store = store, .at = &store->retain.sweeps[1], .before = events_cutoff(store)};
+        .store = store, .at = &store->retain.sweeps[1], .before = store_events_cutoff(store)};
     *ret_done = db_is_postgres(store->db) ||
                 sweep.before == cutoff(store->options.retention_tasks_us) || !sweep.before;
     return *ret_done ? KN_OK : sweep_step(&sweep, see_stale, ret_done);
@@ -188,7 +188,7 @@ static enum kn_status drop_stale_events(struct store *store, bool *ret_done)
 /* Events of no task; on PostgreSQL, the partitions of old days. */
 static enum kn_status drop_events(struct store *store, bool *ret_done)
 {
-    const struct db_value of_none[] = {db_i64(0), db_i64(events_cutoff(store))};
+    const struct db_value of_none[] = {db_i64(0), db_i64(store_events_cutoff(store))};
     enum kn_status status = KN_OK;
     *ret_done = true;
     if (of_none[1].i64)
@@ -222,34 +222,11 @@ static enum kn_status drop_rollups(struct store *store, bool *ret_done)
     return status;
 }
 
-struct queue_keys {
-    struct db_value *items; /* source, queue */
-    size_t count, cap;
-};
-
-static enum kn_status take_queue(void *arg, const struct db_value *columns)
+static enum kn_status drop_rest(struct store *store, bool *ret_done)
 {
-    struct queue_keys *keys = arg;
-    if (!grow_array(&keys->items, &keys->cap, keys->count + 1, sizeof *keys->items))
-        return KN_NOMEM;
-    keys->items[keys->count++] = columns[0];
-    keys->items[keys->count++] = columns[1];
-    return KN_OK;
-}
-
-static enum kn_status drop_points(struct store *store, bool *ret_done)
-{
-    struct queue_keys keys = {0};
-    int64_t before = events_cutoff(store), gaps = cutoff(store->options.retention_rollups_us);
+    int64_t gaps = cutoff(store->options.retention_rollups_us);
     enum kn_status status = KN_OK;
     *ret_done = true;
-    if (before)
-        status = db_run(store->db, SQL_QUEUES, NULL, take_queue, &keys);
-    for (size_t i = 0; status == KN_OK && i < keys.count; i += 2) {
-        const struct db_value values[] = {keys.items[i], keys.items[i + 1], db_i64(before)};
-        status = db_run(store->db, SQL_QUEUE_POINTS_DELETE, values, NULL, NULL);
-    }
-    free(keys.items);
     const struct db_value gaps_before[] = {db_i64(gaps)};
     const struct db_value marks[] = {db_i64(kn_time_now() - MARKS_US)};
     if (status == KN_OK && gaps)
@@ -273,8 +250,9 @@ static enum kn_status drop_jobs(struct store *store, bool *ret_done)
 /* ---- a round ------------------------------------------------------------------------- */
 
 typedef enum kn_status step_fn(struct store *store, bool *ret_done);
-static step_fn *const steps_of_a_round[] = {drop_tasks,   drop_stale_events, drop_events,
-                                            drop_rollups, drop_points,       drop_jobs};
+static step_fn *const steps_of_a_round[] = {drop_tasks,     drop_stale_events, drop_events,
+                                            drop_rollups,   drop_rest,         drop_jobs,
+                                            expire_workers, expire_queues};
 
 static enum kn_status in_transaction(struct store *store, bool *ret_done)
 {

@@ -523,6 +523,8 @@ static enum kn_status open_store(struct storage *storage, const struct kn_config
         .retention_tasks_us = c->retention_tasks,
         .retention_events_us = c->retention_events,
         .retention_rollups_us = c->retention_rollups,
+        .retention_workers_us = c->retention_workers,
+        .retention_queues_us = c->retention_queues,
         .jobs_tasks_max = (size_t)c->jobs_tasks_max,
         .jobs_rate = (double)c->jobs_rate,
         .jobs_rate_max = (double)c->jobs_rate_max,

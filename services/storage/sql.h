@@ -22,6 +22,16 @@
     "u(step, scope, minute, source, name) USING (step, scope, minute, source, " \
     "name) ORDER BY r.minute"
 
+#define SQL_WORKERS \
+    "SELECT source, host, beat_at, beat_clock, status_at, status_clock, " \
+    "status_by, body, answers FROM workers "
+
+#define SQL_WORKER_SET \
+    "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, status_at " \
+    "= excluded.status_at, status_clock = excluded.status_clock, status_by = " \
+    "excluded.status_by, body = excluded.body, online = excluded.online, " \
+    "heard = excluded.heard, hostname = excluded.hostname"
+
 #define SQL_MAP(S, SAME) \
     SAME(MIGRATIONS, "", \
         "SELECT version, checksum FROM migrations ORDER BY version") \
@@ -295,44 +305,89 @@
         "w.status_clock, w.status_by, w.body FROM workers w JOIN " \
         "unnest($1::int8[], $2::int8[]) AS u(source, host) USING (source, " \
         "host)") \
-    SAME(WORKERS, "", \
-        "SELECT source, host, beat_at, beat_clock, status_at, status_clock, " \
-        "status_by, body, answers FROM workers ORDER BY source, host") \
+    SAME(WORKERS_PAGE, "iiti", \
+        SQL_WORKERS "WHERE source = $1 AND online = $2 AND hostname > $3 " \
+        "ORDER BY hostname LIMIT $4") \
+    SAME(WORKER_OF, "ii", \
+        SQL_WORKERS "WHERE source = $1 AND host = $2") \
+    SAME(WORKERS_SILENT, "iiii", \
+        SQL_WORKERS "WHERE source = $1 AND online = $2 AND heard < $3 " \
+        "ORDER BY heard LIMIT $4") \
+    SAME(WORKERS_NEWEST, "i", \
+        "SELECT max(heard) FROM workers WHERE source = $1 AND online = 1") \
+    SAME(WORKER_ONLINE_PUT, "iii", \
+        "UPDATE workers SET online = $3 WHERE source = $1 AND host = $2") \
+    SAME(WORKER_DELETE, "ii", \
+        "DELETE FROM workers WHERE source = $1 AND host = $2") \
+    SAME(CONSUMES, "ii", \
+        "SELECT queue FROM consumers WHERE source = $1 AND host = $2") \
+    SAME(CONSUMERS, "iii", \
+        "SELECT host FROM consumers WHERE source = $1 AND queue = $2 ORDER BY " \
+        "host LIMIT $3") \
+    SAME(CONSUMER_PUT, "iii", \
+        "INSERT INTO consumers (source, queue, host) VALUES ($1, $2, $3) ON " \
+        "CONFLICT DO NOTHING") \
+    SAME(CONSUMER_DELETE, "iii", \
+        "DELETE FROM consumers WHERE source = $1 AND queue = $2 AND host = $3") \
     SAME(WORKER_ANSWERS_GET, "ii", \
         "SELECT answers FROM workers WHERE source = $1 AND host = $2") \
     SAME(WORKER_ANSWERS_PUT, "iib", \
         "UPDATE workers SET answers = $3 WHERE source = $1 AND host = $2") \
-    S(WORKER_PUT, "iiiiiiib", \
+    S(WORKER_PUT, "iiiiiiibiit", \
         "INSERT INTO workers (source, host, beat_at, beat_clock, " \
-        "status_at, status_clock, status_by, body) VALUES ($1, $2, $3, " \
-        "$4, $5, $6, $7, $8) ON CONFLICT (source, host) DO UPDATE SET " \
-        "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, " \
-        "status_at = excluded.status_at, status_clock = " \
-        "excluded.status_clock, status_by = excluded.status_by, body = " \
-        "excluded.body", \
+        "status_at, status_clock, status_by, body, online, heard, hostname) " \
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT " \
+        "(source, host) DO UPDATE SET " SQL_WORKER_SET, \
         "INSERT INTO workers (source, host, beat_at, beat_clock, " \
-        "status_at, status_clock, status_by, body) SELECT * FROM " \
-        "unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], " \
-        "$5::int8[], $6::int8[], $7::int8[], $8::bytea[]) ON CONFLICT (source, host) DO UPDATE SET " \
-        "beat_at = excluded.beat_at, beat_clock = excluded.beat_clock, " \
-        "status_at = excluded.status_at, status_clock = " \
-        "excluded.status_clock, status_by = excluded.status_by, body = " \
-        "excluded.body") \
+        "status_at, status_clock, status_by, body, online, heard, hostname) " \
+        "SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], " \
+        "$5::int8[], $6::int8[], $7::int8[], $8::bytea[], $9::int8[], " \
+        "$10::int8[], $11::text[]) ON CONFLICT (source, host) DO UPDATE SET " \
+        SQL_WORKER_SET) \
     SAME(LIFE_PUT, "iiii", \
         "INSERT INTO worker_life (source, host, at, change) VALUES ($1, $2, " \
         "$3, $4) ON CONFLICT DO NOTHING") \
     SAME(LIFE, "iii", \
         "SELECT at, change FROM worker_life WHERE source = $1 AND host = $2 " \
         "AND at < $3 ORDER BY at DESC, change DESC LIMIT 1000") \
+    SAME(LIFE_OF_DELETE, "ii", \
+        "DELETE FROM worker_life WHERE source = $1 AND host = $2") \
     SAME(LIFE_DELETE, "i", \
         "DELETE FROM worker_life WHERE at < $1") \
-    SAME(QUEUE_PUT, "iiib", \
-        "INSERT INTO queues (source, queue, at, body) VALUES ($1, $2, $3, " \
-        "$4) ON CONFLICT (source, queue) DO UPDATE SET at = excluded.at, " \
-        "body = excluded.body WHERE excluded.at >= queues.at") \
-    SAME(QUEUES, "", \
-        "SELECT source, queue, at, body FROM queues ORDER BY source, " \
-        "queue") \
+    SAME(QUEUE_PUT, "iiibt", \
+        "INSERT INTO queues (source, queue, at, body, name, gone) VALUES ($1, " \
+        "$2, $3, $4, $5, 0) ON CONFLICT (source, queue) DO UPDATE SET at = " \
+        "excluded.at, body = excluded.body, gone = 0 WHERE excluded.at >= queues.at") \
+    SAME(QUEUE_SEEN, "iibt", \
+        "INSERT INTO queues (source, queue, at, body, name, gone) VALUES ($1, " \
+        "$2, 0, $3, $4, 0) ON CONFLICT (source, queue) DO UPDATE SET gone = 0 " \
+        "WHERE queues.gone <> 0") \
+    SAME(QUEUES_PAGE, "iti", \
+        "SELECT source, queue, at, body FROM queues WHERE source = $1 AND " \
+        "gone = 0 AND name > $2 ORDER BY name LIMIT $3") \
+    SAME(QUEUE_OF, "ii", \
+        "SELECT source, queue, at, body FROM queues WHERE source = $1 AND " \
+        "queue = $2 AND gone = 0") \
+    SAME(QUEUES_AFTER, "iii", \
+        "SELECT source, queue, at, gone FROM queues WHERE (source, queue) > " \
+        "($1, $2) ORDER BY source, queue LIMIT $3") \
+    SAME(QUEUES_NEWEST, "i", \
+        "SELECT max(at) FROM queues WHERE source = $1") \
+    SAME(QUEUE_IS_USED, "ii", \
+        "SELECT 1 FROM queues q WHERE q.source = $1 AND q.queue = $2 AND " \
+        "(EXISTS (SELECT 1 FROM consumers c WHERE c.source = q.source AND " \
+        "c.queue = q.queue) OR EXISTS (SELECT 1 FROM pauses p WHERE p.queue = " \
+        "q.name))") \
+    SAME(QUEUE_GONE, "ii", \
+        "UPDATE queues SET gone = 1 WHERE source = $1 AND queue = $2") \
+    SAME(QUEUE_UNSEEN, "ii", \
+        "UPDATE queues SET gone = 1 WHERE source = $1 AND queue = $2 AND at = 0 " \
+        "AND NOT EXISTS (SELECT 1 FROM consumers c WHERE c.source = $1 AND " \
+        "c.queue = $2)") \
+    SAME(QUEUE_DELETE, "ii", \
+        "DELETE FROM queues WHERE source = $1 AND queue = $2") \
+    SAME(POINTS_OLDEST, "ii", \
+        "SELECT min(at) FROM queue_points WHERE source = $1 AND queue = $2") \
     S(QUEUE_POINT_PUT, "iiiiii", \
         "INSERT OR IGNORE INTO queue_points (source, queue, at, messages, " \
         "unacked, consumers) VALUES ($1, $2, $3, $4, $5, $6)", \

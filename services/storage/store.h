@@ -16,10 +16,12 @@ struct store_options {
     int64_t retention_tasks_us; /* 0: for ever */
     int64_t retention_events_us;
     int64_t retention_rollups_us;
-    unsigned cache_mb;     /* of the writer's connection; 0: 32 */
-    size_t jobs_tasks_max; /* tasks of a bulk job; 0: 100,000 */
-    double jobs_rate;      /* of a job that says none, tasks a second; 0: 20 */
-    double jobs_rate_max;  /* 0: 1,000 */
+    int64_t retention_workers_us; /* offline ones */
+    int64_t retention_queues_us;  /* the history of those that are gone */
+    unsigned cache_mb;            /* of the writer's connection; 0: 32 */
+    size_t jobs_tasks_max;        /* tasks of a bulk job; 0: 100,000 */
+    double jobs_rate;             /* of a job that says none, tasks a second; 0: 20 */
+    double jobs_rate_max;         /* 0: 1,000 */
 };
 
 struct store;
@@ -143,6 +145,11 @@ enum kn_status store_read_overdue(struct store_reader *reader, const struct kn_m
 enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg_audit_get *get,
                                 struct kn_arena *arena,
                                 struct kn_msg_audit_list *ret) KN_MUST_CHECK;
+/* Workers that nobody has heard for long, while others of their source were heard, and that are
+ * still called online: those whom aggregation has no room for. Changes that say so, at most max. */
+enum kn_status store_find_silent(struct store *store, struct kn_arena *arena,
+                                 struct store_change *changes, size_t max,
+                                 size_t *ret_count) KN_MUST_CHECK;
 /* Paused queues, of a source or (empty) of all. */
 enum kn_status store_read_pauses(struct store_reader *reader, struct kn_str source,
                                  struct kn_arena *arena,

@@ -54,9 +54,10 @@ struct store {
     bool is_careful;       /* no event is taken for new without asking the database */
 
     struct retain {
-        int64_t next_at; /* monotonic: no round begins before */
-        unsigned step;   /* of the round */
-        int64_t before;  /* tasks whose latest event is older were deleted */
+        int64_t queue_source, queue; /* after which expire_queues goes on */
+        int64_t next_at;             /* monotonic: no round begins before */
+        unsigned step;               /* of the round */
+        int64_t before;              /* tasks whose latest event is older were deleted */
         struct retain_sweep {
             int64_t restart_at; /* monotonic: then it begins at the first task again */
             int64_t after;      /* the task where it goes on */
@@ -173,6 +174,9 @@ bool tx_is_of_worker(const struct kn_msg_event *event);
 /* Reads what it answered to control, which is kept apart. */
 enum kn_status tx_worker_answers(struct tx *tx, struct worker_work *work) KN_MUST_CHECK;
 enum kn_status tx_workers_finish(struct tx *tx) KN_MUST_CHECK;
+/* Makes sure that the queue is listed, though nobody may ever have measured it. */
+enum kn_status tx_queue_seen(struct tx *tx, int64_t source, int64_t queue,
+                             struct kn_str name) KN_MUST_CHECK;
 /* CONFLICT when the reader stands elsewhere; nothing was changed then. */
 enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put) KN_MUST_CHECK;
 /* Whether the batch was applied before; if not, it is marked as applied. ret_whole: so are
@@ -187,6 +191,8 @@ enum kn_status tx_action(struct tx *tx, struct store_change *change) KN_MUST_CHE
 enum kn_status tx_pause(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
 /* Tasks whose latest event is not newer may have been deleted, by this process or another. */
 int64_t store_deleted_to(const struct store *store);
+/* Events, and points of queues, that are older are given up; 0: none are. */
+int64_t store_events_cutoff(const struct store *store);
 /* After a row of counters changed for the changes-th time. CONFLICT when another process has
  * written to the source meanwhile: what is in memory of it may be old. */
 enum kn_status store_note_changes(struct store *store, int64_t source,
@@ -205,6 +211,22 @@ enum kn_status tx_job_cancel(struct tx *tx, struct store_change *change) KN_MUST
 enum kn_status tx_task_resolve(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
 /* Writes the jobs that were changed, ends those that are done, and tells of them. */
 enum kn_status tx_jobs_finish(struct tx *tx) KN_MUST_CHECK;
+/* Steps of giving up workers and queues that are gone (expire.c). */
+enum kn_status expire_workers(struct store *store, bool *ret_done) KN_MUST_CHECK;
+enum kn_status expire_queues(struct store *store, bool *ret_done) KN_MUST_CHECK;
+/* All sources that were ever heard of, by name; at most SOURCES_MAX. Texts are in the arena. */
+enum { SOURCES_MAX = 100 };
+struct store_sources {
+    struct store_source {
+        int64_t number;
+        struct kn_str name;
+    } items[SOURCES_MAX];
+    size_t count;
+    struct kn_arena *arena;
+};
+enum kn_status store_all_sources(struct db *db, struct kn_arena *arena,
+                                 struct store_sources *ret) KN_MUST_CHECK;
+
 /* A step of giving up old ones. */
 enum kn_status jobs_drop(struct store *store, int64_t before, bool *ret_done) KN_MUST_CHECK;
 
@@ -230,6 +252,13 @@ enum kn_status store_count(struct store *store, int64_t source, enum kn_task_sta
 void store_abandon(struct store *store);
 /* After it was committed. */
 void store_settle(struct store *store);
+
+/* Room for one more in a list of a message, in the arena: the list's items, or NULL. */
+void *store_list_add(struct kn_arena *arena, void *items, size_t count, size_t *cap, size_t size);
+#define LIST_ADD(arena, list, cap)                                                                 \
+    (((list).items = store_list_add(arena, (list).items, (list).count, cap, sizeof *(list).items)) \
+         ? &(list).items[(list).count++]                                                           \
+         : NULL)
 
 /* Room for one more in an array that grows by doubling. False: out of memory. */
 bool grow_array(void *items, size_t *cap, size_t count, size_t size);

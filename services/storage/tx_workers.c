@@ -2,6 +2,8 @@
  * at once at its end. */
 #include "services/storage/store_internal.h"
 
+enum { CONSUMED_MAX = 1000 /* queues of one worker */ };
+
 struct worker_read {
     struct tx *tx;
     struct worker_row *row;
@@ -158,22 +160,85 @@ static enum kn_status put_life(struct tx *tx, const struct worker_work *work)
     return KN_OK;
 }
 
+/* ---- which queues it consumes ---------------------------------------------------------- */
+
+struct consumed {
+    struct kn_arena *arena;
+    int64_t *items;
+    size_t count;
+};
+
+static enum kn_status take_consumed(void *arg, const struct db_value *columns)
+{
+    struct consumed *consumed = arg;
+    int64_t *items = kn_arena_array(consumed->arena, consumed->count + 1, sizeof *items);
+    if (!items)
+        return KN_NOMEM;
+    if (consumed->count)
+        memcpy(items, consumed->items, consumed->count * sizeof *items);
+    items[consumed->count++] = db_as_i64(columns[0]);
+    consumed->items = items;
+    return KN_OK;
+}
+
+/* Whether it was among them; it is not any more then. */
+static bool take_out(struct consumed *consumed, int64_t queue)
+{
+    for (size_t i = 0; i < consumed->count; i++) {
+        if (consumed->items[i] != queue)
+            continue;
+        consumed->items[i] = consumed->items[--consumed->count];
+        return true;
+    }
+    return false;
+}
+
+static enum kn_status put_consumer(struct tx *tx, const struct worker_row *row, int64_t queue,
+                                   struct kn_str name)
+{
+    const struct db_value values[] = {db_i64(row->source), db_i64(queue), db_i64(row->host)};
+    enum kn_status status = tx_queue_seen(tx, row->source, queue, name);
+    return status == KN_OK ? db_run(tx->store->db, SQL_CONSUMER_PUT, values, NULL, NULL) : status;
+}
+
+/* Brings the table of consumers up to what the worker is and says now. */
+static enum kn_status put_consumed(struct tx *tx, const struct worker_row *row)
+{
+    struct store *store = tx->store;
+    struct consumed before = {.arena = tx->arena};
+    const struct db_value key[] = {db_i64(row->source), db_i64(row->host)};
+    size_t now = row->worker.status == KN_WORKER_ONLINE ? row->worker.queues.count : 0;
+    enum kn_status status = db_run(store->db, SQL_CONSUMES, key, take_consumed, &before);
+    for (size_t i = 0; status == KN_OK && i < now && i < CONSUMED_MAX; i++) {
+        int64_t queue;
+        struct kn_str name = row->worker.queues.items[i];
+        status = dict_number(store->dict, store->db, DICT_QUEUE, name, &queue);
+        if (status == KN_OK && !take_out(&before, queue))
+            status = put_consumer(tx, row, queue, name);
+    }
+    for (size_t i = 0; status == KN_OK && i < before.count; i++) {
+        const struct db_value values[] = {key[0], db_i64(before.items[i]), key[1]};
+        status = db_run(store->db, SQL_CONSUMER_DELETE, values, NULL, NULL);
+    }
+    return status;
+}
+
 static enum kn_status put_workers(struct tx *tx)
 {
     struct kn_buf *bodies = &tx->store->body;
     struct db_value *values =
-        kn_arena_array(tx->arena, tx->n_workers * WORKER_COLUMNS, sizeof *values);
+        kn_arena_array(tx->arena, tx->n_workers * WORKER_VALUES, sizeof *values);
     size_t n = 0, start = 0;
     if (tx->n_workers && !values)
         return KN_NOMEM;
     kn_buf_clear(bodies);
     for (size_t i = 0; i < tx->n_workers; i++) {
         if (tx->workers[i].dirty)
-            worker_row_values(&tx->workers[i].row, bodies, values + n++ * WORKER_COLUMNS);
+            worker_row_values(&tx->workers[i].row, bodies, values + n++ * WORKER_VALUES);
     }
     enum kn_status status = kn_buf_status(bodies);
     for (size_t i = 0; status == KN_OK && i < n; i++) {
-        struct kn_str *body = &values[(i + 1) * WORKER_COLUMNS - 1].str;
+        struct kn_str *body = &values[i * WORKER_VALUES + WORKER_BODY].str;
         body->ptr = bodies->data + start;
         start += body->len;
     }
@@ -194,6 +259,9 @@ enum kn_status tx_workers_finish(struct tx *tx)
             status = put_answers(tx, work);
         if (status == KN_OK && work->dirty)
             status = put_life(tx, work);
+        if (status == KN_OK && work->dirty &&
+            (work->answered || work->row.worker.status != work->status_before))
+            status = put_consumed(tx, &work->row);
         if (!work->dirty || !work->tell)
             continue;
         told[n] = work->row.worker;

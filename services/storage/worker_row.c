@@ -27,8 +27,16 @@ enum kn_status worker_row_read(const struct db_value *columns, struct kn_arena *
     return status;
 }
 
+/* By Kanchi's clock, as far as that is known. */
+static int64_t heard_at(const struct kn_msg_worker *worker)
+{
+    int64_t at = worker->last_received_at > worker->inspected_at ? worker->last_received_at
+                                                                 : worker->inspected_at;
+    return at ? at : worker->last_seen;
+}
+
 void worker_row_values(const struct worker_row *row, struct kn_buf *body,
-                       struct db_value ret[WORKER_COLUMNS])
+                       struct db_value ret[WORKER_VALUES])
 {
     struct kn_msg_worker rest = row->worker;
     rest.conf = rest.stats = rest.active_queues = KN_STR_ABSENT;
@@ -42,7 +50,10 @@ void worker_row_values(const struct worker_row *row, struct kn_buf *body,
     ret[4] = db_i64(row->status.at);
     ret[5] = db_i64((int64_t)row->status.clock);
     ret[6] = db_i64(row->word);
-    ret[7] = (struct db_value){.kind = DB_BLOB, .str = {.len = body->len - start}};
+    ret[WORKER_BODY] = (struct db_value){.kind = DB_BLOB, .str = {.len = body->len - start}};
+    ret[8] = db_i64(rest.status == KN_WORKER_ONLINE);
+    ret[9] = db_i64(heard_at(&rest) / KN_MINUTE);
+    ret[10] = db_text(rest.hostname);
 }
 
 enum kn_status worker_row_read_answers(struct kn_str answers, struct kn_arena *arena,

@@ -24,15 +24,15 @@ struct worker_row {
     struct kn_msg_worker worker; /* texts are borrowed */
 };
 
-enum { WORKER_COLUMNS = 8 };
+enum { WORKER_COLUMNS = 8, WORKER_VALUES = 11, WORKER_BODY = 7 };
 
 /* columns: source, host, beat_at, beat_clock, status_at, status_clock, status_by,
  * body. Texts are copied into the arena. */
 enum kn_status worker_row_read(const struct db_value *columns, struct kn_arena *arena,
                                struct worker_row *ret) KN_MUST_CHECK;
-/* Appends the message to body; of the last value sets only its length. */
+/* Appends the message to body; of the value WORKER_BODY sets only its length. */
 void worker_row_values(const struct worker_row *row, struct kn_buf *body,
-                       struct db_value ret[WORKER_COLUMNS]);
+                       struct db_value ret[WORKER_VALUES]);
 
 /* The answers that are large and seldom change, conf, stats, active_queues and
  * registered, are kept apart: worker_row_values leaves them out. */

@@ -8,8 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WAITING_MAX = 16, GROUP_MAX = 64, GROUP_EVENTS = 10000, TROUBLE_SIZE = 256, ID_SIZE = 64 };
+enum {
+    WAITING_MAX = 16,
+    GROUP_MAX = 64,
+    GROUP_EVENTS = 10000,
+    SILENT_MAX = 200,
+    TROUBLE_SIZE = 256,
+    ID_SIZE = 64
+};
 #define GIVE_UP_US (30 * KN_SECOND)
+#define SILENT_US KN_MINUTE
 #define RETRY_US (KN_SECOND / 4)
 #define IDLE_US (KN_SECOND / 5)
 
@@ -36,7 +44,8 @@ struct writer {
     unsigned waiting; /* requests that are not answered yet */
     uint64_t refused; /* because too many waited */
     bool stopping;
-    int64_t jobs_at; /* monotonic, of the writing thread: when its own jobs are due */
+    int64_t jobs_at;   /* monotonic, of the writing thread: when its own jobs are due */
+    int64_t silent_at; /* likewise: when silent workers are looked for */
     char feed_id[ID_SIZE];
     uint64_t feed_number;
     char trouble[TROUBLE_SIZE];
@@ -258,6 +267,28 @@ static void do_jobs(struct writer *writer)
     kn_arena_fini(&arena);
 }
 
+/* Says of workers that nobody watches that they are offline. */
+static void judge_silent(struct writer *writer)
+{
+    struct store_change changes[SILENT_MAX];
+    const struct kn_msg_feed *feed = NULL;
+    size_t count = 0;
+    struct kn_arena arena;
+    if (kn_time_mono() < writer->silent_at)
+        return;
+    kn_arena_init(&arena, 0);
+    enum kn_status status = store_find_silent(writer->store, &arena, changes, SILENT_MAX, &count);
+    if (status == KN_OK && count)
+        status = store_commit(writer->store, changes, count, &feed);
+    if (status == KN_OK && feed) {
+        note(writer, "");
+        if (writer->publish)
+            writer->publish(writer->arg, feed);
+    }
+    writer->silent_at = kn_time_mono() + (status == KN_OK && count == SILENT_MAX ? 0 : SILENT_US);
+    kn_arena_fini(&arena);
+}
+
 static void wait_for_work(struct writer *writer, int64_t us)
 {
     int64_t until = kn_time_mono() + us;
@@ -281,6 +312,8 @@ static void *run(void *arg)
             return NULL;
         if (n)
             commit_group(writer, group, n);
+        if (!store_is_lost(writer->store))
+            judge_silent(writer);
         if (!store_is_lost(writer->store))
             do_jobs(writer);
         idle = store_is_lost(writer->store) ? IDLE_US : retain(writer);
