@@ -507,6 +507,8 @@ static enum kn_status commit_once(struct store *store, struct store_change *chan
 {
     tx_begin(store->tx);
     enum kn_status status = db_begin(store->db);
+    if (status == KN_OK && db_is_pooled(store->db))
+        status = store_hold_feed(store);
     if (status == KN_OK)
         status = in_transaction(store->tx, changes, count);
     if (status == KN_OK)

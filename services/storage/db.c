@@ -21,6 +21,11 @@ bool db_is_postgres(const struct db *db)
     return db->backend == &db_postgres_backend;
 }
 
+bool db_is_pooled(const struct db *db)
+{
+    return db->pooled;
+}
+
 const char *db_version(const struct db *db)
 {
     return db->backend->version(db);

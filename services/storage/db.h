@@ -79,6 +79,9 @@ enum kn_status db_open(const struct db_options *options, struct db **ret,
                        char **ret_error) KN_MUST_CHECK;
 void db_close(struct db *db);
 bool db_is_postgres(const struct db *db);
+/* Whether a pooler such as PgBouncer stands between: the next transaction may be another connection
+ * of the server, so nothing may be left behind in one. */
+bool db_is_pooled(const struct db *db);
 /* Version of SQLite or of the server; lives as long as the connection. */
 const char *db_version(const struct db *db);
 
@@ -139,6 +142,7 @@ extern const struct db_backend db_postgres_backend;
 
 struct db {
     const struct db_backend *backend;
+    bool pooled;
     int64_t deadline; /* see db_limit */
     const atomic_bool *cancelled;
 };

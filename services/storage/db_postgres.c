@@ -386,18 +386,23 @@ static bool is_copy(enum sql_id id)
     return strncmp(sql_statements[id].postgres, "COPY ", 5) == 0;
 }
 
+static void oids_of(enum sql_id id, Oid oids[PARAMS_MAX])
+{
+    const char *types = sql_statements[id].types;
+    for (size_t i = 0; types[i]; i++)
+        oids[i] = oid_of(types[i], takes_arrays(id));
+}
+
 static enum kn_status prepare(struct postgres *p, enum sql_id id, char name[NAME_SIZE])
 {
     Oid oids[PARAMS_MAX];
-    const char *types = sql_statements[id].types;
-    bool arrays = takes_arrays(id);
     snprintf(name, NAME_SIZE, "s%d", (int)id);
     if (p->prepared[id])
         return KN_OK;
-    for (size_t i = 0; types[i]; i++)
-        oids[i] = oid_of(types[i], arrays);
+    oids_of(id, oids);
     PGresult *result;
-    int sent = PQsendPrepare(p->conn, name, sql_statements[id].postgres, (int)strlen(types), oids);
+    int sent = PQsendPrepare(p->conn, name, sql_statements[id].postgres,
+                             (int)strlen(sql_statements[id].types), oids);
     enum kn_status status = finish(p, sent, &result);
     if (status != KN_OK)
         return status;
@@ -413,9 +418,10 @@ static enum kn_status execute(struct postgres *p, enum sql_id id, const size_t *
     const char *pointers[PARAMS_MAX];
     int lengths[PARAMS_MAX], formats[PARAMS_MAX];
     char name[NAME_SIZE];
+    Oid oids[PARAMS_MAX];
     int n = (int)strlen(sql_statements[id].types);
     enum kn_status status = db_is_over(&p->db) ? KN_TIMEOUT : kn_buf_status(&p->params);
-    if (status == KN_OK)
+    if (status == KN_OK && !p->db.pooled)
         status = prepare(p, id, name);
     if (status != KN_OK)
         return status;
@@ -425,7 +431,10 @@ static enum kn_status execute(struct postgres *p, enum sql_id id, const size_t *
         lengths[i] = (int)(ends[i] - start);
         formats[i] = 1;
     }
-    int sent = PQsendQueryPrepared(p->conn, name, n, pointers, lengths, formats, 1);
+    oids_of(id, oids);
+    int sent = p->db.pooled ? PQsendQueryParams(p->conn, sql_statements[id].postgres, n, oids,
+                                                pointers, lengths, formats, 1)
+                            : PQsendQueryPrepared(p->conn, name, n, pointers, lengths, formats, 1);
     return finish(p, sent, ret);
 }
 
@@ -594,6 +603,25 @@ bool db_postgres_is_away(const char *url)
     return answer == PQPING_REJECT || answer == PQPING_NO_RESPONSE;
 }
 
+static void pass_over(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
+/* The process that serves the connection is the one that the start of the connection named, unless
+ * a pooler answered then. */
+static enum kn_status find_pooler(struct postgres *p)
+{
+    PGresult *result = PQexec(p->conn, "SELECT pg_backend_pid()");
+    enum kn_status status = check(p, result);
+    if (status != KN_OK)
+        return status;
+    p->db.pooled = strtol(PQgetvalue(result, 0, 0), NULL, 10) != PQbackendPID(p->conn);
+    PQclear(result);
+    return KN_OK;
+}
+
 enum kn_status db_postgres_open(const struct db_options *options, struct db **ret, char **ret_error)
 {
     struct postgres *p = calloc(1, sizeof *p);
@@ -623,11 +651,11 @@ enum kn_status db_postgres_open(const struct db_options *options, struct db **re
         return refuse(p, KN_UNSUPPORTED, "the server is older than PostgreSQL 15",
                       options->postgres_url, ret_error);
     snprintf(p->version, sizeof p->version, "%s", PQparameterStatus(p->conn, "server_version"));
-    enum kn_status status = postgres_script(
-        &p->db, options->read_only
-                    ? "SET default_transaction_read_only = on; SET client_min_messages = warning;"
-                      "SET plan_cache_mode = force_custom_plan"
-                    : "SET client_min_messages = warning");
+    PQsetNoticeProcessor(p->conn, pass_over, NULL);
+    enum kn_status status = find_pooler(p);
+    if (status == KN_OK && options->read_only && !p->db.pooled)
+        status = postgres_script(&p->db, "SET default_transaction_read_only = on;"
+                                         "SET plan_cache_mode = force_custom_plan");
     if (status != KN_OK)
         return refuse(p, status, postgres_error(&p->db), options->postgres_url, ret_error);
     *ret = &p->db;

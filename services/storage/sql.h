@@ -416,6 +416,14 @@
         "SELECT 1 WHERE $1 > 0", \
         "SELECT CASE WHEN pg_try_advisory_lock(7236270145 + $1) THEN 1 " \
         "ELSE 0 END") \
+    S(FEED_HOLD, "it", \
+        "SELECT 1 WHERE $1 > 0 AND $2 <> ''", \
+        "UPDATE feeds SET holder = $2, held_until = extract(epoch FROM " \
+        "clock_timestamp())::int8 + 15 WHERE no = $1 AND (holder IS NULL OR " \
+        "holder = $2 OR held_until < extract(epoch FROM clock_timestamp())::int8) " \
+        "RETURNING 1") \
+    SAME(FEED_RELEASE, "it", \
+        "UPDATE feeds SET holder = NULL WHERE no = $1 AND holder = $2") \
     SAME(FEED_NUMBER_PUT, "ii", \
         "UPDATE feeds SET number = $2 WHERE no = $1") \
     SAME(FEED_PUT, "iiib", \

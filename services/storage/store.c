@@ -10,6 +10,8 @@
 #include <time.h>
 
 #define LOCK_US (5 * KN_SECOND)
+#define RENEW_US (5 * KN_SECOND)
+#define LEASE_US (20 * KN_SECOND) /* longer than FEED_HOLD is valid for */
 enum { WRITER_CACHE_MB = 24, READER_CACHE_MB = 2 };
 
 static struct db_options connection(const struct store *store, bool read_only)
@@ -72,17 +74,49 @@ static enum kn_status take_bool(void *arg, const struct db_value *columns)
  * moment longer. */
 static enum kn_status lock_feed(struct store *store)
 {
-    int64_t until = kn_time_mono() + LOCK_US;
+    bool pooled = db_is_pooled(store->db);
+    int64_t until = kn_time_mono() + (pooled ? LEASE_US : LOCK_US);
     const struct db_value values[] = {db_i64(store->feed_no)};
     for (;;) {
         bool locked = false;
-        enum kn_status status = db_run(store->db, SQL_FEED_LOCK, values, take_bool, &locked);
-        if (status != KN_OK || locked)
+        enum kn_status status = pooled
+                                    ? store_hold_feed(store)
+                                    : db_run(store->db, SQL_FEED_LOCK, values, take_bool, &locked);
+        if (pooled ? status != KN_EXISTS : status != KN_OK || locked)
             return status;
         if (kn_time_mono() > until)
             return KN_EXISTS;
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     }
+}
+
+enum kn_status store_hold_feed(struct store *store)
+{
+    bool held = false;
+    const struct db_value values[] = {db_i64(store->feed_no), db_text(kn_str_from(store->holder))};
+    enum kn_status status = db_run(store->db, SQL_FEED_HOLD, values, take_bool, &held);
+    if (status == KN_OK && held)
+        store->renewed_at = kn_time_mono();
+    else if (status == KN_OK)
+        store->unread = true; /* whoever has it may have written */
+    return status != KN_OK || held ? status : KN_EXISTS;
+}
+
+void store_keep_feed(struct store *store)
+{
+    if (!db_is_pooled(store->db) || kn_time_mono() < store->renewed_at + RENEW_US)
+        return;
+    enum kn_status ignored = store_hold_feed(store); /* the next commit finds out */
+    (void)ignored;
+}
+
+static void release_feed(struct store *store)
+{
+    const struct db_value values[] = {db_i64(store->feed_no), db_text(kn_str_from(store->holder))};
+    if (!store->db || !db_is_pooled(store->db) || db_is_lost(store->db))
+        return;
+    enum kn_status ignored = db_run(store->db, SQL_FEED_RELEASE, values, NULL, NULL);
+    (void)ignored;
 }
 
 static enum kn_status load_feed(struct store *store)
@@ -183,6 +217,7 @@ enum kn_status store_open(const struct store_options *options, struct store **re
     store->feed_name = strdup(options->feed ? options->feed : "main");
     store->dict = dict_new(DICT_MAX);
     store->tx = tx_new(store);
+    kn_random_hex(store->holder, sizeof store->holder);
     kn_arena_init(&store->arena, 0);
     kn_buf_init(&store->body, 0);
     enum kn_status status = KN_NOMEM;
@@ -202,6 +237,7 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
+    release_feed(store);
     db_close(store->db);
     tx_free(store->tx);
     dict_free(store->dict);

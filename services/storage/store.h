@@ -145,6 +145,9 @@ enum kn_status store_read_overdue(struct store_reader *reader, const struct kn_m
 enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg_audit_get *get,
                                 struct kn_arena *arena,
                                 struct kn_msg_audit_list *ret) KN_MUST_CHECK;
+/* To be called between commits, every second or so: says again that the feed is ours, where that is
+ * needed. */
+void store_keep_feed(struct store *store);
 /* Workers that nobody has heard for long, while others of their source were heard, and that are
  * still called online: those whom aggregation has no room for. Changes that say so, at most max. */
 enum kn_status store_find_silent(struct store *store, struct kn_arena *arena,

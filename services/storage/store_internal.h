@@ -35,6 +35,8 @@ struct store {
     int64_t feed_no;
     char feed_id[FEED_ID_SIZE];
     uint64_t feed_number;
+    char holder[33];    /* what this process calls itself in the feed's row */
+    int64_t renewed_at; /* monotonic: when that row was last said to be ours */
 
     struct status_count *counts;
     size_t n_counts;
@@ -173,6 +175,8 @@ enum kn_status tx_workers_of(struct tx *tx, const struct kn_msg_ingest_batch *ba
 bool tx_is_of_worker(const struct kn_msg_event *event);
 /* Reads what it answered to control, which is kept apart. */
 enum kn_status tx_worker_answers(struct tx *tx, struct worker_work *work) KN_MUST_CHECK;
+/* Where no lock can be held: says in the feed's row that it is ours. EXISTS: it is another's. */
+enum kn_status store_hold_feed(struct store *store) KN_MUST_CHECK;
 enum kn_status tx_workers_finish(struct tx *tx) KN_MUST_CHECK;
 /* Makes sure that the queue is listed, though nobody may ever have measured it. */
 enum kn_status tx_queue_seen(struct tx *tx, int64_t source, int64_t queue,

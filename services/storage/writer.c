@@ -313,6 +313,8 @@ static void *run(void *arg)
         if (n)
             commit_group(writer, group, n);
         if (!store_is_lost(writer->store))
+            store_keep_feed(writer->store);
+        if (!store_is_lost(writer->store))
             judge_silent(writer);
         if (!store_is_lost(writer->store))
             do_jobs(writer);
