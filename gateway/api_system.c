@@ -62,17 +62,34 @@ void gw_healthz(struct gw_exchange *x)
     kn_buf_text(&x->body, "ok\n");
 }
 
+/* Why storage says that it can't do its work; absent when it can. */
+static struct kn_str trouble_of_storage(const struct kn_bus_message *answer)
+{
+    if (answer->kind != KN_KIND_SYSTEM)
+        return KN_STR_ABSENT;
+    const struct kn_msg_system *system = answer->msg;
+    for (size_t i = 0; i < system->services.count; i++) {
+        const struct kn_msg_service_status *service = &system->services.items[i];
+        if (kn_str_eq(service->name, KN_STR("storage")) && service->state == KN_SERVICE_DEGRADED)
+            return service->detail;
+    }
+    return KN_STR_ABSENT;
+}
+
 void gw_readyz(struct gw_exchange *x)
 {
-    const struct kn_msg_workers_get get = {.id = KN_STR("-")};
+    const struct kn_msg_system_get get = {0};
+    struct kn_str trouble = KN_STR_ABSENT;
     struct kn_bus_message *answer = NULL;
     bool connected = gw_live_connected(x->app->live);
     enum kn_status status =
-        kn_bus_request(x->app->storage, KN_KIND_WORKERS_GET, &get, KN_SECOND, &answer, NULL);
-    if (status == KN_OK)
+        kn_bus_request(x->app->storage, KN_KIND_SYSTEM_GET, &get, KN_SECOND, &answer, NULL);
+    if (status == KN_OK) {
+        trouble = kn_arena_str(&x->arena, trouble_of_storage(answer));
         kn_bus_message_free(answer);
+    }
     x->type = "text/plain; charset=utf-8";
-    if (status == KN_OK && connected) {
+    if (status == KN_OK && connected && !trouble.len) {
         kn_buf_text(&x->body, "ready\n");
         return;
     }
@@ -80,6 +97,8 @@ void gw_readyz(struct gw_exchange *x)
     x->retry_after = 2;
     if (status != KN_OK)
         kn_buf_printf(&x->body, "storage does not answer: %s\n", kn_status_text(status));
+    if (trouble.len)
+        kn_buf_printf(&x->body, "storage can't write: %.*s\n", KN_STR_ARG(trouble));
     if (!connected)
         kn_buf_text(&x->body, "the change feed of storage is not connected\n");
 }

@@ -34,6 +34,7 @@ struct storage {
     struct kn_bus_server *server;
     atomic_bool queries_fail; /* the database did not answer the last one */
     atomic_bool ending;       /* queries are broken off */
+    const char *disk;         /* where the database is, for people */
     int lock_fd;              /* of the database's lock file, -1 without one */
 
     pthread_mutex_t lock; /* what follows */
@@ -410,13 +411,38 @@ static void publish(void *arg, const struct kn_msg_feed *feed)
                 KN_F_TEXT("error", kn_status_text(status)), KN_F_I64("lines_skipped", skipped));
 }
 
+/* What people have to do something about. */
+static void add_finding(struct storage *storage, enum kn_status trouble, struct kn_str text,
+                        struct kn_arena *arena, struct kn_msg_service_status *status)
+{
+    struct kn_msg_finding *finding =
+        trouble == KN_FULL ? kn_arena_alloc(arena, sizeof *finding) : NULL;
+    if (!finding)
+        return;
+    char line[2 * ERROR_SIZE];
+    snprintf(line, sizeof line,
+             "The disk of the database (%s) is full: %.*s. New events wait in ingestion's spool.",
+             storage->disk, KN_STR_ARG(text));
+    *finding = (struct kn_msg_finding){
+        .severity = KN_SEVERITY_ERROR,
+        .code = KN_STR("disk_full"),
+        .subject = KN_STR("storage"),
+        .text = kn_arena_str(arena, kn_str_from(line)),
+        .remedy = KN_STR("Make room on that disk, or enlarge it; storage.retention_tasks and "
+                         "storage.retention_events say how much is kept."),
+    };
+    status->findings.items = finding;
+    status->findings.count = 1;
+}
+
 /* Storage's own line in the list of services. */
 static void report_self(struct storage *storage, struct kn_arena *arena)
 {
     struct kn_msg_service_status status;
     char trouble[ERROR_SIZE];
     kn_reporter_self(arena, "storage", storage->service->id, storage->service->started_at, &status);
-    writer_trouble(storage->writer, trouble, sizeof trouble);
+    enum kn_status why = writer_trouble(storage->writer, trouble, sizeof trouble);
+    add_finding(storage, why, kn_str_from(trouble), arena, &status);
     if (*trouble) {
         status.state = KN_SERVICE_DEGRADED;
         status.detail = kn_str_from(trouble);
@@ -530,6 +556,8 @@ static enum kn_status open_store(struct storage *storage, const struct kn_config
         .jobs_rate_max = (double)c->jobs_rate_max,
     };
     enum kn_status status = KN_OK;
+    storage->disk =
+        sqlite_path(c->database) ? sqlite_path(c->database) : "of the PostgreSQL server";
     if (sqlite_path(c->database))
         status = lock_database(storage, sqlite_path(c->database), ret_error);
     if (status == KN_OK)

@@ -49,6 +49,7 @@ struct writer {
     char feed_id[ID_SIZE];
     uint64_t feed_number;
     char trouble[TROUBLE_SIZE];
+    enum kn_status trouble_status;
 };
 
 /* ---- asking -------------------------------------------------------------------------- */
@@ -91,11 +92,13 @@ void writer_feed_position(struct writer *writer, char *ret_id, size_t size, uint
     pthread_mutex_unlock(&writer->lock);
 }
 
-void writer_trouble(struct writer *writer, char *ret, size_t size)
+enum kn_status writer_trouble(struct writer *writer, char *ret, size_t size)
 {
     pthread_mutex_lock(&writer->lock);
     snprintf(ret, size, "%s", writer->trouble);
+    enum kn_status status = writer->trouble_status;
     pthread_mutex_unlock(&writer->lock);
+    return status;
 }
 
 /* ---- writing ------------------------------------------------------------------------- */
@@ -122,11 +125,13 @@ static size_t take_group(struct writer *writer, struct request **group)
     return n;
 }
 
-static void note(struct writer *writer, const char *trouble)
+static void note(struct writer *writer, const char *trouble, enum kn_status status)
 {
     struct kn_str id;
     pthread_mutex_lock(&writer->lock);
-    snprintf(writer->trouble, sizeof writer->trouble, "%s", trouble);
+    snprintf(writer->trouble, sizeof writer->trouble, "%s",
+             *trouble || status == KN_OK ? trouble : kn_status_text(status));
+    writer->trouble_status = status;
     store_feed_position(writer->store, &id, &writer->feed_number);
     snprintf(writer->feed_id, sizeof writer->feed_id, "%.*s", KN_STR_ARG(id));
     pthread_mutex_unlock(&writer->lock);
@@ -192,11 +197,11 @@ static enum kn_status commit_patiently(struct writer *writer, struct request **g
         if (status == KN_OK)
             status = commit(writer, group, count);
         if (status == KN_OK) {
-            note(writer, "");
+            note(writer, "", KN_OK);
             return KN_OK;
         }
         uint64_t skipped;
-        note(writer, store_error(writer->store));
+        note(writer, store_error(writer->store), status);
         if (kn_log_allow(&limit, &skipped))
             KN_ERROR("storage.commit_failed", KN_F_TEXT("status", kn_status_text(status)),
                      KN_F_TEXT("error", store_error(writer->store)), KN_F_I64("requests", count),
@@ -256,7 +261,7 @@ static void do_jobs(struct writer *writer)
     enum kn_status status = store_commit(writer->store, &step, 1, &feed);
     const struct kn_msg_job_items *answer = step.answer;
     if (status == KN_OK && feed) {
-        note(writer, "");
+        note(writer, "", KN_OK);
         if (writer->publish)
             writer->publish(writer->arg, feed);
     } else if (status != KN_OK && kn_log_allow(&limit, &skipped)) {
@@ -281,7 +286,7 @@ static void judge_silent(struct writer *writer)
     if (status == KN_OK && count)
         status = store_commit(writer->store, changes, count, &feed);
     if (status == KN_OK && feed) {
-        note(writer, "");
+        note(writer, "", KN_OK);
         if (writer->publish)
             writer->publish(writer->arg, feed);
     }
@@ -335,7 +340,7 @@ enum kn_status writer_new(struct store *store, writer_publish *publish, void *ar
     writer->arg = arg;
     pthread_mutex_init(&writer->lock, NULL);
     kn_cond_init(&writer->arrived);
-    note(writer, "");
+    note(writer, "", KN_OK);
     if (pthread_create(&writer->thread, NULL, run, writer) != 0) {
         pthread_cond_destroy(&writer->arrived);
         pthread_mutex_destroy(&writer->lock);

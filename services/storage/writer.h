@@ -26,6 +26,6 @@ enum kn_status writer_commit(struct writer *writer, struct store_change *change,
 /* Where the feed stands; id is copied. */
 void writer_feed_position(struct writer *writer, char *ret_id, size_t size, uint64_t *ret_number);
 /* Why the last commit failed, "" when it did not. */
-void writer_trouble(struct writer *writer, char *ret, size_t size);
+enum kn_status writer_trouble(struct writer *writer, char *ret, size_t size);
 
 #endif

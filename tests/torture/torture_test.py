@@ -169,21 +169,25 @@ def fill(path):
             pass
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("broker", ("redis", "rabbitmq"))
-def test_a_full_disk_refuses_batches_and_loses_nothing(folder, seed, small_disk, broker):
+@pytest.mark.parametrize("broker, rounds", (("redis", 1), long_only("redis", 3), long_only("rabbitmq", 3)))
+def test_a_full_disk_refuses_batches_and_loses_nothing(folder, seed, small_disk, broker, rounds):
     data = small_disk / "data"
     with Stage(folder, broker, "sqlite", seed + 6, data=data) as stage:
-        for number in range(3):
+        for number in range(rounds):
             stage.traffic(2000)
             fill(small_disk / "ballast")
             stage.wait(lambda: any(one["name"] == "storage" and one["state"] == "degraded"
                                    for one in stage.kanchi.get("/system")["services"]),
                        "storage says that it cannot write")
+            stage.wait(lambda: not stage.kanchi.is_ready(),
+                       "the gateway says that it is not ready")
+            assert any(one["code"] == "disk_full" and str(data) in one["text"]
+                       for one in stage.kanchi.get("/system")["findings"])
             stage.traffic(2000)
             if number != 1:
                 stage.kill("storage")  # starts anew on a full disk
             (small_disk / "ballast").unlink()
+            stage.wait(lambda: stage.kanchi.is_ready(), "it is ready again")
             figures = stage.settle()
         report(stage, figures)
 
