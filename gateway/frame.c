@@ -1,6 +1,7 @@
 #include "gateway/frame.h"
 
 #include "gateway/params.h"
+#include "services/common/json.h"
 #include "services/common/time.h"
 
 #include <jansson.h>
@@ -146,7 +147,7 @@ static void read_filter(const json_t *object, struct kn_arena *arena, struct kn_
 void gw_frame_filter(struct kn_str json, struct kn_arena *arena, struct kn_msg_tasks_get *ret,
                      struct gw_problem *problem)
 {
-    json_t *object = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *object = kn_json_load(json, JSON_REJECT_DUPLICATES);
     *ret = (struct kn_msg_tasks_get){0};
     read_filter(object, arena, ret, problem);
     json_decref(object);
@@ -201,8 +202,7 @@ enum kn_status gw_frame_parse(struct kn_str text, struct kn_arena *arena, struct
         gw_problem_set(problem, 400, NULL, "a frame has at most %d bytes", GW_FRAME_MAX);
         return KN_INVALID;
     }
-    json_error_t error;
-    json_t *root = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = kn_json_load(text, JSON_REJECT_DUPLICATES);
     if (!json_is_object(root))
         gw_problem_set(problem, 400, NULL, "a frame is one JSON object");
     else

@@ -1,5 +1,6 @@
 #include "gateway/static.h"
 
+#include "services/common/json.h"
 #include "services/common/log.h"
 
 #include <dirent.h>
@@ -270,7 +271,7 @@ static char *load_policy(int dir)
     if (status != KN_OK)
         status = read_content(dir, "csp.json", 1 << 20, &content);
     if (status == KN_OK)
-        root = json_loadb(content.data, content.len, 0, NULL);
+        root = kn_json_load((struct kn_str){content.data, content.len}, 0);
     if (!root)
         KN_WARN("gateway.no_policy",
                 KN_F_TEXT("text", "csp.json is missing or not valid: inline scripts are blocked"));

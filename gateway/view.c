@@ -1,6 +1,7 @@
 #include "gateway/view.h"
 
 #include "proto/codec.h"
+#include "services/common/json.h"
 #include "services/common/time.h"
 
 #include <jansson.h>
@@ -74,7 +75,7 @@ void gw_view_texts(struct kn_buf *out, const struct kn_strs *texts)
 /* The text in {"error": …}; the whole value when it is none. */
 static void view_error(struct kn_buf *out, struct kn_str value)
 {
-    json_t *object = json_loadb(value.ptr, value.len, JSON_ALLOW_NUL, NULL);
+    json_t *object = kn_json_load(value, JSON_ALLOW_NUL);
     const json_t *error = json_object_get(object, "error");
     if (json_is_string(error))
         kn_buf_json_str(out, (struct kn_str){json_string_value(error), json_string_length(error)});

@@ -3,6 +3,7 @@
  * channel). Names, and what is unacknowledged, only the management API tells. */
 #include "services/broker/meter_impl.h"
 
+#include "services/common/json.h"
 #include "services/common/time.h"
 
 #include <curl/curl.h>
@@ -114,7 +115,7 @@ static enum kn_status fetch_list(struct broker_meter *m, const char *queues, jso
     struct kn_buf answer;
     kn_buf_init(&answer, ANSWER_MAX);
     enum kn_status status = fetch(m, queues, &answer);
-    *ret = status == KN_OK ? json_loadb(answer.data, answer.len, 0, NULL) : NULL;
+    *ret = status == KN_OK ? kn_json_load(kn_buf_view(&answer), 0) : NULL;
     kn_buf_fini(&answer);
     if (status == KN_OK && !json_is_array(*ret)) {
         json_decref(*ret);

@@ -7,6 +7,8 @@
  *                                       workers hold, of all queues together */
 #include "services/broker/meter_impl.h"
 
+#include "services/common/json.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -255,7 +257,7 @@ static void count_unacked(struct broker_meter *m, struct broker_depths *depths, 
     if (start == 0 || value.len - start > sizeof(tail) - 1)
         return;
     memcpy(tail + 1, value.ptr + start, value.len - start);
-    json_t *pair = json_loadb(tail, 1 + value.len - start, 0, NULL);
+    json_t *pair = kn_json_load((struct kn_str){tail, 1 + value.len - start}, 0);
     const char *exchange = json_string_value(json_array_get(pair, 0));
     const char *routing_key = json_string_value(json_array_get(pair, 1));
     struct broker_depth *depth =

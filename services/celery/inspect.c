@@ -3,11 +3,13 @@
  * concurrency/base.py BasePool._get_info). */
 #include "services/celery/remote.h"
 
+#include "services/common/json.h"
+
 #include <jansson.h>
 
 static json_t *load(struct kn_str value)
 {
-    return value.ptr ? json_loadb(value.ptr, value.len, JSON_ALLOW_NUL, NULL) : NULL;
+    return kn_json_load(value, JSON_ALLOW_NUL);
 }
 
 static struct kn_str text_of(const json_t *value)

@@ -3,6 +3,7 @@
 #include "services/celery/remote.h"
 
 #include "services/celery/reader.h"
+#include "services/common/json.h"
 #include "services/common/time.h"
 
 #include <jansson.h>
@@ -12,7 +13,7 @@ enum { REPR_MAX = 1024 }; /* as Celery cuts its own */
 
 static json_t *load(struct kn_str value)
 {
-    return value.ptr ? json_loadb(value.ptr, value.len, JSON_ALLOW_NUL, NULL) : NULL;
+    return kn_json_load(value, JSON_ALLOW_NUL);
 }
 
 static struct kn_str text_of(const json_t *value, struct kn_arena *arena)

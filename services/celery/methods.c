@@ -1,5 +1,7 @@
 #include "services/celery/methods.h"
 
+#include "services/common/json.h"
+
 #include <ctype.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -437,7 +439,7 @@ static enum kn_status write_arguments(const struct celery_method *method, json_t
     for (const struct celery_argument *one = method->arguments; one->name; one++) {
         if (!one->fallback || json_object_get(given, one->name))
             continue;
-        json_t *value = json_loads(one->fallback, JSON_DECODE_ANY, NULL);
+        json_t *value = kn_json_load(kn_str_from(one->fallback), JSON_DECODE_ANY);
         if (json_object_set_new(given, one->name, value) != 0)
             return KN_NOMEM;
     }
@@ -456,9 +458,8 @@ enum kn_status celery_method_check(const struct celery_method *method, struct kn
         kn_buf_printf(error, "arguments have at most %d bytes", CELERY_ARGUMENTS_BYTES_MAX);
         return KN_INVALID;
     }
-    json_t *given = arguments.len == 0
-                        ? json_object()
-                        : json_loadb(arguments.ptr, arguments.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *given =
+        arguments.len == 0 ? json_object() : kn_json_load(arguments, JSON_REJECT_DUPLICATES);
     enum kn_status status = KN_INVALID;
     if (json_is_object(given)) {
         status = check_given(method, given, error);

@@ -1,6 +1,7 @@
 #include "services/celery/vouch.h"
 
 #include "services/celery/pyliteral.h"
+#include "services/common/json.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -62,7 +63,7 @@ enum celery_accepts celery_conf_accepts(struct kn_str text, bool *ret_json)
     *ret_json = true;
     if (!text.ptr)
         return CELERY_ACCEPTS_UNKNOWN;
-    json_t *conf = json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, NULL);
+    json_t *conf = kn_json_load(text, JSON_ALLOW_NUL);
     if (!json_is_object(conf) || json_object_get(conf, "error"))
         least = CELERY_ACCEPTS_UNKNOWN;
     json_object_foreach(conf, key, value)

@@ -1,6 +1,7 @@
 #include "services/control/conf.h"
 
 #include "services/common/buf.h"
+#include "services/common/json.h"
 
 #include <jansson.h>
 #include <strings.h>
@@ -55,7 +56,7 @@ static void read_steps(const json_t *conf, struct control_conf *ret)
 
 enum kn_status control_conf_read(struct kn_str text, struct control_conf *ret)
 {
-    json_t *conf = text.ptr ? json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, NULL) : NULL;
+    json_t *conf = kn_json_load(text, JSON_ALLOW_NUL);
     if (!json_is_object(conf)) {
         json_decref(conf);
         return KN_INVALID;
@@ -78,7 +79,7 @@ enum kn_status control_conf_read(struct kn_str text, struct control_conf *ret)
 enum kn_status control_conf_backend(struct kn_str text, struct kn_arena *arena,
                                     struct kn_str *ret_url, bool *ret_prefixed)
 {
-    json_t *conf = text.ptr ? json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, NULL) : NULL;
+    json_t *conf = kn_json_load(text, JSON_ALLOW_NUL);
     if (!json_is_object(conf)) {
         json_decref(conf);
         return KN_INVALID;
@@ -185,8 +186,7 @@ static json_t *masked(const json_t *value, struct kn_buf *scratch, unsigned dept
 
 struct kn_str control_masked(struct kn_str value, struct kn_arena *arena)
 {
-    json_t *in =
-        value.ptr ? json_loadb(value.ptr, value.len, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL) : NULL;
+    json_t *in = kn_json_load(value, JSON_ALLOW_NUL | JSON_DECODE_ANY);
     if (!in)
         return KN_STR_ABSENT;
     struct kn_buf scratch;

@@ -1,6 +1,7 @@
 #include "services/control/jobs.h"
 
 #include "services/common/cond.h"
+#include "services/common/json.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 #include "services/control/removals.h"
@@ -49,8 +50,7 @@ static bool has_ended(const struct kn_msg_job_item *item)
 static struct kn_str revoke_arguments(struct control_jobs *jobs, const struct kn_msg_job *job,
                                       const struct kn_msg_job_item *items, size_t count)
 {
-    json_t *root =
-        job->options.len ? json_loadb(job->options.ptr, job->options.len, 0, NULL) : json_object();
+    json_t *root = job->options.len ? kn_json_load(job->options, 0) : json_object();
     json_t *ids = json_array();
     for (size_t i = 0; i < count; i++) {
         if (items[i].state == KN_ITEM_BEGUN)
@@ -140,8 +140,7 @@ static struct control_call call_of(struct control_jobs *jobs)
 
 static struct kn_str queue_of(struct control_jobs *jobs, const struct kn_msg_job *job)
 {
-    json_t *root =
-        job->options.len ? json_loadb(job->options.ptr, job->options.len, 0, NULL) : NULL;
+    json_t *root = kn_json_load(job->options, 0);
     const json_t *queue = json_object_get(root, "queue");
     struct kn_str copy = KN_STR_ABSENT;
     if (json_is_string(queue))

@@ -1,6 +1,7 @@
 #include "services/control/outgoing.h"
 
 #include "services/broker/lists.h"
+#include "services/common/json.h"
 
 #include <jansson.h>
 
@@ -81,7 +82,7 @@ static enum kn_status convert(const json_t *value, unsigned depth, struct kn_are
 static enum kn_status read_headers(struct kn_str json, struct kn_arena *arena,
                                    struct broker_header *ret)
 {
-    json_t *object = json_loadb(json.ptr, json.len, JSON_ALLOW_NUL, NULL);
+    json_t *object = kn_json_load(json, JSON_ALLOW_NUL);
     enum kn_status status = json_is_object(object) ? convert(object, 0, arena, ret) : KN_INVALID;
     json_decref(object);
     return status;

@@ -2,6 +2,7 @@
  * add_consumer wants it (celery/worker/consumer/consumer.py, add_task_queue). */
 #include "services/control/queues.h"
 
+#include "services/common/json.h"
 #include "services/common/time.h"
 
 #include <jansson.h>
@@ -15,7 +16,7 @@ static const json_t *find_queue(struct kn_str value, struct kn_str queue, json_t
 {
     size_t i;
     const json_t *one, *found = NULL;
-    *ret_list = value.ptr ? json_loadb(value.ptr, value.len, 0, NULL) : NULL;
+    *ret_list = kn_json_load(value, 0);
     json_array_foreach(*ret_list, i, one)
     {
         const json_t *name = json_object_get(one, "name");
@@ -209,9 +210,7 @@ enum kn_status control_pause_apply(struct control_call *call, struct kn_msg_paus
                                    struct kn_msg_queue_changed *ret)
 {
     struct pass p = {.call = call, .pause = pause, .result = ret};
-    p.consumers = pause->consumers.len
-                      ? json_loadb(pause->consumers.ptr, pause->consumers.len, 0, NULL)
-                      : NULL;
+    p.consumers = kn_json_load(pause->consumers, 0);
     if (!json_is_object(p.consumers)) {
         json_decref(p.consumers);
         p.consumers = json_object();

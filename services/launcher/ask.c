@@ -1,5 +1,6 @@
 #include "services/launcher/ask.h"
 #include "services/common/config.h"
+#include "services/common/json.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -62,7 +63,7 @@ enum kn_status ask_gateway(const char *address, const char *path, json_t **ret)
     enum kn_status status = KN_IO;
     kn_buf_init(&answer, ANSWER_MAX);
     if (ask_path(address, path, 300, &answer, &code) == KN_OK && code == 200 && answer.len > 0) {
-        json_t *json = json_loadb(answer.data, answer.len, JSON_DECODE_ANY, NULL);
+        json_t *json = kn_json_load(kn_buf_view(&answer), JSON_DECODE_ANY);
         if (json) {
             *ret = json;
             status = KN_OK;

@@ -2,6 +2,7 @@
 
 #include "services/celery/methods.h"
 #include "services/common/clean.h"
+#include "services/common/json.h"
 #include "services/common/service.h"
 #include "services/launcher/cli_http.h"
 #include "services/launcher/cli_show.h"
@@ -188,7 +189,7 @@ static int complain(const char *head, struct kn_str text, int code)
 static int complain_of(long code, struct kn_str body)
 {
     char head[64];
-    json_t *problem = json_loadb(body.ptr ? body.ptr : "", body.len, 0, NULL);
+    json_t *problem = kn_json_load(body, 0);
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     snprintf(head, sizeof head, "%ld: ", code);
     int ret = complain(head, detail ? kn_str_from(detail) : KN_STR("the answer says no more"),
@@ -213,7 +214,7 @@ static json_t *ask(const struct cli *cli, const char *method, const char *path, 
         *ret_code = complain("", kn_buf_view(&error), CLI_UNREACHABLE);
     else if (code >= 300)
         *ret_code = complain_of(code, kn_buf_view(&answer));
-    else if (!(json = json_loadb(answer.len ? answer.data : "", answer.len, JSON_ALLOW_NUL, NULL)))
+    else if (!(json = kn_json_load(kn_buf_view(&answer), JSON_ALLOW_NUL)))
         *ret_code = complain("", KN_STR("the answer is no JSON: is this Kanchi's gateway?"),
                              CLI_UNREACHABLE);
     else if (given(cli, "json")) {
@@ -337,7 +338,7 @@ static bool add_argument(json_t *arguments, const struct celery_method *method, 
     bool text = type == CELERY_ARGUMENT_TEXT || type == CELERY_ARGUMENT_SIGNAL ||
                 type == CELERY_ARGUMENT_EXCHANGE_TYPE ||
                 (type == CELERY_ARGUMENT_TEXTS && sign[1] != '[');
-    json_t *value = text ? NULL : json_loads(sign + 1, JSON_DECODE_ANY, NULL);
+    json_t *value = text ? NULL : kn_json_load(kn_str_from(sign + 1), JSON_DECODE_ANY);
     if (!value)
         value = json_string(sign + 1);
     return value && json_object_set_new(arguments, name, value) == 0;
