@@ -169,6 +169,13 @@ void gw_app_find_prefix(const struct gw_app *app, struct gw_exchange *x)
     kn_buf_fini(&prefix);
 }
 
+enum gw_lane gw_app_lane(struct kn_str path)
+{
+    if (kn_str_eq(path, KN_STR("/readyz")) || kn_str_eq(path, KN_STR("/metrics")))
+        return GW_LANE_PROBE;
+    return kn_str_starts(path, KN_STR("/api/")) ? GW_LANE_WORK : GW_LANE_NOW;
+}
+
 static bool is_reading(const struct gw_exchange *x)
 {
     return x->head || kn_str_eq(x->method, KN_STR("GET"));
@@ -202,6 +209,11 @@ static bool is_below_api(struct kn_str path)
 static void route_to(struct gw_app *app, struct gw_exchange *x)
 {
     struct kn_str arg;
+    if (kn_str_eq(x->path, KN_STR("*"))) { /* of OPTIONS: the whole server */
+        x->status = 204;
+        x->allow = "GET, HEAD, POST, DELETE, OPTIONS";
+        return;
+    }
     const struct gw_route *route = gw_route_find(routes, x->path, &arg);
     const char *allow = route ? route->allow : READ;
     if (!route && is_below_api(x->path)) {
@@ -225,11 +237,9 @@ static void route_to(struct gw_app *app, struct gw_exchange *x)
 void gw_app_answer(struct gw_app *app, struct gw_exchange *x)
 {
     x->app = app;
-    x->head = kn_str_eq(x->method, KN_STR("HEAD"));
     if (x->path.len > GW_PATH_MAX) {
         gw_fail(x, 414, "a path has at most %d bytes", GW_PATH_MAX);
     } else {
         route_to(app, x);
     }
-    atomic_fetch_add(&app->counters.requests[x->status / 100 < 6 ? x->status / 100 : 5], 1);
 }

@@ -15,7 +15,7 @@
 
 struct gw_counters {
     atomic_ullong requests[6]; /* by the hundred of the status */
-    atomic_ullong refused;     /* because of the limit of connections */
+    atomic_ullong refused;     /* connections and requests, for there were too many */
     atomic_ullong storage_failures;
 };
 
@@ -35,6 +35,15 @@ struct gw_app {
 
 /* Finds what the browser's paths begin with, and takes it off x->path where the proxy did not. */
 void gw_app_find_prefix(const struct gw_app *app, struct gw_exchange *x);
+
+/* Who makes an answer. */
+enum gw_lane {
+    GW_LANE_PROBE, /* threads of their own, so that nothing else keeps supervisors waiting */
+    GW_LANE_WORK,  /* it may have to wait for other services */
+    GW_LANE_NOW,   /* anybody: it needs no waiting */
+};
+enum gw_lane gw_app_lane(struct kn_str path); /* as gw_app_find_prefix leaves it */
+
 /* Fills the answer. x has method, path, query and headers. */
 void gw_app_answer(struct gw_app *app, struct gw_exchange *x);
 

@@ -5,7 +5,6 @@
 #include "services/common/time.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define TICK (KN_SECOND / 10)
@@ -113,33 +112,13 @@ static void fill_app(struct gateway *gateway, const struct kn_config *config)
         gateway->app.may_act = gateway->app.hosts.loopback;
 }
 
-/* civetweb allocates what the head of a WebSocket frame says, up to 2 GB, before
- * anybody is asked: this makes it fail, and end the connection. */
-static void limit_memory(const struct kn_config *config)
-{
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    const rlim_t base = (rlim_t)1 << 30, stack = (rlim_t)1 << 20;
-    rlim_t threads = (rlim_t)(config->gateway.threads + config->gateway.ws_clients_max);
-    rlim_t queues = (rlim_t)(config->gateway.ws_clients_max * config->gateway.ws_queue_max);
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_DATA, &limit) != 0)
-        return;
-    limit.rlim_cur = base + threads * stack + queues;
-    if (limit.rlim_max != RLIM_INFINITY && limit.rlim_cur > limit.rlim_max)
-        limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_DATA, &limit) != 0)
-        KN_DEBUG("gateway.no_memory_limit");
-#else
-    (void)config;
-#endif
-}
-
 static enum kn_status start_server(struct gateway *gateway, const struct kn_config *config,
                                    char **ret_error)
 {
     const struct gw_server_options options = {
         .listen = config->gateway.listen,
         .threads = (unsigned)config->gateway.threads,
+        .connections_max = (unsigned)config->gateway.connections_max,
         .ws_clients_max = (unsigned)config->gateway.ws_clients_max,
         .app = &gateway->app,
     };
@@ -163,11 +142,6 @@ static void report(void *arg, struct kn_arena *arena, struct kn_msg_service_stat
 enum kn_status gateway_start(struct gateway *gateway, const struct kn_service *service,
                              const struct kn_config *config, char **ret_error)
 {
-    if (config->gateway.ws_clients_max >= config->gateway.threads) {
-        if (asprintf(ret_error, "gateway.ws_clients_max must be less than gateway.threads") < 0)
-            *ret_error = NULL;
-        return KN_CONFIG;
-    }
     enum kn_status status = start_bus(gateway, service, config, ret_error);
     if (status == KN_OK)
         status = start_hub(gateway, config);
@@ -176,7 +150,6 @@ enum kn_status gateway_start(struct gateway *gateway, const struct kn_service *s
     if (status == KN_OK)
         status = start_live(gateway, config, ret_error);
     if (status == KN_OK) {
-        limit_memory(config);
         fill_app(gateway, config);
         status = start_server(gateway, config, ret_error);
     }

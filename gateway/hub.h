@@ -75,6 +75,9 @@ struct gw_frame {
 /* The next frame, to be freed with free(); NULL when none came in time, or after
  * gw_client_close. */
 struct gw_frame *gw_client_next(struct gw_client *client, int64_t timeout_us);
+/* From now on fn is called whenever frames begin to wait, by the thread that made them and
+ * with locks held: it must only tell somebody else. Never after gw_hub_leave has returned. */
+void gw_client_notify(struct gw_client *client, void (*fn)(void *arg), void *arg);
 /* Makes gw_client_next return NULL at once, for ever. */
 void gw_client_close(struct gw_client *client);
 bool gw_client_closed(struct gw_client *client);

@@ -17,6 +17,8 @@ static bool append(struct gw_client *client, const char *text, size_t len)
     frame->next = NULL;
     frame->len = len;
     memcpy(frame->text, text, len);
+    if (!client->first && client->notify)
+        client->notify(client->notify_arg);
     if (client->last)
         client->last->next = frame;
     else
@@ -48,7 +50,7 @@ struct gw_frame *gw_client_next(struct gw_client *client, int64_t timeout_us)
 {
     int64_t until = kn_time_mono() + timeout_us;
     pthread_mutex_lock(&client->lock);
-    while (!client->closed && !client->first &&
+    while (timeout_us > 0 && !client->closed && !client->first &&
            kn_cond_wait_until(&client->wake, &client->lock, until))
         continue;
     struct gw_frame *frame = client->closed ? NULL : client->first;
@@ -60,6 +62,14 @@ struct gw_frame *gw_client_next(struct gw_client *client, int64_t timeout_us)
     }
     pthread_mutex_unlock(&client->lock);
     return frame;
+}
+
+void gw_client_notify(struct gw_client *client, void (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&client->lock);
+    client->notify = fn;
+    client->notify_arg = arg;
+    pthread_mutex_unlock(&client->lock);
 }
 
 void gw_client_close(struct gw_client *client)

@@ -83,6 +83,8 @@ struct gw_client {
     struct gw_frame *first, *last;
     size_t bytes;
     size_t bytes_max;
+    void (*notify)(void *arg); /* NULL: nobody wants to know */
+    void *notify_arg;
     bool closed;
     bool missed; /* frames were dropped: a resync is due when there is room */
     uint64_t dropped;

@@ -61,6 +61,7 @@ const char *gw_http_reason(int status)
         {411, "Length Required"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
+        {417, "Expectation Failed"},
         {415, "Unsupported Media Type"},
         {421, "Misdirected Request"},
         {426, "Upgrade Required"},

@@ -1,4 +1,7 @@
-/* HTTP and WebSocket, by civetweb: a thread for each connection. */
+/* HTTP and WebSocket: docs/http.md says how.
+ *
+ * Threads: one, the loop, owns all connections and never waits for anything but them;
+ * others make answers, for which they may have to wait. */
 #ifndef KN_GATEWAY_SERVER_H
 #define KN_GATEWAY_SERVER_H
 
@@ -7,8 +10,9 @@
 struct gw_server;
 
 struct gw_server_options {
-    const char *listen; /* "127.0.0.1:8080"; port 0: any that is free */
-    unsigned threads;   /* connections at once; beyond it the answer is 503 */
+    const char *listen;       /* "127.0.0.1:8080"; port 0: any that is free */
+    unsigned threads;         /* requests whose answers are made at once; as many may wait */
+    unsigned connections_max; /* besides WebSocket clients */
     unsigned ws_clients_max;
     struct gw_app *app; /* not owned */
 };

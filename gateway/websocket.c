@@ -1,198 +1,249 @@
 #include "gateway/server_internal.h"
 
-#include "services/common/log.h"
 #include "services/common/time.h"
 
-#include <arpa/inet.h>
-#include <dirent.h>
-#include <fcntl.h>
-#include <pthread.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <sys/uio.h>
 
-/* One connection: civetweb's thread reads, a thread of ours writes, so that a
- * client which does not read holds up nobody else. When nothing could be written
- * for civetweb's request_timeout_ms, the stream is broken off in the middle of a
- * frame: the connection is shut down then, which ends the reading thread. */
+#define WRITE_PATIENCE (10 * KN_SECOND) /* without a byte that the client takes */
+#define PING_AFTER (20 * KN_SECOND)     /* of silence */
+#define GONE_AFTER (60 * KN_SECOND)
+
+/* What is written is one frame at a time: its head (or all of a control frame) is in out,
+ * the payload of a text stays in the frame. */
 struct ws {
-    struct mg_connection *conn;
-    int fd; /* a duplicate of civetweb's, only to shut it down; -1: not found */
-    struct gw_server *server;
     struct gw_client *client;
-    pthread_t writer;
-    struct kn_buf partial; /* of a message in several frames */
-    bool in_message;
+    struct gw_server *server;
+    struct gw_ws_reader reader;
+    atomic_bool ready; /* there may be frames; set by any thread */
+    char out[GW_WS_HEADER_MAX + GW_WS_CONTROL_MAX];
+    size_t out_len;
+    struct gw_frame *frame;
+    size_t sent;
+    char pong[GW_WS_CONTROL_MAX]; /* the answer to the newest ping */
+    size_t pong_len;
+    bool pong_due;
+    bool ping_due;
+    int64_t pinged; /* monotonic */
+    int code;       /* with which we close; 0: we don't */
+    bool closing;   /* the close frame is being written, or was */
 };
 
-/* ---- the descriptor, which civetweb does not tell --------------------------------------- */
-
-static bool is_address(const struct sockaddr_storage *address, const char *host, int port)
+static void on_frames(void *arg)
 {
-    char text[INET6_ADDRSTRLEN] = "";
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-    bool is_v4 = address->ss_family == AF_INET;
-    if (!is_v4 && address->ss_family != AF_INET6)
-        return false;
-    if (ntohs(is_v4 ? v4->sin_port : v6->sin6_port) != port)
-        return false;
-    inet_ntop(address->ss_family, is_v4 ? (const void *)&v4->sin_addr : &v6->sin6_addr, text,
-              sizeof text);
-    return !host || strcmp(text, host) == 0;
+    struct ws *ws = arg;
+    if (!atomic_exchange(&ws->ready, true))
+        loop_wake(ws->server);
 }
 
-static bool is_socket_of(int fd, const struct mg_request_info *info)
+bool ws_open(struct conn *conn, struct gw_client *client)
 {
-    struct sockaddr_storage peer = {0}, own = {0};
-    socklen_t peer_len = sizeof peer, own_len = sizeof own;
-    return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
-           getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
-           is_address(&peer, info->remote_addr, info->remote_port) &&
-           is_address(&own, NULL, info->server_port);
-}
-
-/* A duplicate, to be closed by the caller; -1 when it is not found. */
-static int socket_of(const struct mg_connection *conn)
-{
-    const struct mg_request_info *info = mg_get_request_info(conn);
-    DIR *dir = opendir("/proc/self/fd");
-    int found = -1;
-    for (struct dirent *entry; dir && found < 0 && (entry = readdir(dir));) {
-        int fd = (int)strtol(entry->d_name, NULL, 10);
-        if (entry->d_name[0] != '.' && is_socket_of(fd, info))
-            found = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    struct gw_server *server = conn->server;
+    struct ws *ws = calloc(1, sizeof *ws);
+    if (!ws) {
+        gw_hub_leave(server->options.app->hub, client);
+        return false;
     }
-    if (dir)
-        closedir(dir);
-    return found;
+    ws->client = client;
+    ws->server = server;
+    gw_ws_reader_init(&ws->reader, GW_FRAME_MAX);
+    conn->ws = ws;
+    gw_client_notify(client, on_frames, ws);
+    return true;
+}
+
+void ws_free(struct ws *ws)
+{
+    if (!ws)
+        return;
+    gw_client_close(ws->client);
+    gw_hub_leave(ws->server->options.app->hub,
+                 ws->client); /* from now on on_frames is not called */
+    gw_ws_reader_fini(&ws->reader);
+    free(ws->frame);
+    free(ws);
+}
+
+bool ws_is_ready(struct conn *conn)
+{
+    return atomic_exchange(&conn->ws->ready, false);
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+static void take_event(struct ws *ws, const struct gw_ws_event *event)
+{
+    switch (event->opcode) {
+    case GW_WS_TEXT:
+        gw_hub_command(ws->server->options.app->hub, ws->client, event->payload);
+        break;
+    case GW_WS_BINARY: /* refused by the hub, as a text that is no command */
+        gw_hub_command(ws->server->options.app->hub, ws->client, KN_STR(""));
+        break;
+    case GW_WS_PING:
+        memcpy(ws->pong, event->payload.ptr, event->payload.len);
+        ws->pong_len = event->payload.len;
+        ws->pong_due = true;
+        break;
+    case GW_WS_CLOSE:
+        ws->code = event->payload.len < 2 ? 1000
+                                          : (unsigned char)event->payload.ptr[0] << 8 |
+                                                (unsigned char)event->payload.ptr[1];
+        break;
+    default:
+        break;
+    }
+}
+
+static void read_frames(struct conn *conn)
+{
+    struct ws *ws = conn->ws;
+    struct gw_ws_event event;
+    size_t at = 0;
+    while (!ws->code && at < conn->in.len) {
+        enum kn_status status =
+            gw_ws_read(&ws->reader, conn->in.data + at, conn->in.len - at, &event);
+        if (status == KN_OK)
+            take_event(ws, &event);
+        else if (status != KN_AGAIN)
+            ws->code = event.code;
+        else if (!event.size)
+            break;
+        at += event.size;
+    }
+    if (ws->code) /* what comes after it is not read */
+        at = conn->in.len;
+    if (at == conn->in.len) {
+        kn_buf_fini(&conn->in);
+    } else if (at) {
+        memmove(conn->in.data, conn->in.data + at, conn->in.len - at);
+        conn->in.len -= at;
+    }
 }
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
-static void *write_frames(void *arg)
+static void begin_control(struct ws *ws, enum gw_ws_opcode opcode, const char *payload, size_t len)
 {
-    struct ws *ws = arg;
-    bool good = true;
-    while (good && !gw_client_closed(ws->client)) {
-        struct gw_frame *frame = gw_client_next(ws->client, KN_MINUTE);
-        if (!frame)
-            continue;
-        int len = mg_websocket_write(ws->conn, MG_WEBSOCKET_OPCODE_TEXT, frame->text, frame->len);
-        good = len == (int)frame->len; /* less: broken off */
-        free(frame);
-    }
-    if (!good) {
-        gw_client_close(ws->client);
-        if (ws->fd >= 0)
-            shutdown(ws->fd, SHUT_RDWR);
-    }
-    return NULL;
+    size_t header = gw_ws_header(ws->out, opcode, len);
+    if (len)
+        memcpy(ws->out + header, payload, len);
+    ws->out_len = header + len;
+    ws->sent = 0;
 }
 
-static bool start_writer(struct ws *ws)
+/* Chooses what is written next. False: nothing. */
+static bool begin_next(struct ws *ws)
 {
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, THREAD_STACK);
-    bool started = pthread_create(&ws->writer, &attr, write_frames, ws) == 0;
-    pthread_attr_destroy(&attr);
-    return started;
+    const char code[] = {(char)(ws->code >> 8), (char)ws->code};
+    if (ws->closing)
+        return false;
+    if (ws->code) {
+        ws->closing = true;
+        begin_control(ws, GW_WS_CLOSE, code, sizeof code);
+    } else if (ws->pong_due) {
+        ws->pong_due = false;
+        begin_control(ws, GW_WS_PONG, ws->pong, ws->pong_len);
+    } else if (ws->ping_due) {
+        ws->ping_due = false;
+        begin_control(ws, GW_WS_PING, NULL, 0);
+    } else if ((ws->frame = gw_client_next(ws->client, 0))) {
+        ws->out_len = gw_ws_header(ws->out, GW_WS_TEXT, ws->frame->len);
+        ws->sent = 0;
+    } else {
+        return false;
+    }
+    return true;
 }
 
-/* ---- civetweb's callbacks --------------------------------------------------------------- */
-
-static void on_ready(struct mg_connection *conn, void *arg)
+static size_t total(const struct ws *ws)
 {
-    static const char busy[] = "\x03\xf5too many clients"; /* 1013, try again later */
-    struct gw_server *server = arg;
-    struct ws *ws = calloc(1, sizeof *ws);
-    if (ws && gw_hub_join(server->options.app->hub, &ws->client) == KN_OK) {
-        ws->conn = conn;
-        ws->fd = socket_of(conn);
-        ws->server = server;
-        kn_buf_init(&ws->partial, GW_FRAME_MAX + 1);
-        if (start_writer(ws)) {
-            mg_set_user_connection_data(conn, ws);
-            return;
+    return ws->out_len + (ws->frame ? ws->frame->len : 0);
+}
+
+/* OK: all of what was begun; AGAIN; CLOSED. */
+static enum kn_status write_frame(struct conn *conn)
+{
+    struct ws *ws = conn->ws;
+    while (ws->sent < total(ws)) {
+        size_t of_out = ws->sent < ws->out_len ? ws->sent : ws->out_len;
+        size_t of_frame = ws->sent - of_out;
+        struct iovec parts[2] = {{ws->out + of_out, ws->out_len - of_out}};
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1};
+        if (ws->frame) {
+            parts[1] = (struct iovec){ws->frame->text + of_frame, ws->frame->len - of_frame};
+            message.msg_iovlen = 2;
         }
-        gw_hub_leave(server->options.app->hub, ws->client);
-        if (ws->fd >= 0)
-            close(ws->fd);
+        ssize_t n = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN ? KN_AGAIN : KN_CLOSED;
+        ws->sent += (size_t)n;
+        conn->since = kn_time_mono();
     }
-    free(ws);
-    mg_websocket_write(conn, MG_WEBSOCKET_OPCODE_CONNECTION_CLOSE, busy, sizeof busy - 1);
+    free(ws->frame);
+    ws->frame = NULL;
+    ws->out_len = ws->sent = 0;
+    return KN_OK;
 }
 
-/* A message is whole: text goes to the hub, the rest is refused by it. */
-static void take_message(struct ws *ws, struct kn_str text)
+static void write_frames(struct conn *conn)
 {
-    if (kn_utf8_valid(text))
-        gw_hub_command(ws->server->options.app->hub, ws->client, text);
-    else
-        gw_hub_command(ws->server->options.app->hub, ws->client, KN_STR(""));
+    struct ws *ws = conn->ws;
+    enum kn_status status = KN_OK;
+    if (total(ws) == 0)
+        conn->since = kn_time_mono();
+    while (status == KN_OK && (total(ws) > 0 || begin_next(ws)))
+        status = write_frame(conn);
+    if (status == KN_CLOSED)
+        conn_kill(conn);
 }
 
-static void take_frame(struct ws *ws, int bits, struct kn_str data)
+bool ws_wants_out(const struct conn *conn)
 {
-    bool final = bits & 0x80;
-    if (final && !ws->in_message) {
-        take_message(ws, data);
+    return total(conn->ws) > 0;
+}
+
+void ws_run(struct conn *conn)
+{
+    struct ws *ws = conn->ws;
+    if (conn->ended) { /* without a goodbye */
+        conn_kill(conn);
         return;
     }
-    ws->in_message = !final;
-    kn_buf_str(&ws->partial, data); /* too much: refused when it is whole */
-    if (!final)
+    read_frames(conn);
+    write_frames(conn);
+    if (conn->state == CONN_DEAD || !ws->closing || total(ws) > 0)
         return;
-    if (kn_buf_status(&ws->partial) == KN_OK)
-        take_message(ws, kn_buf_view(&ws->partial));
-    else
-        take_message(ws, KN_STR(""));
-    kn_buf_clear(&ws->partial);
+    ws_free(ws);
+    conn->ws = NULL;
+    conn_set_state(conn, CONN_DRAIN);
+    if (shutdown(conn->fd, SHUT_WR) != 0)
+        conn_kill(conn);
 }
 
-static int on_data(struct mg_connection *conn, int bits, char *data, size_t len, void *arg)
+void ws_check(struct conn *conn, int64_t now)
 {
-    (void)arg;
-    struct ws *ws = mg_get_user_connection_data(conn);
-    if (!ws || gw_client_closed(ws->client))
-        return 0;
-    switch (bits & 0x0f) {
-    case MG_WEBSOCKET_OPCODE_CONTINUATION:
-    case MG_WEBSOCKET_OPCODE_TEXT:
-    case MG_WEBSOCKET_OPCODE_BINARY:
-        take_frame(ws, bits, (struct kn_str){data, len});
-        return 1;
-    case MG_WEBSOCKET_OPCODE_CONNECTION_CLOSE:
-        mg_websocket_write(conn, MG_WEBSOCKET_OPCODE_CONNECTION_CLOSE, data, len < 2 ? 0 : 2);
-        return 0;
-    case MG_WEBSOCKET_OPCODE_PING:
-    case MG_WEBSOCKET_OPCODE_PONG:
-        return 1;
-    default:
-        return 0;
+    struct ws *ws = conn->ws;
+    if ((total(ws) > 0 && now - conn->since > WRITE_PATIENCE) || now - conn->heard > GONE_AFTER) {
+        conn_kill(conn);
+    } else if (now - conn->heard > PING_AFTER && now - ws->pinged > PING_AFTER) {
+        ws->pinged = now;
+        ws->ping_due = true;
+        conn_run(conn);
     }
 }
 
-static void on_close(const struct mg_connection *conn, void *arg)
+void ws_goodbye(struct conn *conn)
 {
-    struct gw_server *server = arg;
-    struct ws *ws = mg_get_user_connection_data(conn);
-    if (!ws)
+    struct ws *ws = conn->ws;
+    if (total(ws) > 0)
         return;
-    mg_set_user_connection_data(conn, NULL);
-    gw_client_close(ws->client);
-    pthread_join(ws->writer, NULL);
-    gw_hub_leave(server->options.app->hub, ws->client);
-    kn_buf_fini(&ws->partial);
-    if (ws->fd >= 0)
-        close(ws->fd);
-    free(ws);
-}
-
-void websocket_register(struct gw_server *server)
-{
-    /* Behind any prefix: http_begin_request has looked at the path. */
-    mg_set_websocket_handler(server->civetweb, "**/api/v1/ws$", NULL, on_ready, on_data, on_close,
-                             server);
+    ws->code = GW_WS_GOING_AWAY;
+    if (begin_next(ws) && write_frame(conn) != KN_OK)
+        return;
+    shutdown(conn->fd, SHUT_WR);
 }

@@ -13,7 +13,7 @@ def gateway(session_folder, tmp_path_factory):
     site = tmp_path_factory.mktemp("site")
     (site / "robots.txt").write_text("User-agent: *\n")
     with Gateway(session_folder / "gateway-hostile",
-                 {"threads": 12, "ws_clients_max": 4, "static_dir": str(site)}) as gateway:
+                 {"threads": 12, "connections_max": 50, "ws_clients_max": 4, "static_dir": str(site)}) as gateway:
         yield gateway
 
 
@@ -77,21 +77,48 @@ def test_hostile_paths_are_refused(gateway, path, statuses):
     (b"GET /\r\n\r\n", {400}),
     (b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", {505}),
     (b"GET / HTTP/1.1\r\n\r\n", {400}),
-    (b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
-    (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 100000 + b"\r\n\r\n", {None, 400, 431}),
-    (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 200 + b"\r\n",
-     {None, 200, 400, 404, 431}),
+    (request(b"/", method=b"BREW"), {405}),
+    (request(b"/", method=b"TRACE"), {405}),
+    (request(b"/api/v1/tasks", method=b"get"), {405}),
+    (b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", {405}),
+    (request(b"*", method=b"OPTIONS"), {204}),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 40000 + b"\r\n\r\n", {431}),
+    (b"GET /" + b"y" * 40000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", {414}),
+    (request(b"/healthz", *[b"A: b"] * 62), {200}),
+    (request(b"/healthz", *[b"A: b"] * 63), {431}),
+    (request(b"/healthz", b"Foo : x"), {400}),
+    (request(b"/healthz", b"Foo: x", b" folded"), {400}),
+    (request(b"/healthz", b"Host: localhost"), {400}),
+    (request(b"/healthz", b": x"), {400}),
+    (request(b"/healthz", b"Foo: a\0b"), {400}),
+    (request(b"/healthz", b"Foo: a\rb"), {400}),
+    (b"GET /healthz HTTP/1.1\nHost: localhost\n\n", {400}),
+    (b"GET  /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
+    (b"GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", {200}),
+    (b"GET http://other/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {505}),
+    (b"\x16\x03\x01\x02\0\x01" + b"\0" * 100, {400}),
     (b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Header\r\n\r\n", {400}),
     (b"GET /\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n", {None, 400}),
     (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", {403}),
     (b"GET / HTTP/1.1\r\nHost: localhost@evil.example\r\n\r\n", {403}),
     (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", {403}),
     (b"GET /healthz HTTP/1.0\r\n\r\n", {200}),
-    (request(b"/api/v1/tasks", b"Content-Length: -1"), {400, 411}),
+    (request(b"/healthz", b"Content-Length: 2", b"Content-Length: 2") + b"{}", {400}),
+    (request(b"/healthz", b"Content-Length: 2", b"content-length: 5") + b"{}{}{}", {400}),
+    (request(b"/healthz", b"Content-Length: 2, 2") + b"{}", {400}),
+    (request(b"/healthz", b"Content-Length: 2abc") + b"{}", {400}),
+    (request(b"/healthz", b"Content-Length: +2") + b"{}", {400}),
+    (request(b"/healthz", b"Content-Length: 0x2") + b"{}", {400}),
+    (request(b"/healthz", b"Content-Length:"), {400}),
+    (request(b"/healthz", b"Content-Length: 99999999999999999999999"), {413}),
+    (request(b"/healthz", b"Transfer-Encoding: chunked", b"Content-Length: 5") + b"0\r\n\r\n", {400}),
+    (request(b"/healthz", b"Expect: nonsense"), {417}),
+    (request(b"/api/v1/tasks", b"Content-Length: -1"), {400}),
     (request(b"/api/v1/tasks", b"Content-Length: 99999999999"), {413}),
     (request(b"/api/v1/tasks", b"Content-Length: 5") + b"hello", {200}),
-    (request(b"/api/v1/tasks", b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n", {413}),
-    (request(b"/api/v1/tasks", b"Transfer-Encoding: nonsense"), {400}),
+    (request(b"/api/v1/tasks", b"Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n", {411}),
+    (request(b"/api/v1/tasks", b"Transfer-Encoding: nonsense"), {501}),
     (request(b"/api/v1/tasks", b"Content-Length: 10", method=b"PUT") + b"0123456789", {415}),
     (request(b"/api/v1/tasks", b"Content-Type: application/json\r\nContent-Length: 10",
              method=b"PUT") + b"0123456789", {405}),
@@ -126,62 +153,102 @@ def test_hostile_handshakes_are_refused(gateway, data, status):
     assert status_of(gateway.raw(data)) == status
 
 
-FRAMES = [
+def open_websocket(gateway):
+    """A connection whose hello was read."""
+    sock = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
+    sock.sendall(handshake())
+    got = b""
+    while b'"hello"' not in got:
+        got += sock.recv(65536)
+    return sock
+
+
+def read_to_end(sock):
+    got = b""
+    try:
+        while chunk := sock.recv(65536):
+            got += chunk
+    except ConnectionResetError:
+        pass
+    return got
+
+
+@pytest.mark.parametrize("frame", [
     b"\x81\x80\0\0\0\0",                              # empty text
     b"\x82\x85\0\0\0\0hello",                         # binary
-    b"\x81\x85\0\0\0\0\xff\xfe\xfd\xfc\xfb",          # not UTF-8
-    b"\x81\xfe\xff\xff\0\0\0\0" + b"[" * 65535,       # too long
-    (b"\x01\xfe\x10\x00\0\0\0\0" + b"x" * 4096) * 20 + b"\x80\x80\0\0\0\0",  # in many parts
-    b"\x80\x85\0\0\0\0hello",                         # continues nothing
-]
-
-
-@pytest.mark.parametrize("frame", FRAMES, ids=range(len(FRAMES)))
+    b"\x81\xfe\x10\x00\0\0\0\0" + b"[" * 4096,        # deeper than anybody needs
+    b"\x81\xfe\x40\x00\0\0\0\0" + (b'{"a":' * 4096)[:16384],
+    b'\x81\xfe\x3f\xff\0\0\0\0{"type":"ping","id":' + b"[" * 16363,
+])
 def test_hostile_frames_get_an_error(gateway, frame):
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as sock:
-        sock.sendall(handshake())
-        got = b""
-        while b'"hello"' not in got:
-            got += sock.recv(65536)
+    with open_websocket(gateway) as sock:
         sock.sendall(frame)
+        got = b""
         while b'"type":"error"' not in got:
             chunk = sock.recv(65536)
             assert chunk, got[-300:]
             got += chunk
 
 
-@pytest.mark.parametrize("frame", [
-    b"\x83\x80\0\0\0\0",                              # an opcode that is none
-    b"\x88\x82\0\0\0\0\x03\xe8",                      # close
-    b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0",  # says it is 16 exbibytes long
+@pytest.mark.parametrize("frame, code", [
+    (b"\x81\x05hello", 1002),                          # not masked
+    (b"\xc1\x85\0\0\0\0hello", 1002),                  # RSV1, and no extension was agreed on
+    (b"\x83\x80\0\0\0\0", 1002),                       # an opcode that is none
+    (b"\x80\x85\0\0\0\0hello", 1002),                  # continues nothing
+    (b"\x01\x81\0\0\0\0a\x81\x81\0\0\0\0b", 1002),    # a message within another
+    (b"\x09\x81\0\0\0\0a", 1002),                      # a ping in parts
+    (b"\x89\xfe\x03\xe8\0\0\0\0", 1002),               # a ping of 1,000 bytes
+    (b"\x88\x81\0\0\0\0\x03", 1002),                   # half of a code
+    (b"\x81\x85\0\0\0\0\xff\xfe\xfd\xfc\xfb", 1007),  # not UTF-8
+    (b"\x81\xfe\x40\x01\0\0\0\0", 1009),               # 16 KiB and one byte, of which none came
+    (b"\x81\xff" + b"\xff" * 8, 1009),                 # says it is 16 exbibytes long
+    (b"\x81\xff\0\0\0\0\x12\xc0\0\0", 1009),          # 300 MB
+    ((b"\x01\xfe\x10\x00\0\0\0\0" + b"x" * 4096)
+     + (b"\x00\xfe\x10\x00\0\0\0\0" + b"x" * 4096) * 4, 1009),  # in many parts
+    (b"\x88\x82\0\0\0\0\x03\xe8", 1000),              # close
 ])
-def test_frames_that_end_the_connection(gateway, frame):
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as sock:
-        sock.sendall(handshake())
-        got = b""
-        while b'"hello"' not in got:
-            got += sock.recv(65536)
+def test_frames_that_end_the_connection(gateway, frame, code):
+    with open_websocket(gateway) as sock:
         sock.sendall(frame)
-        while sock.recv(65536):
-            pass
+        assert read_to_end(sock).endswith(b"\x88\x02" + code.to_bytes(2, "big"))
 
 
-def test_connections_that_say_nothing_keep_nobody_out(gateway):
-    idle = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(13)]
+def test_a_request_behind_64_headers_is_not_smuggled(gateway):
+    inner = b"GET /api/v1/system HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    lines = [b"X%d: a" % i for i in range(63)]
+    head = [b"POST /healthz HTTP/1.1", b"Host: localhost", *lines, b"Content-Length: %d" % len(inner)]
+    answer = gateway.raw(b"\r\n".join(head) + b"\r\n\r\n" + inner, half_close=False)
+    assert status_of(answer) == 431 and answer.count(b"HTTP/1.1 ") == 1
+    assert b"Connection: close" in answer and b"keep-alive" not in answer
+
+
+@pytest.mark.parametrize("opening", [
+    b"",                                                          # nothing
+    b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ",           # half a head
+    b"POST /api/v1/commands/ping HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 1000000\r\n\r\n{",                          # the beginning of a body
+    b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20,  # answers that nobody reads
+], ids=["idle", "head", "body", "read"])
+def test_clients_that_do_nothing_keep_nobody_out(gateway, opening):
+    """Three times as many as there is room for."""
+    idle = []
     try:
-        time.sleep(0.2)
-        answer = gateway.raw(request(b"/healthz"))
-        assert status_of(answer) == 503 and b"Retry-After: 1" in answer
-        assert b"Connection: close" in answer
+        for _ in range(150):
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", gateway.port))
+            idle.append(sock)
+            sock.sendall(opening)
+        for path in (b"/healthz", b"/readyz", b"/metrics", b"/api/v1/tasks"):
+            assert status_of(gateway.raw(request(path))) == 200
     finally:
         for sock in idle:
             sock.close()
-    gateway.processes["gateway"].wait_for(lambda: gateway.ask("/healthz")[0] == 200)
 
 
 def test_a_page_that_is_read_slowly_is_sent_whole(gateway):
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         sock.sendall(request(b"/api/v1/tasks/task-10"))
         time.sleep(1)
         got = b""

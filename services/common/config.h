@@ -150,8 +150,11 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
 
 #define KN_CONFIG_GATEWAY(X)                                                                       \
     X(listen, ADDRESS, "127.0.0.1:8080", "", "Address and port of HTTP")                           \
-    X(threads, INT, "64", "2..4096", "Connections served at once, WebSockets among them")          \
-    X(ws_clients_max, INT, "48", "1..4000", "Most WebSocket clients; less than `threads`")         \
+    X(threads, INT, "64", "2..4096", "Requests answered at once; as many again may wait")          \
+    X(connections_max, INT, "1024", "16..65536",                                                   \
+      "Maximum number of connections besides WebSocket clients; at the limit, the oldest idle "    \
+      "one is closed")                                                                             \
+    X(ws_clients_max, INT, "48", "1..4000", "Maximum number of WebSocket clients")                 \
     X(ws_queue_max, SIZE, "1MB", "64KB..256MB", "Most that may wait for one WebSocket client")     \
     X(query_timeout, DURATION, "10s", "100ms..5m", "How long storage's answer is awaited")         \
     X(actions, ENUM, "auto", "auto|on|off",                                                        \
