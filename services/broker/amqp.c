@@ -183,9 +183,9 @@ static enum kn_status open_socket(const struct broker_options *options,
     int fd = -1;
     enum kn_status status =
         broker_net_tcp(host->host, host->port, options->connect_timeout_us, wake_fd, error, &fd);
-    if (status == KN_OK && options->url->tls.enabled)
-        status = broker_tls_open(fd, &options->url->tls, host->host, options->connect_timeout_us,
-                                 error, &fd, &ret->tls);
+    if (status == KN_OK && host->tls.enabled)
+        status = broker_tls_open(fd, &host->tls, host->host, options->connect_timeout_us, error,
+                                 &fd, &ret->tls);
     if (status != KN_OK)
         return status;
     ret->conn = amqp_new_connection();
@@ -206,15 +206,14 @@ static amqp_table_entry_t capability(const char *name)
 }
 
 /* A connection that ends before the broker has said anything of its own. */
-static void explain(const struct broker_options *options, const struct broker_amqp *amqp,
-                    struct kn_buf *error)
+static void explain(const struct broker_amqp *amqp, struct kn_buf *error)
 {
     const char *reason = broker_tls_reason(amqp->tls);
-    if (!options->url->tls.enabled)
+    if (!amqp->host->tls.enabled)
         kn_buf_text(error, " before the login: a TLS port needs amqps://");
     else if (strstr(reason, "certificate"))
         kn_buf_printf(error, ": TLS: %s%s", reason,
-                      options->url->tls.cert_file
+                      amqp->host->tls.cert_file
                           ? ""
                           : "; the broker wants a client certificate (tls_cert and tls_key)");
     else if (*reason)
@@ -224,7 +223,7 @@ static void explain(const struct broker_options *options, const struct broker_am
 static enum kn_status login(const struct broker_options *options, struct broker_amqp *amqp,
                             int heartbeat, struct kn_buf *error)
 {
-    const struct broker_url *url = options->url;
+    const struct broker_host *host = amqp->host;
     struct timeval limit = {.tv_sec = options->connect_timeout_us / KN_SECOND,
                             .tv_usec = options->connect_timeout_us % KN_SECOND};
     amqp_table_entry_t capabilities[] = {capability("consumer_cancel_notify"),
@@ -238,12 +237,18 @@ static enum kn_status login(const struct broker_options *options, struct broker_
     amqp_table_t properties = {.num_entries = 2, .entries = entries};
     amqp_set_handshake_timeout(amqp->conn, &limit);
     amqp_set_rpc_timeout(amqp->conn, &limit);
+    /* With EXTERNAL, RabbitMQ looks at the certificate alone; librabbitmq can't send an
+     * empty identity. */
     amqp_rpc_reply_t reply =
-        amqp_login_with_properties(amqp->conn, url->vhost, 0, FRAME_MAX, heartbeat, &properties,
-                                   AMQP_SASL_METHOD_PLAIN, url->user, url->password);
+        host->external
+            ? amqp_login_with_properties(amqp->conn, host->vhost, 0, FRAME_MAX, heartbeat,
+                                         &properties, AMQP_SASL_METHOD_EXTERNAL, "-")
+            : amqp_login_with_properties(amqp->conn, host->vhost, 0, FRAME_MAX, heartbeat,
+                                         &properties, AMQP_SASL_METHOD_PLAIN, host->user,
+                                         host->password);
     enum kn_status status = broker_amqp_reply(reply, error);
     if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION)
-        explain(options, amqp, error);
+        explain(amqp, error);
     return status;
 }
 
@@ -253,7 +258,7 @@ enum kn_status broker_amqp_open(const struct broker_options *options, int heartb
     const struct broker_url *url = options->url;
     enum kn_status status = KN_CONFIG;
     for (size_t i = 0; i < url->host_count && status != KN_OK; i++) {
-        struct broker_amqp amqp = {0};
+        struct broker_amqp amqp = {.host = &url->hosts[i]};
         status = open_socket(options, &url->hosts[i], wake_fd, error, &amqp);
         if (status == KN_CLOSED)
             return status;

@@ -16,6 +16,7 @@ struct broker_amqp {
     struct broker_tls *tls;
     char blocked[64]; /* why the broker does not read what we publish; "": it does */
     bool probing;     /* the answer to broker_amqp_probe is outstanding */
+    const struct broker_host *host; /* of the URL, that it was opened for; NULL: none was */
 };
 
 /* heartbeat: seconds; 0 for a connection that nobody reads from regularly (TCP's

@@ -62,7 +62,7 @@ static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *ur
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
-    set_tls(curl, &m->options.url->tls);
+    set_tls(curl, &m->options.url->hosts[0].tls);
     CURLcode rc = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
     if (rc != CURLE_OK)
@@ -159,13 +159,19 @@ static void add_queue(struct broker_meter *m, struct kn_arena *arena, struct bro
     }
 }
 
+/* Of the host that we are connected to: each of a list may have its own. */
+static const char *vhost_of(const struct broker_meter *m)
+{
+    return m->amqp.host ? m->amqp.host->vhost : m->options.url->hosts[0].vhost;
+}
+
 static enum kn_status discover(struct broker_meter *m, struct kn_arena *arena,
                                struct broker_depths *depths)
 {
     json_t *list = NULL;
     struct kn_buf path;
     kn_buf_init(&path, 0);
-    char *vhost = curl_easy_escape(NULL, m->options.url->vhost, 0);
+    char *vhost = curl_easy_escape(NULL, vhost_of(m), 0);
     kn_buf_printf(&path,
                   "/%s?columns=name,messages_ready,messages_unacknowledged,consumers,exclusive%c",
                   vhost ? vhost : "", '\0');

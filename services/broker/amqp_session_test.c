@@ -407,6 +407,79 @@ static void in_an_alarm_nothing_is_sent_and_it_is_said_why(void **state)
     kn_arena_fini(&arena);
 }
 
+/* Asks the management API: a method, a path, and JSON or "". */
+static void manage(const char *method, const char *path, const char *json)
+{
+    char target[256];
+    snprintf(target, sizeof(target), "%sapi/%s", management, path);
+    const char *const argv[] = {
+        "curl", "-sf", "-X",   method, "-H", "content-type: application/json",
+        "-d",   json,  target, NULL};
+    assert_int_equal(rig_run(argv), 0);
+}
+
+/* Whom the broker takes us for, by what it says when it refuses. */
+static void assert_user(const struct broker_options *with, const char *user, const char *vhost)
+{
+    struct broker_amqp amqp = {0};
+    char wanted[128];
+    if (broker_amqp_open(with, 0, -1, &error, &amqp) != KN_OK)
+        fail_msg("%.*s", (int)error.len, error.data);
+    assert_int_equal(broker_amqp_channel(&amqp, 1, &error), KN_OK);
+    amqp_queue_declare(amqp.conn, 1, amqp_cstring_bytes("forbidden"), 0, 0, 0, 0, amqp_empty_table);
+    assert_int_equal(broker_amqp_outcome(&amqp, &error), KN_DENIED);
+    kn_buf_char(&error, '\0');
+    snprintf(wanted, sizeof(wanted), "in vhost '%s' refused for user '%s'", vhost, user);
+    if (!strstr(error.data, wanted))
+        fail_msg("%s: %s", wanted, error.data);
+    broker_amqp_close(&amqp, true);
+}
+
+static void every_url_of_a_list_logs_in_as_it_says(void **state)
+{
+    (void)state;
+    struct broker_options with = options;
+    manage("PUT", "vhosts/v%2F2", "");
+    manage("PUT", "users/two", "{\"password\":\"p2\",\"tags\":\"\"}");
+    manage("PUT", "permissions/v%2F2/two",
+           "{\"configure\":\"^ours$\",\"write\":\"\",\"read\":\"\"}");
+    struct broker_url *list = rig_url(
+        "amqp://one:p1@127.0.0.1:%d//;amqp://two:p2@127.0.0.1:%d/v%%2F2", rig_port(), rabbit.port);
+    with.url = list;
+    assert_user(&with, "two", "v/2");
+    broker_url_free(list);
+    /* also where the first one refuses us */
+    list = rig_url("amqp://two:wrong@127.0.0.1:%d/v%%2F2;amqp://two:p2@127.0.0.1", rabbit.port);
+    with.url = list;
+    assert_user(&with, "two", "v/2");
+    broker_url_free(list);
+}
+
+static void a_certificate_logs_in_where_the_url_says_so(void **state)
+{
+    (void)state;
+    struct broker_options with = options;
+    struct broker_amqp amqp = {0};
+    manage("PUT", "users/localhost", "{\"password_hash\":\"\",\"tags\":\"\"}");
+    manage("PUT", "permissions/%2F/localhost",
+           "{\"configure\":\"^ours$\",\"write\":\"\",\"read\":\"\"}");
+    struct broker_url *list =
+        rig_url("amqp://localhost:%d//?ssl=true&ssl_ca_certs=%s/ca.pem&ssl_certfile=%s/cert.pem"
+                "&ssl_keyfile=%s/key.pem&login_method=EXTERNAL",
+                rabbit.tls_port, rabbit.dir, rabbit.dir, rabbit.dir);
+    with.url = list;
+    assert_user(&with, "localhost", "/");
+    broker_url_free(list);
+    /* without a certificate nobody logs in, least of all as guest */
+    list =
+        rig_url("amqps://guest:guest@localhost:%d//?ssl_ca_certs=%s/ca.pem&login_method=EXTERNAL",
+                rabbit.tls_port, rabbit.dir);
+    with.url = list;
+    assert_int_not_equal(broker_amqp_open(&with, 0, -1, &error, &amqp), KN_OK);
+    assert_null(amqp.conn);
+    broker_url_free(list);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -418,6 +491,8 @@ int main(void)
         cmocka_unit_test(the_management_api_is_found),
         cmocka_unit_test(a_queue_that_is_gone_is_asked_for_less_often),
         cmocka_unit_test(in_an_alarm_nothing_is_sent_and_it_is_said_why),
+        cmocka_unit_test(every_url_of_a_list_logs_in_as_it_says),
+        cmocka_unit_test(a_certificate_logs_in_where_the_url_says_so),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

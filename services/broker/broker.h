@@ -8,6 +8,13 @@
 /* Priorities that have a list of their own on Redis. */
 enum { BROKER_STEPS_MAX = 16 };
 
+/* Whether the sentinels speak TLS: as Redis does, or other than it. */
+enum broker_sentinel_tls {
+    BROKER_SENTINEL_AS_REDIS,
+    BROKER_SENTINEL_TLS,
+    BROKER_SENTINEL_PLAIN,
+};
+
 /* All texts belong to the caller and must outlive what is made with them. */
 struct broker_options {
     const struct broker_url *url;
@@ -18,6 +25,7 @@ struct broker_options {
     const char *fanout_prefix;     /* kombu's, "{db}" is replaced; NULL: its default, and none */
     const char *master_name;       /* for sentinels; NULL: as the URL says */
     const char *sentinel_password; /* likewise */
+    enum broker_sentinel_tls sentinel_tls;
     const char *management_url;    /* of RabbitMQ's HTTP API, with user and password; NULL: none */
     size_t buffer_max;             /* bytes received and not yet taken */
     size_t message_max;            /* bytes; a longer message is skipped and counted */

@@ -49,10 +49,10 @@ static enum kn_status run(struct broker_redis *redis, struct kn_buf *error, size
     return status;
 }
 
-static enum kn_status wrap(const struct broker_options *options, int fd, const char *host,
+static enum kn_status wrap(const struct broker_options *options,
+                           const struct broker_tls_options *tls, int fd, const char *host,
                            struct kn_buf *error, struct broker_redis *ret)
 {
-    const struct broker_tls_options *tls = &options->url->tls;
     if (tls->enabled) {
         enum kn_status status =
             broker_tls_open(fd, tls, host, options->connect_timeout_us, error, &fd, &ret->tls);
@@ -69,14 +69,15 @@ static enum kn_status wrap(const struct broker_options *options, int fd, const c
     return KN_NOMEM;
 }
 
-static enum kn_status open_host(const struct broker_options *options, const char *host,
+static enum kn_status open_host(const struct broker_options *options,
+                                const struct broker_tls_options *tls, const char *host,
                                 uint16_t port, int wake_fd, struct kn_buf *error,
                                 struct broker_redis *ret)
 {
     int fd = -1;
     enum kn_status status =
         broker_net_tcp(host, port, options->connect_timeout_us, wake_fd, error, &fd);
-    return status == KN_OK ? wrap(options, fd, host, error, ret) : status;
+    return status == KN_OK ? wrap(options, tls, fd, host, error, ret) : status;
 }
 
 static enum kn_status authenticate(struct broker_redis *redis, const char *user,
@@ -93,19 +94,18 @@ static enum kn_status authenticate(struct broker_redis *redis, const char *user,
 }
 
 /* Makes a connection ours: who we are, which database. */
-static enum kn_status greet(const struct broker_options *options, struct broker_redis *redis,
-                            struct kn_buf *error)
+static enum kn_status greet(struct broker_redis *redis, struct kn_buf *error)
 {
-    const struct broker_url *url = options->url;
+    const struct broker_host *host = redis->host;
     char db[16];
-    snprintf(db, sizeof(db), "%d", url->db);
+    snprintf(db, sizeof(db), "%d", host->db);
     const struct kn_str name[] = {KN_STR("CLIENT"), KN_STR("SETNAME"), KN_STR("kanchi")};
     const struct kn_str select[] = {KN_STR("SELECT"), kn_str_from(db)};
     const struct kn_str ping[] = {KN_STR("PING")};
-    enum kn_status status = authenticate(redis, url->user, url->password, error);
-    if (status == KN_OK && url->db > 0)
+    enum kn_status status = authenticate(redis, host->user, host->password, error);
+    if (status == KN_OK && host->db > 0)
         status = run(redis, error, 2, select);
-    if (status == KN_OK && url->db == 0)
+    if (status == KN_OK && host->db == 0)
         status = run(redis, error, 1, ping); /* says NOAUTH, LOADING and the like */
     if (status == KN_OK && run(redis, NULL, 3, name) == KN_IO)
         status = KN_IO; /* an old or restricted server may refuse the name */
@@ -161,14 +161,18 @@ static enum kn_status find_master(const struct broker_options *options, int wake
 {
     const struct broker_url *url = options->url;
     const char *master = options->master_name ? options->master_name : url->master_name;
+    struct broker_tls_options tls = url->hosts[0].tls;
     enum kn_status status = KN_CONFIG;
+    if (options->sentinel_tls != BROKER_SENTINEL_AS_REDIS)
+        tls.enabled = options->sentinel_tls == BROKER_SENTINEL_TLS;
     if (!master) {
         say(error, "sentinels need the master's name (?master_name=…)");
         return status;
     }
     for (size_t i = 0; i < url->host_count && status != KN_OK && status != KN_CLOSED; i++) {
         struct broker_redis asked = {0};
-        status = open_host(options, url->hosts[i].host, url->hosts[i].port, wake_fd, error, &asked);
+        status = open_host(options, &tls, url->hosts[i].host, url->hosts[i].port, wake_fd, error,
+                           &asked);
         if (status == KN_OK)
             status = ask_sentinel(options, &asked, master, error, host, ret_port);
         broker_redis_close(&asked);
@@ -176,38 +180,44 @@ static enum kn_status find_master(const struct broker_options *options, int wake
     return status;
 }
 
-static enum kn_status open_any(const struct broker_options *options, int wake_fd,
-                               struct kn_buf *error, struct broker_redis *ret)
+/* Of what every host of the list says the last one is told. */
+static enum kn_status open_one(const struct broker_options *options, const struct broker_host *at,
+                               int wake_fd, struct kn_buf *error, struct broker_redis *ret)
 {
     const struct broker_url *url = options->url;
-    enum kn_status status = KN_CONFIG;
+    enum kn_status status;
+    char host[256];
+    uint16_t port = 0;
     int fd = -1;
+    ret->host = at;
     if (url->socket_path) {
         status = broker_net_unix(url->socket_path, error, &fd);
-        return status == KN_OK ? wrap(options, fd, "", error, ret) : status;
+        return status == KN_OK ? wrap(options, &at->tls, fd, "", error, ret) : status;
     }
-    if (url->sentinel) {
-        char host[256];
-        uint16_t port = 0;
-        status = find_master(options, wake_fd, error, host, &port);
-        return status == KN_OK ? open_host(options, host, port, wake_fd, error, ret) : status;
-    }
-    for (size_t i = 0; i < url->host_count && status != KN_OK && status != KN_CLOSED; i++)
-        status = open_host(options, url->hosts[i].host, url->hosts[i].port, wake_fd, error, ret);
-    return status;
+    if (!url->sentinel)
+        return open_host(options, &at->tls, at->host, at->port, wake_fd, error, ret);
+    status = find_master(options, wake_fd, error, host, &port);
+    return status == KN_OK ? open_host(options, &at->tls, host, port, wake_fd, error, ret) : status;
 }
 
+/* The next host of the list is tried also where this one refuses us: each URL has a user
+ * and a database of its own. */
 enum kn_status broker_redis_open(const struct broker_options *options, int wake_fd,
                                  struct kn_buf *error, struct broker_redis *ret)
 {
-    struct broker_redis redis = {0};
-    enum kn_status status = open_any(options, wake_fd, error, &redis);
-    if (status == KN_OK)
-        status = greet(options, &redis, error);
-    if (status == KN_OK)
-        *ret = redis;
-    else
-        broker_redis_close(&redis);
+    const struct broker_url *url = options->url;
+    size_t count = url->sentinel ? 1 : url->host_count; /* sentinels are asked in find_master */
+    enum kn_status status = KN_CONFIG;
+    for (size_t i = 0; i < count && status != KN_OK && status != KN_CLOSED; i++) {
+        struct broker_redis redis = {0};
+        status = open_one(options, &url->hosts[i], wake_fd, error, &redis);
+        if (status == KN_OK)
+            status = greet(&redis, error);
+        if (status == KN_OK)
+            *ret = redis;
+        else
+            broker_redis_close(&redis);
+    }
     return status;
 }
 
@@ -226,7 +236,7 @@ void broker_redis_key(const struct broker_options *options, struct kn_buf *buf, 
     kn_buf_str(buf, name);
 }
 
-void broker_redis_channel(const struct broker_options *options, const char *fanout_prefix,
+void broker_redis_channel(const struct broker_options *options, int db, const char *fanout_prefix,
                           struct kn_buf *buf, struct kn_str exchange)
 {
     kn_buf_clear(buf);
@@ -234,7 +244,7 @@ void broker_redis_channel(const struct broker_options *options, const char *fano
     const char *place = strstr(fanout_prefix, "{db}");
     if (place) {
         kn_buf_append(buf, fanout_prefix, (size_t)(place - fanout_prefix));
-        kn_buf_printf(buf, "%d", options->url->db);
+        kn_buf_printf(buf, "%d", db);
         kn_buf_text(buf, place + 4);
     } else {
         kn_buf_text(buf, fanout_prefix);

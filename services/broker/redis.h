@@ -11,7 +11,8 @@ struct broker_tls;
 
 struct broker_redis {
     redisContext *ctx;
-    struct broker_tls *tls; /* NULL without TLS */
+    struct broker_tls *tls;         /* NULL without TLS */
+    const struct broker_host *host; /* of the URL, that it was opened for; NULL: none was */
 };
 
 /* wake_fd as in net.h. On failure error gets a sentence without secrets. */
@@ -28,8 +29,8 @@ redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *erro
 
 /* "<key prefix><name>" into an empty buffer. */
 void broker_redis_key(const struct broker_options *options, struct kn_buf *buf, struct kn_str name);
-/* "<key prefix><fanout prefix><exchange>", the database put in. */
-void broker_redis_channel(const struct broker_options *options, const char *fanout_prefix,
+/* "<key prefix><fanout prefix><exchange>", the number of the database put in. */
+void broker_redis_channel(const struct broker_options *options, int db, const char *fanout_prefix,
                           struct kn_buf *buf, struct kn_str exchange);
 
 #endif

@@ -60,7 +60,7 @@ static enum kn_status add_patterns(struct link *l, const char *fanout_prefix)
         kn_buf_printf(&channel, "%s%s%s", options->key_prefix, fanout_prefix + 1,
                       options->event_exchange);
     } else {
-        broker_redis_channel(options, fanout_prefix, &channel,
+        broker_redis_channel(options, l->redis.host->db, fanout_prefix, &channel,
                              kn_str_from(options->event_exchange));
     }
     for (size_t i = 0; i < 2; i++) {
@@ -279,9 +279,9 @@ enum kn_status broker_redis_receive(struct broker_receiver *r, struct kn_buf *er
     struct link l = {.r = r, .error = error};
     broker_chunk_put(&r->chunks, r->chunk);
     r->chunk = NULL;
-    enum kn_status status = make_patterns(&l);
+    enum kn_status status = broker_redis_open(&r->options, r->wake_fd, error, &l.redis);
     if (status == KN_OK)
-        status = broker_redis_open(&r->options, r->wake_fd, error, &l.redis);
+        status = make_patterns(&l);
     if (status == KN_OK)
         status = subscribe(&l);
     if (status == KN_OK)

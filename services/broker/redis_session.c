@@ -50,9 +50,11 @@ enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchang
     int64_t more = 0;
     kn_buf_init(&channel, 0);
     enum kn_status status = broker_redis_connect(s);
-    broker_redis_channel(&s->options, prefix, &channel, kn_str_from(exchange));
-    if (status == KN_OK)
+    if (status == KN_OK) {
+        broker_redis_channel(&s->options, s->redis.host->db, prefix, &channel,
+                             kn_str_from(exchange));
         status = kn_buf_status(&channel);
+    }
     if (status == KN_OK)
         status = publish(s, kn_buf_view(&channel), message->envelope, ret_receivers);
     if (status == KN_OK && s->options.url->sentinel && !s->options.fanout_prefix) {

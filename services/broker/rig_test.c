@@ -174,7 +174,10 @@ static void rabbit_config(struct rig_server *server, bool manage)
     int n = snprintf(text, sizeof(text),
                      "listeners.tcp.local = 127.0.0.1:%d\nlisteners.ssl.local = 127.0.0.1:%d\n"
                      "ssl_options.cacertfile = %s/ca.pem\nssl_options.certfile = %s/cert.pem\n"
-                     "ssl_options.keyfile = %s/key.pem\nssl_options.verify = verify_none\n"
+                     "ssl_options.keyfile = %s/key.pem\nssl_options.verify = verify_peer\n"
+                     "ssl_options.fail_if_no_peer_cert = false\n"
+                     "auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = AMQPLAIN\n"
+                     "auth_mechanisms.3 = EXTERNAL\nssl_cert_login_from = common_name\n"
                      "loopback_users = none\n",
                      server->port, server->tls_port, server->dir, server->dir, server->dir);
     if (manage)
@@ -186,7 +189,9 @@ static void rabbit_config(struct rig_server *server, bool manage)
                  server->manage_port, server->manage_tls_port, server->dir, server->dir,
                  server->dir);
     write_file(rig_path(server, "rabbitmq.conf"), text);
-    write_file(rig_path(server, "plugins"), manage ? "[rabbitmq_management]." : "[].");
+    write_file(rig_path(server, "plugins"),
+               manage ? "[rabbitmq_management,rabbitmq_auth_mechanism_ssl]."
+                      : "[rabbitmq_auth_mechanism_ssl].");
 }
 
 /* Valid until the next call; putenv keeps them. */

@@ -8,9 +8,8 @@ static const char *or_null(const char *text)
 }
 
 /* What the configuration says of TLS goes over what the URL says. */
-static void apply_tls(struct broker_url *url, const struct kn_config_broker *config)
+static void apply_tls(struct broker_tls_options *tls, const struct kn_config_broker *config)
 {
-    struct broker_tls_options *tls = &url->tls;
     if (*config->tls_ca)
         tls->ca_file = config->tls_ca;
     if (*config->tls_cert)
@@ -21,13 +20,29 @@ static void apply_tls(struct broker_url *url, const struct kn_config_broker *con
         tls->verify = BROKER_TLS_NONE;
 }
 
+static enum broker_sentinel_tls read_sentinel_tls(const char *text)
+{
+    if (strcmp(text, "on") == 0)
+        return BROKER_SENTINEL_TLS;
+    return strcmp(text, "off") == 0 ? BROKER_SENTINEL_PLAIN : BROKER_SENTINEL_AS_REDIS;
+}
+
 static enum kn_status check(const struct broker_settings *s, const struct kn_config_broker *config,
                             struct kn_buf *error)
 {
-    const struct broker_tls_options *tls = &s->url->tls;
-    if (!tls->cert_file != !tls->key_file) {
-        kn_buf_printf(error, "broker %s: tls_cert and tls_key go together", config->name);
-        return KN_CONFIG;
+    for (size_t i = 0; i < s->url->host_count; i++) {
+        const struct broker_host *host = &s->url->hosts[i];
+        if (!host->tls.cert_file != !host->tls.key_file) {
+            kn_buf_printf(error, "broker %s: tls_cert and tls_key go together", config->name);
+            return KN_CONFIG;
+        }
+        if (host->external && !host->tls.cert_file) {
+            kn_buf_printf(error,
+                          "broker %s: login_method=EXTERNAL logs in by a certificate: set tls_cert "
+                          "and tls_key, or ssl_certfile and ssl_keyfile in the URL",
+                          config->name);
+            return KN_CONFIG;
+        }
     }
     if (s->url->sentinel && !s->options.master_name && !s->url->master_name) {
         kn_buf_printf(error,
@@ -87,7 +102,9 @@ enum kn_status broker_settings_read(struct broker_settings *ret,
     ret->options.master_name = or_null(config->sentinel_master);
     ret->options.sentinel_password = or_null(config->sentinel_password);
     set_instance(ret, instance);
-    apply_tls(ret->url, config);
+    for (size_t i = 0; i < ret->url->host_count; i++)
+        apply_tls(&ret->url->hosts[i].tls, config);
+    ret->options.sentinel_tls = read_sentinel_tls(config->sentinel_tls);
     set_priority_steps(ret, &config->priority_steps);
     return check(ret, config, error);
 }

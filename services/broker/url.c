@@ -40,8 +40,12 @@ struct owned_url {
 struct parser {
     struct owned_url *out;
     struct kn_buf *error;
-    const struct scheme *scheme;
+    const struct scheme *scheme; /* of the URL that is read */
+    struct broker_host *host;    /* likewise */
     bool first;
+    bool first_tls;     /* the query of the first URL switched TLS on */
+    uint16_t last_port; /* that was written; 0: none so far */
+    uint16_t defaults[BROKER_HOSTS_MAX];
 };
 
 /* One URL of the list, cut into its parts; nothing is decoded yet. */
@@ -146,11 +150,10 @@ static void cut(struct kn_str rest, struct parts *ret)
 
 static enum kn_status read_user(struct parser *p, struct kn_str userinfo)
 {
-    struct broker_url *url = &p->out->url;
     size_t colon = find_any(userinfo, ":");
-    enum kn_status status = decode(p, head(userinfo, colon), false, &url->user);
+    enum kn_status status = decode(p, head(userinfo, colon), false, &p->host->user);
     if (status == KN_OK && colon < userinfo.len)
-        status = decode(p, from(userinfo, colon + 1), false, &url->password);
+        status = decode(p, from(userinfo, colon + 1), false, &p->host->password);
     return status;
 }
 
@@ -159,17 +162,14 @@ static enum kn_status read_port(struct parser *p, struct kn_str text, uint16_t *
     uint64_t port = 0; /* the default, which is known when the query is read */
     if (text.len > 0 && (!kn_str_to_u64(text, &port) || port == 0 || port > 65535))
         return fail(p, "the port is not a number from 1 to 65535 (in a user or password, the "
-                       "characters / ? # have to be written %2F %3F %23)");
+                       "characters / ? # ; have to be written %2F %3F %23 %3B)");
     *ret = (uint16_t)port;
     return KN_OK;
 }
 
 static enum kn_status read_host(struct parser *p, struct kn_str hostport)
 {
-    struct broker_url *url = &p->out->url;
-    if (url->host_count == BROKER_HOSTS_MAX)
-        return fail(p, "there are more than 16 hosts");
-    struct broker_host *host = &url->hosts[url->host_count];
+    struct broker_host *host = p->host;
     struct kn_str name, port;
     if (hostport.len > 0 && hostport.ptr[0] == '[') {
         size_t end = find_any(hostport, "]");
@@ -191,8 +191,10 @@ static enum kn_status read_host(struct parser *p, struct kn_str hostport)
         status = decode(p, name, false, &host->host);
     if (status == KN_OK && !host->host)
         host->host = "localhost";
-    if (status == KN_OK)
-        url->host_count++;
+    if (status == KN_OK && host->port)
+        p->last_port = host->port;
+    else if (status == KN_OK)
+        host->port = p->last_port; /* or the default, in finish() */
     return status;
 }
 
@@ -204,15 +206,17 @@ static enum kn_status read_db(struct parser *p, const char *text)
     uint64_t db = 0;
     if (s.len > 0 && (!kn_str_to_u64(s, &db) || db > INT32_MAX))
         return fail(p, "the database is not a number (redis://host:port/NUMBER)");
-    p->out->url.db = (int)db;
+    p->host->db = (int)db;
     return KN_OK;
 }
 
 static enum kn_status read_place(struct parser *p, const char *text)
 {
+    if (!text)
+        return KN_OK; /* what the URL before has */
     if (p->scheme->kind == BROKER_REDIS)
         return read_db(p, text);
-    p->out->url.vhost = text ? text : "/";
+    p->host->vhost = text;
     return KN_OK;
 }
 
@@ -237,7 +241,7 @@ static enum kn_status read_path(struct parser *p, struct kn_str path)
 
 static enum kn_status read_verify(struct parser *p, const char *value)
 {
-    struct broker_tls_options *tls = &p->out->url.tls;
+    struct broker_tls_options *tls = &p->host->tls;
     /* optional is the same for a client, says Python's ssl */
     if (!strcmp(value, "required") || !strcmp(value, "CERT_REQUIRED") ||
         !strcmp(value, "optional") || !strcmp(value, "CERT_OPTIONAL"))
@@ -251,7 +255,29 @@ static enum kn_status read_verify(struct parser *p, const char *value)
 
 static enum kn_status read_check_hostname(struct parser *p, const char *value)
 {
-    p->out->url.tls.check_hostname = strcasecmp(value, "false") != 0;
+    p->host->tls.check_hostname = strcasecmp(value, "false") != 0;
+    return KN_OK;
+}
+
+/* kombu takes any text as true, also "false": who writes that means something else. */
+static enum kn_status read_ssl(struct parser *p, const char *value)
+{
+    static const char *const no[] = {"false", "0", "no", "off", "none"};
+    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+        if (strcasecmp(value, no[i]) == 0)
+            return fail(p, "ssl is there, but not true: Celery takes any value for true; leave "
+                           "it out when there is no TLS");
+    return KN_OK;
+}
+
+static enum kn_status read_login(struct parser *p, const char *value)
+{
+    if (p->scheme->kind != BROKER_AMQP)
+        return KN_OK; /* means nothing to Redis */
+    p->host->external = strcmp(value, "EXTERNAL") == 0;
+    /* AMQPLAIN says the same user and password in another form */
+    if (!p->host->external && strcmp(value, "PLAIN") != 0 && strcmp(value, "AMQPLAIN") != 0)
+        return fail(p, "login_method is none of PLAIN, AMQPLAIN, EXTERNAL, which Kanchi knows");
     return KN_OK;
 }
 
@@ -266,19 +292,19 @@ static enum kn_status read_option(struct parser *p, struct kn_str key, const cha
         {"virtual_host", NULL, read_place},
         {"virtual_port", NULL, read_place},
         {"db", NULL, read_place},
-        {"username", &url->user, NULL},
-        {"password", &url->password, NULL},
+        {"username", &p->host->user, NULL},
+        {"password", &p->host->password, NULL},
+        {"login_method", NULL, read_login},
+        {"ssl", NULL, read_ssl},
         {"master_name", &url->master_name, NULL},
         {"sentinel_username", &url->sentinel_user, NULL},
         {"sentinel_password", &url->sentinel_password, NULL},
         {"ssl_cert_reqs", NULL, read_verify},
         {"ssl_check_hostname", NULL, read_check_hostname},
-        {"ssl_ca_certs", &url->tls.ca_file, NULL},
-        {"ssl_certfile", &url->tls.cert_file, NULL},
-        {"ssl_keyfile", &url->tls.key_file, NULL},
+        {"ssl_ca_certs", &p->host->tls.ca_file, NULL},
+        {"ssl_certfile", &p->host->tls.cert_file, NULL},
+        {"ssl_keyfile", &p->host->tls.key_file, NULL},
     };
-    if (kn_str_starts(key, KN_STR("ssl_")))
-        url->tls.enabled = true;
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         if (!kn_str_eq(key, kn_str_from(options[i].key)) || !value)
             continue;
@@ -289,11 +315,40 @@ static enum kn_status read_option(struct parser *p, struct kn_str key, const cha
     return KN_OK; /* options of kombu that mean nothing to us */
 }
 
-static enum kn_status read_query(struct parser *p, struct kn_str query)
+static const struct broker_tls_options no_tls = {.check_hostname = true};
+
+/* Takes the next "key=value" off the query. */
+static struct kn_str next_pair(struct kn_str *query)
+{
+    size_t end = find_any(*query, "&");
+    struct kn_str pair = head(*query, end);
+    *query = from(*query, end < query->len ? end + 1 : end);
+    return pair;
+}
+
+/* Whether the query says something of TLS; an empty value says nothing, as in kombu. */
+static bool asks_for_tls(struct kn_str query)
 {
     while (query.len > 0) {
-        size_t end = find_any(query, "&");
-        struct kn_str pair = head(query, end);
+        struct kn_str pair = next_pair(&query);
+        size_t equals = find_any(pair, "=");
+        struct kn_str key = head(pair, equals);
+        if (equals + 1 < pair.len &&
+            (kn_str_eq(key, KN_STR("ssl")) || kn_str_starts(key, KN_STR("ssl_"))))
+            return true;
+    }
+    return false;
+}
+
+static enum kn_status read_query(struct parser *p, struct kn_str query)
+{
+    if (asks_for_tls(query)) {
+        p->host->tls = no_tls;
+        p->host->tls.enabled = true;
+        p->first_tls = p->first_tls || p->first;
+    }
+    while (query.len > 0) {
+        struct kn_str pair = next_pair(&query);
         size_t equals = find_any(pair, "=");
         const char *value = NULL;
         if (equals < pair.len) {
@@ -304,8 +359,64 @@ static enum kn_status read_query(struct parser *p, struct kn_str query)
         enum kn_status status = read_option(p, head(pair, equals), value);
         if (status != KN_OK)
             return status;
-        query = from(query, end < query.len ? end + 1 : end);
     }
+    return KN_OK;
+}
+
+/* A host of the list, with what it takes from those before. */
+static enum kn_status begin_host(struct parser *p)
+{
+    struct broker_url *url = &p->out->url;
+    if (url->host_count == BROKER_HOSTS_MAX)
+        return fail(p, "there are more than 16 hosts");
+    p->host = &url->hosts[url->host_count];
+    if (url->host_count == 0) {
+        *p->host = (struct broker_host){.tls = no_tls};
+        p->host->vhost = p->scheme->kind == BROKER_AMQP ? "/" : NULL;
+    } else {
+        const struct broker_host *first = &url->hosts[0], *before = p->host - 1;
+        *p->host = (struct broker_host){
+            .external = first->external,
+            .db = before->db,
+            .vhost = before->vhost,
+            .tls = p->first_tls ? first->tls : no_tls,
+        };
+    }
+    p->defaults[url->host_count++] = p->scheme->port;
+    return KN_OK;
+}
+
+/* A host without a scheme: all but its name is the first URL's. */
+static enum kn_status read_bare(struct parser *p, struct kn_str text)
+{
+    struct broker_url *url = &p->out->url;
+    if (find_any(text, "@/?#") < text.len || url->socket_path)
+        return fail(p, "after the ; stands neither a URL nor a host (in a user or password, the "
+                       "characters / ? # ; have to be written %2F %3F %23 %3B)");
+    enum kn_status status = begin_host(p);
+    if (status != KN_OK)
+        return status;
+    const uint16_t first_port = url->hosts[0].port;
+    *p->host = url->hosts[0];
+    status = read_host(p, text);
+    if (status == KN_OK && find_any(text, ":") == text.len)
+        p->host->port = first_port;
+    p->defaults[url->host_count - 1] = p->defaults[0];
+    return status;
+}
+
+/* All of a list must be one broker: what is on RabbitMQ is not on Redis. */
+static enum kn_status check_mix(struct parser *p)
+{
+    const struct broker_url *url = &p->out->url;
+    bool sentinel = p->scheme->flags & F_SENTINEL;
+    if (p->scheme->kind != url->kind)
+        return fail(p, "the URLs of the list are of Redis and of RabbitMQ: give each a broker of "
+                       "its own");
+    if (sentinel != url->sentinel)
+        return fail(p, "sentinel:// stands in a list with other schemes: all have to be sentinels");
+    if (url->socket_path || p->scheme->flags & F_SOCKET)
+        return fail(p, "a unix socket stands in a list with other URLs");
     return KN_OK;
 }
 
@@ -313,42 +424,60 @@ static enum kn_status read_one(struct parser *p, struct kn_str text)
 {
     size_t colon = find_any(text, ":");
     if (text.len < colon + 3 || memcmp(text.ptr + colon, "://", 3) != 0)
-        return fail(p, "the URL has no scheme (redis://…, amqp://…)");
-    const struct scheme *before = p->scheme;
+        return p->first ? fail(p, "the URL has no scheme (redis://…, amqp://…)")
+                        : read_bare(p, text);
     enum kn_status status = find_scheme(p, head(text, colon));
+    if (status == KN_OK && !p->first)
+        status = check_mix(p);
+    if (status == KN_OK)
+        status = begin_host(p);
     if (status != KN_OK)
         return status;
     assert(p->scheme);
-    if (!p->first && before != p->scheme)
-        return fail(p, "the URLs of the list have different schemes");
     struct parts parts;
     cut(from(text, colon + 3), &parts);
+    p->out->url.kind = p->scheme->kind;
+    p->out->url.sentinel = p->scheme->flags & F_SENTINEL;
     if (!(p->scheme->flags & F_SOCKET))
         status = read_host(p, parts.hostport);
-    if (status == KN_OK && p->first)
+    if (status == KN_OK)
         status = read_user(p, parts.userinfo);
-    if (status == KN_OK && p->first)
+    if (status == KN_OK)
         status = read_path(p, parts.path);
-    return status == KN_OK ? read_query(p, parts.query) : status;
+    if (status == KN_OK)
+        status = read_query(p, parts.query);
+    if (p->scheme->flags & F_TLS)
+        p->host->tls.enabled = true;
+    return status;
+}
+
+static enum kn_status finish_host(struct parser *p, struct broker_host *host, uint16_t port)
+{
+    bool amqp = p->out->url.kind == BROKER_AMQP;
+    if (host->port == 0)
+        host->port = amqp && host->tls.enabled ? AMQPS_PORT : port;
+    if (host->external)
+        host->user = host->password = NULL; /* the certificate alone says it */
+    if (amqp && !host->external) {
+        host->user = host->user ? host->user : "guest";
+        host->password = host->password ? host->password : "guest";
+    }
+    if (host->tls.enabled && p->out->url.socket_path)
+        return fail(p, "there is no TLS on a unix socket");
+    if (host->external && !host->tls.enabled)
+        return fail(p, "login_method=EXTERNAL needs TLS (amqps://, or ssl=true)");
+    if (!host->tls.cert_file != !host->tls.key_file)
+        return fail(p, "ssl_certfile and ssl_keyfile go together");
+    return KN_OK;
 }
 
 static enum kn_status finish(struct parser *p)
 {
     struct broker_url *url = &p->out->url;
-    bool amqps = url->kind == BROKER_AMQP && url->tls.enabled;
-    for (size_t i = 0; i < url->host_count; i++) {
-        if (url->hosts[i].port == 0)
-            url->hosts[i].port = amqps ? AMQPS_PORT : p->scheme->port;
-    }
-    if (url->kind == BROKER_AMQP) {
-        url->user = url->user ? url->user : "guest";
-        url->password = url->password ? url->password : "guest";
-    }
-    if (url->tls.enabled && url->socket_path)
-        return fail(p, "there is no TLS on a unix socket");
-    if (!url->tls.cert_file != !url->tls.key_file)
-        return fail(p, "ssl_certfile and ssl_keyfile go together");
-    return p->out->arena.overflow ? KN_NOMEM : KN_OK;
+    enum kn_status status = KN_OK;
+    for (size_t i = 0; i < url->host_count && status == KN_OK; i++)
+        status = finish_host(p, &url->hosts[i], p->defaults[i]);
+    return status == KN_OK && p->out->arena.overflow ? KN_NOMEM : status;
 }
 
 static enum kn_status read_all(struct parser *p, struct kn_str text)
@@ -362,13 +491,7 @@ static enum kn_status read_all(struct parser *p, struct kn_str text)
         enum kn_status status = end ? read_one(p, head(text, end)) : KN_OK;
         if (status != KN_OK)
             return status;
-        if (end && p->first) {
-            struct broker_url *url = &p->out->url;
-            url->kind = p->scheme->kind;
-            url->sentinel = p->scheme->flags & F_SENTINEL;
-            url->tls.enabled = url->tls.enabled || (p->scheme->flags & F_TLS);
-            p->first = false;
-        }
+        p->first = p->first && end == 0;
         text = from(text, end < text.len ? end + 1 : end);
     }
     return p->first ? fail(p, "the URL is empty") : finish(p);
@@ -381,7 +504,6 @@ enum kn_status broker_url_parse(struct kn_str text, struct broker_url **ret_url,
     if (!out)
         return KN_NOMEM;
     kn_arena_init(&out->arena, 0);
-    out->url.tls.check_hostname = true;
     struct parser p = {.out = out, .error = error, .first = true};
     enum kn_status status = read_all(&p, text);
     if (status == KN_OK)
@@ -402,8 +524,11 @@ void broker_url_free(struct broker_url *url)
     if (!url)
         return;
     struct owned_url *owned = (struct owned_url *)url;
-    if (url->kind != BROKER_AMQP || (url->password && strcmp(url->password, "guest") != 0))
-        wipe(url->password);
+    for (size_t i = 0; i < url->host_count; i++) {
+        const char *password = url->hosts[i].password;
+        if (url->kind != BROKER_AMQP || (password && strcmp(password, "guest") != 0))
+            wipe(password);
+    }
     wipe(url->sentinel_password);
     kn_arena_fini(&owned->arena);
     free(owned);
@@ -423,57 +548,70 @@ static void write_encoded(struct kn_buf *buf, const char *text, const char *keep
     }
 }
 
-static void write_place(const struct broker_url *url, struct kn_buf *buf)
+/* "/" as a virtual host is written out where it would be taken from the URL before. */
+static void write_place(const struct broker_url *url, const struct broker_host *host,
+                        struct kn_buf *buf)
 {
     if (url->kind == BROKER_REDIS) {
-        kn_buf_printf(buf, "/%d", url->db);
+        kn_buf_printf(buf, "/%d", host->db);
         return;
     }
     kn_buf_char(buf, '/');
-    if (strcmp(url->vhost, "/") != 0)
-        write_encoded(buf, url->vhost, "");
+    if (strcmp(host->vhost, "/") != 0 || host != url->hosts)
+        write_encoded(buf, host->vhost, "");
 }
 
-/* The place stands behind the first host, where it is read too. */
-static void write_hosts(const struct broker_url *url, const char *scheme, struct kn_buf *buf)
-{
-    for (size_t i = 0; i < url->host_count; i++) {
-        const struct broker_host *host = &url->hosts[i];
-        if (i > 0)
-            kn_buf_printf(buf, ";%s://", scheme);
-        bool v6 = strchr(host->host, ':');
-        if (v6)
-            kn_buf_char(buf, '[');
-        write_encoded(buf, host->host, v6 ? ":" : "");
-        kn_buf_printf(buf, v6 ? "]:%u" : ":%u", host->port);
-        if (i == 0)
-            write_place(url, buf);
-    }
-}
-
-static const char *scheme_name(const struct broker_url *url)
+static const char *scheme_name(const struct broker_url *url, const struct broker_host *host)
 {
     if (url->socket_path)
         return "redis+socket";
     if (url->sentinel)
         return "sentinel";
     if (url->kind == BROKER_AMQP)
-        return url->tls.enabled ? "amqps" : "amqp";
-    return url->tls.enabled ? "rediss" : "redis";
+        return host->tls.enabled ? "amqps" : "amqp";
+    return host->tls.enabled ? "rediss" : "redis";
+}
+
+static void write_user(const struct broker_host *host, struct kn_buf *buf)
+{
+    if (host->user)
+        write_encoded(buf, host->user, "");
+    if (host->password)
+        kn_buf_text(buf, ":***");
+    if (host->user || host->password)
+        kn_buf_char(buf, '@');
+}
+
+static void write_host(const struct broker_host *host, struct kn_buf *buf)
+{
+    bool v6 = strchr(host->host, ':');
+    kn_buf_text(buf, v6 ? "[" : "");
+    write_encoded(buf, host->host, v6 ? ":" : "");
+    kn_buf_printf(buf, v6 ? "]:%u" : ":%u", host->port);
+}
+
+/* Of sentinels, only the hosts of further URLs mean something. */
+static void write_one(const struct broker_url *url, size_t i, struct kn_buf *buf)
+{
+    const struct broker_host *host = &url->hosts[i];
+    bool whole = i == 0 || !url->sentinel;
+    kn_buf_printf(buf, "%s%s://", i > 0 ? ";" : "", scheme_name(url, host));
+    if (whole)
+        write_user(host, buf);
+    if (url->socket_path) {
+        write_encoded(buf, url->socket_path, "/");
+        kn_buf_printf(buf, "?virtual_host=%d", host->db);
+        return;
+    }
+    write_host(host, buf);
+    if (whole)
+        write_place(url, host, buf);
+    if (host->external || url->hosts[0].external)
+        kn_buf_printf(buf, "?login_method=%s", host->external ? "EXTERNAL" : "PLAIN");
 }
 
 void broker_url_write(const struct broker_url *url, struct kn_buf *buf)
 {
-    kn_buf_printf(buf, "%s://", scheme_name(url));
-    if (url->user)
-        write_encoded(buf, url->user, "");
-    if (url->password)
-        kn_buf_text(buf, ":***");
-    if (url->user || url->password)
-        kn_buf_char(buf, '@');
-    write_hosts(url, scheme_name(url), buf);
-    if (url->socket_path) {
-        write_encoded(buf, url->socket_path, "/");
-        kn_buf_printf(buf, "?virtual_host=%d", url->db);
-    }
+    for (size_t i = 0; i < url->host_count; i++)
+        write_one(url, i, buf);
 }

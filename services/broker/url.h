@@ -5,9 +5,14 @@
  *   sentinel://a:26379;sentinel://b:26379/[db]?master_name=mymaster
  *   amqp://user:password@host:port/vhost               also pyamqp://; amqps:// over TLS
  *
- * Several URLs may stand behind one another with ";" between: they are other
- * hosts of the same broker, and everything else is taken from the first (kombu
- * does so too). An "ssl_..." option in the query switches TLS on by itself. */
+ * Several URLs may stand behind one another with ";" between: other hosts to try, each
+ * with its own user, password, virtual host or database, and TLS. As kombu does it, a
+ * URL without a virtual host or port takes that of the URL before, one without "ssl"
+ * options those of the first, and a host without a scheme takes all from the first. Of
+ * sentinels, the first URL says everything but the hosts.
+ *
+ * "ssl=true" or an "ssl_..." option in the query switches TLS on by itself.
+ * "login_method=EXTERNAL" logs in to RabbitMQ by the client's certificate. */
 #ifndef BROKER_URL_H
 #define BROKER_URL_H
 
@@ -34,26 +39,29 @@ struct broker_tls_options {
     const char *key_file;
 };
 
+/* One URL of the list. All texts end with NUL, live as long as the URL, and are NULL
+ * when absent. */
 struct broker_host {
-    const char *host; /* name or address; an IPv6 address without brackets */
+    const char *host; /* name or address; an IPv6 address without brackets; NULL: a socket */
     uint16_t port;
+    const char *user;
+    const char *password;
+    bool external;     /* RabbitMQ: the client's certificate says who we are */
+    int db;            /* Redis */
+    const char *vhost; /* RabbitMQ, at least "/" */
+    struct broker_tls_options tls;
 };
 
-/* All texts end with NUL, live as long as the URL, and are NULL when absent. */
+/* Texts as above. */
 struct broker_url {
     enum broker_kind kind;
     bool sentinel; /* the hosts are sentinels, to be asked for master_name */
     struct broker_host hosts[BROKER_HOSTS_MAX];
-    size_t host_count;       /* 0 with a unix socket */
-    const char *socket_path; /* unix socket */
-    const char *user;
-    const char *password;
-    int db;            /* Redis */
-    const char *vhost; /* RabbitMQ, at least "/" */
+    size_t host_count;       /* at least 1 */
+    const char *socket_path; /* unix socket; there is one host then */
     const char *master_name;
     const char *sentinel_user; /* of the sentinels themselves */
     const char *sentinel_password;
-    struct broker_tls_options tls;
 };
 
 /* Reads a URL. On failure (CONFIG, NOMEM) a sentence that names the part is

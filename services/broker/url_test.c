@@ -43,7 +43,31 @@ static const struct {
     {"amqp://u:p@h/a%20b", "amqp://u:***@h:5672/a%20b", "u", "p", "h"},
     {"amqps://u:p@h", "amqps://u:***@h:5671/", "u", "p", "h"},
     {"amqp://u:p@h?ssl_ca_certs=/x", "amqps://u:***@h:5671/", "u", "p", "h"},
-    {"amqp://a;amqp://b:1;", "amqp://guest:***@a:5672/;amqp://b:1", "guest", "guest", "a"},
+    {"amqp://a;amqp://b:1;", "amqp://guest:***@a:5672/;amqp://guest:***@b:1/%2F", "guest", "guest",
+     "a"},
+    /* each URL its own user, virtual host, database */
+    {"amqp://a:pa@dead//;amqp://b:pb@up/v%2F2",
+     "amqp://a:***@dead:5672/;amqp://b:***@up:5672/v%2F2", "a", "pa", "dead"},
+    {"redis://:a@one/1;redis://u:b@two:7/2;redis://three",
+     "redis://:***@one:6379/1;redis://u:***@two:7/2;redis://three:7/2", NULL, "a", "one"},
+    /* what kombu takes from the URL before (virtual host, port) and from the first (ssl) */
+    {"amqp://u:p@a:9/v;amqp://b", "amqp://u:***@a:9/v;amqp://guest:***@b:9/v", "u", "p", "a"},
+    {"amqp://a?ssl=true;amqp://b", "amqps://guest:***@a:5671/;amqps://guest:***@b:5671/%2F",
+     "guest", "guest", "a"},
+    {"amqp://u:p@a/v;b;c:7", "amqp://u:***@a:5672/v;amqp://u:***@b:5672/v;amqp://u:***@c:7/v", "u",
+     "p", "a"},
+    {"amqps://a;amqp://b", "amqps://guest:***@a:5671/;amqp://guest:***@b:5672/%2F", "guest",
+     "guest", "a"},
+    {"redis://a;rediss://b", "redis://a:6379/0;rediss://b:6379/0", NULL, NULL, "a"},
+    {"amqp://h:5671/v?ssl=true", "amqps://guest:***@h:5671/v", "guest", "guest", "h"},
+    {"amqp://h?ssl=", "amqp://guest:***@h:5672/", "guest", "guest", "h"},
+    {"redis://h?ssl=True", "rediss://h:6379/0", NULL, NULL, "h"},
+    {"amqps://u:p@h/v?login_method=EXTERNAL", "amqps://h:5671/v?login_method=EXTERNAL", NULL, NULL,
+     "h"},
+    {"amqps://h?login_method=EXTERNAL;amqps://u:p@i/v?login_method=PLAIN",
+     "amqps://h:5671/?login_method=EXTERNAL;amqps://u:***@i:5671/v?login_method=PLAIN", NULL, NULL,
+     "h"},
+    {"amqp://h?login_method=AMQPLAIN", "amqp://guest:***@h:5672/", "guest", "guest", "h"},
     {"redis://h/0?socket_timeout=5&unknown&x=", "redis://h:6379/0", NULL, NULL, "h"},
 };
 
@@ -69,8 +93,8 @@ static void good_urls_are_read_as_kombu_reads_them(void **state)
         kn_buf_char(&buf, '\0');
         assert_int_equal(kn_buf_status(&buf), KN_OK);
         assert_string_equal(buf.data, good[i].written);
-        assert_text(url->user, good[i].user);
-        assert_text(url->password, good[i].password);
+        assert_text(url->hosts[0].user, good[i].user);
+        assert_text(url->hosts[0].password, good[i].password);
         assert_text(url->hosts[0].host, good[i].host);
         kn_buf_fini(&buf);
         broker_url_free(url);
@@ -101,7 +125,16 @@ static const struct {
     {"redis+socket:///x?ssl_cert_reqs=none", "TLS"},
     {"rediss://h?ssl_cert_reqs=perhaps", "ssl_cert_reqs"},
     {"rediss://h?ssl_certfile=/x", "ssl_keyfile"},
-    {"redis://a;amqp://b", "schemes"},
+    {"redis://a;amqp://b", "broker of its own"},
+    {"sentinel://a;redis://b", "sentinel"},
+    {"redis+socket:///x;redis://b", "socket"},
+    {"redis+socket:///x;b", "neither a URL nor a host"},
+    {"amqp://u:sec;ret@h//", "%3B"},
+    {"amqp://h;sec@x", "%3B"},
+    {"amqp://h?ssl=false", "ssl"},
+    {"amqp://h?login_method=GSSAPI", "login_method"},
+    {"amqps://h?login_method=external", "login_method"},
+    {"amqp://h?login_method=EXTERNAL", "TLS"},
 };
 
 static void bad_urls_are_refused_with_the_part_named_and_no_secret(void **state)
@@ -130,12 +163,12 @@ static void tls_and_sentinel_options_are_read(void **state)
     assert_true(url->sentinel);
     assert_string_equal(url->master_name, "my m");
     assert_string_equal(url->sentinel_password, "sp");
-    assert_true(url->tls.enabled);
-    assert_int_equal(url->tls.verify, BROKER_TLS_NONE);
-    assert_false(url->tls.check_hostname);
-    assert_string_equal(url->tls.ca_file, "/ca");
-    assert_string_equal(url->tls.cert_file, "/c");
-    assert_string_equal(url->tls.key_file, "/k");
+    assert_true(url->hosts[0].tls.enabled);
+    assert_int_equal(url->hosts[0].tls.verify, BROKER_TLS_NONE);
+    assert_false(url->hosts[0].tls.check_hostname);
+    assert_string_equal(url->hosts[0].tls.ca_file, "/ca");
+    assert_string_equal(url->hosts[0].tls.cert_file, "/c");
+    assert_string_equal(url->hosts[0].tls.key_file, "/k");
     broker_url_free(url);
     broker_url_free(NULL);
 }

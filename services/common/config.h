@@ -63,6 +63,8 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
     X(tls_key, PATH, "", "", "Key of `tls_cert` (PEM)")                                            \
     X(tls_verify, BOOL, "true", "", "Check the broker's certificate and its name")                 \
     X(sentinel_master, STR, "", "", "Name of the master that Redis Sentinel watches")              \
+    X(sentinel_tls, ENUM, "same", "same|on|off",                                                   \
+      "Whether the sentinels speak TLS: as Redis does (`same`), or other than it")                 \
     X(sentinel_password, SECRET, "", "", "Password of the sentinels")                              \
     X(sentinel_password_file, PATH, "", "", "File that holds `sentinel_password`")
 

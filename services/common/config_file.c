@@ -147,6 +147,7 @@ static void copy_sections(const struct raw *raw, const char **texts, struct kn_a
 #define COPY_BROKER_URL COPY_BROKER_STR
 #define COPY_BROKER_SECRET COPY_BROKER_STR
 #define COPY_BROKER_BOOL COPY_BROKER_STR
+#define COPY_BROKER_ENUM COPY_BROKER_STR
 #define COPY_BROKER_LIST(name)                                                                     \
     *texts++ = NULL;                                                                               \
     ret->name.items = kn_arena_array(arena, raw->name##_count + 1, sizeof(char *));                \

@@ -361,7 +361,7 @@ static void look_at_databases(struct doctor *d)
     size_t count = control_doctor_databases(d->options->broker, found, DATABASES_MAX), others = 0;
     kn_buf_init(&text, 0);
     for (size_t i = 0; i < count; i++)
-        if (found[i] != d->options->broker->url->db)
+        if (found[i] != d->options->broker->url->hosts[0].db)
             kn_buf_printf(&text, "%s%d", others++ ? ", " : "", found[i]);
     struct kn_str numbers = kn_arena_str(d->arena, kn_buf_view(&text));
     if (others)
@@ -382,7 +382,7 @@ static void look_at_vhosts(struct doctor *d)
     if (status == KN_OK)
         status = broker_meter_vhosts(meter, d->arena, found, DATABASES_MAX, &count);
     for (size_t i = 0; status == KN_OK && i < count; i++)
-        if (!kn_str_eq(found[i], kn_str_from(d->options->broker->url->vhost)))
+        if (!kn_str_eq(found[i], kn_str_from(d->options->broker->url->hosts[0].vhost)))
             kn_buf_printf(&text, "%s%.*s", others++ ? ", " : "", KN_STR_ARG(found[i]));
     struct kn_str names = kn_arena_str(d->arena, kn_buf_view(&text));
     if (others)

@@ -50,14 +50,13 @@ static bool same_server(const struct broker_url *a, const struct broker_url *b)
     return true;
 }
 
-/* Whether a host of one is a host of the other. */
-static bool same_host(const struct broker_url *a, const struct broker_url *b)
+/* The host of that name in the other URL; NULL when it has none. */
+static const struct broker_host *find_host(const struct broker_url *url, const char *name)
 {
-    for (size_t i = 0; i < a->host_count; i++)
-        for (size_t k = 0; k < b->host_count; k++)
-            if (same_text(a->hosts[i].host, b->hosts[k].host))
-                return true;
-    return false;
+    for (size_t i = 0; i < url->host_count; i++)
+        if (same_text(url->hosts[i].host, name))
+            return &url->hosts[i];
+    return NULL;
 }
 
 /* Workers do not tell what follows the ? of a URL, nor redis_backend_use_ssl. */
@@ -76,21 +75,26 @@ static void borrow_tls(struct broker_tls_options *tls, const struct broker_tls_o
 
 static void borrow(struct broker_url *url, const struct broker_url *broker)
 {
-    url->user = broker->user;
-    url->password = broker->password;
+    for (size_t i = 0; i < url->host_count; i++) {
+        url->hosts[i].user = broker->hosts[i].user;
+        url->hosts[i].password = broker->hosts[i].password;
+    }
     url->sentinel_user = broker->sentinel_user;
     url->sentinel_password = broker->sentinel_password;
 }
 
 static void borrow_way(struct broker_url *url, const struct broker_url *broker)
 {
-    if (same_server(url, broker)) {
-        url->tls.enabled = url->tls.enabled || broker->tls.enabled;
-        if (!url->master_name)
-            url->master_name = broker->master_name;
+    bool same = same_server(url, broker);
+    if (same && !url->master_name)
+        url->master_name = broker->master_name;
+    for (size_t i = 0; i < url->host_count; i++) {
+        struct broker_tls_options *tls = &url->hosts[i].tls;
+        const struct broker_host *twin = find_host(broker, url->hosts[i].host);
+        tls->enabled = tls->enabled || (same && broker->hosts[i].tls.enabled);
+        if (tls->enabled && twin)
+            borrow_tls(tls, &twin->tls);
     }
-    if (url->tls.enabled && same_host(url, broker))
-        borrow_tls(&url->tls, &broker->tls);
 }
 
 void control_backend_place_read(struct kn_str text, const struct broker_url *broker,
@@ -104,7 +108,9 @@ void control_backend_place_read(struct kn_str text, const struct broker_url *bro
         return;
     }
     ret->url = *ret->parsed;
-    bool masked = is_masked(ret->url.password) || is_masked(ret->url.sentinel_password);
+    bool masked = is_masked(ret->url.sentinel_password);
+    for (size_t i = 0; i < ret->url.host_count; i++)
+        masked = masked || is_masked(ret->url.hosts[i].password);
     if (masked && same_server(&ret->url, broker))
         borrow(&ret->url, broker);
     else if (masked)
@@ -115,11 +121,14 @@ void control_backend_place_read(struct kn_str text, const struct broker_url *bro
 void control_backend_place_tls(struct control_backend_place *place,
                                const struct control_result_settings *settings)
 {
-    if (*settings->tls_ca)
-        place->url.tls.ca_file = settings->tls_ca;
-    if (*settings->tls_cert && *settings->tls_key) {
-        place->url.tls.cert_file = settings->tls_cert;
-        place->url.tls.key_file = settings->tls_key;
+    for (size_t i = 0; i < place->url.host_count; i++) {
+        struct broker_tls_options *tls = &place->url.hosts[i].tls;
+        if (*settings->tls_ca)
+            tls->ca_file = settings->tls_ca;
+        if (*settings->tls_cert && *settings->tls_key) {
+            tls->cert_file = settings->tls_cert;
+            tls->key_file = settings->tls_key;
+        }
     }
 }
 

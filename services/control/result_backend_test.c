@@ -39,8 +39,9 @@ static void a_masked_password_is_the_brokers_on_its_own_server_only(void **state
         if (place.kind != cases[i].want)
             fail_msg("%s: %d", cases[i].text, place.kind);
         if (place.kind == CONTROL_BACKEND_REDIS) {
-            assert_int_equal(place.url.db, cases[i].db);
-            assert_true(kn_str_eq(kn_str_from(place.url.password), kn_str_from(cases[i].password)));
+            assert_int_equal(place.url.hosts[0].db, cases[i].db);
+            assert_true(kn_str_eq(kn_str_from(place.url.hosts[0].password),
+                                  kn_str_from(cases[i].password)));
         }
         control_backend_place_fini(&place);
     }
@@ -74,7 +75,7 @@ static void the_brokers_tls_settings_are_those_of_a_backend_on_its_host(void **s
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct control_backend_place place;
         control_backend_place_read(kn_str_from(cases[i].text), broker, &place);
-        const struct broker_tls_options *tls = &place.url.tls;
+        const struct broker_tls_options *tls = &place.url.hosts[0].tls;
         if (tls->enabled != cases[i].tls || tls->verify != cases[i].verify ||
             !kn_str_eq(kn_str_from(tls->ca_file), kn_str_from(cases[i].ca)) ||
             !kn_str_eq(kn_str_from(tls->cert_file), kn_str_from(cases[i].cert)) ||
@@ -96,8 +97,8 @@ static void what_is_configured_for_tls_goes_over_all(void **state)
                      KN_OK);
     control_backend_place_read(KN_STR("rediss://h/1"), broker, &place);
     control_backend_place_tls(&place, &settings);
-    assert_string_equal(place.url.tls.ca_file, "set.ca");
-    assert_null(place.url.tls.cert_file);
+    assert_string_equal(place.url.hosts[0].tls.ca_file, "set.ca");
+    assert_null(place.url.hosts[0].tls.cert_file);
     control_backend_place_fini(&place);
     broker_url_free(broker);
 }

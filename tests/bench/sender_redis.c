@@ -24,7 +24,7 @@ static enum kn_status redis_open(void *self, const struct broker_options *option
     kn_buf_init(&redis->envelope, 0);
     redis->unwritten = 0;
     kn_buf_printf(&redis->channel, "%s/%d.%s/", options->key_prefix ? options->key_prefix : "",
-                  options->url->db, options->event_exchange);
+                  options->url->hosts[0].db, options->event_exchange);
     redis->prefix = redis->channel.len;
     return broker_redis_open(options, -1, error, &redis->connection);
 }
