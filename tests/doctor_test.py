@@ -132,6 +132,19 @@ def test_workers_with_a_separator_of_their_own_answer_when_it_is_set(folder, red
     assert "1 worker answered: apart@kanchi-test" in done.stdout
 
 
+@pytest.mark.parametrize("broker", ["redis_url", "rabbitmq_url"])
+def test_workers_with_exchanges_of_their_own_answer_when_they_are_set(request, folder, broker):
+    url = request.getfixturevalue(broker)
+    with rig.CeleryWorker(folder, url, name="own", app="sample_app.mistaken",
+                          env={"MISTAKEN_CONTROL": "app1", "MISTAKEN_FANOUT_PREFIX": "/all."}):
+        told = doctor("--broker", url)
+        done = doctor("--broker", url, KANCHI_BROKER_CONTROL_EXCHANGE="app1",
+                      KANCHI_BROKER_FANOUT_PREFIX="/all.")
+    assert told.returncode == 1 and "control_exchange" in told.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 worker answered: own@kanchi-test" in done.stdout
+
+
 def test_other_steps_of_priorities_are_told_until_they_are_set(folder, redis_url):
     with rig.CeleryWorker(folder, redis_url, name="steep", app="sample_app.mistaken",
                           env={"MISTAKEN_STEPS": "10"}):

@@ -199,11 +199,14 @@ static void add_vhost(struct kn_str *vhosts, size_t max, size_t *count, struct k
         ++*count;
 }
 
-/* A worker has a queue HOSTNAME.celery.pidbox as long as it runs: kombu/pidbox.py. */
+/* A worker has a queue HOSTNAME.celery.pidbox, by its control_exchange, as long as it runs:
+ * kombu/pidbox.py. */
 enum kn_status broker_meter_vhosts(struct broker_meter *meter, struct kn_arena *arena,
                                    struct kn_str *ret, size_t max, size_t *ret_count)
 {
+    char suffix[256];
     json_t *list = NULL;
+    snprintf(suffix, sizeof(suffix), ".%s.pidbox", meter->options.control_exchange);
     *ret_count = 0;
     if (meter->options.url->kind != BROKER_AMQP || !meter->options.management_url)
         return KN_UNSUPPORTED;
@@ -211,7 +214,7 @@ enum kn_status broker_meter_vhosts(struct broker_meter *meter, struct kn_arena *
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *queue = json_array_get(list, i);
         struct kn_str name = kn_str_from(json_string_value(json_object_get(queue, "name")));
-        if (name.ptr && ends(name, KN_STR(".celery.pidbox")))
+        if (name.ptr && ends(name, kn_str_from(suffix)))
             add_vhost(ret, max, ret_count, arena,
                       kn_str_from(json_string_value(json_object_get(queue, "vhost"))));
     }

@@ -20,6 +20,7 @@ struct broker_options {
     const struct broker_url *url;
     const char *instance;          /* names our own queue on the broker; [A-Za-z0-9._-] */
     const char *event_exchange;    /* Celery's event_exchange */
+    const char *control_exchange;  /* Celery's control_exchange, without ".pidbox" */
     const char *queue_prefix;      /* our queue on RabbitMQ is "<prefix>.<instance>" */
     const char *key_prefix;        /* kombu's global_keyprefix, before every key and channel */
     const char *fanout_prefix;     /* kombu's, "{db}" is replaced; NULL: its default, and none */

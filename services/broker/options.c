@@ -11,6 +11,7 @@ void broker_options_init(struct broker_options *options)
     *options = (struct broker_options){
         .instance = "kanchi",
         .event_exchange = "celeryev",
+        .control_exchange = "celery",
         .queue_prefix = "kanchi.events",
         .key_prefix = "",
         .buffer_max = 64 << 20,

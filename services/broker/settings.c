@@ -1,6 +1,10 @@
 #include "services/broker/settings.h"
 
 #include <ctype.h>
+#include <strings.h>
+
+/* RabbitMQ allows 255 bytes for a name; ours are longer by prefix and suffix. */
+enum { EXCHANGE_MAX = 128 };
 
 static const char *or_null(const char *text)
 {
@@ -18,6 +22,14 @@ static void apply_tls(struct broker_tls_options *tls, const struct kn_config_bro
         tls->key_file = config->tls_key;
     if (!config->tls_verify)
         tls->verify = BROKER_TLS_NONE;
+}
+
+/* As Celery has it: False is no prefix at all, True and nothing its default. */
+static const char *read_fanout_prefix(const char *text)
+{
+    if (strcasecmp(text, "false") == 0)
+        return "";
+    return *text && strcasecmp(text, "true") != 0 ? text : NULL;
 }
 
 static enum broker_sentinel_tls read_sentinel_tls(const char *text)
@@ -43,6 +55,12 @@ static enum kn_status check(const struct broker_settings *s, const struct kn_con
                           config->name);
             return KN_CONFIG;
         }
+    }
+    size_t exchange = strlen(config->control_exchange);
+    if (exchange == 0 || exchange > EXCHANGE_MAX) {
+        kn_buf_printf(error, "broker %s: control_exchange has %zu bytes, allowed are 1 to %d",
+                      config->name, exchange, EXCHANGE_MAX);
+        return KN_CONFIG;
     }
     if (s->url->sentinel && !s->options.master_name && !s->url->master_name) {
         kn_buf_printf(error,
@@ -98,6 +116,8 @@ enum kn_status broker_settings_read(struct broker_settings *ret,
     if (*config->separator)
         ret->options.separator = config->separator;
     ret->options.event_exchange = config->event_exchange;
+    ret->options.control_exchange = config->control_exchange;
+    ret->options.fanout_prefix = read_fanout_prefix(config->fanout_prefix);
     ret->options.management_url = or_null(config->management_url);
     ret->options.master_name = or_null(config->sentinel_master);
     ret->options.sentinel_password = or_null(config->sentinel_password);

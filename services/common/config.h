@@ -42,6 +42,11 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
     X(priority_steps, LIST, "0,3,6,9", "up to 16 numbers from 0 to 255, ascending from 0",         \
       "Celery's `priority_steps` in `broker_transport_options` on Redis")                          \
     X(event_exchange, STR, "celeryev", "", "Celery's `event_exchange`")                            \
+    X(control_exchange, STR, "celery", "",                                                         \
+      "Celery's `control_exchange`, for remote control: `app1` for `app1.pidbox`")                 \
+    X(fanout_prefix, STR, "", "",                                                                  \
+      "Celery's `fanout_prefix` in `broker_transport_options` on Redis, where it is a text or "    \
+      "`false`; its default when empty")                                                           \
     X(queues, LIST, "", "", "Queues to measure, besides those that are found")                     \
     X(management_url, URL, "", "http://|https://",                                                 \
       "RabbitMQ's management API, for what AMQP can't say")                                        \

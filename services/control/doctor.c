@@ -417,18 +417,19 @@ static void tell_silence(struct doctor *d)
     if (redis && online)
         find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
              "Their events come, but questions or answers get lost. Is their "
-             "worker_enable_remote_control not False, do their broker_transport_options leave "
-             "fanout_prefix at True (with another one they listen elsewhere), and is their sep, if "
-             "they set one, the separator of this broker?",
+             "worker_enable_remote_control not False? Are their control_exchange, and the "
+             "fanout_prefix and sep in their broker_transport_options, those of this broker "
+             "(control_exchange, fanout_prefix, separator)?",
              "no worker answered, though by their events %zu %s online", online,
              online == 1 ? "is" : "are");
     else
         find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
              redis
-                 ? "Is one running with this broker URL, and is its worker_enable_remote_control "
-                   "not False?"
+                 ? "Is one running with this broker URL, is its worker_enable_remote_control not "
+                   "False, and is its control_exchange that of this broker?"
                  : "Is one running with this broker URL and virtual host (only the management API "
-                   "tells of others), and is its worker_enable_remote_control not False?",
+                   "tells of others), is its worker_enable_remote_control not False, and is its "
+                   "control_exchange that of this broker?",
              "no worker answered");
 }
 

@@ -13,7 +13,8 @@ struct control_pidbox {
     char unique[17];
     uint64_t opened, sent;
     struct kn_buf body, envelope;
-    char exchange[64], reply_exchange[64], reply_queue[128];
+    struct kn_str ns; /* control_exchange */
+    char exchange[160], reply_exchange[160], reply_queue[256];
     char unread[64];
     struct kn_str unread_body;
 };
@@ -35,13 +36,14 @@ enum kn_status control_pidbox_new(const struct broker_options *options, struct c
         free(pidbox);
         return status;
     }
+    pidbox->ns = kn_str_from(options->control_exchange);
     pidbox->redis = options->url->kind == BROKER_REDIS;
     kn_random_hex(pidbox->unique, sizeof pidbox->unique);
     kn_buf_init(&pidbox->body, 0);
     kn_buf_init(&pidbox->envelope, 0);
-    celery_remote_exchange(&pidbox->body, KN_STR_ABSENT);
+    celery_remote_exchange(&pidbox->body, pidbox->ns);
     copy_name(&pidbox->body, pidbox->exchange, sizeof pidbox->exchange);
-    celery_remote_reply_exchange(&pidbox->body, KN_STR_ABSENT);
+    celery_remote_reply_exchange(&pidbox->body, pidbox->ns);
     copy_name(&pidbox->body, pidbox->reply_exchange, sizeof pidbox->reply_exchange);
     *ret = pidbox;
     return KN_OK;
@@ -76,7 +78,7 @@ enum kn_status control_pidbox_open(struct control_pidbox *pidbox, int64_t lasts_
              (long long)((now + lasts_us + SLACK_US) / KN_SECOND), pidbox->unique,
              (unsigned long long)++pidbox->opened);
     kn_buf_clear(&pidbox->body);
-    celery_remote_reply_queue(&pidbox->body, KN_STR_ABSENT, kn_str_from(pidbox->oid));
+    celery_remote_reply_queue(&pidbox->body, pidbox->ns, kn_str_from(pidbox->oid));
     copy_name(&pidbox->body, pidbox->reply_queue, sizeof pidbox->reply_queue);
     return broker_session_replies_open(pidbox->session, pidbox->reply_exchange, pidbox->oid,
                                        pidbox->reply_queue);
@@ -98,6 +100,7 @@ enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
                                   int64_t *ret_receivers)
 {
     struct celery_command command = {
+        .ns = pidbox->ns,
         .method = kn_str_from(question->method),
         .arguments = kn_str_from(question->arguments),
         .destinations = question->hostnames,

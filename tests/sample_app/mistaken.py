@@ -10,6 +10,10 @@ app.conf.update(worker_send_task_events=False, task_send_sent_event=False,
                 task_serializer=os.environ.get("MISTAKEN_SERIALIZER", "json"))
 if "MISTAKEN_FANOUT" in os.environ:
     app.conf.broker_transport_options = {"fanout_prefix": False}
+if "MISTAKEN_FANOUT_PREFIX" in os.environ:
+    app.conf.broker_transport_options = {"fanout_prefix": os.environ["MISTAKEN_FANOUT_PREFIX"]}
+app.conf.control_exchange = os.environ.get("MISTAKEN_CONTROL", "celery")
+app.conf.event_exchange = os.environ.get("MISTAKEN_EVENTS", "celeryev")
 if "MISTAKEN_SEP" in os.environ:
     app.conf.broker_transport_options = {"sep": os.environ["MISTAKEN_SEP"]}
 if "MISTAKEN_STEPS" in os.environ:
