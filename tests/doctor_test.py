@@ -1,6 +1,11 @@
 """`kanchi doctor` says in plain words what there is and what is missing."""
 
+import pathlib
+import re
+import socket
+import socketserver
 import subprocess
+import threading
 
 import pytest
 import rig
@@ -38,6 +43,128 @@ def test_a_broker_that_is_away_is_said():
     assert done.returncode == 1
     assert "cannot be used" in done.stdout
     assert "secret" not in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def strict_redis(session_folder):
+    """A Redis with users; with a password for the default one."""
+    server = rig.Redis(session_folder / "strict", password="top")
+    yield server
+    server.stop()
+
+
+def acl_rules():
+    """The rules of docs/brokers.md, by what they are for."""
+    text = (pathlib.Path(__file__).parents[1] / "docs/brokers.md").read_text()
+    rows = re.findall(r"^- (.*?): `(.*)`$", text.split("<!-- acl -->")[1].split("<!-- /acl -->")[0],
+                      re.M)
+    return {name: rules.split() for name, rules in rows}
+
+
+def set_user(server, rules):
+    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+        for words in (["AUTH", "top"], ["ACL", "SETUSER", "k", "reset", "on", ">pw", *rules]):
+            sock.sendall("".join([f"*{len(words)}\r\n", *(f"${len(w)}\r\n{w}\r\n" for w in words)])
+                         .encode())
+            assert sock.recv(1000).startswith(b"+OK"), words
+    return f"redis://k:pw@127.0.0.1:{server.port}/0"
+
+
+def test_the_documented_rights_on_redis_are_enough_and_each_is_needed(folder, strict_redis):
+    rules = acl_rules()
+    assert len(rules) >= 5
+    every = [word for row in rules.values() for word in row]
+    with rig.CeleryWorker(folder, strict_redis.url(), name="guarded", queues=("celery",)):
+        url = set_user(strict_redis, every)
+        done = doctor("--broker", url)
+        assert done.returncode == 0 and "guarded@kanchi-test" in done.stdout, done.stdout
+        assert "NOPERM" not in done.stdout + done.stderr
+        for missing, named in (("+time", "'time'"), ("+psubscribe", None), ("+scan", "'scan'"),
+                               ("+llen", "'llen'"), ("+publish", "'publish'"),
+                               ("~*.reply.celery.pidbox*", "(DEL "),
+                               ("&/0.celery.pidbox", "(PUBLISH /0.celery.pidbox)")):
+            url = set_user(strict_redis, [word for word in every if word != missing])
+            done = doctor("--broker", url)
+            if named:
+                assert named in done.stdout and "NOPERM" in done.stdout, (missing, done.stdout)
+                assert "ACL SETUSER" in done.stdout
+    url = set_user(strict_redis, every)
+    config = {"control": {"interval": "2s", "reply_timeout": "1s"}}
+    with rig.CeleryWorker(folder, strict_redis.url(), name="guarded", queues=("celery",)), \
+            rig.Kanchi(folder / "kanchi", [url], config=config) as kanchi:
+        for service in SERVICES:
+            kanchi.start(service)
+        rig.wait_for(kanchi.is_ready, 30, "Kanchi is ready")
+        subprocess.run([rig.python_of(), "-c",
+                        "from sample_app.app import app; app.send_task('shop.echo', args=[1], "
+                        "queue='celery')"], check=True, timeout=60,
+                       env=sample_environment(strict_redis.url()))
+        rig.wait_for(lambda: [w for w in kanchi.get("/workers")["items"] if w["pool"]], 30,
+                     "the worker has answered")
+        rig.wait_for(lambda: kanchi.get("/tasks")["items"], 30, "the task is there")
+        assert not [one for one in kanchi.get("/system")["findings"]
+                    if "NOPERM" in one["text"]]
+        set_user(strict_redis, [word for word in every if word not in ("+time", "+scan")])
+        for right in ("'time'", "'scan'"):
+            found = rig.wait_for(
+                lambda right=right: next((one for one in kanchi.get("/system")["findings"]
+                                          if "NOPERM" in one["text"] and right in one["text"]), None),
+                30, f"the finding of {right}")
+            assert found["code"] == "access_refused" and "ACL SETUSER" in found["remedy"]
+
+
+def test_a_redis_cluster_is_said_to_be_one(folder):
+    server = rig.Redis(folder / "cluster", options=("--cluster-enabled", "yes"))
+    try:
+        done = doctor("--broker", server.url())
+        with rig.Kanchi(folder / "kanchi", [server.url()]) as kanchi:
+            for service in SERVICES:
+                kanchi.start(service)
+            rig.wait_for(kanchi.is_ready, 30, "Kanchi is ready")
+            found = rig.wait_for(
+                lambda: next((one for one in kanchi.get("/system")["findings"]
+                              if one["code"] == "redis_cluster"), None), 30, "the finding")
+            state = kanchi.get("/system")["ingestion"]["default"]
+    finally:
+        server.stop()
+    assert done.returncode == 1 and "Celery does not run on Redis Cluster" in done.stdout
+    assert "Celery does not run on Redis Cluster" in found["remedy"]
+    assert state["state"] != "connected" and "cluster" in state["error"]
+
+
+class OldRedis(socketserver.ThreadingTCPServer):
+    """Passes everything on to a Redis, but answers AUTH as versions before 6 do."""
+    daemon_threads = True
+
+    def __init__(self, port):
+        self.behind = port
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with socket.create_connection(("127.0.0.1", self.server.behind)) as behind:
+                while data := self.request.recv(65536):
+                    if data.startswith(b"*3\r\n$4\r\nAUTH"):
+                        self.request.sendall(
+                            b"-ERR wrong number of arguments for 'auth' command\r\n")
+                    elif data.startswith(b"*2\r\n$4\r\nAUTH"):
+                        self.request.sendall(b"+OK\r\n" if b"$2\r\npw\r\n" in data
+                                             else b"-ERR invalid password\r\n")
+                    else:
+                        behind.sendall(data)
+                        self.request.sendall(behind.recv(1 << 20))
+
+
+def test_a_redis_without_users_takes_the_password_alone(redis_server):
+    with OldRedis(redis_server.port) as old:
+        address = f"127.0.0.1:{old.server_address[1]}/997"
+        right, wrong = (doctor("--broker", f"redis://k:{password}@{address}")
+                        for password in ("pw", "other"))
+        old.shutdown()
+    assert "connected" in right.stdout and "no worker answered" in right.stdout
+    assert "cannot be used: ERR invalid password" in wrong.stdout
+    assert "Check the user and password" in wrong.stdout
 
 
 CODES = {"no_task_sent_event": "task_send_sent_event is off",

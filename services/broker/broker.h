@@ -27,15 +27,15 @@ struct broker_options {
     const char *master_name;       /* for sentinels; NULL: as the URL says */
     const char *sentinel_password; /* likewise */
     enum broker_sentinel_tls sentinel_tls;
-    const char *management_url;    /* of RabbitMQ's HTTP API, with user and password; NULL: none */
-    size_t buffer_max;             /* bytes received and not yet taken */
-    size_t message_max;            /* bytes; a longer message is skipped and counted */
-    unsigned prefetch;             /* RabbitMQ: messages without an ack, 1 to 65535 */
-    int64_t queue_expires_us;      /* RabbitMQ: our queue goes after so long without us; 0: never */
-    int64_t queue_ttl_us;          /* RabbitMQ: messages older than this are dropped; 0: none */
-    uint64_t queue_bytes_max;      /* RabbitMQ: length of our queue, the oldest go first; 0: none */
-    int64_t connect_timeout_us;    /* also for an answer */
-    int64_t backoff_max_us;        /* longest pause between two attempts to connect */
+    const char *management_url; /* of RabbitMQ's HTTP API, with user and password; NULL: none */
+    size_t buffer_max;          /* bytes received and not yet taken */
+    size_t message_max;         /* bytes; a longer message is skipped and counted */
+    unsigned prefetch;          /* RabbitMQ: messages without an ack, 1 to 65535 */
+    int64_t queue_expires_us;   /* RabbitMQ: our queue goes after so long without us; 0: never */
+    int64_t queue_ttl_us;       /* RabbitMQ: messages older than this are dropped; 0: none */
+    uint64_t queue_bytes_max;   /* RabbitMQ: length of our queue, the oldest go first; 0: none */
+    int64_t connect_timeout_us; /* also for an answer */
+    int64_t backoff_max_us;     /* longest pause between two attempts to connect */
     const unsigned char *priority_steps; /* Redis: kombu's priority_steps, ascending from 0 */
     size_t priority_count;               /* at most BROKER_STEPS_MAX */
     const char *separator; /* Redis: kombu's sep: before a priority, and in bindings */
@@ -55,10 +55,6 @@ struct broker_message {
     uint64_t tag;                   /* RabbitMQ: for broker_receiver_ack; else 0 */
     int64_t received_at;
 };
-
-/* What to do about a failure, if it is the broker's refusal for lack of a right (ACCESS_REFUSED,
- * NOPERM); else NULL. */
-const char *broker_refusal_remedy(enum broker_kind kind, const char *error);
 
 enum broker_state { BROKER_CONNECTING, BROKER_CONNECTED, BROKER_AWAY };
 /* "connecting", "connected", "away". Static. */

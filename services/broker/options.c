@@ -28,17 +28,6 @@ void broker_options_init(struct broker_options *options)
     };
 }
 
-const char *broker_refusal_remedy(enum broker_kind kind, const char *error)
-{
-    if (kind == BROKER_AMQP && strstr(error, "ACCESS_REFUSED - ") && !strstr(error, "Login"))
-        return "give the user the rights that docs/brokers.md lists: rabbitmqctl set_permissions "
-               "-p VHOST USER '^kanchi[.-].*' '^(kanchi[.-].*|celery\\.pidbox|amq\\.default)$' "
-               "'^(celeryev|kanchi[.-].*|reply\\.celery\\.pidbox)$'";
-    if (kind == BROKER_REDIS && strstr(error, "NOPERM"))
-        return "give the user the rights that docs/brokers.md lists";
-    return NULL;
-}
-
 const char *broker_state_name(enum broker_state state)
 {
     static const char *const names[] = {"connecting", "connected", "away"};

@@ -18,6 +18,18 @@ static void say(struct kn_buf *error, const char *text)
     kn_buf_text(error, text);
 }
 
+void broker_redis_name_right(struct kn_buf *error, struct kn_str command, struct kn_str key)
+{
+    if (error->len >= 6 && memcmp(error->data, "NOPERM", 6) == 0)
+        kn_buf_printf(error, " (%.*s%s%.*s)", KN_STR_ARG(command), key.len ? " " : "",
+                      KN_STR_ARG(kn_utf8_head(key, 100)));
+}
+
+static bool starts(const redisReply *reply, const char *with)
+{
+    return strncmp(reply->str, with, strlen(with)) == 0;
+}
+
 redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *error, size_t count,
                                  const struct kn_str *args)
 {
@@ -32,7 +44,10 @@ redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *erro
         bool late = redis->ctx->err == REDIS_ERR_IO && errno == EAGAIN;
         say(error, late ? "no answer in time" : redis->ctx->errstr);
     } else if (reply->type == REDIS_REPLY_ERROR) {
+        redis->stale = redis->stale || starts(reply, "READONLY") || starts(reply, "MASTERDOWN");
         say(error, reply->str);
+        if (error)
+            broker_redis_name_right(error, args[0], count > 1 ? args[1] : KN_STR_ABSENT);
     }
     return reply;
 }
@@ -80,6 +95,18 @@ static enum kn_status open_host(const struct broker_options *options,
     return status == KN_OK ? wrap(options, tls, fd, host, error, ret) : status;
 }
 
+static bool holds(const struct kn_buf *error, const char *text)
+{
+    return error->len && memmem(error->data, error->len, text, strlen(text));
+}
+
+/* A server that does not know AUTH quotes its arguments. */
+static void mask(struct kn_buf *error, const char *user, const char *password)
+{
+    if (password && *password && (!user || strcmp(user, password) != 0) && holds(error, password))
+        say(error, "the server refused AUTH, with a text that holds the password");
+}
+
 static enum kn_status authenticate(struct broker_redis *redis, const char *user,
                                    const char *password, struct kn_buf *error)
 {
@@ -90,7 +117,15 @@ static enum kn_status authenticate(struct broker_redis *redis, const char *user,
     if (user)
         args[count++] = kn_str_from(user);
     args[count++] = kn_str_from(password ? password : "");
-    return run(redis, error, count, args);
+    enum kn_status status = run(redis, error, count, args);
+    /* Redis before 6 has no users: redis-py then says the password alone, too */
+    if (status == KN_DENIED && user && password && holds(error, "wrong number of arguments")) {
+        args[1] = kn_str_from(password);
+        status = run(redis, error, 2, args);
+    }
+    if (status == KN_DENIED)
+        mask(error, user, password);
+    return status;
 }
 
 /* Makes a connection ours: who we are, which database. */
@@ -109,6 +144,39 @@ static enum kn_status greet(struct broker_redis *redis, struct kn_buf *error)
         status = run(redis, error, 1, ping); /* says NOAUTH, LOADING and the like */
     if (status == KN_OK && run(redis, NULL, 3, name) == KN_IO)
         status = KN_IO; /* an old or restricted server may refuse the name */
+    return status;
+}
+
+/* A node of a cluster lets us subscribe, and refuses the rest: better said at once. A server
+ * that does not say what it is, is taken for what it should be. */
+static enum kn_status check_cluster(struct broker_redis *redis, struct kn_buf *error)
+{
+    const struct kn_str info[] = {KN_STR("INFO"), KN_STR("cluster")};
+    redisReply *reply = broker_redis_command(redis, NULL, 2, info);
+    bool cluster =
+        reply && (reply->type == REDIS_REPLY_STRING) && strstr(reply->str, "cluster_enabled:1");
+    enum kn_status status = !reply ? KN_IO : cluster ? KN_UNSUPPORTED : KN_OK;
+    if (cluster)
+        say(error, "this is a node of a Redis cluster, on which Celery does not run");
+    freeReplyObject(reply);
+    return status;
+}
+
+/* Of a list, a replica is no host to stay with. */
+static enum kn_status check_role(struct broker_redis *redis, struct kn_buf *error)
+{
+    const struct kn_str role[] = {KN_STR("ROLE")};
+    redisReply *reply = broker_redis_command(redis, NULL, 1, role);
+    bool replica = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+                   reply->element[0]->type == REDIS_REPLY_STRING &&
+                   strcmp(reply->element[0]->str, "slave") == 0;
+    enum kn_status status = !reply ? KN_IO : replica ? KN_DENIED : KN_OK;
+    if (replica) {
+        kn_buf_clear(error);
+        kn_buf_printf(error, "READONLY %s port %u is a replica", redis->host->host,
+                      redis->host->port);
+    }
+    freeReplyObject(reply);
     return status;
 }
 
@@ -213,6 +281,10 @@ enum kn_status broker_redis_open(const struct broker_options *options, int wake_
         status = open_one(options, &url->hosts[i], wake_fd, error, &redis);
         if (status == KN_OK)
             status = greet(&redis, error);
+        if (status == KN_OK)
+            status = check_cluster(&redis, error);
+        if (status == KN_OK && count > 1)
+            status = check_role(&redis, error);
         if (status == KN_OK)
             *ret = redis;
         else

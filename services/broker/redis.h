@@ -13,6 +13,7 @@ struct broker_redis {
     redisContext *ctx;
     struct broker_tls *tls;         /* NULL without TLS */
     const struct broker_host *host; /* of the URL, that it was opened for; NULL: none was */
+    bool stale; /* its server has become a replica: to be closed, and opened again */
 };
 
 /* wake_fd as in net.h. On failure error gets a sentence without secrets. */
@@ -23,9 +24,13 @@ void broker_redis_close(struct broker_redis *redis);
 
 /* Sends a command and waits for its reply; texts may hold any byte. NULL when
  * the connection is lost; error (may be NULL) gets a sentence then, and also
- * when the reply is an error. Free it with freeReplyObject. */
+ * when the reply is an error: of a missing right, with the command. Free it with
+ * freeReplyObject. */
 redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *error, size_t count,
                                  const struct kn_str *args) KN_MUST_CHECK;
+
+/* Puts the command behind what the server says of a missing right, which does not name it. */
+void broker_redis_name_right(struct kn_buf *error, struct kn_str command, struct kn_str key);
 
 /* "<key prefix><name>" into an empty buffer. */
 void broker_redis_key(const struct broker_options *options, struct kn_buf *buf, struct kn_str name);

@@ -164,7 +164,8 @@ static void append_llen(struct broker_meter *m, struct kn_str queue, int step, s
         (void)redisAppendCommandArgv(m->redis.ctx, 2, argv, lens);
 }
 
-static enum kn_status read_llen(struct broker_meter *m, uint64_t *ret)
+/* DENIED: we may not know. */
+static enum kn_status read_llen(struct broker_meter *m, struct kn_str queue, uint64_t *ret)
 {
     redisReply *reply = NULL;
     if (redisGetReply(m->redis.ctx, (void **)&reply) != REDIS_OK) {
@@ -175,8 +176,14 @@ static enum kn_status read_llen(struct broker_meter *m, uint64_t *ret)
     }
     /* a key of another type is no queue: an error, and no messages */
     *ret = reply->type == REDIS_REPLY_INTEGER && reply->integer > 0 ? (uint64_t)reply->integer : 0;
+    bool denied = reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0;
+    if (denied) {
+        kn_buf_clear(&m->error);
+        kn_buf_text(&m->error, reply->str);
+        broker_redis_name_right(&m->error, KN_STR("LLEN"), queue);
+    }
     freeReplyObject(reply);
-    return KN_OK;
+    return denied ? KN_DENIED : KN_OK;
 }
 
 static enum kn_status read_lengths(struct broker_meter *m, struct kn_arena *arena,
@@ -184,10 +191,12 @@ static enum kn_status read_lengths(struct broker_meter *m, struct kn_arena *aren
 {
     size_t steps = m->options.priority_count;
     struct broker_priority_depth *list = kn_arena_array(arena, steps, sizeof(*list));
-    for (size_t i = 0; i < steps; i++) {
+    bool denied = false;
+    for (size_t i = 0; i < steps; i++) { /* every reply is read */
         uint64_t messages = 0;
-        enum kn_status status = read_llen(m, &messages);
-        if (status != KN_OK)
+        enum kn_status status = read_llen(m, depth->name, &messages);
+        denied = denied || status == KN_DENIED;
+        if (status != KN_OK && status != KN_DENIED)
             return status;
         depth->messages += messages;
         if (list && messages)
@@ -195,9 +204,10 @@ static enum kn_status read_lengths(struct broker_meter *m, struct kn_arena *aren
                 (struct broker_priority_depth){m->options.priority_steps[i], messages};
     }
     depth->priorities = list;
-    return list ? KN_OK : KN_NOMEM;
+    return denied ? KN_DENIED : list ? KN_OK : KN_NOMEM;
 }
 
+/* A queue that we may not measure is left out: it is not empty, it is unknown. */
 static enum kn_status measure_lengths(struct broker_meter *m, struct kn_arena *arena,
                                       struct broker_depths *depths)
 {
@@ -208,8 +218,15 @@ static enum kn_status measure_lengths(struct broker_meter *m, struct kn_arena *a
         for (size_t p = 0; p < m->options.priority_count; p++)
             append_llen(m, depths->items[i].name, m->options.priority_steps[p], &key);
     }
-    for (size_t i = 0; i < depths->count && status == KN_OK; i++)
+    size_t kept = 0, count = depths->count;
+    for (size_t i = 0; i < count && status == KN_OK; i++) {
         status = read_lengths(m, arena, &depths->items[i]);
+        if (status == KN_OK)
+            depths->items[kept++] = depths->items[i];
+        else if (status == KN_DENIED)
+            status = KN_OK;
+    }
+    depths->count = kept;
     kn_buf_fini(&key);
     return status;
 }
@@ -330,6 +347,8 @@ enum kn_status broker_redis_measure(struct broker_meter *meter, struct kn_arena 
         status = broker_redis_open(&meter->options, -1, &meter->error, &meter->redis);
     if (status == KN_OK)
         status = discover(meter);
+    if (status != KN_OK && meter->redis.ctx)
+        status = KN_OK; /* a missing right: the queues that are known are measured all the same */
     add_found(depths, arena, &meter->known);
     add_found(depths, arena, &meter->walking);
     if (status == KN_OK)

@@ -123,6 +123,7 @@ static enum kn_status subscribed(struct link *l, bool refused, struct kn_str tex
     if (refused && l->answered == 1) {
         kn_buf_clear(l->error);
         kn_buf_str(l->error, text);
+        broker_redis_name_right(l->error, KN_STR("PSUBSCRIBE"), l->patterns[0]);
         return KN_DENIED;
     }
     if (l->answered == 1) {

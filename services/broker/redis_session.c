@@ -8,8 +8,9 @@
 
 enum kn_status broker_redis_connect(struct broker_session *s)
 {
-    if (s->redis.ctx)
+    if (s->redis.ctx && !s->redis.stale)
         return KN_OK;
+    broker_redis_close(&s->redis);
     return broker_redis_open(&s->options, -1, &s->error, &s->redis);
 }
 
@@ -91,7 +92,7 @@ void broker_redis_list(const struct broker_options *options, struct kn_buf *key,
 static enum kn_status reconnect(struct broker_session *s)
 {
     const struct kn_str ping[] = {KN_STR("PING")};
-    if (s->redis.ctx && run(s, 1, ping, NULL) == KN_OK)
+    if (s->redis.ctx && !s->redis.stale && run(s, 1, ping, NULL) == KN_OK)
         return KN_OK;
     broker_redis_close(&s->redis);
     kn_buf_clear(&s->error);

@@ -344,6 +344,44 @@ static void values_are_read_by_their_keys_up_to_a_length(void **state)
     broker_values_free(values);
 }
 
+static void a_master_that_became_a_replica_is_left(void **state)
+{
+    (void)state;
+    struct rig_server other;
+    struct broker_options with = options;
+    struct broker_session *session = NULL;
+    const struct broker_outgoing message = {.envelope = KN_STR("{}")};
+    char port[16];
+    broker_redis_close(&client);
+    connect_client();
+    rig_dir(&other, "other", false);
+    rig_redis_start(&other, NULL);
+    struct broker_url *list =
+        rig_url("redis://127.0.0.1:%d/2;redis://127.0.0.1:%d/2", redis.port, other.port);
+    with.url = list;
+    assert_int_equal(broker_session_new(&with, &session), KN_OK);
+    assert_int_equal(broker_session_send(session, "demoted", &message), KN_OK);
+
+    snprintf(port, sizeof(port), "%d", other.port);
+    (void)run(3, (const char *const[]){"REPLICAOF", "127.0.0.1", port}, NULL, 0);
+    assert_int_equal(broker_session_send(session, "demoted", &message), KN_DENIED);
+    assert_non_null(strstr(broker_session_error(session), "READONLY"));
+    if (broker_session_send(session, "demoted", &message) != KN_OK) /* the other takes it */
+        fail_msg("%s", broker_session_error(session));
+    /* what may be sent twice goes there at once */
+    (void)run(3, (const char *const[]){"REPLICAOF", "NO", "ONE"}, NULL, 0);
+    broker_session_free(session);
+    assert_int_equal(broker_session_new(&with, &session), KN_OK);
+    assert_int_equal(broker_session_replies_open(session, "reply.x", "a", "a.reply.x"), KN_OK);
+    (void)run(3, (const char *const[]){"REPLICAOF", "127.0.0.1", port}, NULL, 0);
+    assert_int_equal(broker_session_replies_open(session, "reply.x", "b", "b.reply.x"), KN_OK);
+    broker_session_free(session);
+    (void)run(3, (const char *const[]){"REPLICAOF", "NO", "ONE"}, NULL, 0);
+    broker_url_free(list);
+    rig_stop(&other, SIGTERM);
+    rig_dir_remove(&other);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -357,6 +395,7 @@ int main(void)
         cmocka_unit_test(queues_are_found_and_measured_with_priorities_and_what_is_unacknowledged),
         cmocka_unit_test(a_cut_connection_is_mended_by_the_next_call),
         cmocka_unit_test(values_are_read_by_their_keys_up_to_a_length),
+        cmocka_unit_test(a_master_that_became_a_replica_is_left),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -80,6 +80,7 @@ static enum kn_status answer(struct broker_values *v, struct kn_str *ret)
         return KN_OK;
     kn_buf_clear(&v->error);
     kn_buf_text(&v->error, reply->str);
+    broker_redis_name_right(&v->error, KN_STR("GETRANGE"), kn_buf_view(&v->key));
     return KN_DENIED;
 }
 

@@ -171,6 +171,8 @@ static enum kn_status eval(struct broker_session *s, const struct call *call, si
     }
     if (s->reply->type == REDIS_REPLY_ERROR) {
         kn_buf_text(&s->error, s->reply->str);
+        broker_redis_name_right(&s->error, KN_STR("EVAL"), call->args[0]);
+        s->redis.stale = s->redis.stale || strncmp(s->reply->str, "READONLY", 8) == 0;
         return strncmp(s->reply->str, "OOM", 3) == 0 ? KN_FULL : KN_DENIED;
     }
     if (s->reply->type != REDIS_REPLY_ARRAY || s->reply->elements < least)

@@ -26,7 +26,7 @@ static bool on_redis(const struct broker_session *s)
 
 bool broker_session_connected(const struct broker_session *s)
 {
-    return s->redis.ctx || s->amqp.conn;
+    return (s->redis.ctx && !s->redis.stale) || s->amqp.conn;
 }
 
 void broker_session_replies_close(struct broker_session *s)

@@ -1,5 +1,7 @@
 #include "services/control/control.h"
 
+#include "services/broker/fault.h"
+
 #include "services/common/cond.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
@@ -514,26 +516,29 @@ void control_hold_events(struct control *c, struct kn_str hostname, bool hold)
     pthread_mutex_unlock(&c->events_lock);
 }
 
-/* What control may not do, though it can connect. */
-static void add_refusal(const struct control *c, struct kn_arena *arena,
-                        struct kn_msg_service_status *status)
+/* Adds what keeps us from the broker to the findings. */
+static void tell_fault(struct control *c, struct kn_arena *arena,
+                       struct kn_msg_service_status *status)
 {
-    const char *remedy = broker_refusal_remedy(c->options.broker.url->kind, c->link.error);
-    size_t count = status->findings.count;
-    struct kn_msg_finding *all = remedy ? kn_arena_array(arena, count + 1, sizeof *all) : NULL;
-    if (!all)
+    char text[512];
+    struct kn_str error = kn_str_from(c->link.error);
+    size_t before = status->findings.count;
+    const struct broker_fault *fault = broker_fault_of(c->options.broker.url->kind, error);
+    struct kn_msg_finding *list = kn_arena_array(arena, before + 1, sizeof *list);
+    if (!list)
         return;
-    if (count)
-        memcpy(all, status->findings.items, count * sizeof *all);
-    all[count] = (struct kn_msg_finding){
+    if (before)
+        memcpy(list, status->findings.items, before * sizeof *list);
+    snprintf(text, sizeof text, "Workers can't be asked or commanded: %s", c->link.error);
+    list[before] = (struct kn_msg_finding){
         .severity = KN_SEVERITY_ERROR,
-        .code = KN_STR("access_refused"),
-        .source = status->source,
-        .text = kn_arena_str(arena, kn_str_from(c->link.error)),
-        .remedy = kn_str_from(remedy),
+        .code = kn_str_from(fault->code),
+        .source = kn_arena_str(arena, status->source),
+        .text = kn_arena_str(arena, kn_str_from(text)),
+        .remedy = kn_str_from(fault->remedy),
     };
-    status->findings.items = all;
-    status->findings.count = count + 1;
+    status->findings.items = list;
+    status->findings.count = before + 1;
 }
 
 void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
@@ -548,7 +553,7 @@ void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_sta
     if (c->link.state == KN_LINK_AWAY) {
         status->state = KN_SERVICE_DEGRADED;
         status->detail = kn_arena_str(arena, kn_str_from(c->link.error));
-        add_refusal(c, arena, status);
+        tell_fault(c, arena, status);
     }
     pthread_mutex_unlock(&c->lock);
 }

@@ -1,5 +1,6 @@
 #include "services/control/doctor.h"
 
+#include "services/broker/fault.h"
 #include "services/broker/meter.h"
 #include "services/celery/task_message.h"
 #include "services/common/service.h"
@@ -340,6 +341,13 @@ static void look_at_queues(struct doctor *d)
     enum kn_status status = broker_meter_new(d->options->broker, &meter);
     if (status == KN_OK)
         status = broker_meter_measure(meter, names.items, names.count, d->arena, &depths);
+    const char *why = meter ? broker_meter_error(meter) : "";
+    if (*why) {
+        const struct broker_fault *fault =
+            broker_fault_of(d->options->broker->url->kind, kn_str_from(why));
+        find(d, KN_SEVERITY_WARNING, fault->code, KN_STR_ABSENT, fault->remedy,
+             "queues cannot be measured: %s", why);
+    }
     for (size_t i = 0; status == KN_OK && i < depths.count; i++) {
         const struct broker_depth *one = &depths.items[i];
         if (one->messages == 0 || one->consumers > 0 || is_consumed(d, one->name) ||
@@ -460,8 +468,9 @@ enum kn_status control_doctor_look(struct control_pidbox *pidbox,
     report.reachable = status == KN_OK;
     if (status != KN_OK) {
         const char *why = control_pidbox_error(pidbox);
-        find(&d, KN_SEVERITY_ERROR, "broker_unreachable", KN_STR_ABSENT,
-             "The URL is the one that Celery has as broker_url.", "cannot be used: %s",
+        const struct broker_fault *fault =
+            broker_fault_of(options->broker->url->kind, kn_str_from(why));
+        find(&d, KN_SEVERITY_ERROR, fault->code, KN_STR_ABSENT, fault->remedy, "cannot be used: %s",
              *why ? why : kn_status_text(status));
         *ret = report;
         return KN_OK;

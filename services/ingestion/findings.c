@@ -1,12 +1,13 @@
 #include "services/ingestion/findings.h"
 
+#include "services/broker/fault.h"
 #include "services/common/time.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define FINDINGS_MAX 10
+#define FINDINGS_MAX 12
 #define UNREAD_LATELY (10 * KN_MINUTE)
 
 struct list {
@@ -90,13 +91,11 @@ static void add_unread(struct list *list)
         (unsigned long long)unread->messages, unread->serializer);
 }
 
-static void add_refusal(struct list *list)
+static void add_fault(struct list *list, enum kn_severity severity, const char *what,
+                      const char *error)
 {
-    const char *error = list->facts->error ? list->facts->error : "";
-    const char *remedy = broker_refusal_remedy(list->facts->kind, error);
-    if (remedy)
-        add(list, KN_SEVERITY_ERROR, "access_refused", remedy,
-            "Events are not received, as the broker refuses: %s.", error);
+    const struct broker_fault *fault = broker_fault_of(list->facts->kind, kn_str_from(error));
+    add(list, severity, fault->code, fault->remedy, "%s: %s", what, error);
 }
 
 void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
@@ -109,7 +108,10 @@ void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
     if (facts->dir)
         add_spool(&list);
     add_unread(&list);
-    add_refusal(&list);
+    if (facts->error && facts->error[0])
+        add_fault(&list, KN_SEVERITY_ERROR, "Events can't be received", facts->error);
+    else if (facts->unmeasured && facts->unmeasured[0])
+        add_fault(&list, KN_SEVERITY_WARNING, "Queues can't be measured", facts->unmeasured);
     if (facts->alarm && facts->alarm[0])
         add(&list, KN_SEVERITY_ERROR, "publishers_blocked",
             "free memory or disk space on the RabbitMQ node, or raise vm_memory_high_watermark or "

@@ -32,7 +32,10 @@ static void each_trouble_is_told_with_its_remedy(void **state)
         {{.note = "", .alarm = ""}, {NULL}},
         {{.note = "", .kind = BROKER_AMQP, .error = "ACCESS_REFUSED - access to queue 'a' refused"},
          {"access_refused"}},
-        {{.note = "", .kind = BROKER_AMQP, .error = "ACCESS_REFUSED - Login was refused"}, {NULL}},
+        {{.note = "", .kind = BROKER_AMQP, .error = "ACCESS_REFUSED - Login was refused"},
+         {"broker_login_refused"}},
+        {{.note = "", .unmeasured = "NOPERM this user has no permissions (SCAN 0)"},
+         {"access_refused"}},
         {{.note = "", .unread = {"application/x-python-serialize", 3, KN_SECOND}, .now = KN_MINUTE},
          {"events_unreadable"}},
         {{.note = "", .unread = {"yaml", 3, KN_SECOND}, .now = KN_HOUR}, {NULL}}, /* long ago */

@@ -435,13 +435,16 @@ static void fill_backlog(struct ingestion *in, struct kn_msg_ingestion_status *t
 }
 
 static void fill_spool(struct ingestion *in, struct kn_arena *arena, const char *note,
-                       const char *error, const char *alarm, struct kn_msg_ingestion_status *to,
+                       const char *alarm, const char *away, struct kn_msg_ingestion_status *to,
                        struct kn_msg_service_status *status)
 {
+    char unmeasured[256];
+    ingest_survey_error(in->survey, unmeasured, sizeof(unmeasured));
     struct ingest_facts facts = {.source = to->source,
+                                 .error = away,
+                                 .unmeasured = unmeasured,
                                  .kind = in->options.broker.url->kind,
                                  .note = note,
-                                 .error = error,
                                  .alarm = alarm,
                                  .dir = in->options.spool.dir,
                                  .now = kn_time_mono()};
@@ -484,8 +487,8 @@ void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_serv
     to->events_lost = sender.lost;
     to->backlog_bytes = receiver.buffered;
     fill_backlog(in, to);
-    fill_spool(in, arena, receiver.note, receiver.state == BROKER_CONNECTED ? "" : receiver.error,
-               alarm, to, status);
+    const char *away = receiver.state == BROKER_CONNECTED ? NULL : receiver.error;
+    fill_spool(in, arena, receiver.note, alarm, away, to, status);
     if (*in->own_queue) {
         to->queue_messages = ingest_survey_own(in->survey);
         to->queue_bytes_max = in->options.broker.queue_bytes_max;

@@ -21,6 +21,7 @@ struct ingest_survey {
     pthread_cond_t ended;
     struct ingest_depths *latest;
     struct kn_opt_i64 own;
+    char error[256]; /* of the last measurement; guarded by lock */
     char alarm[64];
     bool ending;
     uint64_t told; /* hash of the error that was logged last; 0: none since a success */
@@ -51,10 +52,24 @@ struct kn_opt_i64 ingest_survey_own(struct ingest_survey *survey)
     return own;
 }
 
+void ingest_survey_error(struct ingest_survey *survey, char *ret, size_t size)
+{
+    pthread_mutex_lock(&survey->lock);
+    snprintf(ret, size, "%s", survey->error);
+    pthread_mutex_unlock(&survey->lock);
+}
+
 void ingest_survey_alarm(struct ingest_survey *survey, char *ret, size_t size)
 {
     pthread_mutex_lock(&survey->lock);
     snprintf(ret, size, "%s", survey->alarm);
+    pthread_mutex_unlock(&survey->lock);
+}
+
+static void keep_error(struct ingest_survey *survey, const char *error)
+{
+    pthread_mutex_lock(&survey->lock);
+    snprintf(survey->error, sizeof(survey->error), "%s", error);
     pthread_mutex_unlock(&survey->lock);
 }
 
@@ -152,6 +167,7 @@ static void measure(struct ingest_survey *survey)
     enum kn_status status =
         broker_meter_measure(survey->meter, names, count, &depths->arena, &found);
     tell(survey, broker_meter_error(survey->meter));
+    keep_error(survey, broker_meter_error(survey->meter));
     heed_alarm(survey, broker_meter_alarm(survey->meter));
     if (status == KN_OK)
         depths->items = kn_arena_array(&depths->arena, found.count, sizeof(*depths->items));

@@ -40,6 +40,8 @@ void ingest_depths_free(struct ingest_depths *depths);
 /* Messages that are ready in our own queue, when it was measured last. Any thread. */
 struct kn_opt_i64 ingest_survey_own(struct ingest_survey *survey);
 
+/* Why the last measurement failed, or is not complete; "" when it is. Any thread. */
+void ingest_survey_error(struct ingest_survey *survey, char *ret, size_t size);
 /* By which alarm RabbitMQ blocks publishers; "" when it does not. Any thread. */
 void ingest_survey_alarm(struct ingest_survey *survey, char *ret, size_t size);
 
