@@ -1,5 +1,7 @@
 #include "gateway/host.h"
 
+#include "services/common/loopback.h"
+
 #include <arpa/inet.h>
 #include <strings.h>
 
@@ -117,6 +119,5 @@ bool gw_origin_ok(const struct gw_host_rules *rules, struct kn_str origin, struc
 
 bool gw_host_is_loopback(const char *address)
 {
-    return strcmp(address, "localhost") == 0 || strcmp(address, "::1") == 0 ||
-           strncmp(address, "127.", 4) == 0;
+    return kn_host_is_loopback(kn_str_from(address));
 }

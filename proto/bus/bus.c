@@ -1,6 +1,7 @@
 #include "proto/bus/bus.h"
 
 #include "proto/bus/internal.h"
+#include "services/common/loopback.h"
 #include "services/common/time.h"
 
 #include <nng/supplemental/tls/tls.h>
@@ -136,12 +137,6 @@ void kn_bus_free(struct kn_bus *bus)
 
 /* ---- addresses ---------------------------------------------------------------- */
 
-static bool is_loopback(const char *host_port)
-{
-    return strncmp(host_port, "127.", 4) == 0 || strncmp(host_port, "localhost:", 10) == 0 ||
-           strncmp(host_port, "[::1]:", 6) == 0;
-}
-
 static enum kn_status check_url(const struct kn_bus *bus, const char *url, char **ret_error)
 {
     if (strncmp(url, "ipc://", 6) == 0 || strncmp(url, "inproc://", 9) == 0)
@@ -153,7 +148,7 @@ static enum kn_status check_url(const struct kn_bus *bus, const char *url, char 
         return KN_CONFIG;
     }
     if (strncmp(url, "tcp://", 6) == 0) {
-        if (bus->insecure || is_loopback(url + 6))
+        if (bus->insecure || kn_address_is_loopback(kn_str_from(url + 6)))
             return KN_OK;
         bus_error(ret_error, "%s: beyond loopback the bus takes tls+tcp://, or bus.insecure: true",
                   url);

@@ -4,6 +4,7 @@
 
 #include "services/common/config_foreign.h"
 #include "services/common/config_table.h"
+#include "services/common/loopback.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -535,8 +536,7 @@ static enum kn_status check_brokers(struct load *load)
 static bool tcp_is_local(const char *address)
 {
     const char *host = strstr(address, "://") + 3;
-    return strncmp(host, "127.", 4) == 0 || strncmp(host, "localhost:", 10) == 0 ||
-           strncmp(host, "[::1]:", 6) == 0;
+    return kn_address_is_loopback(kn_str_from(host));
 }
 
 static enum kn_status check_address(struct load *load, const char *key, const char *address,
