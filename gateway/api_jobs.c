@@ -6,8 +6,6 @@
 
 #include <inttypes.h>
 
-enum { SIGNAL_MAX = 16 };
-
 /* ---- what a job looks like -------------------------------------------------------------- */
 
 static void show_plan(struct gw_exchange *x, const struct kn_msg_job *job)
@@ -32,17 +30,6 @@ static void show_plan(struct gw_exchange *x, const struct kn_msg_job *job)
 
 /* ---- making one ------------------------------------------------------------------------- */
 
-static void check_signal(struct gw_exchange *x, struct kn_str name)
-{
-    bool good = name.len <= SIGNAL_MAX;
-    for (size_t i = 0; good && i < name.len; i++)
-        good = (name.ptr[i] >= 'A' && name.ptr[i] <= 'Z') ||
-               (name.ptr[i] >= '0' && name.ptr[i] <= '9');
-    if (name.ptr && (!good || !name.len))
-        gw_problem_set(&x->params.problem, 400, "signal",
-                       "signal: a name such as SIGTERM is expected");
-}
-
 /* The options that the action knows, as JSON; absent without any. */
 static struct kn_str read_options(struct gw_exchange *x, enum kn_job_action what)
 {
@@ -57,7 +44,7 @@ static struct kn_str read_options(struct gw_exchange *x, enum kn_job_action what
     if (what == KN_JOB_REVOKE) {
         bool terminate = gw_body_flag(&of, "terminate", false);
         struct kn_str signal = gw_body_text(&of, "signal");
-        check_signal(&of, signal);
+        gw_check_signal(&of, signal);
         kn_buf_printf(&out, "{\"terminate\":%s", terminate ? "true" : "false");
         if (signal.ptr) {
             kn_buf_text(&out, ",\"signal\":");

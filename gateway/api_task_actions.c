@@ -1,6 +1,7 @@
 /* What people do to tasks: send, send again, revoke; and their whole results. */
 #include "gateway/app.h"
 
+#include "services/celery/methods.h"
 #include "services/common/time.h"
 
 #include <stdio.h>
@@ -153,6 +154,12 @@ static void revoke(struct gw_exchange *x, struct kn_msg_task_revoke *ask)
     kn_bus_message_free(answer);
 }
 
+void gw_check_signal(struct gw_exchange *x, struct kn_str signal)
+{
+    if (signal.ptr && !celery_signal_known(signal))
+        gw_problem_set(&x->params.problem, 400, "signal", "signal: must be %s", CELERY_SIGNALS);
+}
+
 /* A task that no event has told of may be revoked too, if its source is said. */
 void gw_api_revoke(struct gw_exchange *x)
 {
@@ -165,6 +172,7 @@ void gw_api_revoke(struct gw_exchange *x)
         .remove = gw_params_flag(&x->params, "remove"),
         .queue = gw_params_text(&x->params, "queue"),
     };
+    gw_check_signal(x, ask.signal);
     if (!gw_body_ok(x))
         return;
     if (ask.source.ptr ? gw_find_source(x, &ask.source) : find_task(x, &ask.source))
@@ -180,6 +188,7 @@ void gw_api_revoke_by_headers(struct gw_exchange *x)
         .signal = gw_body_text(x, "signal"),
         .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
+    gw_check_signal(x, ask.signal);
     if (!gw_body_ok(x))
         return;
     if (ask.headers.len <= 2)

@@ -69,6 +69,8 @@ struct kn_msg_action *gw_new_action(struct gw_exchange *x);
 struct kn_str gw_new_uuid(struct gw_exchange *x);
 /* Whether the parameters are all right; if not, x is a problem. */
 bool gw_params_ok(struct gw_exchange *x);
+/* Makes a parameter of x wrong when signal, unless absent, is not one that a task is ended with. */
+void gw_check_signal(struct gw_exchange *x, struct kn_str signal);
 /* Makes x a problem. */
 void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

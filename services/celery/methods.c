@@ -158,7 +158,8 @@ const struct celery_method *celery_method_find(struct kn_str name)
 
 /* ---- what is allowed, in words --------------------------------------------------------- */
 
-static const char *const signals[] = {"TERM", "INT", "QUIT", "KILL", "HUP", "ABRT", "USR1", "USR2"};
+static const char *const signals[] = {"TERM", "INT",  "QUIT", "KILL",
+                                      "HUP",  "ABRT", "USR1", "USR2"}; /* CELERY_SIGNALS */
 static const char *const exchange_types[] = {"direct", "topic", "fanout", "headers"};
 enum {
     SIGNALS = sizeof signals / sizeof *signals,
@@ -335,15 +336,20 @@ static bool is_one_of(const json_t *value, const char *const *choices, size_t co
     return false;
 }
 
-static bool is_signal(const json_t *value)
+bool celery_signal_known(struct kn_str name)
 {
-    const char *name = json_string_value(value);
-    if (!name || strncmp(name, "SIG", 3) != 0)
-        return is_one_of(value, signals, SIGNALS);
+    if (kn_str_starts(name, KN_STR("SIG")))
+        name = (struct kn_str){name.ptr + 3, name.len - 3};
     for (size_t i = 0; i < SIGNALS; i++)
-        if (strcmp(name + 3, signals[i]) == 0)
+        if (kn_str_eq(name, kn_str_from(signals[i])))
             return true;
     return false;
+}
+
+static bool is_signal(const json_t *value)
+{
+    return celery_signal_known(
+        (struct kn_str){json_string_value(value), json_string_length(value)});
 }
 
 static bool fits(const struct celery_argument *argument, const json_t *value)

@@ -46,6 +46,11 @@ struct celery_method {
 /* Ended by one without a name. Questions come first. */
 extern const struct celery_method celery_methods[];
 
+/* Signals that end a process or that people make tasks handle. Others, such as STOP, leave a
+ * worker with a process that never ends. With or without "SIG". */
+#define CELERY_SIGNALS "TERM, INT, QUIT, KILL, HUP, ABRT, USR1 or USR2"
+bool celery_signal_known(struct kn_str name);
+
 /* NULL when there is none of that name. */
 const struct celery_method *celery_method_find(struct kn_str name);
 

@@ -2,6 +2,7 @@
 #include "services/control/origin.h"
 
 #include "services/broker/lists.h"
+#include "services/celery/methods.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
 #include "services/control/queues.h"
@@ -198,16 +199,6 @@ static void remove_message(struct control_call *call, const struct kn_msg_task_r
 
 /* ---- the request --------------------------------------------------------------------------- */
 
-static bool is_signal(struct kn_str name)
-{
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        if (!((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')))
-            return false;
-    }
-    return name.len <= 16;
-}
-
 static enum kn_outcome outcome_of(const struct kn_msg_task_revoked *answer)
 {
     size_t failed = 0;
@@ -233,8 +224,8 @@ enum kn_status control_do_revoke(struct control_call *call)
         (ask->queue.len && memchr(ask->queue.ptr, 0, ask->queue.len)))
         return control_call_refuse(call, KN_INVALID, "queue: a name has 1 to %d bytes",
                                    QUEUE_NAME_MAX);
-    if (!is_signal(ask->signal))
-        return control_call_refuse(call, KN_INVALID, "signal: a name such as SIGTERM or KILL");
+    if (ask->signal.ptr && !celery_signal_known(ask->signal))
+        return control_call_refuse(call, KN_INVALID, "signal: must be %s", CELERY_SIGNALS);
     enum kn_status status = tell_workers(call, ask, done);
     answer->done = done;
     if (status != KN_OK)
