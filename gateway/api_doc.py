@@ -77,11 +77,21 @@ def responses(document, operation):
     rows = []
     for code, one in operation["responses"].items():
         one = resolve(document, one)
+        if one.get("x-every-request"):
+            continue
         content = one.get("content", {})
         kinds = ", ".join(f"`{kind}`" + (f": {type_of(body['schema'])}" if "schema" in body else "")
                           for kind, body in content.items())
         rows.append(f"| {code} | {cell(one.get('description'))} | {cell(kinds)} |")
     return "| status | meaning | body |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
+
+
+def every_request(document):
+    """The statuses that any request may get, which are not repeated at each."""
+    first = next(iter(document["paths"].values()))["get"]["responses"]
+    return "| status | meaning |\n| --- | --- |\n" + "".join(
+        f"| {code} | {cell(resolve(document, one).get('description'))} |\n"
+        for code, one in first.items() if resolve(document, one).get("x-every-request")) + "\n"
 
 
 def operations(document):
@@ -116,6 +126,8 @@ def make(document):
     text = HEAD + document["info"]["description"] + "\n\n"
     text += "Live changes come over [WebSocket](websocket.md). The document itself, in OpenAPI, is at " \
             "`/api/v1/openapi.json` of a running gateway.\n\n"
+    text += "Any request may also get one of these, as a problem document " \
+            "([http.md](http.md) says when):\n\n" + every_request(document)
     text += "## Requests\n\n" + "".join(operations(document))
     text += "## Objects\n\n" + "".join(schemas(document))
     return text.rstrip("\n") + "\n"

@@ -449,3 +449,36 @@ def test_a_dashboard_that_cannot_be_read_is_one_sentence(folder):
     process = second.start("gateway")
     assert process.wait() != 0
     assert "gateway.static_dir: cannot read /nowhere" in process.log()
+
+
+def write_operations():
+    return [(path, method) for path, item in DOCUMENT["paths"].items()
+            for method in ("post", "delete") if "requestBody" in item.get(method, {})]
+
+
+@pytest.mark.parametrize("path, method", write_operations())
+def test_unknown_members_of_a_body_are_refused(gateway, path, method):
+    status, _, body = gateway.ask(path.format(id="task-1", name="celery", method="ping"), method.upper(),
+                                  body={"no_such_member": 1})
+    assert status == 400 and json.loads(body)["status"] == 400
+
+
+@pytest.mark.parametrize("signal", ["STOP", "SIGSTOP", "CONT", "SIGSIGTERM", "9", "", "term"])
+def test_only_signals_that_end_a_task_are_sent(gateway, signal):
+    asked = [gateway.ask(f"/api/v1/tasks/task-1?terminate=true&signal={signal}", "DELETE"),
+             gateway.ask("/api/v1/revoke-by-headers", "POST",
+                         body={"headers": {"a": "b"}, "terminate": True, "signal": signal}),
+             gateway.ask("/api/v1/jobs", "POST", body={"action": "revoke", "ids": ["x"], "options": {
+                 "terminate": True, "signal": signal}})]
+    for status, _, body in asked:
+        assert status == 400 and json.loads(body)["parameter"] == "signal", body
+
+
+STATUSES = ["405", "408", "411", "413", "414", "415", "417", "431", "500", "501", "502", "503", "505"]
+
+
+def test_every_status_that_any_request_may_get_is_documented():
+    for path, item in DOCUMENT["paths"].items():
+        for method in ("get", "post", "delete"):
+            if method in item:
+                assert set(STATUSES) <= set(item[method]["responses"]), (method, path)
