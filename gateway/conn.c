@@ -203,6 +203,7 @@ static void refuse(struct conn *conn, int status, const char *detail)
     static struct kn_log_limit limit;
     uint64_t skipped;
     struct request *request = conn->request;
+    request->x.path = KN_STR_ABSENT; /* what it points to may have moved since */
     gw_fail(&request->x, status, "%s", detail);
     if (status == 405)
         request->x.allow = "GET, HEAD, POST, DELETE, OPTIONS";
