@@ -280,7 +280,7 @@ static void the_management_api_is_found(void **state)
         rig_url("amqp://127.0.0.1:%d/?ssl_ca_certs=%s/ca.pem", rabbit.port, rabbit.dir);
     struct broker_options with = options;
     struct rig_server files = {.port = rig_port()};
-    char script[400];
+    char script[400], place[128];
     snprintf(script, sizeof(script),
              "cd %s && mkdir -p p/q/api && echo '[{\"name\":\"w.celery.pidbox\",\"vhost\":\"v\"}]' "
              "> p/q/api/queues && exec python3 -m http.server --bind 127.0.0.1 %d 2>/dev/null",
@@ -294,11 +294,11 @@ static void the_management_api_is_found(void **state)
         struct kn_str vhosts[4];
         size_t count = 0;
         kn_arena_init(&arena, 0);
-        format_url(management, sizeof(management), good[i], files.port);
-        with.management_url = management;
+        format_url(place, sizeof(place), good[i], files.port);
+        with.management_url = place;
         assert_int_equal(broker_meter_new(&with, &meter), KN_OK);
         if (broker_meter_vhosts(meter, &arena, vhosts, 4, &count) != KN_OK)
-            fail_msg("%s", management);
+            fail_msg("%s", place);
         if (strstr(good[i], "/p/q"))
             assert_true(count == 1 && kn_str_eq(vhosts[0], KN_STR("v")));
         broker_meter_free(meter);
