@@ -23,6 +23,26 @@ static bool find_task(struct gw_exchange *x, struct kn_str *source)
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
+static void show_attempts(struct kn_buf *out, const struct kn_msg_task_sent *sent)
+{
+    kn_buf_text(out, ",\"attempt\":");
+    if (sent->attempt.set)
+        kn_buf_printf(out, "%lld", (long long)sent->attempt.value);
+    else
+        kn_buf_text(out, "null");
+    kn_buf_text(out, ",\"attempts\":[");
+    for (size_t i = 0; i < sent->attempts.count; i++) {
+        const struct kn_msg_task_attempt *one = &sent->attempts.items[i];
+        kn_buf_printf(out, "%s{\"retries\":%lld,\"args_repr\":", i ? "," : "",
+                      (long long)one->retries);
+        kn_buf_json_str(out, one->args_repr);
+        kn_buf_text(out, ",\"kwargs_repr\":");
+        kn_buf_json_str(out, one->kwargs_repr);
+        kn_buf_char(out, '}');
+    }
+    kn_buf_char(out, ']');
+}
+
 static void show_sent(struct gw_exchange *x, const struct kn_msg_task_send *ask,
                       const struct kn_msg_task_sent *sent)
 {
@@ -32,8 +52,15 @@ static void show_sent(struct gw_exchange *x, const struct kn_msg_task_send *ask,
     kn_buf_json_str(&x->body, ask->source);
     kn_buf_text(&x->body, ",\"arguments_from\":");
     kn_buf_json_str(&x->body, sent->arguments_from);
+    kn_buf_text(&x->body, ",\"name\":");
+    kn_buf_json_str(&x->body, sent->name);
     kn_buf_text(&x->body, ",\"queue\":");
-    kn_buf_json_str(&x->body, sent->queue);
+    kn_buf_json_str(&x->body, sent->queue.len ? sent->queue : KN_STR_ABSENT);
+    kn_buf_text(&x->body, ",\"exchange\":");
+    kn_buf_json_str(&x->body, sent->exchange);
+    kn_buf_text(&x->body, ",\"routing_key\":");
+    kn_buf_json_str(&x->body, sent->routing_key);
+    show_attempts(&x->body, sent);
     kn_buf_text(&x->body, ",\"warnings\":");
     gw_view_texts(&x->body, &sent->warnings);
     kn_buf_text(&x->body, ",\"action_id\":");
@@ -107,8 +134,15 @@ void gw_api_apply(struct gw_exchange *x)
 
 void gw_api_retry(struct gw_exchange *x)
 {
-    struct kn_msg_task_send send = {.task_id = x->arg,
-                                    .force = gw_params_flag(&x->params, "force")};
+    static const char *const attempts[] = {"first", "last", NULL};
+    static const char *const sources[] = {"", "message", "backend", "events", NULL};
+    struct kn_msg_task_send send = {
+        .task_id = x->arg,
+        .force = gw_params_flag(&x->params, "force"),
+        .attempt = kn_str_from(gw_params_choice(&x->params, "attempt", attempts)),
+        .arguments = kn_str_from(gw_params_choice(&x->params, "arguments", sources)),
+        .unregistered = gw_body_flag(x, "unregistered", false),
+    };
     read_options(x, &send);
     if (gw_body_ok(x) && find_task(x, &send.source))
         send_task(x, &send);

@@ -894,16 +894,29 @@
     F(14, soft_time_limit, OPT_F64, _)                                                             \
     F(15, force, BOOL, _)        /* though the task is not at its end */                           \
     F(16, unregistered, BOOL, _) /* though no worker knows the name */                             \
-    F(17, dry_run, BOOL, _)
+    F(17, dry_run, BOOL, _)                                                                        \
+    F(18, attempt, STR, _)   /* "first" (also absent) or "last": whose arguments */                \
+    F(19, arguments, STR, _) /* "backend" or "events", when they disagree; absent: neither */
+/* A call of a task; retries: 0 for the first one. */
+#define KN_MSG_TASK_ATTEMPT(F)                                                                     \
+    F(1, retries, I64, _)                                                                          \
+    F(2, args_repr, STR, _)                                                                        \
+    F(3, kwargs_repr, STR, _)
 /* arguments_from: "message", "backend", "repr" or "request". message: of a dry run, the
- * headers, properties and the decoded body. */
+ * headers, properties and the decoded body. attempts: those with different arguments, when
+ * there are several. queue absent: it goes to the exchange. */
 #define KN_MSG_TASK_SENT(F)                                                                        \
     F(1, id, STR, _)                                                                               \
     F(2, arguments_from, STR, _)                                                                   \
     F(3, queue, STR, _)                                                                            \
     F(4, warnings, STRS, _)                                                                        \
     F(5, message, JSON, _)                                                                         \
-    F(6, action_id, STR, _)
+    F(6, action_id, STR, _)                                                                        \
+    F(7, attempt, OPT_I64, _) /* retries of the call whose arguments these are */                  \
+    F(8, attempts, LIST, task_attempt)                                                             \
+    F(9, exchange, STR, _)                                                                         \
+    F(10, routing_key, STR, _)                                                                     \
+    F(11, name, STR, _) /* of the task that is sent */
 
 /* A task by its id, or all that carry these stamped headers. */
 #define KN_MSG_TASK_REVOKE(F)                                                                      \
@@ -1032,6 +1045,7 @@
     M(62, command_done, COMMAND_DONE)                                                              \
     M(64, doctor_get, DOCTOR_GET)                                                                  \
     M(65, doctor_report, DOCTOR_REPORT)                                                            \
+    M(79, task_attempt, TASK_ATTEMPT)                                                              \
     M(70, task_send, TASK_SEND)                                                                    \
     M(71, task_sent, TASK_SENT)                                                                    \
     M(72, task_revoke, TASK_REVOKE)                                                                \

@@ -262,7 +262,9 @@ static enum kn_status ready_to_send(struct broker_session *s)
 enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
                                 const struct broker_outgoing *message)
 {
-    bool before = s->amqp.conn;
+    bool before = s->amqp.conn, named = message->exchange.len;
+    struct kn_str exchange = named ? message->exchange : KN_STR("");
+    struct kn_str key = named ? message->routing_key : kn_str_from(queue);
     enum kn_status status = ready_to_send(s);
     if (status != KN_OK && before && !broker_amqp_alive(status)) {
         /* it was cut without our notice */
@@ -271,7 +273,7 @@ enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
         status = ready_to_send(s);
     }
     if (status == KN_OK)
-        status = confirm(s, publish(s, CONFIRM, KN_STR(""), kn_str_from(queue), true, message));
+        status = confirm(s, publish(s, CONFIRM, exchange, key, true, message));
     if (status == KN_AGAIN || (status == KN_NOT_FOUND && s->confirming) || status == KN_FULL ||
         status == KN_TOO_BIG)
         return status;

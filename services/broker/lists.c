@@ -170,3 +170,53 @@ enum kn_status broker_lists_remove(struct broker_session *session, struct kn_str
     freeReplyObject(reply);
     return status;
 }
+
+struct kn_str broker_lists_separator(const struct broker_session *session)
+{
+    return kn_str_from(session->options.separator);
+}
+
+static enum kn_status bindings(struct broker_session *s, struct kn_str exchange,
+                               struct kn_arena *arena, struct kn_str **ret, size_t *ret_count)
+{
+    struct kn_buf name, key;
+    kn_buf_init(&name, 0);
+    kn_buf_init(&key, 0);
+    kn_buf_printf(&name, "_kombu.binding.%.*s", KN_STR_ARG(exchange));
+    broker_redis_key(&s->options, &key, kn_buf_view(&name));
+    enum kn_status status = broker_redis_connect(s);
+    if (status == KN_OK)
+        status = kn_buf_status(&key);
+    const struct kn_str args[] = {KN_STR("SMEMBERS"), kn_buf_view(&key)};
+    redisReply *reply = status == KN_OK ? run(s, 2, args, &status) : NULL;
+    size_t count = status == KN_OK && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0;
+    struct kn_str *found = kn_arena_array(arena, count + 1, sizeof *found);
+    size_t n = 0;
+    for (size_t i = 0; found && i < count; i++) {
+        const redisReply *member = reply->element[i];
+        if (member->type == REDIS_REPLY_STRING)
+            found[n++] = kn_arena_str(arena, (struct kn_str){member->str, member->len});
+    }
+    freeReplyObject(reply);
+    kn_buf_fini(&name);
+    kn_buf_fini(&key);
+    if (status == KN_OK && arena->overflow)
+        status = KN_NOMEM;
+    if (status == KN_OK) {
+        *ret = found;
+        *ret_count = n;
+    }
+    return status;
+}
+
+enum kn_status broker_lists_bindings(struct broker_session *session, struct kn_str exchange,
+                                     struct kn_arena *arena, struct kn_str **ret, size_t *ret_count)
+{
+    if (!broker_lists_has(session))
+        return KN_UNSUPPORTED;
+    bool before = broker_session_connected(session);
+    enum kn_status status = bindings(session, exchange, arena, ret, ret_count);
+    if (broker_session_again(session, before, status))
+        status = bindings(session, exchange, arena, ret, ret_count);
+    return broker_session_result(session, status);
+}

@@ -9,6 +9,7 @@
 #define BROKER_LISTS_H
 
 #include "services/broker/session.h"
+#include "services/common/arena.h"
 
 /* Whether it is this one. */
 typedef bool broker_lists_is(void *arg, struct kn_str value);
@@ -30,6 +31,13 @@ enum kn_status broker_lists_find(struct broker_session *session, struct kn_str q
  * *ret_removed: 1 or 0. */
 enum kn_status broker_lists_remove(struct broker_session *session, struct kn_str list,
                                    struct kn_str value, int64_t *ret_removed) KN_MUST_CHECK;
+
+/* The members of the set of an exchange's bindings, in the arena; what stands between the
+ * parts of each. UNSUPPORTED on RabbitMQ. */
+enum kn_status broker_lists_bindings(struct broker_session *session, struct kn_str exchange,
+                                     struct kn_arena *arena, struct kn_str **ret,
+                                     size_t *ret_count) KN_MUST_CHECK;
+struct kn_str broker_lists_separator(const struct broker_session *session);
 
 /* Whether the session is with a Redis. */
 bool broker_lists_has(const struct broker_session *session);

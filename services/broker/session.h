@@ -45,6 +45,7 @@ struct broker_outgoing {
     struct kn_str body;
     struct kn_str content_type, content_encoding;
     struct kn_str correlation_id, reply_to;
+    struct kn_str exchange, routing_key; /* RabbitMQ: instead of the queue; absent: not */
     const struct broker_header *headers; /* with all that is in them, at most 1,000 */
     size_t header_count;
     uint8_t delivery_mode; /* 1 transient, 2 persistent */
@@ -61,7 +62,8 @@ enum kn_status broker_session_fanout(struct broker_session *session, const char 
                                      int64_t *ret_receivers) KN_MUST_CHECK;
 
 /* To one queue: on RabbitMQ through the default exchange, confirmed by the
- * broker, NOT_FOUND when there is no such queue; on Redis to the list of the
+ * broker (or, with an exchange in message, through that), NOT_FOUND when there is
+ * no such queue, or the exchange leads to none; on Redis to the list of the
  * queue and priority. Sent once: UNCERTAIN when the message was on its way and
  * the broker did not say whether it took it; after every other failure it did not.
  * AGAIN: RabbitMQ blocks publishers (memory or disk alarm); so with fanout, too. */

@@ -133,8 +133,10 @@ void celery_task_properties(struct kn_buf *out, const struct celery_task_wrap *w
     kn_buf_json_str(out, w->correlation_id);
     kn_buf_text(out, ",\"reply_to\":");
     kn_buf_json_str(out, w->reply_to.ptr ? w->reply_to : KN_STR(""));
-    kn_buf_text(out, ",\"delivery_mode\":2,\"delivery_info\":{\"exchange\":\"\",\"routing_key\":");
-    kn_buf_json_str(out, w->queue);
+    kn_buf_text(out, ",\"delivery_mode\":2,\"delivery_info\":{\"exchange\":");
+    kn_buf_json_str(out, w->exchange.len ? w->exchange : KN_STR(""));
+    kn_buf_text(out, ",\"routing_key\":");
+    kn_buf_json_str(out, w->exchange.len ? w->routing_key : w->queue);
     kn_buf_printf(out, "},\"priority\":%u,\"body_encoding\":\"base64\",\"delivery_tag\":",
                   (unsigned)w->priority);
     kn_buf_json_str(out, w->delivery_tag);

@@ -37,6 +37,7 @@ struct celery_task_wrap {
     struct kn_str headers; /* JSON */
     struct kn_str body, content_type, content_encoding;
     struct kn_str correlation_id, reply_to, queue, delivery_tag;
+    struct kn_str exchange, routing_key; /* absent: the default exchange, and the queue */
     uint8_t priority;
 };
 /* All of it as kombu's envelope, for a list of Redis. */

@@ -76,6 +76,24 @@ enum celery_accepts celery_conf_accepts(struct kn_str text, bool *ret_json)
     return least;
 }
 
+bool celery_conf_takes_pickle(struct kn_str text)
+{
+    const char *key;
+    json_t *value;
+    bool takes = false;
+    json_t *conf = text.ptr ? json_loadb(text.ptr, text.len, JSON_ALLOW_NUL, NULL) : NULL;
+    json_object_foreach(conf, key, value)
+    {
+        for (size_t i = 0; is_accept_content(key) && i < json_array_size(value); i++) {
+            const char *name = json_string_value(json_array_get(value, i));
+            takes = takes || (name && (strcmp(name, "pickle") == 0 ||
+                                       strcmp(name, "application/x-python-serialize") == 0));
+        }
+    }
+    json_decref(conf);
+    return takes;
+}
+
 /* ---- the text ----------------------------------------------------------------------- */
 
 struct voucher {
@@ -121,11 +139,12 @@ static bool take(struct voucher *v, const char *text)
     return yes;
 }
 
-/* What people put where something is hidden, so that events do not show it. */
-static bool looks_hidden(struct kn_str s)
+bool celery_looks_hidden(struct kn_str s)
 {
     static const char *const words[] = {"redacted", "filtered",  "hidden",  "masked", "secret",
                                         "censored", "sensitive", "removed", "private"};
+    if (memmem(s.ptr, s.len, "***", 3))
+        return true;
     while (s.len && memchr("<[({*_-. ", s.ptr[0], 9))
         s.ptr++, s.len--;
     while (s.len && memchr(">])}*_-. ", s.ptr[s.len - 1], 9))
@@ -142,7 +161,7 @@ static bool is_text_certain(struct voucher *v, const char *from, struct kn_str t
     struct kn_str show = shown(v, from);
     if (memmem(text.ptr, text.len, "\xef\xbf\xbd", 3))
         return refuse(v, "%.*s has a character that was lost on the way", KN_STR_ARG(show));
-    if (memmem(text.ptr, text.len, "***", 3) || looks_hidden(text))
+    if (celery_looks_hidden(text))
         return refuse(v, "%.*s looks like what stands for something hidden", KN_STR_ARG(show));
     return true;
 }

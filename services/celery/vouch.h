@@ -19,6 +19,8 @@ enum celery_accepts {
     CELERY_ACCEPTS_PLAIN,   /* JSON and msgpack */
     CELERY_ACCEPTS_JSON,
 };
+/* Whether a worker takes pickles; conf as below. */
+bool celery_conf_takes_pickle(struct kn_str conf);
 /* conf: a worker's answer to "conf", which names only what was changed; absent: UNKNOWN.
  * *ret_json: false when it takes no JSON. */
 enum celery_accepts celery_conf_accepts(struct kn_str conf, bool *ret_json);
@@ -34,5 +36,9 @@ enum kn_status celery_vouch_repr(struct kn_str text, bool kwargs, enum celery_ac
  * got; json is an array or an object. UNSUPPORTED as above. */
 enum kn_status celery_vouch_stored(struct kn_str json, enum celery_accepts accepts,
                                    struct kn_str *ret_reason) KN_MUST_CHECK;
+
+/* Whether a text is what people put where something is hidden, so that events do not show
+ * it: "***", "<redacted>". */
+bool celery_looks_hidden(struct kn_str text);
 
 #endif

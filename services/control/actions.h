@@ -30,6 +30,7 @@ struct control_actions_options {
 };
 
 struct control_actions;
+struct control_learned;
 struct control_queues;
 
 /* Binds url. What options point to, bus and storage must outlive it. On failure
@@ -56,6 +57,7 @@ struct control_call {
     const struct control_actions_options *options;
     struct kn_bus_client *storage;
     struct control_queues *queues;
+    struct control_learned *learned; /* to tell storage of tasks */
     struct control_hand *hand;
     struct kn_arena *arena; /* ends with the request */
     const atomic_bool *stopping;

@@ -80,6 +80,15 @@ static enum kn_status remove_from(struct removal *r, struct kn_str queue)
     return status == KN_NOT_FOUND ? KN_OK : status;
 }
 
+/* The queues to which its message went: of an exchange, where the broker tells them. */
+static bool find_routed(struct removal *r, const struct kn_msg_task *task)
+{
+    const struct control_route route =
+        control_route_of(task->queue, task->exchange, task->routing_key);
+    enum kn_status status = control_route_queues(r->call, &route, &r->queues);
+    return status == KN_OK && r->queues.count;
+}
+
 /* The queue that the request names, else that of the task, when it is known. */
 static bool find_queue(struct removal *r, struct kn_str wanted)
 {
@@ -92,9 +101,11 @@ static bool find_queue(struct removal *r, struct kn_str wanted)
         task = answer;
     r->call->text = KN_STR_ABSENT; /* of a task that is not known */
     r->waits = task && (task->status == KN_TASK_PENDING || task->status == KN_TASK_RETRY);
-    if (!one || (!wanted.len && (!task || !task->queue.len)))
+    if (!one || (!wanted.len && !task))
         return false;
-    *one = kn_arena_str(r->call->arena, wanted.len ? wanted : task->queue);
+    if (!wanted.len)
+        return find_routed(r, task);
+    *one = kn_arena_str(r->call->arena, wanted);
     r->queues = (struct kn_strs){one, 1};
     return one->ptr;
 }

@@ -2,6 +2,7 @@
 #include "services/control/origin.h"
 #include "services/control/outgoing.h"
 
+#include "services/celery/repr_match.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
 
@@ -18,6 +19,10 @@ struct sending {
     const char *from;
     struct kn_str warnings[WARNINGS_MAX];
     size_t n_warnings;
+    struct kn_str name;
+    struct kn_opt_i64 attempt; /* whose arguments are sent */
+    struct kn_msg_task_attempt *attempts;
+    size_t n_attempts;
 };
 
 static void warn(struct sending *s, const char *text)
@@ -156,6 +161,18 @@ static enum kn_status write_body(struct sending *s, struct celery_task_call *cal
     return s->wrap.body.ptr ? KN_OK : KN_NOMEM;
 }
 
+/* pickle.dumps(((), {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}),
+ * protocol=2): the only pickle that is ever written. In JSON the arguments would arrive as a
+ * list. */
+static void pickle_nothing(struct sending *s)
+{
+    static const char body[] = "\x80\x02)}q\0}q\x01(X\x09\0\0\0callbacksq\x02NX\x08\0\0\0errbacks"
+                               "q\x03NX\x05\0\0\0chainq\x04NX\x05\0\0\0chordq\x05Nu\x87q\x06.";
+    s->wrap.body = (struct kn_str){body, sizeof body - 1};
+    s->wrap.content_type = KN_STR("application/x-python-serialize");
+    s->wrap.content_encoding = KN_STR("binary");
+}
+
 /* The message that waits, byte for byte where nothing is replaced. */
 static enum kn_status send_message(struct sending *s, const struct control_origin *o)
 {
@@ -270,6 +287,18 @@ static enum kn_status broker_failed(struct sending *s, enum kn_status status)
         error, KN_STR_ARG(kn_utf8_head(s->ask->new_id, 64)));
 }
 
+static enum kn_status no_queue(struct sending *s)
+{
+    if (!s->wrap.exchange.len)
+        return control_call_refuse(s->call, KN_CONFLICT, "there is no queue \"%.*s\"",
+                                   KN_STR_ARG(kn_utf8_head(s->wrap.queue, 100)));
+    return control_call_refuse(s->call, KN_CONFLICT,
+                               "the exchange \"%.*s\" leads to no queue with the routing key "
+                               "\"%.*s\". Name the queue (queue)",
+                               KN_STR_ARG(kn_utf8_head(s->wrap.exchange, 100)),
+                               KN_STR_ARG(kn_utf8_head(s->wrap.routing_key, 100)));
+}
+
 static enum kn_status deliver(struct sending *s)
 {
     struct control_call *call = s->call;
@@ -283,8 +312,7 @@ static enum kn_status deliver(struct sending *s)
     if (call->action) {
         enum kn_status status = control_send_task(call->hand->session, &s->wrap, call->arena);
         if (status == KN_NOT_FOUND)
-            return control_call_refuse(call, KN_CONFLICT, "there is no queue \"%.*s\"",
-                                       KN_STR_ARG(kn_utf8_head(s->wrap.queue, 100)));
+            return no_queue(s);
         if (status == KN_AGAIN)
             return control_call_refuse(call, status, "%s; nothing was sent",
                                        broker_session_error(call->hand->session));
@@ -299,6 +327,12 @@ static enum kn_status deliver(struct sending *s)
     sent->id = s->ask->new_id;
     sent->arguments_from = kn_str_from(s->from);
     sent->queue = s->wrap.queue;
+    sent->name = s->name;
+    sent->exchange = s->wrap.exchange.len ? s->wrap.exchange : KN_STR_ABSENT;
+    sent->routing_key = s->wrap.exchange.len ? s->wrap.routing_key : KN_STR_ABSENT;
+    sent->attempt = s->attempt;
+    sent->attempts.items = s->attempts;
+    sent->attempts.count = s->n_attempts;
     sent->warnings = (struct kn_strs){
         kn_arena_array(call->arena, WARNINGS_MAX, sizeof(struct kn_str)), s->n_warnings};
     if (!sent->warnings.items || call->arena->overflow)
@@ -324,18 +358,53 @@ static void look_for_consumers(struct sending *s, const struct kn_msg_worker_lis
         if (worker->status == KN_WORKER_ONLINE && consumes(worker, s->wrap.queue))
             return;
     }
-    warn(s, "no worker that is online consumes this queue");
+    if (s->wrap.queue.len)
+        warn(s, "no worker that is online consumes this queue");
 }
 
-static enum kn_status set_queue(struct sending *s, struct kn_str known, struct kn_opt_i64 priority)
+static void set_priority(struct sending *s, struct kn_opt_i64 priority)
 {
-    s->wrap.queue = s->ask->queue.len ? s->ask->queue : known;
     s->wrap.priority =
         (uint8_t)(s->ask->priority.set ? s->ask->priority.value
                   : priority.set && priority.value >= 0 && priority.value < 256 ? priority.value
                                                                                 : 0);
+}
+
+/* On Redis the queue to which the exchange leads; RabbitMQ finds it itself. */
+static enum kn_status resolve(struct sending *s, const struct control_route *route)
+{
+    struct kn_strs queues = {0};
+    enum kn_status status = control_route_queues(s->call, route, &queues);
+    s->wrap.exchange = route->exchange;
+    s->wrap.routing_key = route->routing_key.ptr ? route->routing_key : KN_STR("");
+    if (status == KN_UNSUPPORTED)
+        return KN_OK;
+    if (status != KN_OK)
+        return broker_failed(s, status);
+    if (queues.count != 1)
+        return control_call_refuse(
+            s->call, KN_CONFLICT,
+            "the task was sent to the exchange \"%.*s\" with the routing key \"%.*s\", which %s. "
+            "Name the queue (queue)",
+            KN_STR_ARG(kn_utf8_head(route->exchange, 100)),
+            KN_STR_ARG(kn_utf8_head(s->wrap.routing_key, 100)),
+            queues.count ? "leads to several queues" : "leads to no queue now");
+    s->wrap.queue = queues.items[0];
+    return KN_OK;
+}
+
+static enum kn_status set_route(struct sending *s, const struct control_route *known)
+{
+    enum kn_status status = KN_OK;
+    s->wrap.queue = s->ask->queue.len ? s->ask->queue : known->queue;
+    if (!s->ask->queue.len && known->exchange.len) {
+        s->wrap.queue = KN_STR("");
+        status = resolve(s, known);
+        if (status != KN_OK || !s->wrap.queue.len)
+            return status;
+    }
     if (!s->wrap.queue.len)
-        return control_call_refuse(s->call, KN_CONFLICT, "the queue is not known; name it");
+        return control_call_refuse(s->call, KN_CONFLICT, "the queue is unknown. Name it (queue)");
     if (s->wrap.queue.len > 255 || memchr(s->wrap.queue.ptr, '\0', s->wrap.queue.len))
         return control_call_refuse(s->call, KN_INVALID, "this is no name of a queue");
     return KN_OK;
@@ -350,42 +419,185 @@ static bool at_its_end(enum kn_task_status status)
            status == KN_TASK_REJECTED || status == KN_TASK_ORPHANED;
 }
 
+/* Whether nobody has said that the task came to an end: another copy of it may wait. */
+static bool may_wait(enum kn_task_status status)
+{
+    return status == KN_TASK_ORPHANED || status == KN_TASK_REJECTED;
+}
+
+/* No second run unless it is forced. */
+static enum kn_status look_for_copies(struct sending *s, struct control_origin *o)
+{
+    enum kn_task_status state = (enum kn_task_status)o->task->status;
+    bool everywhere = state != KN_TASK_SUCCESS && state != KN_TASK_FAILURE;
+    enum kn_status status = control_origin_look(s->call, o, everywhere);
+    if (status != KN_OK)
+        return status;
+    if (o->has_message && !s->ask->force && o->unacked)
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "the task is %s, but a worker has not acknowledged a message of "
+                                   "it and may still run it; force sends it again all the same",
+                                   kn_enum_text(&kn_enum_task_status, state));
+    if (o->has_message && !s->ask->force)
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "the task is %s, but a message of it waits in the queue "
+                                   "\"%.*s\" and may still be run; force sends it again all the "
+                                   "same",
+                                   kn_enum_text(&kn_enum_task_status, state),
+                                   KN_STR_ARG(kn_utf8_head(o->route.queue, 100)));
+    if (o->looked || o->has_message || s->ask->force)
+        return KN_OK;
+    if (may_wait(state))
+        return control_call_refuse(
+            s->call, KN_CONFLICT,
+            "the task is %s, and a message of it may still wait: %s. Look "
+            "into its queue; force sends the task again all the same",
+            kn_enum_text(&kn_enum_task_status, state),
+            s->call->options->broker->url->kind == BROKER_REDIS
+                ? "more messages wait than are looked at (control.look_max)"
+                : "on RabbitMQ it can't be looked for without taking it from its queue");
+    if (s->call->options->broker->url->kind == BROKER_REDIS)
+        warn(s,
+             "more messages wait than are looked at (control.look_max): another copy of the task "
+             "may be among them");
+    return KN_OK;
+}
+
+static void warn_of_attempts(struct sending *s, const struct control_origin *o)
+{
+    char text[256];
+    const struct control_attempt *first = o->attempts.first, *last = o->attempts.last;
+    if (control_attempts_same(first, last))
+        return;
+    snprintf(text, sizeof text,
+             "the task was retried with other arguments: these are those of %s; attempt=%s takes "
+             "those of %s",
+             o->attempt == first ? "the first call" : "the last attempt",
+             o->attempt == first ? "last" : "first",
+             o->attempt == first ? "the last attempt" : "the first call");
+    struct kn_str copy = kn_arena_str(s->call->arena, kn_str_from(text));
+    if (copy.ptr)
+        warn(s, copy.ptr);
+}
+
 static void warn_of(struct sending *s, const struct control_origin *o)
 {
-    bool guessed = s->from && strcmp(s->from, "message") != 0 && strcmp(s->from, "request") != 0;
-    if (guessed && o->restarted)
+    bool backend = s->from && strcmp(s->from, "backend") == 0;
+    bool repr = s->from && strcmp(s->from, "repr") == 0;
+    if ((backend || repr) && o->restarted)
         warn(s, "the worker was started again since; it is taken for granted that it accepted the "
                 "same serializers before");
-    if (s->from && strcmp(s->from, "repr") == 0)
+    if (backend && o->hidden)
+        warn(s, "the events do not show all arguments, so those of the result backend could not be "
+                "compared with them");
+    if (repr)
         warn(s, "the arguments are those that the client said in its event (argsrepr)");
+    if (repr && (celery_json_has_number(o->args, s->call->arena) ||
+                 celery_json_has_number(o->kwargs, s->call->arena)))
+        warn(s, "numbers are as the client printed them: a class of its own, derived from int or "
+                "float, may print another number");
+    if (!o->real_name)
+        warn(s, "the name is the one that a worker told, which is an alias where the task was sent "
+                "with one (shadow)");
     if (!o->has_message)
         warn(s, "callbacks, chain, expiry, time limits, priority and headers of the first call are "
                 "not known, and are left out");
+    if (strcmp(s->from, "request") != 0)
+        warn_of_attempts(s, o);
+}
+
+static bool tell_attempts(struct sending *s, const struct control_origin *o)
+{
+    if (s->from && strcmp(s->from, "request") != 0)
+        s->attempt = KN_SOME_I64(o->attempt->retries);
+    if (control_attempts_same(o->attempts.first, o->attempts.last))
+        return true;
+    s->attempts = kn_arena_array(s->call->arena, o->attempts.count, sizeof *s->attempts);
+    for (size_t i = 0; s->attempts && i < o->attempts.count; i++) {
+        const struct control_attempt *one = &o->attempts.items[i];
+        s->attempts[s->n_attempts++] = (struct kn_msg_task_attempt){
+            .retries = one->retries, .args_repr = one->args_repr, .kwargs_repr = one->kwargs_repr};
+    }
+    return s->attempts;
+}
+
+/* ---- the name ---- */
+
+static bool is_registered(const struct kn_msg_worker *worker, struct kn_str name)
+{
+    for (size_t i = 0; i < worker->registered.count; i++)
+        if (kn_str_eq(worker->registered.items[i], name))
+            return true;
+    return false;
+}
+
+/* Workers do not list Celery's own tasks. */
+static enum kn_status check_name(struct sending *s, struct kn_str name, bool real)
+{
+    const struct kn_msg_worker_list *workers;
+    bool known = false;
+    s->name = name;
+    if (!name.len)
+        return control_call_refuse(s->call, KN_CONFLICT, "the name of the task is not known");
+    if (s->ask->unregistered || kn_str_starts(name, KN_STR("celery.")))
+        return KN_OK;
+    enum kn_status status = control_workers(s->call, false, &workers);
+    if (status != KN_OK)
+        return status;
+    for (size_t i = 0; i < workers->items.count; i++) {
+        if (is_registered(&workers->items.items[i], name))
+            return KN_OK;
+        known = known || workers->items.items[i].registered.count;
+    }
+    if (!known && real) {
+        warn(s, "no worker has told which tasks it has registered");
+        return KN_OK;
+    }
+    return control_call_refuse(s->call, KN_CONFLICT,
+                               "no worker has registered a task of the name \"%.*s\"%s; "
+                               "unregistered sends it all the same",
+                               KN_STR_ARG(kn_utf8_head(name, 200)),
+                               real ? "" : ", which may be an alias (shadow)");
+}
+
+/* ---- a message anew, or a copy ---- */
+
+static bool is_without_arguments(const struct control_origin *o)
+{
+    return kn_str_eq(o->args, KN_STR("[]")) && kn_str_eq(o->kwargs, KN_STR("{}"));
 }
 
 static enum kn_status retry_anew(struct sending *s, const struct control_origin *o)
 {
     const struct kn_msg_task_send *ask = s->ask;
     bool all = ask->args.ptr && ask->kwargs.ptr;
+    bool own = !ask->args.ptr && !ask->kwargs.ptr;
     if (!all && (!o->from || !o->args.ptr || !o->kwargs.ptr))
         return control_call_refuse(s->call, KN_CONFLICT,
                                    "the arguments are not certain: %.*s. They can be given in the "
                                    "request (args and kwargs)",
                                    KN_STR_ARG(kn_buf_view(&o->why)));
-    if (!o->task->name.len)
-        return control_call_refuse(s->call, KN_CONFLICT, "the name of the task is not known");
-    if (!o->takes_json)
+    bool pickled = own && o->takes_pickle && is_without_arguments(o);
+    if (!o->takes_json && !pickled)
         return control_call_refuse(s->call, KN_CONFLICT,
                                    "the worker accepts no JSON, and Kanchi writes nothing else");
     s->from = all ? "request" : o->from;
+    enum kn_status status = check_name(s, o->name, o->real_name);
+    if (status != KN_OK)
+        return status;
     struct celery_task_call call = {
-        .name = o->task->name,
+        .name = o->name,
         .root_id = o->task->root_id.ptr ? o->task->root_id : o->task->id,
         .parent_id = o->task->parent_id,
         .args = ask->args.ptr ? ask->args : o->args,
         .kwargs = ask->kwargs.ptr ? ask->kwargs : o->kwargs,
     };
-    return send_new(s, &call);
+    if (pickled)
+        call.argsrepr = KN_STR("()");
+    status = send_new(s, &call);
+    if (status == KN_OK && pickled)
+        pickle_nothing(s);
+    return status;
 }
 
 static enum kn_status retry(struct sending *s, struct control_origin *o)
@@ -397,32 +609,32 @@ static enum kn_status retry(struct sending *s, struct control_origin *o)
                                    "the task is %s and may still end by itself; force sends it "
                                    "again all the same",
                                    kn_enum_text(&kn_enum_task_status, state));
-    enum kn_status status = control_origin_find(s->call, o, !ask->args.ptr || !ask->kwargs.ptr);
+    o->choice = ask->arguments;
+    enum kn_status status = look_for_copies(s, o);
     if (status == KN_OK)
-        status =
-            set_queue(s, o->queue, o->has_message ? o->message.priority : (struct kn_opt_i64){0});
+        status = control_origin_find(s->call, o, !ask->args.ptr, !ask->kwargs.ptr);
+    if (status == KN_OK)
+        status = set_route(s, &o->route);
     if (status != KN_OK)
         return status;
+    set_priority(s, o->has_message ? o->message.priority : (struct kn_opt_i64){0});
     bool copy = o->has_message && o->from && strcmp(o->from, "message") == 0;
     s->from = ask->args.ptr && ask->kwargs.ptr ? "request" : "message";
-    status = copy ? send_message(s, o) : retry_anew(s, o);
+    if (copy) {
+        o->real_name = true;
+        status = check_name(s, o->message.name, true);
+    }
+    if (status == KN_OK)
+        status = copy ? send_message(s, o) : retry_anew(s, o);
     if (status != KN_OK)
         return status;
     warn_of(s, o);
     look_for_consumers(s, o->workers);
-    return deliver(s);
+    return tell_attempts(s, o) ? deliver(s) : KN_NOMEM;
 }
 
 /* ---- apply
  * ----------------------------------------------------------------------------------------- */
-
-static bool is_registered(const struct kn_msg_worker *worker, struct kn_str name)
-{
-    for (size_t i = 0; i < worker->registered.count; i++)
-        if (kn_str_eq(worker->registered.items[i], name))
-            return true;
-    return false;
-}
 
 static bool takes_json(const struct kn_msg_worker_list *confs, struct kn_str hostname)
 {
@@ -479,7 +691,9 @@ static enum kn_status apply(struct sending *s)
     if (status == KN_OK)
         status = find_workers(s, workers, confs, &queue);
     if (status == KN_OK)
-        status = set_queue(s, queue, (struct kn_opt_i64){0});
+        status = set_route(s, &(struct control_route){.queue = queue});
+    set_priority(s, (struct kn_opt_i64){0});
+    s->name = ask->name;
     if (status == KN_OK)
         status = send_new(s, &call);
     if (status != KN_OK)
@@ -497,7 +711,8 @@ enum kn_status control_do_send(struct control_call *call)
         return control_call_refuse(call, KN_INVALID, "a name and an id are needed");
     if (!s.ask->task_id.ptr)
         return apply(&s);
-    enum kn_status status = control_origin_begin(call, s.ask->task_id, &origin);
+    enum kn_status status = control_origin_begin(
+        call, s.ask->task_id, kn_str_eq(s.ask->attempt, KN_STR("last")), &origin);
     if (status == KN_OK)
         status = retry(&s, &origin);
     control_origin_fini(&origin);

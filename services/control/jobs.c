@@ -132,6 +132,7 @@ static struct control_call call_of(struct control_jobs *jobs)
     return (struct control_call){
         .options = &jobs->options,
         .storage = jobs->storage,
+        .learned = jobs->learned,
         .hand = &jobs->hand,
         .arena = &jobs->arena,
         .stopping = &jobs->stopping,

@@ -2,8 +2,17 @@
 
 #include "proto/codec.h"
 #include "services/broker/lists.h"
+#include "services/celery/repr_match.h"
 #include "services/celery/result_parts.h"
+#include "services/common/time.h"
 #include "services/control/backends.h"
+#include "services/control/learned.h"
+#include "services/control/waiting.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { QUEUES_MAX = 1000 }; /* that are looked through for one message */
 
 /* ---- what storage knows ----------------------------------------------------------------- */
 
@@ -39,28 +48,38 @@ static void learn_worker(struct control_origin *o)
     if (!worker)
         return;
     o->accepts = celery_conf_accepts(worker->conf, &o->takes_json);
+    o->takes_pickle = celery_conf_takes_pickle(worker->conf);
     o->restarted = had_it && worker->started_at > had_it;
-    if (!o->queue.len && worker->queues.count == 1)
-        o->queue = worker->queues.items[0];
+    if (!o->route.queue.len && !o->route.exchange.len && worker->queues.count == 1)
+        o->route.queue = worker->queues.items[0];
 }
 
-enum kn_status control_origin_begin(struct control_call *call, struct kn_str task_id,
+enum kn_status control_origin_begin(struct control_call *call, struct kn_str task_id, bool last,
                                     struct control_origin *ret)
 {
     const struct kn_msg_task_get get = {.id = task_id,
                                         .source = kn_str_from(call->options->source)};
     const void *answer;
-    *ret = (struct control_origin){.takes_json = true};
+    *ret = (struct control_origin){.takes_json = true, .looked = true};
     kn_buf_init(&ret->why, 16 << 10);
     enum kn_status status = control_call_ask(call, KN_KIND_TASK_GET, &get, KN_KIND_TASK, &answer);
     if (status == KN_OK) {
         ret->task = answer;
-        ret->queue = ret->task->queue;
-        status = control_workers(call, true, &ret->workers);
+        status = control_attempts_read(call, ret->task, &ret->attempts);
     }
     if (status == KN_OK)
-        learn_worker(ret);
-    return status;
+        status = control_workers(call, true, &ret->workers);
+    if (status != KN_OK)
+        return status;
+    ret->last = last;
+    ret->attempt = last ? ret->attempts.last : ret->attempts.first;
+    ret->route =
+        control_route_of(ret->attempt->queue, ret->attempt->exchange, ret->attempt->routing_key);
+    if (!ret->route.queue.len && !ret->route.exchange.len)
+        ret->route =
+            control_route_of(ret->task->queue, ret->task->exchange, ret->task->routing_key);
+    learn_worker(ret);
+    return KN_OK;
 }
 
 void control_origin_fini(struct control_origin *origin)
@@ -126,69 +145,240 @@ enum kn_status control_find_message(struct control_call *call, struct kn_str tas
 }
 
 static enum kn_status take_message(struct control_call *call, struct control_origin *o,
-                                   const struct broker_found *found)
+                                   struct kn_str queue, const struct broker_found *found)
 {
     const char *error;
-    struct kn_str value = kn_arena_str(call->arena, kn_buf_view(&found->value));
-    struct kn_str queue = o->queue;
+    struct kn_str value = kn_arena_str(call->arena, kn_buf_view(&found->value)), key = {0};
+    struct kn_str exchange = KN_STR_ABSENT;
     enum kn_status status = value.ptr ? KN_OK : KN_NOMEM;
     if (status == KN_OK && !found->list.len)
-        status = unwrap(value, call->arena, &value, &queue);
+        status = celery_unacked_decode(value, call->arena, &value, &exchange, &key);
     if (status == KN_OK)
         status = celery_task_message_decode_redis(value, call->arena, &o->message, &error);
     if (status != KN_OK)
         return status;
-    o->queue = queue;
     o->has_message = true;
+    o->unacked = !found->list.len;
+    if (!o->unacked)
+        o->route = (struct control_route){.queue = kn_arena_str(call->arena, queue)};
+    else if (key.len)
+        o->route = control_route_of(key, exchange, key);
     return KN_OK;
 }
 
-static enum kn_status find_message(struct control_call *call, struct control_origin *o)
+/* Storage may think that the task has ended, or is lost. */
+static void tell_of_message(struct control_call *call, struct control_origin *o,
+                            const struct broker_found *found)
+{
+    const struct broker_waiting message = {.envelope = kn_buf_view(&found->value),
+                                           .size = found->value.len};
+    struct kn_msg_waiting waiting;
+    struct kn_msg_event event;
+    if (o->unacked || !call->learned)
+        return;
+    control_waiting_show(&message, call->arena, &waiting);
+    if (control_waiting_event(&waiting, o->route.queue, kn_time_now(), &event) &&
+        control_learned_tell(call->learned, &event, 1) != KN_OK)
+        return; /* whoever looks into the queue next tells it */
+}
+
+static enum kn_status look_into(struct control_call *call, struct control_origin *o,
+                                struct kn_str queue, bool unacked)
 {
     struct broker_found found = {.complete = true};
-    if (!broker_lists_has(call->hand->session)) {
-        pass_over(o, "message",
-                  KN_STR("on RabbitMQ it can't be looked at without taking it from its queue"));
-        return KN_OK;
-    }
     kn_buf_init(&found.value, 0);
     kn_buf_init(&found.list, 0);
-    enum kn_status status = control_find_message(call, o->task->id, o->queue, true, &found);
-    if (status == KN_OK)
-        status = take_message(call, o, &found);
-    else if (status == KN_NOT_FOUND) {
-        pass_over(o, "message",
-                  found.complete ? KN_STR("it does not wait any more")
-                                 : KN_STR("not among the first of those that wait (look_max)"));
+    enum kn_status status = control_find_message(call, o->task->id, queue, unacked, &found);
+    if (status == KN_OK) {
+        status = take_message(call, o, queue, &found);
+        if (status == KN_OK)
+            tell_of_message(call, o, &found);
+    } else if (status == KN_NOT_FOUND) {
+        o->looked = o->looked && found.complete;
         status = KN_OK;
-    } else
+    } else {
         status = control_call_fail(call, status, "nothing was sent, broker: %s",
                                    broker_session_error(call->hand->session));
+    }
     kn_buf_fini(&found.value);
     kn_buf_fini(&found.list);
     return status;
 }
 
+static void add_queue(struct kn_strs *queues, struct kn_str queue)
+{
+    for (size_t i = 0; i < queues->count; i++)
+        if (kn_str_eq(queues->items[i], queue))
+            return;
+    if (queue.len && queues->count < QUEUES_MAX)
+        queues->items[queues->count++] = queue;
+}
+
+static enum kn_status add_route(struct control_call *call, struct kn_strs *queues,
+                                const struct control_route *route)
+{
+    struct kn_strs found = {0};
+    enum kn_status status = control_route_queues(call, route, &found);
+    for (size_t i = 0; i < found.count; i++)
+        add_queue(queues, found.items[i]);
+    return status;
+}
+
+/* Where its calls were sent to, and (everywhere) all queues that storage knows. */
+static enum kn_status find_queues(struct control_call *call, struct control_origin *o,
+                                  bool everywhere, struct kn_strs *ret)
+{
+    const struct kn_msg_known_queues_get get = {.source = kn_str_from(call->options->source)};
+    const void *answer;
+    ret->items = kn_arena_array(call->arena, QUEUES_MAX, sizeof *ret->items);
+    enum kn_status status = ret->items ? add_route(call, ret, &o->route) : KN_NOMEM;
+    for (size_t i = 0; i < o->attempts.count && status == KN_OK; i++) {
+        const struct control_attempt *one = &o->attempts.items[i];
+        struct control_route route = control_route_of(one->queue, one->exchange, one->routing_key);
+        status = add_route(call, ret, &route);
+    }
+    if (status == KN_OK)
+        add_queue(ret, o->task->queue);
+    if (status != KN_OK || !everywhere)
+        return status;
+    status = control_call_ask(call, KN_KIND_KNOWN_QUEUES_GET, &get, KN_KIND_KNOWN_QUEUES, &answer);
+    const struct kn_msg_known_queues *known = status == KN_OK ? answer : NULL;
+    for (size_t i = 0; known && i < known->names.count; i++)
+        add_queue(ret, known->names.items[i]);
+    o->looked = o->looked && ret->count < QUEUES_MAX;
+    return status;
+}
+
+enum kn_status control_origin_look(struct control_call *call, struct control_origin *o,
+                                   bool everywhere)
+{
+    struct kn_strs queues = {0};
+    if (!broker_lists_has(call->hand->session)) {
+        o->looked = false;
+        return KN_OK;
+    }
+    enum kn_status status = find_queues(call, o, everywhere, &queues);
+    for (size_t i = 0; i < queues.count && status == KN_OK && !o->has_message; i++)
+        status = look_into(call, o, queues.items[i], false);
+    if (status == KN_OK && !o->has_message)
+        status = look_into(call, o, KN_STR(""), true);
+    return status;
+}
+
+/* ---- sources that are compared ------------------------------------------------------------- */
+
+/* Arguments as a source has them. */
+struct source {
+    const char *what;           /* for people */
+    struct kn_str args, kwargs; /* JSON */
+};
+
+struct wanted_arguments {
+    bool args, kwargs;
+};
+
+static bool may_take(const struct control_origin *o, const char *name)
+{
+    return !o->choice.len || kn_str_eq(o->choice, kn_str_from(name));
+}
+
+/* The worse of both. */
+static enum celery_match match(struct control_call *call, const struct control_origin *o,
+                               const struct source *s, struct wanted_arguments wanted)
+{
+    const struct {
+        bool wanted;
+        struct kn_str repr, json;
+    } pairs[] = {{wanted.args, o->attempt->args_repr, s->args},
+                 {wanted.kwargs, o->attempt->kwargs_repr, s->kwargs}};
+    enum celery_match worst = CELERY_MATCH_SAME;
+    for (size_t i = 0; i < 2; i++) {
+        enum celery_match one = pairs[i].wanted
+                                    ? celery_repr_match(pairs[i].repr, pairs[i].json, call->arena)
+                                    : CELERY_MATCH_SAME;
+        worst = one > worst ? one : worst;
+    }
+    return worst;
+}
+
+enum { SHOWN_MAX = 200 };
+
+static enum kn_status disagree(struct control_call *call, const char *a, struct kn_str a_args,
+                               struct kn_str a_kwargs, const char *b, struct kn_str b_args,
+                               struct kn_str b_kwargs)
+{
+    return control_call_refuse(
+        call, KN_CONFLICT,
+        "the arguments are not certain: %s and %s disagree. %s: %.*s %.*s. %s: %.*s %.*s. A task "
+        "that changes its arguments does that, or a number that prints as another one. Choose one "
+        "(arguments), or give args and kwargs",
+        a, b, a, KN_STR_ARG(kn_utf8_head(a_args, SHOWN_MAX)),
+        KN_STR_ARG(kn_utf8_head(a_kwargs, SHOWN_MAX)), b,
+        KN_STR_ARG(kn_utf8_head(b_args, SHOWN_MAX)), KN_STR_ARG(kn_utf8_head(b_kwargs, SHOWN_MAX)));
+}
+
+static enum kn_status disagrees_with_events(struct control_call *call,
+                                            const struct control_origin *o, const struct source *s)
+{
+    return disagree(call, "the events", o->attempt->args_repr, o->attempt->kwargs_repr, s->what,
+                    s->args, s->kwargs);
+}
+
+static void take(struct control_origin *o, const char *from, const struct source *s)
+{
+    o->from = from;
+    o->args = s->args;
+    o->kwargs = s->kwargs;
+}
+
+/* ---- the message: its arguments ------------------------------------------------------------ */
+
+static bool is_json(const struct celery_task_message *m)
+{
+    return !m->content_type.len || kn_str_starts(m->content_type, KN_STR("application/json"));
+}
+
+static void pass_over_attempt(struct control_origin *o, const char *what, int64_t retries)
+{
+    char text[96];
+    snprintf(text, sizeof text, "it has those of attempt %" PRId64 " (attempt=last takes them)",
+             retries);
+    pass_over(o, what, kn_str_from(text));
+}
+
 /* Protocol 2: the body as it is. Protocol 1 has the id in its body, so only what can be
  * read exactly. */
-static void use_message(struct control_origin *o)
+static enum kn_status look_at_message(struct control_call *call, struct control_origin *o,
+                                      struct wanted_arguments wanted)
 {
     const struct celery_task_message *m = &o->message;
-    if (m->protocol == 2) {
-        o->from = "message";
-        o->args = m->args;
-        o->kwargs = m->kwargs;
-        return;
+    const struct source s = {"the message", m->args, m->kwargs};
+    if (!o->has_message) {
+        pass_over(o, "message",
+                  !broker_lists_has(call->hand->session)
+                      ? KN_STR("on RabbitMQ it can't be looked at without taking it from its queue")
+                  : o->looked ? KN_STR("it does not wait any more")
+                              : KN_STR("not among the first of those that wait (look_max)"));
+        return KN_OK;
     }
-    if (!m->args.ptr ||
-        (m->content_type.len && !kn_str_starts(m->content_type, KN_STR("application/json")))) {
+    if (m->protocol != 2 && (!m->args.ptr || !is_json(m))) {
         pass_over(o, "message",
                   KN_STR("it is of protocol 1, and can be sent again only when it is JSON"));
-        return;
+        return KN_OK;
     }
-    o->from = "message";
-    o->args = m->args;
-    o->kwargs = m->kwargs;
+    if (!may_take(o, "message"))
+        return KN_OK;
+    bool other = (m->retries.set ? m->retries.value : 0) != o->attempt->retries;
+    enum celery_match match_is =
+        m->args.ptr && m->kwargs.ptr ? match(call, o, &s, wanted) : CELERY_MATCH_NOTHING;
+    if (other && match_is != CELERY_MATCH_SAME) {
+        pass_over_attempt(o, "message", m->retries.value);
+        return KN_OK;
+    }
+    if (match_is == CELERY_MATCH_DIFFERENT && is_json(m) && !o->choice.len)
+        return disagrees_with_events(call, o, &s);
+    take(o, "message", &s);
+    return KN_OK;
 }
 
 /* ---- the result backend --------------------------------------------------------------------- */
@@ -227,7 +417,54 @@ static bool judge_stored(struct control_origin *o, const struct celery_result_pa
     return false;
 }
 
-static enum kn_status look_at_backend(struct control_call *call, struct control_origin *o)
+/* It has the arguments as they were when the last attempt ended: a task may have changed them.
+ * So they are taken where the events say the same; or agree as far as they go, and there is
+ * nothing that a task could change in place. */
+static enum kn_status judge_backend(struct control_call *call, struct control_origin *o,
+                                    const struct source *s, struct wanted_arguments wanted)
+{
+    const struct control_attempt *last = o->attempts.last;
+    enum celery_match match_is = match(call, o, s, wanted);
+    bool chosen = kn_str_eq(o->choice, KN_STR("backend"));
+    bool flat = (!wanted.args || celery_json_is_flat(s->args, call->arena)) &&
+                (!wanted.kwargs || celery_json_is_flat(s->kwargs, call->arena));
+    if (o->attempt != last && match_is != CELERY_MATCH_SAME) {
+        pass_over_attempt(o, "result backend", last->retries);
+        return KN_OK;
+    }
+    if (!chosen && o->from) { /* the message has them */
+        bool same = (!wanted.args || celery_json_same(o->args, s->args, call->arena)) &&
+                    (!wanted.kwargs || celery_json_same(o->kwargs, s->kwargs, call->arena));
+        return same
+                   ? KN_OK
+                   : disagree(call, "the message", o->args, o->kwargs, s->what, s->args, s->kwargs);
+    }
+    if (!chosen && match_is == CELERY_MATCH_DIFFERENT)
+        return disagrees_with_events(call, o, s);
+    bool told = o->attempt->args_repr.ptr && o->attempt->kwargs_repr.ptr;
+    if (!chosen && match_is != CELERY_MATCH_SAME && !(flat && told)) {
+        pass_over(o, "result backend",
+                  KN_STR("it has the arguments as they were at the end, and the events do not show "
+                         "all of them, so a change by the task can't be seen (arguments=backend "
+                         "takes them all the same)"));
+        return KN_OK;
+    }
+    o->hidden = match_is != CELERY_MATCH_SAME;
+    take(o, "backend", s);
+    return KN_OK;
+}
+
+static bool consumed(const struct control_origin *o, struct kn_str queue)
+{
+    for (size_t i = 0; i < o->workers->items.count; i++)
+        for (size_t n = 0; n < o->workers->items.items[i].queues.count; n++)
+            if (kn_str_eq(o->workers->items.items[i].queues.items[n], queue))
+                return true;
+    return false;
+}
+
+static enum kn_status look_at_backend(struct control_call *call, struct control_origin *o,
+                                      struct wanted_arguments wanted)
 {
     struct celery_result_parts parts;
     struct kn_str value, why = KN_STR("out of memory");
@@ -241,14 +478,18 @@ static enum kn_status look_at_backend(struct control_call *call, struct control_
         pass_over(o, "result backend", why);
         return status == KN_NOMEM ? status : KN_OK;
     }
-    if (!o->queue.len)
-        o->queue = parts.queue;
-    if (!judge_stored(o, &parts))
-        return KN_OK;
-    o->from = "backend";
-    o->args = parts.args;
-    o->kwargs = parts.kwargs;
-    return KN_OK;
+    /* the routing key of its message, which is a queue only for the default exchange */
+    if (!o->route.queue.len && !o->route.exchange.len && consumed(o, parts.queue))
+        o->route.queue = parts.queue;
+    if (parts.name.len && !o->real_name && o->attempt == o->attempts.last) {
+        o->name = parts.name;
+        o->real_name = true;
+    }
+    const struct source s = {"the result backend", parts.args, parts.kwargs};
+    bool needed = wanted.args || wanted.kwargs;
+    return needed && may_take(o, "backend") && judge_stored(o, &parts)
+               ? judge_backend(call, o, &s, wanted)
+               : KN_OK;
 }
 
 /* ---- events -----------------------------------------------------------------------------------
@@ -262,10 +503,11 @@ static enum kn_status look_at_repr(struct control_call *call, struct control_ori
     kn_buf_init(&args, 0);
     kn_buf_init(&kwargs, 0);
     if (call->options->retry_from_repr)
-        status = celery_vouch_repr(o->task->args_repr, false, o->accepts, call->arena, &args, &why);
-    if (status == KN_OK)
         status =
-            celery_vouch_repr(o->task->kwargs_repr, true, o->accepts, call->arena, &kwargs, &why);
+            celery_vouch_repr(o->attempt->args_repr, false, o->accepts, call->arena, &args, &why);
+    if (status == KN_OK)
+        status = celery_vouch_repr(o->attempt->kwargs_repr, true, o->accepts, call->arena, &kwargs,
+                                   &why);
     if (status == KN_OK) {
         o->args = kn_arena_str(call->arena, kn_buf_view(&args));
         o->kwargs = kn_arena_str(call->arena, kn_buf_view(&kwargs));
@@ -280,15 +522,42 @@ static enum kn_status look_at_repr(struct control_call *call, struct control_ori
     return status;
 }
 
-enum kn_status control_origin_find(struct control_call *call, struct control_origin *o,
-                                   bool arguments)
+/* ---- the name ---------------------------------------------------------------------------------
+ */
+
+/* A worker's events have the alias (shadow) of a task that was sent with one; task-sent has
+ * the name. */
+static void learn_name(struct control_origin *o)
 {
-    enum kn_status status = find_message(call, o);
-    if (status == KN_OK && o->has_message)
-        use_message(o);
-    if (status == KN_OK && !o->from && (arguments || !o->queue.len))
-        status = look_at_backend(call, o);
-    if (status == KN_OK && !o->from && arguments)
+    struct kn_str name = o->attempt->name;
+    for (size_t i = 0; i < o->attempts.count && !name.ptr; i++) {
+        const struct control_attempt *one = &o->attempts.items[i];
+        if (one->name.ptr && kn_str_eq(one->seen, o->attempt->seen))
+            name = one->name;
+    }
+    o->real_name = name.len;
+    o->name = name.len ? name : o->attempt->seen.len ? o->attempt->seen : o->task->name;
+}
+
+enum kn_status control_origin_find(struct control_call *call, struct control_origin *o, bool args,
+                                   bool kwargs)
+{
+    const struct wanted_arguments wanted = {args, kwargs};
+    bool needed = args || kwargs;
+    if (needed && !o->attempts.certain && !o->last)
+        return control_call_refuse(
+            call, KN_CONFLICT,
+            "the arguments are not certain: the events of the first call are "
+            "not stored. attempt=last takes those of attempt %" PRId64 ", or give args and kwargs",
+            o->attempts.last->retries);
+    learn_name(o);
+    enum kn_status status = look_at_message(call, o, wanted);
+    bool readable = o->from && o->args.ptr && o->kwargs.ptr;
+    bool ask = (needed && (!o->from || readable)) || !o->real_name ||
+               (!o->route.queue.len && !o->route.exchange.len);
+    if (status == KN_OK && ask && may_take(o, "backend"))
+        status = look_at_backend(call, o, wanted);
+    if (status == KN_OK && needed && !o->from && may_take(o, "events"))
         status = look_at_repr(call, o);
     return status;
 }

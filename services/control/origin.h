@@ -1,6 +1,7 @@
-/* How a task was called the first time, as far as it is certain: from the message that
- * still waits, from the result backend, from the text that events have of it. In this
- * order, and each only if it says exactly what the task got (services/celery/vouch.h).
+/* How a task was called, as far as it is certain: from the message that still waits, from
+ * the result backend, from the text that events have of it. In this order, and each only if
+ * it says exactly what the task got (services/celery/vouch.h). Where two of them can be
+ * compared and disagree, none is taken.
  *
  * On RabbitMQ a message can't be looked at without taking it out of its queue, so there
  * it is left alone. */
@@ -10,6 +11,8 @@
 #include "services/celery/task_message.h"
 #include "services/celery/vouch.h"
 #include "services/control/actions.h"
+#include "services/control/attempts.h"
+#include "services/control/route.h"
 
 enum { CONTROL_RESULT_MAX = 16 << 20 }; /* bytes of a value of the result backend */
 
@@ -17,24 +20,41 @@ struct control_origin {
     const struct kn_msg_task *task;
     const struct kn_msg_worker_list *workers; /* of the source, with conf; maybe long gone */
     enum celery_accepts accepts;              /* of the worker that had it */
-    bool takes_json;                          /* it, or the queue's workers */
+    bool takes_json, takes_pickle;            /* it, or the queue's workers */
     bool restarted;                           /* that worker, since */
 
-    const char *from; /* "message", "backend", "repr"; NULL: not known */
-    bool has_message;
+    struct control_attempts attempts;
+    const struct control_attempt *attempt; /* whose arguments are wanted; one of these */
+    bool last;                             /* it was asked for the last one */
+    struct kn_str choice;                  /* "message", "backend", "events": this source only */
+
+    bool has_message; /* one waits, or is not acknowledged */
+    bool unacked;
+    bool looked; /* wherever one may be; false: some places were not looked at */
     struct celery_task_message message;
+
+    const char *from;           /* "message", "backend", "repr"; NULL: not known */
+    bool hidden;                /* the backend's arguments could not be compared with anything */
     struct kn_str args, kwargs; /* JSON; absent: the message's body, whatever it is */
-    struct kn_str queue;        /* absent: not known */
+    struct kn_str name;         /* absent: not known */
+    bool real_name;             /* false: it may be an alias */
+    struct control_route route; /* all absent: not known */
     struct kn_buf why;          /* why each place was passed over */
 };
 
-/* Asks storage for the task and the workers. NOT_FOUND without it. ret->why must be given
- * back with control_origin_fini, in either case. */
-enum kn_status control_origin_begin(struct control_call *call, struct kn_str task_id,
+/* Asks storage for the task, its events and the workers. NOT_FOUND without it. last: the
+ * arguments of the last attempt are wanted, not those of the first. ret->why must be given back
+ * with control_origin_fini, in either case. */
+enum kn_status control_origin_begin(struct control_call *call, struct kn_str task_id, bool last,
                                     struct control_origin *ret) KN_MUST_CHECK;
-/* Looks for the message, and, if it may be needed (arguments), goes on to the others. */
+/* Looks for a message of the task, where its calls were sent to, and among what is not
+ * acknowledged; everywhere: in all queues that are known. */
+enum kn_status control_origin_look(struct control_call *call, struct control_origin *origin,
+                                   bool everywhere) KN_MUST_CHECK;
+/* Finds those arguments that are wanted, the name and the route. CONFLICT, with the
+ * difference as the text, when sources disagree. */
 enum kn_status control_origin_find(struct control_call *call, struct control_origin *origin,
-                                   bool arguments) KN_MUST_CHECK;
+                                   bool args, bool kwargs) KN_MUST_CHECK;
 void control_origin_fini(struct control_origin *origin);
 
 /* The workers of the source, with their configuration, or (conf false) with the tasks that

@@ -4,6 +4,7 @@
 #include "services/common/log.h"
 #include "services/common/table.h"
 #include "services/common/time.h"
+#include "services/control/route.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,17 @@ static struct walk *walk_of(struct portion *p, struct kn_str queue)
     return (struct walk *)kn_table_need(walks, p->job, queue);
 }
 
+/* Absent when an exchange leads to several, or to none. */
+static struct kn_str queue_of(struct portion *p, const struct kn_msg_task *task)
+{
+    const struct control_route route =
+        control_route_of(task->queue, task->exchange, task->routing_key);
+    struct kn_strs queues = {0};
+    if (control_route_queues(p->call, &route, &queues) != KN_OK || queues.count != 1)
+        return KN_STR_ABSENT;
+    return queues.items[0];
+}
+
 static void find_queues(struct portion *p)
 {
     struct kn_str source = kn_str_from(p->call->options->source);
@@ -70,7 +82,7 @@ static void find_queues(struct portion *p)
             continue;
         const struct kn_msg_task *task = answer;
         if (task->status == KN_TASK_PENDING || task->status == KN_TASK_RETRY)
-            p->queues[i] = task->queue;
+            p->queues[i] = queue_of(p, task);
     }
     p->call->text = KN_STR_ABSENT;
 }

@@ -143,8 +143,8 @@ class Proxy:
         with self.lock:
             self.pairs.remove(pair)
         client, server = pair
-        server.sendall(data)
         self._reset(client)
+        server.sendall(data)
         server.shutdown(socket.SHUT_WR)
         raise OSError("cut")
 
