@@ -14,9 +14,19 @@ static bool same_text(struct kn_str a, struct kn_str b)
     return !a.ptr == !b.ptr && kn_str_eq(a, b);
 }
 
+/* Celery makes a tuple of a list of arguments when a task is retried. */
+static struct kn_str without_brackets(struct kn_str text)
+{
+    if (text.len < 2 || !memchr("([", text.ptr[0], 2) || !memchr(")]", text.ptr[text.len - 1], 2))
+        return text;
+    text = (struct kn_str){text.ptr + 1, text.len - 2};
+    text.len -= text.len && text.ptr[text.len - 1] == ',';
+    return text;
+}
+
 bool control_attempts_same(const struct control_attempt *a, const struct control_attempt *b)
 {
-    return same_text(a->args_repr, b->args_repr) && same_text(a->kwargs_repr, b->kwargs_repr);
+    return same_text(without_brackets(a->args_repr), without_brackets(b->args_repr)) && same_text(a->kwargs_repr, b->kwargs_repr);
 }
 
 /* Whether the event tells of this call: an alias hides the name from a worker's event. */

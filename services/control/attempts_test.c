@@ -74,6 +74,18 @@ static void the_first_call_and_the_last_attempt_are_told_apart(void **state)
     assert_false(control_attempts_same(attempts.first, attempts.last));
 }
 
+static void a_list_of_arguments_becomes_a_tuple(void **state)
+{
+    (void)state;
+    const struct kn_msg_event lists[] = {sent("t", 0, "[1]", 1), sent("t", 1, "(1,)", 3)};
+    struct control_attempts attempts = OF(lists);
+    assert_int_equal(attempts.count, 2);
+    assert_true(control_attempts_same(attempts.first, attempts.last));
+    const struct kn_msg_event others[] = {sent("t", 0, "[1, 2]", 1), sent("t", 1, "(1,)", 3)};
+    attempts = OF(others);
+    assert_false(control_attempts_same(attempts.first, attempts.last));
+}
+
 static void the_latest_use_of_an_id_counts(void **state)
 {
     (void)state;
@@ -117,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_alias_hides_no_name),
         cmocka_unit_test(the_first_call_and_the_last_attempt_are_told_apart),
+        cmocka_unit_test(a_list_of_arguments_becomes_a_tuple),
         cmocka_unit_test(the_latest_use_of_an_id_counts),
         cmocka_unit_test(without_the_first_call_it_is_not_certain),
     };
