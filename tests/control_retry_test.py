@@ -37,7 +37,7 @@ def post(kanchi, path, body=None, method="POST"):
 class Recorder:
     """One kind of tasks of one serializer: its queue, its worker, and what was called."""
 
-    def __init__(self, folder, broker, version, serializer, kind, backend):
+    def __init__(self, folder, broker, version, serializer, kind, backend, app="recorder.app"):
         self.kind, self.serializer, self.version = kind, serializer, version
         self.queue = f"{kind}-{serializer}"
         self.file = folder / f"{self.queue}.calls"
@@ -48,7 +48,7 @@ class Recorder:
             settings |= {"result_backend": backend, "result_extended": True}
         self.env = {"RECORDER_SETTINGS": json.dumps(settings), "RECORDER_FILE": str(self.file)}
         self.worker = rig.CeleryWorker(folder, broker, self.queue, version=version, pool="solo",
-                                       concurrency=1, queues=(self.queue,), app="recorder.app",
+                                       concurrency=1, queues=(self.queue,), app=app,
                                        env=self.env, options=("--without-mingle",
                                                               "--without-gossip"))
         self.broker = broker
