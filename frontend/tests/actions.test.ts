@@ -41,7 +41,7 @@ function begin(wish: Wish) {
 }
 
 const settled = (run: ReturnType<typeof begin>, phase: string) => vi.waitFor(() => expect(run.phase.value).toBe(phase))
-const SENT = '{"id":"n","source":"default","arguments_from":"backend","queue":"mail","warnings":["w"],"action_id":null,"message":{"body":[[1.0,12345678901234567890],{"a":1e2},{}]}}'
+const SENT = '{"id":"n","source":"default","arguments_from":"backend","name":"mail.send","queue":"mail","exchange":null,"routing_key":null,"attempt":0,"attempts":[],"warnings":["w"],"action_id":null,"message":{"body":[[1.0,12345678901234567890],{"a":1e2},{}]}}'
 const PLAN = '{"count":1200,"by_status":{"failure":1200,"success":0},"by_name":[{"name":"<script>","count":1200}],"rate":20}'
 
 beforeEach(() => setActivePinia(createPinia()))
@@ -104,6 +104,27 @@ describe('an action', () => {
     await run.look()
     expect(run.failure.value).toBeNull()
     expect(run.canConfirm.value).toBe(true)
+  })
+
+  it('offers both calls of a task that was retried with other arguments', async () => {
+    const two = SENT.replace('"attempts":[]', '"attempts":[{"retries":0,"args_repr":"(1,)","kwargs_repr":"{}"},{"retries":2,"args_repr":"(3,)","kwargs_repr":"{}"}]')
+    const asked = gatewayWith(() => ({ body: two }))
+    const run = begin({ kind: 'retry', task: task({ status: 'failure', retries: 2 }) })
+    await settled(run, 'ready')
+    expect(run.said.value!.lines.slice(1)).toEqual(['First call (sent): (1,) {}', 'Attempt 2: (3,) {}'])
+    run.toggle('Where the arguments come from')
+    run.change('attempt', 'the last attempt')
+    run.change('arguments', 'the result backend')
+    await settled(run, 'ready')
+    await run.confirm()
+    expect(['attempt', 'arguments', 'force'].map(key => asked.at(-1)!.query.get(key))).toEqual(['last', 'backend', null])
+  })
+
+  it('says where a message goes that an exchange takes', async () => {
+    gatewayWith(() => ({ body: SENT.replace('"queue":"mail","exchange":null,"routing_key":null', '"queue":null,"exchange":"tx","routing_key":"a.b"') }))
+    const run = begin({ kind: 'retry', task: task({ status: 'failure' }) })
+    await settled(run, 'ready')
+    expect(run.said.value!.lines[0]).toContain('(mail.send) goes to the exchange tx with the routing key a.b.')
   })
 
   it('tells everybody when nobody may act here', async () => {

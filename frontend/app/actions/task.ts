@@ -8,6 +8,10 @@ import { hasEnded, STATUS_LABEL } from '~/lib/status'
 
 const EDIT = 'Edit the arguments'
 const OPTIONS = 'Queue and time'
+const SOURCES = 'Where the arguments come from'
+const CERTAIN = 'the first source that is certain'
+const SOURCE: Record<string, 'message' | 'backend' | 'events'> = { 'the waiting message': 'message', 'the result backend': 'backend', 'the events': 'events' }
+const LAST = 'the last attempt'
 
 const ARGUMENTS_FROM: Record<TaskSent['arguments_from'], string> = {
   message: 'the message that still waits, copied byte for byte',
@@ -23,9 +27,30 @@ export function retryBody(task: Task, values: Values): string {
   return `{${[`"source":${JSON.stringify(task.source)}`, ...exactMembers(values, { texts: ['queue'], numbers: ['countdown', 'priority'] })].join(',')}}`
 }
 
+/** What the dialog was told about whose arguments are sent, and whether a second run is risked. */
+export function retryOptions(task: Task, values: Values) {
+  const source = SOURCE[values.arguments ?? '']
+  return {
+    ...(values.force || !hasEnded(task.status) ? { force: 'true' as const } : {}),
+    ...(values.attempt === LAST ? { attempt: 'last' as const } : {}),
+    ...(source ? { arguments: source } : {}),
+  }
+}
+
+/** Where it goes: the queue, or the exchange that finds it. */
+function wayOf(sent: TaskSent): string {
+  return sent.queue ? `the queue ${sent.queue}` : `the exchange ${sent.exchange} with the routing key ${sent.routing_key}`
+}
+
+/** The calls of a task that was retried with other arguments. */
+function attemptsOf(sent: TaskSent): string[] {
+  return sent.attempts.map(one =>
+    `${one.retries === 0 ? 'First call' : `Attempt ${one.retries}`}${one.retries === sent.attempt ? ' (sent)' : ''}: ${one.args_repr ?? '?'} ${one.kwargs_repr ?? '?'}`)
+}
+
 function sendAgain(task: Task, values: Values, dryRun: boolean) {
   return exactOutcome<TaskSent>(api.POST('/api/v1/tasks/{id}/retry', {
-    params: { path: { id: task.id }, query: { ...(dryRun ? { dry_run: 'true' } : {}), ...(hasEnded(task.status) ? {} : { force: 'true' }) } },
+    params: { path: { id: task.id }, query: { ...(dryRun ? { dry_run: 'true' } : {}), ...retryOptions(task, values) } },
     body: retryBody(task, values) as never,
     ...EXACT,
   }))
@@ -45,6 +70,9 @@ export function retryTask(task: Task): Action<TaskSent, TaskSent> {
     { key: 'queue', label: 'Queue', kind: 'text', section: OPTIONS, hint: task.queue ?? 'that of the first call' },
     { key: 'countdown', label: 'Seconds until it may start', kind: 'number', least: 0, section: OPTIONS, hint: '0' },
     { key: 'priority', label: 'Priority', kind: 'number', least: 0, most: 255, section: OPTIONS, hint: 'that of the first call' },
+    ...(task.retries ? [{ key: 'attempt', label: 'Arguments of', kind: 'choice', options: ['the first call', LAST], value: 'the first call', section: SOURCES } as const] : []),
+    { key: 'arguments', label: 'Take them from', kind: 'choice', options: [CERTAIN, ...Object.keys(SOURCE)], value: CERTAIN, section: SOURCES },
+    ...(hasEnded(task.status) ? [{ key: 'force', label: 'Send it even if a copy may still run', kind: 'flag', section: OPTIONS } as const] : []),
   ]
   return {
     title: `Retry ${nameOf(task)}`,
@@ -55,7 +83,10 @@ export function retryTask(task: Task): Action<TaskSent, TaskSent> {
     act: values => sendAgain(task, values, false),
     fill: (section, plan) => section === EDIT ? argumentsOf(task, plan) : {},
     sayPlan: plan => ({
-      lines: [`One new task goes to the queue ${plan.queue}. Its arguments are from ${ARGUMENTS_FROM[plan.arguments_from]}.`],
+      lines: [
+        `One new task${plan.name && plan.name !== task.name ? ` (${plan.name})` : ''} goes to ${wayOf(plan)}. Its arguments are from ${ARGUMENTS_FROM[plan.arguments_from]}.`,
+        ...attemptsOf(plan),
+      ],
       warnings: [
         ...(hasEnded(task.status) ? [] : [`It has not ended (${STATUS_LABEL[task.status].toLowerCase()}): sent again, it may run twice.`]),
         ...plan.warnings,
@@ -63,7 +94,7 @@ export function retryTask(task: Task): Action<TaskSent, TaskSent> {
       message: plan.message ? exactText(plan.message) : undefined,
     }),
     sayDone: done => ({
-      lines: [`It was sent to the queue ${done.queue}.`],
+      lines: [`It was sent to ${wayOf(done)}.`],
       warnings: done.warnings,
       link: { text: done.id, to: { name: 'tasks-id', params: { id: done.id }, query: { source: done.source } } },
     }),
