@@ -83,6 +83,14 @@ def status_of(state):
     return state["state"].lower()
 
 
+def error_of(state):
+    """The event of a killed task hides its exception, but the traceback's last line has it."""
+    if state["exception"] != "ExceptionWithTraceback()" or not state["traceback"]:
+        return state["exception"]
+    name, _, text = state["traceback"].strip().splitlines()[-1].partition(": ")
+    return f"{name.rpartition('.')[2]}({text!r})"
+
+
 def differences(task, state):
     """Between Kanchi's task and a State's: texts for people, empty when there are none."""
     found = []
@@ -93,7 +101,7 @@ def differences(task, state):
 
     check("status", task["status"], status_of(state))
     for field, other in TEXTS.items():
-        check(field, task[field], state[other])
+        check(field, task[field], error_of(state) if field == "error" else state[other])
     for kind in TIMES:
         moment, mine = state[kind], microseconds(task[f"{kind}_at"])
         if not same_moment(mine, moment):
