@@ -26,10 +26,7 @@ static bool find_task(struct gw_exchange *x, struct kn_str *source)
 static void show_attempts(struct kn_buf *out, const struct kn_msg_task_sent *sent)
 {
     kn_buf_text(out, ",\"attempt\":");
-    if (sent->attempt.set)
-        kn_buf_printf(out, "%lld", (long long)sent->attempt.value);
-    else
-        kn_buf_text(out, "null");
+    gw_view_opt_i64(out, sent->attempt);
     kn_buf_text(out, ",\"attempts\":[");
     for (size_t i = 0; i < sent->attempts.count; i++) {
         const struct kn_msg_task_attempt *one = &sent->attempts.items[i];
@@ -166,10 +163,7 @@ static void show_revoked(struct kn_buf *out, const struct kn_msg_task_revoked *r
     kn_buf_text(out, ",\"workers\":");
     gw_view_texts(out, &done->asked);
     kn_buf_text(out, ",\"removed\":");
-    if (revoked->removed.set)
-        kn_buf_printf(out, "%lld", (long long)revoked->removed.value);
-    else
-        kn_buf_text(out, "null");
+    gw_view_opt_i64(out, revoked->removed);
     kn_buf_text(out, ",\"removal\":");
     kn_buf_json_str(out, revoked->removal);
     kn_buf_char(out, '}');

@@ -43,13 +43,18 @@ static void member_bool(struct kn_buf *out, const char *name, bool value)
     kn_buf_text(out, value ? "true" : "false");
 }
 
-static void member_opt_i64(struct kn_buf *out, const char *name, struct kn_opt_i64 value)
+void gw_view_opt_i64(struct kn_buf *out, struct kn_opt_i64 value)
 {
-    member(out, name);
     if (value.set)
         kn_buf_i64(out, value.value);
     else
         kn_buf_text(out, "null");
+}
+
+static void member_opt_i64(struct kn_buf *out, const char *name, struct kn_opt_i64 value)
+{
+    member(out, name);
+    gw_view_opt_i64(out, value);
 }
 
 static void member_opt_f64(struct kn_buf *out, const char *name, struct kn_opt_f64 value)

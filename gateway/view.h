@@ -18,6 +18,8 @@ enum {
     GW_VIEW_FEED_TEXT_MAX = 256, /* bytes to which the feed cuts texts */
 };
 
+/* The number, or null. */
+void gw_view_opt_i64(struct kn_buf *out, struct kn_opt_i64 value);
 /* ["…", …] */
 void gw_view_texts(struct kn_buf *out, const struct kn_strs *texts);
 /* worker, ok, value and error of a reply. A reply that failed has its value only on request. */

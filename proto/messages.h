@@ -397,7 +397,7 @@
     F(5, consumers, OPT_I64, _)                                                                    \
     F(6, priorities, LIST, queue_priority)                                                         \
     F(7, measured_at, TIME, _)                                                                     \
-    F(8, workers, STRS, _) /* hostnames of online workers that consume it; at most 1,000 */                       \
+    F(8, workers, STRS, _) /* hostnames of online workers that consume it; at most 1,000 */        \
     F(9, history, LIST, queue_point)                                                               \
     F(10, pause, MSG, pause) /* set while it is paused */
 

@@ -14,8 +14,8 @@ struct broker_tls;
 struct broker_amqp {
     amqp_connection_state_t conn; /* NULL: not connected */
     struct broker_tls *tls;
-    char blocked[64]; /* why the broker does not read what we publish; "": it does */
-    bool probing;     /* the answer to broker_amqp_probe is outstanding */
+    char blocked[64];               /* why the broker does not read what we publish; "": it does */
+    bool probing;                   /* the answer to broker_amqp_probe is outstanding */
     const struct broker_host *host; /* of the URL, that it was opened for; NULL: none was */
 };
 

@@ -26,7 +26,8 @@ static struct kn_str without_brackets(struct kn_str text)
 
 bool control_attempts_same(const struct control_attempt *a, const struct control_attempt *b)
 {
-    return same_text(without_brackets(a->args_repr), without_brackets(b->args_repr)) && same_text(a->kwargs_repr, b->kwargs_repr);
+    return same_text(without_brackets(a->args_repr), without_brackets(b->args_repr)) &&
+           same_text(a->kwargs_repr, b->kwargs_repr);
 }
 
 /* Whether the event tells of this call: an alias hides the name from a worker's event. */
