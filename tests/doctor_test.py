@@ -114,7 +114,9 @@ def test_the_documented_rights_on_redis_are_enough_and_each_is_needed(folder, st
 
 
 def test_a_redis_cluster_is_said_to_be_one(folder):
-    server = rig.Redis(folder / "cluster", options=("--cluster-enabled", "yes"))
+    # its second port is otherwise the first one and 10,000, which may be taken
+    server = rig.Redis(folder / "cluster", options=("--cluster-enabled", "yes",
+                                                    "--cluster-port", str(rig.free_port())))
     try:
         done = doctor("--broker", server.url())
         with rig.Kanchi(folder / "kanchi", [server.url()]) as kanchi:
@@ -124,7 +126,10 @@ def test_a_redis_cluster_is_said_to_be_one(folder):
             found = rig.wait_for(
                 lambda: next((one for one in kanchi.get("/system")["findings"]
                               if one["code"] == "redis_cluster"), None), 30, "the finding")
-            state = kanchi.get("/system")["ingestion"]["default"]
+            # control may have told it before ingestion knows
+            state = rig.wait_for(
+                lambda: (one := kanchi.get("/system")["ingestion"]["default"])["error"] and one,
+                30, "ingestion says why")
     finally:
         server.stop()
     assert done.returncode == 1 and "Celery does not run on Redis Cluster" in done.stdout
