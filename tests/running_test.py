@@ -45,3 +45,18 @@ def test_tasks_that_ran_before_are_listed_with_their_arguments(request, folder, 
         assert {one: kanchi.get(f"/tasks/{one}/events")["items"] for one in tasks} == before
     finally:
         worker.kill()
+
+
+def test_without_reconcile_only_events_count(folder, redis_url, start):  # noqa: F811
+    worker = rig.CeleryWorker(folder, redis_url, concurrency=1)
+    worker.wait_ready()
+    try:
+        send(redis_url, redis_url, 1, "shop.order.review", args=[600])
+        rig.wait_for(lambda: "received" in worker.process.log(), 20, "it is received")
+        kanchi = start(redis_url, control={"reconcile": False, "interval": "1s"})
+        control = kanchi.processes["control"]
+        rig.wait_for(lambda: control.log().count("round.done") >= 3, 30, "the worker was asked")
+        assert kanchi.get("/workers")["items"][0]["registered"]
+        assert tasks_of(kanchi) == {}
+    finally:
+        worker.kill()

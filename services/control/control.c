@@ -113,12 +113,12 @@ static bool store(struct control *c, const struct kn_msg_worker_inspect *inspect
 }
 
 /* Tells storage which tasks the worker has: those that came before we listened are known
- * by nothing else. */
+ * by nothing else. Not where events alone are to count (control.reconcile). */
 static bool store_tasks(struct control *c, const struct control_answer *answer)
 {
     struct control_held_events events;
     struct kn_arena arena;
-    if (!(answer->answered & CONTROL_ASK_TASKS))
+    if (!c->options.reconcile || !(answer->answered & CONTROL_ASK_TASKS))
         return true;
     kn_arena_init(&arena, 0);
     enum kn_status status = control_held_write(answer, kn_time_now(), &arena, &events);
