@@ -219,7 +219,10 @@
     F(24, conf, JSON, _)                                                                           \
     F(25, stats, JSON, _)                                                                          \
     F(26, active_queues, JSON, _)                                                                  \
-    F(27, last_received_at, TIME, _) /* our clock, when its last event reached ingestion */
+    F(27, last_received_at, TIME, _) /* our clock, when its last event reached ingestion */        \
+    F(28, pid_before, U64, _)        /* of the process before this one; 0: none is known */        \
+    F(29, twins_at, TIME, _) /* our clock, when a process came back that another had followed: */  \
+                             /* two workers have this name */
 
 #define KN_MSG_WORKERS_GET(F)                                                                      \
     F(1, id, STR, _) /* absent: all */                                                             \

@@ -19,13 +19,13 @@ static const int64_t TWINS_US = 3 * KN_MINUTE;
 struct worker {
     struct kn_table_entry entry; /* "", hostname */
     bool online;
-    bool listed;         /* in the list that is being read */
-    bool wanted;         /* to be asked everything … */
-    int64_t wanted_at;   /* … from then on */
-    int64_t sample_at;   /* to be asked for stats then; 0: not */
-    uint64_t pid;        /* as storage knows it */
-    uint64_t pid_before; /* another one that it had; 0: none */
-    int64_t twins_at;    /* 0: there never were any */
+    bool listed;        /* in the list that is being read */
+    bool wanted;        /* to be asked everything … */
+    int64_t wanted_at;  /* … from then on */
+    int64_t sample_at;  /* to be asked for stats then; 0: not */
+    uint64_t pid;       /* as storage knows it */
+    int64_t twins_told; /* as storage says */
+    int64_t twins_at;   /* our monotonic clock; 0: there never were any */
     int64_t started_at;
     bool asked, answered; /* in the round that is under way */
     unsigned silent;      /* rounds without an answer */
@@ -94,14 +94,14 @@ static bool has_twins(const struct worker *worker, int64_t mono_us)
     return worker->twins_at && mono_us < worker->twins_at + TWINS_US;
 }
 
-/* A process that was replaced does not come back: then there are two. */
-static void note_pid(struct worker *worker, uint64_t pid, int64_t mono_us)
+/* Storage sees every heartbeat: we would miss two workers that take turns. */
+static void take_twins(struct worker *worker, const struct kn_msg_worker *now, int64_t mono_us)
 {
-    if (!pid || !worker->pid || pid == worker->pid)
+    if (now->twins_at == worker->twins_told)
         return;
-    if (pid == worker->pid_before)
+    worker->twins_told = now->twins_at;
+    if (now->twins_at > now->last_received_at - TWINS_US)
         worker->twins_at = mono_us;
-    worker->pid_before = worker->pid;
 }
 
 void control_roster_note_twins(struct control_roster *roster, struct kn_str hostname,
@@ -131,7 +131,7 @@ static void update_worker(struct control_roster *roster, const struct kn_msg_wor
         worker = (struct worker *)kn_table_need(&roster->workers, KN_STR(""), now->hostname);
     if (!worker)
         return;
-    note_pid(worker, now->pid, mono_us);
+    take_twins(worker, now, mono_us);
     bool restarted = !has_twins(worker, mono_us) && was_restarted(worker, now);
     if (online && (appeared || !worker->online || restarted)) {
         worker->wanted = true;

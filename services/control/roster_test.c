@@ -25,6 +25,12 @@ static int end(void **state)
     return 0;
 }
 
+static void list_one(struct control_roster *roster, struct kn_msg_worker *worker)
+{
+    control_roster_update(
+        roster, &(struct kn_msg_worker_list){.items = {.items = worker, .count = 1}}, KN_SECOND);
+}
+
 static void list(struct control_roster *roster, const char *name, int status, uint64_t pid,
                  int64_t started_at)
 {
@@ -32,9 +38,10 @@ static void list(struct control_roster *roster, const char *name, int status, ui
                                    .status = (uint8_t)status,
                                    .pid = pid,
                                    .started_at = started_at};
-    control_roster_update(
-        roster, &(struct kn_msg_worker_list){.items = {.items = &worker, .count = name ? 1 : 0}},
-        KN_SECOND);
+    if (name)
+        list_one(roster, &worker);
+    else
+        control_roster_update(roster, &(struct kn_msg_worker_list){{0}}, KN_SECOND);
 }
 
 /* Questions that the one worker is to be asked; asks them. */
@@ -252,15 +259,20 @@ static void two_workers_of_one_name_are_told_apart_and_left_in_peace(void **stat
     (void)state;
     static const struct {
         uint64_t pid;
+        int64_t twins_at; /* seconds, as storage says */
         bool asked, twins;
     } cases[] = {
-        {7, true, false}, {8, true, false}, /* restarted? */
-        {7, false, true}, {8, false, true}, {7, false, true},
+        {7, 0, true, false},    {8, 0, true, false}, /* restarted? */
+        {7, 1000, false, true}, {7, 1002, false, true}, {8, 1003, false, true},
     };
     struct kn_msg_service_status status = {0};
     struct control_roster *roster = control_roster_new(10, true);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        list(roster, "a@h", KN_WORKER_ONLINE, cases[i].pid, 0);
+        list_one(roster, &(struct kn_msg_worker){.hostname = KN_STR("a@h"),
+                                                 .status = KN_WORKER_ONLINE,
+                                                 .pid = cases[i].pid,
+                                                 .last_received_at = 1004 * KN_SECOND,
+                                                 .twins_at = cases[i].twins_at * KN_SECOND});
         assert_int_equal(demand(roster, 1) != 0, cases[i].asked);
         assert_int_equal(control_roster_has_twins(roster, KN_STR("a@h"), KN_SECOND),
                          cases[i].twins);
@@ -273,6 +285,19 @@ static void two_workers_of_one_name_are_told_apart_and_left_in_peace(void **stat
     assert_false(control_roster_has_twins(roster, KN_STR("a@h"), KN_HOUR));
     control_roster_note_twins(roster, KN_STR("a@h"), KN_HOUR);
     assert_true(control_roster_has_twins(roster, KN_STR("a@h"), KN_HOUR));
+    control_roster_free(roster);
+}
+
+static void twins_of_yesterday_are_none(void **state)
+{
+    (void)state;
+    struct control_roster *roster = control_roster_new(10, true);
+    list_one(roster, &(struct kn_msg_worker){.hostname = KN_STR("a@h"),
+                                             .status = KN_WORKER_ONLINE,
+                                             .pid = 7,
+                                             .last_received_at = 2 * KN_DAY,
+                                             .twins_at = KN_DAY});
+    assert_false(control_roster_has_twins(roster, KN_STR("a@h"), KN_SECOND));
     control_roster_free(roster);
 }
 
@@ -323,6 +348,7 @@ int main(void)
         cmocka_unit_test(cpu_is_the_difference_of_two_samples_of_one_process),
         cmocka_unit_test(findings_name_the_workers_and_the_remedy),
         cmocka_unit_test(a_worker_that_does_not_answer_is_asked_again_and_found),
+        cmocka_unit_test(twins_of_yesterday_are_none),
         cmocka_unit_test(two_workers_of_one_name_are_told_apart_and_left_in_peace),
         cmocka_unit_test(a_worker_whose_answers_are_not_read_is_not_a_silent_one),
         cmocka_unit_test(the_roster_has_a_bound),

@@ -791,6 +791,32 @@ static void a_worker_starts_with_its_process_and_not_with_its_connection(void **
     }
 }
 
+static void two_workers_that_take_turns_are_noticed(void **state)
+{
+    struct rig *rig = *state;
+    static const struct {
+        enum kn_event_type type;
+        int64_t at; /* seconds */
+        uint64_t pid;
+        int64_t twins_at; /* seconds; 0: none */
+    } cases[] = {
+        {KN_EVENT_WORKER_ONLINE, 1, 7, 0},       {KN_EVENT_WORKER_HEARTBEAT, 2, 7, 0},
+        {KN_EVENT_WORKER_ONLINE, 3, 8, 0}, /* restarted, and the old process says that it goes */
+        {KN_EVENT_WORKER_OFFLINE, 4, 7, 0},      {KN_EVENT_WORKER_ONLINE, 5, 9, 0},
+        {KN_EVENT_WORKER_HEARTBEAT, 6, 9, 0},    {KN_EVENT_WORKER_ONLINE, 7, 10, 0},
+        {KN_EVENT_WORKER_HEARTBEAT, 8, 9, 8},    {KN_EVENT_WORKER_HEARTBEAT, 9, 9, 8},
+        {KN_EVENT_WORKER_HEARTBEAT, 10, 10, 10},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct kn_msg_event one = event(cases[i].type, NULL, cases[i].at * KN_SECOND);
+        one.pid = cases[i].pid;
+        one.received_at = one.timestamp;
+        rig_ingest(rig, &one, 1, NULL);
+        assert_int_equal(worker_of(rig, "w1@h").twins_at,
+                         cases[i].twins_at ? AT + cases[i].twins_at * KN_SECOND : 0);
+    }
+}
+
 static void answers_of_a_worker_leave_what_they_do_not_say(void **state)
 {
     struct rig *rig = *state;
@@ -1404,6 +1430,7 @@ int main(void)
         CASE(a_worker_is_what_it_says_unless_it_is_silent),
         CASE(a_worker_starts_with_its_process_and_not_with_its_connection),
         CASE(whether_events_are_on_is_open_again_when_a_worker_was_started_anew),
+        CASE(two_workers_that_take_turns_are_noticed),
         CASE(answers_of_a_worker_leave_what_they_do_not_say),
         CASE(queues_keep_their_latest_depth_and_a_history),
         CASE(an_ingestion_that_begins_late_leaves_a_gap),

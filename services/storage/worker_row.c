@@ -125,6 +125,18 @@ static void take_f64(struct kn_opt_f64 *to, struct kn_opt_f64 from)
         *to = from;
 }
 
+/* A process that another one has followed does not come back: then there are two. It may say
+ * that it goes. */
+static void take_pid(struct kn_msg_worker *worker, uint64_t pid, int64_t at, bool goes)
+{
+    if (!pid || pid == worker->pid)
+        return;
+    if (pid == worker->pid_before && !goes)
+        worker->twins_at = at;
+    worker->pid_before = worker->pid;
+    worker->pid = pid;
+}
+
 static void take_beat(struct kn_msg_worker *worker, const struct kn_msg_event *event)
 {
     take_f64(&worker->freq, event->freq);
@@ -135,8 +147,7 @@ static void take_beat(struct kn_msg_worker *worker, const struct kn_msg_event *e
     take_i64(&worker->processed, event->processed);
     if (event->loadavg.count)
         worker->load = event->loadavg;
-    if (event->pid)
-        worker->pid = event->pid;
+    take_pid(worker, event->pid, event->received_at, event->type == KN_EVENT_WORKER_OFFLINE);
 }
 
 static bool is_worker_event(const struct kn_msg_event *event)
@@ -209,8 +220,7 @@ static void take_answers(struct kn_msg_worker *worker, const struct kn_msg_worke
         worker->queues = inspect->queues;
     if (inspect->has_registered || inspect->registered.count)
         worker->registered = inspect->registered;
-    if (inspect->pid)
-        worker->pid = inspect->pid;
+    take_pid(worker, inspect->pid, inspect->at, false);
 }
 
 /* How much later the start may be that follows from the uptime: that is told in whole
