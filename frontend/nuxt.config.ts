@@ -20,7 +20,7 @@ export default defineNuxtConfig({
         { name: 'color-scheme', content: 'light dark' },
         { name: 'theme-color', content: '#f6f5f1', media: '(prefers-color-scheme: light)' },
         { name: 'theme-color', content: '#121415', media: '(prefers-color-scheme: dark)' },
-        { name: 'description', content: 'Celery, watched: every task, worker and queue.' },
+        { name: 'description', content: 'Monitoring for Celery tasks, workers and queues.' },
         { name: 'referrer', content: 'same-origin' },
       ],
     },

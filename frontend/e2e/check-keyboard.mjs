@@ -30,7 +30,7 @@ async function run(page) {
   // The filter: a field, a value, a chip; Backspace takes it away.
   await press(page, '/')
   await page.keyboard.type('status:succ')
-  await page.locator('[role=option] >> text=Success').waitFor(PATIENCE)
+  await page.locator('[role=option] >> text=Succeeded').waitFor(PATIENCE)
   await press(page, 'Enter')
   await page.waitForURL('**/tasks?status=success', PATIENCE)
   await press(page, 'Backspace')

@@ -54,7 +54,7 @@ async function checkDetail(page, id) {
   const shown = page.locator('[data-testid=task-id]')
   await shown.waitFor({ timeout: PATIENCE_MS })
   if (await shown.textContent() !== id) fail(`the page shows another task: ${await shown.textContent()}`)
-  await page.locator('[data-testid=task-status] >> text=Success').waitFor({ timeout: PATIENCE_MS }).catch(() => fail('the task\'s page does not say Success'))
+  await page.locator('[data-testid=task-status] >> text=Succeeded').waitFor({ timeout: PATIENCE_MS }).catch(() => fail('the task\'s page does not say Succeeded'))
   for (const field of ['arguments', 'keyword arguments', 'result']) {
     const text = await page.locator(`[data-field="${field}"]`).innerText()
     if (/not known|No result|carries no/i.test(text)) fail(`the page shows no ${field}: ${text}`)

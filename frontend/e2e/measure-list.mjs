@@ -126,10 +126,10 @@ async function filters() {
     ['text that none has', page => typed(page, 'there is no such text')],
     ['a whole id', page => typed(page, one.id)],
     ['last hour', async (page) => {
-      await page.click('[aria-label="Filter by time"]')
+      await page.click('[aria-label="Filter by time range"]')
       await click('button[aria-pressed]:has-text("Hour")')(page)
     }],
-    ['oldest first', click('[aria-label^="Newest first"]')],
+    ['oldest first', click('[aria-label="Sort: newest first"]')],
   ]
 }
 

@@ -58,11 +58,11 @@ describe('what was typed', () => {
     { key: 'n', label: 'How many', kind: 'number', required: true, least: 1, most: 9 }, { key: 'args', label: 'Arguments', kind: 'list', section: 's' }, { key: 'kwargs', label: 'Keywords', kind: 'object' },
   ]
   it.each([
-    [{ n: '' }, 'How many: is needed.'], [{ n: 'x' }, 'How many: this is no number.'], [{ n: '0' }, 'How many: at least 1.'], [{ n: '10' }, 'How many: at most 9.'],
-    [{ n: '1', args: '{}' }, 'Arguments: a JSON list is needed, such as [1, "two"].'], [{ n: '1', kwargs: '[]' }, 'Keywords: a JSON object is needed, such as {"key": 1}.'],
+    [{ n: '' }, 'How many is required.'], [{ n: 'x' }, 'How many must be a number.'], [{ n: '0' }, 'How many must be at least 1.'], [{ n: '10' }, 'How many must be at most 9.'],
+    [{ n: '1', args: '{}' }, 'Arguments must be a JSON array, e.g. [1, "two"].'], [{ n: '1', kwargs: '[]' }, 'Keywords must be a JSON object, e.g. {"key": 1}.'],
     [{ n: '1', args: '[1]', kwargs: '{}' }, null], [{ n: '1' }, null],
   ])('%o: %s', (values, problem) => expect(problemOf(fields, values)).toBe(problem))
-  it('says that a text is no JSON', () => expect(problemOf(fields, { n: '1', args: '[1' })).toMatch(/^Arguments: this is no JSON/))
+  it('says that a text is invalid JSON', () => expect(problemOf(fields, { n: '1', args: '[1' })).toMatch(/^Arguments is invalid JSON/))
   it('leaves out sections that are not open', () => {
     expect(valuesOf(fields, { n: '1', args: '[]', kwargs: '{}' }, new Set())).toEqual({ n: '1', kwargs: '{}' })
     expect(valuesOf(fields, { n: '1', args: '[]' }, new Set(['s']))).toEqual({ n: '1', args: '[]', kwargs: '' })
@@ -74,7 +74,7 @@ describe('an action', () => {
     const asked = gatewayWith(() => ({ body: SENT }))
     const run = begin({ kind: 'retry', task: task({ id: 'a/b', status: 'failure' }) })
     await settled(run, 'ready')
-    expect(run.said.value!.lines[0]).toContain('to the queue mail. Its arguments are from the result backend')
+    expect(run.said.value!.lines[0]).toContain('to queue mail. Arguments from: the result backend')
     expect(run.said.value!.message).toContain('12345678901234567890')
     await Promise.all([run.confirm(), run.confirm()])
     expect(asked.map(one => [one.path, one.query.get('dry_run'), one.query.get('force')])).toEqual([['/api/v1/tasks/a%2Fb/retry', 'true', null], ['/api/v1/tasks/a%2Fb/retry', null, null]])
@@ -86,7 +86,7 @@ describe('an action', () => {
     const asked = gatewayWith(() => ({ body: SENT }))
     const run = begin({ kind: 'retry', task: task({ status: 'started' }) })
     await settled(run, 'ready')
-    run.toggle('Edit the arguments')
+    run.toggle('Edit arguments')
     expect(run.canConfirm.value).toBe(false)
     await settled(run, 'ready')
     await run.confirm()
@@ -112,7 +112,7 @@ describe('an action', () => {
     const run = begin({ kind: 'retry', task: task({ status: 'failure', retries: 2 }) })
     await settled(run, 'ready')
     expect(run.said.value!.lines.slice(1)).toEqual(['First call (sent): (1,) {}', 'Attempt 2: (3,) {}'])
-    run.toggle('Where the arguments come from')
+    run.toggle('Source of the arguments')
     run.change('attempt', 'the last attempt')
     run.change('arguments', 'the result backend')
     await settled(run, 'ready')
@@ -124,7 +124,7 @@ describe('an action', () => {
     gatewayWith(() => ({ body: SENT.replace('"queue":"mail","exchange":null,"routing_key":null', '"queue":null,"exchange":"tx","routing_key":"a.b"') }))
     const run = begin({ kind: 'retry', task: task({ status: 'failure' }) })
     await settled(run, 'ready')
-    expect(run.said.value!.lines[0]).toContain('(mail.send) goes to the exchange tx with the routing key a.b.')
+    expect(run.said.value!.lines[0]).toContain('(mail.send) will be sent to exchange tx with routing key a.b.')
   })
 
   it('tells everybody when nobody may act here', async () => {
@@ -150,7 +150,7 @@ describe('an action', () => {
     const asked = gatewayWith(one => ({ body: one.query.get('dry_run') ? PLAN : JSON.stringify(job()), status: one.query.get('dry_run') ? 200 : 202 }))
     const run = begin({ kind: 'bulk', action: 'revoke', of: { filter: { status: ['started'] } } })
     await settled(run, 'ready')
-    expect(run.said.value!.counts).toEqual([{ label: 'By status', rows: [['Failure', 1200]] }, { label: 'By name', rows: [['<script>', 1200]] }])
+    expect(run.said.value!.counts).toEqual([{ label: 'By status', rows: [['Failed', 1200]] }, { label: 'By name', rows: [['<script>', 1200]] }])
     await run.confirm()
     expect(JSON.parse(asked.at(-1)!.body)).toEqual({ action: 'revoke', filter: { status: ['started'] }, expected: 1200 })
     expect(run.said.value!.job!.id).toBe('j')
@@ -184,7 +184,7 @@ describe('an action', () => {
     const run = begin({ kind: 'send', name: 'shop.pay' })
     await settled(run, 'ready')
     run.change('args', '[1.0, 12345678901234567890]')
-    run.toggle('Time and priority')
+    run.toggle('Scheduling and priority')
     run.change('queue', 'mail')
     run.change('countdown', '5')
     await settled(run, 'ready')
@@ -217,11 +217,11 @@ describe('an action', () => {
     expect(offersOfWorkers([worker(), worker({ source: 'other' })], '')).toEqual([])
     const run = begin(offersOfWorkers(two, 'two').find(offer => offer.key === 'ping')!.wish)
     await settled(run, 'ready')
-    expect(run.said.value!.lines[0]).toBe('2 workers are told: a, b.')
-    expect(run.said.value!.warnings).toEqual(['Offline as far as is known, and may not answer: 1 of them.'])
+    expect(run.said.value!.lines[0]).toBe('Sent to a, b.')
+    expect(run.said.value!.warnings).toEqual(['1 of these workers seems offline and may not respond.'])
     await run.confirm()
     expect(JSON.parse(asked.at(-1)!.body).workers).toEqual(['a', 'b'])
-    expect(run.said.value!.lines[0]).toMatch(/^1 of 2 did not answer/)
+    expect(run.said.value!.lines[0]).toMatch(/^1 of 2 did not reply/)
   })
 
   it('leaves out what was left empty in a command', () =>
@@ -278,8 +278,8 @@ describe('the audit', () => {
     expect(auditFilterToRest({ ...filter, source: '' })).toEqual({ action: ['purge'], target: 'mail' })
   })
   it.each([
-    [entry(), 'Grow the pool', 'done'], [entry({ method: 'from_the_future' }), 'from_the_future', 'done'], [entry({ verb: 'bulk', outcome: 'partly' }), 'Bulk job', 'done in part'],
-    [entry({ verb: 'purge', outcome: 'unknown', ended_at: null }), 'Purge', 'under way, or cut off'], [entry({ verb: 'none', outcome: 'unknown' }), 'Nothing', 'not known'],
+    [entry(), 'Grow pool', 'succeeded'], [entry({ method: 'from_the_future' }), 'from_the_future', 'succeeded'], [entry({ verb: 'bulk', outcome: 'partly' }), 'Bulk job', 'partly done'],
+    [entry({ verb: 'purge', outcome: 'unknown', ended_at: null }), 'Purge', 'in progress or interrupted'], [entry({ verb: 'none', outcome: 'unknown' }), 'None', 'unknown'],
   ])('says what was done and what became of it', (one, title, text) => expect([titleOfEntry(one), outcomeOf(one).text]).toEqual([title, text]))
 })
 

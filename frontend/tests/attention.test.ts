@@ -12,7 +12,7 @@ const quiet: Situation = { system: system(), metrics: metrics(), queues: [queue(
 describe('what needs a look', () => {
   it('is nothing when all is well', () => {
     expect(troublesOf(quiet)).toEqual([])
-    expect(headlineOf([])).toBe('All is well')
+    expect(headlineOf([])).toBe('All systems normal')
   })
 
   it('a queue of native delayed delivery is nobody\'s trouble', () => {
@@ -21,12 +21,12 @@ describe('what needs a look', () => {
 
   it('names messages that nobody takes, and how to take them', () => {
     const [trouble] = troublesOf({ ...quiet, queues: [queue({ name: 'mail', depth: 12, consumers: 0 })] })
-    expect(trouble).toMatchObject({ severity: 'error', text: '12 messages wait in the queue mail, and no worker consumes it.', remedy: 'celery -A your_app worker -Q mail' })
+    expect(trouble).toMatchObject({ severity: 'error', text: 'Queue mail has 12 messages and no consumers.', remedy: 'celery -A your_app worker -Q mail' })
   })
 
   it('tells of workers that have just gone, not of those that went long ago', () => {
     const gone = worker({ id: 'celery@b', status: 'offline', last_seen: at(3500) })
-    expect(troublesOf({ ...quiet, workers: [worker(), gone] })[0]!.text).toBe('The worker celery@b has gone offline in the last half hour.')
+    expect(troublesOf({ ...quiet, workers: [worker(), gone] })[0]!.text).toBe('Worker celery@b went offline in the last 30 min.')
     expect(troublesOf({ ...quiet, workers: [worker(), { ...gone, last_seen: at(0) }] })).toEqual([])
     expect(troublesOf({ ...quiet, workers: [gone] })[0]).toMatchObject({ severity: 'error' })
   })
@@ -34,13 +34,13 @@ describe('what needs a look', () => {
   it('tells when many tasks fail, but not of two out of three', () => {
     const failing = (success: number, failure: number) => metrics({ success_rate: success / (success + failure), counts: { ...ZERO, success, failure } })
     expect(troublesOf({ ...quiet, metrics: failing(1, 2) })).toEqual([])
-    expect(troublesOf({ ...quiet, metrics: failing(60, 40) })[0]!.text).toBe('Only 60.0 % of tasks succeed.')
+    expect(troublesOf({ ...quiet, metrics: failing(60, 40) })[0]!.text).toBe('Success rate is down to 60.0%.')
   })
 
   it('puts the worst first, and counts', () => {
     const troubles = troublesOf({ ...quiet, system: system({ ingestion: { a: source({ events_lost: 3 }) } }), queues: [queue({ depth: 1, consumers: 0 })] })
     expect(troubles.map(trouble => trouble.severity)).toEqual(['error', 'warning'])
-    expect(headlineOf(troubles)).toBe('2 things need a look')
+    expect(headlineOf(troubles)).toBe('2 issues need attention')
   })
 })
 
@@ -57,12 +57,12 @@ describe('figures beside the hour before', () => {
   })
 
   it('says by how much, and whether it is for the worse', () => {
-    expect(relativeChange(150, 100, 'worse')).toEqual({ direction: 'up', text: '50 %', worse: true })
-    expect(relativeChange(50, 100, 'worse')).toEqual({ direction: 'down', text: '50 %', worse: false })
+    expect(relativeChange(150, 100, 'worse')).toEqual({ direction: 'up', text: '50%', worse: true })
+    expect(relativeChange(50, 100, 'worse')).toEqual({ direction: 'down', text: '50%', worse: false })
     expect(relativeChange(101, 100, 'worse')!.direction).toBe('same')
     expect(relativeChange(1, 0, 'worse')).toBeNull()
     expect(relativeChange(null, 1, 'neutral')).toBeNull()
-    expect(pointsChange(0.9, 0.95)).toEqual({ direction: 'down', text: '5.0 pt', worse: true })
+    expect(pointsChange(0.9, 0.95)).toEqual({ direction: 'down', text: '5.0 pp', worse: true })
   })
 
   it('shades the times in which events may be missing', () => {

@@ -7,19 +7,19 @@ describe('format', () => {
     [0.9996, '1.00 s'], [3.41, '3.41 s'], [12.34, '12.3 s'], [59.96, '1 min'], [125, '2 min 5 s'], [11520, '3 h 12 min'], [356400, '4 d 3 h'], [-2, '−2.00 s'], [Number.NaN, '–'],
   ])('says %s seconds as %s', (seconds, text) => expect(formatSeconds(seconds)).toBe(text))
 
-  it.each([[null, '–'], [0, '0'], [999, '999'], [9999, '9,999'], [12_400, '12.4k'], [181_204, '181k'], [3_140_000, '3.1M'], [2e9, '2G']])('shortens %s to %s', (n, text) => expect(formatShort(n)).toBe(text))
+  it.each([[null, '–'], [0, '0'], [999, '999'], [9999, '9,999'], [12_400, '12.4k'], [181_204, '181k'], [3_140_000, '3.1M'], [2e9, '2B']])('shortens %s to %s', (n, text) => expect(formatShort(n)).toBe(text))
 
   it.each([[0, '0'], [0.123, '0.12'], [5.2, '5.2'], [48.4, '48'], [12_400, '12.4k']])('says a rate of %s as %s', (n, text) => expect(formatRate(n)).toBe(text))
 
-  it.each([[null, '–'], [1, '100 %'], [0.99999, '99.99 %'], [0.9834, '98.3 %'], [0, '0.0 %']])('says a share of %s as %s', (n, text) => expect(formatShare(n)).toBe(text))
+  it.each([[null, '–'], [1, '100%'], [0.99999, '99.99%'], [0.9834, '98.3%'], [0, '0.0%']])('says a share of %s as %s', (n, text) => expect(formatShare(n)).toBe(text))
 
   it.each([[512, '512 B'], [1536, '1.5 KiB'], [31_457_280, '30 MiB']])('says %s bytes as %s', (n, text) => expect(formatBytes(n)).toBe(text))
 
   it('says how long ago', () => {
     const now = Date.parse('2026-11-23T10:00:00Z')
-    expect(formatAgo('2026-11-23T09:59:59.500000Z', now)).toBe('now')
-    expect(formatAgo('2026-11-23T09:59:18.000000Z', now)).toBe('42 s')
-    expect(formatAgo('2026-11-23T07:00:00.000000Z', now)).toBe('3 h')
+    expect(formatAgo('2026-11-23T09:59:59.500000Z', now)).toBe('just now')
+    expect(formatAgo('2026-11-23T09:59:18.000000Z', now)).toBe('42 s ago')
+    expect(formatAgo('2026-11-23T07:00:00.000000Z', now)).toBe('3 h ago')
     expect(formatAgo('2026-11-24T10:00:00.000000Z', now)).toBe('in 1 d')
     expect(formatAgo(null, now)).toBe('–')
   })

@@ -8,14 +8,14 @@ const service = (state: 'ready' | 'degraded' | 'away') => ({
 
 describe('health', () => {
   it.each([
-    ['nothing known', null, 'unknown', 'Looking'],
-    ['all well', system({ services: [service('ready')], ingestion: { default: source() } }), 'good', 'All well'],
-    ['a service away', system({ services: [service('away')] }), 'error', '1 problem'],
+    ['nothing known', null, 'unknown', 'Checking…'],
+    ['all well', system({ services: [service('ready')], ingestion: { default: source() } }), 'good', 'Kanchi OK'],
+    ['a service away', system({ services: [service('away')] }), 'error', '1 issue'],
     ['a service degraded', system({ services: [service('degraded')] }), 'warning', '1 warning'],
-    ['a broker away', system({ ingestion: { a: source({ state: 'away', error: 'refused' }), b: source({ state: 'away' }) } }), 'error', '2 problems'],
+    ['a broker away', system({ ingestion: { a: source({ state: 'away', error: 'refused' }), b: source({ state: 'away' }) } }), 'error', '2 issues'],
     ['events lost', system({ ingestion: { a: source({ events_lost: 3 }) } }), 'warning', '1 warning'],
     ['events late', system({ ingestion: { a: source({ lag_seconds: 60 }) } }), 'warning', '1 warning'],
-    ['only notes', system({ ingestion: { a: source({ events_invalid: 3 }) } }), 'good', 'All well'],
+    ['only notes', system({ ingestion: { a: source({ events_invalid: 3 }) } }), 'good', 'Kanchi OK'],
   ])('with %s', (_, state, level, headline) => {
     expect(healthOf(state)).toMatchObject({ level, headline })
   })
@@ -31,9 +31,9 @@ describe('health', () => {
 
   it.each([
     ['no broker', system({ ingestion: { a: source({ state: 'away' }) } }), 0, 'Waiting for the broker'],
-    ['no worker', system({ ingestion: { a: source() } }), 0, 'No worker has reported yet'],
-    ['pickled events', system({ ingestion: { a: source() }, findings: [{ severity: 'warning', code: 'events_unreadable', source: 'a', subject: null, text: '3 messages.', remedy: null }] }), 0, 'Events cannot be read'],
-    ['no task', system({ ingestion: { a: source() } }), 3, 'Workers are online; no task has run yet'],
+    ['no worker', system({ ingestion: { a: source() } }), 0, 'No workers yet'],
+    ['pickled events', system({ ingestion: { a: source() }, findings: [{ severity: 'warning', code: 'events_unreadable', source: 'a', subject: null, text: '3 messages.', remedy: null }] }), 0, 'Can\'t read events'],
+    ['no task', system({ ingestion: { a: source() } }), 3, 'Workers are online, no tasks yet'],
   ])('says what to do with %s', (_, state, workers, title) => {
     const reason = emptyReason(state, workers)
     expect(reason.title).toBe(title)

@@ -76,7 +76,7 @@ describe('the filter\'s field', () => {
   })
 
   it('completes a field, and takes what nobody knows yet', () => {
-    expect(labels('status:fail')).toEqual(['Failure'])
+    expect(labels('status:fail')).toEqual(['Failed'])
     expect(labels('worker:celery@new')).toEqual(['celery@new'])
     expect(labels('time:1')).toEqual(['the last 15 minutes', 'the last hour'])
   })

@@ -19,11 +19,11 @@ describe('timeline', () => {
   })
 
   it('says who told what no event did', () => {
-    expect(tellerOf({ origin: 'events', worker_id: 'w@h', pid: 7 })).toBe('w@h, pid 7')
+    expect(tellerOf({ origin: 'events', worker_id: 'w@h', pid: 7 })).toBe('w@h, PID 7')
     expect(tellerOf({ origin: 'backend', worker_id: null, pid: null })).toBe('from the result backend')
-    expect(tellerOf({ origin: 'worker', worker_id: 'w@h', pid: null })).toBe('w@h, when it was asked')
+    expect(tellerOf({ origin: 'worker', worker_id: 'w@h', pid: null })).toBe('reported by w@h on request')
     expect(statusFrom({ status: 'success', status_from: 'backend' })).toContain('result backend')
-    expect(statusFrom({ status: 'orphaned', status_from: 'worker' })).toContain('nobody knows')
+    expect(statusFrom({ status: 'orphaned', status_from: 'worker' })).toContain('outcome unknown')
   })
 
   it('ends the bar of an orphaned task', () => {

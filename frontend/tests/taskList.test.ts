@@ -146,6 +146,6 @@ describe('task list', () => {
     const store = useTaskListStore()
     store.setFilter(emptyFilter())
     await vi.waitFor(() => expect(store.failure?.status).toBeNull())
-    expect(store.failure!.text).toBe('The gateway cannot be reached.')
+    expect(store.failure!.text).toBe('Can\'t reach Kanchi.')
   })
 })

@@ -6,16 +6,16 @@ import { isStatus, STATUS_LABEL } from '~/lib/status'
 import type { BulkAction, BulkChoice } from '~/lib/wish'
 
 const WORDS: Record<BulkAction, { title: string, verb: string, will: string }> = {
-  retry: { title: 'Retry', verb: 'Retry', will: 'are sent again, each as a new task, with the arguments of its first call. Those whose arguments are not certain are refused, one by one.' },
-  revoke: { title: 'Revoke', verb: 'Revoke', will: 'are revoked: workers throw them away, and what waits in a Redis is taken out of its queue. Workers remember 50,000 revoked tasks for three hours. What has ended is refused.' },
-  resolve: { title: 'Mark as resolved', verb: 'Mark', will: 'are marked as resolved. What has not failed is refused. Nothing is sent to Celery.' },
+  retry: { title: 'Retry', verb: 'Retry', will: 'will be retried as new tasks with their original arguments. Tasks whose arguments can\'t be recovered exactly will be skipped.' },
+  revoke: { title: 'Revoke', verb: 'Revoke', will: 'will be revoked. Queued messages are removed (Redis only); workers discard the rest. Workers remember up to 50,000 revocations for 3 hours. Finished tasks are skipped.' },
+  resolve: { title: 'Resolve', verb: 'Resolve', will: 'will be marked resolved. Tasks that haven\'t failed are skipped. Celery isn\'t affected.' },
 }
 const OPTIONS = 'Options'
 
-const RATE: Field = { key: 'rate', label: 'Tasks a second, at most', kind: 'number', least: 0.01, most: 10_000, section: OPTIONS, hint: 'as configured' }
+const RATE: Field = { key: 'rate', label: 'Max tasks per second', kind: 'number', least: 0.01, most: 10_000, section: OPTIONS, hint: 'default' }
 const FIELDS: Record<BulkAction, Field[]> = {
-  retry: [RATE, { key: 'queue', label: 'Queue', kind: 'text', section: OPTIONS, hint: 'that of each first call' }],
-  revoke: [RATE, { key: 'signal', label: 'Also end those that run, with', kind: 'choice', options: ['', ...SIGNALS], section: OPTIONS }],
+  retry: [RATE, { key: 'queue', label: 'Queue', kind: 'text', section: OPTIONS, hint: 'original queue' }],
+  revoke: [RATE, { key: 'signal', label: 'Also terminate running tasks with', kind: 'choice', options: ['', ...SIGNALS], section: OPTIONS }],
   resolve: [RATE],
 }
 
@@ -41,33 +41,33 @@ function chosen(tasks: readonly { id: string, source: string }[]) {
 export function actOnMany(action: BulkAction, of: BulkChoice): Action<JobPlan, Job> {
   const words = WORDS[action]
   return {
-    title: 'filter' in of ? `${words.title}: all that match` : `${words.title}: ${plural(of.tasks.length, 'task')} selected`,
+    title: 'filter' in of ? `${words.title} all matching tasks` : `${words.title} ${plural(of.tasks.length, 'selected task')}`,
     verb: words.verb,
     fields: FIELDS[action],
     grave: action !== 'resolve',
     plan: values => outcome(api.POST('/api/v1/jobs', { params: { query: { dry_run: 'true' } }, body: requestOf(action, of, values) })) as never,
     act: (values, plan) => outcome(api.POST('/api/v1/jobs', { body: { ...requestOf(action, of, values), expected: plan.count } })) as never,
     sayPlan: plan => ({
-      lines: [plan.count === 0 ? 'No task is in it any more.' : `${plural(plan.count, 'task')} ${words.will}`, ...(plan.count ? [`At most ${plan.rate} a second.`] : [])],
+      lines: [plan.count === 0 ? 'No matching tasks left.' : `${plural(plan.count, 'task')} ${words.will}`, ...(plan.count ? [`Limited to ${plan.rate} per second.`] : [])],
       counts: [
         { label: 'By status', rows: Object.entries(plan.by_status).filter(([, n]) => n > 0).map(([status, n]) => [isStatus(status) ? STATUS_LABEL[status as TaskStatus] : status, n]) },
         { label: 'By name', rows: plan.by_name.map(({ name, count }) => [name, count]) },
       ],
       nothing: plan.count === 0,
     }),
-    sayDone: job => ({ lines: ['It has begun, and goes on when this is closed.'], job }),
+    sayDone: job => ({ lines: ['Started. You can close this; it keeps running.'], job }),
   }
 }
 
 export function cancelJob(id: string, left: number): Action<number, Job> {
   return {
-    title: 'Cancel the job',
-    verb: 'Begin no more',
+    title: 'Cancel job',
+    verb: 'Cancel job',
     fields: [],
     grave: true,
     plan: async () => ({ data: left }),
     act: () => outcome(api.DELETE('/api/v1/jobs/{id}', { params: { path: { id } } })) as never,
-    sayPlan: () => ({ lines: [`${plural(left, 'task')} that wait are not begun. Those that were begun go on.`] }),
-    sayDone: job => ({ lines: ['Nothing more is begun.'], job }),
+    sayPlan: () => ({ lines: [`${plural(left, 'remaining task')} won't be processed. Tasks already processed aren't affected.`] }),
+    sayDone: job => ({ lines: ['Job cancelled.'], job }),
   }
 }

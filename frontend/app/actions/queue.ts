@@ -1,7 +1,7 @@
 import { api, outcome } from '~/api/client'
 import type { Queue, QueueChanged } from '~/api/types'
 import type { Action, Said } from '~/lib/action'
-import { plural } from '~/lib/format'
+import { formatCount, plural } from '~/lib/format'
 
 type QueueAction = Action<QueueChanged, QueueChanged>
 
@@ -13,12 +13,12 @@ function sayWho(changed: QueueChanged): Pick<Said, 'replies' | 'warnings'> {
     replies: {
       replies: [
         ...changed.confirmed.map(worker => ({ worker, ok: true, value: 'confirmed', error: null })),
-        ...changed.refused.map(worker => ({ worker, ok: false, value: null, error: 'it said no' })),
+        ...changed.refused.map(worker => ({ worker, ok: false, value: null, error: 'refused' })),
       ],
       missing: changed.missing,
       note: changed.note,
     },
-    warnings: changed.complete ? [] : ['Not all of it was done: see below, or ask again to go on.'],
+    warnings: changed.complete ? [] : ['Partly done. See below, or run it again to continue.'],
   }
 }
 
@@ -27,7 +27,7 @@ export function purgeQueue(queue: Queue): QueueAction {
   const purge = (expected: number, dryRun: boolean) => outcome(api.DELETE('/api/v1/queues/{name}/messages', { params: { path: pathOf(queue), query: { source: queue.source, expected, ...dry(dryRun) } } }))
   return {
     title: `Purge ${queue.name}`,
-    verb: 'Remove them',
+    verb: 'Purge',
     fields: [],
     grave: true,
     plan: async () => {
@@ -36,7 +36,7 @@ export function purgeQueue(queue: Queue): QueueAction {
     },
     act: (_values, plan) => purge(plan.waiting, false),
     sayPlan: plan => ({
-      lines: [plan.waiting === 0 ? 'Nothing waits in it.' : `${plural(plan.waiting, 'message that waits is', 'messages that wait are')} removed. Tasks that a worker has already go on.`, ...(plan.note ? [plan.note] : [])],
+      lines: [plan.waiting === 0 ? 'The queue is empty.' : `${plural(plan.waiting, 'waiting message')} will be deleted. Tasks already taken by a worker aren't affected.`, ...(plan.note ? [plan.note] : [])],
       nothing: plan.waiting === 0,
     }),
     sayDone: done => ({ lines: [`${plural(done.affected, 'message was', 'messages were')} removed.`, ...(done.note ? [done.note] : [])] }),
@@ -50,21 +50,21 @@ export function moveMessages(queue: Queue, others: readonly string[]): QueueActi
   }))
   return {
     title: `Move messages of ${queue.name}`,
-    verb: 'Move them',
+    verb: 'Move',
     fields: [
-      { key: 'to', label: 'To the queue', kind: 'text', required: true, suggestions: others },
-      { key: 'max', label: 'Messages at most', kind: 'number', least: 1, hint: 'all that wait' },
+      { key: 'to', label: 'Destination queue', kind: 'text', required: true, suggestions: others },
+      { key: 'max', label: 'Max messages', kind: 'number', least: 1, hint: 'all' },
     ],
     grave: false,
     plan: values => move(values, true),
     act: (values, plan) => move(values, false, plan.waiting),
     sayPlan: (plan, values) => ({
-      lines: [plan.affected === 0 ? 'Nothing waits in it.' : `${plural(plan.affected, 'message')} of ${plan.waiting} that wait ${plan.affected === 1 ? 'goes' : 'go'} to ${values.to!.trim()}, in order, with their priorities.`, ...(plan.note ? [plan.note] : [])],
+      lines: [plan.affected === 0 ? 'The queue is empty.' : `${formatCount(plan.affected)} of ${plural(plan.waiting, 'message')} will move to ${values.to!.trim()}, keeping order and priority.`, ...(plan.note ? [plan.note] : [])],
       nothing: plan.affected === 0,
     }),
     sayDone: done => ({
       lines: [`${plural(done.affected, 'message was', 'messages were')} moved.`, ...(done.note ? [done.note] : [])],
-      warnings: done.complete ? [] : ['There was no time for all: ask again to go on.'],
+      warnings: done.complete ? [] : ['Timed out before all messages were moved. Run it again to continue.'],
     }),
   }
 }
@@ -77,7 +77,7 @@ export function pauseQueue(queue: Queue, pause: boolean): QueueAction {
   const names = (plan: QueueChanged) => [...plan.confirmed, ...plan.missing].join(', ')
   return {
     title: `${pause ? 'Pause' : 'Resume'} ${queue.name}`,
-    verb: pause ? 'Pause it' : 'Resume it',
+    verb: pause ? 'Pause' : 'Resume',
     fields: [],
     grave: false,
     plan: () => send(true),
@@ -85,12 +85,12 @@ export function pauseQueue(queue: Queue, pause: boolean): QueueAction {
     sayPlan: plan => ({
       lines: [
         pause
-          ? `Workers that consume it stop doing so, until it is resumed; also those that are started meanwhile. Tasks that they have already go on.`
-          : 'The workers that consumed it before do so again.',
-        names(plan) ? `Now: ${names(plan)}.` : 'No worker that is online is concerned now.',
+          ? 'Workers stop consuming this queue until you resume it, including workers started in the meantime. Tasks already taken keep running.'
+          : 'Workers that consumed this queue before will consume it again.',
+        names(plan) ? `Affects: ${names(plan)}.` : 'No online workers are affected.',
         ...(plan.note ? [plan.note] : []),
       ],
     }),
-    sayDone: done => ({ lines: [pause ? 'It is paused.' : 'It is resumed.'], ...sayWho(done) }),
+    sayDone: done => ({ lines: [pause ? 'Paused.' : 'Resumed.'], ...sayWho(done) }),
   }
 }

@@ -9,7 +9,7 @@ import { fromLocalInput } from '~/lib/localTime'
 /** What is offered where something is to be named. */
 export interface Known { queues: readonly string[], tasks: readonly string[], sources: readonly string[] }
 
-const WHEN = 'Time and priority'
+const WHEN = 'Scheduling and priority'
 const LIMITS = 'Time limits'
 
 function sourceField(sources: readonly string[]): Field[] {
@@ -34,35 +34,35 @@ function send(values: Values, dryRun: boolean) {
 
 export function sendTask(known: Known, name = ''): Action<TaskSent, TaskSent> {
   return {
-    title: 'Send a task',
-    verb: 'Send it',
+    title: 'Send task',
+    verb: 'Send task',
     fields: [
       ...sourceField(known.sources),
       { key: 'name', label: 'Task', kind: 'text', value: name, required: true, suggestions: known.tasks, hint: known.tasks[0] ?? 'shop.tasks.charge' },
-      { key: 'args', label: 'Arguments, a JSON list', kind: 'list', value: '[]' },
-      { key: 'kwargs', label: 'Keyword arguments, a JSON object', kind: 'object', value: '{}' },
-      { key: 'queue', label: 'Queue', kind: 'text', suggestions: known.queues, hint: 'the one that its workers consume' },
-      { key: 'countdown', label: 'Seconds until it may start', kind: 'number', least: 0, section: WHEN, hint: '0' },
-      { key: 'eta', label: 'Or the time at which it may start', kind: 'time', section: WHEN },
-      { key: 'expires', label: 'Seconds until it is thrown away when it has not started', kind: 'number', least: 1, section: WHEN, hint: 'never' },
+      { key: 'args', label: 'Arguments (JSON array)', kind: 'list', value: '[]' },
+      { key: 'kwargs', label: 'Keyword arguments (JSON object)', kind: 'object', value: '{}' },
+      { key: 'queue', label: 'Queue', kind: 'text', suggestions: known.queues, hint: 'default for this task' },
+      { key: 'countdown', label: 'Countdown (seconds)', kind: 'number', least: 0, section: WHEN, hint: '0' },
+      { key: 'eta', label: 'ETA', kind: 'time', section: WHEN },
+      { key: 'expires', label: 'Expires after (seconds)', kind: 'number', least: 1, section: WHEN, hint: 'never' },
       { key: 'priority', label: 'Priority', kind: 'number', least: 0, most: 255, section: WHEN, hint: 'none' },
-      { key: 'soft_time_limit', label: 'Seconds until SoftTimeLimitExceeded is raised', kind: 'number', least: 0, section: LIMITS, hint: 'no limit' },
-      { key: 'time_limit', label: 'Seconds until its process is killed', kind: 'number', least: 0, section: LIMITS, hint: 'no limit' },
-      { key: 'unregistered', label: 'Also when no worker that is online has registered it', kind: 'flag' },
+      { key: 'soft_time_limit', label: 'Soft time limit (seconds)', kind: 'number', least: 0, section: LIMITS, hint: 'no limit' },
+      { key: 'time_limit', label: 'Hard time limit (seconds)', kind: 'number', least: 0, section: LIMITS, hint: 'no limit' },
+      { key: 'unregistered', label: 'Send even if no online worker knows this task', kind: 'flag' },
     ],
     grave: true,
     plan: values => send(values, true),
     act: values => send(values, false),
     sayPlan: (plan, values) => ({
       lines: [
-        `One task goes to the queue ${plan.queue}.`,
-        ...(text(values, 'countdown') && text(values, 'eta') ? ['The seconds until it may start go before the time.'] : []),
+        `Will be sent to queue ${plan.queue}.`,
+        ...(text(values, 'countdown') && text(values, 'eta') ? ['Countdown takes precedence over ETA.'] : []),
       ],
       warnings: plan.warnings,
       message: plan.message ? exactText(plan.message) : undefined,
     }),
     sayDone: done => ({
-      lines: [`It was sent to the queue ${done.queue}.`],
+      lines: [`Sent to queue ${done.queue}.`],
       warnings: done.warnings,
       link: { text: done.id, to: { name: 'tasks-id', params: { id: done.id }, query: { source: done.source } } },
     }),
@@ -80,21 +80,21 @@ export function revokeByHeaders(known: Known): Action<TaskRevoked, TaskRevoked> 
     },
   }))
   return {
-    title: 'Revoke tasks by stamped headers',
-    verb: 'Revoke them',
+    title: 'Revoke by stamped headers',
+    verb: 'Revoke',
     fields: [
       ...sourceField(known.sources),
-      { key: 'headers', label: 'Stamps, a JSON object of a value or a list of values', kind: 'object', required: true, hint: '{"customer": ["1042"]}' },
-      { key: 'signal', label: 'Also end those that run, with', kind: 'choice', options: ['', ...SIGNALS] },
+      { key: 'headers', label: 'Stamped headers (JSON object)', kind: 'object', required: true, hint: '{"customer": ["1042"]}' },
+      { key: 'signal', label: 'Also terminate running tasks with', kind: 'choice', options: ['', ...SIGNALS] },
     ],
     grave: true,
     plan: values => revoke(values, true),
     act: values => revoke(values, false),
     sayPlan: (plan, values) => ({
       lines: [
-        `${plan.workers.length ? plural(plan.workers.length, 'worker is', 'workers are') : 'All workers that listen are'} told to throw away every task with these stamps, as they get it. How many that will be, nobody knows before.`,
-        values.signal ? `Those that run get SIG${values.signal}.` : 'Those that run go on.',
-        'It needs Celery 5.3 or newer.',
+        `${plan.workers.length ? plural(plan.workers.length, 'worker') : 'All listening workers'} will discard every task with these headers. The number can't be known in advance.`,
+        values.signal ? `Running tasks get SIG${values.signal}.` : 'Running tasks continue.',
+        'Requires Celery 5.3 or later.',
       ],
     }),
     sayDone: done => ({

@@ -6,18 +6,18 @@ import { exactText } from '~/lib/exactJson'
 import { plural } from '~/lib/format'
 import { hasEnded, STATUS_LABEL } from '~/lib/status'
 
-const EDIT = 'Edit the arguments'
-const OPTIONS = 'Queue and time'
-const SOURCES = 'Where the arguments come from'
-const CERTAIN = 'the first source that is certain'
+const EDIT = 'Edit arguments'
+const OPTIONS = 'Queue and scheduling'
+const SOURCES = 'Source of the arguments'
+const CERTAIN = 'most reliable source'
 const SOURCE: Record<string, 'message' | 'backend' | 'events'> = { 'the waiting message': 'message', 'the result backend': 'backend', 'the events': 'events' }
 const LAST = 'the last attempt'
 
 const ARGUMENTS_FROM: Record<TaskSent['arguments_from'], string> = {
-  message: 'the message that still waits, copied byte for byte',
+  message: 'the queued message (exact copy)',
   backend: 'the result backend',
-  repr: 'the text in Celery’s events, which is whole and can be read in one way',
-  request: 'what you typed',
+  repr: 'the event\'s arguments (complete and unambiguous)',
+  request: 'your input',
 }
 
 const nameOf = (task: Task) => task.name ?? task.id
@@ -39,7 +39,7 @@ export function retryOptions(task: Task, values: Values) {
 
 /** Where it goes: the queue, or the exchange that finds it. */
 function wayOf(sent: TaskSent): string {
-  return sent.queue ? `the queue ${sent.queue}` : `the exchange ${sent.exchange} with the routing key ${sent.routing_key}`
+  return sent.queue ? `queue ${sent.queue}` : `exchange ${sent.exchange} with routing key ${sent.routing_key}`
 }
 
 /** The calls of a task that was retried with other arguments. */
@@ -65,18 +65,18 @@ function argumentsOf(task: Task, plan: TaskSent | null): Record<string, string> 
 
 export function retryTask(task: Task): Action<TaskSent, TaskSent> {
   const fields: Field[] = [
-    { key: 'args', label: 'Arguments, a JSON list', kind: 'list', required: true, section: EDIT },
-    { key: 'kwargs', label: 'Keyword arguments, a JSON object', kind: 'object', required: true, section: EDIT },
-    { key: 'queue', label: 'Queue', kind: 'text', section: OPTIONS, hint: task.queue ?? 'that of the first call' },
-    { key: 'countdown', label: 'Seconds until it may start', kind: 'number', least: 0, section: OPTIONS, hint: '0' },
-    { key: 'priority', label: 'Priority', kind: 'number', least: 0, most: 255, section: OPTIONS, hint: 'that of the first call' },
+    { key: 'args', label: 'Arguments (JSON array)', kind: 'list', required: true, section: EDIT },
+    { key: 'kwargs', label: 'Keyword arguments (JSON object)', kind: 'object', required: true, section: EDIT },
+    { key: 'queue', label: 'Queue', kind: 'text', section: OPTIONS, hint: task.queue ?? 'original' },
+    { key: 'countdown', label: 'Countdown (seconds)', kind: 'number', least: 0, section: OPTIONS, hint: '0' },
+    { key: 'priority', label: 'Priority', kind: 'number', least: 0, most: 255, section: OPTIONS, hint: 'original' },
     ...(task.retries ? [{ key: 'attempt', label: 'Arguments of', kind: 'choice', options: ['the first call', LAST], value: 'the first call', section: SOURCES } as const] : []),
-    { key: 'arguments', label: 'Take them from', kind: 'choice', options: [CERTAIN, ...Object.keys(SOURCE)], value: CERTAIN, section: SOURCES },
-    ...(hasEnded(task.status) ? [{ key: 'force', label: 'Send it even if a copy may still run', kind: 'flag', section: OPTIONS } as const] : []),
+    { key: 'arguments', label: 'Take arguments from', kind: 'choice', options: [CERTAIN, ...Object.keys(SOURCE)], value: CERTAIN, section: SOURCES },
+    ...(hasEnded(task.status) ? [{ key: 'force', label: 'Retry even if a copy may still run', kind: 'flag', section: OPTIONS } as const] : []),
   ]
   return {
     title: `Retry ${nameOf(task)}`,
-    verb: 'Send it again',
+    verb: 'Retry task',
     fields,
     grave: true,
     plan: values => sendAgain(task, values, true),
@@ -84,17 +84,17 @@ export function retryTask(task: Task): Action<TaskSent, TaskSent> {
     fill: (section, plan) => section === EDIT ? argumentsOf(task, plan) : {},
     sayPlan: plan => ({
       lines: [
-        `One new task${plan.name && plan.name !== task.name ? ` (${plan.name})` : ''} goes to ${wayOf(plan)}. Its arguments are from ${ARGUMENTS_FROM[plan.arguments_from]}.`,
+        `A new task${plan.name && plan.name !== task.name ? ` (${plan.name})` : ''} will be sent to ${wayOf(plan)}. Arguments from: ${ARGUMENTS_FROM[plan.arguments_from]}.`,
         ...attemptsOf(plan),
       ],
       warnings: [
-        ...(hasEnded(task.status) ? [] : [`It has not ended (${STATUS_LABEL[task.status].toLowerCase()}): sent again, it may run twice.`]),
+        ...(hasEnded(task.status) ? [] : [`This task is still ${STATUS_LABEL[task.status].toLowerCase()}. Retrying may run it twice.`]),
         ...plan.warnings,
       ],
       message: plan.message ? exactText(plan.message) : undefined,
     }),
     sayDone: done => ({
-      lines: [`It was sent to ${wayOf(done)}.`],
+      lines: [`Sent to ${wayOf(done)}.`],
       warnings: done.warnings,
       link: { text: done.id, to: { name: 'tasks-id', params: { id: done.id }, query: { source: done.source } } },
     }),
@@ -110,15 +110,15 @@ export function revokeTask(task: Task, terminate: boolean): Action<TaskRevoked, 
   }))
   return {
     title: `${terminate ? 'Terminate' : 'Revoke'} ${nameOf(task)}`,
-    verb: terminate ? 'Terminate it' : 'Revoke it',
+    verb: terminate ? 'Terminate' : 'Revoke',
     fields: terminate ? [{ key: 'signal', label: 'Signal', kind: 'choice', options: SIGNALS, value: 'TERM' }] : [],
     grave: true,
     plan: values => revoke(values, true),
     act: values => revoke(values, false),
     sayPlan: (plan, values) => ({
       lines: [
-        `${plan.workers.length ? plural(plan.workers.length, 'worker is', 'workers are') : 'All workers that listen are'} told to throw this task away.`,
-        ...(terminate ? [`If it runs, its process gets SIG${values.signal}. A process of the pool that ends takes nothing else with it, but what the task has done so far stays done.`] : ['If it runs already, it goes on.']),
+        `${plan.workers.length ? plural(plan.workers.length, 'worker') : 'All listening workers'} will discard this task.`,
+        ...(terminate ? [`If it's running, its process gets SIG${values.signal}. Other tasks aren't affected; work already done isn't rolled back.`] : ['If it\'s already running, it continues.']),
         ...(plan.removal ? [`${sentence(plan.removal)}`] : []),
       ],
     }),
@@ -136,8 +136,8 @@ function sentence(text: string): string {
 /** There is no dry run of a mark, and it can be taken away again. */
 export function resolveTask(task: Task, mark: boolean): Action<Task, Task> {
   return {
-    title: mark ? `Mark ${nameOf(task)} as resolved` : `Take the mark from ${nameOf(task)}`,
-    verb: mark ? 'Mark as resolved' : 'Take the mark away',
+    title: mark ? `Resolve ${nameOf(task)}` : `Unresolve ${nameOf(task)}`,
+    verb: mark ? 'Resolve' : 'Unresolve',
     fields: [],
     grave: false,
     plan: async () => ({ data: task }),
@@ -146,9 +146,9 @@ export function resolveTask(task: Task, mark: boolean): Action<Task, Task> {
       : api.DELETE('/api/v1/tasks/{id}/resolve', { params: pathOf(task) })),
     sayPlan: () => ({
       lines: [mark
-        ? 'One task is marked as seen to. Nothing is sent to Celery; the mark goes when the task fails again.'
-        : 'One task counts as not seen to again.'],
+        ? 'Marks this task as resolved. Celery isn\'t affected; it reopens if the task fails again.'
+        : 'Reopens this task.'],
     }),
-    sayDone: () => ({ lines: [mark ? 'It is marked as resolved.' : 'The mark is gone.'] }),
+    sayDone: () => ({ lines: [mark ? 'Resolved.' : 'Reopened.'] }),
   }
 }

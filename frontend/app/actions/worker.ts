@@ -14,55 +14,56 @@ interface Given { queue?: string, task?: string }
 
 const ADDITIONAL = 'Exchange and routing key'
 const text = (values: Values, key: string) => values[key]?.trim() ?? ''
-const howMany = (): Field[] => [{ key: 'n', label: 'How many', kind: 'number', value: '1', required: true, least: 1, most: 1000 }]
+const howMany = (label: string) => (): Field[] => [{ key: 'n', label, kind: 'number', value: '1', required: true, least: 1, most: 1000 }]
+const limitOf = (values: Values, which: 'soft' | 'hard') => text(values, which) ? `${which} limit ${text(values, which)} s` : `no ${which} limit`
 const task = (workers: readonly Worker[], given: Given): Field => ({ key: 'task_name', label: 'Task', kind: 'text', value: given.task ?? '', required: true, suggestions: allOf(workers, worker => worker.registered) })
 const allOf = (workers: readonly Worker[], of: (worker: Worker) => readonly string[]) => [...new Set(workers.flatMap(of))].sort()
 
 const COMMANDS: Record<CommandMethod, Words> = {
-  pool_grow: { fields: howMany, verb: 'Grow', will: values => `Added to its pool: ${plural(Number(values.n), 'process or thread', 'processes or threads')}.` },
-  pool_shrink: { fields: howMany, verb: 'Shrink', will: values => `Taken from its pool: ${plural(Number(values.n), 'process or thread', 'processes or threads')}, when they have nothing to do.` },
+  pool_grow: { fields: howMany('Processes to add'), verb: 'Grow', will: values => `Adds ${plural(Number(values.n), 'process or thread', 'processes or threads')} to the pool.` },
+  pool_shrink: { fields: howMany('Processes to remove'), verb: 'Shrink', will: values => `Removes ${plural(Number(values.n), 'process or thread', 'processes or threads')} from the pool once idle.` },
   autoscale: {
     fields: () => [
-      { key: 'max', label: 'Processes at most', kind: 'number', required: true, least: 0, most: 10_000 },
-      { key: 'min', label: 'Processes at least', kind: 'number', required: true, least: 0, most: 10_000 },
+      { key: 'max', label: 'Max processes', kind: 'number', required: true, least: 0, most: 10_000 },
+      { key: 'min', label: 'Min processes', kind: 'number', required: true, least: 0, most: 10_000 },
     ],
-    verb: 'Set the bounds',
-    will: values => `Its pool is kept between ${values.min} and ${values.max} processes. It must have been started with --autoscale.`,
+    verb: 'Set autoscale',
+    will: values => `Keeps the pool between ${values.min} and ${values.max} processes. The worker must run with --autoscale.`,
   },
-  pool_restart: { verb: 'Restart the pool', grave: true, will: () => 'Its pool is started anew: tasks that run are interrupted. It needs worker_pool_restarts = True.' },
+  pool_restart: { verb: 'Restart pool', grave: true, will: () => 'Restarts the pool and interrupts running tasks. Requires worker_pool_restarts = True.' },
   add_consumer: {
     fields: () => [
       { key: 'queue', label: 'Queue', kind: 'text', required: true },
-      { key: 'exchange', label: 'Exchange', kind: 'text', section: ADDITIONAL, hint: 'as the queue' },
-      { key: 'exchange_type', label: 'Type of the exchange', kind: 'choice', options: ['direct', 'topic', 'fanout', 'headers'], value: 'direct', section: ADDITIONAL },
-      { key: 'routing_key', label: 'Routing key', kind: 'text', section: ADDITIONAL, hint: 'as the queue' },
+      { key: 'exchange', label: 'Exchange', kind: 'text', section: ADDITIONAL, hint: 'same as queue' },
+      { key: 'exchange_type', label: 'Exchange type', kind: 'choice', options: ['direct', 'topic', 'fanout', 'headers'], value: 'direct', section: ADDITIONAL },
+      { key: 'routing_key', label: 'Routing key', kind: 'text', section: ADDITIONAL, hint: 'same as queue' },
     ],
-    verb: 'Add it',
-    will: values => `It consumes from ${text(values, 'queue')} too; the queue is made when it is missing.`,
+    verb: 'Add queue',
+    will: values => `The worker will also consume ${text(values, 'queue')}. The queue is created if missing.`,
   },
   cancel_consumer: {
     fields: (workers, given) => [{ key: 'queue', label: 'Queue', kind: 'text', value: given.queue ?? '', required: true, suggestions: allOf(workers, worker => worker.queues) }],
-    verb: 'Cancel it',
-    will: values => `It consumes from ${text(values, 'queue')} no more. Tasks that it has already go on.`,
+    verb: 'Stop consuming',
+    will: values => `The worker will stop consuming ${text(values, 'queue')}. Tasks it already has keep running.`,
   },
   rate_limit: {
-    fields: (workers, given) => [task(workers, given), { key: 'rate_limit', label: 'Tasks', kind: 'text', required: true, hint: '10/s, 100/m, 5/h; 0 for no limit' }],
-    verb: 'Set the limit',
-    will: values => text(values, 'rate_limit') === '0' ? `It starts ${text(values, 'task_name')} as often as it can.` : `It starts ${text(values, 'task_name')} at most ${text(values, 'rate_limit')}.`,
+    fields: (workers, given) => [task(workers, given), { key: 'rate_limit', label: 'Rate limit', kind: 'text', required: true, hint: '10/s, 100/m or 5/h; 0 = no limit' }],
+    verb: 'Set rate limit',
+    will: values => text(values, 'rate_limit') === '0' ? `Removes the rate limit of ${text(values, 'task_name')}.` : `Limits ${text(values, 'task_name')} to ${text(values, 'rate_limit')}.`,
   },
   time_limit: {
     fields: (workers, given) => [
       task(workers, given),
-      { key: 'soft', label: 'Seconds until SoftTimeLimitExceeded is raised', kind: 'number', least: 0.001, hint: 'no limit' },
-      { key: 'hard', label: 'Seconds until its process is killed', kind: 'number', least: 0.001, hint: 'no limit' },
+      { key: 'soft', label: 'Soft time limit (seconds)', kind: 'number', least: 0.001, hint: 'no limit' },
+      { key: 'hard', label: 'Hard time limit (seconds)', kind: 'number', least: 0.001, hint: 'no limit' },
     ],
-    verb: 'Set the limits',
-    will: values => `${text(values, 'task_name')} may run ${text(values, 'soft') || 'without'} s (soft) and ${text(values, 'hard') || 'without'} s (hard) from now on.`.replaceAll('without s', 'without limit'),
+    verb: 'Set time limits',
+    will: values => `${text(values, 'task_name')}: ${limitOf(values, 'soft')}, ${limitOf(values, 'hard')}.`,
   },
-  enable_events: { verb: 'Switch on', will: () => 'It sends task events.' },
-  disable_events: { verb: 'Switch off', will: () => 'It sends no task events: Kanchi sees nothing of its tasks until they are switched on again.' },
-  ping: { verb: 'Ask', will: () => 'It is asked for a sign of life; nothing changes.' },
-  shutdown: { verb: 'Shut it down', grave: true, will: () => 'It ends when its running tasks are done. Kanchi can’t start it again.' },
+  enable_events: { verb: 'Enable', will: () => 'The worker will send task events.' },
+  disable_events: { verb: 'Disable', will: () => 'Kanchi won’t see this worker’s tasks until events are enabled again.' },
+  ping: { verb: 'Ping', will: () => 'Checks that the worker responds. Changes nothing.' },
+  shutdown: { verb: 'Shut down', grave: true, will: () => 'The worker stops after its running tasks finish. Kanchi can’t start it again.' },
 }
 
 const NUMBERS = new Set(['n', 'max', 'min', 'soft', 'hard'])
@@ -84,20 +85,20 @@ export function commandWorkers(method: CommandMethod, workers: readonly Worker[]
     body: { source: workers[0]!.source, workers: workers.map(worker => worker.id), arguments: argumentsOf(values) as never },
   }))
   return {
-    title: `${COMMAND_LABEL[method]}: ${workers.length === 1 ? workers[0]!.id : plural(workers.length, 'worker')}`,
+    title: `${COMMAND_LABEL[method]} on ${workers.length === 1 ? workers[0]!.id : plural(workers.length, 'worker')}`,
     verb: words.verb,
     fields: words.fields?.(workers, given) ?? [],
     grave: words.grave ?? false,
     plan: values => send(values, true),
     act: values => send(values, false),
     sayPlan: (plan, values) => ({
-      lines: [`${plan.workers.length === 1 ? 'One worker is' : `${plan.workers.length} workers are`} told: ${plan.workers.join(', ')}.`, `${workers.length === 1 ? '' : 'Of each: '}${words.will(values)}`],
-      warnings: offline ? [workers.length === 1 ? 'It is offline as far as is known, and may not answer.' : `Offline as far as is known, and may not answer: ${offline} of them.`] : [],
+      lines: [`Sent to ${plan.workers.join(', ')}.`, `${workers.length === 1 ? '' : 'For each worker: '}${words.will(values)}`],
+      warnings: offline ? [workers.length === 1 ? 'This worker seems offline and may not respond.' : `${plural(offline, 'of these workers seems', 'of these workers seem')} offline and may not respond.`] : [],
     }),
     sayDone: done => ({
       lines: [done.missing.length
-        ? `${workers.length === 1 ? 'Not answered' : `${done.missing.length} of ${workers.length} did not answer`}. It may have got the command all the same: look before asking again.`
-        : done.replies.every(reply => reply.ok) ? 'Done.' : workers.length === 1 ? 'The worker refused.' : `${done.replies.filter(reply => !reply.ok).length} of ${workers.length} refused.`],
+        ? `${workers.length === 1 ? 'No reply' : `${done.missing.length} of ${workers.length} did not reply`}. The command may still have been applied; check before retrying.`
+        : done.replies.every(reply => reply.ok) ? 'Done.' : workers.length === 1 ? 'The worker rejected the command.' : `${done.replies.filter(reply => !reply.ok).length} of ${workers.length} rejected it.`],
       replies: done,
     }),
   }

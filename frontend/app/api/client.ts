@@ -24,7 +24,7 @@ export function failureOf(error: unknown, response?: Response): Failure {
     const text = problem.detail ?? problem.title ?? `The gateway answered ${response.status} ${response.statusText}`.trim()
     return { status: response.status, text }
   }
-  return { status: null, text: 'The gateway cannot be reached.' }
+  return { status: null, text: 'Can\'t reach Kanchi.' }
 }
 
 type Answer<T> = { data?: T, error?: unknown, response: Response }

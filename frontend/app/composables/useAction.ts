@@ -49,7 +49,7 @@ export function useAction<Plan, Done>(action: Action<Plan, Done>) {
 
   function refuse(why: Failure | undefined): void {
     plan.value = said.value = null
-    failure.value = why ?? { status: null, text: 'It was not asked.' }
+    failure.value = why ?? { status: null, text: 'The request was not sent.' }
     if (why?.status === FORBIDDEN) store.forbidden = why.text
   }
 

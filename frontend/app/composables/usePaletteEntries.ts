@@ -52,25 +52,25 @@ export function usePaletteEntries(typed: Ref<string>) {
 
   const fixed = computed<PaletteEntry[]>(() => [
     ...[...actions.offers, ...OFFERS_EVERYWHERE].map((offer, i) => ({ key: `action ${i} ${offer.key}`, group: 'Actions', label: offer.label, detail: offer.detail, run: () => actions.ask(offer.wish) })),
-    ...[['/', 'Overview', 'g o'], ['/tasks', 'Tasks', 'g t'], ['/workers', 'Workers', 'g w'], ['/queues', 'Queues', 'g q'], ['/system', 'System', 'g s'], ['/audit', 'Audit', 'g a'], ['/jobs', 'Bulk jobs', ''], ['/settings', 'Settings', 'g ,']]
+    ...[['/', 'Overview', 'g o'], ['/tasks', 'Tasks', 'g t'], ['/workers', 'Workers', 'g w'], ['/queues', 'Queues', 'g q'], ['/system', 'System', 'g s'], ['/audit', 'Audit log', 'g a'], ['/jobs', 'Bulk jobs', ''], ['/settings', 'Settings', 'g ,']]
       .map(([to, label, keys]) => ({ key: `page ${to}`, group: 'Pages', label: label!, to, keys: keys || undefined })),
-    ...[...preferences.views, ...COMMON_VIEWS].map(view => ({ key: `view ${view.name}`, group: 'Views of tasks', label: view.name, to: { path: '/tasks', query: view.query } })),
+    ...[...preferences.views, ...COMMON_VIEWS].map(view => ({ key: `view ${view.name}`, group: 'Task views', label: view.name, to: { path: '/tasks', query: view.query } })),
     ...workers.workers.map(worker => ({ key: `worker ${worker.source} ${worker.id}`, group: 'Workers', label: worker.id, detail: worker.status, to: { name: 'workers-id' as const, params: { id: worker.id }, query: { source: worker.source } } })),
     ...queues.queues.map(queue => ({ key: `queue ${queue.source} ${queue.name}`, group: 'Queues', label: queue.name, detail: queue.depth === null ? undefined : `${queue.depth} waiting`, to: { name: 'queues-name' as const, params: { name: queue.name }, query: { source: queue.source } } })),
-    ...(['light', 'dark', 'system'] as const).map(theme => ({ key: `theme ${theme}`, group: 'Appearance', label: theme === 'system' ? 'Theme of the system' : `${theme === 'dark' ? 'Dark' : 'Light'} theme`, run: () => choose(theme) })),
-    { key: 'density', group: 'Appearance', label: preferences.density === 'dense' ? 'Comfortable rows' : 'Dense rows', run: () => preferences.change({ density: preferences.density === 'dense' ? 'comfortable' : 'dense' }) },
-    { key: 'zone', group: 'Appearance', label: preferences.utc ? 'Times in your zone' : 'Times in UTC', run: () => preferences.change({ zone: preferences.utc ? 'local' : 'utc' }) },
+    ...(['light', 'dark', 'system'] as const).map(theme => ({ key: `theme ${theme}`, group: 'Appearance', label: theme === 'system' ? 'Use system theme' : `${theme === 'dark' ? 'Dark' : 'Light'} theme`, run: () => choose(theme) })),
+    { key: 'density', group: 'Appearance', label: preferences.density === 'dense' ? 'Comfortable rows' : 'Compact rows', run: () => preferences.change({ density: preferences.density === 'dense' ? 'comfortable' : 'dense' }) },
+    { key: 'zone', group: 'Appearance', label: preferences.utc ? 'Show local time' : 'Show times in UTC', run: () => preferences.change({ zone: preferences.utc ? 'local' : 'utc' }) },
   ])
 
   return computed<PaletteEntry[]>(() => {
     const q = typed.value.trim()
     const found = findEntries(fixed.value, q)
-    if (!q) return found.filter(entry => entry.group === 'Pages' || entry.group === 'Actions' || entry.group === 'Views of tasks')
+    if (!q) return found.filter(entry => entry.group === 'Pages' || entry.group === 'Actions' || entry.group === 'Task views')
     return [
       ...found,
-      ...names.value.map(name => ({ key: `name ${name}`, group: 'Names of tasks', label: name, detail: 'all its tasks', to: { path: '/tasks', query: { name } } })),
+      ...names.value.map(name => ({ key: `name ${name}`, group: 'Task names', label: name, detail: 'all runs', to: { path: '/tasks', query: { name } } })),
       ...tasks.value.map(task => ({ key: `task ${task.source} ${task.id}`, group: 'Tasks', label: task.name ?? task.id, detail: task.id, status: task.status, to: linkTo(task) })),
-      { key: 'search', group: 'Search', label: `Tasks with “${q}”`, to: { path: '/tasks', query: { q } } },
+      { key: 'search', group: 'Search', label: `Search tasks for “${q}”`, to: { path: '/tasks', query: { q } } },
     ]
   })
 }

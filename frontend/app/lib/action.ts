@@ -59,8 +59,8 @@ export function problemOf(fields: readonly Field[], values: Values): string | nu
   for (const field of fields) {
     const text = values[field.key]?.trim()
     if (text === undefined) continue
-    const problem = text === '' ? (field.required ? 'is needed' : null) : checkText(field, text)
-    if (problem) return `${field.label}: ${problem}.`
+    const problem = text === '' ? (field.required ? 'is required' : null) : checkText(field, text)
+    if (problem) return `${field.label} ${problem}.`
   }
   return null
 }
@@ -68,19 +68,19 @@ export function problemOf(fields: readonly Field[], values: Values): string | nu
 function checkText(field: Field, text: string): string | null {
   if (field.kind === 'number') {
     const n = Number(text)
-    if (!Number.isFinite(n)) return 'this is no number'
-    if (n < (field.least ?? -Infinity)) return `at least ${field.least}`
-    return n > (field.most ?? Infinity) ? `at most ${field.most}` : null
+    if (!Number.isFinite(n)) return 'must be a number'
+    if (n < (field.least ?? -Infinity)) return `must be at least ${field.least}`
+    return n > (field.most ?? Infinity) ? `must be at most ${field.most}` : null
   }
   if (field.kind !== 'list' && field.kind !== 'object') return null
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (error) {
-    return `this is no JSON (${error instanceof Error ? error.message : 'it cannot be read'})`
+    return `is invalid JSON: ${error instanceof Error ? error.message : 'unreadable'}`
   }
-  if (field.kind === 'list') return Array.isArray(value) ? null : 'a JSON list is needed, such as [1, "two"]'
-  return value !== null && typeof value === 'object' && !Array.isArray(value) ? null : 'a JSON object is needed, such as {"key": 1}'
+  if (field.kind === 'list') return Array.isArray(value) ? null : 'must be a JSON array, e.g. [1, "two"]'
+  return value !== null && typeof value === 'object' && !Array.isArray(value) ? null : 'must be a JSON object, e.g. {"key": 1}'
 }
 
 /** What counts of what was typed: fields of sections that are not open are left out. */

@@ -55,7 +55,7 @@ function ofQueues(queues: readonly Queue[]): Trouble[] {
   return queues.filter(isStranded).map(queue => ({
     key: `stranded:${queue.source}:${queue.name}`,
     severity: 'error',
-    text: `${plural(queue.depth ?? 0, 'message waits', 'messages wait')} in the queue ${queue.name}, and no worker consumes it.`,
+    text: `Queue ${queue.name} has ${plural(queue.depth ?? 0, 'message')} and no consumers.`,
     to: { path: `/queues/${encodeURIComponent(queue.name)}`, query: { source: queue.source } },
     remedy: `celery -A your_app worker -Q ${queue.name}`,
   }))
@@ -69,7 +69,7 @@ function ofWorkers({ workers, now }: Situation): Trouble[] {
   return [{
     key: 'gone',
     severity: online === 0 ? 'error' : 'warning',
-    text: `${one ? `The worker ${one.id} has` : `${formatCount(gone.length)} workers have`} gone offline in the last half hour${online === 0 ? '; none is left' : ''}.`,
+    text: `${one ? `Worker ${one.id}` : `${formatCount(gone.length)} workers`} went offline in the last 30 min.${online === 0 ? ' No workers left.' : ''}`,
     to: one ? { path: `/workers/${encodeURIComponent(one.id)}`, query: { source: one.source } } : '/workers',
     remedy: null,
   }]
@@ -82,13 +82,13 @@ function ofTasks({ metrics, failures }: Situation): Trouble[] {
   return [{
     key: 'failing',
     severity: 'warning',
-    text: `Only ${formatShare(metrics.success_rate)} of tasks succeed${most?.name ? `; ${most.name} fails the most` : ''}.`,
+    text: `Success rate is down to ${formatShare(metrics.success_rate)}.${most?.name ? ` Most failures: ${most.name}.` : ''}`,
     to: { path: '/tasks', query: { status: 'failure', last: '1h' } },
     remedy: null,
   }]
 }
 
 export function headlineOf(troubles: readonly Trouble[]): string {
-  if (troubles.length === 0) return 'All is well'
-  return troubles.length === 1 ? troubles[0]!.text : `${formatCount(troubles.length)} things need a look`
+  if (troubles.length === 0) return 'All systems normal'
+  return troubles.length === 1 ? troubles[0]!.text : `${formatCount(troubles.length)} issues need attention`
 }

@@ -8,7 +8,7 @@ export const AUDIT_ACTIONS = ['command', 'retry', 'apply', 'revoke', 'resolve', 
 export type AuditAction = (typeof AUDIT_ACTIONS)[number]
 
 export const AUDIT_LABEL: Record<AuditAction, string> = {
-  command: 'Command to workers', retry: 'Retry', apply: 'Task sent', revoke: 'Revoke', resolve: 'Resolved', purge: 'Purge', move: 'Move', pause: 'Pause', resume: 'Resume', bulk: 'Bulk job', cancel: 'Cancel of a job',
+  command: 'Worker command', retry: 'Retry', apply: 'Send task', revoke: 'Revoke', resolve: 'Resolve', purge: 'Purge', move: 'Move', pause: 'Pause', resume: 'Resume', bulk: 'Bulk job', cancel: 'Cancel job',
 }
 
 export interface AuditFilter {
@@ -44,17 +44,17 @@ export function auditFilterToRest(filter: AuditFilter): AuditQuery {
 
 export function titleOfEntry(entry: AuditEntry): string {
   if (entry.verb === 'command' && entry.method) return COMMAND_LABEL[entry.method as CommandMethod] ?? entry.method
-  if (entry.verb === 'none') return 'Nothing'
+  if (entry.verb === 'none') return 'None'
   return AUDIT_LABEL[entry.verb]
 }
 
 /** What became of it, with the status of a task that means the same, for its shape and colour. */
 export function outcomeOf(entry: AuditEntry): { text: string, status: TaskStatus } {
   switch (entry.outcome) {
-    case 'done': return { text: 'done', status: 'success' }
-    case 'partly': return { text: 'done in part', status: 'retry' }
+    case 'done': return { text: 'succeeded', status: 'success' }
+    case 'partly': return { text: 'partly done', status: 'retry' }
     case 'refused': return { text: 'refused', status: 'rejected' }
     case 'failed': return { text: 'failed', status: 'failure' }
-    case 'unknown': return entry.ended_at ? { text: 'not known', status: 'orphaned' } : { text: 'under way, or cut off', status: 'started' }
+    case 'unknown': return entry.ended_at ? { text: 'unknown', status: 'orphaned' } : { text: 'in progress or interrupted', status: 'started' }
   }
 }

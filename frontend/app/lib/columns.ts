@@ -29,12 +29,12 @@ export const COLUMNS: readonly ColumnDefinition[] = [
   { key: 'queue', label: 'Queue', width: 112, least: 60 },
   { key: 'worker', label: 'Worker', width: 168, least: 60 },
   { key: 'source', label: 'Source', width: 96, least: 60, spare: true },
-  { key: 'waited', label: 'Waited', width: 80, least: 60, end: true },
+  { key: 'waited', label: 'Queue time', width: 80, least: 60, end: true },
   { key: 'runtime', label: 'Runtime', width: 88, least: 60, end: true },
   { key: 'retries', label: 'Retries', width: 72, least: 48, end: true, spare: true },
   { key: 'seen', label: 'First seen', width: 96, least: 72, end: true },
-  { key: 'ended', label: 'Ended', width: 96, least: 72, end: true, spare: true },
-  { key: 'id', label: 'Id', width: 280, least: 80, spare: true },
+  { key: 'ended', label: 'Finished', width: 96, least: 72, end: true, spare: true },
+  { key: 'id', label: 'ID', width: 280, least: 80, spare: true },
 ]
 
 const BY_KEY = new Map(COLUMNS.map(column => [column.key, column]))

@@ -72,8 +72,8 @@ const WORSE = 0.2
 export function relativeChange(now: number | null, before: number | null, more: 'worse' | 'neutral'): Change | null {
   if (now === null || before === null || before <= 0) return null
   const by = now / before - 1
-  if (Math.abs(by) < SAME) return { direction: 'same', text: 'as before', worse: false }
-  const text = by > 9 ? `${(by + 1).toFixed(0)} times` : `${Math.round(Math.abs(by) * 100)} %`
+  if (Math.abs(by) < SAME) return { direction: 'same', text: 'no change', worse: false }
+  const text = by > 9 ? `×${(by + 1).toFixed(0)}` : `${Math.round(Math.abs(by) * 100)}%`
   return { direction: by > 0 ? 'up' : 'down', text, worse: more === 'worse' && by > WORSE }
 }
 
@@ -81,13 +81,13 @@ export function relativeChange(now: number | null, before: number | null, more: 
 export function pointsChange(now: number | null, before: number | null): Change | null {
   if (now === null || before === null) return null
   const points = (now - before) * 100
-  if (Math.abs(points) < 0.05) return { direction: 'same', text: 'as before', worse: false }
-  return { direction: points > 0 ? 'up' : 'down', text: `${Math.abs(points).toFixed(1)} pt`, worse: points < -1 }
+  if (Math.abs(points) < 0.05) return { direction: 'same', text: 'no change', worse: false }
+  return { direction: points > 0 ? 'up' : 'down', text: `${Math.abs(points).toFixed(1)} pp`, worse: points < -1 }
 }
 
 /** For a tooltip and for who cannot see: what the figure was. */
 export function beforeText(kind: 'rate' | 'share' | 'seconds' | 'count', before: number | null): string {
-  if (before === null) return 'Nothing is known of the hour before'
-  const text = kind === 'share' ? `${(before * 100).toFixed(1)} %` : kind === 'seconds' ? formatSeconds(before) : kind === 'rate' ? `${before.toFixed(2)}/s` : before.toFixed(1)
-  return `${text} in the hour before`
+  if (before === null) return 'No data for the previous hour'
+  const text = kind === 'share' ? `${(before * 100).toFixed(1)}%` : kind === 'seconds' ? formatSeconds(before) : kind === 'rate' ? `${before.toFixed(2)}/s` : before.toFixed(1)
+  return `Previous hour: ${text}`
 }

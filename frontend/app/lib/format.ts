@@ -11,7 +11,7 @@ export function formatCount(n: number | null | undefined): string {
 export function formatShort(n: number | null | undefined): string {
   if (n == null || !Number.isFinite(n)) return NONE
   const abs = Math.abs(n)
-  for (const [size, unit] of [[1e9, 'G'], [1e6, 'M'], [1e4, 'k']] as const) {
+  for (const [size, unit] of [[1e9, 'B'], [1e6, 'M'], [1e4, 'k']] as const) {
     if (abs >= size) {
       const scaled = n / (unit === 'k' ? 1e3 : size)
       return `${trim(scaled, Math.abs(scaled) < 100 ? 1 : 0)}${unit}`
@@ -29,12 +29,12 @@ export function formatRate(n: number | null | undefined): string {
   return formatShort(n)
 }
 
-/** 0.9834 as "98.3 %"; all but exactly all is never shown as 100 %. */
+/** 0.9834 as "98.3%"; all but exactly all is never shown as 100%. */
 export function formatShare(share: number | null | undefined): string {
   if (share == null || !Number.isFinite(share)) return NONE
-  if (share >= 1) return '100 %'
+  if (share >= 1) return '100%'
   const percent = Math.min(share * 100, 99.99)
-  return `${percent >= 99.9 ? percent.toFixed(2) : percent.toFixed(1)} %`
+  return `${percent >= 99.9 ? percent.toFixed(2) : percent.toFixed(1)}%`
 }
 
 /** Seconds as people say them: 840 µs, 12 ms, 3.4 s, 2 min 5 s, 3 h 12 min, 4 d 2 h. */
@@ -62,13 +62,13 @@ export function formatBytes(bytes: number | null | undefined): string {
   return `${unit === 0 ? value : trim(value, value < 10 ? 1 : 0)} ${units[unit]}`
 }
 
-/** How long ago, for a glance: now, 12 s, 5 min, 3 h, 4 d. */
+/** How long ago, for a glance: just now, 12 s ago, 5 min ago, 3 h ago, 4 d ago. */
 export function formatAgo(at: string | null | undefined, now: number): string {
   const ms = parseTime(at)
   if (ms === null) return NONE
   const s = (now - ms) / 1000
-  if (s < 1.5) return s < -60 ? `in ${largest(-s)}` : 'now'
-  return largest(s)
+  if (s < 1.5) return s < -60 ? `in ${largest(-s)}` : 'just now'
+  return `${largest(s)} ago`
 }
 
 function largest(s: number): string {
@@ -107,7 +107,7 @@ function partsOf(ms: number, utc: boolean) {
     : { year: d.getFullYear(), month: d.getMonth(), day: d.getDate(), hour: d.getHours(), minute: d.getMinutes(), second: d.getSeconds(), ms: d.getMilliseconds() }
 }
 
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+export const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
 /** The whole time in UTC, for a tooltip. */
 export function formatUtc(at: string | null | undefined): string {

@@ -22,14 +22,14 @@ const ORDER: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
 
 /** What /api/v1/system says, as one line and a list, the worst first. */
 export function healthOf(system: System | null): Health {
-  if (!system) return { level: 'unknown', headline: 'Looking', concerns: [] }
+  if (!system) return { level: 'unknown', headline: 'Checking…', concerns: [] }
   const concerns = [...serviceConcerns(system), ...sourceConcerns(system), ...findingConcerns(system)]
     .sort((a, b) => ORDER[a.severity] - ORDER[b.severity])
   const errors = concerns.filter(concern => concern.severity === 'error').length
   const warnings = concerns.filter(concern => concern.severity === 'warning').length
-  if (errors) return { level: 'error', headline: counted(errors, 'problem'), concerns }
+  if (errors) return { level: 'error', headline: counted(errors, 'issue'), concerns }
   if (warnings) return { level: 'warning', headline: counted(warnings, 'warning'), concerns }
-  return { level: 'good', headline: 'All well', concerns }
+  return { level: 'good', headline: 'Kanchi OK', concerns }
 }
 
 function counted(n: number, what: string): string {
@@ -41,11 +41,11 @@ function serviceConcerns(system: System): Concern[] {
     .filter(service => service.state === 'away' || service.state === 'degraded')
     .map((service) => {
       const away = service.state === 'away'
-      const about = service.source ? `${service.name} of ${service.source}` : service.name
+      const about = service.source ? `${service.name} (${service.source})` : service.name
       return {
         severity: away ? 'error' : 'warning',
         key: `service:${service.name}:${service.id}`,
-        text: away ? `The service ${about} does not report.` : `The service ${about} works with limits: ${service.detail ?? 'no reason given'}.`,
+        text: away ? `Service ${about} is not responding.` : `Service ${about} is degraded: ${service.detail ?? 'no reason given'}`,
         remedy: away && service.detail ? service.detail : null,
       }
     })
@@ -56,16 +56,16 @@ function sourceConcerns(system: System): Concern[] {
   for (const [name, source] of Object.entries(system.ingestion)) {
     const broker = source.broker ? `${name} (${source.broker})` : name
     if (source.state === 'away') {
-      concerns.push({ severity: 'error', key: `away:${name}`, text: `The broker ${broker} cannot be reached${source.error ? `: ${source.error}` : '.'}`, remedy: null })
+      concerns.push({ severity: 'error', key: `away:${name}`, text: `Broker ${broker} is unreachable${source.error ? `: ${source.error}` : '.'}`, remedy: null })
     }
     if (source.events_lost > 0) {
-      concerns.push({ severity: 'warning', key: `lost:${name}`, text: `${formatCount(source.events_lost)} events of ${name} were lost on their way: some tasks may stand in an old state.`, remedy: null })
+      concerns.push({ severity: 'warning', key: `lost:${name}`, text: `${formatCount(source.events_lost)} events from ${name} were lost. Some tasks may show an outdated state.`, remedy: null })
     }
     if (source.lag_seconds !== null && source.lag_seconds > LAG_WARNING_SECONDS) {
-      concerns.push({ severity: 'warning', key: `lag:${name}`, text: `Events of ${name} wait ${formatSeconds(source.lag_seconds)} to be stored; what you see is that old.`, remedy: null })
+      concerns.push({ severity: 'warning', key: `lag:${name}`, text: `Events from ${name} are ${formatSeconds(source.lag_seconds)} behind. You're seeing delayed data.`, remedy: null })
     }
     if (source.events_invalid > 0) {
-      concerns.push({ severity: 'info', key: `invalid:${name}`, text: `${formatCount(source.events_invalid)} messages of ${name} were no events that Kanchi understands; its log names the cause.`, remedy: null })
+      concerns.push({ severity: 'info', key: `invalid:${name}`, text: `${formatCount(source.events_invalid)} messages from ${name} weren't valid events. See the log for details.`, remedy: null })
     }
   }
   return concerns
@@ -102,28 +102,28 @@ export function emptyReason(system: System | null, workersOnline: number): Empty
   if (away && sources.every(([, source]) => source.state !== 'connected')) {
     return {
       title: 'Waiting for the broker',
-      text: `${away[1].broker ?? away[0]} does not answer${away[1].error ? `: ${away[1].error}` : ''}. Kanchi tries again by itself. If the address is wrong, start it with the right one:`,
+      text: `${away[1].broker ?? away[0]} isn't responding${away[1].error ? `: ${away[1].error}` : ''}. Kanchi keeps retrying. If the address is wrong, restart it with:`,
       lines: ['kanchi up --broker redis://localhost:6379/0'],
     }
   }
   const unreadable = system?.findings.find(finding => finding.code === 'events_unreadable')
   if (unreadable) {
     return {
-      title: 'Events cannot be read',
-      text: `${unreadable.text} Add to your Celery configuration, and restart workers and clients:`,
+      title: 'Can\'t read events',
+      text: `${unreadable.text} Add this to your Celery configuration and restart workers and clients:`,
       lines: ['event_serializer = "json"'],
     }
   }
   if (workersOnline === 0) {
     return {
-      title: 'No worker has reported yet',
-      text: 'Kanchi listens at the broker. Start a worker that sends events, and it appears here:',
+      title: 'No workers yet',
+      text: 'Kanchi is connected and listening. Start a worker with events enabled:',
       lines: ['celery -A your_app worker --task-events'],
     }
   }
   return {
-    title: 'Workers are online; no task has run yet',
-    text: 'Send a task and it appears here. To see tasks from the moment they are sent, with their queues, add to your Celery configuration:',
+    title: 'Workers are online, no tasks yet',
+    text: 'Tasks appear here as they run. To also see them while they are queued, add to your Celery configuration:',
     lines: ['worker_send_task_events = True', 'task_send_sent_event = True'],
   }
 }

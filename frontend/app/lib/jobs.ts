@@ -4,14 +4,14 @@ import { plural } from './format'
 
 /** Jobs in words, and as parts of a bar. */
 
-export const JOB_VERB: Record<Job['action'], string> = { retry: 'Retry', revoke: 'Revoke', resolve: 'Mark as resolved', unresolve: 'Take marks away' }
-export const JOB_STATE: Record<Job['state'], string> = { running: 'under way', cancelling: 'being cancelled', done: 'ended', cancelled: 'cancelled' }
+export const JOB_VERB: Record<Job['action'], string> = { retry: 'Retry', revoke: 'Revoke', resolve: 'Resolve', unresolve: 'Unresolve' }
+export const JOB_STATE: Record<Job['state'], string> = { running: 'running', cancelling: 'cancelling', done: 'finished', cancelled: 'cancelled' }
 
 export const ITEM_STATES = ['done', 'refused', 'failed', 'uncertain', 'begun', 'waiting', 'cancelled'] as const
 export type ItemState = JobItem['state']
 
 export const ITEM_LABEL: Record<ItemState, string> = {
-  done: 'Done', refused: 'Refused', failed: 'Failed', uncertain: 'Not known', begun: 'Begun', waiting: 'Waiting', cancelled: 'Not begun',
+  done: 'Done', refused: 'Refused', failed: 'Failed', uncertain: 'Unknown', begun: 'In progress', waiting: 'Waiting', cancelled: 'Cancelled',
 }
 /** Its colour is that of the status which means the same of a task. */
 export const ITEM_COLOUR: Record<ItemState, TaskStatus> = {
@@ -19,7 +19,7 @@ export const ITEM_COLOUR: Record<ItemState, TaskStatus> = {
 }
 
 export function titleOfJob(job: Pick<LiveJob, 'action' | 'total'>): string {
-  return `${JOB_VERB[job.action]}: ${plural(job.total, 'task')}`
+  return `${JOB_VERB[job.action]} ${plural(job.total, 'task')}`
 }
 
 export function isUnderWay(job: Pick<LiveJob, 'state'>): boolean {

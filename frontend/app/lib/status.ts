@@ -6,27 +6,27 @@ export const STATUSES: readonly TaskStatus[] = [
 ]
 
 export const STATUS_LABEL: Record<TaskStatus, string> = {
-  pending: 'Pending',
-  received: 'Waiting',
+  pending: 'Queued',
+  received: 'Received',
   started: 'Running',
-  success: 'Success',
-  failure: 'Failure',
-  retry: 'Retry',
+  success: 'Succeeded',
+  failure: 'Failed',
+  retry: 'Retrying',
   revoked: 'Revoked',
   rejected: 'Rejected',
-  orphaned: 'Orphaned',
+  orphaned: 'Lost',
 }
 
 export const STATUS_HELP: Record<TaskStatus, string> = {
-  pending: 'Sent; no worker has it yet.',
-  received: 'A worker has it and has not begun.',
-  started: 'A worker runs it.',
-  success: 'It returned.',
-  failure: 'It raised an exception.',
-  retry: 'It failed and will be tried again.',
-  revoked: 'It was taken back, or its time was over.',
-  rejected: 'The worker refused the message.',
-  orphaned: 'Its worker does not have it any more, and nobody knows how it ended.',
+  pending: 'Waiting in the queue.',
+  received: 'Received by a worker, not started.',
+  started: 'Running on a worker.',
+  success: 'Completed successfully.',
+  failure: 'Raised an exception.',
+  retry: 'Failed; will be retried.',
+  revoked: 'Revoked or expired.',
+  rejected: 'Rejected by the worker.',
+  orphaned: 'The worker no longer has it; outcome unknown.',
 }
 
 /** Statuses after which nothing more happens by itself. */

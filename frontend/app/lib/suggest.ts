@@ -15,9 +15,9 @@ export interface Suggestion {
 
 export const FIELD_LABEL: Record<ListKey, string> = { status: 'status', name: 'task', worker: 'worker', queue: 'queue', source: 'source' }
 const FIELD_HELP: Record<ListKey, string> = {
-  status: 'what became of it', name: 'name of the task', worker: 'who has or had it', queue: 'known from task-sent', source: 'which broker',
+  status: 'task state', name: 'task name', worker: 'worker that ran it', queue: 'queue it was sent to', source: 'broker',
 }
-const PERIODS: readonly [string, string][] = [['15m', 'the last 15 minutes'], ['1h', 'the last hour'], ['6h', 'the last 6 hours'], ['24h', 'the last day'], ['7d', 'the last week']]
+const PERIODS: readonly [string, string][] = [['15m', 'the last 15 minutes'], ['1h', 'the last hour'], ['6h', 'the last 6 hours'], ['24h', 'the last 24 hours'], ['7d', 'the last 7 days']]
 const SHOWN_OF_ONE = 12
 const SHOWN_OF_EACH = 4
 
@@ -37,7 +37,7 @@ export function suggestionsFor(typed: string, known: Known, filter: TaskFilter):
   if (field) return valuesOf(field, rest, known, filter, SHOWN_OF_ONE, true)
   if (!rest) return fields(known)
   return [
-    { key: 'text', kind: 'text', value: rest, label: `“${rest}”`, detail: 'in id, name, arguments, result, error' },
+    { key: 'text', kind: 'text', value: rest, label: `“${rest}”`, detail: 'Search ID, name, arguments, result, error' },
     ...fields(known).filter(suggestion => suggestion.label.startsWith(rest.toLowerCase())),
     ...LIST_KEYS.flatMap(key => valuesOf(key, rest, known, filter, SHOWN_OF_EACH, false)),
   ]
@@ -47,7 +47,7 @@ function fields(known: Known): Suggestion[] {
   const shown = LIST_KEYS.filter(key => key !== 'source' || known.source.length > 1)
   return [
     ...shown.map(key => ({ key: `field ${key}`, kind: 'field' as const, field: key, value: `${FIELD_LABEL[key]}:`, label: `${FIELD_LABEL[key]}:`, detail: FIELD_HELP[key] })),
-    { key: 'field time', kind: 'field', value: 'time:', label: 'time:', detail: 'when it was first seen' },
+    { key: 'field time', kind: 'field', value: 'time:', label: 'time:', detail: 'first seen' },
   ]
 }
 
@@ -66,7 +66,7 @@ function valuesOf(field: ListKey, rest: string, known: Known, filter: TaskFilter
     .map(({ value, label }) => ({ key: `${field} ${value}`, kind: 'value' as const, field, value, label, detail: FIELD_LABEL[field] }))
   // A value that nobody knows yet may still be meant: a worker that is to come.
   if (typedCounts && rest && field !== 'status' && !all.some(({ value }) => value === rest)) {
-    found.push({ key: `${field} ${rest}`, kind: 'value', field, value: rest, label: rest, detail: 'as it is typed' })
+    found.push({ key: `${field} ${rest}`, kind: 'value', field, value: rest, label: rest, detail: 'exact match' })
   }
   return found
 }

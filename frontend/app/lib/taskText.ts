@@ -25,14 +25,14 @@ export function runtimeOf(task: Pick<Task, 'runtime' | 'status' | 'started_at' |
   if (task.runtime !== null) return { seconds: task.runtime, open: false, note: undefined }
   const [began, ended] = [parseTime(task.started_at), parseTime(task.completed_at)]
   if (began === null) return { seconds: null, open: false, note: undefined }
-  if (ended !== null) return { seconds: ended >= began ? (ended - began) / 1000 : null, open: false, note: 'From its events: the worker measures only what succeeds' }
+  if (ended !== null) return { seconds: ended >= began ? (ended - began) / 1000 : null, open: false, note: 'Estimated from events; Celery only reports the runtime of successful tasks' }
   if (task.status !== 'started') return { seconds: null, open: false, note: undefined }
   return { seconds: Math.max(0, Math.floor((now - began) / 1000)), open: true, note: 'Still running' }
 }
 
 /** Where a status comes from that no event has told. */
 export function statusFrom(task: Pick<Task, 'status' | 'status_from'>): string {
-  if (task.status_from === 'backend') return 'as the result backend says; its event was lost'
-  if (task.status === 'orphaned') return 'its worker says that it does not have it any more; nobody knows how it ended'
-  return 'as its worker says'
+  if (task.status_from === 'backend') return 'from the result backend (event lost)'
+  if (task.status === 'orphaned') return 'the worker no longer has it; outcome unknown'
+  return 'reported by the worker'
 }

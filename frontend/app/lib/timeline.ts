@@ -21,14 +21,14 @@ const LABEL: Record<string, string> = {
   'task-retried': 'Retry scheduled',
   'task-revoked': 'Revoked',
   'task-rejected': 'Rejected',
-  'task-orphaned': 'Orphaned',
+  'task-orphaned': 'Lost',
 }
 
 /** Who told a step: the process that sent the event, or whom Kanchi asked. */
 export function tellerOf(event: Pick<TaskEvent, 'origin' | 'worker_id' | 'pid'>): string {
   if (event.origin === 'backend') return 'from the result backend'
-  if (event.origin === 'worker') return `${event.worker_id ?? 'its worker'}, when it was asked`
-  return event.pid === null ? event.worker_id ?? '' : `${event.worker_id}, pid ${event.pid}`
+  if (event.origin === 'worker') return `reported by ${event.worker_id ?? 'its worker'} on request`
+  return event.pid === null ? event.worker_id ?? '' : `${event.worker_id}, PID ${event.pid}`
 }
 
 export function stepsOf(events: readonly TaskEvent[]): Step[] {

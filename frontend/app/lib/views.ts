@@ -13,8 +13,8 @@ const LONGEST_NAME = 80
 export const COMMON_VIEWS: readonly SavedView[] = [
   { name: 'Failed in the last hour', query: { status: 'failure', last: '1h' } },
   { name: 'Running now', query: { status: 'started' } },
-  { name: 'Waiting for a worker', query: { status: ['pending', 'received'] } },
-  { name: 'Retried in the last day', query: { status: 'retry', last: '24h' } },
+  { name: 'Queued', query: { status: ['pending', 'received'] } },
+  { name: 'Retried in the last 24 hours', query: { status: 'retry', last: '24h' } },
 ]
 
 export function parseViews(stored: unknown): SavedView[] {

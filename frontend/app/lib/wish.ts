@@ -38,8 +38,8 @@ export function offersOfTask(task: Task): Offer[] {
     !ENDED.has(task.status) && { key: 'revoke', label: 'Revoke', wish: { kind: 'revoke', task }, detail },
     !ENDED.has(task.status) && { key: 'terminate', label: 'Terminate', wish: { kind: 'terminate', task }, detail },
     ENDED_BADLY.has(task.status) && (task.resolved_at
-      ? { key: 'unresolve', label: 'Not resolved', wish: { kind: 'unresolve', task }, detail }
-      : { key: 'resolve', label: 'Mark as resolved', wish: { kind: 'resolve', task }, detail }),
+      ? { key: 'unresolve', label: 'Unresolve', wish: { kind: 'unresolve', task }, detail }
+      : { key: 'resolve', label: 'Resolve', wish: { kind: 'resolve', task }, detail }),
   ]
   return all.filter(offer => offer !== false)
 }
@@ -54,9 +54,9 @@ export function offersOfQueue(queue: Queue): Offer[] {
 }
 
 export const COMMAND_LABEL: Record<CommandMethod, string> = {
-  pool_grow: 'Grow the pool', pool_shrink: 'Shrink the pool', autoscale: 'Autoscale', pool_restart: 'Restart the pool',
-  add_consumer: 'Add a queue', cancel_consumer: 'Cancel a queue', rate_limit: 'Rate limit', time_limit: 'Time limits',
-  enable_events: 'Switch events on', disable_events: 'Switch events off', ping: 'Ping', shutdown: 'Shut down',
+  pool_grow: 'Grow pool', pool_shrink: 'Shrink pool', autoscale: 'Autoscale', pool_restart: 'Restart pool',
+  add_consumer: 'Consume a queue', cancel_consumer: 'Stop consuming a queue', rate_limit: 'Set rate limit', time_limit: 'Set time limits',
+  enable_events: 'Enable events', disable_events: 'Disable events', ping: 'Ping', shutdown: 'Shut down',
 }
 
 /** Those that stand on a tab of the worker's page; the overview has the rest. */
@@ -81,11 +81,11 @@ export function offersOfWorkers(workers: readonly Worker[], detail: string): Off
 
 /** What can be done wherever one is. */
 export const OFFERS_EVERYWHERE: readonly Offer[] = [
-  { key: 'send', label: 'Send a task', wish: { kind: 'send' } },
-  { key: 'revoke-by-headers', label: 'Revoke tasks by stamped headers', wish: { kind: 'revokeByHeaders' } },
+  { key: 'send', label: 'Send task', wish: { kind: 'send' } },
+  { key: 'revoke-by-headers', label: 'Revoke by stamped headers', wish: { kind: 'revokeByHeaders' } },
 ]
 
-const BULK_LABEL: Record<BulkAction, string> = { retry: 'Retry', revoke: 'Revoke', resolve: 'Mark as resolved' }
+const BULK_LABEL: Record<BulkAction, string> = { retry: 'Retry', revoke: 'Revoke', resolve: 'Resolve' }
 
 export function offersOfMany(of: BulkChoice, detail: string): Offer[] {
   return (Object.keys(BULK_LABEL) as BulkAction[]).map(action => ({ key: action, label: BULK_LABEL[action], wish: { kind: 'bulk', action, of }, detail }))

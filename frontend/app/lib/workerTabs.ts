@@ -28,9 +28,9 @@ export function poolRows(worker: Worker): Row[] {
   const timeouts = Array.isArray(pool.timeouts) ? pool.timeouts : []
   const processes = Array.isArray(pool.processes) ? pool.processes : []
   return rowsOf([
-    ['Implementation', pool.implementation], ['Greatest concurrency', pool['max-concurrency']],
+    ['Implementation', pool.implementation], ['Max concurrency', pool['max-concurrency']],
     ['Processes', processes.length ? processes.map(String).join(', ') : undefined],
-    ['Tasks before a child is replaced', pool['max-tasks-per-child']],
+    ['Max tasks per child', pool['max-tasks-per-child'] === 'N/A' ? 'unlimited' : pool['max-tasks-per-child']],
     ['Soft time limit', timeouts[0] ? `${textOf(timeouts[0])} s` : 'none'], ['Hard time limit', timeouts[1] ? `${textOf(timeouts[1])} s` : 'none'],
     ['Prefetch', dictOf(worker.stats).prefetch_count],
   ])
@@ -40,19 +40,19 @@ export function brokerRows(worker: Worker): Row[] {
   const broker = dictOf(dictOf(worker.stats).broker)
   return rowsOf([
     ['Transport', broker.transport], ['Host', broker.hostname], ['Port', broker.port], ['Virtual host', broker.virtual_host], ['User', broker.userid],
-    ['TLS', broker.ssl ? 'yes' : 'no'], ['Heartbeat', broker.heartbeat], ['Connect timeout', broker.connect_timeout], ['Fail over', broker.failover_strategy],
+    ['TLS', broker.ssl ? 'yes' : 'no'], ['Heartbeat', broker.heartbeat], ['Connect timeout', broker.connect_timeout === undefined ? undefined : `${textOf(broker.connect_timeout)} s`], ['Failover strategy', broker.failover_strategy],
   ])
 }
 
 const RUSAGE: readonly [key: string, label: string][] = [
-  ['utime', 'CPU in user mode, s'], ['stime', 'CPU in the kernel, s'], ['maxrss', 'Greatest resident memory, KiB'], ['minflt', 'Page faults without reading'],
-  ['majflt', 'Page faults with reading'], ['inblock', 'Blocks read'], ['oublock', 'Blocks written'], ['nvcsw', 'Waited of its own accord'], ['nivcsw', 'Was made to wait'], ['nswap', 'Swapped out'],
+  ['utime', 'User CPU time (s)'], ['stime', 'System CPU time (s)'], ['maxrss', 'Peak memory, RSS (KiB)'], ['minflt', 'Minor page faults'],
+  ['majflt', 'Major page faults'], ['inblock', 'Blocks read'], ['oublock', 'Blocks written'], ['nvcsw', 'Voluntary context switches'], ['nivcsw', 'Involuntary context switches'], ['nswap', 'Swaps'],
 ]
 
 export function systemRows(worker: Worker): Row[] {
   const stats = dictOf(worker.stats)
   const rusage = dictOf(stats.rusage)
-  return rowsOf([['Process', stats.pid], ['Logical clock', stats.clock], ...RUSAGE.map(([key, label]) => [label, rusage[key]] as const)])
+  return rowsOf([['PID', stats.pid], ['Logical clock', stats.clock], ...RUSAGE.map(([key, label]) => [label, rusage[key]] as const)])
 }
 
 export interface ConsumedQueue {

@@ -15,7 +15,7 @@ export const useSystemStore = defineStore('system', () => {
   let watch: Watch | null = null
 
   const health = computed(() => failure.value && !system.value
-    ? { level: 'error' as const, headline: 'Not reachable', concerns: [{ severity: 'error' as const, key: 'gateway', text: failure.value.text, remedy: null }] }
+    ? { level: 'error' as const, headline: 'Unavailable', concerns: [{ severity: 'error' as const, key: 'gateway', text: failure.value.text, remedy: null }] }
     : healthOf(system.value))
   const sources = computed(() => Object.keys(system.value?.ingestion ?? {}).sort())
   const taskCount = computed(() => system.value
