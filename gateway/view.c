@@ -129,10 +129,21 @@ static void member_priorities(struct kn_buf *out, const struct kn_msg_queue_prio
 
 void gw_view_worker(struct kn_buf *out, const struct kn_msg_worker *worker, enum gw_view view)
 {
-    static const char *const skip[] = {
-        "registered", "pid",   "freq",          "sw_ident", "sw_ver",           "sw_sys",
-        "conf",       "stats", "active_queues", "load",     "last_received_at", "events_enabled",
-        NULL};
+    static const char *const skip[] = {"registered",
+                                       "pid",
+                                       "freq",
+                                       "sw_ident",
+                                       "sw_ver",
+                                       "sw_sys",
+                                       "conf",
+                                       "stats",
+                                       "active_queues",
+                                       "load",
+                                       "last_received_at",
+                                       "events_enabled",
+                                       "pid_before",
+                                       "twins_at",
+                                       NULL};
     kn_buf_char(out, '{');
     kn_msg_json_members(out, KN_KIND_WORKER, worker, skip);
     if (view != GW_VIEW_LIVE)
