@@ -13,6 +13,13 @@ static const char create_table[] = "CREATE TABLE IF NOT EXISTS migrations ("
                                    " checksum BIGINT NOT NULL,"
                                    " applied_at BIGINT NOT NULL)";
 
+/* The server's own sentence does not say which schema it looked for. */
+static const char check_schema[] =
+    "DO $$ BEGIN IF current_schema() IS NULL THEN "
+    "RAISE EXCEPTION 'no schema of search_path (%) is there, or the user % has no right to use it: "
+    "create it, and grant USAGE and CREATE on it', current_setting('search_path'), current_user; "
+    "END IF; END $$";
+
 struct run {
     const struct migration *steps;
     int64_t newest;  /* in the database */
@@ -61,6 +68,8 @@ static enum kn_status in_transaction(struct db *db, struct run *run, char **ret_
     enum kn_status status = KN_OK;
     if (db_is_postgres(db))
         status = db_script(db, "SELECT pg_advisory_xact_lock(7236270143)");
+    if (status == KN_OK && db_is_postgres(db))
+        status = db_script(db, check_schema);
     if (status == KN_OK)
         status = db_script(db, create_table);
     if (status == KN_OK)

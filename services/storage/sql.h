@@ -414,8 +414,8 @@
         "CONFLICT (name) DO NOTHING") \
     S(FEED_LOCK, "i", \
         "SELECT 1 WHERE $1 > 0", \
-        "SELECT CASE WHEN pg_try_advisory_lock(7236270145 + $1) THEN 1 " \
-        "ELSE 0 END") \
+        "SELECT CASE WHEN pg_try_advisory_lock('feeds'::regclass::oid::int4, " \
+        "$1::int4) THEN 1 ELSE 0 END") \
     S(FEED_HOLD, "it", \
         "SELECT 1 WHERE $1 > 0 AND $2 <> ''", \
         "UPDATE feeds SET holder = $2, held_until = extract(epoch FROM " \

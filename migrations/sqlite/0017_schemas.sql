@@ -1,0 +1,2 @@
+-- PostgreSQL only: a database of SQLite has one schema.
+SELECT 1;
