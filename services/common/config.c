@@ -5,6 +5,7 @@
 #include "services/common/config_foreign.h"
 #include "services/common/config_table.h"
 #include "services/common/loopback.h"
+#include "services/common/mask.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -264,15 +265,6 @@ static enum kn_status read_env(struct load *load)
 
 /* --- one over the other --- */
 
-/* `url` for `url_file`, NULL for a row that is not a secret's file. */
-static const struct config_row *secret_of(const struct config_row *row)
-{
-    size_t len = strlen(row->name);
-    if (row->type != CONFIG_PATH || len < 6 || strcmp(row->name + len - 5, "_file") != 0)
-        return NULL;
-    return config_row_find(row->section, (struct kn_str){row->name, len - 5});
-}
-
 static const char **text_at(void *base, const struct config_row *row)
 {
     return (const char **)((char *)base + row->offset);
@@ -288,7 +280,7 @@ static void *base_of(struct load *load, const struct config_row *row, size_t ind
 static void forget_twin(void *base, const struct config_row *row)
 {
     char name[64];
-    const struct config_row *twin = secret_of(row);
+    const struct config_row *twin = config_secret_of(row);
     if (!twin) {
         snprintf(name, sizeof(name), "%s_file", row->name);
         twin = config_row_find(row->section, kn_str_from(name));
@@ -326,6 +318,9 @@ static enum kn_status apply_file_text(struct load *load, const struct config_row
                  *row->section ? "." : "", row->name);
         kn_buf_printf(load->error, "%s: %.*s", place, KN_STR_ARG(kn_buf_view(&why)));
     }
+    if ((row->type == CONFIG_SECRET && *text) ||
+        (row->type == CONFIG_URL && kn_url_has_password(text)))
+        load->config->file_has_secret = true;
     kn_buf_fini(&why);
     return status;
 }
@@ -335,7 +330,7 @@ static enum kn_status check_twins(struct load *load, const struct config_row *ro
                                   const char *const *texts, size_t index)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct config_row *secret = secret_of(&rows[i]);
+        const struct config_row *secret = config_secret_of(&rows[i]);
         if (!secret || !texts[i] || !texts[secret - rows])
             continue;
         kn_buf_printf(load->error, "%s:%zu: %s.%s: is there beside %s, allowed is one of them",
@@ -434,7 +429,7 @@ static const char *join(struct load *load, const char *first, const char *second
 
 static enum kn_status read_secret(struct load *load, void *base, const struct config_row *row)
 {
-    const struct config_row *secret = secret_of(row);
+    const struct config_row *secret = config_secret_of(row);
     if (!secret || !*text_at(base, row)[0])
         return KN_OK;
     const char *path = *text_at(base, row);

@@ -247,10 +247,11 @@ struct kn_config {
     KN_CONFIG_SECTIONS(KN_CONFIG_MEMBER)
     struct kn_config_broker *brokers; /* at least one after kn_config_load */
     size_t n_brokers;
-    const char *file; /* "" when there is none */
-    size_t n_foreign; /* variables that Kubernetes or Docker made; they are ignored */
-    bool help;        /* --help was given: nothing else is checked then */
-    bool version;     /* --version was given: likewise */
+    const char *file;     /* "" when there is none */
+    bool file_has_secret; /* a password, in a setting or in a URL */
+    size_t n_foreign;     /* variables that Kubernetes or Docker made; they are ignored */
+    bool help;            /* --help was given: nothing else is checked then */
+    bool version;         /* --version was given: likewise */
     struct kn_arena arena;
 };
 #undef KN_CONFIG_MEMBER

@@ -209,18 +209,12 @@ static void yaml_value(const struct config_row *row, const void *base, struct kn
     }
 }
 
-/* Secrets are resolved: their files need not be read again. */
-static bool is_secret_file(const struct config_row *row)
-{
-    size_t len = strlen(row->name);
-    return row->type == CONFIG_PATH && len > 5 && strcmp(row->name + len - 5, "_file") == 0;
-}
-
 static void yaml_rows(const struct config_row *rows, size_t count, const char *section,
                       const void *base, const char *indent, struct kn_buf *ret)
 {
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(rows[i].section, section) != 0 || is_secret_file(&rows[i]))
+        /* secrets are resolved: their files need not be read again */
+        if (strcmp(rows[i].section, section) != 0 || config_secret_of(&rows[i]))
             continue;
         kn_buf_printf(ret, "%s%s: ", indent, rows[i].name);
         yaml_value(&rows[i], base, ret);

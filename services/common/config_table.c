@@ -53,3 +53,11 @@ const struct config_row *config_row_find(const char *section, struct kn_str name
             return &rows[i];
     return NULL;
 }
+
+const struct config_row *config_secret_of(const struct config_row *row)
+{
+    size_t len = strlen(row->name);
+    if (row->type != CONFIG_PATH || len < 6 || strcmp(row->name + len - 5, "_file") != 0)
+        return NULL;
+    return config_row_find(row->section, (struct kn_str){row->name, len - 5});
+}

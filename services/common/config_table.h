@@ -46,6 +46,8 @@ extern const size_t config_n_sections;
 
 /* NULL when there is none. section as in config_row. */
 const struct config_row *config_row_find(const char *section, struct kn_str name);
+/* `url` for `url_file`, NULL for a row that is not a secret's file. */
+const struct config_row *config_secret_of(const struct config_row *row);
 
 /* Reads text as the row's type and stores it at target (base + offset); copies
  * go to arena. CONFIG: ret_why says what is wrong and what is allowed, without

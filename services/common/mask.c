@@ -262,3 +262,12 @@ void kn_mask_text(struct kn_str text, const char *url, struct kn_buf *ret)
     }
     forget(&secrets);
 }
+
+bool kn_url_has_password(const char *url)
+{
+    struct secrets secrets = {.count = 0};
+    gather(&secrets, url);
+    bool has_one = secrets.count > 1; /* the first is the URL */
+    forget(&secrets);
+    return has_one;
+}

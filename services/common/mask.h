@@ -12,4 +12,8 @@ void kn_mask_url(const char *url, struct kn_buf *ret);
  * a password that was not percent-encoded are written as "***". url may be NULL. */
 void kn_mask_text(struct kn_str text, const char *url, struct kn_buf *ret);
 
+/* Whether the URL, or one of a list, has a password, before the host or in the query.
+ * "guest" of the user "guest" is none. */
+bool kn_url_has_password(const char *url);
+
 #endif

@@ -75,11 +75,33 @@ static void sentences_about_a_url_lose_its_secrets(void **state)
     }
 }
 
+static void a_url_has_a_password_before_its_host_or_in_its_query(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        bool has_one;
+    } cases[] = {
+        {"redis://:secret@h/0", true},
+        {"amqp://h;amqp://u:secret@i", true},
+        {"postgresql://u@h/db?password=secret", true},
+        {"postgresql://u@h/db", false},
+        {"redis://h/0?ssl_cert_reqs=none", false},
+        {"amqp://guest:guest@h", false},
+        {"sqlite:/srv/kanchi.db", false},
+        {"", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if (kn_url_has_password(cases[i].url) != cases[i].has_one)
+            fail_msg("%s", cases[i].url);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_shown_url_holds_no_piece_of_a_password),
         cmocka_unit_test(sentences_about_a_url_lose_its_secrets),
+        cmocka_unit_test(a_url_has_a_password_before_its_host_or_in_its_query),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "services/common/service.h"
 #include "services/common/clean.h"
+#include "services/common/exposed.h"
 #include "services/common/health.h"
 #include "services/common/log.h"
 #include "services/common/time.h"
@@ -136,6 +137,7 @@ bool kn_service_init(struct kn_service *service, struct kn_config *config, const
 {
     if (!kn_program_init(service, config, name, about, argc, argv, ret_exit))
         return false;
+    kn_exposed_warn(config, name);
     if (!*config->health.listen)
         return true;
     struct kn_buf error;

@@ -31,7 +31,8 @@ struct kn_usage {
  * does, for --help. name and about: static text. */
 bool kn_program_init(struct kn_service *service, struct kn_config *config, const char *name,
                      const char *about, int argc, char **argv, int *ret_exit);
-/* The same for a service that is supervised: also opens health.listen, when there is one. */
+/* The same for a service that is supervised: also warns of exposed files (exposed.h), and
+ * opens health.listen, when there is one. */
 bool kn_service_init(struct kn_service *service, struct kn_config *config, const char *name,
                      const char *about, int argc, char **argv, int *ret_exit);
 void kn_service_fini(struct kn_service *service);

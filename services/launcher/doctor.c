@@ -1,6 +1,7 @@
 #include "services/launcher/doctor.h"
 #include "services/broker/settings.h"
 #include "services/common/clean.h"
+#include "services/common/exposed.h"
 #include "services/common/log.h"
 #include "services/common/mask.h"
 #include "services/common/service.h"
@@ -114,6 +115,7 @@ int launcher_doctor(int argc, char **argv)
     int code;
     if (!kn_program_init(&service, &doctor.config, NAME, "looks at the brokers", argc, argv, &code))
         return code;
+    kn_exposed_warn(&doctor.config, NAME);
     code = KN_EXIT_OK;
     for (size_t i = 0; i < doctor.config.n_brokers && code == KN_EXIT_OK; i++) {
         doctor.broker = &doctor.config.brokers[i];

@@ -1,4 +1,5 @@
 #include "services/launcher/up.h"
+#include "services/common/exposed.h"
 #include "services/common/log.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
@@ -168,6 +169,7 @@ int launcher_up(int argc, char **argv)
     /* On a terminal the services' ordinary lines would bury the screen. */
     if (isatty(STDERR_FILENO) && strcmp(config.log.level, "info") == 0)
         config.log.level = "warn";
+    kn_exposed_warn(&config, NAME);
     int folder = take_folder(&config, &service);
     code = KN_EXIT_CONFIG;
     if (folder >= 0 && port_is_free(config.gateway.listen))
