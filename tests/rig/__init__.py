@@ -10,9 +10,9 @@ from .postgres import Postgres
 from .process import Process, RigError, free_port, wait_for
 from .proxy import Proxy
 from .rabbitmq import RabbitMQ
-from .redis_server import Redis
+from .redis_server import Redis, Sentinel
 
 __all__ = [
     "CeleryWorker", "Kanchi", "Nginx", "Postgres", "Process", "Proxy", "RabbitMQ", "Redis", "RigError",
-    "free_port", "python_of", "wait_for",
+    "Sentinel", "free_port", "python_of", "wait_for",
 ]

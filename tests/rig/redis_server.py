@@ -28,6 +28,11 @@ def make_certificates(folder):
     return folder
 
 
+def tls_options(certs):
+    return ["--tls-ca-cert-file", certs / "ca.crt", "--tls-cert-file", certs / "server.crt",
+            "--tls-key-file", certs / "server.key"]
+
+
 class Redis:
     """redis-server on a free port of 127.0.0.1, with nothing saved.
 
@@ -50,9 +55,7 @@ class Redis:
         if tls:
             certs = make_certificates(self.folder / "tls")
             self.ca = certs / "ca.crt"
-            self._argv += ["--port", "0", "--tls-port", self.port, "--tls-ca-cert-file", self.ca,
-                           "--tls-cert-file", certs / "server.crt",
-                           "--tls-key-file", certs / "server.key",
+            self._argv += ["--port", "0", "--tls-port", self.port, *tls_options(certs),
                            "--tls-auth-clients", "yes" if mutual else "no"]
         else:
             self._argv += ["--port", self.port]
@@ -80,6 +83,42 @@ class Redis:
 
     def socket_url(self, database=0):
         return f"redis+socket://{self._user()}{self.socket_path}?virtual_host={database}"
+
+    def stop(self):
+        self.process.stop()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Sentinel:
+    """A sentinel that watches a Redis of the rig under the name "mymaster".
+
+    tls: the sentinel itself speaks TLS, whatever its master does; the authority is in .ca.
+    """
+
+    def __init__(self, folder, master, tls=False):
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        certs = master.ca.parent if master.tls else folder / "tls"
+        if tls and not master.tls:
+            make_certificates(certs)
+        self.ca = certs / "ca.crt"
+        self.port = free_port()
+        config = folder / "sentinel.conf"
+        config.write_text(f"sentinel monitor mymaster 127.0.0.1 {master.port} 1\n")
+        argv = ["redis-server", config, "--sentinel", "--bind", "127.0.0.1", "--dir", folder,
+                *(["--port", "0", "--tls-port", self.port] if tls else ["--port", self.port]),
+                *(tls_options(certs) if tls or master.tls else []),
+                "--tls-auth-clients", "no", "--tls-replication", "yes" if master.tls else "no"]
+        self.process = Process(argv, "sentinel", folder / "sentinel.log", stop_timeout=5)
+        self.process.wait_for(lambda: "+monitor master mymaster" in self.process.log(), 10)
+
+    def url(self, database=0):
+        return f"sentinel://localhost:{self.port}/{database}"
 
     def stop(self):
         self.process.stop()
