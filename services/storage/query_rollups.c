@@ -12,7 +12,10 @@
 #include <stdlib.h>
 
 enum { GROUPS_DEFAULT = 50, GROUPS_MAX = 500, POINTS_MAX = 2000, VALUES_MAX = 100 };
-enum { BUCKETS_MAX = 2000000 }; /* groups times points */
+/* Beyond BUCKETS_MAX groups times points, groups are only counted, and the largest are read
+ * again. Of one source and one row's period, the first NAMES_READ names are read: those that
+ * have been known longest. */
+enum { BUCKETS_MAX = 100000, NAMES_READ = 1000, ROWS_A_PAGE = 2000 };
 /* What a question may choose and group by. */
 enum dimension { BY_NOTHING = -1, BY_SOURCE, BY_NAME, BY_QUEUE, BY_WORKER, DIMENSIONS };
 
@@ -29,7 +32,7 @@ struct group {
 };
 
 struct choice {
-    int64_t values[VALUES_MAX];
+    int64_t values[GROUPS_MAX];
     size_t count;
     bool set;
 };
@@ -41,24 +44,28 @@ struct rollups {
     enum dimension group_by;
     int64_t from, to, step; /* minutes */
     size_t n_points;
-    size_t point; /* the one that is read */
+    size_t point;  /* the one that is read */
+    bool counting; /* more groups than BUCKETS_MAX: totals alone */
+    bool skipped;  /* names beyond NAMES_READ */
+    bool closed;   /* the groups are chosen: others are passed over */
     struct group *groups;
     size_t n_groups, cap_groups;
+    size_t n_seen; /* before they were chosen */
     struct hmap map;
     struct kn_sketch scratch;
 };
 
 /* ---- what is said of a point --------------------------------------------------------- */
 
+static struct kn_msg_quantiles no_values;
+
 static struct kn_msg_quantiles *quantiles(struct kn_arena *arena, const struct kn_sketch *sketch)
 {
-    struct kn_msg_quantiles *q = kn_arena_alloc(arena, sizeof *q);
-    if (!q)
-        return NULL;
     int64_t count = kn_sketch_count(sketch);
-    q->count = count > 0 ? (uint64_t)count : 0;
-    if (!q->count)
+    struct kn_msg_quantiles *q = count > 0 ? kn_arena_alloc(arena, sizeof *q) : &no_values;
+    if (!q || count <= 0)
         return q;
+    q->count = (uint64_t)count;
     q->mean.set = kn_sketch_mean(sketch, &q->mean.value);
     static const double asked[] = {0, 0.50, 0.95, 0.99, 1};
     struct kn_opt_f64 *answers[] = {&q->min, &q->p50, &q->p95, &q->p99, &q->max};
@@ -96,7 +103,7 @@ static enum kn_status go_to(struct rollups *r, size_t point)
         return KN_OK;
     for (size_t g = 0; g < r->n_groups; g++) {
         struct group *group = &r->groups[g];
-        if (!group->used)
+        if (!group->used || r->counting)
             continue;
         struct kn_msg_point *ended = &group->points[r->point];
         ended->counts = event_counts(r->arena, group->counts);
@@ -113,27 +120,42 @@ static enum kn_status go_to(struct rollups *r, size_t point)
 
 /* ---- adding up ----------------------------------------------------------------------- */
 
-static struct group *group_of(struct rollups *r, int64_t key)
+static struct group *find_group(const struct rollups *r, int64_t key, uint64_t hash)
 {
     size_t at = 0;
     uint32_t i;
-    uint64_t hash = hmap_mix((uint64_t)key);
     while (hmap_next(&r->map, hash, &at, &i)) {
         if (r->groups[i].key == key)
             return &r->groups[i];
     }
+    return NULL;
+}
+
+static enum kn_status add_group(struct rollups *r, int64_t key, uint64_t hash, struct group **ret)
+{
     if (!grow_array(&r->groups, &r->cap_groups, r->n_groups, sizeof *r->groups) ||
         hmap_add(&r->map, hash, (uint32_t)r->n_groups) != KN_OK)
-        return NULL;
-    if ((r->n_groups + 1) * r->n_points > BUCKETS_MAX)
-        return NULL;
+        return KN_NOMEM;
     struct group *group = &r->groups[r->n_groups];
     *group = (struct group){.key = key};
-    group->points = kn_arena_array(r->arena, r->n_points, sizeof *group->points);
-    if (!group->points)
-        return NULL;
+    r->counting = r->counting || (r->n_groups + 1) * r->n_points > BUCKETS_MAX;
+    if (!r->counting)
+        group->points = kn_arena_array(r->arena, r->n_points, sizeof *group->points);
+    if (!r->counting && !group->points)
+        return KN_NOMEM;
     r->n_groups++;
-    return group;
+    *ret = group;
+    return KN_OK;
+}
+
+/* NOT_FOUND when it is none of those that were chosen. */
+static enum kn_status group_of(struct rollups *r, int64_t key, struct group **ret)
+{
+    uint64_t hash = hmap_mix((uint64_t)key);
+    struct group *found = find_group(r, key, hash);
+    if (found)
+        *ret = found;
+    return found ? KN_OK : r->closed ? KN_NOT_FOUND : add_group(r, key, hash, ret);
 }
 
 static bool is_chosen(const struct choice *choice, int64_t value)
@@ -155,13 +177,16 @@ static enum kn_status add_sketch(struct rollups *r, struct kn_sketch *to, struct
 static enum kn_status add_cell(struct rollups *r, const int64_t key[DIMENSIONS],
                                const struct cell *cell)
 {
-    struct group *group = group_of(r, r->group_by == BY_NOTHING ? 0 : key[r->group_by]);
-    if (!group)
-        return KN_NOMEM;
+    struct group *group;
+    enum kn_status status = group_of(r, r->group_by == BY_NOTHING ? 0 : key[r->group_by], &group);
+    if (status != KN_OK)
+        return status == KN_NOT_FOUND ? KN_OK : status;
+    group->total += cell->count;
+    if (r->counting)
+        return KN_OK;
     group->used = true;
     group->counts[cell->status] += cell->count;
-    group->total += cell->count;
-    enum kn_status status = add_sketch(r, &group->runtime, cell->runtime);
+    status = add_sketch(r, &group->runtime, cell->runtime);
     return status == KN_OK ? add_sketch(r, &group->wait, cell->wait) : status;
 }
 
@@ -286,15 +311,61 @@ static enum kn_status add_names(struct rollups *r, enum sql_id statement, int64_
     return status == KN_OK ? look_up(keys) : status;
 }
 
+/* ---- rows of all names, in pages, for a flood of names to be passed over ------------- */
+
+struct page {
+    struct rollups *r;
+    int64_t minute, source, name; /* of the last row */
+    size_t names;                 /* of its minute and source */
+    size_t rows;
+};
+
+static enum kn_status take_row(void *arg, const struct db_value *columns)
+{
+    struct page *page = arg;
+    int64_t minute = db_as_i64(columns[0]), source = db_as_i64(columns[1]);
+    bool same = minute == page->minute && source == page->source;
+    page->names = same ? page->names + 1 : 1;
+    page->minute = minute;
+    page->source = source;
+    page->name = db_as_i64(columns[2]);
+    page->rows++;
+    if (page->names <= NAMES_READ)
+        return add_row(page->r, columns);
+    page->r->skipped = true;
+    return KN_OK;
+}
+
+static enum kn_status add_pages(struct rollups *r, enum sql_id statement, int64_t step,
+                                int64_t from, int64_t to)
+{
+    struct page page = {.r = r, .minute = from, .source = -1, .name = -1};
+    enum kn_status status;
+    do {
+        const struct db_value values[] = {db_i64(step),        db_i64(ROLLUPS_BY_NAME),
+                                          db_i64(page.minute), db_i64(page.source),
+                                          db_i64(page.name),   db_i64(to),
+                                          db_i64(ROWS_A_PAGE)};
+        page.rows = 0;
+        status = db_run(r->reader->db, statement, values, take_row, &page);
+        if (page.names > NAMES_READ)
+            page.name = INT64_MAX;
+    } while (status == KN_OK && page.rows == ROWS_A_PAGE);
+    return status;
+}
+
 static enum kn_status add_range(struct rollups *r, int64_t row_step, int64_t from, int64_t to)
 {
     bool cells = asks_for(r, BY_QUEUE) || asks_for(r, BY_WORKER);
-    int64_t scope = asks_for(r, BY_NAME) ? ROLLUPS_BY_NAME : ROLLUPS_ALL_NAMES;
     if (from >= to)
         return KN_OK;
     if (r->choices[BY_NAME].set)
         return add_names(r, cells ? SQL_ROLLUP_CELLS_AT : SQL_ROLLUP_TOTALS_AT, row_step, from, to);
-    const struct db_value values[] = {db_i64(row_step), db_i64(scope), db_i64(from), db_i64(to)};
+    if (asks_for(r, BY_NAME))
+        return add_pages(r, cells ? SQL_ROLLUPS_CELLS_PAGE : SQL_ROLLUPS_TOTALS_PAGE, row_step,
+                         from, to);
+    const struct db_value values[] = {db_i64(row_step), db_i64(ROLLUPS_ALL_NAMES), db_i64(from),
+                                      db_i64(to)};
     return db_run(r->reader->db, cells ? SQL_ROLLUPS_CELLS : SQL_ROLLUPS_TOTALS, values, add_row,
                   r);
 }
@@ -327,7 +398,6 @@ static enum kn_status answer_group(struct rollups *r, const struct group *group,
                                    struct kn_msg_series *ret)
 {
     static struct kn_msg_event_counts none;
-    static struct kn_msg_quantiles no_values;
     for (size_t i = 0; i < r->n_points; i++) {
         struct kn_msg_point *point = &group->points[i];
         point->at = (r->from + (int64_t)i * r->step) * KN_MINUTE;
@@ -351,15 +421,18 @@ static int largest_first(const void *a, const void *b)
 
 static enum kn_status answer(struct rollups *r, size_t limit, struct kn_msg_series_list *ret)
 {
-    if (r->group_by == BY_NOTHING && !group_of(r, 0))
+    struct group *only;
+    if (r->group_by == BY_NOTHING && group_of(r, 0, &only) != KN_OK)
         return KN_NOMEM;
     if (r->n_groups)
         qsort(r->groups, r->n_groups, sizeof *r->groups, largest_first);
     size_t n = r->n_groups < limit ? r->n_groups : limit;
+    if (r->n_seen < r->n_groups)
+        r->n_seen = r->n_groups;
     struct kn_msg_series_list list = {.from = r->from * KN_MINUTE,
                                       .to = r->to * KN_MINUTE,
                                       .step = (uint64_t)r->step * 60,
-                                      .groups_left_out = r->n_groups - n};
+                                      .groups_left_out = r->n_seen - n};
     list.series.items = kn_arena_array(r->arena, n, sizeof *list.series.items);
     list.series.count = n;
     if (n && !list.series.items)
@@ -373,15 +446,53 @@ static enum kn_status answer(struct rollups *r, size_t limit, struct kn_msg_seri
     return KN_OK;
 }
 
-static void rollups_fini(struct rollups *r)
+static void drop_groups(struct rollups *r)
 {
     for (size_t g = 0; g < r->n_groups; g++) {
         kn_sketch_fini(&r->groups[g].runtime);
         kn_sketch_fini(&r->groups[g].wait);
     }
+    r->n_groups = 0;
+    hmap_clear(&r->map);
+}
+
+static void rollups_fini(struct rollups *r)
+{
+    drop_groups(r);
     free(r->groups);
     hmap_fini(&r->map);
     kn_sketch_fini(&r->scratch);
+}
+
+/* ---- too many groups: the largest are chosen, and read again, exactly ----------------- */
+
+static enum kn_status choose_groups(struct rollups *r, size_t limit)
+{
+    struct choice chosen = {.set = true};
+    qsort(r->groups, r->n_groups, sizeof *r->groups, largest_first);
+    while (chosen.count < limit && chosen.count < r->n_groups) {
+        chosen.values[chosen.count] = r->groups[chosen.count].key;
+        chosen.count++;
+    }
+    r->n_seen = r->n_groups;
+    drop_groups(r);
+    r->counting = r->skipped = false;
+    r->point = 0;
+    enum kn_status status = KN_OK;
+    for (size_t i = 0; i < chosen.count && status == KN_OK; i++) {
+        struct group *group;
+        status = group_of(r, chosen.values[i], &group);
+    }
+    r->closed = true;
+    if (r->group_by == BY_NAME)
+        r->choices[BY_NAME] = chosen;
+    return status == KN_OK && r->counting ? KN_TOO_BIG : status;
+}
+
+static enum kn_status read_period(struct rollups *r)
+{
+    enum kn_status status = add_period(r, r->from, r->to, ROLLUP_STEPS - 1);
+    return status == KN_OK ? go_to(r, r->n_points) : status;
 }
 
 /* ---- the request --------------------------------------------------------------------- */
@@ -462,9 +573,13 @@ enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_m
         return KN_INVALID;
     enum kn_status status = read_request(&r, get, ret_why);
     if (status == KN_OK)
-        status = add_period(&r, r.from, r.to, ROLLUP_STEPS - 1);
-    if (status == KN_OK)
-        status = go_to(&r, r.n_points);
+        status = read_period(&r);
+    if (status == KN_OK && (r.counting || r.skipped)) {
+        *ret_why = "limit times points is too much";
+        status = choose_groups(&r, limit);
+        if (status == KN_OK)
+            status = read_period(&r);
+    }
     if (status == KN_OK)
         status = answer(&r, limit, ret);
     rollups_fini(&r);

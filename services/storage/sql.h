@@ -468,6 +468,14 @@
         "SELECT minute, source, name, cells FROM rollups WHERE step = $1 " \
         "AND scope = $2 AND minute >= $3 AND minute < $4 " \
         "ORDER BY minute, source, name") \
+    SAME(ROLLUPS_TOTALS_PAGE, "iiiiiii", \
+        "SELECT minute, source, name, totals FROM rollups WHERE step = $1 " \
+        "AND scope = $2 AND (minute, source, name) > ($3, $4, $5) AND minute < $6 " \
+        "ORDER BY minute, source, name LIMIT $7") \
+    SAME(ROLLUPS_CELLS_PAGE, "iiiiiii", \
+        "SELECT minute, source, name, cells FROM rollups WHERE step = $1 " \
+        "AND scope = $2 AND (minute, source, name) > ($3, $4, $5) AND minute < $6 " \
+        "ORDER BY minute, source, name LIMIT $7") \
     S(ROLLUP_TOTALS_AT, "iiiii", \
         "SELECT minute, source, name, totals FROM rollups WHERE step = $1 " \
         "AND scope = $2 AND minute = $3 AND source = $4 AND name = $5", \

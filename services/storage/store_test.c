@@ -1131,6 +1131,66 @@ static void rollups_add_up_and_move_the_reader_once(void **state)
     assert_int_equal(list.series.items[0].points.items[0].counts->success, 4);
 }
 
+enum { FLOOD = 3000 };
+
+/* "known" twice in each of two minutes, and as many others as a flood has, once each. */
+static void put_flood(struct rig *rig, bool of_names, int64_t hour, uint64_t position)
+{
+    static struct kn_msg_rollup rows[FLOOD];
+    struct kn_msg_rollup_put put = {
+        .reader = KN_STR("aggregation"), .feed = KN_STR("f"), .from = position, .to = position + 1};
+    for (size_t i = 0; i < FLOOD; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "flood%zu", i);
+        struct kn_str other = kn_arena_str(&rig->arena, kn_str_from(text));
+        struct kn_str one = i < 2 ? KN_STR("known") : other;
+        rows[i] = (struct kn_msg_rollup){.minute = hour + (i == 1 ? KN_MINUTE : 0),
+                                         .source = KN_STR("s"),
+                                         .name = of_names ? one : KN_STR("a"),
+                                         .queue = of_names ? KN_STR("q") : one,
+                                         .status = KN_TASK_SUCCESS,
+                                         .count = i < 2 ? 2 : 1,
+                                         .runtime = i < 2 ? sketch(rig, 0.5, 2) : KN_STR("")};
+    }
+    put.rows.items = rows;
+    put.rows.count = 2;
+    assert_int_equal(put_rollups(rig, &put), KN_OK);
+    put.from++;
+    put.to++;
+    put.rows.items = rows + 2;
+    put.rows.count = FLOOD - 2;
+    assert_int_equal(put_rollups(rig, &put), KN_OK);
+}
+
+/* Figures by name, by queue: memory for the groups that are answered alone, and those exact. */
+static void a_flood_of_groups_leaves_the_largest_exact(void **state)
+{
+    struct rig *rig = *state;
+    int64_t hour = AT / KN_HOUR * KN_HOUR;
+    static const char *const by[] = {"name", "queue"};
+    static const uint64_t steps[] = {60, 0};
+    for (size_t i = 0; i < COUNT_OF(by); i++) {
+        put_flood(rig, i == 0, hour + (int64_t)i * KN_DAY, 2 * i);
+        for (size_t s = 0; s < COUNT_OF(steps); s++) {
+            struct kn_msg_rollups_get get = {.from = hour + (int64_t)i * KN_DAY,
+                                             .to = hour + (int64_t)i * KN_DAY + 23 * KN_HOUR,
+                                             .step = steps[s],
+                                             .limit = 3,
+                                             .group_by = kn_str_from(by[i])};
+            struct kn_msg_series_list list = series_of(rig, &get);
+            assert_int_equal(list.series.count, 3);
+            assert_true(list.groups_left_out >= 900);
+            assert_text(list.series.items[0].key, "known");
+            const struct kn_msg_point *points = list.series.items[0].points.items;
+            assert_int_equal(points[0].counts->success, steps[s] ? 2 : 4);
+            assert_int_equal(points[0].runtime->count, steps[s] ? 2 : 4);
+            if (steps[s])
+                assert_int_equal(points[1].runtime->count, 2);
+            kn_arena_reset(&rig->arena);
+        }
+    }
+}
+
 static void a_rebuild_counts_the_stored_events(void **state)
 {
     struct rig *rig = *state;
@@ -1438,6 +1498,7 @@ int main(void)
         CASE(the_feed_has_no_holes_and_survives_restarts),
         CASE(large_commits_are_read_back_a_few_at_a_time),
         CASE(rollups_add_up_and_move_the_reader_once),
+        CASE(a_flood_of_groups_leaves_the_largest_exact),
         CASE(a_rebuild_counts_the_stored_events),
         CASE(what_was_learned_counts_once_until_the_event_comes),
         CASE(overdue_tasks_are_those_that_take_longer_than_their_name_does),
