@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define ARGS_MAX 16
+#define REPLY_MAX ((size_t)64 << 20) /* what a message has beyond message_max, too */
 
 static void say(struct kn_buf *error, const char *text)
 {
@@ -39,7 +40,9 @@ redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *erro
         argv[i] = args[i].ptr;
         lens[i] = args[i].len;
     }
-    redisReply *reply = redisCommandArgv(redis->ctx, (int)count, argv, lens);
+    redisReply *reply = redisAppendCommandArgv(redis->ctx, (int)count, argv, lens) == REDIS_OK
+                            ? broker_redis_reply(redis)
+                            : NULL;
     if (!reply) {
         bool late = redis->ctx->err == REDIS_ERR_IO && errno == EAGAIN;
         say(error, late ? "no answer in time" : redis->ctx->errstr);
@@ -76,8 +79,11 @@ static enum kn_status wrap(const struct broker_options *options,
     }
     broker_net_timeout(fd, options->connect_timeout_us);
     ret->ctx = redisConnectFd(fd);
-    if (ret->ctx)
+    if (ret->ctx) {
+        broker_redis_bound(ret->ctx);
+        ret->reply_max = REPLY_MAX + options->message_max;
         return KN_OK;
+    }
     close(fd);
     broker_tls_free(ret->tls);
     ret->tls = NULL;

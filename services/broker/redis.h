@@ -13,7 +13,8 @@ struct broker_redis {
     redisContext *ctx;
     struct broker_tls *tls;         /* NULL without TLS */
     const struct broker_host *host; /* of the URL, that it was opened for; NULL: none was */
-    bool stale; /* its server has become a replica: to be closed, and opened again */
+    size_t reply_max; /* bytes of one reply; with a larger one the connection is lost */
+    bool stale;       /* its server has become a replica: to be closed, and opened again */
 };
 
 /* wake_fd as in net.h. On failure error gets a sentence without secrets. */
@@ -28,6 +29,12 @@ void broker_redis_close(struct broker_redis *redis);
  * freeReplyObject. */
 redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *error, size_t count,
                                  const struct kn_str *args) KN_MUST_CHECK;
+
+/* The reply to what was appended with redisAppendCommandArgv; NULL when the connection is lost:
+ * redis->ctx->errstr says why. No reply is read beyond reply_max, or beyond 250,000 elements. */
+redisReply *broker_redis_reply(struct broker_redis *redis) KN_MUST_CHECK;
+/* Makes the connection keep to that; once, before anything is read. */
+void broker_redis_bound(redisContext *ctx);
 
 /* Puts the command behind what the server says of a missing right, which does not name it. */
 void broker_redis_name_right(struct kn_buf *error, struct kn_str command, struct kn_str key);

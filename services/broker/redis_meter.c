@@ -17,6 +17,7 @@
 #define MEMBERS_MAX 10000 /* of a set of bindings */
 #define UNACKED_MAX 2000  /* messages whose queue is looked up */
 #define UNACKED_BYTES ((size_t)8 << 20)
+#define UNACKED_SCANS 1000 /* HSCAN calls; a walk over so few messages ends sooner */
 
 /* A reply that is no error, or NULL with the error told. */
 static redisReply *ask(struct broker_meter *m, size_t count, const struct kn_str *args)
@@ -167,8 +168,8 @@ static void append_llen(struct broker_meter *m, struct kn_str queue, int step, s
 /* DENIED: we may not know. */
 static enum kn_status read_llen(struct broker_meter *m, struct kn_str queue, uint64_t *ret)
 {
-    redisReply *reply = NULL;
-    if (redisGetReply(m->redis.ctx, (void **)&reply) != REDIS_OK) {
+    redisReply *reply = broker_redis_reply(&m->redis);
+    if (!reply) {
         kn_buf_clear(&m->error);
         kn_buf_text(&m->error, m->redis.ctx->errstr);
         broker_redis_close(&m->redis);
@@ -290,10 +291,10 @@ static void count_unacked(struct broker_meter *m, struct broker_depths *depths, 
 static bool split_unacked(struct broker_meter *m, struct broker_depths *depths, struct kn_str key)
 {
     char cursor[32] = "0";
-    size_t bytes = 0;
+    size_t bytes = 0, scans = 0;
     do {
         const struct kn_str args[] = {KN_STR("HSCAN"), key, kn_str_from(cursor), KN_STR("COUNT"),
-                                      KN_STR("200")};
+                                      KN_STR("50")};
         redisReply *reply = ask(m, 5, args);
         bool good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
         for (size_t i = 1; good && i < reply->element[1]->elements; i += 2) {
@@ -305,7 +306,7 @@ static bool split_unacked(struct broker_meter *m, struct broker_depths *depths, 
         snprintf(cursor, sizeof(cursor), "%.*s", good ? (int)text_of(reply->element[0]).len : 0,
                  good ? text_of(reply->element[0]).ptr : "");
         freeReplyObject(reply);
-        if (!good || bytes > UNACKED_BYTES)
+        if (!good || bytes > UNACKED_BYTES || ++scans > UNACKED_SCANS)
             return false;
     } while (strcmp(cursor, "0") != 0);
     return true;
@@ -329,7 +330,8 @@ static enum kn_status measure_unacked(struct broker_meter *m, struct broker_dept
     for (size_t i = 0; !known && i < depths->count; i++)
         depths->items[i].unacked = -1;
     kn_buf_fini(&key);
-    return m->redis.ctx ? KN_OK : KN_IO;
+    /* when the walk alone failed, what was measured counts all the same */
+    return m->redis.ctx || depths->unacked_total > 0 ? KN_OK : KN_IO;
 }
 
 static void add_found(struct broker_depths *depths, struct kn_arena *arena,

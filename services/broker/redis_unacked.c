@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+enum { SCANS_MAX = 100000 }; /* a server may never end the walk */
+
 static bool is_text(const redisReply *reply)
 {
     return reply->type == REDIS_REPLY_STRING;
@@ -40,7 +42,7 @@ enum kn_status broker_redis_unacked(struct broker_session *s, const struct broke
 {
     struct kn_buf key;
     char cursor[32] = "0";
-    size_t bytes = 0;
+    size_t bytes = 0, scans = 0;
     kn_buf_init(&key, 0);
     broker_redis_key(&s->options, &key, KN_STR("unacked"));
     enum kn_status status = kn_buf_status(&key);
@@ -50,7 +52,7 @@ enum kn_status broker_redis_unacked(struct broker_session *s, const struct broke
         status = scan(s, kn_buf_view(&key), cursor, unacked, &bytes);
         if (status == KN_OK && strcmp(cursor, "0") == 0)
             break;
-        if (status == KN_OK && bytes > unacked->bytes_max)
+        if (status == KN_OK && (bytes > unacked->bytes_max || ++scans > SCANS_MAX))
             status = KN_FULL;
     }
     kn_buf_fini(&key);

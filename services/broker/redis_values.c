@@ -66,9 +66,9 @@ static enum kn_status ask(struct broker_values *v, struct kn_str key, const char
 /* Every reply is read, so that the next call finds the connection in order. */
 static enum kn_status answer(struct broker_values *v, struct kn_str *ret)
 {
-    redisReply *reply = NULL;
+    redisReply *reply = broker_redis_reply(&v->redis);
     *ret = KN_STR_ABSENT;
-    if (redisGetReply(v->redis.ctx, (void **)&reply) != REDIS_OK) {
+    if (!reply) {
         kn_buf_clear(&v->error);
         kn_buf_text(&v->error, v->redis.ctx->errstr);
         return KN_IO;

@@ -162,7 +162,8 @@ static enum kn_status eval(struct broker_session *s, const struct call *call, si
         lens[3 + i] = call->args[i].len;
     }
     freeReplyObject(s->reply);
-    s->reply = redisCommandArgv(s->redis.ctx, (int)call->count + 3, argv, lens);
+    bool sent = redisAppendCommandArgv(s->redis.ctx, (int)call->count + 3, argv, lens) == REDIS_OK;
+    s->reply = sent ? broker_redis_reply(&s->redis) : NULL;
     kn_buf_clear(&s->error);
     if (!s->reply) {
         kn_buf_text(&s->error, s->redis.ctx->errstr);
