@@ -38,8 +38,9 @@ class Stand:
         for service in SERVICES:
             self.kanchi.start(service)
         rig.wait_for(self.kanchi.is_ready, 30, "Kanchi is ready")
+        # room for those that are not yet due: with RabbitMQ 4, Celery makes none as it gets them
         self.worker = rig.CeleryWorker(folder, broker_url, version=version, app="jobs_app",
-                                       concurrency=2)
+                                       concurrency=2, options=("--prefetch-multiplier=8",))
         self.worker.wait_ready()
         rig.wait_for(self.is_known, 60, "the worker's settings are known")
 
