@@ -57,11 +57,24 @@ static bool pass_unsayable(struct match *m)
     return true;
 }
 
-/* A word such as datetime(…), inf, b'…', or an object. */
+/* None, True or False, and nothing that only begins so. */
+static bool is_word(const struct match *m)
+{
+    static const char *const words[] = {"None", "True", "False"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *behind = m->p + strlen(words[i]);
+        if (at(m, words[i]) && (behind == m->end || strchr(",:)]}", *behind)))
+            return true;
+    }
+    return false;
+}
+
+/* A word such as datetime(…), inf, -inf, b'…', or an object. */
 static bool is_unsayable(const struct match *m)
 {
     char c = m->p < m->end ? *m->p : '\0';
-    return c == '<' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return (letter && !is_word(m)) || c == '<' || c == '_' || at(m, "-inf");
 }
 
 /* ---- values ------------------------------------------------------------------------------ */
@@ -118,13 +131,7 @@ static bool match_number(struct match *m, const struct celery_token *token)
 
 static bool match_word(struct match *m, const char *word)
 {
-    static const char *const words[] = {"None", "True", "False"};
-    if (take(m, word))
-        return true;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (at(m, words[i]))
-            return false;
-    return is_unsayable(m) && pass_unsayable(m);
+    return is_word(m) ? take(m, word) : is_unsayable(m) && pass_unsayable(m);
 }
 
 static bool match_value(struct match *m, const struct celery_token *token);

@@ -39,6 +39,12 @@ static void a_text_is_compared_with_json(void **state)
         {"(3.14,)", "[3.14159]", CELERY_MATCH_DIFFERENT},
         {"(17,)", "[7]", CELERY_MATCH_DIFFERENT},
         {"('1',)", "[1]", CELERY_MATCH_DIFFERENT},
+        {"(True,)", "[1]", CELERY_MATCH_DIFFERENT},
+        {"({'a': False},)", "[{\"a\":0.0}]", CELERY_MATCH_DIFFERENT},
+        {"(None, 1)", "[\"None\",1]", CELERY_MATCH_DIFFERENT},
+        {"([None],)", "[[[]]]", CELERY_MATCH_DIFFERENT},
+        {"(Nonesuch(1), 2)", "[null,2]", CELERY_MATCH_OPEN},
+        {"(Color.RED,)", "[1]", CELERY_MATCH_OPEN},
         /* cut, and what is seen agrees or does not */
         {"('" X50 "...', ...)", "[\"" X50 "xxx\",{\"a\":1}]", CELERY_MATCH_OPEN},
         {"('" X50 "...', ...)", "[\"y\",1]", CELERY_MATCH_DIFFERENT},
@@ -54,6 +60,8 @@ static void a_text_is_compared_with_json(void **state)
         {"(datetime.datetime(2026, 11, 27, 1, 2), 5)", "[\"2026-11-27T01:02:00\",6]",
          CELERY_MATCH_DIFFERENT},
         {"(UUID('1'), nan)", "[\"1\",NaN]", CELERY_MATCH_OPEN},
+        {"(inf, -inf, 5)", "[Infinity,-Infinity,5]", CELERY_MATCH_OPEN},
+        {"(-inf, 5)", "[-Infinity,6]", CELERY_MATCH_DIFFERENT},
         {"(<Thing object at 0x1>, 1)", "[{\"thing\":3},1]", CELERY_MATCH_OPEN},
         {"({1: 'a'},)", "[{\"1\":\"a\"}]", CELERY_MATCH_OPEN},
         /* hidden */
