@@ -161,6 +161,10 @@ def test_a_retry_is_the_same_call_or_is_refused(request, folder, redis_url, brok
         print(f"  {key[0]:8} {key[1]:8} {key[2]!s:8} {tally[key]}")
     assert not wrong, f"{len(wrong)} wrong calls, the first: {wrong[0]}"
     if broker == "redis":
+        refused = [(one.sent[ident], answer["detail"]) for one in waiting
+                   for ident, (status, answer) in answers["parked", one.queue].items()
+                   if status != 202]
+        assert not refused, f"{len(refused)} messages were not sent again, the first: {refused[0]}"
         assert all(tally["message", one, "message"] == count for one in serializers)
     if count >= 5:
         assert tally["repr", "json", "repr"] and tally["backend", "json", "backend"]

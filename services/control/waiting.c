@@ -2,7 +2,23 @@
 
 #include "services/celery/task_message.h"
 
-enum { REPR_MAX = 1024 }; /* of what comes from a client, as Celery cuts its own */
+/* Of what comes from a client. Celery cuts its own at 1,024 characters, of up to 4 bytes, and
+ * closes the brackets behind. */
+enum { REPR_MAX = 8192 };
+
+/* What is cut says so, as Celery does. */
+static struct kn_str head_of(struct kn_str text, struct kn_arena *arena)
+{
+    struct kn_buf out;
+    if (text.len <= REPR_MAX)
+        return text;
+    kn_buf_init(&out, 0);
+    kn_buf_str(&out, kn_utf8_head(text, REPR_MAX));
+    kn_buf_text(&out, "...");
+    struct kn_str head = kn_arena_str(arena, kn_buf_view(&out));
+    kn_buf_fini(&out);
+    return head;
+}
 
 void control_waiting_show(const struct broker_waiting *message, struct kn_arena *arena,
                           struct kn_msg_waiting *ret)
@@ -24,8 +40,8 @@ void control_waiting_show(const struct broker_waiting *message, struct kn_arena 
     ret->name = task.name;
     ret->args = task.args;
     ret->kwargs = task.kwargs;
-    ret->args_repr = kn_utf8_head(task.argsrepr, REPR_MAX);
-    ret->kwargs_repr = kn_utf8_head(task.kwargsrepr, REPR_MAX);
+    ret->args_repr = head_of(task.argsrepr, arena);
+    ret->kwargs_repr = head_of(task.kwargsrepr, arena);
     ret->priority = task.priority;
     ret->eta = task.eta_us;
     ret->expires = task.expires_us;
