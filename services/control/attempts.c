@@ -9,6 +9,12 @@ static bool is_call(const struct kn_msg_event *event)
     return event->type == KN_EVENT_TASK_SENT || event->type == KN_EVENT_TASK_RECEIVED;
 }
 
+/* By asking a worker that has the task: it does not say which attempt it is. */
+static bool is_learned(const struct kn_msg_event *event)
+{
+    return event->origin == KN_ORIGIN_WORKER;
+}
+
 static bool same_text(struct kn_str a, struct kn_str b)
 {
     return !a.ptr == !b.ptr && kn_str_eq(a, b);
@@ -44,6 +50,7 @@ static struct control_attempt attempt_of(const struct kn_msg_event *event)
         .args_repr = event->args_repr,
         .kwargs_repr = event->kwargs_repr,
         .at = event->received_at ? event->received_at : event->timestamp,
+        .learned = is_learned(event),
     };
     if (event->type == KN_EVENT_TASK_SENT) {
         one.name = event->name;
@@ -111,7 +118,20 @@ static struct control_attempt of_task(const struct kn_msg_task *task)
         .queue = task->queue,
         .exchange = task->exchange,
         .routing_key = task->routing_key,
+        .learned = true,
     };
+}
+
+/* learned: only the calls that are learned, or only the others. */
+static void add_calls(struct control_attempts *attempts, const struct kn_msg_event *events,
+                      size_t count, bool learned)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!is_call(&events[i]) || is_learned(&events[i]) != learned)
+            continue;
+        struct control_attempt one = attempt_of(&events[i]);
+        add(attempts, &one);
+    }
 }
 
 enum kn_status control_attempts_of(const struct kn_msg_event *events, size_t count,
@@ -122,12 +142,9 @@ enum kn_status control_attempts_of(const struct kn_msg_event *events, size_t cou
         .items = kn_arena_array(arena, count + 1, sizeof *attempts.items)};
     if (!attempts.items)
         return KN_NOMEM;
-    for (size_t i = 0; i < count; i++) {
-        if (!is_call(&events[i]))
-            continue;
-        struct control_attempt one = attempt_of(&events[i]);
-        add(&attempts, &one);
-    }
+    add_calls(&attempts, events, count, false);
+    if (!attempts.count)
+        add_calls(&attempts, events, count, true);
     if (!attempts.count)
         attempts.items[attempts.count++] = of_task(task);
     qsort(attempts.items, attempts.count, sizeof *attempts.items, by_retries);

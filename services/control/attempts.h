@@ -12,6 +12,9 @@ struct control_attempt {
     struct kn_str args_repr, kwargs_repr;
     struct kn_str queue, exchange, routing_key; /* from task-sent */
     int64_t at;                                 /* when its latest event reached us */
+    /* A worker or the result backend said the texts: they may be those of a later attempt, or
+     * changed by the task. */
+    bool learned;
 };
 
 struct control_attempts {

@@ -99,6 +99,22 @@ static void the_latest_use_of_an_id_counts(void **state)
     assert_text(attempts.first->name, "b");
 }
 
+static void what_a_worker_said_takes_no_place_of_an_event(void **state)
+{
+    (void)state;
+    struct kn_msg_event events[] = {sent("t", 0, "({'id': 5, 'x': 1},)", 1),
+                                    received("t", 0, "({'x': 1},)", 9)};
+    events[1].origin = KN_ORIGIN_WORKER;
+    struct control_attempts attempts = OF(events);
+    assert_int_equal(attempts.count, 1);
+    assert_text(attempts.first->args_repr, "({'id': 5, 'x': 1},)");
+    assert_false(attempts.first->learned);
+    attempts = of(&events[1], 1);
+    assert_text(attempts.first->args_repr, "({'x': 1},)");
+    assert_true(attempts.first->learned);
+    assert_true(of(NULL, 0).first->learned);
+}
+
 static void without_the_first_call_it_is_not_certain(void **state)
 {
     (void)state;
@@ -131,6 +147,7 @@ int main(void)
         cmocka_unit_test(the_first_call_and_the_last_attempt_are_told_apart),
         cmocka_unit_test(a_list_of_arguments_becomes_a_tuple),
         cmocka_unit_test(the_latest_use_of_an_id_counts),
+        cmocka_unit_test(what_a_worker_said_takes_no_place_of_an_event),
         cmocka_unit_test(without_the_first_call_it_is_not_certain),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -490,8 +490,12 @@ static void warn_of(struct sending *s, const struct control_origin *o)
     if (backend && o->hidden)
         warn(s, "the events do not show all arguments, so those of the result backend could not be "
                 "compared with them");
-    if (repr)
-        warn(s, "the arguments are those that the client said in its event (argsrepr)");
+    if (repr && o->attempt->learned)
+        warn(s, "the arguments are those that a worker or the result backend said of the task, and "
+                "may be those of a later attempt");
+    else if (repr)
+        warn(s, "the arguments are read from the text in the client's event (argsrepr), which has "
+                "no types: a value of a class of its own may print as another value");
     if (repr && (celery_json_has_number(o->args, s->call->arena) ||
                  celery_json_has_number(o->kwargs, s->call->arena)))
         warn(s, "numbers are as the client printed them: a class of its own, derived from int or "

@@ -298,7 +298,7 @@ static enum celery_match match(struct control_call *call, const struct control_o
                                     : CELERY_MATCH_SAME;
         worst = one > worst ? one : worst;
     }
-    return worst;
+    return worst == CELERY_MATCH_SAME && o->attempt->learned ? CELERY_MATCH_OPEN : worst;
 }
 
 enum { SHOWN_MAX = 200 };
@@ -403,6 +403,12 @@ static bool is_kind(struct kn_str json, char open)
     return json.len >= 2 && json.ptr[0] == open;
 }
 
+static bool is_flat(struct control_call *call, struct kn_str args, struct kn_str kwargs)
+{
+    return (!args.ptr || celery_json_is_flat(args, call->arena)) &&
+           (!kwargs.ptr || celery_json_is_flat(kwargs, call->arena));
+}
+
 static bool judge_stored(struct control_origin *o, const struct celery_result_parts *parts)
 {
     struct kn_str why = KN_STR_ABSENT;
@@ -426,8 +432,8 @@ static enum kn_status judge_backend(struct control_call *call, struct control_or
     const struct control_attempt *last = o->attempts.last;
     enum celery_match match_is = match(call, o, s, wanted);
     bool chosen = kn_str_eq(o->choice, KN_STR("backend"));
-    bool flat = (!wanted.args || celery_json_is_flat(s->args, call->arena)) &&
-                (!wanted.kwargs || celery_json_is_flat(s->kwargs, call->arena));
+    bool flat = is_flat(call, wanted.args ? s->args : KN_STR_ABSENT,
+                        wanted.kwargs ? s->kwargs : KN_STR_ABSENT);
     if (o->attempt != last && match_is != CELERY_MATCH_SAME) {
         pass_over_attempt(o, "result backend", last->retries);
         return KN_OK;
@@ -511,8 +517,14 @@ static enum kn_status look_at_repr(struct control_call *call, struct control_ori
     if (status == KN_OK) {
         o->args = kn_arena_str(call->arena, kn_buf_view(&args));
         o->kwargs = kn_arena_str(call->arena, kn_buf_view(&kwargs));
-        o->from = "repr";
         status = o->args.ptr && o->kwargs.ptr ? KN_OK : KN_NOMEM;
+        if (status == KN_OK && o->attempt->learned && !is_flat(call, o->args, o->kwargs))
+            pass_over(o, "events",
+                      KN_STR("none has the arguments as they were sent, and the task "
+                             "may have changed what a worker or the result backend "
+                             "said of them"));
+        else
+            o->from = "repr";
     } else if (status == KN_UNSUPPORTED) {
         pass_over(o, "events", why);
         status = KN_OK;
