@@ -104,16 +104,25 @@ class Stage:
     def queue(self, name):
         return self.kanchi.get(f"/queues/{name}")
 
-    def active_queues(self, worker):
-        """As the worker itself says, over Celery's own remote control."""
+    def ask(self, worker, method):
+        """What the worker itself says, over Celery's own remote control."""
         code = ("import json; from noting_app import app\n"
                 f"print(json.dumps(app.control.inspect([{worker.hostname!r}], timeout=5)"
-                ".active_queues()))")
+                f".{method}()))")
         done = subprocess.run([rig.python_of(), "-c", code], check=True, timeout=60, text=True,
                               env=sample_environment(self.url, NOTES=self.notes),
                               capture_output=True)
-        answer = json.loads(done.stdout) or {}
-        return sorted(queue["name"] for queue in answer.get(worker.hostname, []))
+        return (json.loads(done.stdout) or {}).get(worker.hostname)
+
+    def active_queues(self, worker):
+        return sorted(queue["name"] for queue in self.ask(worker, "active_queues") or [])
+
+    def await_noted(self, worker, count):
+        """So many have run and are acknowledged: what a worker has not acknowledged when it is
+        stopped is delivered again, though it ran."""
+        rig.wait_for(lambda: len(self.noted()) >= count, PATIENCE, f"{count} have run")
+        rig.wait_for(lambda: self.ask(worker, "active") == self.ask(worker, "reserved") == [],
+                     PATIENCE, "the worker has nothing any more")
 
     def audit(self, verb):
         return self.kanchi.get("/audit", action=verb)["items"]
@@ -250,7 +259,7 @@ def test_a_move_loses_and_doubles_nothing_beside_a_worker(stage):
     stage.send(MESSAGES, queue="from")
     stage.await_total("from", MESSAGES)
     moved = 0
-    with stage.worker("source"):
+    with stage.worker("source") as worker:
         rig.wait_for(lambda: len(stage.noted()) > 20, 30, "the worker consumes")
         while True:
             status, answer = stage.act("POST", "/queues/from/move", {"to": "to"})
@@ -258,6 +267,7 @@ def test_a_move_loses_and_doubles_nothing_beside_a_worker(stage):
             moved += answer["affected"]
             if answer["complete"]:
                 break
+        stage.await_noted(worker, MESSAGES - moved)
     there = stage.drain("to")
     assert len(there) == moved > 0 and there == sorted(there)
     assert {queue for _, queue in stage.noted()} == {"from"}
@@ -278,7 +288,7 @@ def read_on(stage, broker):
 def test_looking_loses_and_doubles_nothing_beside_a_worker(stage, broker):
     ids = stage.send(MESSAGES, queue="from")
     stage.await_total("from", MESSAGES)
-    with stage.worker():
+    with stage.worker() as worker:
         rig.wait_for(lambda: len(stage.noted()) > 20, 30, "the worker consumes")
         begun, before = time.monotonic(), len(stage.noted())
         shown = read_on(stage, broker)
@@ -292,7 +302,7 @@ def test_looking_loses_and_doubles_nothing_beside_a_worker(stage, broker):
             passed_over = {number for number, one in enumerate(ids) if one not in there}
             rig.wait_for(lambda: passed_over <= {number for number, _ in stage.noted()}, PATIENCE,
                          "what was not shown was the worker's")
-        rig.wait_for(lambda: len(stage.noted()) >= MESSAGES, PATIENCE, "all have run")
+        stage.await_noted(worker, MESSAGES)
     check_each_once([number for number, _ in stage.noted()], MESSAGES)
     assert stage.depth("from") == 0
 
@@ -300,7 +310,7 @@ def test_looking_loses_and_doubles_nothing_beside_a_worker(stage, broker):
 def test_a_purge_loses_and_doubles_nothing_beside_a_worker(stage, broker):
     ids = stage.send(MESSAGES, queue="from")
     stage.await_total("from", MESSAGES)
-    with stage.worker():
+    with stage.worker() as worker:
         rig.wait_for(lambda: len(stage.noted()) > 20, 30, "the worker consumes")
         status = 409  # it may have taken more than a tenth since they were counted
         while status == 409:
@@ -313,8 +323,7 @@ def test_a_purge_loses_and_doubles_nothing_beside_a_worker(stage, broker):
         stage.send(1, first=MESSAGES, queue="from")
         rig.wait_for(lambda: MESSAGES in {number for number, _ in stage.noted()}, PATIENCE,
                      "the next one has run")
-        rig.wait_for(lambda: len(stage.noted()) == MESSAGES + 1 - purged, PATIENCE,
-                     "what the worker had has run")
+        stage.await_noted(worker, MESSAGES + 1 - purged)
     run = {number for number, _ in stage.noted()}
     assert len(run) == len(stage.noted()) == MESSAGES + 1 - purged
     assert stage.depth("from") == 0
