@@ -248,3 +248,29 @@ def test_a_configured_backend_is_asked_and_its_absence_is_said(folder, start, re
         assert tasks_of(kanchi)[ident]["status"] == "started"
     finally:
         worker.kill()
+
+
+def test_what_two_ingestions_and_control_saw_of_a_task_is_each_there_once(folder, start, redis_url):
+    """The client's event came twice, and the message itself was found in the queue."""
+    kanchi = start(redis_url)
+    kanchi.start("ingestion", "--ingestion.instance", "second", name="ingestion-2")
+    client = redis.Redis.from_url(redis_url)
+    rig.wait_for(lambda: client.execute_command("PUBSUB", "NUMPAT") >= 2, what="both listen")
+    with rig.CeleryWorker(folder, redis_url) as worker:  # control looks where workers consume
+        worker.wait_ready()
+        rig.wait_for(lambda: kanchi.get("/queues")["items"], 30, "its queue is known")
+    idents = send(redis_url, redis_url, 3, "shop.echo")
+
+    def is_seen(ident, *types):
+        """What control learned is there once, and each event of these types is."""
+        seen = sorted((one["type"], one["origin"])
+                      for one in kanchi.get(f"/tasks/{ident}/events")["items"])
+        assert seen == sorted([("task-sent", "broker"), *((one, "events") for one in types)])
+        return True
+
+    for ident in idents:
+        rig.wait_for(lambda i=ident: is_seen(i, "task-sent"), 30, "event and message")
+    with rig.CeleryWorker(folder, redis_url):
+        for ident in idents:
+            rig.wait_for(lambda i=ident: is_seen(i, "task-sent", "task-received", "task-started",
+                                                 "task-succeeded"), 60, "it ran")
