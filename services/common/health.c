@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,12 +18,13 @@
 #define CLIENT_PATIENCE (2 * KN_SECOND)
 #define STALE (10 * KN_SECOND)
 
-enum { CLIENTS_MAX = 16, HEAD_MAX = 2048, WHY_MAX = 256, ANSWER_MAX = 8192 };
+enum { CLIENTS_MAX = 64, TAKEN_AT_ONCE = 16, HEAD_MAX = 2048, WHY_MAX = 256, ANSWER_MAX = 8192 };
 
 struct client {
     int fd; /* -1: free */
     size_t len;
     int64_t until; /* monotonic */
+    uint64_t from; /* hash of its address; of IPv6 the network */
     char head[HEAD_MAX];
 };
 
@@ -158,20 +160,39 @@ static void hang_up(struct client *client)
     client->fd = -1;
 }
 
-static void take_client(void)
+static uint64_t hash_of(const struct sockaddr_storage *address)
 {
-    int fd = accept4(server.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return;
+    if (address->ss_family == AF_INET6)
+        return kn_hash64(0, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 8);
+    return kn_hash64(0, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+}
+
+static size_t count_from(uint64_t from)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < CLIENTS_MAX; i++)
+        count += server.clients[i].fd >= 0 && server.clients[i].from == from;
+    return count;
+}
+
+/* A free place; else that of the client who has waited longest, of those from where the most
+ * come from. */
+static struct client *find_place(void)
+{
+    struct client *found = NULL;
+    size_t most = 0;
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
-        if (server.clients[i].fd >= 0)
-            continue;
-        server.clients[i].fd = fd;
-        server.clients[i].len = 0;
-        server.clients[i].until = kn_time_mono() + CLIENT_PATIENCE;
-        return;
+        struct client *client = &server.clients[i];
+        if (client->fd < 0)
+            return client;
+        size_t count = count_from(client->from);
+        if (count > most || (count == most && client->until < found->until)) {
+            found = client;
+            most = count;
+        }
     }
-    close(fd);
+    hang_up(found);
+    return found;
 }
 
 static void read_client(struct client *client)
@@ -188,6 +209,24 @@ static void read_client(struct client *client)
             reply(client);
     }
     hang_up(client);
+}
+
+/* A request that came with its connection is answered at once. */
+static bool take_client(void)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address;
+    int fd =
+        accept4(server.listen_fd, (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return false;
+    struct client *client = find_place();
+    client->fd = fd;
+    client->len = 0;
+    client->until = kn_time_mono() + CLIENT_PATIENCE;
+    client->from = hash_of(&address);
+    read_client(client);
+    return true;
 }
 
 static void *serve(void *arg)
@@ -212,8 +251,8 @@ static void *serve(void *arg)
             if (client->fd >= 0 && kn_time_mono() > client->until)
                 hang_up(client);
         }
-        if (fds[1].revents)
-            take_client();
+        for (int i = 0; fds[1].revents && i < TAKEN_AT_ONCE && take_client(); i++)
+            ;
     }
 }
 
@@ -229,7 +268,7 @@ static int bind_to(const struct addrinfo *at)
         return errno;
     if (setsockopt(server.listen_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
         bind(server.listen_fd, at->ai_addr, at->ai_addrlen) == 0 &&
-        listen(server.listen_fd, CLIENTS_MAX) == 0)
+        listen(server.listen_fd, SOMAXCONN) == 0)
         return 0;
     error = errno;
     close(server.listen_fd);
