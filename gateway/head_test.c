@@ -1,6 +1,7 @@
 #include "gateway/test.h"
 
 #include "gateway/head.h"
+#include "services/common/buf.h"
 
 #include <stdio.h>
 
@@ -62,11 +63,14 @@ static void the_65th_header_is_refused(void **state)
     (void)state;
     struct gw_head head;
     for (int more = 0; more < 2; more++) {
-        char text[1024] = "GET / HTTP/1.1\r\n" HOST;
+        struct kn_buf text;
+        kn_buf_init(&text, 0);
+        kn_buf_text(&text, "GET / HTTP/1.1\r\n" HOST);
         for (int i = 0; i < GW_HEADERS_MAX - 1 + more; i++)
-            strcat(text, "A: b\r\n");
-        strcat(text, "\r\n");
-        enum kn_status status = gw_head_parse(kn_str_from(text), &head);
+            kn_buf_text(&text, "A: b\r\n");
+        kn_buf_text(&text, "\r\n");
+        enum kn_status status = gw_head_parse(kn_buf_view(&text), &head);
+        kn_buf_fini(&text);
         assert_int_equal(status, more ? KN_INVALID : KN_OK);
         assert_int_equal(head.status, more ? 431 : 0);
     }

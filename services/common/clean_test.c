@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* NOLINTBEGIN(misc-misleading-bidirectional): the marks are what is tested */
 static void what_a_terminal_obeys_is_shown_and_not_sent(void **state)
 {
     (void)state;
@@ -101,6 +102,8 @@ static void no_log_line_holds_what_a_terminal_obeys(void **state)
     }
     kn_log_setup("test", KN_LOG_INFO, false);
 }
+
+/* NOLINTEND(misc-misleading-bidirectional) */
 
 static void the_last_words_of_a_program_are_clean(void **state)
 {

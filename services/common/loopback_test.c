@@ -7,6 +7,8 @@
 
 #include "services/common/loopback.h"
 
+#include <stdio.h>
+
 static const struct {
     const char *host;
     bool loopback;
@@ -34,8 +36,8 @@ static void a_name_that_begins_like_loopback_is_not(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char address[64] = "";
-        strcat(strcat(address, cases[i].host), ":80");
+        char address[64];
+        snprintf(address, sizeof address, "%s:80", cases[i].host);
         if (kn_host_is_loopback(kn_str_from(cases[i].host)) != cases[i].loopback ||
             kn_address_is_loopback(kn_str_from(address)) != cases[i].loopback)
             fail_msg("%s", cases[i].host);

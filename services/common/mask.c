@@ -83,9 +83,7 @@ static bool is_place(struct kn_str hosts)
             in_brackets = c == '[';
         else if (c == ',')
             in_port = false;
-        else if (c == ':' && !in_brackets && in_port)
-            return false;
-        else if (c == ':' && !in_brackets)
+        else if (c == ':' && !in_brackets && !in_port)
             in_port = true;
         else if (in_port ? !isdigit(c) : !isalnum(c) && !strchr(".-_:%", c))
             return false;

@@ -483,7 +483,7 @@ static struct kn_str why_nothing(const struct backend *backend, enum kn_status s
 static enum kn_status read_one(struct control_backends *b, size_t i, struct kn_str id, size_t max,
                                struct kn_arena *arena, struct kn_str *ret)
 {
-    struct kn_str value;
+    struct kn_str value = KN_STR_ABSENT;
     enum kn_status status = read_backend(b, i, &id, 1, max + 1, arena, &value);
     if (status != KN_OK)
         return status;

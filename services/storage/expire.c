@@ -84,6 +84,7 @@ enum kn_status expire_workers(struct store *store, bool *ret_done)
             status = drop_worker(store, keys.items[i]);
         *ret_done &= !keep || keys.count < WORKERS_A_STEP;
     }
+    keys.arena = NULL;
     kn_arena_fini(&arena);
     return status;
 }

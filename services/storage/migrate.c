@@ -15,10 +15,9 @@ static const char create_table[] = "CREATE TABLE IF NOT EXISTS migrations ("
 
 /* The server's own sentence does not say which schema it looked for. */
 static const char check_schema[] =
-    "DO $$ BEGIN IF current_schema() IS NULL THEN "
-    "RAISE EXCEPTION 'no schema of search_path (%) is there, or the user % has no right to use it: "
-    "create it, and grant USAGE and CREATE on it', current_setting('search_path'), current_user; "
-    "END IF; END $$";
+    "DO $$ BEGIN IF current_schema() IS NULL THEN RAISE EXCEPTION 'no schema in search_path (%) "
+    "exists, or the user % may not use it: create one, and grant USAGE and CREATE on it', "
+    "current_setting('search_path'), current_user; END IF; END $$";
 
 struct run {
     const struct migration *steps;

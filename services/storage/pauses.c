@@ -19,9 +19,9 @@ static enum kn_status list_queue(struct tx *tx, const struct kn_msg_pause *pause
         dict_number(store->dict, store->db, DICT_SOURCE, pause->source, &source);
     if (status == KN_OK)
         status = dict_number(store->dict, store->db, DICT_QUEUE, pause->queue, &queue);
-    const struct db_value key[] = {db_i64(source), db_i64(queue)};
     if (status != KN_OK)
         return status;
+    const struct db_value key[] = {db_i64(source), db_i64(queue)};
     return pause->over || pause->resuming ? db_run(store->db, SQL_QUEUE_UNSEEN, key, NULL, NULL)
                                           : tx_queue_seen(tx, source, queue, pause->queue);
 }

@@ -272,7 +272,7 @@ enum kn_status store_read_worker_life(struct store_reader *reader,
                                       struct kn_arena *arena, struct kn_msg_worker_life *ret)
 {
     struct dict *dict = reader->store->dict;
-    struct kn_msg_worker worker;
+    struct kn_msg_worker worker = {0};
     struct kn_msg_worker_life life = {0};
     struct life_read read = {get, arena, &life, 0};
     int64_t source = 0, host = 0;

@@ -420,16 +420,17 @@ static void add_finding(struct storage *storage, enum kn_status trouble, struct 
     if (!finding)
         return;
     char line[2 * ERROR_SIZE];
-    snprintf(line, sizeof line,
-             "The disk of the database (%s) is full: %.*s. New events wait in ingestion's spool.",
-             storage->disk, KN_STR_ARG(text));
+    snprintf(
+        line, sizeof line,
+        "The disk of the database (%s) is full: %.*s. New events are kept in ingestion's spool.",
+        storage->disk, KN_STR_ARG(text));
     *finding = (struct kn_msg_finding){
         .severity = KN_SEVERITY_ERROR,
         .code = KN_STR("disk_full"),
         .subject = KN_STR("storage"),
         .text = kn_arena_str(arena, kn_str_from(line)),
-        .remedy = KN_STR("Make room on that disk, or enlarge it; storage.retention_tasks and "
-                         "storage.retention_events say how much is kept."),
+        .remedy = KN_STR("Free space on that disk, or enlarge it. To keep less, lower "
+                         "storage.retention_tasks and storage.retention_events."),
     };
     status->findings.items = finding;
     status->findings.count = 1;
