@@ -124,7 +124,7 @@ void gw_api_apply(struct gw_exchange *x)
     if (!gw_body_ok(x))
         return;
     if (!send.name.len)
-        gw_fail(x, 400, "name: the name of a task is needed");
+        gw_fail(x, 400, "name: missing");
     else if (gw_find_source(x, &send.source))
         send_task(x, &send);
 }

@@ -107,7 +107,7 @@ uint64_t gw_read_number_cursor(struct gw_exchange *x)
     struct kn_str position = gw_read_cursor(x);
     uint64_t number = 0;
     if (position.ptr && !kn_str_to_u64(position, &number))
-        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: it is none of this list");
+        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: not issued by this list");
     return number;
 }
 

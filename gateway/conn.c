@@ -294,14 +294,14 @@ static bool step_head(struct conn *conn)
         if (!new_request(conn))
             return false;
         if (memchr(conn->in.data, '\n', conn->in.len))
-            refuse(conn, 431, "the head of a request has at most 32768 bytes");
+            refuse(conn, 431, "the request line and headers may have at most 32768 bytes");
         else
-            refuse(conn, 414, "the first line of a request has at most 32768 bytes");
+            refuse(conn, 414, "the request line may have at most 32768 bytes");
         return true;
     default:
         if (!new_request(conn))
             return false;
-        refuse(conn, 400, "the head of a request has a byte that may not be in it");
+        refuse(conn, 400, "the request line or a header has a byte that is not allowed");
         return true;
     }
 }
@@ -347,7 +347,7 @@ static bool step_body(struct conn *conn)
     if (conn->in.len < conn->need) {
         if (!conn->ended)
             return false;
-        refuse(conn, 400, "the body of the request ends too early");
+        refuse(conn, 400, "the body is shorter than its Content-Length");
         return true;
     }
     request->data = malloc(conn->need);
@@ -573,6 +573,6 @@ void conn_check(struct conn *conn, int64_t now)
         conn_kill(conn);
         return;
     }
-    refuse(conn, 408, "the request came too slowly");
+    refuse(conn, 408, "the request arrived too slowly");
     conn_run(conn);
 }

@@ -443,7 +443,7 @@ static void answer_job(const struct kn_msg_job_create *create, struct kn_bus_rep
 
 static void answer_send(const struct kn_msg_task_send *send, struct kn_bus_reply *reply)
 {
-    static struct kn_str warnings[] = {{"no worker that is online consumes this queue", 44}};
+    static struct kn_str warnings[] = {{"no online worker consumes this queue", 36}};
     const struct kn_msg_task_sent sent = {
         .id = send->new_id,
         .arguments_from = send->task_id.ptr ? KN_STR("message") : KN_STR("request"),
@@ -461,7 +461,7 @@ static void answer_revoke(const struct kn_msg_task_revoke *revoke, struct kn_bus
     const struct kn_msg_task_revoked revoked = {
         .done = &done,
         .removed = KN_SOME_I64(1),
-        .removal = KN_STR("its message was taken out of the queue"),
+        .removal = KN_STR("its message was removed from the queue"),
         .action_id = revoke->action ? revoke->action->id : KN_STR_ABSENT};
     kn_bus_reply_set(reply, KN_KIND_TASK_REVOKED, &revoked);
 }

@@ -64,9 +64,9 @@ static enum kn_status read_version(struct gw_head *head, struct kn_str version)
     if (version.len != 8 || !kn_str_starts(version, KN_STR("HTTP/")) || version.ptr[6] != '.' ||
         version.ptr[5] < '0' || version.ptr[5] > '9' || version.ptr[7] < '0' ||
         version.ptr[7] > '9')
-        return refuse(head, 400, "the first line of a request is METHOD /path HTTP/1.1");
+        return refuse(head, 400, "the first line of a request must be METHOD /path HTTP/1.1");
     if (version.ptr[5] != '1' || version.ptr[7] > '1')
-        return refuse(head, 505, "HTTP/1.1 and HTTP/1.0 are spoken here");
+        return refuse(head, 505, "HTTP version not supported: use HTTP/1.1 or HTTP/1.0");
     head->minor = version.ptr[7] - '0';
     return KN_OK;
 }
@@ -93,7 +93,7 @@ static enum kn_status read_target(struct gw_head *head, struct kn_str target,
             target.ptr[i] == '#')
             return refuse(head, 400, "the path has a character that must be percent-encoded");
     if (kn_str_eq(head->method, KN_STR("CONNECT")))
-        return refuse(head, 405, "this is no proxy");
+        return refuse(head, 405, "CONNECT is not supported: this is not a proxy");
     if (kn_str_eq(target, KN_STR("*")) && kn_str_eq(head->method, KN_STR("OPTIONS"))) {
         head->path = target;
         return KN_OK;
@@ -101,7 +101,7 @@ static enum kn_status read_target(struct gw_head *head, struct kn_str target,
     bool absolute = skip_authority(&target, ret_authority);
     if (!target.len || target.ptr[0] != '/') {
         if (!absolute || target.len)
-            return refuse(head, 400, "the path of a request begins with /");
+            return refuse(head, 400, "the path must begin with /");
         target = KN_STR("/");
     }
     struct kn_str rest = target;
@@ -116,7 +116,7 @@ static enum kn_status read_first_line(struct gw_head *head, struct kn_str line,
 {
     struct kn_str method = cut(&line, ' '), target = cut(&line, ' ');
     if (!is_token(method) || !target.len)
-        return refuse(head, 400, "the first line of a request is METHOD /path HTTP/1.1");
+        return refuse(head, 400, "the first line of a request must be METHOD /path HTTP/1.1");
     head->method = method;
     enum kn_status status = read_version(head, line);
     return status == KN_OK ? read_target(head, target, ret_authority) : status;
@@ -136,12 +136,13 @@ static struct kn_str trim(struct kn_str s)
 static enum kn_status read_header(struct gw_head *head, struct kn_str line)
 {
     if (line.ptr[0] == ' ' || line.ptr[0] == '\t')
-        return refuse(head, 400, "a header may not go on in the next line");
+        return refuse(head, 400, "a header may not continue on the next line");
     if (head->n_headers == GW_HEADERS_MAX)
-        return refuse(head, 431, "a request has at most 64 headers");
+        return refuse(head, 431, "a request may have at most 64 headers");
     struct kn_str name = cut(&line, ':');
     if (!is_token(name))
-        return refuse(head, 400, "a header is a name, a colon right after it, and a value");
+        return refuse(head, 400,
+                      "a header must be a name, a colon without a space before it, and a value");
     head->headers[head->n_headers++] = (struct gw_header){name, trim(line)};
     return KN_OK;
 }
@@ -153,10 +154,10 @@ static enum kn_status read_lines(struct gw_head *head, struct kn_str data,
     for (bool first = true; status == KN_OK; first = false) {
         struct kn_str line = cut(&data, '\r');
         if (!line.ptr || !data.len || data.ptr[0] != '\n')
-            return refuse(head, 400, "a line of a head ends with CR LF");
+            return refuse(head, 400, "each line of a request's head must end with CR LF");
         data = (struct kn_str){data.ptr + 1, data.len - 1};
         if (!first && line.len == 0)
-            return data.len ? refuse(head, 400, "the head is not whole") : KN_OK;
+            return data.len ? refuse(head, 400, "the request's head is incomplete") : KN_OK;
         status = first ? read_first_line(head, line, ret_authority) : read_header(head, line);
     }
     return status;
@@ -204,7 +205,7 @@ static enum kn_status check_once(struct gw_head *head)
 {
     for (size_t i = 0; i < sizeof once / sizeof *once; i++)
         if (gw_head_count(head, once[i]) > 1)
-            return refuse(head, 400, "a header that says one thing is given twice");
+            return refuse(head, 400, "a header that is allowed once is given twice");
     return KN_OK;
 }
 
@@ -213,16 +214,17 @@ static enum kn_status read_length(struct gw_head *head)
     struct kn_str coding = gw_head_get(head, "Transfer-Encoding");
     struct kn_str length = gw_head_get(head, "Content-Length");
     if (coding.ptr && (length.ptr || head->minor == 0))
-        return refuse(head, 400, "Transfer-Encoding does not go with Content-Length or HTTP/1.0");
+        return refuse(head, 400,
+                      "Transfer-Encoding is not allowed with Content-Length or HTTP/1.0");
     if (coding.ptr && eq_nocase(coding, "chunked"))
         return refuse(head, 411, "the body of a request needs a Content-Length");
     if (coding.ptr)
-        return refuse(head, 501, "this Transfer-Encoding is not known here");
+        return refuse(head, 501, "unknown Transfer-Encoding: only chunked is allowed");
     for (size_t i = 0; i < length.len; i++)
         if (length.ptr[i] < '0' || length.ptr[i] > '9')
-            return refuse(head, 400, "Content-Length is a number");
+            return refuse(head, 400, "Content-Length must be a number");
     if (length.ptr && !length.len)
-        return refuse(head, 400, "Content-Length is a number");
+        return refuse(head, 400, "Content-Length must be a number");
     if (length.ptr && !kn_str_to_u64(length, &head->content_length))
         head->content_length = UINT64_MAX;
     return KN_OK;
@@ -235,9 +237,9 @@ static enum kn_status read_meaning(struct gw_head *head, struct kn_str authority
         return refuse(head, 400, "the Host header is missing");
     if (authority.ptr && host.ptr &&
         (authority.len != host.len || strncasecmp(authority.ptr, host.ptr, host.len) != 0))
-        return refuse(head, 400, "the Host header and the host of the address differ");
+        return refuse(head, 400, "the Host header and the host in the request line differ");
     if (expect.ptr && !eq_nocase(expect, "100-continue"))
-        return refuse(head, 417, "of Expect, only 100-continue is known here");
+        return refuse(head, 417, "unknown Expect: only 100-continue is allowed");
     head->expects_continue = expect.ptr && head->minor > 0;
     head->keep_alive = head->minor > 0 && !gw_head_lists(head, "Connection", "close");
     struct kn_str upgrade = gw_head_get(head, "Upgrade");
@@ -257,9 +259,9 @@ enum kn_status gw_head_parse(struct kn_str data, struct gw_head *ret)
     ret->detail = NULL;
     size_t end = 0;
     if (data.len > GW_HEAD_MAX)
-        return refuse(ret, 431, "the head of a request has at most 32768 bytes");
+        return refuse(ret, 431, "the request line and headers may have at most 32768 bytes");
     if (gw_head_end(data, &end) != KN_OK || end != data.len)
-        return refuse(ret, 400, "the head of a request has a byte that may not be in it");
+        return refuse(ret, 400, "the request line or a header has a byte that is not allowed");
     enum kn_status status = read_lines(ret, data, &authority);
     if (status == KN_OK)
         status = check_once(ret);

@@ -96,7 +96,7 @@ static void check_host(struct request *request)
     struct gw_exchange *x = &request->x;
     struct kn_str host = header(request, "Host");
     if (host.ptr && !gw_host_ok(&x->app->hosts, host) && !gw_host_any_ok(&x->app->hosts, x->path))
-        gw_fail(x, 403, "this Host is not served here: add its name to gateway.allowed_hosts");
+        gw_fail(x, 403, "unknown Host: add its name to gateway.allowed_hosts");
 }
 
 static bool is_origin_ok(const struct request *request)
@@ -159,7 +159,7 @@ void http_check(struct request *request)
         gw_fail(x, 413, "the body of a request has a Content-Length of at most %d bytes",
                 REQUEST_BODY_MAX);
     else if (user_header[0] && gw_head_count(&request->head, user_header) > 1)
-        gw_fail(x, 400, "the header %s says who asks, and is given twice", user_header);
+        gw_fail(x, 400, "the header %s is given twice", user_header);
     else if (!is_reading(x->method))
         check_writer(request);
 }
@@ -189,14 +189,14 @@ void http_shake_hands(struct request *request, struct gw_client **ret_client)
     struct gw_exchange *x = &request->x;
     if (!kn_str_eq(x->method, KN_STR("GET"))) {
         x->allow = "GET, OPTIONS";
-        gw_fail(x, 405, "a WebSocket handshake is a GET");
+        gw_fail(x, 405, "a WebSocket handshake must use GET");
     } else if (!is_origin_ok(request)) {
-        gw_fail(x, 403, "the Origin of a WebSocket must be the host that it connects to");
+        gw_fail(x, 403, "the Origin of a WebSocket must be the host it connects to");
     } else if (!kn_str_eq(header(request, "Sec-WebSocket-Version"), KN_STR("13")) ||
                !gw_ws_accept(header(request, "Sec-WebSocket-Key"), &x->body)) {
-        gw_fail(x, 400, "this is no handshake of WebSocket version 13 (RFC 6455)");
+        gw_fail(x, 400, "not a WebSocket handshake of version 13 (RFC 6455)");
     } else if (gw_hub_join(x->app->hub, ret_client) != KN_OK) {
-        gw_fail(x, 503, "there are as many WebSocket clients as the gateway takes");
+        gw_fail(x, 503, "too many WebSocket clients (gateway.ws_clients_max)");
     } else {
         x->status = 101;
     }

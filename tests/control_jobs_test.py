@@ -212,7 +212,7 @@ def test_messages_of_revoked_tasks_are_taken_out_whoever_is_killed(simple):
     simple.kanchi.processes["control"].kill()
     simple.kanchi.start("control")
     assert simple.wait_job(job, timeout=90)["done"] == 150
-    out = [one for one in simple.items(job) if "taken out" in (one["text"] or "")]
+    out = [one for one in simple.items(job) if "was removed" in (one["text"] or "")]
     assert len(out) >= 100  # the others were done again, and are not there any more
     client = redis.Redis.from_url(simple.broker_url)
     left = b"".join(value for key in client.keys("parked*") for value in client.lrange(key, 0, -1))

@@ -235,7 +235,7 @@ def test_any_registered_task_can_be_sent(stack):
     assert status == 409 and "unregistered" in answer["detail"]
     status, answer = post(stack.kanchi, "/tasks", {**body, "queue": "nowhere-at-all"})
     if stack.on_redis:
-        assert status == 202 and "no worker" in answer["warnings"][0]
+        assert status == 202 and "no online worker" in answer["warnings"][0]
         assert stack.redis.llen("nowhere-at-all\x06\x163") == 1
     else:
         assert status == 409 and "no queue" in answer["detail"]

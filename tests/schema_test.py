@@ -60,4 +60,4 @@ def test_a_schema_that_is_not_there_is_named(folder, postgres_url):
     with rig.Kanchi(folder, database=f"{postgres_url}?options=-csearch_path%3Dnowhere") as kanchi:
         storage = kanchi.start("storage")
         rig.wait_for(lambda: not storage.running, what="storage gives up")
-        assert "no schema of search_path (nowhere) is there" in storage.log_tail()
+        assert "no schema in search_path (nowhere) exists" in storage.log_tail()

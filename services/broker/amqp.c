@@ -144,7 +144,7 @@ enum kn_status broker_amqp_classic(struct broker_amqp *amqp, amqp_channel_t chan
     if (status == KN_CONFLICT) /* a stream wants each consumer to have a bound */
         status = KN_UNSUPPORTED;
     if (status == KN_UNSUPPORTED)
-        say(error, KN_STR("only a classic queue gives messages back to their places"));
+        say(error, KN_STR("only a classic queue returns messages to their places"));
     return status;
 }
 

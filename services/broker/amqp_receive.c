@@ -106,12 +106,12 @@ static bool is_classic(struct intake *in)
 static enum kn_status use_other(struct intake *in)
 {
     if (is_classic(in))
-        broker_receiver_note(in->r, "our queue on the broker was made with other limits; delete "
-                                    "it to have the configured ones");
+        broker_receiver_note(in->r, "Kanchi's queue on the broker has other limits than "
+                                    "configured; delete the queue to apply the configured ones");
     else
-        broker_receiver_note(in->r, "our queue on the broker is a quorum queue or a stream, which "
-                                    "may throw events away or keep them for ever; delete it to "
-                                    "have a classic queue");
+        broker_receiver_note(
+            in->r, "Kanchi's queue on the broker is a quorum queue or a stream, which may discard "
+                   "events or keep them forever; delete the queue to get a classic one");
     return broker_amqp_reopen(&in->amqp, TRIAL, in->error);
 }
 
@@ -211,8 +211,8 @@ static void put_marker(struct intake *in)
     if (status == KN_OK)
         status = broker_amqp_probe(&amqp, 1, in->marker, in->r->options.connect_timeout_us, &error);
     if (status == KN_DENIED)
-        broker_receiver_note(in->r, "the user may not write to the exchange of our marker: each "
-                                    "lost connection is recorded as a gap");
+        broker_receiver_note(in->r, "the user may not write to the exchange of Kanchi's marker: "
+                                    "each lost connection is recorded as a gap");
     in->mark_at = status == KN_OK ? 0 : kn_time_mono() + MARK_AGAIN_US;
     broker_amqp_close(&amqp, status == KN_OK);
     kn_buf_fini(&error);

@@ -239,7 +239,7 @@ static enum kn_status confirm(struct broker_session *s, enum kn_status published
         kn_buf_clear(&s->error);
     if (published == KN_OK && s->amqp.blocked[0])
         kn_buf_printf(&s->error,
-                      "RabbitMQ blocks publishers (%s), and may take the message afterwards",
+                      "RabbitMQ blocks publishers (%s), and may still accept the message later",
                       s->amqp.blocked);
     else if (published == KN_OK)
         kn_buf_text(&s->error, status == KN_TIMEOUT

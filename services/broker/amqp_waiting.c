@@ -270,9 +270,8 @@ enum kn_status broker_amqp_look(struct broker_session *s, const struct broker_lo
     if (status == KN_UNSUPPORTED)
         status =
             refuse(s, status,
-                   "the queue is a quorum queue or a stream: looking would change the order of "
-                   "its messages and count as a delivery of each, and a delivery limit would "
-                   "discard them");
+                   "the queue is a quorum queue or a stream: looking at messages would reorder "
+                   "them and count as deliveries, so a delivery limit could discard them");
     bool tried = false;
     while (status == KN_OK && page.count < limit && (page.count == 0 || bytes < look->bytes_max)) {
         struct held held;
@@ -394,7 +393,7 @@ static enum kn_status try_first(struct mover *m, const struct held *held)
     enum kn_status status = broker_amqp_put(m->s, m->move->to, &held->message);
     if (status == KN_FULL) {
         kn_buf_clear(&m->s->error);
-        kn_buf_text(&m->s->error, "the other queue is full and takes no messages");
+        kn_buf_text(&m->s->error, "the other queue is full and accepts no messages");
     }
     if (status != KN_OK)
         return status == KN_NOT_FOUND ? KN_AGAIN : status;
@@ -483,8 +482,8 @@ static enum kn_status commit_piece(struct mover *m)
     if (status == KN_CONFLICT) {
         kn_buf_clear(&m->s->error);
         kn_buf_printf(&m->s->error,
-                      "the other queue is full and refused some of the next %zu messages; these "
-                      "are back in their queue, behind the others, and some are in both queues",
+                      "the other queue is full and rejected some of the next %zu messages; these "
+                      "are back in their queue, after the others, and some are in both queues",
                       m->count);
     }
     return status;
@@ -523,9 +522,10 @@ static enum kn_status check_source(struct broker_session *s, const struct broker
     if (move->wanted) {
         status = check_type(s, move->from);
         if (status == KN_UNSUPPORTED)
-            return refuse(s, status,
-                          "the queue is a quorum queue or a stream, which would not give the other "
-                          "messages back to their places: only all of a quorum queue can be moved");
+            return refuse(
+                s, status,
+                "the queue is a quorum queue or a stream, which would not return the other "
+                "messages to their places: a quorum queue can only be moved as a whole");
         return status == KN_OK ? open_channel(s) : status;
     }
     if (waiting)

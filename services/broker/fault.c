@@ -24,18 +24,18 @@ static const struct {
     {REDIS,
      "cluster",
      NULL,
-     {"redis_cluster", "Celery does not run on Redis Cluster: use a single Redis, or one with "
+     {"redis_cluster", "Celery does not run on Redis Cluster: use a single Redis, or Redis with "
                        "Sentinel (sentinel://), as the broker of Celery and Kanchi."}},
     {REDIS,
      "MOVED ",
      NULL,
      {"redis_cluster", "This is a node of a Redis Cluster, on which Celery does not run: use a "
-                       "single Redis, or one with Sentinel (sentinel://)."}},
+                       "single Redis, or Redis with Sentinel (sentinel://)."}},
     {REDIS, "NOPERM", NULL, {"access_refused", RIGHTS_REDIS}},
     {REDIS,
      "READONLY",
      NULL,
-     {"broker_readonly", "The URL leads to a replica: name the master, or sentinels "
+     {"broker_readonly", "The URL leads to a replica: use the master's URL, or sentinels "
                          "(sentinel://). Kanchi connects again at each attempt."}},
     {REDIS,
      "AUTH",
@@ -60,16 +60,16 @@ static const struct {
     {REDIS,
      "LOADING",
      NULL,
-     {"broker_starting", "Redis reads its data from the disk: wait until it is done."}},
+     {"broker_starting", "Redis is loading its data from disk: wait until it has finished."}},
     {REDIS,
      "MASTERDOWN",
      NULL,
-     {"broker_readonly", "The URL leads to a replica without its master: name the master, or "
+     {"broker_readonly", "The URL leads to a replica without its master: use the master's URL, or "
                          "sentinels (sentinel://)."}},
     {REDIS,
      "max number of clients",
      NULL,
-     {"broker_full", "Raise maxclients of Redis, or close connections that are not used."}},
+     {"broker_full", "Raise maxclients of Redis, or close unused connections."}},
     {REDIS,
      "DB index is out of range",
      NULL,
@@ -78,11 +78,11 @@ static const struct {
     {REDIS,
      "OOM ",
      NULL,
-     {"broker_full", "Redis has reached maxmemory: raise it, or find out what fills it."}},
+     {"broker_full", "Redis has reached maxmemory: raise it, or find out what uses the memory."}},
     {REDIS,
      "MISCONF",
      NULL,
-     {"broker_full", "Redis cannot save its data and takes no writes: see its log and disk."}},
+     {"broker_full", "Redis can't save its data and accepts no writes: check its log and disk."}},
     {REDIS,
      "sentinel",
      "name",
@@ -124,8 +124,8 @@ static const struct {
     {ANY,
      "TLS",
      "not trusted",
-     {"broker_not_trusted", "Set tls_ca to the certificate of the authority that signed the "
-                            "broker's."}},
+     {"broker_not_trusted",
+      "Set tls_ca to the certificate of the authority that signed the broker's certificate."}},
     {ANY,
      "TLS",
      "certificate required",
@@ -135,7 +135,7 @@ static const struct {
      "TLS",
      "handshake failure",
      {"broker_wants_certificate", "If the broker asks for a client certificate, set tls_cert and "
-                                  "tls_key; else compare its TLS versions and ciphers."}},
+                                  "tls_key; otherwise check its TLS versions and ciphers."}},
     {ANY, "TLS", "cannot be", {"broker_tls_files", "Check tls_ca, tls_cert and tls_key."}},
     {ANY,
      "TLS",
@@ -145,12 +145,12 @@ static const struct {
     {ANY,
      "refused",
      NULL,
-     {"broker_unreachable", "Nothing listens there: is the broker running, and are host and port "
-                            "those of broker_url in Celery's configuration?"}},
+     {"broker_unreachable", "Nothing listens at this address: check that the broker is running, "
+                            "and that host and port match broker_url in Celery's configuration."}},
     {ANY,
      "not known",
      NULL,
-     {"broker_unknown_host", "The host name has no address: check its spelling, and the DNS of "
+     {"broker_unknown_host", "The host name can't be resolved: check its spelling, and the DNS of "
                              "this machine or container."}},
     {ANY,
      "name resolution",
@@ -159,50 +159,49 @@ static const struct {
     {ANY,
      "No address associated",
      NULL,
-     {"broker_unknown_host", "The host name has no address: check its spelling, and the DNS of "
+     {"broker_unknown_host", "The host name can't be resolved: check its spelling, and the DNS of "
                              "this machine or container."}},
     {ANY,
      "timed out",
      NULL,
-     {"broker_unreachable", "Nothing answers: check host and port, and firewalls and network "
-                            "policies on the way."}},
+     {"broker_unreachable", "No answer: check the host and port, firewalls and network policies."}},
     {ANY,
      "no answer in time",
      NULL,
-     {"broker_unreachable", "The broker took the connection and does not answer: is it overloaded "
-                            "or stopped, or does the port belong to another program?"}},
+     {"broker_unreachable", "The broker accepted the connection but does not answer: is it "
+                            "overloaded or stopped, or does another program use the port?"}},
     {ANY,
      "unreachable",
      NULL,
-     {"broker_unreachable", "There is no way to this address: check host and network."}},
+     {"broker_unreachable", "This address is unreachable: check the host and the network."}},
     {ANY,
      "No route",
      NULL,
-     {"broker_unreachable", "There is no way to this address: check host and network."}},
+     {"broker_unreachable", "This address is unreachable: check the host and the network."}},
     {REDIS,
      "socket ",
      "No such file",
-     {"broker_unreachable", "There is no such socket: compare the path with unixsocket in Redis' "
-                            "configuration."}},
+     {"broker_unreachable",
+      "The socket does not exist: compare the path with unixsocket in Redis's configuration."}},
     {REDIS,
      "socket ",
      "Permission denied",
-     {"broker_unreachable", "Kanchi's user may not use the socket: see unixsocketperm in Redis' "
-                            "configuration."}},
+     {"broker_unreachable",
+      "Kanchi's user may not use the socket: see unixsocketperm in Redis's configuration."}},
     {REDIS,
      "rotocol",
      NULL,
-     {"broker_wrong_port", "What answers there is no Redis, or speaks TLS (rediss://): check the "
-                           "port."}},
+     {"broker_wrong_port",
+      "The server at this address is not Redis, or uses TLS (rediss://): check the port."}},
     {ANY,
      "closed",
      NULL,
-     {"broker_wrong_port", "The broker ended the connection: check the port, and use rediss:// or "
-                           "amqps:// when it speaks TLS."}},
+     {"broker_wrong_port", "The broker closed the connection: check the port, and use rediss:// or "
+                           "amqps:// if it uses TLS."}},
     {AMQP,
      "socket error",
      NULL,
-     {"broker_wrong_port", "What answers there does not speak AMQP, or it speaks TLS (amqps://, "
+     {"broker_wrong_port", "The server at this address does not speak AMQP, or uses TLS (amqps://, "
                            "port 5671): check the port."}},
 };
 

@@ -110,7 +110,7 @@ static bool holds(const struct kn_buf *error, const char *text)
 static void mask(struct kn_buf *error, const char *user, const char *password)
 {
     if (password && *password && (!user || strcmp(user, password) != 0) && holds(error, password))
-        say(error, "the server refused AUTH, with a text that holds the password");
+        say(error, "the server refused AUTH (its message contains the password)");
 }
 
 static enum kn_status authenticate(struct broker_redis *redis, const char *user,

@@ -50,8 +50,8 @@ static enum kn_status check(const struct broker_settings *s, const struct kn_con
         }
         if (host->external && !host->tls.cert_file) {
             kn_buf_printf(error,
-                          "broker %s: login_method=EXTERNAL logs in by a certificate: set tls_cert "
-                          "and tls_key, or ssl_certfile and ssl_keyfile in the URL",
+                          "broker %s: login_method=EXTERNAL uses a certificate to log in: set "
+                          "tls_cert and tls_key, or ssl_certfile and ssl_keyfile in the URL",
                           config->name);
             return KN_CONFIG;
         }

@@ -162,7 +162,7 @@ static enum kn_status read_port(struct parser *p, struct kn_str text, uint16_t *
     uint64_t port = 0; /* the default, which is known when the query is read */
     if (text.len > 0 && (!kn_str_to_u64(text, &port) || port == 0 || port > 65535))
         return fail(p, "the port is not a number from 1 to 65535 (in a user or password, the "
-                       "characters / ? # ; have to be written %2F %3F %23 %3B)");
+                       "characters / ? # ; must be written %2F %3F %23 %3B)");
     *ret = (uint16_t)port;
     return KN_OK;
 }
@@ -178,7 +178,7 @@ static enum kn_status read_host(struct parser *p, struct kn_str hostport)
         name = head(from(hostport, 1), end - 1);
         port = from(hostport, end + 1);
         if (port.len > 0 && port.ptr[0] != ':')
-            return fail(p, "after the host's ] there is something else than a port");
+            return fail(p, "there is something other than a port after the host's ]");
         if (name.len == 0)
             return fail(p, "the host is empty");
     } else {
@@ -249,7 +249,7 @@ static enum kn_status read_verify(struct parser *p, const char *value)
     else if (!strcmp(value, "none") || !strcmp(value, "CERT_NONE"))
         tls->verify = BROKER_TLS_NONE;
     else
-        return fail(p, "ssl_cert_reqs is none of required, optional, none");
+        return fail(p, "ssl_cert_reqs must be required, optional or none");
     return KN_OK;
 }
 
@@ -265,8 +265,8 @@ static enum kn_status read_ssl(struct parser *p, const char *value)
     static const char *const no[] = {"false", "0", "no", "off", "none"};
     for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
         if (strcasecmp(value, no[i]) == 0)
-            return fail(p, "ssl is there, but not true: Celery takes any value for true; leave "
-                           "it out when there is no TLS");
+            return fail(p, "ssl is not true: Celery treats any value as true; remove ssl if you "
+                           "don't use TLS");
     return KN_OK;
 }
 
@@ -277,7 +277,7 @@ static enum kn_status read_login(struct parser *p, const char *value)
     p->host->external = strcmp(value, "EXTERNAL") == 0;
     /* AMQPLAIN says the same user and password in another form */
     if (!p->host->external && strcmp(value, "PLAIN") != 0 && strcmp(value, "AMQPLAIN") != 0)
-        return fail(p, "login_method is none of PLAIN, AMQPLAIN, EXTERNAL, which Kanchi knows");
+        return fail(p, "login_method is unknown: use PLAIN, AMQPLAIN or EXTERNAL");
     return KN_OK;
 }
 
@@ -391,8 +391,8 @@ static enum kn_status read_bare(struct parser *p, struct kn_str text)
 {
     struct broker_url *url = &p->out->url;
     if (find_any(text, "@/?#") < text.len || url->socket_path)
-        return fail(p, "after the ; stands neither a URL nor a host (in a user or password, the "
-                       "characters / ? # ; have to be written %2F %3F %23 %3B)");
+        return fail(p, "there is neither a URL nor a host after the ; (in a user or password, the "
+                       "characters / ? # ; must be written %2F %3F %23 %3B)");
     enum kn_status status = begin_host(p);
     if (status != KN_OK)
         return status;
@@ -411,12 +411,11 @@ static enum kn_status check_mix(struct parser *p)
     const struct broker_url *url = &p->out->url;
     bool sentinel = p->scheme->flags & F_SENTINEL;
     if (p->scheme->kind != url->kind)
-        return fail(p, "the URLs of the list are of Redis and of RabbitMQ: give each a broker of "
-                       "its own");
+        return fail(p, "the list has URLs of Redis and of RabbitMQ: configure a broker for each");
     if (sentinel != url->sentinel)
-        return fail(p, "sentinel:// stands in a list with other schemes: all have to be sentinels");
+        return fail(p, "sentinel:// is in a list with other schemes: all must be sentinels");
     if (url->socket_path || p->scheme->flags & F_SOCKET)
-        return fail(p, "a unix socket stands in a list with other URLs");
+        return fail(p, "a unix socket is in a list with other URLs");
     return KN_OK;
 }
 

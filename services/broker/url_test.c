@@ -125,7 +125,7 @@ static const struct {
     {"redis+socket:///x?ssl_cert_reqs=none", "TLS"},
     {"rediss://h?ssl_cert_reqs=perhaps", "ssl_cert_reqs"},
     {"rediss://h?ssl_certfile=/x", "ssl_keyfile"},
-    {"redis://a;amqp://b", "broker of its own"},
+    {"redis://a;amqp://b", "broker for each"},
     {"sentinel://a;redis://b", "sentinel"},
     {"redis+socket:///x;redis://b", "socket"},
     {"redis+socket:///x;b", "neither a URL nor a host"},

@@ -112,7 +112,7 @@ static enum kn_status decode_body(struct envelope *e, struct kn_arena *arena)
     if (encoding.len == 0 || (encoding.len == 5 && strncasecmp(encoding.ptr, "utf-8", 5) == 0))
         return KN_OK;
     if (!kn_str_eq(encoding, KN_STR("base64"))) {
-        e->error = "a body_encoding that is not known";
+        e->error = "unknown body_encoding";
         return KN_UNSUPPORTED;
     }
     size_t len;
@@ -120,7 +120,7 @@ static enum kn_status decode_body(struct envelope *e, struct kn_arena *arena)
     if (!bytes)
         return KN_NOMEM;
     if (!celery_base64_decode(*body, bytes, &len)) {
-        e->error = "a body that is no base64";
+        e->error = "body: not base64";
         return KN_INVALID;
     }
     *body = (struct kn_str){bytes, len};
@@ -153,7 +153,7 @@ enum kn_status celery_envelope_decode(struct kn_str payload, struct kn_arena *ar
     if (status == KN_OK)
         status = read_envelope(&e);
     if (status == KN_OK && !celery_reader_at_end(&e.reader)) {
-        e.error = "something behind the end";
+        e.error = "trailing data";
         status = KN_INVALID;
     }
     if (status == KN_OK && !e.message.body.ptr) {

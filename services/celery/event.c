@@ -225,7 +225,7 @@ static enum kn_status read_body(struct celery_decoder *d)
     if (!list)
         d->events.count = 0;
     if (d->events.invalid == 0 || list)
-        add_invalid(&d->events, CELERY_CAUSE_SYNTAX, 0, KN_STR("something behind the end"));
+        add_invalid(&d->events, CELERY_CAUSE_SYNTAX, 0, KN_STR("trailing data"));
     return KN_INVALID;
 }
 

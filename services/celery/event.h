@@ -24,7 +24,7 @@
     X(COMPRESSION, "compression", "the message is compressed")                                     \
     X(SYNTAX, "syntax", "the body cannot be parsed")                                               \
     X(UTF8, "utf8", "a text is not UTF-8")                                                         \
-    X(TOO_DEEP, "too_deep", "the body is nested too deep")                                         \
+    X(TOO_DEEP, "too_deep", "the body is nested too deeply")                                       \
     X(TOO_BIG, "too_big", "more bytes or events than the limit")                                   \
     X(NO_OBJECT, "no_object", "the event is no object")                                            \
     X(NO_TYPE, "no_type", "the event has no type")                                                 \

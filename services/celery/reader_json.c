@@ -322,7 +322,7 @@ enum kn_status celery_json_next(struct celery_reader *r, struct celery_token *re
         level->value_next = false;
     } else if (r->depth == 0) {
         if (level->begun)
-            return celery_reader_wrong(r, "something behind the end");
+            return celery_reader_wrong(r, "trailing data");
         level->begun = true;
     } else {
         enum kn_status status = json_separator(r, level, ret);

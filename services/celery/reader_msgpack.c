@@ -183,7 +183,7 @@ enum kn_status celery_msgpack_next(struct celery_reader *r, struct celery_token 
     struct celery_level *level = &r->levels[r->depth];
     if (level->left == 0) {
         if (r->depth == 0)
-            return celery_reader_wrong(r, "something behind the end");
+            return celery_reader_wrong(r, "trailing data");
         r->depth--;
         ret->kind = CELERY_CLOSE;
         return KN_OK;

@@ -132,7 +132,7 @@ static enum kn_status take_json(struct parser *p, struct celery_reader *r,
     bool sayable = true;
     enum kn_status status = celery_slice(r, token, start, p->arena, ret, &sayable);
     if (!sayable)
-        p->task->unreadable = "there is a value that JSON cannot say";
+        p->task->unreadable = "it has a value that JSON can't represent";
     return status;
 }
 
@@ -207,7 +207,7 @@ static const char *find_format(const struct celery_task_message *task, enum cele
         return "the body is a pickle, which is never read";
     if (type_is(type, "application/x-yaml"))
         return "the body is YAML, which is not read";
-    return "the serializer is not known";
+    return "the serializer is unknown";
 }
 
 static enum kn_status read_body(struct parser *p)
@@ -232,7 +232,7 @@ static enum kn_status read_body(struct parser *p)
     if (status == KN_INVALID)
         task->unreadable = "the body is not that of a task";
     else if (status == KN_TOO_DEEP)
-        task->unreadable = "the body is nested too deep";
+        task->unreadable = "the body is nested too deeply";
     else if (status == KN_OK && !task->unreadable && (!task->args.ptr || !task->kwargs.ptr))
         task->unreadable = "the body has no arguments";
     return status == KN_NOMEM ? status : KN_OK;

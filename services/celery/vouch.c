@@ -174,7 +174,7 @@ static bool read_text(struct voucher *v, struct kn_str *ret)
     const char *from = v->p++;
     char *text = kn_arena_alloc(v->arena, (size_t)(v->end - v->p) + 1), *to = text;
     if (!text)
-        return refuse(v, "memory is out");
+        return refuse(v, "out of memory");
     for (;; v->p++) {
         if (v->p == v->end)
             return refuse(v, "%.*s has no end", KN_STR_ARG(shown(v, from)));
@@ -251,7 +251,7 @@ static bool read_items(struct voucher *v, bool tuple)
         if (tuple && count == 0 && take(v, ",)"))
             break;
         if (tuple && count == 0 && at(v, close))
-            return refuse(v, "there are brackets around one value");
+            return refuse(v, "a value is in brackets");
     }
     kn_buf_char(v->out, ']');
     return true;
@@ -267,11 +267,11 @@ static bool read_dict(struct voucher *v)
         if (count && !take(v, ", "))
             return refuse(v, "%.*s does not follow on what is before", KN_STR_ARG(shown(v, v->p)));
         if (!at(v, "'"))
-            return refuse(v, "the key %.*s is no text", KN_STR_ARG(shown(v, v->p)));
+            return refuse(v, "the key %.*s is not a text", KN_STR_ARG(shown(v, v->p)));
         if (!read_text(v, &key))
             return false;
         if (kn_str_eq(key, KN_STR("__type__")))
-            return refuse(v, "there is a dict with __type__, of which kombu makes something else");
+            return refuse(v, "a dict has the key __type__, so kombu decodes it to something else");
         kn_buf_text(v->out, count ? "," : "");
         kn_buf_json_str(v->out, key);
         kn_buf_char(v->out, ':');
@@ -315,7 +315,7 @@ static bool read_value(struct voucher *v)
     if (c != '(' && c != '[' && c != '{')
         return read_word(v);
     if (++v->depth > DEPTH_MAX)
-        return refuse(v, "it is nested too deep");
+        return refuse(v, "it is nested too deeply");
     good = c == '{' ? read_dict(v) : read_items(v, c == '(');
     v->depth--;
     return good;
@@ -348,10 +348,10 @@ static bool is_nothing(struct kn_str text)
 static const char *doubt(enum celery_accepts accepts)
 {
     return accepts == CELERY_ACCEPTS_UNKNOWN
-               ? "the settings of the worker that had it are not known, so its arguments may have "
-                 "been pickled, and their text does not say what they were"
-               : "the worker that had it accepts more than JSON and msgpack (accept_content), so "
-                 "the text of its arguments does not say what they were";
+               ? "the settings of its worker are unknown, so its arguments may have been pickled, "
+                 "and their text does not show their types"
+               : "its worker accepts more than JSON and msgpack (accept_content), so the text of "
+                 "its arguments does not show their types";
 }
 
 enum kn_status celery_vouch_repr(struct kn_str text, bool kwargs, enum celery_accepts accepts,
@@ -362,7 +362,7 @@ enum kn_status celery_vouch_repr(struct kn_str text, bool kwargs, enum celery_ac
     size_t before = out->len;
     bool good = text.ptr != NULL;
     if (!good)
-        refuse(&v, "the events do not say them");
+        refuse(&v, "the events do not include them");
     else if (!is_nothing(text) && accepts < CELERY_ACCEPTS_PLAIN)
         good = refuse(&v, "%s", doubt(accepts));
     good = good && read_whole(&v, text, kwargs);
@@ -386,6 +386,6 @@ enum kn_status celery_vouch_stored(struct kn_str json, enum celery_accepts accep
     }
     if (!memmem(json.ptr, json.len, "__type__", 8))
         return KN_OK;
-    *ret_reason = KN_STR("there is a value with __type__, which may have been something else");
+    *ret_reason = KN_STR("a value has the key __type__ and may have been something else");
     return KN_UNSUPPORTED;
 }

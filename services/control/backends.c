@@ -232,32 +232,32 @@ static const struct {
 } lacks[] = {
     {CONTROL_BACKEND_MASKED,
      {"result_backend_password", 23},
-     "Workers do not tell the password of their result backend, so it is not asked how tasks "
-     "ended whose events were lost",
+     "Workers don't report the password of their result backend, so tasks whose final event was "
+     "lost stay unfinished",
      KN_STR("Set result_backend (or result_backend_file) for this broker to the URL with its "
             "password."),
-     KN_STR("workers do not tell the password of their result backend: set result_backend for this "
-            "broker")},
+     KN_STR("workers don't report the password of their result backend: set result_backend for "
+            "this broker")},
     {CONTROL_BACKEND_PREFIXED,
      {"result_backend_prefix", 21},
-     "The keys of the result backend have a prefix that workers do not tell, so it is not asked "
-     "how tasks ended whose events were lost",
-     KN_STR("Set result_key_prefix for this broker to what stands before celery-task-meta- in the "
-            "keys."),
-     KN_STR("the keys of the result backend have a prefix (global_keyprefix) that workers do not "
-            "tell: set result_key_prefix for this broker")},
+     "The keys of the result backend have a prefix that workers don't report, so tasks whose final "
+     "event was lost stay unfinished",
+     KN_STR(
+         "Set result_key_prefix for this broker to the text before celery-task-meta- in the keys."),
+     KN_STR("the keys of the result backend have a prefix (global_keyprefix) that workers don't "
+            "report: set result_key_prefix for this broker")},
     {CONTROL_BACKEND_UNSUPPORTED,
      {"result_backend_unsupported", 26},
      "Kanchi reads results from Redis only, so tasks whose final event was lost stay unfinished",
-     KN_STR("Nothing needs to be done. With results in Redis, Kanchi would learn how these tasks "
-            "ended."),
+     KN_STR(
+         "No action is needed. With results in Redis, Kanchi would learn how these tasks ended."),
      KN_STR("Kanchi reads results from Redis only")},
     {CONTROL_BACKEND_WRONG,
      {"result_backend_url", 18},
-     "The result backend that workers name can't be used",
+     "The result backend that workers report can't be used",
      KN_STR("Set result_backend for this broker to its full URL, redis://HOST:PORT/DATABASE."),
-     KN_STR(
-         "the result backend that workers name can't be used: set result_backend for this broker")},
+     KN_STR("the result backend that workers report can't be used: set result_backend for this "
+            "broker")},
 };
 
 /* The first reason; none: workers name no result backend. */
@@ -474,9 +474,9 @@ static struct kn_str why_nothing(const struct backend *backend, enum kn_status s
                                  struct kn_arena *arena)
 {
     if (status == KN_NOT_FOUND)
-        return KN_STR("the result backend has nothing of this task");
+        return KN_STR("the result backend has no data for this task");
     return status == KN_TOO_BIG
-               ? KN_STR("what the result backend has of this task is too large")
+               ? KN_STR("the result backend's data for this task is too large")
                : kn_arena_str(arena, kn_str_from(broker_values_error(backend->values)));
 }
 
@@ -536,18 +536,17 @@ static void describe(const struct trouble *trouble, struct kn_msg_finding *ret,
         ret->code = KN_STR("result_serializer");
         ret->severity = KN_SEVERITY_INFO;
         ret->remedy = KN_STR("Set result_serializer = \"json\", Celery's default.");
-        *ret_text = "The result backend has results that are neither JSON nor msgpack, which "
-                    "Kanchi never reads";
+        *ret_text = "The result backend has results that are neither JSON nor msgpack; Kanchi "
+                    "reads only these";
     } else if (trouble->kind == CONTROL_BACKEND_REDIS && (trouble->empty || trouble->withheld)) {
         ret->code = KN_STR("result_backend_empty");
         ret->severity = trouble->withheld ? KN_SEVERITY_WARNING : KN_SEVERITY_INFO;
-        ret->remedy =
-            KN_STR("Set result_backend for this broker to the full URL with its database: workers "
-                   "do not tell what follows the ? of theirs. Set result_key_prefix to what stands "
-                   "before celery-task-meta- in its keys. Where all tasks ignore their results, "
-                   "nothing needs to be done.");
-        *ret_text = "Nothing was ever found in the result backend, so it is not known how tasks "
-                    "ended whose events were lost, and they stay unfinished";
+        ret->remedy = KN_STR("Set result_backend for this broker to the full URL with its "
+                             "database: workers don't report the part after the question mark. Set "
+                             "result_key_prefix to the text before celery-task-meta- in its keys. "
+                             "If all tasks ignore their results, no action is needed.");
+        *ret_text = "Nothing was ever found in the result backend, so tasks whose final event was "
+                    "lost stay unfinished";
     }
 }
 

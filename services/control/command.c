@@ -106,7 +106,7 @@ enum kn_status control_command_asked(struct control_call *call,
                                    PATTERN_MAX - 1);
     enum kn_status status = find_online(call, command->pattern, ret);
     if (status == KN_OK && command->pattern.ptr && !ret->count)
-        return control_call_refuse(call, KN_NOT_FOUND, "no worker that is online fits \"%.*s\"",
+        return control_call_refuse(call, KN_NOT_FOUND, "no online worker matches \"%.*s\"",
                                    KN_STR_ARG(kn_utf8_head(command->pattern, 64)));
     return status;
 }
@@ -218,7 +218,8 @@ static struct kn_str note(const struct gathering *g)
     struct kn_buf out;
     kn_buf_init(&out, 0);
     if (g->lost)
-        kn_buf_text(&out, "The connection to the broker was lost while replies were awaited. ");
+        kn_buf_text(&out,
+                    "The connection to the broker was lost while Kanchi waited for replies. ");
     if (g->unread)
         kn_buf_printf(&out,
                       "%zu %s could not be read: workers answer in their task_serializer, of "
@@ -277,7 +278,7 @@ static enum kn_status broker_failed(struct control_call *call, enum kn_status st
         error = kn_status_text(status);
     if (!sent)
         return control_call_refuse(call, status, "nothing was sent, broker: %s", error);
-    return control_call_fail(call, status, "whether the command arrived is not known, broker: %s",
+    return control_call_fail(call, status, "it is unknown whether the command arrived, broker: %s",
                              error);
 }
 

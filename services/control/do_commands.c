@@ -109,9 +109,9 @@ static enum kn_status tell_who_has_gone(struct control_call *call, const struct 
             done->missing.items[done->missing.count++] = name;
     }
     if (done->missing.count)
-        done->note = KN_STR("Those missing have not said yet that they went offline: a worker "
-                            "ends the tasks that it runs first, and one that was not online "
-                            "does not say it again.");
+        done->note =
+            KN_STR("Workers without a reply have not gone offline yet: a worker finishes its "
+                   "running tasks first. A worker that was offline already sends no reply.");
     return KN_OK;
 }
 
@@ -169,7 +169,7 @@ static void conclude(struct control_call *call, const struct kn_msg_command_done
     for (size_t i = 0; i < done->replies.count; i++)
         failed += done->replies.items[i].failed;
     good = done->replies.count - failed;
-    snprintf(text, sizeof text, "done by %zu, refused by %zu, no answer from %zu%s%.*s", good,
+    snprintf(text, sizeof text, "done by %zu, rejected by %zu, no reply from %zu%s%.*s", good,
              failed, done->missing.count, done->note.ptr ? ". " : "",
              KN_STR_ARG(kn_utf8_head(done->note, 150)));
     call->text = kn_arena_str(call->arena, kn_str_from(text));

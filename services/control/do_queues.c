@@ -100,7 +100,7 @@ enum kn_status control_do_waiting(struct control_call *call)
                                      .bytes_max = PAGE_BYTES};
     status = broker_session_look(call->hand->session, &look, call->arena, &page);
     if (status == KN_INVALID)
-        return control_call_refuse(call, status, "cursor: it is none of this list");
+        return control_call_refuse(call, status, "cursor: not issued by this list");
     if (status != KN_OK)
         return broker_failed(call, status);
     status = show(call, &page, list);
@@ -108,10 +108,10 @@ enum kn_status control_do_waiting(struct control_call *call)
     list->next = !takes && page.more ? page.cursor : KN_STR_ABSENT;
     list->requeued = takes && get->requeue;
     if (takes && !get->requeue)
-        list->note = KN_STR("RabbitMQ shows messages only by taking them and giving them back, "
-                            "which marks them as redelivered: requeue=true does it");
+        list->note = KN_STR("RabbitMQ can only show messages by requeueing them, which marks them "
+                            "as redelivered: use requeue=true to do so");
     else if (takes && page.more)
-        list->note = KN_STR("RabbitMQ shows no more than the first messages of a queue");
+        list->note = KN_STR("RabbitMQ only shows the first messages of a queue");
     call->answer_kind = KN_KIND_WAITING_LIST;
     call->answer = list;
     return status;
@@ -238,9 +238,9 @@ enum kn_status control_do_purge(struct control_call *call)
     changed->complete = true;
     if (!on_redis(call))
         changed->note = KN_STR("RabbitMQ does not say which messages were purged: tasks that were "
-                               "known to wait stay pending");
+                               "waiting stay pending");
     else if (!told)
-        changed->note = KN_STR("not all of the tasks are marked as revoked yet");
+        changed->note = KN_STR("some tasks are not marked as revoked yet");
     return KN_OK;
 }
 

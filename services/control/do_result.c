@@ -14,7 +14,7 @@ static enum kn_status fill(struct control_call *call, struct kn_str id, struct k
                                  "the result backend has it neither in JSON nor in msgpack");
     if (status != KN_OK)
         return control_call_fail(call, status == KN_NOMEM ? status : KN_CONFLICT,
-                                 "what the result backend has can't be read: %s",
+                                 "the result backend's data can't be read: %s",
                                  kn_status_text(status));
     *ret = (struct kn_msg_task_result){
         .id = id,
@@ -32,7 +32,7 @@ static enum kn_status fill(struct control_call *call, struct kn_str id, struct k
     if (parts.date_done.ptr && !kn_time_parse(parts.date_done, &ret->completed_at))
         ret->completed_at = 0;
     if (parts.unsayable)
-        ret->note = KN_STR("there is a value in the result that JSON cannot say");
+        ret->note = KN_STR("the result has a value that JSON can't represent");
     return KN_OK;
 }
 
@@ -45,7 +45,7 @@ enum kn_status control_do_result(struct control_call *call)
     if (!answer)
         return KN_NOMEM;
     if (!ask->task_id.len)
-        return control_call_refuse(call, KN_INVALID, "a task is needed");
+        return control_call_refuse(call, KN_INVALID, "task: missing");
     enum kn_status status = control_workers(call, true, &workers);
     if (status != KN_OK)
         return status;

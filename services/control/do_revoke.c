@@ -130,30 +130,27 @@ static void remove_on_redis(struct removal *r, bool known)
     r->answer->removed.set = status == KN_OK;
     bool acts = r->call->action;
     r->answer->removal =
-        status != KN_OK
-            ? KN_STR("whether a message waits is not known: the queue could not be read")
-        : r->answer->removed.value ? acts ? KN_STR("its message was taken out of the queue")
-                                          : KN_STR("its message would be taken out of the queue")
-        : r->complete ? KN_STR("no message of it waits in a queue")
-                      : KN_STR("there are more messages than are looked at (look_max), and its was "
-                               "not among them");
+        status != KN_OK            ? KN_STR("the queue could not be read to look for its message")
+        : r->answer->removed.value ? acts ? KN_STR("its message was removed from the queue")
+                                          : KN_STR("its message would be removed from the queue")
+        : r->complete ? KN_STR("it has no message in a queue")
+                                   : KN_STR("its message is not among those searched (look_max)");
 }
 
 static struct kn_str why_not(struct removal *r, enum kn_status status)
 {
     const char *error = broker_session_error(r->call->hand->session);
-    const char *what =
-        status == KN_NOT_FOUND     ? "there is no such queue"
-        : status == KN_UNSUPPORTED ? "it stays in its queue: only classic queues give those before "
-                                     "it back to their places"
-        : status == KN_CONFLICT
-            ? "it stays in its queue, which is consumed: the workers would be given those behind "
-              "it first. They throw it away, while they remember. Pause the queue to have it "
-              "taken out"
-            : NULL;
+    const char *what = status == KN_NOT_FOUND     ? "there is no such queue"
+                       : status == KN_UNSUPPORTED ? "it stays in its queue: only a classic queue "
+                                                    "returns the messages before it to their places"
+                       : status == KN_CONFLICT
+                           ? "it stays in its queue, because workers consume the queue and would "
+                             "get the messages after it first. They will discard it, as long as "
+                             "they remember. Pause the queue to remove it"
+                           : NULL;
     if (what)
         return kn_str_from(what);
-    (void)control_call_fail(r->call, status, "whether it was taken out is not known: %s",
+    (void)control_call_fail(r->call, status, "it is unknown whether its message was removed: %s",
                             *error ? error : kn_status_text(status));
     return r->call->text;
 }
@@ -168,18 +165,18 @@ static void remove_on_rabbitmq(struct removal *r)
                                             .look_max = r->call->options->look_max,
                                             .time_us = HELD_US};
     if (!r->call->action) {
-        r->answer->removal = KN_STR("its message would be looked for in the queue, and taken out");
+        r->answer->removal = KN_STR("its message would be searched for in the queue, and removed");
         return;
     }
     enum kn_status status = control_remove_messages(r->call, &removal, KN_STR(""), &removed);
     r->answer->removed =
         (struct kn_opt_i64){.set = status == KN_OK, .value = (int64_t)removed.removed};
-    r->answer->removal = status != KN_OK   ? why_not(r, status)
-                         : removed.removed ? KN_STR("its message was taken out of the queue")
-                         : removed.complete
-                             ? KN_STR("no message of it waits in the queue")
-                             : KN_STR("there are more messages than are looked at (look_max, 20 "
-                                      "seconds), and its was not among them");
+    r->answer->removal =
+        status != KN_OK   ? why_not(r, status)
+        : removed.removed ? KN_STR("its message was removed from the queue")
+        : removed.complete
+            ? KN_STR("it has no message in the queue")
+            : KN_STR("its message is not among those searched (look_max, 20 seconds)");
     r->call->text = KN_STR_ABSENT;
 }
 
@@ -191,9 +188,9 @@ static void remove_message(struct control_call *call, const struct kn_msg_task_r
         .call = call, .answer = answer, .task = {.id = ask->task_id}, .complete = true};
     bool on_redis = broker_lists_has(call->hand->session);
     if (!on_redis && !ask->remove) {
-        answer->removal = KN_STR("a message that waits on RabbitMQ stays in its queue, unless "
-                                 "remove=true asks for it. The worker that gets it throws it away, "
-                                 "while it remembers");
+        answer->removal =
+            KN_STR("a waiting message on RabbitMQ stays in its queue unless you use remove=true. "
+                   "The worker that gets it discards it, as long as it remembers");
         return;
     }
     bool known = find_queue(&r, ask->queue);
@@ -202,7 +199,7 @@ static void remove_message(struct control_call *call, const struct kn_msg_task_r
     else if (known)
         remove_on_rabbitmq(&r);
     else
-        answer->removal = KN_STR("in which queue it waits is not known: queue names it");
+        answer->removal = KN_STR("its queue is unknown: specify it (queue)");
     if (r.waits &&
         control_removal_tell(call, control_queues_learned(call->queues), &r.task, 1) != KN_OK)
         KN_WARN("revoked.not_told", KN_F_STR("id", r.task.id)); /* it stays pending */
@@ -230,7 +227,7 @@ enum kn_status control_do_revoke(struct control_call *call)
     if (!answer || !done)
         return KN_NOMEM;
     if (!ask->task_id.len == !ask->headers.len)
-        return control_call_refuse(call, KN_INVALID, "either a task or headers are needed");
+        return control_call_refuse(call, KN_INVALID, "either a task or headers must be given");
     if (ask->queue.len > QUEUE_NAME_MAX ||
         (ask->queue.len && memchr(ask->queue.ptr, 0, ask->queue.len)))
         return control_call_refuse(call, KN_INVALID, "queue: a name has 1 to %d bytes",

@@ -103,7 +103,7 @@ static struct kn_str expires_of(struct sending *s, const struct celery_task_mess
         return iso_time(s, s->ask->expires);
     if (!m->expires.ptr || (m->expires_us && m->expires_us > kn_time_now()))
         return m->expires;
-    warn(s, "the time when the task expires is over, and is left out");
+    warn(s, "the original expiry has passed and is left out");
     return KN_STR_ABSENT;
 }
 
@@ -132,7 +132,7 @@ static enum kn_status copy_headers(struct sending *s, const struct celery_task_m
     if (anew && m->compression.ptr)
         changes[count++] = (struct celery_json_change){"compression", KN_STR("null")};
     if (m->group.ptr)
-        warn(s, "the task belongs to a group; what is sent does not");
+        warn(s, "the original belongs to a group; the new task does not");
     struct kn_buf out;
     kn_buf_init(&out, 0);
     enum kn_status status = celery_json_change(&out, m->headers, changes, count, s->call->arena);
@@ -152,7 +152,7 @@ static enum kn_status write_body(struct sending *s, struct celery_task_call *cal
     if (status == KN_OK && !call->kwargsrepr.ptr)
         status = celery_json_repr(call->kwargs, s->call->arena, &call->kwargsrepr);
     if (status != KN_OK)
-        return control_call_refuse(s->call, KN_INVALID, "args or kwargs are no JSON");
+        return control_call_refuse(s->call, KN_INVALID, "args or kwargs are not JSON");
     kn_buf_init(&out, 0);
     celery_task_body(&out, call);
     s->wrap.body = s->decoded = keep(s, &out);
@@ -190,7 +190,7 @@ static enum kn_status send_message(struct sending *s, const struct control_origi
     }
     if (m->unreadable || !json)
         return control_call_refuse(s->call, KN_CONFLICT,
-                                   "arguments of the message that waits can't be replaced: %s",
+                                   "the arguments of the waiting message can't be replaced: %s",
                                    m->unreadable ? m->unreadable : "it is no JSON");
     struct celery_task_call call = {
         .args = s->ask->args.ptr ? s->ask->args : m->args,
@@ -270,7 +270,7 @@ static void link_tasks(struct sending *s)
     if (control_call_ask(s->call, KN_KIND_TASK_LINK, &link, KN_KIND_DONE, &done) == KN_OK)
         return;
     s->call->text = KN_STR_ABSENT;
-    warn(s, "it was sent, but storage did not take the link between the two tasks");
+    warn(s, "it was sent, but the link to the original task could not be saved");
 }
 
 static enum kn_status broker_failed(struct sending *s, enum kn_status status)
@@ -294,7 +294,7 @@ static enum kn_status no_queue(struct sending *s)
                                    KN_STR_ARG(kn_utf8_head(s->wrap.queue, 100)));
     return control_call_refuse(s->call, KN_CONFLICT,
                                "the exchange \"%.*s\" leads to no queue with the routing key "
-                               "\"%.*s\". Name the queue (queue)",
+                               "\"%.*s\". Specify the queue (queue)",
                                KN_STR_ARG(kn_utf8_head(s->wrap.exchange, 100)),
                                KN_STR_ARG(kn_utf8_head(s->wrap.routing_key, 100)));
 }
@@ -359,7 +359,7 @@ static void look_for_consumers(struct sending *s, const struct kn_msg_worker_lis
             return;
     }
     if (s->wrap.queue.len)
-        warn(s, "no worker that is online consumes this queue");
+        warn(s, "no online worker consumes this queue");
 }
 
 static void set_priority(struct sending *s, struct kn_opt_i64 priority)
@@ -382,13 +382,13 @@ static enum kn_status resolve(struct sending *s, const struct control_route *rou
     if (status != KN_OK)
         return broker_failed(s, status);
     if (queues.count != 1)
-        return control_call_refuse(
-            s->call, KN_CONFLICT,
-            "the task was sent to the exchange \"%.*s\" with the routing key \"%.*s\", which %s. "
-            "Name the queue (queue)",
-            KN_STR_ARG(kn_utf8_head(route->exchange, 100)),
-            KN_STR_ARG(kn_utf8_head(s->wrap.routing_key, 100)),
-            queues.count ? "leads to several queues" : "leads to no queue now");
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "the task was sent to the exchange \"%.*s\" with the routing "
+                                   "key \"%.*s\", which %s. Specify the queue (queue)",
+                                   KN_STR_ARG(kn_utf8_head(route->exchange, 100)),
+                                   KN_STR_ARG(kn_utf8_head(s->wrap.routing_key, 100)),
+                                   queues.count ? "leads to several queues"
+                                                : "leads to no queue now");
     s->wrap.queue = queues.items[0];
     return KN_OK;
 }
@@ -404,9 +404,10 @@ static enum kn_status set_route(struct sending *s, const struct control_route *k
             return status;
     }
     if (!s->wrap.queue.len)
-        return control_call_refuse(s->call, KN_CONFLICT, "the queue is unknown. Name it (queue)");
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "the queue is unknown. Specify it (queue)");
     if (s->wrap.queue.len > 255 || memchr(s->wrap.queue.ptr, '\0', s->wrap.queue.len))
-        return control_call_refuse(s->call, KN_INVALID, "this is no name of a queue");
+        return control_call_refuse(s->call, KN_INVALID, "queue: not a valid name");
     return KN_OK;
 }
 
@@ -435,14 +436,13 @@ static enum kn_status look_for_copies(struct sending *s, struct control_origin *
         return status;
     if (o->has_message && !s->ask->force && o->unacked)
         return control_call_refuse(s->call, KN_CONFLICT,
-                                   "the task is %s, but a worker has not acknowledged a message of "
-                                   "it and may still run it; force sends it again all the same",
+                                   "the task is %s, but a worker has not acknowledged its message "
+                                   "and may still run it; use force to send it anyway",
                                    kn_enum_text(&kn_enum_task_status, state));
     if (o->has_message && !s->ask->force)
         return control_call_refuse(s->call, KN_CONFLICT,
-                                   "the task is %s, but a message of it waits in the queue "
-                                   "\"%.*s\" and may still be run; force sends it again all the "
-                                   "same",
+                                   "the task is %s, but its message is waiting in the queue "
+                                   "\"%.*s\" and may still run; use force to send it anyway",
                                    kn_enum_text(&kn_enum_task_status, state),
                                    KN_STR_ARG(kn_utf8_head(o->route.queue, 100)));
     if (o->looked || o->has_message || s->ask->force)
@@ -450,16 +450,15 @@ static enum kn_status look_for_copies(struct sending *s, struct control_origin *
     if (may_wait(state))
         return control_call_refuse(
             s->call, KN_CONFLICT,
-            "the task is %s, and a message of it may still wait: %s. Look "
-            "into its queue; force sends the task again all the same",
+            "the task is %s, and its message may still be waiting: %s. Check its queue, or use "
+            "force to send it anyway",
             kn_enum_text(&kn_enum_task_status, state),
             s->call->options->broker->url->kind == BROKER_REDIS
-                ? "more messages wait than are looked at (control.look_max)"
-                : "on RabbitMQ it can't be looked for without taking it from its queue");
+                ? "Kanchi searched only some of the waiting messages (control.look_max)"
+                : "on RabbitMQ, Kanchi can't search for it without taking it from its queue");
     if (s->call->options->broker->url->kind == BROKER_REDIS)
-        warn(s,
-             "more messages wait than are looked at (control.look_max): another copy of the task "
-             "may be among them");
+        warn(s, "Kanchi searched only some of the waiting messages (control.look_max): another "
+                "copy of the task may be among the rest");
     return KN_OK;
 }
 
@@ -470,7 +469,7 @@ static void warn_of_attempts(struct sending *s, const struct control_origin *o)
     if (control_attempts_same(first, last))
         return;
     snprintf(text, sizeof text,
-             "the task was retried with other arguments: these are those of %s; attempt=%s takes "
+             "the task was retried with different arguments: these are from %s; use attempt=%s for "
              "those of %s",
              o->attempt == first ? "the first call" : "the last attempt",
              o->attempt == first ? "last" : "first",
@@ -485,27 +484,27 @@ static void warn_of(struct sending *s, const struct control_origin *o)
     bool backend = s->from && strcmp(s->from, "backend") == 0;
     bool repr = s->from && strcmp(s->from, "repr") == 0;
     if ((backend || repr) && o->restarted)
-        warn(s, "the worker was started again since; it is taken for granted that it accepted the "
-                "same serializers before");
+        warn(s, "the worker has restarted since; Kanchi assumes that it accepted the same "
+                "serializers before");
     if (backend && o->hidden)
-        warn(s, "the events do not show all arguments, so those of the result backend could not be "
-                "compared with them");
+        warn(s, "the events do not show all arguments, so they could not be compared with those in "
+                "the result backend");
     if (repr && o->attempt->learned)
-        warn(s, "the arguments are those that a worker or the result backend said of the task, and "
-                "may be those of a later attempt");
+        warn(s, "the arguments are as a worker or the result backend reported them, and may be those "
+                "of a later attempt");
     else if (repr)
         warn(s, "the arguments are read from the text in the client's event (argsrepr), which has "
-                "no types: a value of a class of its own may print as another value");
+                "no types: a value of a custom class may print as a different value");
     if (repr && (celery_json_has_number(o->args, s->call->arena) ||
                  celery_json_has_number(o->kwargs, s->call->arena)))
-        warn(s, "numbers are as the client printed them: a class of its own, derived from int or "
-                "float, may print another number");
+        warn(s, "numbers are as the client printed them: a custom class derived from int or float "
+                "may print a different number");
     if (!o->real_name)
-        warn(s, "the name is the one that a worker told, which is an alias where the task was sent "
-                "with one (shadow)");
+        warn(s, "the name is as a worker reported it, which is an alias if the task was sent with "
+                "one (shadow)");
     if (!o->has_message)
         warn(s, "callbacks, chain, expiry, time limits, priority and headers of the first call are "
-                "not known, and are left out");
+                "unknown and left out");
     if (strcmp(s->from, "request") != 0)
         warn_of_attempts(s, o);
 }
@@ -542,7 +541,7 @@ static enum kn_status check_name(struct sending *s, struct kn_str name, bool rea
     bool known = false;
     s->name = name;
     if (!name.len)
-        return control_call_refuse(s->call, KN_CONFLICT, "the name of the task is not known");
+        return control_call_refuse(s->call, KN_CONFLICT, "the name of the task is unknown");
     if (s->ask->unregistered || kn_str_starts(name, KN_STR("celery.")))
         return KN_OK;
     enum kn_status status = control_workers(s->call, false, &workers);
@@ -554,14 +553,13 @@ static enum kn_status check_name(struct sending *s, struct kn_str name, bool rea
         known = known || workers->items.items[i].registered.count;
     }
     if (!known && real) {
-        warn(s, "no worker has told which tasks it has registered");
+        warn(s, "no worker has reported which tasks it has registered");
         return KN_OK;
     }
-    return control_call_refuse(s->call, KN_CONFLICT,
-                               "no worker has registered a task of the name \"%.*s\"%s; "
-                               "unregistered sends it all the same",
-                               KN_STR_ARG(kn_utf8_head(name, 200)),
-                               real ? "" : ", which may be an alias (shadow)");
+    return control_call_refuse(
+        s->call, KN_CONFLICT,
+        "no worker has registered a task named \"%.*s\"%s; use unregistered to send it anyway",
+        KN_STR_ARG(kn_utf8_head(name, 200)), real ? "" : ", which may be an alias (shadow)");
 }
 
 /* ---- a message anew, or a copy ---- */
@@ -578,13 +576,14 @@ static enum kn_status retry_anew(struct sending *s, const struct control_origin 
     bool own = !ask->args.ptr && !ask->kwargs.ptr;
     if (!all && (!o->from || !o->args.ptr || !o->kwargs.ptr))
         return control_call_refuse(s->call, KN_CONFLICT,
-                                   "the arguments are not certain: %.*s. They can be given in the "
-                                   "request (args and kwargs)",
+                                   "the arguments can't be recovered exactly: %.*s. Specify them "
+                                   "in the request (args and kwargs)",
                                    KN_STR_ARG(kn_buf_view(&o->why)));
     bool pickled = own && o->takes_pickle && is_without_arguments(o);
     if (!o->takes_json && !pickled)
-        return control_call_refuse(s->call, KN_CONFLICT,
-                                   "the worker accepts no JSON, and Kanchi writes nothing else");
+        return control_call_refuse(
+            s->call, KN_CONFLICT,
+            "the worker does not accept JSON, the only format that Kanchi writes");
     s->from = all ? "request" : o->from;
     enum kn_status status = check_name(s, o->name, o->real_name);
     if (status != KN_OK)
@@ -609,10 +608,10 @@ static enum kn_status retry(struct sending *s, struct control_origin *o)
     const struct kn_msg_task_send *ask = s->ask;
     enum kn_task_status state = (enum kn_task_status)o->task->status;
     if (!at_its_end(state) && !ask->force)
-        return control_call_refuse(s->call, KN_CONFLICT,
-                                   "the task is %s and may still end by itself; force sends it "
-                                   "again all the same",
-                                   kn_enum_text(&kn_enum_task_status, state));
+        return control_call_refuse(
+            s->call, KN_CONFLICT,
+            "the task is %s and may still finish; use force to send it anyway",
+            kn_enum_text(&kn_enum_task_status, state));
     o->choice = ask->arguments;
     enum kn_status status = look_for_copies(s, o);
     if (status == KN_OK)
@@ -668,13 +667,13 @@ static enum kn_status find_workers(struct sending *s, const struct kn_msg_worker
         found++;
     }
     if (!found && !s->ask->unregistered)
-        return control_call_refuse(s->call, KN_CONFLICT,
-                                   "no worker that is online has a task of this name; unregistered "
-                                   "sends it all the same");
+        return control_call_refuse(
+            s->call, KN_CONFLICT,
+            "no online worker has registered this task; use unregistered to send it anyway");
     if (!json)
-        return control_call_refuse(s->call, KN_CONFLICT,
-                                   "a worker with this task accepts no JSON, and Kanchi writes "
-                                   "nothing else");
+        return control_call_refuse(
+            s->call, KN_CONFLICT,
+            "a worker with this task does not accept JSON, the only format that Kanchi writes");
     *ret_queue = found && one ? queue : KN_STR_ABSENT;
     return KN_OK;
 }
@@ -712,7 +711,7 @@ enum kn_status control_do_send(struct control_call *call)
     struct sending s = {.call = call, .ask = call->msg};
     struct control_origin origin;
     if (!s.ask->new_id.len || (!s.ask->task_id.len && !s.ask->name.len))
-        return control_call_refuse(call, KN_INVALID, "a name and an id are needed");
+        return control_call_refuse(call, KN_INVALID, "name and id must be given");
     if (!s.ask->task_id.ptr)
         return apply(&s);
     enum kn_status status = control_origin_begin(

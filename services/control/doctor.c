@@ -424,20 +424,20 @@ static void tell_silence(struct doctor *d)
     size_t online = count_online(d);
     if (redis && online)
         find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
-             "Their events come, but questions or answers get lost. Is their "
-             "worker_enable_remote_control not False? Are their control_exchange, and the "
-             "fanout_prefix and sep in their broker_transport_options, those of this broker "
-             "(control_exchange, fanout_prefix, separator)?",
-             "no worker answered, though by their events %zu %s online", online,
+             "Their events arrive, but questions or replies get lost. Check that "
+             "worker_enable_remote_control is True, and that control_exchange, and fanout_prefix "
+             "and sep in broker_transport_options, match this broker's settings (control_exchange, "
+             "fanout_prefix, separator).",
+             "no worker replied, although %zu %s online according to events", online,
              online == 1 ? "is" : "are");
     else
         find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
-             redis
-                 ? "Is one running with this broker URL, is its worker_enable_remote_control not "
-                   "False, and is its control_exchange that of this broker?"
-                 : "Is one running with this broker URL and virtual host (only the management API "
-                   "tells of others), is its worker_enable_remote_control not False, and is its "
-                   "control_exchange that of this broker?",
+             redis ? "Check that a worker runs with this broker URL, that its "
+                     "worker_enable_remote_control is True, and that its control_exchange matches "
+                     "this broker's."
+                   : "Check that a worker runs with this broker URL and virtual host (only the "
+                     "management API shows other hosts), that its worker_enable_remote_control is "
+                     "True, and that its control_exchange matches this broker's.",
              "no worker answered");
 }
 

@@ -85,7 +85,7 @@ static void remove_messages(struct control_jobs *jobs, struct control_call *call
     for (size_t i = 0; i < waiting; i++) {
         if (tasks[i].gone)
             settle(&items[places[i]], KN_ITEM_DONE,
-                   KN_STR("its message was taken out of the queue"));
+                   KN_STR("its message was removed from the queue"));
     }
 }
 

@@ -309,9 +309,9 @@ static enum kn_status disagree(struct control_call *call, const char *a, struct 
 {
     return control_call_refuse(
         call, KN_CONFLICT,
-        "the arguments are not certain: %s and %s disagree. %s: %.*s %.*s. %s: %.*s %.*s. A task "
-        "that changes its arguments does that, or a number that prints as another one. Choose one "
-        "(arguments), or give args and kwargs",
+        "the arguments can't be recovered exactly: %s and %s disagree. %s: %.*s %.*s. %s: %.*s "
+        "%.*s. The task may have changed its arguments, or a number prints as a different one. "
+        "Choose one (arguments), or specify args and kwargs",
         a, b, a, KN_STR_ARG(kn_utf8_head(a_args, SHOWN_MAX)),
         KN_STR_ARG(kn_utf8_head(a_kwargs, SHOWN_MAX)), b,
         KN_STR_ARG(kn_utf8_head(b_args, SHOWN_MAX)), KN_STR_ARG(kn_utf8_head(b_kwargs, SHOWN_MAX)));
@@ -341,7 +341,7 @@ static bool is_json(const struct celery_task_message *m)
 static void pass_over_attempt(struct control_origin *o, const char *what, int64_t retries)
 {
     char text[96];
-    snprintf(text, sizeof text, "it has those of attempt %" PRId64 " (attempt=last takes them)",
+    snprintf(text, sizeof text, "it has those of attempt %" PRId64 " (use attempt=last for them)",
              retries);
     pass_over(o, what, kn_str_from(text));
 }
@@ -354,16 +354,16 @@ static enum kn_status look_at_message(struct control_call *call, struct control_
     const struct celery_task_message *m = &o->message;
     const struct source s = {"the message", m->args, m->kwargs};
     if (!o->has_message) {
-        pass_over(o, "message",
-                  !broker_lists_has(call->hand->session)
-                      ? KN_STR("on RabbitMQ it can't be looked at without taking it from its queue")
-                  : o->looked ? KN_STR("it does not wait any more")
-                              : KN_STR("not among the first of those that wait (look_max)"));
+        pass_over(
+            o, "message",
+            !broker_lists_has(call->hand->session)
+                ? KN_STR("on RabbitMQ, Kanchi can't look at it without taking it from its queue")
+            : o->looked ? KN_STR("it is no longer waiting")
+                        : KN_STR("not among the first waiting messages (look_max)"));
         return KN_OK;
     }
     if (m->protocol != 2 && (!m->args.ptr || !is_json(m))) {
-        pass_over(o, "message",
-                  KN_STR("it is of protocol 1, and can be sent again only when it is JSON"));
+        pass_over(o, "message", KN_STR("it uses protocol 1, and only JSON can be sent again"));
         return KN_OK;
     }
     if (!may_take(o, "message"))
@@ -413,7 +413,7 @@ static bool judge_stored(struct control_origin *o, const struct celery_result_pa
 {
     struct kn_str why = KN_STR_ABSENT;
     if (parts->arguments_unsayable)
-        why = KN_STR("there is a value that JSON cannot say");
+        why = KN_STR("it has a value that JSON can't represent");
     else if (!is_kind(parts->args, '[') || !is_kind(parts->kwargs, '{'))
         why = KN_STR("it has no arguments (result_extended)");
     else if (celery_vouch_stored(parts->args, o->accepts, &why) == KN_OK &&
@@ -451,8 +451,8 @@ static enum kn_status judge_backend(struct control_call *call, struct control_or
     if (!chosen && match_is != CELERY_MATCH_SAME && !(flat && told)) {
         pass_over(o, "result backend",
                   KN_STR("it has the arguments as they were at the end, and the events do not show "
-                         "all of them, so a change by the task can't be seen (arguments=backend "
-                         "takes them all the same)"));
+                         "all of them, so a change by the task can't be ruled out (use "
+                         "arguments=backend to take them anyway)"));
         return KN_OK;
     }
     o->hidden = match_is != CELERY_MATCH_SAME;
@@ -478,7 +478,7 @@ static enum kn_status look_at_backend(struct control_call *call, struct control_
     if (status == KN_OK) {
         status = celery_result_parts(value, call->arena, &parts);
         why = status == KN_UNSUPPORTED ? KN_STR("its results are neither JSON nor msgpack")
-                                       : KN_STR("what it has can't be read");
+                                       : KN_STR("its data can't be read");
     }
     if (status != KN_OK) {
         pass_over(o, "result backend", why);
@@ -559,8 +559,8 @@ enum kn_status control_origin_find(struct control_call *call, struct control_ori
     if (needed && !o->attempts.certain && !o->last)
         return control_call_refuse(
             call, KN_CONFLICT,
-            "the arguments are not certain: the events of the first call are "
-            "not stored. attempt=last takes those of attempt %" PRId64 ", or give args and kwargs",
+            "the arguments can't be recovered exactly: the events of the first call are not "
+            "stored. Use attempt=last for those of attempt %" PRId64 ", or give args and kwargs",
             o->attempts.last->retries);
     learn_name(o);
     enum kn_status status = look_at_message(call, o, wanted);

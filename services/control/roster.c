@@ -429,21 +429,20 @@ static const struct {
     {lacks_answer,
      KN_SEVERITY_WARNING,
      {"worker_silent", 13},
-     "No answer to remote control, so queues, pool and CPU are not known",
+     "No reply to remote control, so queues, pool and CPU are unknown",
      KN_STR("Leave worker_enable_remote_control = True; a solo pool answers only between tasks.")},
     {is_unread,
      KN_SEVERITY_WARNING,
      {"worker_serializer", 17},
-     "Answers to remote control come in a serializer that Kanchi does not read, such as pickle, so "
+     "Replies to remote control use a serializer that Kanchi does not read, such as pickle, so "
      "queues, pool and tasks are unknown",
-     KN_STR(
-         "Set task_serializer = \"json\" in these workers, which answer with it. Tasks can still "
-         "be sent with another one: @app.task(serializer=...) or apply_async(serializer=...).")},
+     KN_STR("Set task_serializer = \"json\" in these workers, which use it for replies. Tasks can "
+            "still use another one: @app.task(serializer=...) or apply_async(serializer=...).")},
     {shares_name,
      KN_SEVERITY_WARNING,
      {"worker_name_shared", 18},
-     "Several workers have the same name, so what is shown of them is mixed, and none of their "
-     "tasks can be found to be lost",
+     "Several workers have the same name, so their data is mixed up, and their lost tasks are not "
+     "noticed",
      KN_STR("Give each worker a name of its own: celery worker -n NAME@%h.")},
     {lacks_sent,
      KN_SEVERITY_INFO,

@@ -114,8 +114,8 @@ void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
         add_fault(&list, KN_SEVERITY_WARNING, "Queues can't be measured", facts->unmeasured);
     if (facts->alarm && facts->alarm[0])
         add(&list, KN_SEVERITY_ERROR, "publishers_blocked",
-            "free memory or disk space on the RabbitMQ node, or raise vm_memory_high_watermark or "
-            "lower disk_free_limit",
+            "Free memory or disk space on the RabbitMQ node, or raise vm_memory_high_watermark or "
+            "lower disk_free_limit.",
             "RabbitMQ blocks publishers: %s. Clients and workers can't send tasks, results or "
             "events until it is over.",
             facts->alarm);

@@ -70,7 +70,7 @@ enum kn_status cli_request(const struct cli_request *request, long *ret_code, st
                           ? perform(curl, request, url.data, &answer, &code)
                           : CURLE_URL_MALFORMAT;
     if (result != CURLE_OK) {
-        kn_buf_text(error, "there is no answer from ");
+        kn_buf_text(error, "no answer from ");
         kn_mask_url(request->base, error);
         kn_buf_printf(error, ": %s", curl_easy_strerror(result));
         status = KN_IO;
