@@ -333,7 +333,23 @@ def test_a_purge_loses_and_doubles_nothing_beside_a_worker(stage, broker):
         assert revoked == {one for number, one in enumerate(ids) if number not in run}
 
 
-def test_only_the_named_messages_are_moved(stage):
+def check_stream(stage):
+    """It is refused before anything is moved."""
+    with kombu.Connection(stage.url) as connection:
+        connection.default_channel.queue_declare("log", durable=True, auto_delete=False,
+                                                 arguments={"x-queue-type": "stream"})
+    before = stage.depth("from")
+    for dry_run in ("true", "false"):
+        for path, to in (("from", "log"), ("log", "from")):
+            status, problem = stage.act("POST", f"/queues/{path}/move", {"to": to},
+                                        dry_run=dry_run)
+            assert status == 409 and '"log" is a stream' in problem["detail"], (dry_run, problem)
+        status, problem = stage.act("DELETE", "/queues/log/messages", expected=0, dry_run=dry_run)
+        assert status == 409 and '"log" is a stream' in problem["detail"], (dry_run, problem)
+    assert stage.depth("from") == before > 0
+
+
+def test_only_the_named_messages_are_moved(stage, broker):
     ids = stage.send(20, queue="from")
     stage.await_total("from", 20)
     status, answer = stage.act("POST", "/queues/from/move", {"to": "to", "ids": ids[3:6]})
@@ -346,6 +362,8 @@ def test_only_the_named_messages_are_moved(stage):
     assert status == 404, problem
     status, problem = stage.act("POST", "/queues/from/move", {"to": "to", "expected": 200})
     assert status == 409, problem
+    if broker == "rabbitmq":
+        check_stream(stage)
     stage.await_total("from", 17)
 
 

@@ -299,6 +299,42 @@ enum kn_status broker_amqp_look(struct broker_session *s, const struct broker_lo
     return status;
 }
 
+/* A stream has no messages and no consumers for who declares it passively, and hands out nothing
+ * to who gets, which it says. Another queue like that is empty: what may just have come is given
+ * back when the channel is closed. */
+static enum kn_status refuse_stream(struct broker_session *s, const char *queue)
+{
+    uint64_t waiting = 0;
+    int64_t consumers = 0;
+    struct kn_arena arena;
+    struct held held;
+    enum kn_status status = declare(s, queue, &waiting, &consumers);
+    if (status != KN_OK || waiting || consumers)
+        return status;
+    kn_arena_init(&arena, 0);
+    status = fetch(s, queue, &arena, &held);
+    if (status == KN_OK)
+        amqp_destroy_message(&held.message);
+    kn_arena_fini(&arena);
+    if (status == KN_UNSUPPORTED) {
+        kn_buf_clear(&s->error);
+        kn_buf_printf(
+            &s->error,
+            "\"%s\" is a stream: its messages can't be taken out, so nothing can be moved "
+            "into it or out of it, and it can't be purged",
+            queue);
+    }
+    return status == KN_NOT_FOUND ? KN_OK : status;
+}
+
+enum kn_status broker_amqp_no_stream(struct broker_session *s, const char *queue)
+{
+    enum kn_status status = open_channel(s);
+    if (status != KN_OK)
+        return broker_amqp_give_up(s, status);
+    return close_channel(s, refuse_stream(s, queue));
+}
+
 enum kn_status broker_amqp_purge(struct broker_session *s, const struct broker_purge *purge,
                                  uint64_t *ret_count)
 {
@@ -307,7 +343,9 @@ enum kn_status broker_amqp_purge(struct broker_session *s, const struct broker_p
     enum kn_status status = open_channel(s);
     if (status != KN_OK)
         return broker_amqp_give_up(s, status);
-    status = declare(s, purge->queue, &found, &consumers);
+    status = refuse_stream(s, purge->queue);
+    if (status == KN_OK)
+        status = declare(s, purge->queue, &found, &consumers);
     if (status != KN_OK)
         return close_channel(s, status);
     *ret_count = found;
@@ -510,34 +548,18 @@ static enum kn_status check_type(struct broker_session *s, const char *queue)
     return status;
 }
 
-/* A stream hands out nothing to who gets; it says so only when it is asked. Of a quorum queue
- * all can be moved: nothing is given back then, unless it fails. */
+/* Of a quorum queue all can be moved: nothing is given back then, unless it fails. */
 static enum kn_status check_source(struct broker_session *s, const struct broker_move *move)
 {
-    uint64_t waiting = 0;
-    int64_t consumers;
-    enum kn_status status = declare(s, move->from, &waiting, &consumers);
-    if (status != KN_OK)
+    enum kn_status status = refuse_stream(s, move->from);
+    if (status != KN_OK || !move->wanted)
         return status;
-    if (move->wanted) {
-        status = check_type(s, move->from);
-        if (status == KN_UNSUPPORTED)
-            return refuse(
-                s, status,
-                "the queue is a quorum queue or a stream, which would not return the other "
-                "messages to their places: a quorum queue can only be moved as a whole");
-        return status == KN_OK ? open_channel(s) : status;
-    }
-    if (waiting)
-        return KN_OK;
-    struct kn_arena arena;
-    struct held held;
-    kn_arena_init(&arena, 0);
-    status = fetch(s, move->from, &arena, &held);
-    if (status == KN_OK) /* it has just come, and is given back when the channel is closed */
-        amqp_destroy_message(&held.message);
-    kn_arena_fini(&arena);
-    return status == KN_NOT_FOUND ? KN_OK : status;
+    status = check_type(s, move->from);
+    if (status == KN_UNSUPPORTED)
+        return refuse(s, status,
+                      "the queue is a quorum queue, which would not return the other messages to "
+                      "their places: a quorum queue can only be moved as a whole");
+    return status == KN_OK ? open_channel(s) : status;
 }
 
 enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_move *move,
@@ -551,7 +573,7 @@ enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_mo
     if (status == KN_OK)
         status = check_source(s, move);
     if (status == KN_OK)
-        status = declare(s, move->to, &waiting, &consumers);
+        status = refuse_stream(s, move->to);
     if (status == KN_OK)
         status = declare(s, move->from, &waiting, &consumers);
     if (status == KN_OK) {

@@ -85,6 +85,7 @@ enum kn_status broker_amqp_put(struct broker_session *s, const char *queue,
                                const amqp_message_t *message) KN_MUST_CHECK;
 enum kn_status broker_amqp_look(struct broker_session *s, const struct broker_look *look,
                                 struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_amqp_no_stream(struct broker_session *s, const char *queue);
 enum kn_status broker_amqp_purge(struct broker_session *s, const struct broker_purge *purge,
                                  uint64_t *ret_count) KN_MUST_CHECK;
 enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_move *move,

@@ -55,6 +55,15 @@ static enum kn_status count(struct broker_session *s, const char *queue, uint64_
     return status;
 }
 
+enum kn_status broker_session_no_stream(struct broker_session *session, const char *queue)
+{
+    uint64_t found;
+    enum kn_status status = count(session, queue, &found);
+    if (status == KN_OK && !on_redis(session))
+        status = broker_amqp_no_stream(session, queue);
+    return broker_session_result(session, status);
+}
+
 enum kn_status broker_session_purge(struct broker_session *session,
                                     const struct broker_purge *purge, uint64_t *ret_count)
 {

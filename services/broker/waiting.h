@@ -66,6 +66,11 @@ struct broker_unacked {
 enum kn_status broker_session_unacked(struct broker_session *session,
                                       const struct broker_unacked *unacked) KN_MUST_CHECK;
 
+/* UNSUPPORTED: the queue is a stream of RabbitMQ, which can be neither purged nor moved from or to.
+ * NOT_FOUND when it does not exist (RabbitMQ). */
+enum kn_status broker_session_no_stream(struct broker_session *session,
+                                        const char *queue) KN_MUST_CHECK;
+
 struct broker_purge {
     const char *queue;
     uint64_t expected, tolerance; /* how many should wait, give or take */
@@ -104,7 +109,7 @@ struct broker_moved {
     bool late;      /* the deadline came first */
 };
 /* To the same priority of the other queue. NOT_FOUND when one of them does not
- * exist (RabbitMQ); UNSUPPORTED: from a stream, or some of a quorum queue; FULL: the other
+ * exist (RabbitMQ); UNSUPPORTED: from or to a stream, or some of a quorum queue; FULL: the other
  * queue takes nothing, and nothing was changed; CONFLICT: it refused some of a piece, which
  * is back in its queue then, though some of it may be in both. On failure *ret says what was
  * moved before. RabbitMQ: headers CC and BCC are dropped; an expiration begins again. */

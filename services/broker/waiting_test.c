@@ -728,6 +728,21 @@ static void a_stream_is_refused(void **state)
     assert_int_equal(broker_session_move(session, &move, &moved), KN_UNSUPPORTED);
     assert_int_equal(moved.moved, 0);
     assert_int_equal(total("to"), 0);
+    fill("from", 1, 3);
+    await_total("from", 3);
+    const struct broker_move into = {
+        .from = "from", .to = "stream", .max = 9, .deadline = kn_time_mono() + 20 * KN_SECOND};
+    assert_int_equal(broker_session_move(session, &into, &moved), KN_UNSUPPORTED);
+    assert_non_null(strstr(broker_session_error(session), "\"stream\" is a stream"));
+    assert_int_equal(moved.moved, 0);
+    await_total("from", 3);
+    page = look("from", KN_STR(""), 3);
+    NUMBERS(&page, 1, 2, 3);
+    assert_int_equal(broker_session_no_stream(session, "stream"), KN_UNSUPPORTED);
+    assert_int_equal(broker_session_no_stream(session, "from"), KN_OK);
+    clear();
+    assert_int_equal(broker_session_no_stream(session, "from"), KN_OK);
+    assert_int_equal(broker_session_no_stream(session, "none.such"), KN_NOT_FOUND);
 }
 
 static void a_full_queue_leaves_everything_as_it_was(void **state)

@@ -217,6 +217,9 @@ enum kn_status control_do_purge(struct control_call *call)
         if (status != KN_OK)
             return broker_failed(call, status);
         changed->waiting = changed->affected = page.total;
+        status = broker_session_no_stream(call->hand->session, queue.ptr);
+        if (status != KN_OK)
+            return broker_failed(call, status);
         return is_near(msg->expected, page.total) ? KN_OK
                                                   : differs(call, msg->expected, page.total);
     }
@@ -297,6 +300,8 @@ static enum kn_status check_move(struct control_call *call, const char *from, co
         const struct broker_look count = {.queue = queues[i]};
         enum kn_status status =
             broker_session_look(call->hand->session, &count, call->arena, &page);
+        if (status == KN_OK && !call->action) /* the move itself sees to it, too */
+            status = broker_session_no_stream(call->hand->session, queues[i]);
         if (status != KN_OK)
             return broker_failed(call, status);
     }
