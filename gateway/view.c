@@ -510,6 +510,8 @@ void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct 
     member_str(out, "origin", kn_str_from(kn_enum_text(&kn_enum_origin, event->origin)));
     member_time(out, "timestamp", event->timestamp);
     member_time(out, "received_at", event->received_at);
+    member_opt_f64(out, "clock_skew",
+                   (struct kn_opt_f64){(double)event->skew / (double)KN_SECOND, event->skew != 0});
     member_str(out, "worker_id", event->hostname);
     member_opt_i64(out, "pid", (struct kn_opt_i64){(int64_t)event->pid, event->pid != 0});
     member_opt_i64(out, "clock", (struct kn_opt_i64){(int64_t)event->clock, event->clock != 0});

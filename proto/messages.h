@@ -222,7 +222,8 @@
     F(27, last_received_at, TIME, _) /* our clock, when its last event reached ingestion */        \
     F(28, pid_before, U64, _)        /* of the process before this one; 0: none is known */        \
     F(29, twins_at, TIME, _) /* our clock, when a process came back that another had followed: */  \
-                             /* two workers have this name */
+                             /* two workers have this name */                                      \
+    F(30, clock_skew, OPT_F64, _) /* seconds that its clock is ahead; absent: it is right */
 
 #define KN_MSG_WORKERS_GET(F)                                                                      \
     F(1, id, STR, _) /* absent: all */                                                             \
@@ -289,7 +290,8 @@
     F(35, expired, BOOL, _)                                                                        \
     F(36, no, U64, _) /* storage's own number of the task, in order of arrival */                  \
     F(40, resolved_at, TIME, _)                                                                    \
-    F(41, resolved_by, STR, _) /* who marked it as resolved, as far as is known */
+    F(41, resolved_by, STR, _)    /* who marked it as resolved, as far as is known */              \
+    F(42, clock_skew, OPT_F64, _) /* seconds; times are corrected: see event.skew */
 
 /* Filters of the task list. Repeated values of one field are alternatives;
  * fields are joined by "and". from and to bound the time of arrival at Kanchi's

@@ -13,7 +13,7 @@ export function task(part: Partial<Task> = {}): Task {
     id: 'a', source: 'default', name: 'shop.tasks.charge', status: 'received', status_from: 'events', queue: null, exchange: null, routing_key: null,
     args: null, kwargs: null, result: null, args_repr: null, kwargs_repr: null, result_repr: null, truncated: [], shortened: [], error: null, traceback: null,
     worker_id: null, client: null, root_id: null, parent_id: null, retries: 0, eta: null, expires: null, sent_at: null, received_at: at(0), started_at: null,
-    succeeded_at: null, failed_at: null, rejected_at: null, revoked_at: null, retried_at: null, completed_at: null, updated_at: at(0), runtime: null, queue_wait: null,
+    succeeded_at: null, failed_at: null, rejected_at: null, revoked_at: null, retried_at: null, completed_at: null, updated_at: at(0), runtime: null, queue_wait: null, clock_skew: null,
     terminated: false, expired: false, revoked_signum: null, resolved_at: null, resolved_by: null, retry_of: null, retried_as: [], ...part,
   }
 }
@@ -24,14 +24,14 @@ export function tasks(n: number, from = 0): Task[] {
 }
 
 export function event(type: string, seconds: number, part: Partial<TaskEvent> = {}): TaskEvent {
-  return { type, task_id: 'a', source: 'default', timestamp: at(seconds), received_at: at(seconds), worker_id: 'celery@a', pid: 1, clock: 1, fields: {}, ...part }
+  return { type, task_id: 'a', source: 'default', timestamp: at(seconds), clock_skew: null, received_at: at(seconds), worker_id: 'celery@a', pid: 1, clock: 1, fields: {}, ...part }
 }
 
 export function worker(part: Partial<Worker> = {}): Worker {
   return {
     id: 'celery@a', hostname: 'celery@a', source: 'default', status: 'online', queues: ['celery'], concurrency: 4, prefetch: 16, pool: 'prefork', cpu_percent: null, memory_mb: null,
     load: null, active: 0, processed: 0, registered: [], pid: 1, versions: { software: null, celery: null, system: null }, heartbeat_interval: 2, last_seen: at(0), started_at: at(0),
-    inspected_at: null, events_enabled: true, conf: null, stats: null, active_queues: null, ...part,
+    inspected_at: null, events_enabled: true, clock_skew: null, conf: null, stats: null, active_queues: null, ...part,
   }
 }
 

@@ -292,18 +292,31 @@ static void tell_unread(struct doctor *d)
              "Workers answered, but %zu of their answers could not be read", d->unread);
 }
 
-/* By the newest event of each: its own time, and when it reached us. */
+/* As ingestion measured them; a clock that it could not prove wrong (events may have been on
+ * their way) by the newest event of each: its own time, and when it reached us. */
+static int64_t clock_ahead(const struct kn_msg_worker *worker)
+{
+    if (worker->clock_skew.set)
+        return (int64_t)(worker->clock_skew.value * (double)KN_SECOND);
+    return worker->last_received_at && worker->last_seen
+               ? worker->last_seen - worker->last_received_at
+               : 0;
+}
+
 static void look_at_clocks(struct doctor *d)
 {
     for (size_t i = 0; d->options->workers && i < d->options->workers->items.count; i++) {
         const struct kn_msg_worker *worker = &d->options->workers->items.items[i];
-        int64_t ahead = worker->last_seen - worker->last_received_at;
-        if (worker->status != KN_WORKER_ONLINE || !worker->last_received_at || !worker->last_seen ||
-            (ahead < SKEW_AHEAD_US && -ahead < SKEW_BEHIND_US))
+        int64_t ahead = clock_ahead(worker);
+        bool right = !worker->clock_skew.set && ahead < SKEW_AHEAD_US && -ahead < SKEW_BEHIND_US;
+        if (worker->status != KN_WORKER_ONLINE || right)
             continue;
         find(d, KN_SEVERITY_WARNING, "clock_skew", kn_arena_str(d->arena, worker->hostname),
-             "Let NTP set the clocks of all machines; times of tasks are those of their workers.",
-             "The clock of %.*s is %" PRId64 " seconds %s, or its events are late",
+             "Let NTP set the clocks of all machines; Kanchi corrects times only by what it "
+             "measures.",
+             worker->clock_skew.set ? "The clock of %.*s is %" PRId64 " seconds %s"
+                                    : "The clock of %.*s is %" PRId64
+                                      " seconds %s, or its events are late",
              KN_STR_ARG(kn_utf8_head(worker->hostname, 256)),
              (ahead < 0 ? -ahead : ahead) / KN_SECOND, ahead > 0 ? "ahead" : "behind");
     }

@@ -10,10 +10,13 @@
 #define BATCH_BYTES ((size_t)8 << 20) /* of decoded events; a batch that has more is full */
 #define ARENA_KEEP BATCH_BYTES        /* a bigger arena is given back after its batch */
 #define SERIALIZERS_MAX 16
+#define SENDERS_MAX 10000
+#define WRONG_LATELY (10 * KN_MINUTE)
 
 struct ingest_batcher {
     struct ingest_batcher_options options;
     struct celery_event_limits limits;
+    struct ingest_clocks *clocks;
     struct kn_arena arena;
     struct kn_msg_event *events;
     size_t event_count, event_cap;
@@ -38,6 +41,11 @@ enum kn_status ingest_batcher_new(const struct ingest_batcher_options *options,
     struct ingest_batcher *b = calloc(1, sizeof(*b));
     if (!b)
         return KN_NOMEM;
+    b->clocks = ingest_clocks_new(SENDERS_MAX);
+    if (!b->clocks) {
+        free(b);
+        return KN_NOMEM;
+    }
     b->options = *options;
     b->seq = 1;
     b->limits = (struct celery_event_limits){.body_bytes = 2 * options->event_max,
@@ -52,6 +60,7 @@ void ingest_batcher_free(struct ingest_batcher *batcher)
 {
     if (!batcher)
         return;
+    ingest_clocks_free(batcher->clocks);
     kn_arena_fini(&batcher->arena);
     free(batcher->events);
     free(batcher);
@@ -159,6 +168,8 @@ static bool append(struct ingest_batcher *b, const struct kn_msg_event *events, 
 
 static void take(struct ingest_batcher *b, const struct celery_events *decoded, int64_t received_at)
 {
+    for (size_t i = 0; i < decoded->count; i++)
+        ingest_clocks_event(b->clocks, &decoded->items[i]);
     size_t told = decoded->invalid < CELERY_INVALID_MAX ? decoded->invalid : CELERY_INVALID_MAX;
     if (!append(b, decoded->items, decoded->count)) {
         b->lost += decoded->count;
@@ -236,6 +247,21 @@ void ingest_batcher_complete(struct ingest_batcher *b, int64_t begins_at, int64_
 int64_t ingest_batcher_newest(const struct ingest_batcher *b)
 {
     return b->newest_at;
+}
+
+void ingest_batcher_live(struct ingest_batcher *b, int64_t live_at)
+{
+    ingest_clocks_live(b->clocks, live_at);
+}
+
+void ingest_batcher_clock_set(struct ingest_batcher *b, int64_t by)
+{
+    ingest_clocks_set(b->clocks, by);
+}
+
+void ingest_batcher_wrong_clocks(const struct ingest_batcher *b, struct ingest_wrong_clocks *ret)
+{
+    ingest_clocks_wrong(b->clocks, kn_time_now() - WRONG_LATELY, ret);
 }
 
 const struct ingest_unread *ingest_batcher_unread(const struct ingest_batcher *b)

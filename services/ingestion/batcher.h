@@ -7,6 +7,7 @@
 #include "services/broker/receiver.h"
 #include "services/celery/event.h"
 #include "services/ingestion/batch.h"
+#include "services/ingestion/clocks.h"
 
 struct ingest_batcher_options {
     struct kn_str source; /* must outlive the batches */
@@ -44,8 +45,16 @@ bool ingest_batcher_gap(struct ingest_batcher *batcher, const struct broker_gap 
 
 /* What this batch and those before it are complete for (see ingest_batch in proto/messages.h). */
 void ingest_batcher_complete(struct ingest_batcher *batcher, int64_t begins_at, int64_t to);
-/* When the last event was sent, by its own timestamp; 0: there was none. */
+/* When the last event was sent, on our clock; 0: there was none. */
 int64_t ingest_batcher_newest(const struct ingest_batcher *batcher);
+
+/* All that was published before live_at (wall) has been added: see ingest_clocks_live. */
+void ingest_batcher_live(struct ingest_batcher *batcher, int64_t live_at);
+/* Our own clock was set: see ingest_clocks_set. */
+void ingest_batcher_clock_set(struct ingest_batcher *batcher, int64_t by);
+/* Senders whose clocks are wrong, and that were heard lately. */
+void ingest_batcher_wrong_clocks(const struct ingest_batcher *batcher,
+                                 struct ingest_wrong_clocks *ret);
 
 /* Of all batches so far. */
 const struct ingest_unread *ingest_batcher_unread(const struct ingest_batcher *batcher);

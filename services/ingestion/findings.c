@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FINDINGS_MAX 12
+#define FINDINGS_MAX (12 + INGEST_WRONG_MAX)
 #define UNREAD_LATELY (10 * KN_MINUTE)
 
 struct list {
@@ -98,6 +98,27 @@ static void add_fault(struct list *list, enum kn_severity severity, const char *
     add(list, severity, fault->code, fault->remedy, "%s: %s", what, error);
 }
 
+static void add_clocks(struct list *list)
+{
+    static const char *const remedy = "Let NTP set the clocks of all machines.";
+    const struct ingest_wrong_clocks *clocks = &list->facts->clocks;
+    for (size_t i = 0; i < clocks->count; i++) {
+        int64_t skew = clocks->items[i].skew;
+        struct kn_str hostname = kn_str_from(clocks->items[i].hostname);
+        size_t others = i + 1 == INGEST_WRONG_MAX ? clocks->total - clocks->count : 0;
+        char more[64] = "";
+        if (others)
+            snprintf(more, sizeof(more), " So are those of %zu others.", others);
+        add(list, KN_SEVERITY_WARNING, "clock_skew", remedy,
+            "The clock of %.*s is %lld seconds %s Kanchi's. Kanchi corrects the times of its "
+            "events.%s",
+            KN_STR_ARG(kn_utf8_head(hostname, 256)),
+            (long long)(((skew < 0 ? -skew : skew) + KN_SECOND / 2) / KN_SECOND),
+            skew < 0 ? "behind" : "ahead of", more);
+        list->items[list->count - 1].subject = kn_arena_str(list->arena, hostname);
+    }
+}
+
 void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
                      struct kn_msg_finding **ret, size_t *ret_count)
 {
@@ -112,6 +133,7 @@ void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
         add_fault(&list, KN_SEVERITY_ERROR, "Events can't be received", facts->error);
     else if (facts->unmeasured && facts->unmeasured[0])
         add_fault(&list, KN_SEVERITY_WARNING, "Queues can't be measured", facts->unmeasured);
+    add_clocks(&list);
     if (facts->alarm && facts->alarm[0])
         add(&list, KN_SEVERITY_ERROR, "publishers_blocked",
             "Free memory or disk space on the RabbitMQ node, or raise vm_memory_high_watermark or "

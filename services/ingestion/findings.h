@@ -17,6 +17,7 @@ struct ingest_facts {
     const char *dir;        /* of the spool; NULL: there is none */
     struct ingest_spool_status spool;
     struct ingest_unread unread;
+    struct ingest_wrong_clocks clocks;
     int64_t now; /* monotonic */
 };
 

@@ -40,6 +40,8 @@ static void each_trouble_is_told_with_its_remedy(void **state)
          {"events_unreadable"}},
         {{.note = "", .unread = {"yaml", 3, KN_SECOND}, .now = KN_HOUR}, {NULL}}, /* long ago */
         {{.note = "", .now = KN_SECOND}, {NULL}},
+        {{.note = "", .clocks = {{{"w1@a", 7200 * KN_SECOND}, {"w2@b", -KN_MINUTE}}, 2, 2}},
+         {"clock_skew", "clock_skew"}},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct kn_msg_finding *items = NULL;
@@ -58,8 +60,33 @@ static void each_trouble_is_told_with_its_remedy(void **state)
     }
 }
 
+static void a_wrong_clock_is_told_with_its_worker_and_by_how_much(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "The clock of w1@a is 7200 seconds ahead of Kanchi's. Kanchi corrects the times of its "
+        "events.",
+        "The clock of w2@b is 60 seconds behind Kanchi's. Kanchi corrects the times of its "
+        "events."};
+    const struct ingest_facts facts = {
+        .note = "", .clocks = {{{"w1@a", 7200 * KN_SECOND}, {"w2@b", -KN_MINUTE}}, 2, 2}};
+    struct kn_msg_finding *items = NULL;
+    struct kn_arena arena;
+    size_t count = 0;
+    kn_arena_init(&arena, 0);
+    ingest_findings(&facts, &arena, &items, &count);
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(kn_str_eq(items[i].subject, kn_str_from(facts.clocks.items[i].hostname)));
+        assert_true(kn_str_eq(items[i].text, kn_str_from(texts[i])));
+    }
+    kn_arena_fini(&arena);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_trouble_is_told_with_its_remedy)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_trouble_is_told_with_its_remedy),
+        cmocka_unit_test(a_wrong_clock_is_told_with_its_worker_and_by_how_much)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

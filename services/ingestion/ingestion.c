@@ -14,6 +14,8 @@
 
 #define BUFFER_MIN ((size_t)4 << 20) /* less could not take one burst of a worker */
 #define LOOK_EVERY (KN_SECOND / 10)  /* at the receiver's counters, gaps and depths */
+#define CLOCKS_EVERY (2 * KN_SECOND) /* at those that are wrong */
+#define CLOCK_SET_US (KN_SECOND / 2)
 
 struct ingestion {
     struct ingestion_options options;
@@ -30,7 +32,8 @@ struct ingestion {
 
     /* the decoding thread's own */
     uint64_t dropped, too_big, connects; /* of the receiver, that were seen */
-    int64_t looked_at;
+    int64_t looked_at, clocks_at;
+    int64_t clock_offset;  /* of the wall clock to the monotonic one */
     struct broker_gap gap; /* that found no place in a batch yet */
     bool gap_waits, gap_of_spool;
     int64_t complete_to; /* of what was decoded */
@@ -44,6 +47,7 @@ struct ingestion {
         size_t open_events; /* in the batch that is being filled */
         int64_t open_since;
         struct ingest_unread unread;
+        struct ingest_wrong_clocks clocks;
     } totals;
 };
 
@@ -208,8 +212,57 @@ static void look(struct ingestion *in)
     pthread_mutex_unlock(&in->lock);
 }
 
+static void look_at_clocks(struct ingestion *in, int64_t now)
+{
+    if (now - in->clocks_at < CLOCKS_EVERY)
+        return;
+    struct ingest_wrong_clocks wrong;
+    in->clocks_at = now;
+    ingest_batcher_wrong_clocks(in->batcher, &wrong);
+    pthread_mutex_lock(&in->lock);
+    in->totals.clocks = wrong;
+    pthread_mutex_unlock(&in->lock);
+}
+
+/* Until when all that was published is here. What waits on RabbitMQ comes as long as we take
+ * it: when storage has all, and nothing comes, there is no more. */
+static void tell_live(struct ingestion *in, bool idle)
+{
+    struct ingest_backlog backlog;
+    if (in->options.broker.url->kind == BROKER_REDIS) {
+        ingest_batcher_live(in->batcher, in->complete_to);
+        return;
+    }
+    if (!idle || ingest_batcher_any(in->batcher))
+        return;
+    struct broker_receiver_status status;
+    int64_t since = kn_time_now() - LOOK_EVERY;
+    ingest_outbox_backlog(&in->outbox, &backlog);
+    broker_receiver_status(in->receiver, &status);
+    if (backlog.events == 0 && status.state == BROKER_CONNECTED && status.since < since)
+        ingest_batcher_live(in->batcher, since);
+}
+
+/* Whether our own clock was set, which makes everybody else's seem wrong. */
+static void watch_own_clock(struct ingestion *in)
+{
+    int64_t before = kn_time_mono(), wall = kn_time_now(), after = kn_time_mono();
+    int64_t offset = wall - before, by = offset - in->clock_offset;
+    if (after - before > CLOCK_SET_US / 10)
+        return; /* interrupted between the two */
+    if (in->clock_offset && (by > CLOCK_SET_US || by < -CLOCK_SET_US)) {
+        KN_WARN("clock.set", KN_F_TEXT("source", in->options.source),
+                KN_F_I64("milliseconds", by / (KN_SECOND / 1000)));
+        ingest_batcher_clock_set(in->batcher, by);
+    } else if (in->clock_offset) {
+        return;
+    }
+    in->clock_offset = offset;
+}
+
 static void decode_chunk(struct ingestion *in, const struct broker_chunk *chunk)
 {
+    watch_own_clock(in);
     for (size_t i = 0; i < chunk->count; i++) {
         ingest_batcher_add(in->batcher, &chunk->messages[i]);
         if (ingest_batcher_full(in->batcher))
@@ -234,6 +287,7 @@ static void tend(struct ingestion *in)
     if (now - in->looked_at >= LOOK_EVERY) {
         in->looked_at = now;
         look(in);
+        look_at_clocks(in, now);
         heed(in, ingest_outbox_tend(&in->outbox));
         choose_age(in);
         if (!ingest_batcher_any(in->batcher))
@@ -256,8 +310,10 @@ static void *run(void *arg)
         if (status == KN_OK) {
             decode_chunk(in, chunk);
             broker_receiver_release(in->receiver, chunk);
+            tell_live(in, false);
         } else if (status == KN_TIMEOUT) {
             in->complete_to = in->received_to;
+            tell_live(in, wait == LOOK_EVERY);
         }
         tend(in);
     }
@@ -450,6 +506,7 @@ static void fill_spool(struct ingestion *in, struct kn_arena *arena, const char 
                                  .now = kn_time_mono()};
     pthread_mutex_lock(&in->lock);
     facts.unread = in->totals.unread;
+    facts.clocks = in->totals.clocks;
     pthread_mutex_unlock(&in->lock);
     if (ingest_outbox_spool(&in->outbox, &facts.spool)) {
         to->spool_bytes = facts.spool.bytes;

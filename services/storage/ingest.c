@@ -29,7 +29,7 @@ static uint64_t ident_of(const struct kn_msg_event *event)
     hash = kn_hash64(hash, event->hostname.ptr, event->hostname.len);
     if (event->type == KN_EVENT_CUSTOM)
         hash = kn_hash64(hash, event->type_name.ptr, event->type_name.len);
-    hash = hmap_mix(hash ^ (uint64_t)event->timestamp);
+    hash = hmap_mix(hash ^ ((uint64_t)event->timestamp + (uint64_t)event->skew));
     hash = hmap_mix(hash ^ event->clock);
     if (event->origin != KN_ORIGIN_EVENTS)
         hash = hmap_mix(hash ^ event->origin);
@@ -265,7 +265,7 @@ static void event_body(struct kn_buf *out, const struct kn_msg_event *event, boo
 {
     struct kn_msg_event rest = *event;
     rest.type = 0;
-    rest.timestamp = 0;
+    rest.timestamp = 0; /* the sender's own is with skew */
     rest.clock = 0;
     rest.hostname = KN_STR_ABSENT;
     if (of_task)
@@ -324,14 +324,20 @@ static enum kn_status make_days(struct tx *tx)
     return KN_OK;
 }
 
+static bool is_corrected(const struct tx *tx, const struct event_work *work)
+{
+    return work->event->skew || (work->task != NO_TASK && tx->tasks[work->task].row.task.skew);
+}
+
 /* Whether the event can't be stored already: its task is new, or has no event that is
- * so late. */
+ * so late. When it came before, its time may have been corrected in another way. */
 static bool is_surely_new(const struct tx *tx, const struct event_work *work)
 {
     if (work->task == NO_TASK || merge_is_learned(work->event) || tx->store->is_careful)
         return false;
     const struct task_work *task = &tx->tasks[work->task];
-    return !task->exists || work->event->timestamp > task->row.task.latest_at;
+    return !task->exists ||
+           (!is_corrected(tx, work) && work->event->timestamp > task->row.task.latest_at);
 }
 
 /* What a worker said of all its tasks, of one that is known to be received or started. */
@@ -356,6 +362,7 @@ static enum kn_status put_events(struct tx *tx, bool surely_new, const struct kn
     struct db_value *values = kn_arena_array(tx->arena, n * EVENT_COLUMNS, sizeof *values);
     bool *changed = kn_arena_array(tx->arena, n, sizeof *changed);
     uint32_t *which = kn_arena_array(tx->arena, n, sizeof *which);
+    bool corrected = false;
     if (n && (!values || !changed || !which))
         return KN_NOMEM;
     n = 0;
@@ -364,12 +371,14 @@ static enum kn_status put_events(struct tx *tx, bool surely_new, const struct kn
         if (work->is_idle || work->is_new != surely_new)
             continue;
         which[n] = (uint32_t)i;
+        corrected |= is_corrected(tx, work);
         event_values(work, work->task == NO_TASK ? 0 : tx->tasks[work->task].row.no,
                      event_bodies[i], values + n++ * EVENT_COLUMNS);
     }
     if (surely_new)
         return db_each(tx->store->db, SQL_EVENT_NEW, values, n, NULL, NULL, NULL);
-    enum kn_status status = db_each(tx->store->db, SQL_EVENT_PUT, values, n, NULL, NULL, changed);
+    enum sql_id id = corrected ? SQL_EVENT_PUT_ONCE : SQL_EVENT_PUT;
+    enum kn_status status = db_each(tx->store->db, id, values, n, NULL, NULL, changed);
     for (size_t i = 0; status == KN_OK && i < n; i++)
         tx->events[which[i]].is_new = changed[i];
     return status;

@@ -112,6 +112,9 @@ static void join_type(struct merge_task *task, unsigned type, struct merge_key k
                       struct merge_sender sender, uint8_t origin)
 {
     int order = task->types & 1u << type ? key_cmp(key, task->type_key[type]) : 1;
+    if (type == MERGE_STARTED &&
+        (!(task->types & 1u << type) || key_cmp(key, task->first_started) < 0))
+        task->first_started = key;
     if (order == 0)
         order = origin != task->origins[type] ? origin - task->origins[type]
                                               : sender_cmp(sender, task->sender[type]);
@@ -375,6 +378,8 @@ void merge_join(struct merge_task *into, const struct merge_task *other)
         if (other->types & 1u << t)
             join_type(into, t, other->type_key[t], other->sender[t], other->origins[t]);
     }
+    if (other->types & MERGE_OF_STARTED && key_cmp(other->first_started, into->first_started) < 0)
+        into->first_started = other->first_started;
     if (other->attempt > into->attempt)
         into->attempt = other->attempt;
     for (size_t i = 0; i < other->retried.count; i++)
@@ -487,12 +492,12 @@ static int order_of(const struct merge_task *task, unsigned a, unsigned b)
     if (task->sender[a].process && task->sender[a].process == task->sender[b].process)
         return x.clock && y.clock ? (x.clock > y.clock) - (x.clock < y.clock) : key_cmp(x, y);
     int64_t arrived = arrived_at(task, a) - arrived_at(task, b);
+    int64_t timed = true_at(task, a) - true_at(task, b);
     int order = sign_beyond(arrived, UNSURE_US);
-    if (order)
-        return order;
-    /* events that waited for us in a queue arrive together, but in their order */
-    order = sign_beyond(true_at(task, a) - true_at(task, b), UNSURE_US);
-    return order == -sign_beyond(arrived, 0) ? 0 : order;
+    if (!order) /* events that waited for us in a queue arrive together, but in their order */
+        order = sign_beyond(timed, UNSURE_US);
+    /* one was late, or has a clock that nobody corrected */
+    return order == -sign_beyond(arrived, 0) || order == -sign_beyond(timed, 0) ? 0 : order;
 }
 
 /* The same, but where nobody knows their times decide. */
@@ -549,11 +554,24 @@ static bool is_confirmed(const struct merge_task *task, unsigned final)
            !(has(task, MERGE_STARTED) && is_later(task, MERGE_STARTED, MERGE_RECEIVED));
 }
 
+/* Whether it was started again after this final event: its message may have been taken
+ * before that. A single task-started may be late. */
+static bool is_started_again(const struct merge_task *task, unsigned final)
+{
+    if (!has(task, MERGE_STARTED))
+        return false;
+    struct merge_key first = task->first_started;
+    return key_cmp(first, task->type_key[MERGE_STARTED]) < 0 &&
+           key_cmp(first, task->type_key[final]) < 0 && order_of(task, MERGE_STARTED, final) > 0;
+}
+
 /* Whether the id was used again after this final event. */
 static bool is_used_again(const struct merge_task *task, unsigned final)
 {
     if (has(task, MERGE_RECEIVED) && order_of(task, MERGE_RECEIVED, final) > 0)
         return !is_confirmed(task, final);
+    if (is_started_again(task, final))
+        return true;
     if (has(task, MERGE_SENT) && order_of(task, MERGE_SENT, final) > 0)
         return true;
     return has(task, MERGE_RETRIED) && !is_past_retries(task) &&
@@ -740,7 +758,7 @@ static unsigned field_types(unsigned i)
 /* What stands beside the clock of each type. */
 enum { ORIGIN_BITS = 15, HAS_PROCESS = 16, SAME_PROCESS = 32, HAS_LAG = 64 };
 /* Behind the fields. */
-enum { PART_ATTEMPT = 128, PART_RETRIED, PART_SKEW };
+enum { PART_ATTEMPT = 128, PART_RETRIED, PART_SKEW, PART_FIRST };
 
 static uint64_t zigzag(int64_t value)
 {
@@ -815,6 +833,12 @@ static void put_parts(struct kn_buf *out, const struct merge_task *task)
         kn_buf_char(out, (char)PART_SKEW);
         put_varint(out, zigzag(task->skew));
     }
+    if (task->types & MERGE_OF_STARTED &&
+        key_cmp(task->first_started, task->type_key[MERGE_STARTED]) != 0) {
+        kn_buf_char(out, (char)PART_FIRST);
+        put_varint(out, zigzag(task->first_started.at));
+        put_varint(out, task->first_started.clock);
+    }
 }
 
 static bool get_part(struct kn_str *in, uint8_t part, struct merge_task *task)
@@ -831,11 +855,15 @@ static bool get_part(struct kn_str *in, uint8_t part, struct merge_task *task)
     }
     if (!get_varint(in, &number))
         return false;
-    if (part == PART_ATTEMPT)
+    if (part == PART_ATTEMPT) {
         task->attempt = (int64_t)number;
-    else
+    } else if (part == PART_SKEW) {
         task->skew = unzigzag(number);
-    return part == PART_ATTEMPT || part == PART_SKEW;
+    } else {
+        task->first_started.at = unzigzag(number);
+        return part == PART_FIRST && get_varint(in, &task->first_started.clock);
+    }
+    return true;
 }
 
 void merge_order_encode(struct kn_buf *out, const struct merge_task *task)
@@ -898,6 +926,7 @@ enum kn_status merge_order_decode(struct kn_str order, struct merge_task *task)
              !get_sender(&order, &task->origins[t], &task->sender[t], &last)))
             return KN_INVALID;
     }
+    task->first_started = task->type_key[MERGE_STARTED];
     set_usual_keys(task);
     while (order.len) {
         if (!get_byte(&order, &byte) ||

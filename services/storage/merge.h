@@ -8,10 +8,11 @@
  * matters.
  *
  * Which event is the later one: within a process its own Lamport clock says it.
- * Between processes their arrival decides, and their timestamps only when they
- * arrived within two seconds of one another, for the clocks of two machines may
- * differ by anything. Attempts are told apart by `retries`: as many task-retried as
- * the latest attempt's number all belong to attempts before it, whatever their time.
+ * Between processes their arrival decides, or when they arrived within two seconds of
+ * one another, their timestamps; where these two contradict each other, an event was
+ * late or a clock is wrong, and a final event stands. Attempts are told apart by `retries`: as many
+ * task-retried as the latest attempt's number all belong to attempts before it, whatever their
+ * time.
  *
  * The status is that of the latest use of the id: a final event stands until the
  * task is received, or sent, again. For events of one use in order it equals
@@ -122,7 +123,8 @@ struct merge_task {
     struct merge_key retries_key;
     struct kn_opt_f64 runtime;
     struct merge_key runtime_key;
-    int64_t attempt; /* the greatest `retries` that a worker received */
+    struct merge_key first_started; /* of the earliest task-started, when there is one */
+    int64_t attempt;                /* the greatest `retries` that a worker received */
     struct merge_retried retried;
     int64_t skew; /* µs, of the event whose sender's clock was wrong by most; see kn_msg_event */
 
@@ -186,7 +188,8 @@ bool merge_queue_wait(const struct merge_task *task, double *ret);
  *   types that bring it: byte 1 + enum merge_text (1 + MERGE_TEXT_COUNT retries,
  *   2 + MERGE_TEXT_COUNT runtime), varint timestamp (zigzag), varint clock
  *   then, each only when it is not 0: byte 128, varint attempt; byte 129, byte count,
- *   4 bytes for each task-retried; byte 130, varint skew (zigzag)
+ *   4 bytes for each task-retried; byte 130, varint skew (zigzag); byte 131, timestamp
+ *   (zigzag) and clock of the first task-started, when there were several
  * Nothing of what was learned is in it.
  * Times of the types, texts and numbers are columns of their own. */
 void merge_order_encode(struct kn_buf *out, const struct merge_task *task);

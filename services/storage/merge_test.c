@@ -109,6 +109,7 @@ static struct merge_task through_row(const struct merge_task *task)
     memset(row.sender, 77, sizeof row.sender);
     memset(&row.retried, 77, sizeof row.retried);
     row.attempt = row.skew = 77;
+    row.first_started = (struct merge_key){77, 77};
     memset(row.text_key, 77, sizeof row.text_key);
     memset(&row.retries_key, 77, sizeof row.retries_key);
     memset(&row.runtime_key, 77, sizeof row.runtime_key);
@@ -343,6 +344,18 @@ static void attempts_are_told_apart_whatever_the_clocks_say(void **state)
           {OK, "a", 3, 12, 1, 0},
           {S, "c", 2, 60000, 1, 1}},
          KN_TASK_PENDING},
+        {"sent once, and the client's event came late",
+         {{S, "c", 1, 0, 10000, 1},
+          {R, "a", 1, 10, 1, 1},
+          {ST, "a", 2, 11, 1, 0},
+          {OK, "a", 3, 12, 1, 0}},
+         KN_TASK_SUCCESS},
+        {"and the worker was busy for a while",
+         {{S, "c", 1, 0, 100000, 1},
+          {R, "a", 1, 60010, 1, 1},
+          {ST, "a", 2, 60011, 1, 0},
+          {OK, "a", 3, 60012, 1, 0}},
+         KN_TASK_SUCCESS},
         {"failed when it was run again by another worker",
          {{R, "a", 1, 10, 1, 1},
           {OK, "a", 3, 12, 1, 0},
@@ -350,6 +363,24 @@ static void attempts_are_told_apart_whatever_the_clocks_say(void **state)
           {ST, "b", 2, 60011, 1, 0},
           {F, "b", 3, 60012, 1, 0}},
          KN_TASK_FAILURE},
+        {"taken again before it ended, and started",
+         {{R, "a", 1, 0, 1, 1},
+          {ST, "a", 2, 1, 1, 0},
+          {R, "a", 3, 2, 1, 1},
+          {OK, "a", 4, 3, 1, 0},
+          {ST, "a", 5, 4, 1, 0}},
+         KN_TASK_STARTED},
+        {"and failed",
+         {{R, "a", 1, 0, 1, 1},
+          {ST, "a", 2, 1, 1, 0},
+          {R, "a", 3, 2, 1, 1},
+          {OK, "a", 4, 3, 1, 0},
+          {ST, "a", 5, 4, 1, 0},
+          {F, "a", 6, 5, 1, 0}},
+         KN_TASK_FAILURE},
+        {"started after its end, by a pool that tells it late",
+         {{R, "a", 1, 0, 1, 1}, {OK, "a", 2, 1, 1, 0}, {ST, "a", 3, 2, 1, 0}},
+         KN_TASK_SUCCESS},
         {"rejected, and gone",
          {{R, "a", 1, 0, 1, 1}, {ST, "a", 2, 1, 1, 0}, {REJ, "a", 3, 2, 1, 0}},
          KN_TASK_REJECTED},
@@ -795,7 +826,8 @@ struct plain {
 
 static void note_plain(struct plain *plain, const struct kn_msg_event *e)
 {
-    bool message = e->type == KN_EVENT_TASK_SENT || e->type == KN_EVENT_TASK_RECEIVED;
+    bool message = e->type == KN_EVENT_TASK_SENT || e->type == KN_EVENT_TASK_RECEIVED ||
+                   e->type == KN_EVENT_TASK_STARTED;
     plain->differs |= e->type == KN_EVENT_TASK_REJECTED ||
                       (plain->ended && (message || e->type == KN_EVENT_TASK_RETRIED));
     plain->again |= e->type == KN_EVENT_TASK_RECEIVED && e->retries.value > 0;

@@ -249,6 +249,15 @@
         "SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], " \
         "$4::int8[], $5::int8[], $6::int8[], $7::bytea[]) ON CONFLICT DO " \
         "NOTHING RETURNING task, ident") \
+    S(EVENT_PUT_ONCE, "iiiiiib", \
+        "INSERT OR IGNORE INTO events (task, ident, at, clock, type, " \
+        "host, body) VALUES ($1, $2, $3, $4, $5, $6, $7)", \
+        "INSERT INTO events (task, ident, at, clock, type, host, body) " \
+        "SELECT * FROM unnest($1::int8[], $2::int8[], $3::int8[], " \
+        "$4::int8[], $5::int8[], $6::int8[], $7::bytea[]) AS u(task, ident, " \
+        "at, clock, type, host, body) WHERE NOT EXISTS (SELECT 1 FROM events " \
+        "e WHERE e.task = u.task AND e.ident = u.ident) ON CONFLICT DO " \
+        "NOTHING RETURNING task, ident") \
     SAME(EVENTS_OF_TASK, "iii", \
         "SELECT ident, at, clock, type, host, body FROM events WHERE task " \
         "= $1 AND at >= $2 AND at <= $3") \

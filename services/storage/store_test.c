@@ -477,6 +477,53 @@ static void any_order_and_repetition_gives_the_same_tables(void **state)
     kn_arena_fini(&arena);
 }
 
+/* ---- clocks -------------------------------------------------------------------------- */
+
+static void an_event_whose_time_was_corrected_in_another_way_is_the_same(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event events[3];
+    struct kn_msg_ingest_ack ack;
+    for (size_t i = 0; i < COUNT_OF(events); i++) {
+        events[i] = event(KN_EVENT_TASK_RECEIVED + (uint8_t)i, "skewed", (int64_t)i * KN_SECOND);
+        events[i].skew = 2 * KN_HOUR;
+    }
+    ack = rig_ingest(rig, events, COUNT_OF(events), NULL);
+    assert_int_equal(ack.stored, 3);
+    for (size_t i = 0; i < COUNT_OF(events); i++) { /* by an ingestion that measured another skew */
+        events[i].timestamp += KN_HOUR;
+        events[i].skew -= KN_HOUR;
+    }
+    ack = rig_ingest(rig, events, COUNT_OF(events), NULL);
+    assert_int_equal(ack.stored, 0);
+    assert_int_equal(ack.duplicates, 3);
+    for (size_t i = 0; i < COUNT_OF(events); i++) { /* and by one that did not know of it yet */
+        events[i].timestamp += events[i].skew;
+        events[i].skew = 0;
+    }
+    ack = rig_ingest(rig, events, COUNT_OF(events), NULL);
+    assert_int_equal(ack.stored, 0);
+    struct kn_msg_task task = task_of(rig, "skewed");
+    assert_int_equal(task.status, KN_TASK_SUCCESS);
+    assert_int_equal(task.completed_at, AT + 2 * KN_SECOND);
+    assert_true(task.clock_skew.set && task.clock_skew.value == 7200);
+}
+
+static void a_worker_is_not_online_until_a_forged_time_comes(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event said[] = {event(KN_EVENT_WORKER_ONLINE, NULL, 0),
+                                  event(KN_EVENT_WORKER_OFFLINE, NULL, KN_MINUTE)};
+    said[0].timestamp += KN_DAY; /* stored before clocks were measured */
+    rig_ingest(rig, said, 1, NULL);
+    rig_ingest(rig, said + 1, 1, NULL);
+    struct kn_msg_worker_list list;
+    const struct kn_msg_workers_get get = {0};
+    assert_int_equal(store_read_workers(rig->reader, &get, &rig->arena, &list), KN_OK);
+    assert_int_equal(list.items.items[0].status, KN_WORKER_OFFLINE);
+    assert_int_equal(list.items.items[0].last_seen, AT + KN_MINUTE);
+}
+
 /* ---- the list ---------------------------------------------------------------------------------
  */
 
@@ -1483,6 +1530,8 @@ int main(void)
         CASE(a_batch_seen_before_is_answered_and_not_applied),
         CASE(the_same_batch_twice_in_one_commit_counts_once),
         CASE(any_order_and_repetition_gives_the_same_tables),
+        CASE(an_event_whose_time_was_corrected_in_another_way_is_the_same),
+        CASE(a_worker_is_not_online_until_a_forged_time_comes),
         CASE(the_list_filters_and_pages),
         CASE(a_period_has_the_tasks_that_began_in_it),
         CASE(the_list_refuses_what_it_does_not_know),

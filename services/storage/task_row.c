@@ -322,6 +322,8 @@ void task_row_message(const struct task_row *row, struct kn_str source, size_t t
         .terminated = task->revoked.terminated,
         .expired = task->revoked.expired,
     };
+    if (task->skew)
+        ret->clock_skew = KN_SOME_F64((double)task->skew / (double)KN_SECOND);
     if (merge_queue_wait(task, &wait))
         ret->queue_wait = KN_SOME_F64(wait);
     if (text_max) {

@@ -170,13 +170,41 @@ static bool is_another_process(const struct worker_row *row, const struct kn_msg
     return !worker->started_at || !online->pid || online->pid != worker->pid || gone || less;
 }
 
+static void take_skew(struct kn_msg_worker *worker, int64_t skew)
+{
+    worker->clock_skew =
+        skew ? KN_SOME_F64((double)skew / (double)KN_SECOND) : (struct kn_opt_f64){0};
+}
+
+static const int64_t FUTURE_US = KN_MINUTE;
+
+/* What it said from the future, before its clock was known to be wrong, is not to count
+ * until then. A batch may be late: the newest arrival says what the future is. */
+static void forget_future(struct worker_row *row, int64_t received_at)
+{
+    int64_t now =
+        row->worker.last_received_at > received_at ? row->worker.last_received_at : received_at;
+    if (!now || row->worker.last_seen <= now + FUTURE_US)
+        return;
+    row->worker.last_seen = 0;
+    if (row->beat.at > now)
+        row->beat = (struct merge_key){0};
+    if (row->status.at > now)
+        row->status = (struct merge_key){0};
+    if (row->worker.started_at > now)
+        row->worker.started_at = 0;
+}
+
 bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event)
 {
     struct kn_msg_worker *worker = &row->worker;
+    forget_future(row, event->received_at);
     struct merge_key key = {event->timestamp, event->clock};
     bool tell = event->timestamp >= worker->last_seen + TOLD_US;
-    if (event->timestamp > worker->last_seen)
+    if (event->timestamp > worker->last_seen) {
         worker->last_seen = event->timestamp;
+        take_skew(worker, event->skew);
+    }
     if (event->received_at > worker->last_received_at)
         worker->last_received_at = event->received_at;
     if (!is_worker_event(event)) {

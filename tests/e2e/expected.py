@@ -74,12 +74,15 @@ def short(value):
 
 def status_of(state):
     """Kanchi's status. A State goes by timestamps alone: it takes a task-retried that is late for
-    the last thing that happened; and it forgets a rejection that it saw started."""
+    the last thing that happened. It forgets a rejection that it saw started; and where events
+    are missing, that a worker has received a later attempt than the one that it saw started."""
     if state["state"] == "RETRY" and (state["succeeded"] or state["failed"]):
         return "success" if state["succeeded"] else "failure"
     taken = max(state["received"] or 0, state["started"] or 0)
     if state["state"] in ("RECEIVED", "STARTED") and (state["rejected"] or 0) >= taken:
         return "rejected"
+    if state["state"] == "STARTED" and state["retries"] and state["received"] > state["started"]:
+        return "received"
     return state["state"].lower()
 
 

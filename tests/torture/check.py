@@ -1,5 +1,6 @@
 """What the database holds against what the publisher knows."""
 
+import array
 import collections
 import sqlite3
 import struct
@@ -61,15 +62,18 @@ class Stored:
             self.gaps = sorted(database.rows("SELECT from_at, to_at FROM gaps"))
 
     def _numbers(self, database, publisher):
-        """How often each event is stored, by its number."""
+        """How often each event is stored, by its number; and with which time."""
         count = bytearray(len(publisher.state) // 3 * 100)
+        self.at = array.array("q", bytes(8 * len(count)))
         step_of = {TYPES.index(kind): step for step, kind in
                    enumerate(("task-sent", "task-received", "task-started"))}
         first = {no: int(ident[24:], 16) * 4 for no, ident, *_ in self.tasks
                  if ident.startswith(f"{publisher.run:08x}-")}
         assert len(first) == len(self.tasks), "tasks that nobody sent"
-        for task, kind in database.rows("SELECT task, type FROM events"):
-            count[first[task] + step_of.get(kind, 3)] += 1
+        for task, kind, at in database.rows("SELECT task, type, at FROM events"):
+            number = first[task] + step_of.get(kind, 3)
+            count[number] += 1
+            self.at[number] = at
         return count
 
 
@@ -171,11 +175,13 @@ def recount(now, publisher):
         for step in range(4):
             if not stored[step]:
                 continue
-            message = task // 25 * 3 + (0, 1, 1, 2)[step]
-            at = publisher.at[message] + step * 1e-4
+            at = now.at[base + step]
+            if not publisher.times_are_corrected:
+                message = task // 25 * 3 + (0, 1, 1, 2)[step]
+                assert at == round((publisher.at[message] + step * 1e-4) * 1e6)
             worker = number_of.get(host_of(task), 0) if step else 0
             status = STATUSES.index(STATUS_OF[type_of(base + step)])
-            counts[round(at * 1e6) // MINUTE, name, queue, worker, status] += 1
+            counts[at // MINUTE, name, queue, worker, status] += 1
     return counts
 
 

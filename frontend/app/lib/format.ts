@@ -53,6 +53,11 @@ export function formatSeconds(seconds: number | null | undefined): string {
   return `${sign}${m} min${whole % 60 ? ` ${whole % 60} s` : ''}`
 }
 
+/** How wrong a clock is: seconds ahead of ours, negative when it is behind. */
+export function formatSkew(seconds: number): string {
+  return `${formatSeconds(Math.abs(seconds))} ${seconds < 0 ? 'behind' : 'ahead'}`
+}
+
 export function formatBytes(bytes: number | null | undefined): string {
   if (bytes == null || !Number.isFinite(bytes)) return NONE
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
