@@ -171,13 +171,8 @@ void kn_buf_json_str(struct kn_buf *buf, struct kn_str s)
         const char *instead = c < 0x80 ? json_escape(c, scratch) : NULL;
         size_t step = 1;
         if (c >= 0x80 && !valid) {
-            size_t left = s.len - i < 4 ? s.len - i : 4;
-            for (step = left; step > 1; step--) {
-                if ((s.ptr[i + 1] & 0xc0) == 0x80 &&
-                    kn_utf8_valid((struct kn_str){s.ptr + i, step}))
-                    break;
-            }
-            if (step <= 1) {
+            step = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2; /* of this character alone */
+            if (step > s.len - i || !kn_utf8_valid((struct kn_str){s.ptr + i, step})) {
                 step = 1;
                 instead = "\xef\xbf\xbd";
             }

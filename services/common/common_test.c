@@ -102,6 +102,7 @@ static void json_strings_are_escaped(void **state)
          "\"a\xef\xbf\xbd"
          "b\xef\xbf\xbd\""},
         {KN_STR("\xff\xe6\xbc\xa2z"), "\"\xef\xbf\xbd\xe6\xbc\xa2z\""},
+        {KN_STR("\xc3\xa9\"\n\xff"), "\"\xc3\xa9\\\"\\n\xef\xbf\xbd\""},
         {KN_STR(""), "\"\""},
         {KN_STR_ABSENT, "null"},
     };
