@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #define ARGS_MAX 16
-#define REPLY_MAX ((size_t)64 << 20) /* what a message has beyond message_max, too */
+#define GREETING_MAX ((size_t)1 << 20) /* bytes of a reply, until the server is known to be one */
+#define REPLY_MAX ((size_t)64 << 20)   /* then, besides the largest message */
 
 static void say(struct kn_buf *error, const char *text)
 {
@@ -81,7 +82,7 @@ static enum kn_status wrap(const struct broker_options *options,
     ret->ctx = redisConnectFd(fd);
     if (ret->ctx) {
         broker_redis_bound(ret->ctx);
-        ret->reply_max = REPLY_MAX + options->message_max;
+        ret->reply_max = GREETING_MAX;
         return KN_OK;
     }
     close(fd);
@@ -291,6 +292,7 @@ enum kn_status broker_redis_open(const struct broker_options *options, int wake_
             status = check_cluster(&redis, error);
         if (status == KN_OK && count > 1)
             status = check_role(&redis, error);
+        redis.reply_max = REPLY_MAX + options->message_max;
         if (status == KN_OK)
             *ret = redis;
         else
