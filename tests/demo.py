@@ -5,6 +5,8 @@ Everything is in a temporary folder, on free ports, and is gone when this ends.
 """
 
 import argparse
+import contextlib
+import os
 import pathlib
 import signal
 import socket
@@ -107,6 +109,7 @@ def main():
     signal.signal(signal.SIGHUP, stop)
     started = []
     with tempfile.TemporaryDirectory(prefix="kanchi-demo-") as name:
+        os.environ["TMPDIR"] = name  # a pool that is killed leaves its own folder behind
         try:
             kanchi = start_all(pathlib.Path(name), options, started)
             return follow_then(kanchi, started, options) if options.then else follow(kanchi, started)
@@ -116,9 +119,10 @@ def main():
             print(error, file=sys.stderr)
             return 1
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            print("\n==> stopping everything", flush=True)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print("\n==> stopping everything", flush=True)
             for process in started[1:]:
                 process.send(signal.SIGTERM)
             for process in reversed(started):
