@@ -11,7 +11,8 @@ import uuid
 import pytest
 import redis
 import rig
-from reconcile_test import finding, send, start, tasks_of, wait_asked  # noqa: F401
+from reconcile_test import (finding, send, start, states_of, tasks_of,  # noqa: F401
+                            wait_asked)
 from rig.celery_worker import sample_environment
 
 GHOSTS = """
@@ -99,6 +100,54 @@ def test_a_state_of_the_application_is_no_sign_of_loss(folder, start, redis_url)
         wait_for_status(kanchi, begun, "orphaned")
         wait_asked(kanchi, 3)
         assert status_of(kanchi, own) == "started"
+
+
+WORKFLOWS = """
+import json
+from celery import chord, group
+from recorder import tricks
+options = {"queue": "work"}
+left = tricks.leave.apply_async(**options)
+parts = [tricks.keep.si(1).set(**options), tricks.fail.si().set(**options)]
+body = tricks.keep.s().set(**options)
+body_id = body.freeze().id
+members = group(parts).apply_async(**options)
+whole = chord(parts)(body)
+print(json.dumps([left.id, body_id, [one.id for one in members.children + whole.parent.children]]))
+"""
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_what_ends_without_an_event_is_unknown_and_not_lost(folder, start, redis_url,  # noqa: F811
+                                                            read):
+    """Ignore after a state of its own, the body of a failed chord, members of a group; with a
+    backend that is read, and with one that is not."""
+    (folder / "results").mkdir()
+    backend = redis_url if read else f"file://{folder / 'results'}"
+    kanchi = start(redis_url)
+    env = {"RECORDER_FILE": str(folder / "calls"),
+           "RECORDER_SETTINGS": json.dumps({"result_backend": backend})}
+    with rig.CeleryWorker(folder, redis_url, app="recorder.tricks", queues=("work",), env=env):
+        code = WORKFLOWS if read else WORKFLOWS.replace("chord(parts)(body)", "None").replace(
+            " + whole.parent.children", "")  # Celery makes no chords with files
+        done = subprocess.run([rig.python_of(), "-c", code], check=True, timeout=60, text=True,
+                              capture_output=True, env=sample_environment(redis_url, **env))
+        left, body, members = json.loads(done.stdout)
+        for number, ident in enumerate(members):
+            wait_for_status(kanchi, ident, "failure" if number % 2 else "success")
+        begun = ghosts(redis_url, "worker@kanchi-test", 1)[0]
+        if read:
+            wait_for_status(kanchi, begun, "orphaned")  # so it would have been lost by now
+            assert states_of(redis_url, [left, body]) == {left: "PROGRESS", body: "FAILURE"}
+        wait_asked(kanchi, 3)
+        tasks = tasks_of(kanchi)
+        assert tasks[left]["status"] == "started" and tasks[left]["completed_at"] is None
+        assert {one["status"] for ident, one in tasks.items() if ident != begun} == {
+            "started", "success", "failure"}
+        assert body not in tasks or tasks[body]["status"] == "failure"
+        if not read:
+            assert tasks[begun]["status"] == "started"
+            assert finding(kanchi, "result_backend_unsupported")
 
 
 @pytest.mark.parametrize("mutual", [False, True])

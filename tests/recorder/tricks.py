@@ -3,7 +3,7 @@ retried with others. Each writes down what it was called with, before it does.""
 
 import os
 
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject
 
 from recorder.app import app, write
 from recorder.values import canonical
@@ -69,6 +69,18 @@ def again(self, *args, **kwargs):
 def replace(self, queue, *args, **kwargs):
     note(self, (queue, *args), kwargs)
     raise self.replace(keep.signature(args, kwargs, queue=queue))
+
+
+@app.task(name="tricks.leave", bind=True)
+def leave(self):
+    """Ends with a state of its own, of which no event tells."""
+    self.update_state(state="PROGRESS")
+    raise Ignore
+
+
+@app.task(name="tricks.fail")
+def fail():
+    raise ValueError("a part of a group")
 
 
 @app.task(name="tricks.requeue", bind=True, acks_late=True)
