@@ -200,3 +200,16 @@ def test_a_pickled_task_without_arguments_gets_a_tuple(folder, redis_url):
         assert status == 202, answer
         assert stage.calls(ident)[0][2] == "tuple"
         assert stage.repeated(answer) == stage.calls(ident)[0]
+
+
+def test_a_call_of_protocol_1_is_repeated(folder, redis_url):
+    """The worker's events have no arguments of it."""
+    with Stage(folder, redis_url, "main", {"task_protocol": 1}) as stage:
+        stage.worker()
+        ident, = stage.send(("tricks.mutate", {"queue": "work", "args": [5, "x", {"a": [1.5]}]}))
+        stage.done(ident)
+        status, answer = stage.retry(ident, "?dry_run=true")
+        assert status == 200 and any("argsrepr" in one for one in answer["warnings"]), answer
+        status, answer = stage.retry(ident)
+        assert status == 202 and answer["arguments_from"] == "repr", answer
+        assert stage.repeated(answer)[3] == stage.calls(ident)[0][3]

@@ -122,15 +122,44 @@ static struct control_attempt of_task(const struct kn_msg_task *task)
     };
 }
 
-/* learned: only the calls that are learned, or only the others. */
+/* It says that there was a call, and not with what. */
+static bool is_bare(const struct kn_msg_event *event)
+{
+    return !event->args_repr.ptr && !event->kwargs_repr.ptr;
+}
+
+static void add_bare(struct control_attempts *attempts, const struct control_attempt *one)
+{
+    bool found = false;
+    for (size_t i = 0; i < attempts->count; i++) {
+        struct control_attempt *attempt = &attempts->items[i];
+        bool names = !attempt->name.ptr || !one->name.ptr || kn_str_eq(attempt->name, one->name);
+        if (!names || attempt->retries != one->retries)
+            continue;
+        found = true;
+        if (!attempt->seen.ptr)
+            attempt->seen = one->seen;
+    }
+    if (!found)
+        add(attempts, one);
+}
+
+/* Those with texts first, for the others may be of the same calls: a worker's events have no
+ * arguments of a task of protocol 1. */
 static void add_calls(struct control_attempts *attempts, const struct kn_msg_event *events,
                       size_t count, bool learned)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (!is_call(&events[i]) || is_learned(&events[i]) != learned)
-            continue;
-        struct control_attempt one = attempt_of(&events[i]);
-        add(attempts, &one);
+    for (int bare = 0; bare < 2; bare++) {
+        for (size_t i = 0; i < count; i++) {
+            if (!is_call(&events[i]) || is_learned(&events[i]) != learned ||
+                is_bare(&events[i]) != bare)
+                continue;
+            struct control_attempt one = attempt_of(&events[i]);
+            if (bare)
+                add_bare(attempts, &one);
+            else
+                add(attempts, &one);
+        }
     }
 }
 

@@ -99,6 +99,23 @@ static void the_latest_use_of_an_id_counts(void **state)
     assert_text(attempts.first->name, "b");
 }
 
+/* Of protocol 1 a worker's events have no arguments. */
+static void an_event_without_arguments_is_of_the_same_call(void **state)
+{
+    (void)state;
+    struct kn_msg_event bare = received("t", 0, "", 5);
+    bare.args_repr = bare.kwargs_repr = KN_STR_ABSENT;
+    for (int first = 0; first < 2; first++) {
+        const struct kn_msg_event one = sent("t", 0, "({'a': 1},)", 1);
+        const struct kn_msg_event events[] = {first ? bare : one, first ? one : bare};
+        struct control_attempts attempts = OF(events);
+        assert_int_equal(attempts.count, 1);
+        assert_text(attempts.first->args_repr, "({'a': 1},)");
+        assert_text(attempts.first->kwargs_repr, "{}");
+        assert_text(attempts.first->seen, "t");
+    }
+}
+
 static void what_a_worker_said_takes_no_place_of_an_event(void **state)
 {
     (void)state;
@@ -147,6 +164,7 @@ int main(void)
         cmocka_unit_test(the_first_call_and_the_last_attempt_are_told_apart),
         cmocka_unit_test(a_list_of_arguments_becomes_a_tuple),
         cmocka_unit_test(the_latest_use_of_an_id_counts),
+        cmocka_unit_test(an_event_without_arguments_is_of_the_same_call),
         cmocka_unit_test(what_a_worker_said_takes_no_place_of_an_event),
         cmocka_unit_test(without_the_first_call_it_is_not_certain),
     };

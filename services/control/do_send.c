@@ -490,11 +490,13 @@ static void warn_of(struct sending *s, const struct control_origin *o)
         warn(s, "the events do not show all arguments, so they could not be compared with those in "
                 "the result backend");
     if (repr && o->attempt->learned)
-        warn(s, "the arguments are as a worker or the result backend reported them, and may be those "
-                "of a later attempt");
+        warn(s,
+             "the arguments are as a worker or the result backend reported them, and may be those "
+             "of a later attempt");
     else if (repr)
-        warn(s, "the arguments are read from the text in the client's event (argsrepr), which has "
-                "no types: a value of a custom class may print as a different value");
+        warn(s, "the arguments are read from the text in the client's event, which has no types: a "
+                "value of a custom class may print as a different value, and the client may have "
+                "written the text itself (argsrepr)");
     if (repr && (celery_json_has_number(o->args, s->call->arena) ||
                  celery_json_has_number(o->kwargs, s->call->arena)))
         warn(s, "numbers are as the client printed them: a custom class derived from int or float "

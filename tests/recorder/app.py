@@ -9,9 +9,9 @@ from celery import Celery
 from recorder.values import canonical
 
 app = Celery("recorder", broker=os.environ["SAMPLE_BROKER"])
-app.conf.update(task_send_sent_event=True, worker_hijack_root_logger=False,
-                broker_connection_retry_on_startup=True, task_default_queue="nowhere",
-                **json.loads(os.environ.get("RECORDER_SETTINGS", "{}")))
+app.conf.update({"task_send_sent_event": True, "worker_hijack_root_logger": False,
+                 "broker_connection_retry_on_startup": True, "task_default_queue": "nowhere",
+                 **json.loads(os.environ.get("RECORDER_SETTINGS", "{}"))})
 
 
 def write(ident, what):
