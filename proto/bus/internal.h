@@ -78,7 +78,7 @@ bool bus_clears_away(int64_t limit_us) KN_MUST_CHECK;
 /* ---- watch.c ---- */
 
 /* Mends endpoints on a thread of its own, and sees whether nng clears away. When either is not
- * done within limit_us, on_stuck is called, once, if it isn't NULL. NULL when memory is out. */
+ * done within limit_us, on_stuck is called, once, if it isn't NULL. NULL when out of memory. */
 struct bus_watch *bus_watch_new(struct kn_bus *bus, int64_t limit_us, void (*on_stuck)(void *arg),
                                 void *arg);
 /* NULL is allowed. */

@@ -8,7 +8,7 @@
 struct aggr_gauges;
 
 /* entries_max: most queues and most pairs of source and status that are known;
- * others are counted and left out. NULL when memory is out. */
+ * others are counted and left out. NULL when out of memory. */
 struct aggr_gauges *aggr_gauges_new(size_t entries_max);
 void aggr_gauges_free(struct aggr_gauges *gauges);
 

@@ -42,7 +42,7 @@ enum aggr_ledger_next {
 struct aggr_ledger;
 
 /* Bounds: when there is so much to send, aggr_ledger_full says so. Copies storage.
- * reader: static text. NULL when memory is out. Begins without a position: start
+ * reader: static text. NULL when out of memory. Begins without a position: start
  * with aggr_ledger_start. */
 struct aggr_ledger *aggr_ledger_new(const char *reader, const struct aggr_ledger_storage *storage,
                                     size_t rows_max, size_t bytes_max);

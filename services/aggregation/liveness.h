@@ -25,7 +25,7 @@ struct aggr_liveness_options {
     int64_t forget_us;   /* how long offline workers are remembered; 0: for ever */
 };
 
-/* Copies the options. NULL when memory is out. */
+/* Copies the options. NULL when out of memory. */
 struct aggr_liveness *aggr_liveness_new(const struct aggr_liveness_options *options);
 void aggr_liveness_free(struct aggr_liveness *liveness);
 

@@ -7,7 +7,7 @@
 
 struct aggr_rollups;
 
-/* NULL when memory is out. */
+/* NULL when out of memory. */
 struct aggr_rollups *aggr_rollups_new(void);
 void aggr_rollups_free(struct aggr_rollups *rollups);
 

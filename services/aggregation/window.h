@@ -10,8 +10,7 @@ struct aggr_window;
 
 enum { AGGR_RATE_SECONDS = 5 };
 
-/* seconds: how far back it reaches, 10 to 3600, taken to tens. NULL when memory
- * is out. */
+/* seconds: how far back it reaches, 10 to 3600, taken to tens. NULL when out of memory. */
 struct aggr_window *aggr_window_new(unsigned seconds);
 void aggr_window_free(struct aggr_window *window);
 

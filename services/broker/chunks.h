@@ -35,7 +35,7 @@ struct broker_chunks {
 void broker_chunks_init(struct broker_chunks *chunks, size_t max);
 void broker_chunks_fini(struct broker_chunks *chunks);
 
-/* An empty chunk with room for size bytes; NULL when memory is out. */
+/* An empty chunk with room for size bytes; NULL when out of memory. */
 struct broker_chunk *broker_chunk_get(struct broker_chunks *chunks, size_t size);
 /* Gives a chunk back. NULL is allowed. */
 void broker_chunk_put(struct broker_chunks *chunks, struct broker_chunk *chunk);

@@ -23,10 +23,10 @@ struct control_actions_options {
     int64_t reply_timeout_us;   /* of workers, unless a request says else */
     size_t memory_max;          /* bytes of replies of one request */
     int64_t request_timeout_us; /* of storage */
-    struct control *control;    /* is told of events; NULL: nobody is */
+    struct control *control;    /* gets the events; may be NULL */
     bool look;                  /* into queues, for tasks that wait */
-    size_t look_max;            /* waiting messages that are looked at to find one */
-    bool retry_from_repr;       /* whether arguments may come out of events */
+    size_t look_max;            /* maximum number of waiting messages searched for one */
+    bool retry_from_repr;       /* whether arguments may be taken from events */
 };
 
 struct control_actions;

@@ -16,7 +16,7 @@ struct control_asked_options {
     int64_t confirm_us; /* between two answers that a worker has not got a task */
 };
 
-/* NULL when memory is out. */
+/* NULL when out of memory. */
 struct control_asked *control_asked_new(const struct control_asked_options *options);
 void control_asked_free(struct control_asked *asked);
 

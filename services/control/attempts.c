@@ -36,7 +36,7 @@ bool control_attempts_same(const struct control_attempt *a, const struct control
            same_text(a->kwargs_repr, b->kwargs_repr);
 }
 
-/* Whether the event tells of this call: an alias hides the name from a worker's event. */
+/* Whether the event is of this call. A worker's event has the alias instead of the name. */
 static bool is_of(const struct control_attempt *attempt, const struct control_attempt *one)
 {
     bool names = !attempt->name.ptr || !one->name.ptr || kn_str_eq(attempt->name, one->name);
@@ -95,7 +95,7 @@ static int by_retries(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-/* An id may be used again: the latest call that was no retry begins the latest use. */
+/* An id may be used again: the latest use begins with the latest call that is not a retry. */
 static void choose(struct control_attempts *attempts)
 {
     size_t first = 0;

@@ -1,4 +1,4 @@
-/* The calls of a task that its events tell of: the first one, and those of its retries. */
+/* The calls of a task found in its events: the first one and those of its retries. */
 #ifndef CONTROL_ATTEMPTS_H
 #define CONTROL_ATTEMPTS_H
 
@@ -8,7 +8,7 @@
 struct control_attempt {
     int64_t retries;
     struct kn_str name; /* real, from task-sent */
-    struct kn_str seen; /* as a worker says it: the name, or an alias (shadow) */
+    struct kn_str seen; /* as a worker reports it: the name, or an alias (shadow) */
     struct kn_str args_repr, kwargs_repr;
     struct kn_str queue, exchange, routing_key; /* from task-sent */
     int64_t at;                                 /* when its latest event reached us */
@@ -24,8 +24,8 @@ struct control_attempts {
     const struct control_attempt *first, *last; /* of the latest use of the id */
 };
 
-/* Asks storage for the task's events. Without any, there is one attempt, of what the task
- * itself says. */
+/* Asks storage for the task's events. If there are none, ret has one attempt, made from the task's
+ * own fields. */
 enum kn_status control_attempts_read(struct control_call *call, const struct kn_msg_task *task,
                                      struct control_attempts *ret) KN_MUST_CHECK;
 /* The same, of events. No I/O. */
@@ -33,7 +33,7 @@ enum kn_status control_attempts_of(const struct kn_msg_event *events, size_t cou
                                    const struct kn_msg_task *task, struct kn_arena *arena,
                                    struct control_attempts *ret) KN_MUST_CHECK;
 
-/* Whether two attempts have the same arguments, as far as their texts say. */
+/* Whether two attempts have the same arguments, as far as their texts show. */
 bool control_attempts_same(const struct control_attempt *a, const struct control_attempt *b);
 
 #endif

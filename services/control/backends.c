@@ -23,7 +23,7 @@ struct backend {
     struct broker_options options;
     struct broker_values *values;
     char *completed;                    /* the prefix as Celery completes it; NULL: as it is */
-    const char *prefixes[PREFIXES_MAX]; /* that its keys may have, the likeliest first */
+    const char *prefixes[PREFIXES_MAX]; /* that its keys may have, the most likely first */
     size_t n_prefixes, prefix;          /* the one that is asked with */
     bool proved;                        /* something was found in it */
     int64_t retry_at;                   /* monotonic */
@@ -82,7 +82,7 @@ static void backend_free(struct backend *backend)
 }
 
 /* Since 5.3 Celery puts a "_" behind a global_keyprefix that does not end in one of these
- * (celery/backends/base.py, _add_global_keyprefix); 5.2 takes no notice of it. */
+ * (celery/backends/base.py, _add_global_keyprefix); 5.2 does not. */
 static bool list_prefixes(struct backend *backend, const char *prefix)
 {
     size_t len = strlen(prefix);
@@ -307,7 +307,7 @@ static bool read_values(const struct kn_str *values, size_t count, struct kn_are
         kn_arena_init(&scratch, (size_t)4 * VALUE_MAX);
         enum kn_status status =
             celery_result_meta(values[i], values[i].len < VALUE_MAX, &scratch, &event);
-        if (status == KN_OK) /* an end, or a state that is none */
+        if (status == KN_OK) /* a final state, or another one */
             keep(&event, arena, &ret[i]);
         unreadable |= status == KN_UNSUPPORTED;
         kn_arena_fini(&scratch);
@@ -348,7 +348,7 @@ static enum kn_status read_with(struct control_backends *b, size_t i, size_t pre
     return status;
 }
 
-/* With each of its prefixes, unless it is known which is the right one. */
+/* Tries each of its prefixes, unless the right one is known. */
 static enum kn_status read_backend(struct control_backends *b, size_t i, const struct kn_str *ids,
                                    size_t count, size_t max, struct kn_arena *arena,
                                    struct kn_str *ret_values)
@@ -404,7 +404,7 @@ bool control_backends_ask(struct control_backends *b, const struct kn_str *ids, 
     return sure && !arena->overflow;
 }
 
-/* ---- whether it is the right one --------------------------------------------------------- */
+/* ---- whether the prefix is right --------------------------------------------------------- */
 
 bool control_backends_in_doubt(const struct control_backends *b)
 {

@@ -14,8 +14,8 @@ enum { CONTROL_BACKENDS_MAX = 4, CONTROL_BACKENDS_ASK_MAX = 256 };
 
 struct control_backends;
 
-/* The settings are copied; what they point to, and broker, must outlive it. NULL when
- * memory is out. */
+/* The settings are copied; what they point to, and broker, must outlive it. NULL when out of
+ * memory. */
 struct control_backends *control_backends_new(const struct control_result_settings *settings,
                                               const struct broker_options *broker);
 void control_backends_free(struct control_backends *backends);
@@ -26,9 +26,9 @@ void control_backends_learn(struct control_backends *backends,
                             const struct kn_msg_worker_list *workers);
 
 /* What the backends have of up to CONTROL_BACKENDS_ASK_MAX tasks: ret[i] is the event
- * that tells the end of ids[i], without its uuid. Its type is CUSTOM when there is none,
- * and type_name the state that is no end ("STARTED"), absent when there is nothing. Texts
- * lie in the arena. False when a backend that could know did not answer. */
+ * that tells the end of ids[i], without its uuid. Without a final state, its type is CUSTOM and
+ * type_name the state ("STARTED"), absent when there is nothing. Texts lie in the arena. False when
+ * a backend that could know did not answer. */
 bool control_backends_ask(struct control_backends *backends, const struct kn_str *ids, size_t count,
                           struct kn_arena *arena, struct kn_msg_event *ret);
 

@@ -112,8 +112,8 @@ static bool store(struct control *c, const struct kn_msg_worker_inspect *inspect
     return status == KN_OK;
 }
 
-/* Tells storage which tasks the worker has: those that came before we listened are known
- * by nothing else. Not where events alone are to count (control.reconcile). */
+/* Tells storage which tasks the worker has: nothing else reveals tasks from before we started. Not
+ * if only events may count (control.reconcile). */
 static bool store_tasks(struct control *c, const struct control_answer *answer)
 {
     struct control_held_events events;
@@ -516,7 +516,7 @@ void control_hold_events(struct control *c, struct kn_str hostname, bool hold)
     pthread_mutex_unlock(&c->events_lock);
 }
 
-/* Adds what keeps us from the broker to the findings. */
+/* Adds to the findings why the broker can't be used. */
 static void tell_fault(struct control *c, struct kn_arena *arena,
                        struct kn_msg_service_status *status)
 {

@@ -406,7 +406,7 @@ static enum kn_status change_pause(struct control_call *call, struct kn_str queu
     return status;
 }
 
-/* Workers would say that they don't consume it, and the pause would look complete. */
+/* Workers would reply that they don't consume it, and the pause would look complete. */
 static enum kn_status check_exists(struct control_call *call, const char *queue)
 {
     struct broker_page page;

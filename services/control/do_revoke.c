@@ -80,7 +80,7 @@ static enum kn_status remove_from(struct removal *r, struct kn_str queue)
     return status == KN_NOT_FOUND ? KN_OK : status;
 }
 
-/* The queues to which its message went: of an exchange, where the broker tells them. */
+/* The queues that its message went to; for an exchange, if the broker lists them. */
 static bool find_routed(struct removal *r, const struct kn_msg_task *task)
 {
     const struct control_route route =

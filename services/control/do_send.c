@@ -162,8 +162,8 @@ static enum kn_status write_body(struct sending *s, struct celery_task_call *cal
 }
 
 /* pickle.dumps(((), {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}),
- * protocol=2): the only pickle that is ever written. In JSON the arguments would arrive as a
- * list. */
+ * protocol=2): the only pickle that Kanchi writes. From JSON the arguments would arrive as a list.
+ */
 static void pickle_nothing(struct sending *s)
 {
     static const char body[] = "\x80\x02)}q\0}q\x01(X\x09\0\0\0callbacksq\x02NX\x08\0\0\0errbacks"
@@ -420,13 +420,13 @@ static bool at_its_end(enum kn_task_status status)
            status == KN_TASK_REJECTED || status == KN_TASK_ORPHANED;
 }
 
-/* Whether nobody has said that the task came to an end: another copy of it may wait. */
+/* Whether no source has a final state of the task: another copy of it may be waiting. */
 static bool may_wait(enum kn_task_status status)
 {
     return status == KN_TASK_ORPHANED || status == KN_TASK_REJECTED;
 }
 
-/* No second run unless it is forced. */
+/* No second run without force. */
 static enum kn_status look_for_copies(struct sending *s, struct control_origin *o)
 {
     enum kn_task_status state = (enum kn_task_status)o->task->status;
@@ -536,7 +536,7 @@ static bool is_registered(const struct kn_msg_worker *worker, struct kn_str name
     return false;
 }
 
-/* Workers do not list Celery's own tasks. */
+/* Workers don't list Celery's own tasks. */
 static enum kn_status check_name(struct sending *s, struct kn_str name, bool real)
 {
     const struct kn_msg_worker_list *workers;
@@ -564,7 +564,7 @@ static enum kn_status check_name(struct sending *s, struct kn_str name, bool rea
         KN_STR_ARG(kn_utf8_head(name, 200)), real ? "" : ", which may be an alias (shadow)");
 }
 
-/* ---- a message anew, or a copy ---- */
+/* ---- a new message, or a copy ---- */
 
 static bool is_without_arguments(const struct control_origin *o)
 {

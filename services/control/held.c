@@ -12,8 +12,8 @@ struct writer {
     bool exact; /* arguments of tasks that do not run are as they were sent */
 };
 
-/* Workers tell the arguments of waiting tasks in JSON: what was pickled may have lost its
- * type there (a tuple is a list). */
+/* Workers report the arguments of waiting tasks as JSON, in which pickled values may lose their
+ * type (a tuple is a list). */
 static bool are_exact(struct kn_str conf)
 {
     struct control_conf settings = {0};

@@ -1,5 +1,4 @@
-/* The tasks that a worker has in its hands, as the events that would have told it. No
- * I/O. */
+/* The tasks that a worker holds, as the events that it would have sent. No I/O. */
 #ifndef CONTROL_HELD_H
 #define CONTROL_HELD_H
 
@@ -7,9 +6,9 @@
 #include "services/control/round.h"
 
 /* What a worker answered at `at` (wall clock): task-received of each task, at the time of
- * its start, else at `at`, and task-started of those that run. Tasks without an id or a
- * name are left out, and so are those beyond CONTROL_HELD_MAX. The list lies in the arena,
- * texts where they are. NOMEM. */
+ * its start, else at `at`, and task-started of those that run. Tasks without an id or a name, and
+ * those beyond CONTROL_HELD_MAX, are left out. The list is in the arena; texts are not copied.
+ * NOMEM. */
 enum { CONTROL_HELD_MAX = 20000 };
 struct control_held_events {
     struct kn_msg_event *items;

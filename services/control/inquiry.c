@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static const int64_t RECEIVE_US = KN_SECOND / 5; /* so that a stop is seen */
-/* How long another worker of the same name may take for its answer, when it matters. */
+/* How long to wait for the answer of another worker with the same name. */
 static const int64_t TWIN_US = KN_SECOND / 2;
 enum { TICKET_MAX = 64 };
 
@@ -170,7 +170,7 @@ static bool read_ticket(const struct inquiry *q, struct kn_str ticket, size_t *r
     return true;
 }
 
-/* Of two workers of one name, whatever one of them has is there. */
+/* With two workers of one name, a task counts as present if either has it. */
 static enum kn_status join(struct inquiry *q, const struct celery_held_tasks *more,
                            struct celery_held_tasks *into)
 {

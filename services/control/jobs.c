@@ -151,7 +151,7 @@ static struct kn_str queue_of(struct control_jobs *jobs, const struct kn_msg_job
     return copy;
 }
 
-/* False: the broker is away. */
+/* False: the broker is unavailable. */
 static bool retry(struct control_jobs *jobs, const struct kn_msg_job *job, struct kn_str queue,
                   struct kn_msg_job_item *item)
 {

@@ -7,7 +7,7 @@
 
 struct control_learned;
 
-/* source must outlive it. NULL when memory is out. */
+/* source must outlive it. NULL when out of memory. */
 struct control_learned *control_learned_new(const char *source, struct kn_bus_client *storage,
                                             int64_t request_timeout_us);
 /* NULL is allowed. */

@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { QUEUES_MAX = 1000 }; /* that are looked through for one message */
+enum { QUEUES_MAX = 1000 }; /* that are searched for one message */
 
 /* ---- what storage knows ----------------------------------------------------------------- */
 
@@ -166,7 +166,7 @@ static enum kn_status take_message(struct control_call *call, struct control_ori
     return KN_OK;
 }
 
-/* Storage may think that the task has ended, or is lost. */
+/* Storage may have the task as finished or lost. */
 static void tell_of_message(struct control_call *call, struct control_origin *o,
                             const struct broker_found *found)
 {
@@ -179,7 +179,7 @@ static void tell_of_message(struct control_call *call, struct control_origin *o,
     control_waiting_show(&message, call->arena, &waiting);
     if (control_waiting_event(&waiting, o->route.queue, kn_time_now(), &event) &&
         control_learned_tell(call->learned, &event, 1) != KN_OK)
-        return; /* whoever looks into the queue next tells it */
+        return; /* the next look into the queue reports it */
 }
 
 static enum kn_status look_into(struct control_call *call, struct control_origin *o,
@@ -224,7 +224,7 @@ static enum kn_status add_route(struct control_call *call, struct kn_strs *queue
     return status;
 }
 
-/* Where its calls were sent to, and (everywhere) all queues that storage knows. */
+/* The queues that its calls were sent to, and (everywhere) all queues known to storage. */
 static enum kn_status find_queues(struct control_call *call, struct control_origin *o,
                                   bool everywhere, struct kn_strs *ret)
 {
@@ -424,8 +424,8 @@ static bool judge_stored(struct control_origin *o, const struct celery_result_pa
 }
 
 /* It has the arguments as they were when the last attempt ended: a task may have changed them.
- * So they are taken where the events say the same; or agree as far as they go, and there is
- * nothing that a task could change in place. */
+ * So they are used if the events agree; or if the events agree as far as they go, and the arguments
+ * have nothing that a task could change in place. */
 static enum kn_status judge_backend(struct control_call *call, struct control_origin *o,
                                     const struct source *s, struct wanted_arguments wanted)
 {
@@ -438,7 +438,7 @@ static enum kn_status judge_backend(struct control_call *call, struct control_or
         pass_over_attempt(o, "result backend", last->retries);
         return KN_OK;
     }
-    if (!chosen && o->from) { /* the message has them */
+    if (!chosen && o->from) { /* the message has the arguments */
         bool same = (!wanted.args || celery_json_same(o->args, s->args, call->arena)) &&
                     (!wanted.kwargs || celery_json_same(o->kwargs, s->kwargs, call->arena));
         return same
@@ -537,8 +537,8 @@ static enum kn_status look_at_repr(struct control_call *call, struct control_ori
 /* ---- the name ---------------------------------------------------------------------------------
  */
 
-/* A worker's events have the alias (shadow) of a task that was sent with one; task-sent has
- * the name. */
+/* If a task was sent with an alias (shadow), a worker's events have the alias; task-sent has the
+ * name. */
 static void learn_name(struct control_origin *o)
 {
     struct kn_str name = o->attempt->name;

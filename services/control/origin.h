@@ -1,7 +1,6 @@
-/* How a task was called, as far as it is certain: from the message that still waits, from
- * the result backend, from the text that events have of it. In this order, and each only if
- * it says exactly what the task got (services/celery/vouch.h). Where two of them can be
- * compared and disagree, none is taken.
+/* How a task was called, as far as it is certain: from the waiting message, the result backend, or
+ * the text in events. In this order, and each only if it shows exactly what the task got
+ * (services/celery/vouch.h). If two of them can be compared and disagree, none is used.
  *
  * On RabbitMQ a message can't be looked at without taking it out of its queue, so there
  * it is left alone. */
@@ -30,11 +29,11 @@ struct control_origin {
 
     bool has_message; /* one waits, or is not acknowledged */
     bool unacked;
-    bool looked; /* wherever one may be; false: some places were not looked at */
+    bool looked; /* everywhere; false: some places were not searched */
     struct celery_task_message message;
 
     const char *from;           /* "message", "backend", "repr"; NULL: not known */
-    bool hidden;                /* the backend's arguments could not be compared with anything */
+    bool hidden;                /* the backend's arguments could not be compared */
     struct kn_str args, kwargs; /* JSON; absent: the message's body, whatever it is */
     struct kn_str name;         /* absent: not known */
     bool real_name;             /* false: it may be an alias */
@@ -42,17 +41,17 @@ struct control_origin {
     struct kn_buf why;          /* why each place was passed over */
 };
 
-/* Asks storage for the task, its events and the workers. NOT_FOUND without it. last: the
- * arguments of the last attempt are wanted, not those of the first. ret->why must be given back
- * with control_origin_fini, in either case. */
+/* Asks storage for the task, its events and the workers. NOT_FOUND without it. last: the arguments
+ * of the last attempt are wanted, not those of the first. ret needs control_origin_fini in either
+ * case. */
 enum kn_status control_origin_begin(struct control_call *call, struct kn_str task_id, bool last,
                                     struct control_origin *ret) KN_MUST_CHECK;
-/* Looks for a message of the task, where its calls were sent to, and among what is not
- * acknowledged; everywhere: in all queues that are known. */
+/* Searches for a message of the task in the queues that its calls were sent to and among
+ * unacknowledged messages; everywhere: in all known queues. */
 enum kn_status control_origin_look(struct control_call *call, struct control_origin *origin,
                                    bool everywhere) KN_MUST_CHECK;
-/* Finds those arguments that are wanted, the name and the route. CONFLICT, with the
- * difference as the text, when sources disagree. */
+/* Finds the wanted arguments, the name and the route. CONFLICT, with the difference as the text, if
+ * sources disagree. */
 enum kn_status control_origin_find(struct control_call *call, struct control_origin *origin,
                                    bool args, bool kwargs) KN_MUST_CHECK;
 void control_origin_fini(struct control_origin *origin);

@@ -45,8 +45,8 @@ enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeo
 /* The content type (or compression) of the last reply that was UNSUPPORTED; "" when there was
  * none. From outside: any UTF-8. */
 const char *control_pidbox_unread(const struct control_pidbox *pidbox);
-/* The body of that reply, as far as it came: from outside, and not to be decoded. Lives until
- * the next call, or as long as the arena that was given to it. */
+/* The body of that reply, as far as it was received. It comes from outside and must not be decoded.
+ * Valid until the next call, or as long as the arena that was given to it. */
 struct kn_str control_pidbox_unread_body(const struct control_pidbox *pidbox);
 /* Whether the connection is no good any more after such a result. */
 bool control_pidbox_lost(enum kn_status status);

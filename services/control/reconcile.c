@@ -17,10 +17,10 @@
 static const int64_t TICK_MAX_US = KN_SECOND;
 static const int64_t WORKERS_KEPT_US = 5 * KN_SECOND;
 static const int64_t CONFIRM_MAX_US = 5 * KN_SECOND;
-/* Between two looks for results that must be there, in a backend that has shown none. */
+/* Between two checks of a backend in which nothing was found yet. */
 static const int64_t PROBE_MIN_US = 5 * KN_SECOND;
 static const int64_t PROBE_MAX_US = KN_MINUTE;
-/* How old the depth of a queue may be that is taken for empty. */
+/* Maximum age of a depth for a queue to count as empty. */
 static const int64_t MEASURED_US = 30 * KN_SECOND;
 enum { TICKET_MAX = 48 };
 
@@ -64,9 +64,9 @@ struct control_reconcile {
 struct one {
     const struct kn_msg_overdue_task *task;
     uint8_t status;
-    struct kn_str state; /* that a backend has, which is no end; absent: none */
+    struct kn_str state; /* not final, from a backend; absent: none */
     bool sure;           /* every backend has answered */
-    bool missing;        /* its worker has said for certain that it has not got it */
+    bool missing;        /* its worker certainly does not have it */
     bool settled;
 };
 
@@ -190,7 +190,7 @@ static void look_at_workers(struct control_reconcile *r)
     control_backends_learn(r->backends, answer->msg);
 }
 
-/* Whether a backend that has shown nothing yet has the tasks that ended last. */
+/* Whether a backend in which nothing was found yet has the latest finished tasks. */
 static void probe_backends(struct control_reconcile *r, bool needed)
 {
     static struct kn_str ended[] = {{"success", 7}, {"failure", 7}};
@@ -249,8 +249,8 @@ static const struct kn_msg_worker *worker_of(const struct control_reconcile *r, 
     return NULL;
 }
 
-/* Only a worker whose configuration is known: else it may have a backend. Where two have
- * one name, neither speaks for the other. */
+/* Only if the worker's configuration is known: otherwise it may have a backend. If two workers
+ * share a name, neither speaks for the other. */
 static bool can_be_asked(const struct control_reconcile *r, const struct one *one,
                          const struct kn_msg_worker *worker)
 {
@@ -269,8 +269,8 @@ static void orphan(struct tick *t, struct one *one)
     one->settled = true;
 }
 
-/* Whether a task in this state of the backend may be lost: it ran. With a state of its
- * application's own it may have ended in silence (Ignore). */
+/* Whether a task with this state in the backend may be lost: it ran. With a custom state it may
+ * have ended without notice (Ignore). */
 static bool is_of_a_run(struct kn_str state)
 {
     return !state.len || kn_str_eq(state, KN_STR("PENDING")) ||
@@ -316,7 +316,7 @@ static void seek_failed(struct control_reconcile *r, enum kn_status status)
                 KN_F_I64("skipped", skipped));
 }
 
-/* Which of them still have a message; all of them when that is not known. */
+/* Which of them still have a message; all of them if that is unknown. */
 static void seek(struct control_reconcile *r, struct control_seek_task *tasks, size_t count)
 {
     struct kn_str source = kn_str_from(r->options.source);
@@ -332,8 +332,8 @@ static void seek(struct control_reconcile *r, struct control_seek_task *tasks, s
         tasks[i].found = true;
 }
 
-/* A task that its worker has not got is lost only when no message of it is left, of which
- * a worker will be given it again. */
+/* If its worker does not have it, a task is lost only if no message of it is left that would start
+ * it again. */
 static void settle_missing(struct control_reconcile *r, struct tick *t)
 {
     struct control_seek_task *tasks = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *tasks);

@@ -21,7 +21,7 @@ struct control_reconcile_options {
     int64_t reply_timeout_us;
     size_t memory_max; /* bytes of replies */
     int64_t request_timeout_us;
-    /* Whether several workers answer to this name; from our thread. */
+    /* Whether several workers answer to this name. Called from our thread. */
     bool (*has_twins)(void *arg, struct kn_str hostname);
     void *arg;
 };

@@ -61,7 +61,7 @@ static struct walk *walk_of(struct portion *p, struct kn_str queue)
     return (struct walk *)kn_table_need(walks, p->job, queue);
 }
 
-/* Absent when an exchange leads to several, or to none. */
+/* Absent if an exchange leads to several queues, or to none. */
 static struct kn_str queue_of(struct portion *p, const struct kn_msg_task *task)
 {
     const struct control_route route =

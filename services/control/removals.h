@@ -9,7 +9,7 @@
 
 struct control_removals;
 
-/* learned must outlive it. NULL when memory is out. */
+/* learned must outlive it. NULL when out of memory. */
 struct control_removals *control_removals_new(struct control_learned *learned);
 /* NULL is allowed. */
 void control_removals_free(struct control_removals *removals);

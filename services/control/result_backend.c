@@ -59,7 +59,7 @@ static const struct broker_host *find_host(const struct broker_url *url, const c
     return NULL;
 }
 
-/* Workers do not tell what follows the ? of a URL, nor redis_backend_use_ssl. */
+/* Workers report neither the part of a URL after "?" nor redis_backend_use_ssl. */
 static void borrow_tls(struct broker_tls_options *tls, const struct broker_tls_options *broker)
 {
     if (!tls->ca_file)

@@ -28,12 +28,12 @@ struct control_backend_place {
 };
 
 /* text: as Celery or the configuration says it. A password that is masked is that of
- * the broker when it is the same server. What the URL does not say of TLS is as for the
- * broker when it is the same host. Texts of broker must outlive ret; give it
- * back with control_backend_place_fini. */
+ * the broker when it is the same server. TLS options that the URL does not set are the broker's if
+ * it is the same host. Texts of broker must outlive ret; give it back with
+ * control_backend_place_fini. */
 void control_backend_place_read(struct kn_str text, const struct broker_url *broker,
                                 struct control_backend_place *ret);
-/* Sets what the settings say of TLS. No effect without TLS. */
+/* Applies the TLS settings. No effect without TLS. */
 void control_backend_place_tls(struct control_backend_place *place,
                                const struct control_result_settings *settings);
 void control_backend_place_fini(struct control_backend_place *place);

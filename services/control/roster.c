@@ -13,7 +13,7 @@ static const int64_t SAMPLE_MIN_US = KN_SECOND / 2;
 enum { TRIES_MAX = 5 };
 /* A worker that was silent in so many rounds is worth a word. */
 enum { SILENT_ROUNDS = 4 };
-/* Two workers of one name are remembered for so long after they were last told apart. */
+/* How long two workers of one name are remembered after both were last noticed. */
 static const int64_t TWINS_US = 3 * KN_MINUTE;
 
 struct worker {
@@ -29,13 +29,13 @@ struct worker {
     int64_t started_at;
     bool asked, answered; /* in the round that is under way */
     unsigned silent;      /* rounds without an answer */
-    bool unread;          /* its answers are in a serializer that is not read */
+    bool unread;          /* its replies use a serializer that Kanchi does not read */
     uint64_t cpu_pid;     /* the sample before */
     double cpu_seconds;
     int64_t cpu_at; /* 0: there is none */
     bool events_on;
-    bool events_known; /* storage has an answer about its events, from this connection of it */
-    bool held;         /* somebody has switched its events off */
+    bool events_known; /* storage has a reply about its events from this connection */
+    bool held;         /* a user has switched its events off */
     bool told;         /* held is newer than what storage says */
     struct control_conf conf;
 };
@@ -81,7 +81,7 @@ static struct worker *find(const struct control_roster *roster, struct kn_str ho
 
 /* ---- who is there ---------------------------------------------------------------- */
 
-/* Started, or connected again: then its events are as it was started. */
+/* Started, or connected again: its events are then on or off as at its start. */
 static bool was_restarted(const struct worker *worker, const struct kn_msg_worker *now)
 {
     return (worker->events_known && !now->events_enabled.set) ||
@@ -94,7 +94,7 @@ static bool has_twins(const struct worker *worker, int64_t mono_us)
     return worker->twins_at && mono_us < worker->twins_at + TWINS_US;
 }
 
-/* Storage sees every heartbeat: we would miss two workers that take turns. */
+/* Storage sees every heartbeat; we would miss two workers that alternate. */
 static void take_twins(struct worker *worker, const struct kn_msg_worker *now, int64_t mono_us)
 {
     if (now->twins_at == worker->twins_told)
@@ -282,8 +282,7 @@ void control_roster_again(struct control_roster *roster, struct kn_str hostname)
     }
 }
 
-/* A name that stands for itself: before it is the length that pickle writes, or something
- * that is in no name. */
+/* A complete name: before it is the length written by pickle, or a character that no name has. */
 static bool has_name(struct kn_str body, struct kn_str name)
 {
     static const char in_names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

@@ -29,7 +29,7 @@ enum control_question {
 
 enum {
     CONTROL_ASK_ALL = (1u << CONTROL_QUESTION_COUNT) - 1,
-    /* which tasks it has: only asked of a worker that appears, for events tell the rest */
+    /* which tasks it has: only asked of a worker that appears; later, events tell */
     CONTROL_ASK_TASKS =
         1u << CONTROL_ASK_ACTIVE | 1u << CONTROL_ASK_RESERVED | 1u << CONTROL_ASK_SCHEDULED,
 };
@@ -37,14 +37,14 @@ enum {
 struct control_roster;
 
 /* workers_max: more are counted and left out. events: whether they may be switched
- * on. NULL when memory is out. */
+ * on. NULL when out of memory. */
 struct control_roster *control_roster_new(size_t workers_max, bool events);
 void control_roster_free(struct control_roster *roster);
 
 /* All workers of the broker as storage has them. One that is new, back online or
- * was restarted is to be asked everything; one whose process comes and goes with another
- * shares its name. Where events were switched off by somebody (events_enabled is 0), they
- * are not switched on. */
+ * was restarted must be asked everything; one whose process alternates with another shares its
+ * name. Where events were switched off by somebody (events_enabled is 0), they are not switched on.
+ */
 void control_roster_update(struct control_roster *roster, const struct kn_msg_worker_list *list,
                            int64_t mono_us);
 

@@ -122,8 +122,8 @@ static enum kn_status take_stats(struct kn_str value, struct host *host)
     return KN_OK;
 }
 
-/* Another process of the same name, or the same answer twice? In containers two may have
- * the same pid. */
+/* Is it another process of the same name, or the same answer twice? In containers two may have the
+ * same pid. */
 static void compare_stats(const struct control_round *round, struct kn_str value, struct host *host)
 {
     static const double APART = 3; /* seconds */
@@ -175,7 +175,7 @@ static enum kn_status accept(struct control_round *round, enum control_question 
     struct host *host = host_of(round, reply->hostname);
     if (!host)
         return KN_FULL;
-    if (host->taken || host->answered & 1u << question) { /* said twice */
+    if (host->taken || host->answered & 1u << question) { /* a second answer */
         round->replies_to[question]++;
         if (question == CONTROL_ASK_STATS && host->answered & 1u << question)
             compare_stats(round, reply->value, host);

@@ -17,7 +17,7 @@ struct control_round_options {
     size_t bytes_max;   /* of what is kept at once */
 };
 
-/* NULL when memory is out. source must outlive it. */
+/* NULL when out of memory. source must outlive it. */
 struct control_round *control_round_new(const struct control_round_options *options);
 void control_round_free(struct control_round *round);
 

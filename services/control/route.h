@@ -1,4 +1,4 @@
-/* Where a message that is sent to an exchange arrives. */
+/* Where a message sent to an exchange arrives. */
 #ifndef CONTROL_ROUTE_H
 #define CONTROL_ROUTE_H
 
@@ -9,9 +9,8 @@ struct control_route {
     struct kn_str queue, exchange, routing_key;
 };
 
-/* What task-sent says of a message's way, made plain: the queue itself, for the default
- * exchange; and not the exchange that only delays a message (celery_delayed_N). All absent:
- * nothing is known. */
+/* The route in task-sent, normalized: the queue itself for the default exchange, and never the
+ * exchange that only delays a message (celery_delayed_N). All absent: unknown. */
 struct control_route control_route_of(struct kn_str queue, struct kn_str exchange,
                                       struct kn_str routing_key);
 

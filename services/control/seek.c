@@ -21,8 +21,8 @@ struct seek {
     int64_t deadline; /* monotonic */
 };
 
-/* An id stands in an envelope as a JSON string; so each text between two quotes is looked
- * up. More may be found than there is (an id of a parent), never less. */
+/* An envelope has the id as a JSON string, so each text between two quotes is looked up. That may
+ * find too many (the id of a parent), never too few. */
 static void look_at(void *arg, struct kn_str envelope)
 {
     struct seek *seek = arg;
@@ -80,8 +80,8 @@ static enum kn_status look_into_all(struct seek *seek, const struct kn_msg_queue
     return status;
 }
 
-/* A message goes from its queue to those that are unacknowledged, and may come back; so
- * these are looked at before and after the queues. */
+/* A message moves from its queue to the unacknowledged ones, and may come back; so these are
+ * searched before and after the queues. */
 static enum kn_status look_around(struct seek *seek, const struct kn_msg_queue_list *queues)
 {
     const struct broker_unacked unacked = {.bytes_max = BYTES_MAX, .each = look_at, .arg = seek};
@@ -91,7 +91,7 @@ static enum kn_status look_around(struct seek *seek, const struct kn_msg_queue_l
     return status == KN_OK ? broker_session_unacked(seek->session, &unacked) : status;
 }
 
-/* Queues that a worker consumes: what waits in others was not sent to it. */
+/* Queues that a worker consumes: messages in others were not sent to it. */
 static enum kn_status are_empty(const struct kn_msg_queue_list *queues, int64_t since)
 {
     for (size_t i = 0; i < queues->items.count; i++) {

@@ -15,8 +15,8 @@ enum { CONTROL_SEEK_MAX = 1000 }; /* tasks at once */
 
 /* Looks through the queues and what is unacknowledged, on Redis; on RabbitMQ, where
  * nothing can be looked at without being taken, it only asks whether the queues are empty,
- * going by what was measured since `since` (wall clock). OK: every message was looked at.
- * FULL: not all of them, so that a task that was not found may yet have one. */
+ * by the measurements since `since` (wall clock). OK: every message was searched. FULL: not all of
+ * them, so a task that was not found may still have one. */
 enum kn_status control_seek(struct broker_session *session, bool redis,
                             const struct kn_msg_queue_list *queues, int64_t since,
                             struct control_seek_task *tasks, size_t count) KN_MUST_CHECK;

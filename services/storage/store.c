@@ -170,7 +170,7 @@ static enum kn_status load(struct store *store)
 
 /* ---- opening and closing ------------------------------------------------------------- */
 
-/* NULL when memory is out. */
+/* NULL when out of memory. */
 static char *why_not_loaded(const struct store *store, enum kn_status status)
 {
     char *error = NULL;
