@@ -62,7 +62,7 @@ void gw_healthz(struct gw_exchange *x)
     kn_buf_text(&x->body, "ok\n");
 }
 
-/* Why storage says that it can't do its work; absent when it can. */
+/* Why storage can't do its work, as it reports; absent when it can. */
 static struct kn_str trouble_of_storage(const struct kn_bus_message *answer)
 {
     if (answer->kind != KN_KIND_SYSTEM)

@@ -83,8 +83,8 @@ static void read_options(struct gw_exchange *x, struct kn_msg_task_send *send)
     send->dry_run = gw_params_flag(&x->params, "dry_run");
 }
 
-/* The new id of a task that may have been sent. A control that does not answer may have sent
- * it too. */
+/* The new id of a task that may have been sent. A control that does not answer may have sent it as
+ * well. */
 static void explain_unknown(struct gw_exchange *x, const struct kn_msg_task_send *send)
 {
     struct kn_str id = kn_utf8_head(send->new_id, sizeof x->problem.new_id - 1);

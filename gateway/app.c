@@ -131,8 +131,8 @@ static bool strip(struct kn_str *path, struct kn_str prefix)
     return true;
 }
 
-/* Several proxies write one list, the outermost first. A header that is not one of paths
- * counts as absent. */
+/* Several proxies write one list, the outermost first. A header that is not a list of paths counts
+ * as absent. */
 static void read_forwarded(struct kn_str header, struct kn_buf *ret)
 {
     for (size_t at = 0; at < header.len;) {
@@ -159,7 +159,7 @@ void gw_app_find_prefix(const struct gw_app *app, struct gw_exchange *x)
     if (kn_buf_status(&prefix) != KN_OK)
         kn_buf_clear(&prefix);
     forwarded = kn_buf_view(&prefix);
-    /* A proxy that sends the header has removed its path; one that has not is forgiven. */
+    /* A proxy that sends the header has usually removed its path; both are accepted. */
     bool stripped = strip(&x->path, own);
     if (forwarded.len == 0 || (stripped && !kn_str_eq(forwarded, own)))
         kn_buf_str(&prefix, own); /* behind what an outer proxy removed */
@@ -200,7 +200,7 @@ static void call_route(struct gw_exchange *x, const struct gw_route *route, stru
         gw_fail(x, 500, "the answer cannot be made: %s", kn_status_text(kn_buf_status(&x->body)));
 }
 
-/* Also behind a prefix that nobody told us of: "/kanchi/api/v1/system" is no page. */
+/* Also under an unknown prefix: "/kanchi/api/v1/system" is not a page. */
 static bool is_below_api(struct kn_str path)
 {
     return path.len > 0 && memmem(path.ptr, path.len, "/api/", 5);
@@ -209,7 +209,7 @@ static bool is_below_api(struct kn_str path)
 static void route_to(struct gw_app *app, struct gw_exchange *x)
 {
     struct kn_str arg;
-    if (kn_str_eq(x->path, KN_STR("*"))) { /* of OPTIONS: the whole server */
+    if (kn_str_eq(x->path, KN_STR("*"))) { /* from OPTIONS: the whole server */
         x->status = 204;
         x->allow = "GET, HEAD, POST, DELETE, OPTIONS";
         return;

@@ -15,7 +15,7 @@
 
 struct gw_counters {
     atomic_ullong requests[6]; /* by the hundred of the status */
-    atomic_ullong refused;     /* connections and requests, for there were too many */
+    atomic_ullong refused;     /* connections and requests over the limit */
     atomic_ullong storage_failures;
 };
 
@@ -33,16 +33,16 @@ struct gw_app {
     struct gw_counters counters;
 };
 
-/* Finds what the browser's paths begin with, and takes it off x->path where the proxy did not. */
+/* Finds the prefix of the browser's paths, and removes it from x->path if the proxy did not. */
 void gw_app_find_prefix(const struct gw_app *app, struct gw_exchange *x);
 
-/* Who makes an answer. */
+/* Where an answer is made. */
 enum gw_lane {
-    GW_LANE_PROBE, /* threads of their own, so that nothing else keeps supervisors waiting */
+    GW_LANE_PROBE, /* separate threads, so that nothing else keeps supervisors waiting */
     GW_LANE_WORK,  /* it may have to wait for other services */
-    GW_LANE_NOW,   /* anybody: it needs no waiting */
+    GW_LANE_NOW,   /* the loop's own thread: it needs no waiting */
 };
-enum gw_lane gw_app_lane(struct kn_str path); /* as gw_app_find_prefix leaves it */
+enum gw_lane gw_app_lane(struct kn_str path); /* after gw_app_find_prefix */
 
 /* Fills the answer. x has method, path, query and headers. */
 void gw_app_answer(struct gw_app *app, struct gw_exchange *x);
@@ -69,7 +69,7 @@ struct kn_msg_action *gw_new_action(struct gw_exchange *x);
 struct kn_str gw_new_uuid(struct gw_exchange *x);
 /* Whether the parameters are all right; if not, x is a problem. */
 bool gw_params_ok(struct gw_exchange *x);
-/* Makes a parameter of x wrong when signal, unless absent, is not one that a task is ended with. */
+/* Reports a wrong parameter of x if signal is present and not one of CELERY_SIGNALS. */
 void gw_check_signal(struct gw_exchange *x, struct kn_str signal);
 /* Makes x a problem. */
 void gw_fail(struct gw_exchange *x, int status, const char *format, ...)

@@ -14,14 +14,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* How long a client may take. */
-#define HEAD_PATIENCE (10 * KN_SECOND) /* for a head, once it began */
+/* Time limits of a client. */
+#define HEAD_PATIENCE (10 * KN_SECOND) /* for a head, from its first byte */
 #define IDLE_PATIENCE (60 * KN_SECOND) /* between two requests */
-#define MOVE_PATIENCE (10 * KN_SECOND) /* for a body or an answer, and a second more … */
-#define DRAIN_PATIENCE (2 * KN_SECOND) /* for its own end, after ours */
+#define MOVE_PATIENCE (10 * KN_SECOND) /* for a body or an answer, plus one second … */
+#define DRAIN_PATIENCE (2 * KN_SECOND) /* for the client to close, after us */
 enum {
-    BODY_RATE = 16 << 10, /* … for so many bytes of a body that came */
-    ANSWER_RATE = 4 << 10 /* … and so many of an answer that were taken */
+    BODY_RATE = 16 << 10, /* … per this many bytes of a body received */
+    ANSWER_RATE = 4 << 10 /* … and of an answer sent */
 };
 
 enum { READ_MAX = 64 << 10 /* bytes at once */ };
@@ -30,7 +30,7 @@ enum { READ_MAX = 64 << 10 /* bytes at once */ };
 
 static uint64_t hash_of(const struct sockaddr_storage *address)
 {
-    if (address->ss_family == AF_INET6) /* a customer has a /64 at least */
+    if (address->ss_family == AF_INET6) /* a customer has at least a /64 */
         return kn_hash64(0, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 8);
     return kn_hash64(0, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
 }
@@ -55,7 +55,7 @@ static bool watch(struct conn *conn, int operation, uint32_t events)
     return epoll_ctl(conn->server->epoll_fd, operation, conn->fd, &event) == 0;
 }
 
-/* Best effort, without waiting: there is no room for this one. */
+/* Best effort, without waiting: there is no room for this connection. */
 static void turn_away(struct gw_server *server, int fd)
 {
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
@@ -93,7 +93,7 @@ void conn_open(struct gw_server *server, int fd)
     server->peers[conn->peer]++;
 }
 
-/* Tells the server how much this connection holds. */
+/* Tells the server how much memory this connection holds. */
 static void account(struct conn *conn)
 {
     size_t held = conn->in.cap;
@@ -113,7 +113,7 @@ static void drop_request(struct conn *conn)
         return;
     request->conn = NULL;
     if (conn->state == CONN_WORK)
-        atomic_store(&request->abandoned, true); /* whoever has it hands it back */
+        atomic_store(&request->abandoned, true); /* the thread that has it returns it */
     else
         request_free(request);
 }
@@ -158,8 +158,8 @@ void conn_set_state(struct conn *conn, enum conn_state state)
     conn->moved = 0;
 }
 
-/* Who comes from where the most come from has to go first, and of those who has taken
- * longest: not who has just come, and nobody who waits for us. */
+/* The first to go is from the address with the most connections, the one that has taken longest:
+ * not one that has just connected, and none that waits for us. */
 static bool is_better(const struct conn *conn, const struct conn *than, bool by_peer)
 {
     const uint16_t *peers = conn->server->peers;
@@ -197,13 +197,13 @@ bool conn_make_room(struct gw_server *server, const struct conn *keep)
 
 /* ---- from bytes to a request ------------------------------------------------------------ */
 
-/* Answers with a problem and ends the connection: what was asked can't be told. */
+/* Answers with a problem and ends the connection: the request can't be understood. */
 static void refuse(struct conn *conn, int status, const char *detail)
 {
     static struct kn_log_limit limit;
     uint64_t skipped;
     struct request *request = conn->request;
-    request->x.path = KN_STR_ABSENT; /* what it points to may have moved since */
+    request->x.path = KN_STR_ABSENT; /* its memory may have moved since */
     gw_fail(&request->x, status, "%s", detail);
     if (status == 405)
         request->x.allow = "GET, HEAD, POST, DELETE, OPTIONS";
@@ -245,7 +245,7 @@ static void drop_input(struct conn *conn, size_t len)
     conn->scanned = 0;
 }
 
-/* The head is there. */
+/* The head is complete. */
 static void take_head(struct conn *conn)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -259,7 +259,7 @@ static void take_head(struct conn *conn)
     }
     http_check(request);
     if (request->x.problem.status) {
-        request->close = true; /* a body that is not wanted is not read */
+        request->close = true; /* an unwanted body is not read */
         http_finish(request);
         conn_set_state(conn, CONN_WRITE);
         return;
@@ -487,7 +487,7 @@ void conn_run(struct conn *conn)
         conn_kill(conn);
 }
 
-/* How many bytes may come now: not more than the request may have. */
+/* How many bytes to read now: no more than the request may have. */
 static size_t room(const struct conn *conn)
 {
     size_t most = conn->state == CONN_HEAD   ? GW_HEAD_MAX

@@ -47,7 +47,7 @@ static enum kn_status refuse(struct gw_head *head, int status, const char *detai
 
 /* ---- the first line --------------------------------------------------------------------- */
 
-/* Up to the separator, which is passed over; absent when there is none. */
+/* Up to the separator, which is passed over; absent if there is none. */
 static struct kn_str cut(struct kn_str *rest, char separator)
 {
     const char *end = rest->len ? memchr(rest->ptr, separator, rest->len) : NULL;
@@ -196,7 +196,7 @@ bool gw_head_lists(const struct gw_head *head, const char *name, const char *wor
 
 /* ---- what they say ---------------------------------------------------------------------- */
 
-/* Headers that only one of two readers would take from the right place if there were two. */
+/* Headers that two programs could read differently if given twice. */
 static const char *const once[] = {
     "Host",   "Content-Length", "Content-Type",   "Transfer-Encoding", "Origin",
     "Expect", "Upgrade",        "Sec-Fetch-Site", "Sec-WebSocket-Key", "Sec-WebSocket-Version"};

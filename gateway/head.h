@@ -1,6 +1,5 @@
-/* The head of an HTTP/1.1 request, read exactly as RFC 9112 has it or not at all:
- * what two programs could understand in two ways is refused, so that a proxy before
- * us and we never see different requests. No I/O. */
+/* The head of an HTTP/1.1 request, read exactly by RFC 9112. A head that two programs could read
+ * differently is refused, so that a proxy and we never see different requests. No I/O. */
 #ifndef KN_GATEWAY_HEAD_H
 #define KN_GATEWAY_HEAD_H
 
@@ -30,15 +29,15 @@ struct gw_head {
     bool expects_continue;
     bool upgrade; /* to WebSocket */
 
-    /* Of a request that is refused. */
+    /* If the request is refused. */
     int status;         /* of HTTP */
     const char *detail; /* static */
 };
 
-/* Looks for the end of a head that grows: from *at on, which begins as 0. OK: *at is
- * its size. AGAIN: more is needed. INVALID: what is there begins no head. */
+/* Looks for the end of a growing head, starting at *at, which is 0 at first. OK: *at is its size.
+ * AGAIN: more is needed. INVALID: this is not the beginning of a head. */
 enum kn_status gw_head_end(struct kn_str data, size_t *at) KN_MUST_CHECK;
-/* data: a head, whole. INVALID: it is refused with ret->status. */
+/* data: a complete head. INVALID: it is refused with ret->status. */
 enum kn_status gw_head_parse(struct kn_str data, struct gw_head *ret) KN_MUST_CHECK;
 
 /* The first header with this name, absent without one. */

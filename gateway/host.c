@@ -88,8 +88,8 @@ bool gw_host_any_ok(const struct gw_host_rules *rules, struct kn_str path)
            (!rules->loopback && kn_str_eq(path, KN_STR("/metrics")));
 }
 
-/* Another port of this machine is another program. That of any other name may be a proxy's, which
- * often drops or changes the port in Host. */
+/* On this machine, another port is another program. With any other name it may be a proxy's, and
+ * proxies often drop or change the port in Host. */
 static bool is_same_host(struct kn_str origin, struct kn_str name, struct kn_str host)
 {
     struct kn_str other = host.ptr ? host_name(host) : KN_STR_ABSENT;

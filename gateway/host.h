@@ -10,15 +10,15 @@ struct gw_host_rules {
     const char *allowed; /* further names, with commas between; "*" for any; "" for none */
 };
 
-/* host: the Host header, with or without a port. An IP address is always good: DNS rebinding needs
- * a name. Without loopback and without a list, every well-formed host is good. */
+/* host: the Host header, with or without a port. An IP address is always allowed: DNS rebinding
+ * needs a name. Beyond loopback and without a list, every well-formed host is allowed. */
 bool gw_host_ok(const struct gw_host_rules *rules, struct kn_str host);
-/* Whether a path may be asked for under any well-formed Host: /healthz and /readyz, which tell
- * nothing, and beyond loopback /metrics, for probes and scrapers use names of their own. */
+/* Whether a path is served under any well-formed Host: /healthz and /readyz, which reveal nothing,
+ * and beyond loopback /metrics, because probes and scrapers use their own names. */
 bool gw_host_any_ok(const struct gw_host_rules *rules, struct kn_str path);
-/* origin: the Origin header, absent for clients that are no browser, which is good. Its name must
- * be that of the Host header, of X-Forwarded-Host (which no page of another site can set), or an
- * allowed one. Ports count for the names of this machine only, where Host has one. */
+/* origin: the Origin header; absent for clients that are not browsers, which is allowed. Its name
+ * must be that of the Host header, of X-Forwarded-Host (which no page of another site can set), or
+ * an allowed one. Ports are compared only for names of this machine, if Host has one. */
 bool gw_origin_ok(const struct gw_host_rules *rules, struct kn_str origin, struct kn_str host,
                   struct kn_str forwarded_host);
 /* Whether an address to listen on ("127.0.0.1", "::1", "localhost") is loopback. */

@@ -59,10 +59,9 @@ struct lane {
 
 enum kn_status lane_start(struct lane *lane, struct gw_server *server, unsigned threads,
                           unsigned waiting_max) KN_MUST_CHECK;
-/* Lets the threads end what they do, and frees what waits. A lane that was not started is
- * allowed. */
+/* Lets the threads finish, and frees waiting requests. A lane that was not started is allowed. */
 void lane_stop(struct lane *lane);
-/* False: as many wait as may. */
+/* False: the queue is full. */
 bool lane_put(struct lane *lane, struct request *request);
 
 /* ---- the server ------------------------------------------------------------------------- */
@@ -81,7 +80,7 @@ struct gw_server {
 
     /* The loop's own. */
     struct conn *conns;
-    struct conn *dead; /* to be freed when no event can name them any more */
+    struct conn *dead; /* to be freed once no event can refer to them */
     unsigned n_conns;  /* that are not of WebSocket clients */
     size_t held;       /* bytes */
     bool accepting;
@@ -91,7 +90,7 @@ struct gw_server {
 /* ---- loop.c ----------------------------------------------------------------------------- */
 
 void *loop_run(void *server);
-/* From any thread: makes the loop look at what is done. */
+/* From any thread: wakes the loop. */
 void loop_wake(struct gw_server *server);
 /* From any thread: hands a request with its answer back. */
 void loop_done(struct request *request);
@@ -104,7 +103,7 @@ enum conn_state {
     CONN_WORK,  /* its answer is made */
     CONN_WRITE, /* its answer is written */
     CONN_WS,    /* a WebSocket client's */
-    CONN_DRAIN, /* closed by us; what still comes is thrown away, so that the answer arrives */
+    CONN_DRAIN, /* closed by us; further input is discarded, so that the answer arrives */
     CONN_DEAD,
 };
 
@@ -133,14 +132,14 @@ struct conn {
 void conn_open(struct gw_server *server, int fd);
 /* events: as epoll has them. */
 void conn_event(struct conn *conn, uint32_t events);
-/* Goes on as far as it can without waiting. */
+/* Continues as far as it can without waiting. */
 void conn_run(struct conn *conn);
 /* Looks whether it took too long. */
 void conn_check(struct conn *conn, int64_t now);
 void conn_kill(struct conn *conn);
 void conn_free(struct conn *conn);
 void conn_set_state(struct conn *conn, enum conn_state state);
-/* Its request has its answer. */
+/* The answer of its request is ready. */
 void conn_answer(struct conn *conn);
 /* Kills connections until there is room for one more and for all bytes; keep is not one of
  * them. False: there is none. */
@@ -148,9 +147,9 @@ bool conn_make_room(struct gw_server *server, const struct conn *keep);
 
 /* ---- http.c ----------------------------------------------------------------------------- */
 
-/* What can be said before the body is there: a problem, or nothing. */
+/* Checks before the body is there: a problem, or nothing. */
 void http_check(struct request *request);
-/* Fills what is asked for from the head, which is final, and the body. */
+/* Fills in the request from the head, which is final, and the body. */
 void http_fill(struct request *request);
 bool http_is_handshake(const struct request *request);
 /* A problem, or the connection upgrades: client is the hub's new one then. */

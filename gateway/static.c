@@ -346,7 +346,7 @@ static bool accepts(struct kn_str header, const char *coding)
     return false;
 }
 
-/* Where the page names a path of ours: after href=" and the like, at the "/". NULL: nowhere. */
+/* The next path of ours in the page: after href=" and the like, at the "/". NULL: none. */
 static const char *next_path(const char *at, const char *end)
 {
     static const char *const attributes[] = {" href=\"/", " src=\"/", " data-base=\"/"};
@@ -360,7 +360,7 @@ static const char *next_path(const char *at, const char *end)
     return first;
 }
 
-/* Not compressed: it is small, and each proxy could ask for another prefix. */
+/* Not compressed: it is small, and each proxy may have another prefix. */
 static void send_page_below(const struct content *content, struct gw_exchange *x)
 {
     const char *at = content->data, *end = at + content->len;

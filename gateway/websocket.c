@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define WRITE_PATIENCE (10 * KN_SECOND) /* without a byte that the client takes */
+#define WRITE_PATIENCE (10 * KN_SECOND) /* in which the client takes no byte */
 #define PING_AFTER (20 * KN_SECOND)     /* of silence */
 #define GONE_AFTER (60 * KN_SECOND)
 
@@ -79,7 +79,7 @@ static void take_event(struct ws *ws, const struct gw_ws_event *event)
     case GW_WS_TEXT:
         gw_hub_command(ws->server->options.app->hub, ws->client, event->payload);
         break;
-    case GW_WS_BINARY: /* refused by the hub, as a text that is no command */
+    case GW_WS_BINARY: /* refused by the hub, like a text that is not a command */
         gw_hub_command(ws->server->options.app->hub, ws->client, KN_STR(""));
         break;
     case GW_WS_PING:
@@ -113,7 +113,7 @@ static void read_frames(struct conn *conn)
             break;
         at += event.size;
     }
-    if (ws->code) /* what comes after it is not read */
+    if (ws->code) /* later frames are not read */
         at = conn->in.len;
     if (at == conn->in.len) {
         kn_buf_fini(&conn->in);
@@ -210,7 +210,7 @@ bool ws_wants_out(const struct conn *conn)
 void ws_run(struct conn *conn)
 {
     struct ws *ws = conn->ws;
-    if (conn->ended) { /* without a goodbye */
+    if (conn->ended) { /* without a close frame */
         conn_kill(conn);
         return;
     }

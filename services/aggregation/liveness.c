@@ -40,7 +40,7 @@ struct aggr_liveness {
     bool marked;
     uint64_t position, newest; /* of the feed */
     int64_t mark_mono;
-    int64_t full_until; /* no room is looked for before */
+    int64_t full_until; /* no room is searched for before */
 };
 
 struct aggr_liveness *aggr_liveness_new(const struct aggr_liveness_options *options)
@@ -88,7 +88,7 @@ static void make_room(struct aggr_liveness *liveness, int64_t mono_us)
     }
     if (oldest)
         kn_table_remove(&liveness->workers, &oldest->entry);
-    else /* all are online: not to be looked through again for each that comes */
+    else /* all are online: don't search again for each new one */
         liveness->full_until = mono_us + KN_SECOND;
 }
 
@@ -148,7 +148,7 @@ static void settle_link(struct link *link, int64_t wall_us, int64_t mono_us)
     link->now_connected = false;
 }
 
-/* Those that storage will have forgotten, too. */
+/* Also those that storage has forgotten. */
 static void forget_old(struct aggr_liveness *liveness, int64_t mono_us)
 {
     int64_t before = mono_us - liveness->options.forget_us;

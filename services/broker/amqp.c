@@ -34,7 +34,7 @@ static enum kn_status status_of(uint16_t code)
     }
 }
 
-/* Which right a method needs; before version 4 RabbitMQ says only on what. */
+/* Which right a method needs; before version 4, RabbitMQ names only the object. */
 static const char *right_for(uint16_t class_id, uint16_t method_id, struct kn_str text)
 {
     enum { EXCHANGE = 40, QUEUE = 50, BASIC = 60 };
@@ -141,7 +141,7 @@ enum kn_status broker_amqp_classic(struct broker_amqp *amqp, amqp_channel_t chan
         reply = amqp_get_rpc_reply(amqp->conn);
     }
     enum kn_status status = broker_amqp_reply(reply, error);
-    if (status == KN_CONFLICT) /* a stream wants each consumer to have a bound */
+    if (status == KN_CONFLICT) /* a stream requires a prefetch limit of each consumer */
         status = KN_UNSUPPORTED;
     if (status == KN_UNSUPPORTED)
         say(error, KN_STR("only a classic queue returns messages to their places"));
@@ -198,14 +198,14 @@ static enum kn_status open_socket(const struct broker_options *options,
     return KN_OK;
 }
 
-/* What we understand, so that the broker tells us of it. */
+/* Our capabilities, so that the broker sends these notifications. */
 static amqp_table_entry_t capability(const char *name)
 {
     return (amqp_table_entry_t){.key = amqp_cstring_bytes(name),
                                 .value = {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}};
 }
 
-/* A connection that ends before the broker has said anything of its own. */
+/* A connection that ends before the broker has sent anything. */
 static void explain(const struct broker_amqp *amqp, struct kn_buf *error)
 {
     const char *reason = broker_tls_reason(amqp->tls);

@@ -6,7 +6,7 @@
 #include "services/broker/rabbitmq.h"
 
 #define BROKER_HEARTBEAT 20 /* seconds */
-/* Nobody listens there; made, not durable, when it is missing. */
+/* It has no queues. It is declared, not durable, if missing. */
 #define BROKER_PROBE_EXCHANGE "kanchi.probe"
 
 struct broker_tls;
@@ -14,9 +14,9 @@ struct broker_tls;
 struct broker_amqp {
     amqp_connection_state_t conn; /* NULL: not connected */
     struct broker_tls *tls;
-    char blocked[64];               /* why the broker does not read what we publish; "": it does */
-    bool probing;                   /* the answer to broker_amqp_probe is outstanding */
-    const struct broker_host *host; /* of the URL, that it was opened for; NULL: none was */
+    char blocked[64]; /* why the broker does not read what we publish; "" if it does */
+    bool probing;     /* the answer to broker_amqp_probe is outstanding */
+    const struct broker_host *host; /* the host of the URL that it was opened for; NULL: none */
 };
 
 /* heartbeat: seconds; 0 for a connection that nobody reads from regularly (TCP's
@@ -60,12 +60,11 @@ enum kn_status broker_amqp_probe(struct broker_amqp *amqp, amqp_channel_t channe
                                  const char *exchange, int64_t timeout_us,
                                  struct kn_buf *error) KN_MUST_CHECK;
 
-/* Nobody can ask over AMQP of what type a queue is. But quorum queues and streams refuse to
- * serve a channel whose consumers have a bound together (global qos), which Celery's workers
- * meet as well, and close the connection before they hand out anything. UNSUPPORTED: it is
- * one of these, and the connection must be closed. OK: it is a classic queue, which has handed out
- * one message at most to the consumer BROKER_TRIAL_TAG, and gets it back when the caller
- * closes the channel. */
+/* AMQP can't tell the type of a queue. But quorum queues and streams refuse a channel with a limit
+ * for all consumers (global qos), as Celery's workers know, and close the connection before they
+ * deliver anything. UNSUPPORTED: it is one of these, and the connection must be closed. OK: it is a
+ * classic queue. It has delivered at most one message to the consumer BROKER_TRIAL_TAG, and gets it
+ * back when the caller closes the channel. */
 #define BROKER_TRIAL_TAG "kanchi.trial"
 enum kn_status broker_amqp_classic(struct broker_amqp *amqp, amqp_channel_t channel,
                                    const char *queue, struct kn_buf *error) KN_MUST_CHECK;

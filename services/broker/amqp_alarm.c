@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/time.h>
 
-/* The reasons of RabbitMQ are "low on memory", "low on disk" or both. */
+/* RabbitMQ's reasons are "low on memory", "low on disk" or both. */
 static const char *alarm_of(struct kn_str reason)
 {
     bool memory = memmem(reason.ptr, reason.len, "memory", 6);
@@ -30,7 +30,7 @@ void broker_amqp_note(struct broker_amqp *amqp, const amqp_frame_t *frame)
     }
 }
 
-/* What the broker sent. OK: something; TIMEOUT: nothing in time. */
+/* Reads what the broker sent. OK: something; TIMEOUT: nothing in time. */
 static enum kn_status read_one(struct broker_amqp *amqp, int64_t timeout_us, amqp_frame_t *ret,
                                struct kn_buf *error)
 {
@@ -78,8 +78,8 @@ static enum kn_status blocked(const struct broker_amqp *amqp, struct kn_buf *err
     return KN_AGAIN;
 }
 
-/* Waits for the answer to the method behind the probe; also when the broker was blocked at
- * first, and is no longer. */
+/* Waits for the answer to the method after the probe; also if the broker was blocked at first and
+ * no longer is. */
 static enum kn_status await_answer(struct broker_amqp *amqp, amqp_channel_t channel,
                                    int64_t timeout_us, struct kn_buf *error)
 {

@@ -38,7 +38,7 @@ static enum kn_status say(struct broker_meter *m, const char *what)
     return KN_IO;
 }
 
-/* The settings of the broker, which are those of its TLS port too. */
+/* The broker's TLS settings, which also apply to this port. */
 static void set_tls(CURL *curl, const struct broker_tls_options *tls)
 {
     bool trust = tls->verify == BROKER_TLS_NONE;
@@ -159,7 +159,7 @@ static void add_queue(struct broker_meter *m, struct kn_arena *arena, struct bro
     }
 }
 
-/* Of the host that we are connected to: each of a list may have its own. */
+/* The vhost of the connected host: each host of a list may have its own. */
 static const char *vhost_of(const struct broker_meter *m)
 {
     return m->amqp.host ? m->amqp.host->vhost : m->options.url->hosts[0].vhost;
@@ -238,7 +238,7 @@ static enum kn_status measure_queue(struct broker_meter *m, struct broker_depth 
     return status;
 }
 
-/* A queue that is gone is asked for less and less often: RabbitMQ logs an error each time. */
+/* A missing queue is asked for less and less often, because RabbitMQ logs an error each time. */
 struct gone {
     struct kn_table_entry entry;
     int64_t next_at, pause; /* monotonic */
@@ -314,7 +314,7 @@ static enum kn_status open_alarm(struct broker_meter *m, struct kn_buf *error)
     return status;
 }
 
-/* Only a connection that publishes is told of an alarm. No failure of this is one of the
+/* Only a connection that publishes is told of an alarm. A failure here does not fail the
  * measurement. */
 static void look_for_alarm(struct broker_meter *m)
 {

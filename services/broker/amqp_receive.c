@@ -86,7 +86,7 @@ static bool says(const struct kn_buf *text, const char *what)
     return text->len && memmem(text->data, text->len, what, strlen(what));
 }
 
-/* The broker names only the first difference, so the type is tried over another connection. */
+/* The broker names only the first difference, so the type is tested over another connection. */
 static bool is_classic(struct intake *in)
 {
     struct broker_amqp amqp = {0};
@@ -102,7 +102,7 @@ static bool is_classic(struct intake *in)
     return status != KN_UNSUPPORTED;
 }
 
-/* A queue that is there as another one than we would make it: it is used as it is. */
+/* An existing queue with other arguments than ours is used as it is. */
 static enum kn_status use_other(struct intake *in)
 {
     if (is_classic(in))
@@ -187,7 +187,7 @@ static enum kn_status look_for_marker(struct intake *in, bool *ret_there)
     return status;
 }
 
-/* A queue that nobody uses expires, unless it is declared again. */
+/* An unused queue expires, unless it is declared again. */
 static enum kn_status renew_marker(struct intake *in)
 {
     int64_t every = in->r->options.queue_expires_us / 4;
@@ -363,7 +363,7 @@ static enum kn_status method(struct intake *in, const amqp_method_t *m)
     case AMQP_BASIC_DELIVER_METHOD:
         begin(in, m->decoded);
         return KN_OK;
-    case AMQP_BASIC_CANCEL_METHOD: /* or its node is down, and what was in it is lost */
+    case AMQP_BASIC_CANCEL_METHOD: /* or its node is down, and its messages are lost */
         in->r->cancelled = true;
         return lost(in, KN_STR("our queue on the broker was deleted"));
     case AMQP_CHANNEL_CLOSE_METHOD:

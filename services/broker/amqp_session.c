@@ -28,7 +28,7 @@ static enum kn_status connect_amqp(struct broker_session *s, struct broker_amqp 
 
 enum kn_status broker_amqp_connect(struct broker_session *s)
 {
-    if (s->amqp.blocked[0]) /* it answers nothing until the alarm is over */
+    if (s->amqp.blocked[0]) /* it does not answer until the alarm is over */
         broker_amqp_close(&s->amqp, false);
     s->confirming = s->confirming && s->amqp.conn;
     return connect_amqp(s, &s->amqp, PUBLISH);
@@ -100,15 +100,14 @@ static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
 
 /* ---- alarms ------------------------------------------------------------------------ */
 
-/* Before anything is published. AGAIN: the broker is blocked; the connection stays, so that it
- * is seen when it no longer is. exchange: where the message goes, or one of our own that
- * nobody listens at. */
+/* Before anything is published. AGAIN: the broker is blocked; the connection stays open to notice
+ * the end of the alarm. exchange: where the message goes, or one of our own without queues. */
 static enum kn_status may_publish(struct broker_session *s, const char *exchange)
 {
     return broker_amqp_probe(&s->amqp, PUBLISH, exchange, s->options.connect_timeout_us, &s->error);
 }
 
-/* The right to have an exchange for probes is not needed for anything else. */
+/* The right to declare an exchange for probes is needed for nothing else. */
 static enum kn_status probe_apart(struct broker_session *s)
 {
     enum kn_status status = KN_OK;
@@ -145,7 +144,7 @@ enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange
     bool before = s->amqp.conn;
     enum kn_status status = need_exchange(s, exchange);
     if (status != KN_OK && before && !broker_amqp_alive(status)) {
-        /* it was cut without our notice; nothing was published yet */
+        /* it was cut without notice; nothing was published yet */
         (void)!broker_amqp_give_up(s, status);
         status = need_exchange(s, exchange);
     }
@@ -229,7 +228,7 @@ static enum kn_status await_confirm(struct broker_session *s)
     return status == KN_OK && returned ? KN_NOT_FOUND : status;
 }
 
-/* Waits for the answer to a message that was published, or was not. */
+/* Waits for the confirmation of a published message. */
 static enum kn_status confirm(struct broker_session *s, enum kn_status published)
 {
     enum kn_status status = published == KN_OK ? await_confirm(s) : published;
@@ -267,7 +266,7 @@ enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
     struct kn_str key = named ? message->routing_key : kn_str_from(queue);
     enum kn_status status = ready_to_send(s);
     if (status != KN_OK && before && !broker_amqp_alive(status)) {
-        /* it was cut without our notice */
+        /* it was cut without notice */
         (void)!broker_amqp_give_up(s, status);
         kn_buf_clear(&s->error);
         status = ready_to_send(s);

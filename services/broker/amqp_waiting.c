@@ -208,7 +208,7 @@ static enum kn_status fetch(struct broker_session *s, const char *queue, struct 
     return broker_amqp_reply(amqp_read_message(s->amqp.conn, HOLD, &ret->message, 0), &s->error);
 }
 
-/* What the trial of the queue's type has handed out; NOT_FOUND: nothing. Ends the trial. */
+/* The message that the test of the queue's type has delivered; NOT_FOUND: none. Ends the test. */
 static enum kn_status fetch_tried(struct broker_session *s, struct kn_arena *arena,
                                   struct held *ret)
 {
@@ -218,7 +218,7 @@ static enum kn_status fetch_tried(struct broker_session *s, struct kn_arena *are
     enum kn_status status = broker_amqp_outcome(&s->amqp, &s->error);
     if (status != KN_OK)
         return status;
-    /* nothing more is handed out after the answer; what was is here by now */
+    /* nothing is delivered after the answer; earlier messages are here by now */
     amqp_rpc_reply_t reply = amqp_consume_message(s->amqp.conn, &envelope, &now, 0);
     status = broker_amqp_reply(reply, &s->error);
     if (status != KN_OK)
@@ -405,8 +405,8 @@ static enum kn_status publish(struct mover *m, const struct held *held)
     return rc == AMQP_STATUS_OK ? KN_OK : KN_CLOSED;
 }
 
-/* RabbitMQ would deliver it to the queues in CC again. How often it was delivered is no
- * longer true in another queue. */
+/* RabbitMQ would deliver it to the queues in CC again. The delivery count does not apply to another
+ * queue. */
 static void drop_headers(amqp_basic_properties_t *p)
 {
     static const char *const dropped[] = {"CC", "BCC", "x-delivery-count"};

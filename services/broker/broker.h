@@ -31,11 +31,11 @@ struct broker_options {
     size_t buffer_max;          /* bytes received and not yet taken */
     size_t message_max;         /* bytes; a longer message is skipped and counted */
     unsigned prefetch;          /* RabbitMQ: messages without an ack, 1 to 65535 */
-    int64_t queue_expires_us;   /* RabbitMQ: our queue goes after so long without us; 0: never */
-    int64_t queue_ttl_us;       /* RabbitMQ: messages older than this are dropped; 0: none */
-    uint64_t queue_bytes_max;   /* RabbitMQ: length of our queue, the oldest go first; 0: none */
-    int64_t connect_timeout_us; /* also for an answer */
-    int64_t backoff_max_us;     /* longest pause between two attempts to connect */
+    int64_t queue_expires_us; /* RabbitMQ: our queue expires after this time without us; 0: never */
+    int64_t queue_ttl_us;     /* RabbitMQ: messages older than this are dropped; 0: none */
+    uint64_t queue_bytes_max; /* RabbitMQ: length of our queue, the oldest go first; 0: none */
+    int64_t connect_timeout_us;          /* also for an answer */
+    int64_t backoff_max_us;              /* longest pause between two attempts to connect */
     const unsigned char *priority_steps; /* Redis: kombu's priority_steps, ascending from 0 */
     size_t priority_count;               /* at most BROKER_STEPS_MAX */
     const char *separator; /* Redis: kombu's sep: before a priority, and in bindings */

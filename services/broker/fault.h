@@ -1,4 +1,4 @@
-/* What a broker's refusal means, and what mends it. */
+/* What a broker's error means, and its remedy. */
 #ifndef BROKER_FAULT_H
 #define BROKER_FAULT_H
 
@@ -9,8 +9,8 @@ struct broker_fault {
     const char *remedy;
 };
 
-/* By the error text of this library; never NULL: of an unknown one, the remedy asks to
- * compare the URL. Static. */
+/* Looks up the error text of this library; never NULL: for an unknown one, the remedy is to compare
+ * the URL. Static. */
 const struct broker_fault *broker_fault_of(enum broker_kind kind, struct kn_str error);
 
 #endif

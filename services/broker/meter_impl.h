@@ -26,7 +26,7 @@ struct broker_meter {
     struct broker_redis redis;
     struct broker_amqp amqp;
     struct kn_table gone;     /* RabbitMQ: queues that were not there */
-    struct broker_amqp alarm; /* of its own: in an alarm nothing else is answered there */
+    struct broker_amqp alarm; /* a separate one: in an alarm it answers nothing else */
     bool unprobed;            /* the user may not have an exchange for probes */
     struct kn_buf error;
     char text[256]; /* the last error */

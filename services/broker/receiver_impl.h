@@ -30,7 +30,7 @@ struct broker_receiver {
     uint64_t base; /* our tags are the broker's plus this */
     uint64_t tag;  /* last one given */
     uint64_t acked;
-    bool cancelled; /* RabbitMQ took our queue away while we consumed */
+    bool cancelled; /* RabbitMQ cancelled our consumer */
 };
 
 /* Connects, and receives until the connection is lost or the receiver ends.

@@ -107,7 +107,7 @@ static bool holds(const struct kn_buf *error, const char *text)
     return error->len && memmem(error->data, error->len, text, strlen(text));
 }
 
-/* A server that does not know AUTH quotes its arguments. */
+/* A server without AUTH quotes its arguments. */
 static void mask(struct kn_buf *error, const char *user, const char *password)
 {
     if (password && *password && (!user || strcmp(user, password) != 0) && holds(error, password))
@@ -154,8 +154,8 @@ static enum kn_status greet(struct broker_redis *redis, struct kn_buf *error)
     return status;
 }
 
-/* A node of a cluster lets us subscribe, and refuses the rest: better said at once. A server
- * that does not say what it is, is taken for what it should be. */
+/* A node of a cluster accepts subscriptions and refuses the rest, so it is refused at once. A
+ * server that does not report its mode is accepted. */
 static enum kn_status check_cluster(struct broker_redis *redis, struct kn_buf *error)
 {
     const struct kn_str info[] = {KN_STR("INFO"), KN_STR("cluster")};
@@ -169,7 +169,7 @@ static enum kn_status check_cluster(struct broker_redis *redis, struct kn_buf *e
     return status;
 }
 
-/* Of a list, a replica is no host to stay with. */
+/* Don't stay with a replica if the list has other hosts. */
 static enum kn_status check_role(struct broker_redis *redis, struct kn_buf *error)
 {
     const struct kn_str role[] = {KN_STR("ROLE")};
@@ -255,7 +255,7 @@ static enum kn_status find_master(const struct broker_options *options, int wake
     return status;
 }
 
-/* Of what every host of the list says the last one is told. */
+/* If all hosts of the list fail, the last error counts. */
 static enum kn_status open_one(const struct broker_options *options, const struct broker_host *at,
                                int wake_fd, struct kn_buf *error, struct broker_redis *ret)
 {
@@ -275,8 +275,7 @@ static enum kn_status open_one(const struct broker_options *options, const struc
     return status == KN_OK ? open_host(options, &at->tls, host, port, wake_fd, error, ret) : status;
 }
 
-/* The next host of the list is tried also where this one refuses us: each URL has a user
- * and a database of its own. */
+/* The next host is also tried when this one refuses us: each URL has its own user and database. */
 enum kn_status broker_redis_open(const struct broker_options *options, int wake_fd,
                                  struct kn_buf *error, struct broker_redis *ret)
 {

@@ -12,9 +12,9 @@ struct broker_tls;
 struct broker_redis {
     redisContext *ctx;
     struct broker_tls *tls;         /* NULL without TLS */
-    const struct broker_host *host; /* of the URL, that it was opened for; NULL: none was */
+    const struct broker_host *host; /* the host of the URL that it was opened for; NULL: none */
     size_t reply_max; /* bytes of one reply; with a larger one the connection is lost */
-    bool stale;       /* its server has become a replica: to be closed, and opened again */
+    bool stale;       /* its server has become a replica: close and reopen it */
 };
 
 /* wake_fd as in net.h. On failure error gets a sentence without secrets. */
@@ -33,10 +33,10 @@ redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *erro
 /* The reply to what was appended with redisAppendCommandArgv; NULL when the connection is lost:
  * redis->ctx->errstr says why. No reply is read beyond reply_max, or beyond 250,000 elements. */
 redisReply *broker_redis_reply(struct broker_redis *redis) KN_MUST_CHECK;
-/* Makes the connection keep to that; once, before anything is read. */
+/* Sets these limits; once, before anything is read. */
 void broker_redis_bound(redisContext *ctx);
 
-/* Puts the command behind what the server says of a missing right, which does not name it. */
+/* Adds the command to the server's message about a missing right, which does not name it. */
 void broker_redis_name_right(struct kn_buf *error, struct kn_str command, struct kn_str key);
 
 /* "<key prefix><name>" into an empty buffer. */

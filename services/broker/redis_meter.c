@@ -165,7 +165,7 @@ static void append_llen(struct broker_meter *m, struct kn_str queue, int step, s
         (void)redisAppendCommandArgv(m->redis.ctx, 2, argv, lens);
 }
 
-/* DENIED: we may not know. */
+/* DENIED: we may not ask. */
 static enum kn_status read_llen(struct broker_meter *m, struct kn_str queue, uint64_t *ret)
 {
     redisReply *reply = broker_redis_reply(&m->redis);
@@ -193,7 +193,7 @@ static enum kn_status read_lengths(struct broker_meter *m, struct kn_arena *aren
     size_t steps = m->options.priority_count;
     struct broker_priority_depth *list = kn_arena_array(arena, steps, sizeof(*list));
     bool denied = false;
-    for (size_t i = 0; i < steps; i++) { /* every reply is read */
+    for (size_t i = 0; i < steps; i++) { /* read every reply */
         uint64_t messages = 0;
         enum kn_status status = read_llen(m, depth->name, &messages);
         denied = denied || status == KN_DENIED;
@@ -208,7 +208,7 @@ static enum kn_status read_lengths(struct broker_meter *m, struct kn_arena *aren
     return denied ? KN_DENIED : list ? KN_OK : KN_NOMEM;
 }
 
-/* A queue that we may not measure is left out: it is not empty, it is unknown. */
+/* A queue that we may not measure is left out: its depth is unknown, not 0. */
 static enum kn_status measure_lengths(struct broker_meter *m, struct kn_arena *arena,
                                       struct broker_depths *depths)
 {
@@ -330,7 +330,7 @@ static enum kn_status measure_unacked(struct broker_meter *m, struct broker_dept
     for (size_t i = 0; !known && i < depths->count; i++)
         depths->items[i].unacked = -1;
     kn_buf_fini(&key);
-    /* when the walk alone failed, what was measured counts all the same */
+    /* if only the walk failed, the measured depths still count */
     return m->redis.ctx || depths->unacked_total > 0 ? KN_OK : KN_IO;
 }
 
@@ -350,7 +350,7 @@ enum kn_status broker_redis_measure(struct broker_meter *meter, struct kn_arena 
     if (status == KN_OK)
         status = discover(meter);
     if (status != KN_OK && meter->redis.ctx)
-        status = KN_OK; /* a missing right: the queues that are known are measured all the same */
+        status = KN_OK; /* a missing right: known queues are still measured */
     add_found(depths, arena, &meter->known);
     add_found(depths, arena, &meter->walking);
     if (status == KN_OK)

@@ -1,10 +1,10 @@
-/* What workers were given and have not acknowledged: kombu keeps it in the hash
+/* Messages delivered to workers and not acknowledged: kombu keeps them in the hash
  * <key prefix>unacked, by delivery tag, as [message, exchange, routing key]. */
 #include "services/broker/session_impl.h"
 
 #include <stdio.h>
 
-enum { SCANS_MAX = 100000 }; /* a server may never end the walk */
+enum { SCANS_MAX = 100000 }; /* a server might never end the walk */
 
 static bool is_text(const redisReply *reply)
 {

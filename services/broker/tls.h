@@ -15,7 +15,7 @@ struct broker_tls;
 enum kn_status broker_tls_open(int fd, const struct broker_tls_options *options, const char *host,
                                int64_t timeout_us, struct kn_buf *error, int *ret_fd,
                                struct broker_tls **ret_tls) KN_MUST_CHECK;
-/* Why the peer ended the connection; "" when that is not known (yet). */
+/* Why the peer ended the connection; "" while unknown. */
 const char *broker_tls_reason(const struct broker_tls *tls);
 /* Ends the thread, and closes the connection. NULL is allowed. */
 void broker_tls_free(struct broker_tls *tls);

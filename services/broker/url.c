@@ -259,7 +259,7 @@ static enum kn_status read_check_hostname(struct parser *p, const char *value)
     return KN_OK;
 }
 
-/* kombu takes any text as true, also "false": who writes that means something else. */
+/* kombu takes any text as true, even "false", which is surely not what was meant. */
 static enum kn_status read_ssl(struct parser *p, const char *value)
 {
     static const char *const no[] = {"false", "0", "no", "off", "none"};
@@ -326,7 +326,7 @@ static struct kn_str next_pair(struct kn_str *query)
     return pair;
 }
 
-/* Whether the query says something of TLS; an empty value says nothing, as in kombu. */
+/* Whether the query has a TLS option; an empty value does not count, as in kombu. */
 static bool asks_for_tls(struct kn_str query)
 {
     while (query.len > 0) {
@@ -363,7 +363,7 @@ static enum kn_status read_query(struct parser *p, struct kn_str query)
     return KN_OK;
 }
 
-/* A host of the list, with what it takes from those before. */
+/* A host of the list, with what it inherits from earlier ones. */
 static enum kn_status begin_host(struct parser *p)
 {
     struct broker_url *url = &p->out->url;
@@ -405,7 +405,7 @@ static enum kn_status read_bare(struct parser *p, struct kn_str text)
     return status;
 }
 
-/* All of a list must be one broker: what is on RabbitMQ is not on Redis. */
+/* All URLs of a list must be of one kind of broker. */
 static enum kn_status check_mix(struct parser *p)
 {
     const struct broker_url *url = &p->out->url;
@@ -456,7 +456,7 @@ static enum kn_status finish_host(struct parser *p, struct broker_host *host, ui
     if (host->port == 0)
         host->port = amqp && host->tls.enabled ? AMQPS_PORT : port;
     if (host->external)
-        host->user = host->password = NULL; /* the certificate alone says it */
+        host->user = host->password = NULL; /* the certificate alone identifies us */
     if (amqp && !host->external) {
         host->user = host->user ? host->user : "guest";
         host->password = host->password ? host->password : "guest";
@@ -589,7 +589,7 @@ static void write_host(const struct broker_host *host, struct kn_buf *buf)
     kn_buf_printf(buf, v6 ? "]:%u" : ":%u", host->port);
 }
 
-/* Of sentinels, only the hosts of further URLs mean something. */
+/* With sentinels, only the hosts of further URLs count. */
 static void write_one(const struct broker_url *url, size_t i, struct kn_buf *buf)
 {
     const struct broker_host *host = &url->hosts[i];

@@ -5,11 +5,11 @@
  *   sentinel://a:26379;sentinel://b:26379/[db]?master_name=mymaster
  *   amqp://user:password@host:port/vhost               also pyamqp://; amqps:// over TLS
  *
- * Several URLs may stand behind one another with ";" between: other hosts to try, each
+ * Several URLs may be given, separated by ";": other hosts to try, each
  * with its own user, password, virtual host or database, and TLS. As kombu does it, a
  * URL without a virtual host or port takes that of the URL before, one without "ssl"
- * options those of the first, and a host without a scheme takes all from the first. Of
- * sentinels, the first URL says everything but the hosts.
+ * options those of the first, and a host without a scheme takes all from the first. With sentinels,
+ * everything but the hosts is taken from the first URL.
  *
  * "ssl=true" or an "ssl_..." option in the query switches TLS on by itself.
  * "login_method=EXTERNAL" logs in to RabbitMQ by the client's certificate. */
@@ -46,7 +46,7 @@ struct broker_host {
     uint16_t port;
     const char *user;
     const char *password;
-    bool external;     /* RabbitMQ: the client's certificate says who we are */
+    bool external;     /* RabbitMQ: the client's certificate identifies us */
     int db;            /* Redis */
     const char *vhost; /* RabbitMQ, at least "/" */
     struct broker_tls_options tls;

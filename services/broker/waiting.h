@@ -8,9 +8,9 @@
  *
  * RabbitMQ: AMQP has no way to look without taking. Messages are fetched, held while
  * they are read, and given back by closing the channel (also when we die): they
- * keep their places, and are marked as redelivered. A quorum queue would put them elsewhere,
- * and count it as an attempt to deliver, so it is not looked at; a stream can't be. A move is done
- * in transactions: the broker does all of a piece or, when the connection ends before it, nothing.
+ * keep their places, and are marked as redelivered. A quorum queue would reorder them and count
+ * each as delivered, so it is refused, like a stream. A move is done in transactions: the broker
+ * does all of a piece or, when the connection ends before it, nothing.
  */
 #ifndef BROKER_WAITING_H
 #define BROKER_WAITING_H
@@ -62,7 +62,7 @@ struct broker_unacked {
 };
 /* Redis: what workers were given and have not acknowledged, each as kombu keeps it: a JSON
  * array with the envelope as its first element. FULL: there is more. UNSUPPORTED on
- * RabbitMQ, which does not show it. */
+ * RabbitMQ, which does not show them. */
 enum kn_status broker_session_unacked(struct broker_session *session,
                                       const struct broker_unacked *unacked) KN_MUST_CHECK;
 

@@ -6,7 +6,7 @@
 
 enum { LIST_ROOM = 8 };
 
-#define LATEST_US (INT64_C(4102444800) * KN_SECOND) /* 2100: what is later is no time */
+#define LATEST_US (INT64_C(4102444800) * KN_SECOND) /* 2100: later ones are invalid */
 
 static const struct celery_event_limits default_limits = {
     .body_bytes = 64 << 20,
@@ -85,8 +85,8 @@ static const char *too_long(const struct kn_msg_event *e, size_t max)
                                     : NULL;
 }
 
-/* A clock that is off by a day or more says nothing of when: the time of arrival stands
- * instead, and the difference beside it. */
+/* A clock that is off by a day or more is useless: the time of arrival is used, with the difference
+ * as skew. */
 static void settle_time(const struct celery_decoder *d, struct kn_msg_event *e)
 {
     if (e->timestamp >= d->limits->earliest_us && e->timestamp <= d->now_us + d->limits->ahead_us)

@@ -1,4 +1,4 @@
-/* What a failure says of itself, where Celery puts it into the wrong field. */
+/* The name and error of a failure, where Celery puts them into the wrong field. */
 #include "services/celery/event_fields.h"
 
 /* celery/worker/consumer/consumer.py, on_unknown_task: the only place of the name. */
@@ -74,7 +74,7 @@ enum kn_status celery_event_failure(struct celery_decoder *d, struct kn_msg_even
 {
     if (!e->name.ptr)
         e->name = unregistered_name(e->exception);
-    /* billiard's wrapper of what a child process raised: its repr says nothing */
+    /* billiard's wrapper of a child process's exception: its repr is useless */
     if (!kn_str_eq(e->exception, KN_STR("ExceptionWithTraceback()")) || !e->traceback.len)
         return KN_OK;
     struct kn_str line = exception_line(e->traceback);

@@ -29,8 +29,8 @@ static bool stop(struct match *m)
     return true;
 }
 
-/* Where a value has its end, of which only brackets and quotes are understood: an object, a
- * datetime, bytes. */
+/* The end of a value of which only brackets and quotes are understood: an object, a datetime,
+ * bytes. */
 static bool pass_unsayable(struct match *m)
 {
     unsigned depth = 0;
@@ -57,7 +57,7 @@ static bool pass_unsayable(struct match *m)
     return true;
 }
 
-/* None, True or False, and nothing that only begins so. */
+/* None, True or False, not a word that only begins like them. */
 static bool is_word(const struct match *m)
 {
     static const char *const words[] = {"None", "True", "False"};
@@ -119,7 +119,7 @@ static bool match_number(struct match *m, const struct celery_token *token)
     while (p < m->end && strchr("0123456789+-.e", *p))
         p++;
     struct kn_str text = {m->p, (size_t)(p - m->p)};
-    if (text.len > 3 && memcmp(p - 3, "...", 3) == 0) /* digits were cut */
+    if (text.len > 3 && memcmp(p - 3, "...", 3) == 0) /* the digits were truncated */
         return stop(m);
     m->p = p;
     if (token->text.ptr && kn_str_eq(text, token->text))

@@ -1,6 +1,6 @@
-/* Whether JSON of arguments says the same as the text that Celery's events have of them
- * (celery/utils/saferepr.py). The JSON leads, so a text is compared that could not be read
- * alone: with a backslash in it, or cut. */
+/* Whether arguments as JSON equal their text in Celery's events (celery/utils/saferepr.py). The
+ * JSON leads, so even a text that can't be read on its own can be compared: one with a backslash,
+ * or a truncated one. */
 #ifndef KN_CELERY_REPR_MATCH_H
 #define KN_CELERY_REPR_MATCH_H
 
@@ -21,8 +21,8 @@ enum celery_match celery_repr_match(struct kn_str text, struct kn_str json, stru
 /* Whether two JSON texts say the same, members in the same order. */
 bool celery_json_same(struct kn_str a, struct kn_str b, struct kn_arena *arena);
 
-/* Whether an array or object has nothing in it that a task could change in place: no array,
- * and no object but those that kombu makes another value of ("__type__"). */
+/* Whether an array or object has nothing that a task could change in place: no array, and no object
+ * except those that kombu decodes to other values ("__type__"). */
 bool celery_json_is_flat(struct kn_str json, struct kn_arena *arena);
 
 /* Whether there is a number in it. */

@@ -37,8 +37,7 @@ enum kn_status celery_vouch_repr(struct kn_str text, bool kwargs, enum celery_ac
 enum kn_status celery_vouch_stored(struct kn_str json, enum celery_accepts accepts,
                                    struct kn_str *ret_reason) KN_MUST_CHECK;
 
-/* Whether a text is what people put where something is hidden, so that events do not show
- * it: "***", "<redacted>". */
+/* Whether a text is a placeholder for a hidden value: "***", "<redacted>". */
 bool celery_looks_hidden(struct kn_str text);
 
 #endif

@@ -1,6 +1,6 @@
-/* Text from outside, made fit for a terminal and for a line of a log. A terminal obeys
- * control characters, also those above 127, and marks that turn the direction of text;
- * log viewers and editors obey some of them. None of these is ever written as it is. */
+/* Text from outside, made safe for a terminal and a log line. Terminals obey control characters,
+ * also those above 127, and direction marks; log viewers and editors obey some of them. None of
+ * these is ever written raw. */
 #ifndef KN_COMMON_CLEAN_H
 #define KN_COMMON_CLEAN_H
 

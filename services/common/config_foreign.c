@@ -29,7 +29,7 @@ static bool is_port_url(const char *value)
            strncmp(value, "sctp://", 7) == 0;
 }
 
-/* "/web/db": the container that links, and its name for the other one. */
+/* "/web/db": the linking container, and its name for the other one. */
 static bool is_link(const char *value)
 {
     return value[0] == '/' && value[1] && strchr(value + 1, '/');
@@ -75,7 +75,7 @@ static bool is_ours_elsewhere(struct kn_str name)
            kn_str_eq(name, KN_STR("URL"));
 }
 
-/* Whether words, the end of variable's name, and value are what others make. */
+/* Whether words, the end of variable's name, and value have the form of generated variables. */
 static bool fits(const char *variable, struct kn_str words, const char *value,
                  const char *const *env)
 {

@@ -175,8 +175,8 @@ static size_t count_from(uint64_t from)
     return count;
 }
 
-/* A free place; else that of the client who has waited longest, of those from where the most
- * come from. */
+/* A free place; otherwise that of the longest-waiting client from the address with the most
+ * connections. */
 static struct client *find_place(void)
 {
     struct client *found = NULL;

@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
-/* Lists and objects in one another. jansson calls itself for each, when it reads, writes and
- * frees them, up to 2,048 times, which is more than the stack of a thread may have room for. */
+/* Nesting of lists and objects. jansson recurses for each when it reads, writes and frees them, up
+ * to 2,048 times, which may overflow a thread's stack. */
 enum { KN_JSON_DEPTH_MAX = 256 };
 
 /* As json_loadb with these flags, but NULL also for an absent text and for one that is

@@ -1,4 +1,4 @@
-/* Addresses of this machine alone. */
+/* Loopback addresses. */
 #ifndef KN_COMMON_LOOPBACK_H
 #define KN_COMMON_LOOPBACK_H
 

@@ -580,7 +580,7 @@ const struct db_backend db_postgres_backend = {
 
 enum { OLDEST_SERVER = 150000 };
 
-/* libpq quotes what it cannot read in a URL, and that may be the password. */
+/* libpq quotes the unreadable part of a URL, which may be the password. */
 static enum kn_status refuse(struct postgres *p, enum kn_status status, const char *why,
                              const char *url, char **ret_error)
 {

@@ -1,5 +1,5 @@
-/* Workers and queues that are gone: pods that never come back under their name, queues that were
- * deleted. Small steps, as retain.c has them; each reads what it changes, and little more. */
+/* Workers and queues that are gone: pods that never return under their name, deleted queues. In
+ * small steps, as in retain.c; each reads little more than what it changes. */
 #include "services/storage/store_internal.h"
 
 #include "services/common/time.h"
@@ -7,7 +7,8 @@
 enum {
     WORKERS_A_STEP = 100,
     QUEUES_A_STEP = 300,
-    UNMEASURED_US = 5 * 60 * 1000000, /* a queue is gone when others were measured since so long */
+    UNMEASURED_US =
+        5 * 60 * 1000000, /* a queue is gone if others were measured for this long without it */
 };
 #define POINTS_A_STEP (12 * KN_HOUR) /* of one queue, which is measured every few seconds */
 
@@ -47,7 +48,7 @@ static enum kn_status read_silent(struct store *store, int64_t source, bool onli
     return db_run(store->db, SQL_WORKERS_SILENT, values, take_worker, keys);
 }
 
-/* Rows of before there was a column for it say that all are online. */
+/* Rows from before this column existed have all online. */
 static enum kn_status correct_online(struct store *store, int64_t source, struct worker_keys *keys)
 {
     enum kn_status status = read_silent(store, source, true, kn_time_now() - KN_HOUR, keys);
@@ -100,7 +101,7 @@ struct silent_read {
     size_t count, max;
 };
 
-/* Said of those that were silent while others of the source were heard. */
+/* For those that were silent while others of the source were heard. */
 static enum kn_status take_silent(void *arg, const struct db_value *columns)
 {
     struct silent_read *read = arg;
@@ -184,7 +185,7 @@ static enum kn_status drop_points(struct store *store, const struct queue_key *k
     return db_run(store->db, SQL_QUEUE_POINTS_DELETE, values, NULL, NULL);
 }
 
-/* It is listed no more; its history is kept for a while, then goes with it. */
+/* It is no longer listed; its history is kept for a while, then deleted. */
 static enum kn_status bury(struct store *store, const struct queue_key *key)
 {
     int64_t keep = store->options.retention_queues_us;

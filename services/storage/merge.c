@@ -15,8 +15,7 @@ static const struct {
 #undef F
 };
 
-/* Two clocks that are not corrected differ by less, and so does the time that workers
- * collect events before they send them. */
+/* Uncorrected clocks differ by less, and workers delay events by less. */
 static const int64_t UNSURE_US = 2 * KN_SECOND;
 
 /* celery.states.PRECEDENCE, best first. */
@@ -105,7 +104,7 @@ static int sender_cmp(struct merge_sender a, struct merge_sender b)
 {
     if (a.process != b.process)
         return a.process > b.process ? 1 : -1;
-    return (a.lag_ms < b.lag_ms) - (a.lag_ms > b.lag_ms); /* it came twice: the first time */
+    return (a.lag_ms < b.lag_ms) - (a.lag_ms > b.lag_ms); /* it came twice: use the first time */
 }
 
 static void join_type(struct merge_task *task, unsigned type, struct merge_key key,
@@ -305,7 +304,7 @@ static void join_learned(struct merge_task *task, const struct kn_msg_event *eve
         *have = event;
 }
 
-/* The backend has its times from the worker's clock; ours says when we learned of it. */
+/* The backend's times are by the worker's clock; the time we learned it is by ours. */
 static int64_t learned_first_at(const struct kn_msg_event *event)
 {
     return event->received_at ? event->received_at : event->timestamp;
@@ -411,7 +410,7 @@ int64_t merge_learned_at(const struct merge_task *task, enum merge_type type)
     if (type == MERGE_ORPHANED || event->origin == KN_ORIGIN_BROKER)
         return at; /* our own */
     bool is_taken = latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken);
-    if (task->skew) { /* it is most likely of the same clock */
+    if (task->skew) { /* it is most likely by the same clock */
         int64_t corrected = at - task->skew;
         if (corrected >= taken.at && (!until || corrected <= until))
             return corrected;
@@ -485,7 +484,7 @@ static int64_t true_at(const struct merge_task *task, unsigned type)
     return task->type_key[type].at;
 }
 
-/* 1: a is the later one, -1: b is, 0: nobody knows. */
+/* 1: a is later, -1: b is later, 0: unknown. */
 static int order_of(const struct merge_task *task, unsigned a, unsigned b)
 {
     struct merge_key x = task->type_key[a], y = task->type_key[b];
@@ -500,7 +499,7 @@ static int order_of(const struct merge_task *task, unsigned a, unsigned b)
     return order == -sign_beyond(arrived, 0) || order == -sign_beyond(timed, 0) ? 0 : order;
 }
 
-/* The same, but where nobody knows their times decide. */
+/* The same, but if unknown, their times decide. */
 static bool is_later(const struct merge_task *task, unsigned a, unsigned b)
 {
     int order = order_of(task, a, b);
@@ -579,7 +578,7 @@ static bool is_used_again(const struct merge_task *task, unsigned final)
            order_of(task, MERGE_RETRIED, final) > 0;
 }
 
-/* Whether what was begun then ended since: with a retry, back in the queue, or for good. */
+/* Whether the run that began then has ended since: with a retry, requeued, or for good. */
 static bool is_over(const struct merge_task *task, unsigned begun)
 {
     bool past = begun == MERGE_RECEIVED && is_past_retries(task);
@@ -622,8 +621,7 @@ static unsigned deciding_event(const struct merge_task *task)
 
 enum { NO_TYPE = MERGE_LEARNED_COUNT };
 
-/* How an earlier use ended, when the latest one is lost: its worker may have thrown a copy
- * away. */
+/* How an earlier use ended, if the latest one is lost: its worker may have discarded a copy. */
 static unsigned latest_final(const struct merge_task *task)
 {
     unsigned latest = MERGE_ORPHANED;

@@ -97,8 +97,8 @@ struct merge_sender {
     int32_t lag_ms;   /* from its time to its arrival */
 };
 
-/* The smallest hashes of the task-retried that were seen, ascending; when there is no
- * room for one more, nobody knows how many there were. */
+/* The smallest hashes of the task-retried that were seen, ascending; once it is full, their number
+ * is unknown. */
 enum { MERGE_RETRIED_MAX = 8 };
 struct merge_retried {
     uint32_t seen[MERGE_RETRIED_MAX];

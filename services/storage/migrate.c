@@ -13,7 +13,7 @@ static const char create_table[] = "CREATE TABLE IF NOT EXISTS migrations ("
                                    " checksum BIGINT NOT NULL,"
                                    " applied_at BIGINT NOT NULL)";
 
-/* The server's own sentence does not say which schema it looked for. */
+/* The server's own message does not name the schema. */
 static const char check_schema[] =
     "DO $$ BEGIN IF current_schema() IS NULL THEN RAISE EXCEPTION 'no schema in search_path (%) "
     "exists, or the user % may not use it: create one, and grant USAGE and CREATE on it', "

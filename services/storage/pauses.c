@@ -10,7 +10,7 @@ static struct db_value clean(struct tx *tx, struct kn_str text)
     return db_text(text.ptr ? db_clean_text(tx->arena, text) : text);
 }
 
-/* A queue that is paused is one, even when nobody measures or consumes it. */
+/* A paused queue is listed even if nothing measures or consumes it. */
 static enum kn_status list_queue(struct tx *tx, const struct kn_msg_pause *pause)
 {
     struct store *store = tx->store;

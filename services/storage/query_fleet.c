@@ -1,5 +1,5 @@
 /* Queries for workers and queues. Lists come in pages, in the order of source and name, and cost
- * what they show, however many there are. */
+ * in proportion to what they show. */
 #include "services/storage/store_internal.h"
 
 #include "proto/codec.h"
@@ -68,7 +68,7 @@ static enum kn_status choose_sources(struct store_reader *reader, const struct k
     return status;
 }
 
-/* Where in a source a list goes on after a position. False: not in this one. */
+/* Where a list continues in a source after a position. False: not in this source. */
 static bool goes_on(const struct store_source *source, struct kn_str after_source,
                     struct kn_str after, struct kn_str *ret)
 {
@@ -181,7 +181,7 @@ static enum kn_status read_pages(struct workers_read *read, const struct store_s
     return status;
 }
 
-/* Those online first: when there are too many, dead ones are left out. */
+/* Online ones first: if there are too many, offline ones are left out. */
 static enum kn_status read_whole(struct workers_read *read, const struct store_sources *sources)
 {
     enum kn_status status = KN_OK;

@@ -21,7 +21,7 @@
 
 enum { WRITE_THREADS = 16, QUERIES_WAITING = 24, THREADS_MAX = 64, READERS_MAX = 64 };
 enum { ERROR_SIZE = 256 };
-#define QUERY_US (10 * KN_SECOND)     /* when the caller does not say how long it waits */
+#define QUERY_US (10 * KN_SECOND)     /* if the caller does not say how long it waits */
 #define QUERY_US_MAX (10 * KN_MINUTE) /* whatever it says */
 
 struct storage {
@@ -55,8 +55,8 @@ static int64_t deadline_of(const struct kn_bus_message *request)
     return kn_time_mono() + (int64_t)(patience < QUERY_US_MAX ? patience : QUERY_US_MAX);
 }
 
-/* A reader whose queries end when the caller no longer waits. TIMEOUT when none was free until
- * then, AGAIN when too many wait already: threads are kept for those who write. */
+/* A reader whose queries end when the caller no longer waits. TIMEOUT if none was free in time,
+ * AGAIN if too many wait already: the remaining threads are for writing. */
 static enum kn_status borrow(struct storage *storage, const struct kn_bus_message *request,
                              struct store_reader **ret)
 {
@@ -411,7 +411,7 @@ static void publish(void *arg, const struct kn_msg_feed *feed)
                 KN_F_TEXT("error", kn_status_text(status)), KN_F_I64("lines_skipped", skipped));
 }
 
-/* What people have to do something about. */
+/* Findings: what needs attention. */
 static void add_finding(struct storage *storage, enum kn_status trouble, struct kn_str text,
                         struct kn_arena *arena, struct kn_msg_service_status *status)
 {

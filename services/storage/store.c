@@ -98,7 +98,7 @@ enum kn_status store_hold_feed(struct store *store)
     if (status == KN_OK && held)
         store->renewed_at = kn_time_mono();
     else if (status == KN_OK)
-        store->unread = true; /* whoever has it may have written */
+        store->unread = true; /* its holder may have written */
     return status != KN_OK || held ? status : KN_EXISTS;
 }
 

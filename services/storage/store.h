@@ -145,11 +145,10 @@ enum kn_status store_read_overdue(struct store_reader *reader, const struct kn_m
 enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg_audit_get *get,
                                 struct kn_arena *arena,
                                 struct kn_msg_audit_list *ret) KN_MUST_CHECK;
-/* To be called between commits, every second or so: says again that the feed is ours, where that is
- * needed. */
+/* To be called between commits, about every second: renews the hold of the feed, if needed. */
 void store_keep_feed(struct store *store);
-/* Workers that nobody has heard for long, while others of their source were heard, and that are
- * still called online: those whom aggregation has no room for. Changes that say so, at most max. */
+/* Changes, at most max, that set workers offline that were silent for long while others of their
+ * source were heard: aggregation has no room for them. */
 enum kn_status store_find_silent(struct store *store, struct kn_arena *arena,
                                  struct store_change *changes, size_t max,
                                  size_t *ret_count) KN_MUST_CHECK;

@@ -175,10 +175,10 @@ enum kn_status tx_workers_of(struct tx *tx, const struct kn_msg_ingest_batch *ba
 bool tx_is_of_worker(const struct kn_msg_event *event);
 /* Reads what it answered to control, which is kept apart. */
 enum kn_status tx_worker_answers(struct tx *tx, struct worker_work *work) KN_MUST_CHECK;
-/* Where no lock can be held: says in the feed's row that it is ours. EXISTS: it is another's. */
+/* Where no lock can be held: claims the feed in its row. EXISTS: another process has it. */
 enum kn_status store_hold_feed(struct store *store) KN_MUST_CHECK;
 enum kn_status tx_workers_finish(struct tx *tx) KN_MUST_CHECK;
-/* Makes sure that the queue is listed, though nobody may ever have measured it. */
+/* Lists the queue, even if it was never measured. */
 enum kn_status tx_queue_seen(struct tx *tx, int64_t source, int64_t queue,
                              struct kn_str name) KN_MUST_CHECK;
 /* CONFLICT when the reader stands elsewhere; nothing was changed then. */
@@ -195,7 +195,7 @@ enum kn_status tx_action(struct tx *tx, struct store_change *change) KN_MUST_CHE
 enum kn_status tx_pause(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
 /* Tasks whose latest event is not newer may have been deleted, by this process or another. */
 int64_t store_deleted_to(const struct store *store);
-/* Events, and points of queues, that are older are given up; 0: none are. */
+/* Older events and points of queues are deleted; 0: none. */
 int64_t store_events_cutoff(const struct store *store);
 /* After a row of counters changed for the changes-th time. CONFLICT when another process has
  * written to the source meanwhile: what is in memory of it may be old. */
@@ -215,7 +215,7 @@ enum kn_status tx_job_cancel(struct tx *tx, struct store_change *change) KN_MUST
 enum kn_status tx_task_resolve(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
 /* Writes the jobs that were changed, ends those that are done, and tells of them. */
 enum kn_status tx_jobs_finish(struct tx *tx) KN_MUST_CHECK;
-/* Steps of giving up workers and queues that are gone (expire.c). */
+/* Steps of deleting workers and queues that are gone (expire.c). */
 enum kn_status expire_workers(struct store *store, bool *ret_done) KN_MUST_CHECK;
 enum kn_status expire_queues(struct store *store, bool *ret_done) KN_MUST_CHECK;
 /* All sources that were ever heard of, by name; at most SOURCES_MAX. Texts are in the arena. */

@@ -125,8 +125,8 @@ static void take_f64(struct kn_opt_f64 *to, struct kn_opt_f64 from)
         *to = from;
 }
 
-/* A process that another one has followed does not come back: then there are two. It may say
- * that it goes. */
+/* A process that was followed by another one does not come back; if it does, there are two. It may
+ * still report that it goes offline. */
 static void take_pid(struct kn_msg_worker *worker, uint64_t pid, int64_t at, bool goes)
 {
     if (!pid || pid == worker->pid)
@@ -158,9 +158,9 @@ static bool is_worker_event(const struct kn_msg_event *event)
 /* Readers of the feed hear of a worker's task events so often at most. */
 static const int64_t TOLD_US = KN_SECOND;
 
-/* Whether worker-online is of another process than the one that is known: one that lost its
- * broker says it again. In containers the next process may have the same pid; then it was
- * seen to go, or has processed less. */
+/* Whether worker-online is from another process than the known one: a worker that lost its broker
+ * sends it again. In containers the next process may have the same pid; then the first was seen to
+ * go, or the next has processed less. */
 static bool is_another_process(const struct worker_row *row, const struct kn_msg_event *online)
 {
     const struct kn_msg_worker *worker = &row->worker;
@@ -251,13 +251,13 @@ static void take_answers(struct kn_msg_worker *worker, const struct kn_msg_worke
     take_pid(worker, inspect->pid, inspect->at, false);
 }
 
-/* How much later the start may be that follows from the uptime: that is told in whole
- * seconds, and the answer takes its time. */
+/* Tolerance of a start calculated from the uptime, which is in whole seconds, plus the delay of the
+ * answer. */
 static const int64_t START_SLACK_US = 10 * KN_SECOND;
 static const double UPTIME_MAX = 1e9; /* seconds */
 
-/* By the worker's clock, as in its events: a start that nobody told of is found by how long
- * it has been up. It never becomes earlier: two workers may have one name. */
+/* By the worker's clock, as in its events: a start without an event is found by the uptime. It
+ * never becomes earlier: two workers may have one name. */
 static void take_uptime(struct kn_msg_worker *worker, const struct kn_msg_worker_inspect *inspect)
 {
     if (!inspect->uptime.set || !(inspect->uptime.value >= 0 && inspect->uptime.value < UPTIME_MAX))

@@ -272,7 +272,7 @@ static void do_jobs(struct writer *writer)
     kn_arena_fini(&arena);
 }
 
-/* Says of workers that nobody watches that they are offline. */
+/* Sets unwatched workers offline. */
 static void judge_silent(struct writer *writer)
 {
     struct store_change changes[SILENT_MAX];
