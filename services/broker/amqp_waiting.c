@@ -548,7 +548,7 @@ static enum kn_status check_type(struct broker_session *s, const char *queue)
     return status;
 }
 
-/* Of a quorum queue all can be moved: nothing is given back then, unless it fails. */
+/* A quorum queue can be moved as a whole: nothing is returned then, unless it fails. */
 static enum kn_status check_source(struct broker_session *s, const struct broker_move *move)
 {
     enum kn_status status = refuse_stream(s, move->from);
