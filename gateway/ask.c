@@ -19,7 +19,7 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
     uint64_t skipped;
     switch (status) {
     case KN_NOT_FOUND:
-        gw_fail(x, 404, "%s", text ? text : "there is no such thing");
+        gw_fail(x, 404, "%s", text ? text : "not found");
         return;
     case KN_INVALID:
         gw_fail(x, 400, "%s", text ? text : "the request is not accepted");

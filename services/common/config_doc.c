@@ -42,10 +42,10 @@ void kn_config_help(struct kn_buf *ret)
     kn_buf_text(ret,
                 "Options (each is also a key of the YAML file and an environment variable:\n"
                 "--storage.readers is KANCHI_STORAGE_READERS, --brokers.0.url KANCHI_BROKER_URL;\n"
-                "an option goes over the environment, that over the file):\n\n"
+                "options take precedence over the environment, and that over the file):\n\n"
                 "  --config FILE                     The YAML file\n"
-                "  --broker [NAME=]URL               A broker; several times for several of them;\n"
-                "                                    then the file's brokers don't count\n"
+                "  --broker [NAME=]URL               A broker; may be repeated. It replaces the\n"
+                "                                    brokers of the file\n"
                 "  --data DIR                        Short for the key data\n"
                 "  --listen HOST:PORT                Short for --gateway.listen\n"
                 "  --database URL                    Short for --storage.database\n"
@@ -113,7 +113,7 @@ static void markdown_row(const struct config_row *row, struct kn_buf *ret)
 static void markdown_table(const char *section, const struct config_row *rows, size_t count,
                            struct kn_buf *ret)
 {
-    kn_buf_text(ret, "\n| key | type | default | allowed | what it is | variable |\n"
+    kn_buf_text(ret, "\n| key | type | default | allowed | description | variable |\n"
                      "| --- | --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < count; i++)
         if (strcmp(rows[i].section, section) == 0)
@@ -127,10 +127,11 @@ static const char markdown_head[] =
     "\n"
     "All services read one YAML file, named by `--config FILE` or `KANCHI_CONFIG`. Every key is\n"
     "also an option and an environment variable: `storage.readers` is `--storage.readers 8` and\n"
-    "`KANCHI_STORAGE_READERS=8`. An option goes over the environment, that over the file, and "
-    "that\n"
-    "over the default. A key that Kanchi does not know, or a value that is not allowed, stops the\n"
-    "service with one sentence that names the place.\n"
+    "`KANCHI_STORAGE_READERS=8`. Options take precedence over the environment, the environment "
+    "over\n"
+    "the file, and the file over defaults. An unknown key or an invalid value stops the service "
+    "with\n"
+    "one sentence that names the place.\n"
     "\n"
     "```yaml\n"
     "data: /var/lib/kanchi\n"
@@ -145,14 +146,16 @@ static const char markdown_head[] =
     "\n"
     "- Sizes are `512KB`, `64MB`, `1GB` (powers of 1,024), durations `500ms`, `30s`, `5m`, `12h`,\n"
     "  `30d`, `2w`; a bare number is bytes or seconds.\n"
-    "- Keys that end in `_file` name a file that holds the value, for secrets; of the two the one\n"
-    "  from the higher place counts, and both in the file are an error.\n"
-    "- Short options: `--broker [NAME=]URL` (several times for several; the brokers of the file "
-    "then\n"
-    "  don't count), `--data DIR`, `--listen HOST:PORT`, `--database URL`, `--source NAME`.\n"
-    "- `KANCHI_BROKER_…` is about the first broker; `KANCHI_BROKERS_1_…` and `--brokers.1.…` "
-    "about\n"
-    "  the second, and so on. A list is written with commas there: `KANCHI_BROKER_QUEUES=a,b`.\n"
+    "- A key that ends in `_file` names a file with the value, for secrets. If both keys are set, "
+    "the\n"
+    "  one with precedence counts; both in the YAML file are an error.\n"
+    "- Short options: `--broker [NAME=]URL` (may be repeated; it replaces the brokers of the "
+    "file),\n"
+    "  `--data DIR`, `--listen HOST:PORT`, `--database URL`, `--source NAME`.\n"
+    "- `KANCHI_BROKER_…` sets the first broker, `KANCHI_BROKERS_1_…` and `--brokers.1.…` the "
+    "second,\n"
+    "  and so on. In variables and options, separate list items by commas: "
+    "`KANCHI_BROKER_QUEUES=a,b`.\n"
     "- Variables that Kubernetes makes for a Service called `kanchi` or `kanchi-…`\n"
     "  (`KANCHI_PORT=tcp://…`, `KANCHI_SERVICE_HOST`), and Docker for a link, are ignored. Any "
     "other\n"
@@ -163,7 +166,7 @@ void kn_config_markdown(struct kn_buf *ret)
     kn_buf_text(ret, markdown_head);
     kn_buf_text(ret, "\n## At the top\n");
     markdown_table("", config_rows, config_n_rows, ret);
-    kn_buf_text(ret, "\n## brokers\n\nA list: one entry for each broker that is watched.\n");
+    kn_buf_text(ret, "\n## brokers\n\nA list with one entry per broker.\n");
     markdown_table("brokers", config_broker_rows, config_n_broker_rows, ret);
     for (size_t i = 0; i < config_n_sections; i++) {
         kn_buf_printf(ret, "\n## %s\n\n%s.\n", config_sections[i].name, config_sections[i].help);

@@ -41,25 +41,25 @@ static const struct option {
 } options[] = {
     {"url", FOR_ALL, true, false, "address of the gateway, or KANCHI_URL; " DEFAULT_URL},
     {"json", FOR_ALL, false, false, "the answer as JSON, for scripts"},
-    {"source", FOR_ALL, true, true, "which broker, when there are several"},
-    {"limit", FOR_LISTS, true, true, "items at most"},
-    {"cursor", FOR_LISTS, true, true, "the next page, as the answer before said"},
+    {"source", FOR_ALL, true, true, "which broker, if there are several"},
+    {"limit", FOR_LISTS, true, true, "maximum number of items"},
+    {"cursor", FOR_LISTS, true, true, "next page, as given on standard error"},
     {"status", FOR_TASKS | FOR_WORKERS, true, true, "only with this status; may be repeated"},
     {"name", FOR_TASKS, true, true, "only tasks of this name; may be repeated"},
     {"worker", FOR_TASKS | FOR_INSPECT | FOR_COMMAND, true, true, "a hostname; may be repeated"},
     {"queue", FOR_TASKS | FOR_REVOKE, true, true,
-     "only of this queue; may be repeated; of revoke: where it waits"},
-    {"q", FOR_TASKS, true, true, "only tasks that have this text"},
-    {"messages", FOR_QUEUES, false, false, "what waits in the queue"},
-    {"pattern", FOR_INSPECT | FOR_COMMAND, true, true, "hostnames that fit this glob"},
+     "only of this queue; may be repeated; with revoke: where the task waits"},
+    {"q", FOR_TASKS, true, true, "only tasks that contain this text"},
+    {"messages", FOR_QUEUES, false, false, "show waiting messages"},
+    {"pattern", FOR_INSPECT | FOR_COMMAND, true, true, "hostnames that match this glob"},
     {"all", FOR_COMMAND, false, false, "every worker that listens"},
-    {"timeout", FOR_INSPECT | FOR_COMMAND, true, true, "seconds for the answers of workers"},
+    {"timeout", FOR_INSPECT | FOR_COMMAND, true, true, "seconds to wait for workers"},
     {"id", FOR_INSPECT, true, true, "a task's id, for query_task; may be repeated"},
-    {"terminate", FOR_REVOKE, false, true, "end its process when it runs"},
-    {"signal", FOR_REVOKE, true, true, "to end it with, TERM when absent"},
-    {"remove", FOR_REVOKE, false, true, "RabbitMQ: take its message out of its queue"},
+    {"terminate", FOR_REVOKE, false, true, "end its process if it is running"},
+    {"signal", FOR_REVOKE, true, true, "signal to end it with; default TERM"},
+    {"remove", FOR_REVOKE, false, true, "RabbitMQ: remove its message from the queue"},
     {"dry-run", FOR_RETRY | FOR_REVOKE | FOR_COMMAND, false, false,
-     "say what would be done, and do nothing"},
+     "show what would be done, and do nothing"},
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
@@ -126,10 +126,10 @@ static const struct cli_column job_columns[] = {{"ID", "id", false},
                                                 {"FAILED", "failed", false},
                                                 {0}};
 static const struct cli_column audit_columns[] = {
-    {"BEGUN", "begun_at", false},  {"VERB", "verb", false},
-    {"METHOD", "method", false},   {"TARGET", "target", true},
-    {"OUTCOME", "outcome", false}, {"ACTOR", "actor", true},
-    {"TEXT", "text", true},        {0}};
+    {"STARTED", "begun_at", false}, {"VERB", "verb", false},
+    {"METHOD", "method", false},    {"TARGET", "target", true},
+    {"OUTCOME", "outcome", false},  {"ACTOR", "actor", true},
+    {"TEXT", "text", true},         {0}};
 
 static const struct command {
     const char *name;
@@ -192,8 +192,7 @@ static int complain_of(long code, struct kn_str body)
     json_t *problem = kn_json_load(body, 0);
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     snprintf(head, sizeof head, "%ld: ", code);
-    int ret = complain(head, detail ? kn_str_from(detail) : KN_STR("the answer says no more"),
-                       CLI_REFUSED);
+    int ret = complain(head, detail ? kn_str_from(detail) : KN_STR("no details"), CLI_REFUSED);
     json_decref(problem);
     return ret;
 }
@@ -215,7 +214,7 @@ static json_t *ask(const struct cli *cli, const char *method, const char *path, 
     else if (code >= 300)
         *ret_code = complain_of(code, kn_buf_view(&answer));
     else if (!(json = kn_json_load(kn_buf_view(&answer), JSON_ALLOW_NUL)))
-        *ret_code = complain("", KN_STR("the answer is no JSON: is this Kanchi's gateway?"),
+        *ret_code = complain("", KN_STR("the answer is not JSON: is this Kanchi's gateway?"),
                              CLI_UNREACHABLE);
     else if (given(cli, "json")) {
         struct kn_buf out;

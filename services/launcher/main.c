@@ -38,15 +38,13 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"up", launcher_up, "starts every service on this machine; `kanchi up --help` for options"},
-    {"doctor", launcher_doctor,
-     "looks at the brokers and says what is missing; takes --broker too"},
-    {"health", launcher_health,
-     "asks the service with this configuration on this machine whether it is ready"},
+    {"up", launcher_up, "starts all services on this machine; see kanchi up --help"},
+    {"doctor", launcher_doctor, "checks the brokers and workers; takes --broker too"},
+    {"health", launcher_health, "asks the service with this configuration whether it is ready"},
     {"certs", launcher_certs, "makes the certificates of the bus: kanchi certs DIR [NAME]..."},
     {"config-doc", print_config_doc, "writes docs/configuration.md to standard output"},
-    {"version", print_version, "says which version this is"},
-    {"help", print_help, "this text"},
+    {"version", print_version, "shows the version"},
+    {"help", print_help, "shows this text"},
 };
 
 static int print_help(int argc, char **argv)
@@ -57,10 +55,10 @@ static int print_help(int argc, char **argv)
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         printf("  %-12s %s\n", commands[i].name, commands[i].help);
     printf(
-        "\nWith a gateway that runs (--url, or KANCHI_URL); kanchi COMMAND --help says more:\n\n");
+        "\nCommands for a running gateway (--url, or KANCHI_URL); see kanchi COMMAND --help:\n\n");
     for (unsigned i = 0; cli_command_name(i); i++)
         printf("  %-12s %s\n", cli_command_name(i), cli_command_help(i));
-    printf("\nkanchi up --broker redis://localhost:6379/0 is all that it takes.\n");
+    printf("\nTo begin: kanchi up --broker redis://localhost:6379/0\n");
     return KN_EXIT_OK;
 }
 
