@@ -22,8 +22,8 @@ function namelessControls() {
 
 async function checkPage(page, path) {
   await page.goto(base + path)
-  await page.waitForSelector('[data-testid=connection][data-state=open]', { timeout: 10_000 }).catch(() => fail(`${path}: never live`))
-  await page.waitForSelector('h1', { timeout: 10_000, state: 'attached' }).catch(() => {})
+  await page.waitForSelector('[data-testid=connection][data-state=open]', { timeout: 30_000 }).catch(() => fail(`${path}: never live`))
+  await page.waitForSelector('h1', { timeout: 30_000, state: 'attached' }).catch(() => {})
   await page.waitForTimeout(800)
   const headings = await page.locator('h1').count()
   if (headings !== 1) fail(`${path}: ${headings} first headings`)

@@ -174,7 +174,7 @@ static enum kn_status run_one(struct sqlite *s, enum sql_id id, const struct db_
                               db_row_fn *row, void *arg)
 {
     sqlite3_stmt *statement = NULL;
-    enum kn_status status = prepared(s, id, &statement);
+    enum kn_status status = db_is_over(&s->db) ? KN_TIMEOUT : prepared(s, id, &statement);
     if (status != KN_OK)
         return status;
     for (size_t i = 0; sql_statements[id].types[i]; i++) {

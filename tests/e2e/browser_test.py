@@ -46,7 +46,7 @@ def check(folder, url, script, *options):
     browser = rig.Process(["node", SCRIPTS / script, *map(str, options)], "browser",
                           folder / f"{script}.log", cwd=FRONTEND,
                           env=sample_environment(url, **{"HOME": folder}))
-    code = browser.wait(300)
+    code = browser.wait(600)
     print(browser.log())
     assert code == 0, browser.log()
     return browser.log()

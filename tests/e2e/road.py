@@ -255,4 +255,4 @@ class Killer:
 
 
 def run_process(argv, **options):
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, **options)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, **options)
