@@ -97,10 +97,8 @@ void conn_open(struct gw_server *server, int fd)
 static void account(struct conn *conn)
 {
     size_t held = conn->in.cap;
-    if (conn->request)
-        held += conn->request->len;
-    if (conn->request && conn->state == CONN_WRITE)
-        held += conn->request->x.body.cap;
+    if (conn->request) /* its body, which is gone when there is an answer */
+        held += conn->state == CONN_WRITE ? conn->request->x.body.cap : conn->request->len;
     conn->server->held += held - conn->held;
     conn->held = held;
 }

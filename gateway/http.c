@@ -74,8 +74,7 @@ void http_finish(struct request *request)
     atomic_fetch_add(&x->app->counters.requests[hundred < 6 ? hundred : 5], 1);
     kn_arena_fini(&x->arena);
     free(request->data);
-    request->data = NULL;
-    request->len = 0;
+    request->data = NULL; /* len stays: the loop may be reading it */
 }
 
 /* ---- the request ------------------------------------------------------------------------ */

@@ -111,7 +111,8 @@ void kn_mask_url(const char *url, struct kn_buf *ret)
 {
     struct kn_str list = kn_str_from(url), element;
     if (!scheme_len(list)) { /* sqlite:/path */
-        bool path = kn_str_starts(list, KN_STR("sqlite:")) || !has(list, '@');
+        bool file = kn_str_starts(list, KN_STR("sqlite:")) && !strstr(url, "://");
+        bool path = file || !has(list, '@');
         kn_buf_str(ret, path ? (struct kn_str){url, strcspn(url, "?")} : KN_STR(MASK));
         return;
     }

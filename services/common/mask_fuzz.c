@@ -10,6 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char secret[] = "Zq7-longsecret";
     struct kn_buf url, shown, masked;
+    if (memmem(data, size, secret, sizeof secret - 1))
+        return 0; /* it is readable in the input already */
     size_t cut = size ? data[0] % size : 0;
     kn_buf_init(&url, 0);
     kn_buf_init(&shown, 0);

@@ -19,6 +19,7 @@ static void a_shown_url_holds_no_piece_of_a_password(void **state)
         {"redis://[::1]:7/1", "redis://[::1]:7/1"},
         {"redis+socket:///run/r.sock?password=secret", "redis+socket:///run/r.sock"},
         {"sqlite:/var/k.db", "sqlite:/var/k.db"},
+        {"sqlite:postgresql://u:secret@h/db", "***"},
         {"redis://:p@ss@h/1", "redis://h/1"},
         {"amqp://u:sec,ret@h1/;amqp://u:sec,ret@h2/", "amqp://h1/;amqp://h2/"},
         {"amqp://u:sec;ret@h1/v", "amqp://h1/v"},

@@ -87,8 +87,8 @@ def publish_to_rabbitmq(url, count):
     import amqp
     import urllib.parse
     at = urllib.parse.urlsplit(url)
-    connection = amqp.Connection(f"{at.hostname}:{at.port}", at.username, at.password,
-                                 urllib.parse.unquote(at.path[1:]))
+    connection = amqp.Connection(f"{at.hostname}:{at.port}", userid=at.username, password=at.password,
+                                 virtual_host=urllib.parse.unquote(at.path[1:]))
     connection.connect()
     channel = connection.channel()
     channel.exchange_declare("celeryev", "topic", durable=True, auto_delete=False)
