@@ -212,12 +212,20 @@ static void show_sources(struct kn_buf *out, const struct kn_msg_system *system)
                     system->ingestion.items[i].state == KN_LINK_CONNECTED);
 }
 
+/* Questions go out together, for each may have to wait for its turn. NULL: it could not. */
+static struct kn_bus_call *ask(struct gw_exchange *x, enum kn_kind kind, const void *msg)
+{
+    struct kn_bus_call *call = NULL;
+    if (kn_bus_call_start(x->app->storage, kind, msg, gw_patience(x->app), &call) != KN_OK)
+        return NULL;
+    return call;
+}
+
 /* What storage does not answer is left out; the rest is still shown. */
-static struct kn_bus_message *ask(struct gw_exchange *x, enum kn_kind kind, const void *msg,
-                                  enum kn_kind want)
+static struct kn_bus_message *answer_to(struct kn_bus_call *call, enum kn_kind want)
 {
     struct kn_bus_message *answer = NULL;
-    if (kn_bus_request(x->app->storage, kind, msg, gw_patience(x->app), &answer, NULL) != KN_OK)
+    if (!call || kn_bus_call_finish(call, &answer, NULL) != KN_OK)
         return NULL;
     if (answer->kind == want)
         return answer;
@@ -226,23 +234,23 @@ static struct kn_bus_message *ask(struct gw_exchange *x, enum kn_kind kind, cons
 }
 
 /* The first workers that are online, or offline. */
-static struct kn_bus_message *ask_workers(struct gw_exchange *x, const char *status, size_t limit)
+static struct kn_bus_call *ask_workers(struct gw_exchange *x, const char *status, size_t limit)
 {
     struct kn_str statuses[] = {kn_str_from(status)};
     const struct kn_msg_workers_get get = {.statuses = {statuses, 1}, .limit = limit};
-    return ask(x, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST);
+    return ask(x, KN_KIND_WORKERS_GET, &get);
 }
 
 /* Those offline have the room that those online leave. */
-static bool show_stored_workers(struct gw_exchange *x)
+static bool show_stored_workers(struct gw_exchange *x, struct kn_bus_call *asked)
 {
-    struct kn_bus_message *online = ask_workers(x, "online", LABELS_MAX);
+    struct kn_bus_message *online = answer_to(asked, KN_KIND_WORKER_LIST), *offline = NULL;
     if (!online)
         return false;
     const struct kn_msg_worker_list *list = online->msg;
-    struct kn_bus_message *offline = list->items.count < LABELS_MAX
-                                         ? ask_workers(x, "offline", LABELS_MAX - list->items.count)
-                                         : NULL;
+    if (list->items.count < LABELS_MAX)
+        offline = answer_to(ask_workers(x, "offline", LABELS_MAX - list->items.count),
+                            KN_KIND_WORKER_LIST);
     show_workers(&x->body, list, offline ? offline->msg : NULL);
     kn_bus_message_free(offline);
     kn_bus_message_free(online);
@@ -253,13 +261,19 @@ static bool show_stored(struct gw_exchange *x)
 {
     const struct kn_msg_queues_get queues_get = {.limit = LABELS_MAX};
     const struct kn_msg_system_get system_get = {0};
-    if (!show_stored_workers(x))
+    struct kn_bus_call *online_call = ask_workers(x, "online", LABELS_MAX);
+    struct kn_bus_call *queues_call = ask(x, KN_KIND_QUEUES_GET, &queues_get);
+    struct kn_bus_call *system_call = ask(x, KN_KIND_SYSTEM_GET, &system_get);
+    if (!show_stored_workers(x, online_call)) { /* storage is away: no need to wait for the rest */
+        kn_bus_call_drop(queues_call);
+        kn_bus_call_drop(system_call);
         return false;
-    struct kn_bus_message *queues = ask(x, KN_KIND_QUEUES_GET, &queues_get, KN_KIND_QUEUE_LIST);
+    }
+    struct kn_bus_message *queues = answer_to(queues_call, KN_KIND_QUEUE_LIST);
     if (queues)
         show_queues(&x->body, queues->msg);
     kn_bus_message_free(queues);
-    struct kn_bus_message *system = ask(x, KN_KIND_SYSTEM_GET, &system_get, KN_KIND_SYSTEM);
+    struct kn_bus_message *system = answer_to(system_call, KN_KIND_SYSTEM);
     if (system)
         show_sources(&x->body, system->msg);
     kn_bus_message_free(system);
