@@ -371,14 +371,14 @@ def broken(request, folder):
             stack.stop()
 
 
-def while_waiting(stack, act, timeout=6):
+def while_waiting(stack, act, timeout=6, workers=("none@nowhere",)):
     """The answer to a ping of a worker that does not answer, and what it took, while
     act() happens in the middle."""
     found = {}
 
     def ask():
         started = time.monotonic()
-        found["answer"] = stack.kanchi.ask("GET", "/inspect/ping", worker="none@nowhere",
+        found["answer"] = stack.kanchi.ask("GET", "/inspect/ping", worker=workers,
                                            timeout=timeout)
         found["took"] = time.monotonic() - started
 
@@ -416,9 +416,12 @@ def test_replies_that_are_garbage_are_counted_and_nobody_is_made_up(broken):
                         producer.publish(one, routing_key=name, exchange="",
                                          content_type="application/json",
                                          content_encoding="utf-8")
+        broken.workers[ONE].resume()
 
-    status, answer = while_waiting(broken, push)["answer"]
-    assert status == 200 and answer["missing"] == ["none@nowhere"] and answer["replies"] == []
+    broken.workers[ONE].pause()  # it answers only after the garbage
+    status, answer = while_waiting(broken, push, 30, (ONE,))["answer"]
+    assert status == 200 and answer["missing"] == [], answer
+    assert [one["worker"] for one in answer["replies"]] == [ONE]
     assert "could not be read" in answer["note"]
     wait_clean(broken)
 

@@ -178,11 +178,12 @@ enum kn_status celery_reply_decode(const struct celery_message *m, struct kn_are
                                    struct celery_reply *ret_reply)
 {
     enum celery_format format;
+    struct celery_reply reply = {.ticket = m->ticket};
+    *ret_reply = reply;
     if (m->compression.len || !find_format(m->content_type, &format))
         return KN_UNSUPPORTED;
     if (format == CELERY_JSON && !kn_utf8_valid(m->body))
         return KN_INVALID;
-    struct celery_reply reply = {.ticket = m->ticket};
     struct celery_reader r;
     struct kn_buf value;
     kn_buf_init(&value, 0);

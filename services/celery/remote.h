@@ -77,7 +77,8 @@ struct celery_reply {
 
 /* Reads a reply, {hostname: value}. JSON or msgpack (a worker answers with its
  * task_serializer); other serializers are UNSUPPORTED. Texts point into the
- * message or lie in the arena. INVALID, TOO_DEEP, NOMEM as usual. */
+ * message or lie in the arena. INVALID, TOO_DEEP, NOMEM as usual; the ticket is set
+ * all the same. */
 enum kn_status celery_reply_decode(const struct celery_message *message, struct kn_arena *arena,
                                    struct celery_reply *ret_reply) KN_MUST_CHECK;
 

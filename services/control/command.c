@@ -26,6 +26,7 @@ struct gathering {
     size_t room;       /* of the list of replies */
     size_t bytes;
     size_t unread, left_out;
+    size_t unread_own; /* of these, to this question */
     bool lost;
 };
 
@@ -144,6 +145,7 @@ static void take_reply(struct gathering *g, const struct celery_reply *reply)
     if (reply->hostname.len == 0 || reply->hostname.len > NAME_MAX_BYTES ||
         !kn_utf8_valid(reply->hostname)) {
         g->unread++;
+        g->unread_own++;
         return;
     }
     struct kn_msg_worker_reply copy = {.hostname = reply->hostname, .failed = reply->failed};
@@ -168,7 +170,7 @@ static void take_reply(struct gathering *g, const struct celery_reply *reply)
 /* Until when to wait for more, at most. */
 static int64_t next_deadline(struct gathering *g, int64_t deadline)
 {
-    size_t all = g->done->replies.count + g->unread + g->left_out;
+    size_t all = g->done->replies.count + g->unread_own + g->left_out;
     if (g->receivers >= 0 && all >= (size_t)g->receivers)
         return 0; /* nobody else has got it */
     if (g->waiting > 0 || (g->everybody && g->receivers >= 0))
@@ -187,7 +189,7 @@ static void gather(struct gathering *g, int64_t deadline)
     struct kn_arena arena;
     kn_arena_init(&arena, g->call->options->memory_max);
     while (!atomic_load(g->call->stopping)) {
-        struct celery_reply reply;
+        struct celery_reply reply = {0};
         int64_t left = next_deadline(g, deadline) - kn_time_mono();
         if (left <= 0)
             break;
@@ -197,10 +199,13 @@ static void gather(struct gathering *g, int64_t deadline)
         g->lost = control_pidbox_lost(status);
         if (g->lost)
             break;
-        if (status == KN_OK && kn_str_eq(reply.ticket, g->ticket))
+        bool is_own = kn_str_eq(reply.ticket, g->ticket);
+        if (status == KN_OK && is_own) {
             take_reply(g, &reply);
-        else if (status != KN_TIMEOUT)
+        } else if (status != KN_TIMEOUT) {
             g->unread++;
+            g->unread_own += is_own;
+        }
     }
     kn_arena_fini(&arena);
 }
