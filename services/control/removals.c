@@ -5,11 +5,13 @@
 #include "services/common/table.h"
 #include "services/common/time.h"
 #include "services/control/route.h"
+#include "services/control/seek.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { QUEUES_MAX = 1000, LOOK_MAX = 10000 };
+enum { QUEUES_MAX = 1000, LOOK_MAX = 10000, JOBS_MAX = 100, SOUGHT = CONTROL_SEEK_MAX };
 static const int64_t TIME_US = 4 * KN_SECOND; /* of a portion: storage waits 30 s for it */
 
 struct walk {
@@ -20,7 +22,13 @@ struct walk {
 struct control_removals {
     struct control_learned *learned;
     struct kn_table walks;
+    struct kn_table jobs; /* that this process has seen, the last JOBS_MAX */
     struct kn_log_limit limit;
+};
+
+struct begun {
+    struct kn_table_entry entry; /* "", job */
+    size_t seen;                 /* tasks of it, by this process */
 };
 
 struct portion {
@@ -40,6 +48,7 @@ struct control_removals *control_removals_new(struct control_learned *learned)
         return NULL;
     removals->learned = learned;
     kn_table_init(&removals->walks, sizeof(struct walk), QUEUES_MAX);
+    kn_table_init(&removals->jobs, sizeof(struct begun), JOBS_MAX);
     return removals;
 }
 
@@ -48,6 +57,7 @@ void control_removals_free(struct control_removals *removals)
     if (!removals)
         return;
     kn_table_fini(&removals->walks);
+    kn_table_fini(&removals->jobs);
     free(removals);
 }
 
@@ -140,6 +150,46 @@ static enum kn_status take_queue(struct portion *p, size_t first)
     return status;
 }
 
+/* Whether a process before this one may have removed the messages of these tasks, and was
+ * killed before it could tell. */
+static bool may_be_done_again(struct portion *p)
+{
+    struct kn_table *jobs = &p->removals->jobs;
+    if (kn_table_count(jobs) == JOBS_MAX && !kn_table_find(jobs, KN_STR(""), p->job))
+        kn_table_remove(jobs, kn_table_first(jobs));
+    struct begun *begun = (struct begun *)kn_table_need(jobs, KN_STR(""), p->job);
+    if (!begun || begun->seen >= SOUGHT)
+        return false;
+    begun->seen += p->count;
+    return true;
+}
+
+/* What waits as far as storage knows, and has no message any more, was removed before. queues:
+ * where the tasks should be. */
+static void seek_missing(struct portion *p, const struct kn_str *queues)
+{
+    struct control_seek_task *sought = kn_arena_array(p->call->arena, p->count, sizeof *sought);
+    struct kn_msg_queue *items = kn_arena_array(p->call->arena, p->count, sizeof *items);
+    size_t *places = kn_arena_array(p->call->arena, p->count, sizeof *places);
+    struct kn_msg_queue_list list = {.items = {items, 0}};
+    size_t count = 0;
+    for (size_t i = 0; sought && items && places && i < p->count && count < CONTROL_SEEK_MAX; i++) {
+        if (p->tasks[i].gone || !queues[i].len)
+            continue;
+        size_t k = 0;
+        while (k < list.items.count && !kn_str_eq(items[k].name, queues[i]))
+            k++;
+        if (k == list.items.count)
+            items[list.items.count++] = (struct kn_msg_queue){.name = queues[i]};
+        places[count] = i;
+        sought[count++] = (struct control_seek_task){.id = p->tasks[i].id};
+    }
+    if (!count || control_seek(p->call->hand->session, true, &list, 0, sought, count) != KN_OK)
+        return;
+    for (size_t i = 0; i < count; i++)
+        p->tasks[places[i]].gone = !sought[i].found;
+}
+
 void control_removals_take(struct control_removals *removals, struct control_call *call,
                            struct kn_str job, struct control_removal_task *tasks, size_t count)
 {
@@ -151,13 +201,18 @@ void control_removals_take(struct control_removals *removals, struct control_cal
                         .count = count,
                         .until = kn_time_mono() + TIME_US};
     enum kn_status status = p.queues ? KN_OK : KN_NOMEM;
+    struct kn_str *queues = kn_arena_array(call->arena, count, sizeof *queues);
     uint64_t skipped;
     if (!broker_lists_has(call->hand->session))
         return;
     if (status == KN_OK)
         find_queues(&p);
+    if (queues && p.queues)
+        memcpy(queues, p.queues, count * sizeof *queues);
     for (size_t i = 0; status == KN_OK && i < count && !atomic_load(call->stopping); i++)
         status = p.queues[i].len ? take_queue(&p, i) : KN_OK;
+    if (status == KN_OK && queues && may_be_done_again(&p))
+        seek_missing(&p, queues);
     enum kn_status told = control_removal_tell(call, removals->learned, tasks, count);
     if ((status != KN_OK || told != KN_OK) && kn_log_allow(&removals->limit, &skipped))
         KN_WARN("removal.failed", KN_F_STR("job", job),
