@@ -56,6 +56,8 @@ struct thing {
  * Bounded: when it is full, further ones are sent as updated, and counted. */
 struct things {
     struct thing *items;
+    uint32_t *index; /* by hash: the number of an item, plus 1 */
+    size_t slots;    /* of the index, a power of two */
     size_t count;
     size_t max;
     uint64_t dropped;

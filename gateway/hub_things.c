@@ -7,7 +7,9 @@ void things_fini(struct things *things)
     for (size_t i = 0; i < things->count; i++)
         kn_buf_fini(&things->items[i].json);
     free(things->items);
+    free(things->index);
     things->items = NULL;
+    things->index = NULL;
     things->count = 0;
 }
 
@@ -19,24 +21,55 @@ static uint64_t hash_of(char kind, struct kn_str source, struct kn_str name)
     return kn_hash64(hash, name.ptr, name.len);
 }
 
+/* Where the number of the item is, plus 1, or 0 where it would be. */
+static uint32_t *slot_of(uint32_t *index, size_t slots, const struct thing *items, uint64_t hash)
+{
+    size_t at = (size_t)(hash ^ hash >> 32) & (slots - 1);
+    while (index[at] && items[index[at] - 1].hash != hash)
+        at = (at + 1) & (slots - 1);
+    return &index[at];
+}
+
+static size_t slots_of(size_t count)
+{
+    size_t slots = 4;
+    while (slots < 2 * count + 2)
+        slots *= 2;
+    return slots;
+}
+
+/* Room for as many again; their places are found anew. */
+static bool grow(struct things *things)
+{
+    size_t cap = things->count ? things->count * 2 : 1, slots = slots_of(cap);
+    struct thing *items = realloc(things->items, cap * sizeof *items);
+    uint32_t *index = calloc(slots, sizeof *index);
+    if (items)
+        things->items = items;
+    if (!items || !index) {
+        free(index);
+        return false;
+    }
+    free(things->index);
+    things->index = index;
+    things->slots = slots;
+    for (size_t i = 0; i < things->count; i++)
+        *slot_of(index, slots, items, items[i].hash) = (uint32_t)i + 1;
+    return true;
+}
+
 static struct thing *thing_of(struct things *things, uint64_t hash)
 {
-    for (size_t i = 0; i < things->count; i++)
-        if (things->items[i].hash == hash)
-            return &things->items[i];
-    if (things->count == things->max) {
+    uint32_t *slot =
+        things->index ? slot_of(things->index, things->slots, things->items, hash) : NULL;
+    if (slot && *slot)
+        return &things->items[*slot - 1];
+    bool full = things->count == things->max;
+    if (full || ((things->count & (things->count - 1)) == 0 && !grow(things))) {
         things->dropped++;
         return NULL;
     }
-    if ((things->count & (things->count - 1)) == 0) {
-        size_t cap = things->count ? things->count * 2 : 1;
-        struct thing *items = realloc(things->items, cap * sizeof *items);
-        if (!items) {
-            things->dropped++;
-            return NULL;
-        }
-        things->items = items;
-    }
+    *slot_of(things->index, things->slots, things->items, hash) = (uint32_t)things->count + 1;
     struct thing *thing = &things->items[things->count++];
     *thing = (struct thing){.hash = hash};
     kn_buf_init(&thing->json, 1 << 20);
