@@ -1,6 +1,6 @@
 #include "gateway/app.h"
 
-enum { LABELS_MAX = 500 /* workers and queues that are shown, those online first */ };
+enum { LABELS_MAX = 2000 /* workers and queues that are shown, those online first */ };
 
 /* ---- the text format: https://prometheus.io/docs/instrumenting/exposition_formats/ ------- */
 
