@@ -94,7 +94,7 @@ def wait_done(backend_url, idents):
         assert len(states) == len(idents), f"{len(states)} of {len(idents)}"
         assert set(states.values()) <= {"SUCCESS", "FAILURE"}
         return states
-    return rig.wait_for(done, 60, "all tasks are done")
+    return rig.wait_for(done, 180, "all tasks are done")
 
 
 @pytest.mark.parametrize("broker, version, pool", [
