@@ -28,9 +28,10 @@ with app.connection_for_write() as connection:
 """
 
 
-def ghosts(broker_url, worker, count):
+def ghosts(broker_url, worker, count, before=lambda idents: None):
     """Tasks that seem to have been started by this worker, which has never heard of them."""
     idents = [str(uuid.uuid4()) for _ in range(count)]
+    before(idents)
     subprocess.run([rig.python_of(), "-c", GHOSTS, worker, json.dumps(idents)], check=True,
                    timeout=60, env=sample_environment(broker_url))
     return idents
@@ -60,8 +61,8 @@ def test_a_backend_whose_database_is_not_told_is_no_answer(folder, start, socket
         with rig.CeleryWorker(folder, server.url(0), backend_url=told) as worker:
             done = send(server.url(0), told, 1, "shop.order.price")[0]
             wait_for_status(kanchi, done, "success")
-            lost = ghosts(server.url(0), worker.hostname, 2)
-            store_results(server.url(3), lost)
+            lost = ghosts(server.url(0), worker.hostname, 2,
+                          lambda idents: store_results(server.url(3), idents))
             said = rig.wait_for(lambda: finding(kanchi, "result_backend_empty"), 30, "a finding")
             assert "database" in said["remedy"] and "result_backend" in said["remedy"]
             rig.wait_for(lambda: finding(kanchi, "result_backend_empty")["severity"] == "warning",
@@ -80,8 +81,8 @@ def test_a_prefix_is_taken_as_celery_completes_it(folder, start, redis_url, said
                                                   stored):
     kanchi = start(redis_url, brokers={"result_backend": redis_url, "result_key_prefix": said})
     with rig.CeleryWorker(folder, redis_url, events=False) as worker:
-        lost = ghosts(redis_url, worker.hostname, 2)
-        store_results(redis_url, lost, prefix=stored)
+        lost = ghosts(redis_url, worker.hostname, 2,
+                      lambda idents: store_results(redis_url, idents, prefix=stored))
         rig.wait_for(lambda: kanchi.ask("GET", f"/tasks/{lost[0]}/result")[1].get("result") == 7,
                      20, "the result")
         for one in lost[1:]:
@@ -94,9 +95,11 @@ def test_a_state_of_the_application_is_no_sign_of_loss(folder, start, redis_url)
     with rig.CeleryWorker(folder, redis_url, backend_url=redis_url) as worker:
         done = send(redis_url, redis_url, 1, "shop.order.price")[0]
         wait_for_status(kanchi, done, "success")
-        own, begun = ghosts(redis_url, worker.hostname, 2)
-        store_results(redis_url, [own], status="PROGRESS")
-        store_results(redis_url, [begun], status="STARTED")
+        def store(idents):
+            store_results(redis_url, idents[:1], status="PROGRESS")
+            store_results(redis_url, idents[1:], status="STARTED")
+
+        own, begun = ghosts(redis_url, worker.hostname, 2, store)
         wait_for_status(kanchi, begun, "orphaned")
         wait_asked(kanchi, 3)
         assert status_of(kanchi, own) == "started"
