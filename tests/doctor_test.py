@@ -277,6 +277,25 @@ def test_workers_with_exchanges_of_their_own_answer_when_they_are_set(request, f
     assert "1 worker answered: own@kanchi-test" in done.stdout
 
 
+@pytest.mark.parametrize("broker", ["redis_url", "rabbitmq_url"])
+def test_workers_with_exchanges_of_their_own_are_watched_and_commanded(request, folder, broker):
+    url = request.getfixturevalue(broker)
+    own = {"MISTAKEN_CONTROL": "app1", "MISTAKEN_FANOUT_PREFIX": "/all."}
+    with rig.Kanchi(folder / "kanchi", [url],
+                    env={"KANCHI_BROKER_CONTROL_EXCHANGE": "app1",
+                         "KANCHI_BROKER_FANOUT_PREFIX": "/all."}) as kanchi, \
+            rig.CeleryWorker(folder, url, name="own", app="sample_app.mistaken", env=own):
+        kanchi.up()
+        worker = rig.wait_for(
+            lambda: (lambda one: one["pool"] and one["queues"] and one)(
+                kanchi.get("/workers/own@kanchi-test")), 30, "pool and queues are known")
+        assert worker["status"] == "online"
+        answer = kanchi.get("/inspect/ping", worker="own@kanchi-test", timeout=10)
+        assert [one["worker"] for one in answer["replies"]] == ["own@kanchi-test"]
+        send(url, "shop.mail.send")
+        rig.wait_for(lambda: kanchi.get("/tasks")["items"], 30, "an event of a task")
+
+
 def test_other_steps_of_priorities_are_told_until_they_are_set(folder, redis_url):
     with rig.CeleryWorker(folder, redis_url, name="steep", app="sample_app.mistaken",
                           env={"MISTAKEN_STEPS": "10"}):

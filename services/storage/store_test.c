@@ -836,6 +836,23 @@ static void a_worker_starts_with_its_process_and_not_with_its_connection(void **
         if (worker_of(rig, "w1@h").started_at != AT + cases[i].want * KN_SECOND)
             fail_msg("%s", cases[i].what);
     }
+    /* a connection that was lost and found is no restart, and a start that was missed is one */
+    static const struct kn_msg_worker_moment want[] = {
+        {AT, KN_WORKER_CHANGE_ONLINE},
+        {AT + 190 * KN_SECOND, KN_WORKER_CHANGE_RESTART},
+        {AT + 300 * KN_SECOND, KN_WORKER_CHANGE_RESTART},
+        {AT + 400 * KN_SECOND, KN_WORKER_CHANGE_OFFLINE},
+        {AT + 410 * KN_SECOND, KN_WORKER_CHANGE_ONLINE},
+    };
+    struct kn_msg_worker_life life;
+    const struct kn_msg_worker_life_get get = {
+        .id = KN_STR("w1@h"), .from = AT, .to = AT + 500 * KN_SECOND};
+    assert_int_equal(store_read_worker_life(rig->reader, &get, &rig->arena, &life), KN_OK);
+    assert_int_equal(life.items.count, COUNT_OF(want));
+    for (size_t i = 0; i < COUNT_OF(want); i++) {
+        assert_int_equal(life.items.items[i].at, want[i].at);
+        assert_int_equal(life.items.items[i].change, want[i].change);
+    }
 }
 
 static void two_workers_that_take_turns_are_noticed(void **state)
