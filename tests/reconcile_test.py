@@ -97,15 +97,15 @@ def wait_done(backend_url, idents):
     return rig.wait_for(done, 180, "all tasks are done")
 
 
-@pytest.mark.parametrize("broker, version, pool", [
-    ("redis", "main", "threads"), ("redis", "celery52", "threads"), ("rabbitmq", "main", "threads"),
-    ("redis", "main", "gevent")])
+@pytest.mark.parametrize("broker, version, pool, clock", [
+    ("redis", "main", "threads", None), ("redis", "celery52", "threads", "+7200"),
+    ("rabbitmq", "main", "threads", "-7200"), ("redis", "main", "gevent", None)])
 def test_every_task_ends_as_its_result_backend_says(request, folder, start, redis_url, broker,
-                                                    version, pool):
+                                                    version, pool, clock):
     broker_url = request.getfixturevalue(f"{broker}_url")
     kanchi = start(broker_url)
     with rig.CeleryWorker(folder, broker_url, version=version, pool=pool, concurrency=8,
-                          backend_url=redis_url, env={"SAMPLE_PACE": "0"}):
+                          backend_url=redis_url, env={"SAMPLE_PACE": "0"}, clock=clock):
         idents = send(broker_url, redis_url, 1000, "shop.order.price", "shop.order.price",
                       "shop.order.decline", version=version)
         wanted = {ident: state.lower() for ident, state in wait_done(redis_url, idents).items()}

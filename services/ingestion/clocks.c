@@ -19,6 +19,7 @@ struct sender {
     bool is_sure;                /* else one event that proves otherwise is enough */
     int64_t believed_at;
     int64_t smallest; /* delay since then */
+    int64_t least;    /* since then: it is behind by so much or more */
     int64_t heard_at;
     int64_t doubted_at; /* arrival of the first event that contradicts it; 0: none */
     int64_t doubt;      /* and its delay */
@@ -108,30 +109,34 @@ static bool is_same(int64_t a, int64_t b)
     return apart <= SAME_US && apart <= size / 8 + KN_SECOND / 20;
 }
 
-static void believe(struct sender *sender, int64_t delay, bool is_sure, int64_t now)
+static void believe(struct sender *sender, int64_t delay, int64_t least, bool is_sure, int64_t now)
 {
     sender->correction = delay > SLACK_US || delay < -SLACK_US ? delay : 0;
     sender->is_sure = is_sure;
     sender->believed_at = now;
     sender->smallest = delay;
+    sender->least = least;
     sender->doubted_at = 0;
 }
 
 /* Two events, some time apart, must say the same. */
-static void doubt(struct sender *sender, int64_t delay, int64_t now)
+static void doubt(struct sender *sender, int64_t delay, int64_t least, int64_t now)
 {
     if (!sender->doubted_at || !is_same(sender->doubt, delay)) {
         sender->doubted_at = now;
         sender->doubt = delay;
     } else if (now - sender->doubted_at >= CONFIRM_US) {
-        believe(sender, sender->doubt < delay ? sender->doubt : delay, true, now);
+        believe(sender, sender->doubt < delay ? sender->doubt : delay, least, true, now);
     }
 }
 
-static void agree(struct sender *sender, int64_t delay, bool is_proof, int64_t now)
+static void agree(struct sender *sender, int64_t delay, int64_t least, int64_t now)
 {
+    bool is_proof = least != NOTHING_PROVED;
     if (delay < sender->smallest)
         sender->smallest = delay;
+    if (least > sender->least)
+        sender->least = least;
     if (sender->correction - sender->smallest > SAME_US && sender->correction)
         sender->correction = sender->smallest;
     bool is_early = sender->doubt < sender->correction;
@@ -141,24 +146,32 @@ static void agree(struct sender *sender, int64_t delay, bool is_proof, int64_t n
         sender->is_sure = true;
 }
 
+/* Too early for what we believe. What an event was on its way is in its delay, too: one that was
+ * faster is not too early before it is below what was proved. */
+static bool is_too_early(const struct sender *sender, int64_t delay)
+{
+    int64_t bound = sender->correction;
+    if (sender->correction && sender->least < bound)
+        bound = sender->least;
+    return delay < bound - SLACK_US;
+}
+
 static void learn(struct sender *sender, int64_t delay, int64_t least, int64_t now)
 {
-    bool is_new = !sender->heard_at;
-    if (is_new)
-        believe(sender, delay > 0 ? 0 : delay, delay < 0, now);
-    if (is_new)
+    if (!sender->heard_at) {
+        believe(sender, delay > 0 ? 0 : delay, least, delay < 0, now);
         sender->smallest = delay;
+    }
     sender->heard_at = now;
-    if (delay < sender->correction - SLACK_US && delay >= -SLACK_US && !sender->is_sure)
-        believe(sender, 0, false, now);
-    bool early = delay < sender->correction - SLACK_US;
+    if (!sender->is_sure && delay >= -SLACK_US && is_too_early(sender, delay))
+        believe(sender, 0, NOTHING_PROVED, false, now);
     bool behind = delay > sender->correction + SLACK_US && least > sender->correction;
     if (behind && least > SURELY_US && sender->smallest >= delay - SLACK_US)
-        believe(sender, delay, false, now);
-    else if (early || behind)
-        doubt(sender, delay, now);
+        believe(sender, delay, least, false, now);
+    else if (behind || is_too_early(sender, delay))
+        doubt(sender, delay, least, now);
     else
-        agree(sender, delay, least != NOTHING_PROVED, now);
+        agree(sender, delay, least, now);
 }
 
 void ingest_clocks_set(struct ingest_clocks *clocks, int64_t by)
@@ -168,7 +181,8 @@ void ingest_clocks_set(struct ingest_clocks *clocks, int64_t by)
         struct kn_table_entry *e = kn_table_first(&clocks->tables[i]);
         for (; e; e = kn_table_next(e)) {
             struct sender *sender = (struct sender *)e;
-            believe(sender, sender->correction + by, sender->is_sure, sender->believed_at);
+            believe(sender, sender->correction + by, NOTHING_PROVED, sender->is_sure,
+                    sender->believed_at);
         }
     }
 }

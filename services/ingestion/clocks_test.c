@@ -93,6 +93,23 @@ static void a_wrong_clock_is_corrected(void **state)
     }
 }
 
+/* We were busy when its first event came; the next ones were faster. */
+static void a_first_event_that_was_slow_is_believed_as_far_as_it_proves(void **state)
+{
+    (void)state;
+    static const int64_t skews[] = {-7200000, 7200000};
+    for (size_t i = 0; i < sizeof skews / sizeof *skews; i++) {
+        struct ingest_clocks *clocks = ingest_clocks_new(10);
+        ingest_clocks_live(clocks, NOW);
+        tell(clocks, "w", HEARTBEAT, skews[i], 1000, 4000);
+        for (int64_t at = 5000; at < 8000; at += 100) {
+            struct kn_msg_event event = tell(clocks, "w", STARTED, skews[i], at, 5);
+            is_at(&event, at, 10);
+        }
+        ingest_clocks_free(clocks);
+    }
+}
+
 /* What a shovel or a federated broker held back, while our own queue was empty. */
 static void a_backlog_of_somebody_else_is_not_a_clock_that_is_behind(void **state)
 {
@@ -254,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_right_clock_is_left_alone),
         cmocka_unit_test(a_wrong_clock_is_corrected),
+        cmocka_unit_test(a_first_event_that_was_slow_is_believed_as_far_as_it_proves),
         cmocka_unit_test(a_backlog_of_somebody_else_is_not_a_clock_that_is_behind),
         cmocka_unit_test(events_that_are_sent_again_in_any_order_are_not_either),
         cmocka_unit_test(what_waited_for_us_is_not_taken_for_a_clock_that_is_behind),

@@ -636,11 +636,37 @@ enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_
 struct event_page {
     struct store_reader *reader;
     struct kn_arena *arena;
-    struct kn_str id;
+    const struct task_row *row;
     struct kn_msg_event *items;
     int64_t (*keys)[3];
     size_t count;
 };
+
+/* What the backend has of a worker whose clock is wrong, at the time that it counts with. */
+static void correct_learned(const struct merge_task *task, struct kn_msg_event *event)
+{
+    for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++) {
+        const struct kn_msg_event *learned = task->learned[t];
+        if (!learned || learned->type != event->type || learned->origin != event->origin ||
+            learned->timestamp != event->timestamp)
+            continue;
+        event->skew += event->timestamp;
+        event->timestamp = merge_learned_at(task, (enum merge_type)t);
+        event->skew -= event->timestamp;
+    }
+}
+
+/* Rows have the time of the backend, which may lie outside the task's. */
+static void widen(const struct merge_task *task, int64_t *from, int64_t *to)
+{
+    for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++) {
+        const struct kn_msg_event *learned = task->learned[t];
+        if (learned && learned->timestamp < *from)
+            *from = learned->timestamp;
+        if (learned && learned->timestamp > *to)
+            *to = learned->timestamp;
+    }
+}
 
 static enum kn_status take_event(void *arg, const struct db_value *columns)
 {
@@ -651,7 +677,9 @@ static enum kn_status take_event(void *arg, const struct db_value *columns)
     page->keys[page->count][2] = db_as_i64(columns[0]);
     enum kn_status status =
         event_from_row(columns, page->reader->store->dict, page->reader->db, page->arena, event);
-    event->uuid = page->id;
+    event->uuid = page->row->id;
+    if (status == KN_OK && merge_is_learned(event))
+        correct_learned(&page->row->task, event);
     page->count++;
     return status;
 }
@@ -686,18 +714,17 @@ enum kn_status store_read_events(struct store_reader *reader,
     enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
     if (status != KN_OK)
         return status;
-    struct event_page page = {.reader = reader, .arena = arena, .id = row.id};
+    struct event_page page = {.reader = reader, .arena = arena, .row = &row};
+    int64_t from = row.task.first_at, to = row.task.latest_at;
+    widen(&row.task, &from, &to);
     page.items = kn_arena_array(arena, limit + 1, sizeof *page.items);
     page.keys = kn_arena_array(arena, limit + 1, sizeof *page.keys);
     if (!page.items || !page.keys)
         return KN_NOMEM;
-    const struct db_value values[] = {db_i64(row.no),
-                                      db_i64(after[0]),
-                                      db_i64(after[1]),
-                                      db_i64(after[2]),
-                                      db_i64((int64_t)limit + 1),
-                                      db_i64(row.task.first_at),
-                                      db_i64(row.task.latest_at)};
+    const struct db_value values[] = {
+        db_i64(row.no),   db_i64(after[0]),           db_i64(after[1]),
+        db_i64(after[2]), db_i64((int64_t)limit + 1), db_i64(from),
+        db_i64(to)};
     status = db_run(reader->db, SQL_EVENTS_PAGE, values, take_event, &page);
     if (status != KN_OK)
         return status;

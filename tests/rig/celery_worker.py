@@ -3,6 +3,7 @@
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 
 from .process import Process, clean_environment
@@ -25,12 +26,19 @@ def sample_environment(broker_url, backend_url=None, **more):
                              PYTHONDONTWRITEBYTECODE=1, C_FORCE_ROOT=1, **backend, **more)
 
 
+def faketime(offset):
+    """The environment of a process whose clock is off by so many seconds, such as "+7200"."""
+    library = subprocess.run(["faketime", "-f", offset, "printenv", "LD_PRELOAD"],
+                             capture_output=True, text=True, check=True).stdout.strip()
+    return {"LD_PRELOAD": library, "FAKETIME": offset}
+
+
 class CeleryWorker:
-    """A worker; its name is NAME@HOST. events: whether it sends task events."""
+    """A worker; its name is NAME@HOST. events: whether it sends task events; clock: see faketime."""
 
     def __init__(self, folder, broker_url, name="worker", version="main", queues=("default",),
                  pool="prefork", concurrency=2, events=True, backend_url=None, app="sample_app.app",
-                 options=(), env=None, host="kanchi-test"):
+                 options=(), env=None, host="kanchi-test", clock=None):
         self.hostname = f"{name}@{host}"
         folder = pathlib.Path(folder)
         argv = [python_of(version), "-m", "celery", "-A", app, "worker", "-n", self.hostname,
@@ -38,7 +46,8 @@ class CeleryWorker:
         if events:
             argv.append("-E")
         self.process = Process(argv, f"celery {name}", folder / f"celery-{name}.log",
-                               env=sample_environment(broker_url, backend_url, **(env or {})),
+                               env=sample_environment(broker_url, backend_url, **(env or {}),
+                                                      **(faketime(clock) if clock else {})),
                                cwd=folder, stop_timeout=20)
 
     def wait_ready(self, timeout=40):
