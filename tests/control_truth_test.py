@@ -202,6 +202,21 @@ def test_a_pickled_task_without_arguments_gets_a_tuple(folder, redis_url):
         assert stage.repeated(answer) == stage.calls(ident)[0]
 
 
+def test_pickled_arguments_are_sent_as_json_only_if_chosen(folder, redis_url):
+    with Stage(folder, redis_url, "main", {"accept_content": ["json", "pickle"]}) as stage:
+        stage.worker()
+        ident, = stage.send(("tricks.keep", {"queue": "work", "serializer": "pickle",
+                                             "args": [5, "x", {"a": [1.5]}]}))
+        stage.done(ident)
+        status, answer = stage.retry(ident)
+        assert status == 409 and "arguments=events" in answer["detail"], answer
+        status, answer = stage.retry(ident, "?arguments=events&dry_run=true")
+        assert status == 200 and any("pickled" in one for one in answer["warnings"]), answer
+        status, answer = stage.retry(ident, "?arguments=events")
+        assert status == 202, answer
+        assert stage.repeated(answer)[3] == stage.calls(ident)[0][3]
+
+
 def test_a_call_of_protocol_1_is_repeated(folder, redis_url):
     """The worker's events have no arguments of it."""
     with Stage(folder, redis_url, "main", {"task_protocol": 1}) as stage:

@@ -364,7 +364,7 @@ enum kn_status celery_vouch_repr(struct kn_str text, bool kwargs, enum celery_ac
     if (!good)
         refuse(&v, "the events do not include them");
     else if (!is_nothing(text) && accepts < CELERY_ACCEPTS_PLAIN)
-        good = refuse(&v, "%s", doubt(accepts));
+        good = refuse(&v, "%s (arguments=events sends them as JSON anyway)", doubt(accepts));
     good = good && read_whole(&v, text, kwargs);
     if (!good) {
         out->len = before;

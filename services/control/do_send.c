@@ -501,6 +501,9 @@ static void warn_of(struct sending *s, const struct control_origin *o)
                  celery_json_has_number(o->kwargs, s->call->arena)))
         warn(s, "numbers are as the client printed them: a custom class derived from int or float "
                 "may print a different number");
+    if (repr && o->untyped)
+        warn(s, "the arguments may have been pickled: they are sent as JSON, in which a tuple is a "
+                "list, and an object of a custom class is what it prints");
     if (!o->real_name)
         warn(s, "the name is as a worker reported it, which is an alias if the task was sent with "
                 "one (shadow)");

@@ -505,15 +505,18 @@ static enum kn_status look_at_repr(struct control_call *call, struct control_ori
 {
     struct kn_str why = KN_STR("control.retry_from_repr forbids it");
     struct kn_buf args, kwargs;
+    enum celery_accepts accepts = o->accepts;
     enum kn_status status = KN_UNSUPPORTED;
+    o->untyped = accepts < CELERY_ACCEPTS_PLAIN && kn_str_eq(o->choice, KN_STR("events"));
+    if (o->untyped)
+        accepts = CELERY_ACCEPTS_PLAIN;
     kn_buf_init(&args, 0);
     kn_buf_init(&kwargs, 0);
     if (call->options->retry_from_repr)
-        status =
-            celery_vouch_repr(o->attempt->args_repr, false, o->accepts, call->arena, &args, &why);
+        status = celery_vouch_repr(o->attempt->args_repr, false, accepts, call->arena, &args, &why);
     if (status == KN_OK)
-        status = celery_vouch_repr(o->attempt->kwargs_repr, true, o->accepts, call->arena, &kwargs,
-                                   &why);
+        status =
+            celery_vouch_repr(o->attempt->kwargs_repr, true, accepts, call->arena, &kwargs, &why);
     if (status == KN_OK) {
         o->args = kn_arena_str(call->arena, kn_buf_view(&args));
         o->kwargs = kn_arena_str(call->arena, kn_buf_view(&kwargs));

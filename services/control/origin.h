@@ -34,6 +34,7 @@ struct control_origin {
 
     const char *from;           /* "message", "backend", "repr"; NULL: not known */
     bool hidden;                /* the backend's arguments could not be compared */
+    bool untyped;               /* of "repr": they may have been pickled */
     struct kn_str args, kwargs; /* JSON; absent: the message's body, whatever it is */
     struct kn_str name;         /* absent: not known */
     bool real_name;             /* false: it may be an alias */
