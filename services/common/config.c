@@ -650,10 +650,6 @@ static enum kn_status check_all(struct load *load)
         status = check_source(load, "ingestion.source", config->ingestion.source);
     if (status == KN_OK)
         status = check_source(load, "control.source", config->control.source);
-    if (status == KN_OK && config->gateway.ws_clients_max >= config->gateway.threads)
-        status = fail(load, "gateway.ws_clients_max",
-                      "must be less than gateway.threads, for each "
-                      "WebSocket client keeps one thread");
     return status;
 }
 

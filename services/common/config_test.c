@@ -252,9 +252,6 @@ static const struct {
      "k.yaml:1: gateway.url_prefix: \"/a/../b\" has a segment that is \".\" or \"..\""},
     {"gateway: {url_prefix: //evil.example}\n", "", "",
      "k.yaml:1: gateway.url_prefix: \"//evil.example\" has an empty segment"},
-    {"gateway: {threads: 10, ws_clients_max: 10}\n", "", "",
-     "gateway.ws_clients_max: must be less than gateway.threads, for each WebSocket client keeps "
-     "one thread"},
     {"bus: {storage: 'tcp://0.0.0.0:7000'}\n", "", "",
      "bus.storage: tcp:// beyond this machine is open to the world, allowed is tls+tcp://, or "
      "bus.insecure: true"},
