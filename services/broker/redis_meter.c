@@ -51,6 +51,13 @@ static struct kn_str split(struct kn_str *rest, const char *separator)
     return part;
 }
 
+/* Of kombu.common.Broadcast, one for each process that ever consumed it: "bcast.<uuid>". Its
+ * exchange is a fanout, which goes over publish and subscribe, so there is no list of this name. */
+static bool is_broadcast(struct kn_str queue)
+{
+    return kn_str_starts(queue, KN_STR("bcast.")) && queue.len == 6 + 36;
+}
+
 static void add_binding(struct broker_meter *m, struct kn_str exchange, struct kn_str member)
 {
     struct broker_bindings *to = &m->walking;
@@ -58,7 +65,7 @@ static void add_binding(struct broker_meter *m, struct kn_str exchange, struct k
     (void)split(&member, m->options.separator); /* the pattern */
     if (!to->items)
         to->items = kn_arena_array(&to->arena, BROKER_QUEUES_MAX, sizeof(*to->items));
-    if (!to->items || to->count == BROKER_QUEUES_MAX || member.len == 0)
+    if (!to->items || to->count == BROKER_QUEUES_MAX || member.len == 0 || is_broadcast(member))
         return;
     const struct broker_binding binding = {kn_arena_str(&to->arena, exchange),
                                            kn_arena_str(&to->arena, routing_key),

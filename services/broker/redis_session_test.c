@@ -280,6 +280,9 @@ static void queues_are_found_and_measured_with_priorities_and_what_is_unacknowle
     RUN(NULL, 0, "SADD", "pre:_kombu.binding.celeryev",
         "\x06\x16\x06\x16"
         "celeryev.1");
+    RUN(NULL, 0, "SADD", "pre:_kombu.binding.news",
+        "\x06\x16\x06\x16"
+        "bcast.0f8fad5b-d9cb-469f-a165-70867728950e");
     RUN(NULL, 0, "SADD", "_kombu.binding.y", "rk\x06\x16\x06\x16not ours");
     RUN(NULL, 0, "LPUSH", "pre:found", "1", "2", "3");
     RUN(NULL, 0, "LPUSH",
