@@ -72,10 +72,10 @@ def test_a_taken_port_is_named(folder):
 
 
 def test_a_database_that_is_not_there_is_named(folder):
-    url = f"postgresql://kanchi:secret@127.0.0.1:{rig.free_port()}/kanchi"
+    url = f"postgresql://kanchi:hidden-word@127.0.0.1:{rig.free_port()}/kanchi"
     done = run("storage", folder, {"data": "d", "storage": {"database": url}})
     check(done, "refused")
-    assert "secret" not in done.stderr
+    assert "hidden-word" not in done.stderr
 
 
 def test_a_database_that_refuses_is_named(folder, postgres_url):
