@@ -610,7 +610,9 @@ static unsigned deciding_event(const struct merge_task *task)
     if (is_retried(task))
         return MERGE_RETRIED;
     bool received = has(task, MERGE_RECEIVED) && !is_over(task, MERGE_RECEIVED);
-    if (has(task, MERGE_STARTED) &&
+    /* it waits in a worker for its next attempt, and the end of the one before was not seen */
+    bool waits = received && task->attempt > 0 && order_of(task, MERGE_RECEIVED, MERGE_STARTED) > 0;
+    if (has(task, MERGE_STARTED) && !waits &&
         ((received && is_past_retries(task) && is_later(task, MERGE_STARTED, MERGE_RECEIVED)) ||
          !is_over(task, MERGE_STARTED)))
         return MERGE_STARTED;

@@ -315,6 +315,13 @@ static void attempts_are_told_apart_whatever_the_clocks_say(void **state)
           {ST, "a", 4, 3, 1, 0},
           {RET, "a", 7, 2900, 1, 0}},
          KN_TASK_RETRY},
+        {"taken for the third attempt, and the second retry was lost",
+         {{R, "a", 1, 0, 1, 1},
+          {RET, "a", 3, 2, 1, 0},
+          {R, "a", 4, 3, 1, 2},
+          {ST, "a", 5, 4, 1, 0},
+          {R, "a", 6, 2000, 1, 3}},
+         KN_TASK_RECEIVED},
         {"the second attempt ran where the clock is 1.5 s behind",
          {{R, "a", 1, 2000, 1, 1},
           {ST, "a", 2, 2001, 1, 0},
@@ -819,9 +826,10 @@ static void same_text(const struct merge_task *task, enum merge_text i, struct k
 }
 
 /* Celery's State knows neither that an id is used again after its end nor where a rejected
- * message went, and takes a late task-retried for the latest attempt's. */
+ * message went, takes a late task-retried for the latest attempt's, and a later attempt that a
+ * worker received for the one that was started. */
 struct plain {
-    bool ended, retried, again, differs;
+    bool started, ended, retried, again, differs;
 };
 
 static void note_plain(struct plain *plain, const struct kn_msg_event *e)
@@ -830,7 +838,10 @@ static void note_plain(struct plain *plain, const struct kn_msg_event *e)
                    e->type == KN_EVENT_TASK_STARTED;
     plain->differs |= e->type == KN_EVENT_TASK_REJECTED ||
                       (plain->ended && (message || e->type == KN_EVENT_TASK_RETRIED));
-    plain->again |= e->type == KN_EVENT_TASK_RECEIVED && e->retries.value > 0;
+    bool again = e->type == KN_EVENT_TASK_RECEIVED && e->retries.value > 0;
+    plain->differs |= plain->started && again;
+    plain->started |= e->type == KN_EVENT_TASK_STARTED;
+    plain->again |= again;
     plain->retried |= e->type == KN_EVENT_TASK_RETRIED;
     plain->differs |= plain->retried && plain->again;
     plain->ended |= e->type == KN_EVENT_TASK_SUCCEEDED || e->type == KN_EVENT_TASK_FAILED ||

@@ -72,17 +72,22 @@ def short(value):
     return text if len(text) < 120 else f"{text[:80]}…({len(text)})"
 
 
-def status_of(state):
+def status_of(state, starts):
     """Kanchi's status. A State goes by timestamps alone: it takes a task-retried that is late for
     the last thing that happened. It forgets a rejection that it saw started; and where events
-    are missing, that a worker has received a later attempt than the one that it saw started."""
+    are missing, that a worker has received the task again since it started, or started it again
+    since it ended. starts: how many task-started there are."""
     if state["state"] == "RETRY" and (state["succeeded"] or state["failed"]):
         return "success" if state["succeeded"] else "failure"
     taken = max(state["received"] or 0, state["started"] or 0)
     if state["state"] in ("RECEIVED", "STARTED") and (state["rejected"] or 0) >= taken:
         return "rejected"
-    if state["state"] == "STARTED" and state["retries"] and state["received"] > state["started"]:
+    if state["state"] == "STARTED" and (state["received"] or 0) > state["started"] and (
+            state["retries"] or state["rejected"]):
         return "received"
+    ended = max(state["succeeded"] or 0, state["failed"] or 0)
+    if state["state"] in ("SUCCESS", "FAILURE") and starts > 1 and state["started"] > ended:
+        return "started"
     return state["state"].lower()
 
 
@@ -94,7 +99,7 @@ def error_of(state):
     return f"{name.rpartition('.')[2]}({text!r})"
 
 
-def differences(task, state):
+def differences(task, state, starts):
     """Between Kanchi's task and a State's: texts for people, empty when there are none."""
     found = []
 
@@ -102,7 +107,7 @@ def differences(task, state):
         if mine != theirs:
             found.append(f"{field}: {short(mine)}, State has {short(theirs)}")
 
-    check("status", task["status"], status_of(state))
+    check("status", task["status"], status_of(state, starts))
     for field, other in TEXTS.items():
         check(field, task[field], error_of(state) if field == "error" else state[other])
     for kind in TIMES:
