@@ -150,7 +150,7 @@ def test_what_ends_without_an_event_is_unknown_and_not_lost(folder, start, redis
         assert body not in tasks or tasks[body]["status"] == "failure"
         if not read:
             assert tasks[begun]["status"] == "started"
-            assert finding(kanchi, "result_backend_unsupported")
+            rig.wait_for(lambda: finding(kanchi, "result_backend_unsupported"), 20, "the finding")
 
 
 @pytest.mark.parametrize("mutual", [False, True])
