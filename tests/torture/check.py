@@ -176,6 +176,11 @@ def recount(now, publisher):
             if not stored[step]:
                 continue
             at = now.at[base + step]
+            if not publisher.times_are_corrected:
+                message = task // 25 * 3 + (0, 1, 1, 2)[step]
+                wanted = round((publisher.at[message] + step * 1e-4) * 1e6)
+                assert abs(at - wanted) <= 1, \
+                    f"the time of event {base + step} is off by {(at - wanted) / 1e6} s"
             worker = number_of.get(host_of(task), 0) if step else 0
             status = STATUSES.index(STATUS_OF[type_of(base + step)])
             counts[at // MINUTE, name, queue, worker, status] += 1

@@ -66,6 +66,7 @@ class Publisher:
         self.began = array.array("d")
         self.ended = array.array("d")
         self.at = array.array("d")
+        self.times_are_corrected = False  # may be: the services' clock is another one
         self.error = None
         self.going = threading.Event()
         self.ending = threading.Event()

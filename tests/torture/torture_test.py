@@ -217,6 +217,7 @@ def test_a_clock_that_jumps_by_an_hour_changes_nothing(folder, seed, broker):
     env = {"LD_PRELOAD": FAKETIME[0], "FAKETIME_TIMESTAMP_FILE": offset, "FAKETIME_NO_CACHE": 1,
            "FAKETIME_DONT_FAKE_MONOTONIC": 1}
     with Stage(folder, broker, "sqlite", seed + 8, release=True, env=env) as stage:
+        stage.publisher.times_are_corrected = True  # to the clock of the services
         for jump in ("+3600", "+0", "-3600", "+0"):
             stage.note(f"clock {jump}")
             offset.write_text(jump)
