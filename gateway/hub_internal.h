@@ -5,6 +5,7 @@
 #include "gateway/filter.h"
 #include "gateway/hub.h"
 #include "proto/codec.h"
+#include "services/common/hmap.h"
 
 #include <pthread.h>
 
@@ -45,7 +46,6 @@ struct kn_str pending_tasks_json(struct pending_tasks *tasks, struct task_entry 
 /* ---- workers, queues and jobs within a tick: hub_things.c ------------------------------- */
 
 struct thing {
-    uint64_t hash; /* of kind, source and name */
     struct kn_buf json;
     const char *frame; /* "worker:online", "queue:updated"; NULL: nothing to send */
     uint8_t state;     /* of a worker */
@@ -56,8 +56,7 @@ struct thing {
  * Bounded: when it is full, further ones are sent as updated, and counted. */
 struct things {
     struct thing *items;
-    uint32_t *index; /* by hash: the number of an item, plus 1 */
-    size_t slots;    /* of the index, a power of two */
+    struct hmap index; /* of the items, by the hash of kind, source and name */
     size_t count;
     size_t max;
     uint64_t dropped;

@@ -7,9 +7,8 @@ void things_fini(struct things *things)
     for (size_t i = 0; i < things->count; i++)
         kn_buf_fini(&things->items[i].json);
     free(things->items);
-    free(things->index);
+    hmap_fini(&things->index);
     things->items = NULL;
-    things->index = NULL;
     things->count = 0;
 }
 
@@ -18,60 +17,34 @@ static uint64_t hash_of(char kind, struct kn_str source, struct kn_str name)
     uint64_t hash = kn_hash64(0, &kind, 1);
     hash = kn_hash64(hash, source.ptr, source.len);
     hash = kn_hash64(hash, "", 1);
-    return kn_hash64(hash, name.ptr, name.len);
+    return hmap_mix(kn_hash64(hash, name.ptr, name.len));
 }
 
-/* Where the number of the item is, plus 1, or 0 where it would be. */
-static uint32_t *slot_of(uint32_t *index, size_t slots, const struct thing *items, uint64_t hash)
-{
-    size_t at = (size_t)(hash ^ hash >> 32) & (slots - 1);
-    while (index[at] && items[index[at] - 1].hash != hash)
-        at = (at + 1) & (slots - 1);
-    return &index[at];
-}
-
-static size_t slots_of(size_t count)
-{
-    size_t slots = 4;
-    while (slots < 2 * count + 2)
-        slots *= 2;
-    return slots;
-}
-
-/* Room for as many again; their places are found anew. */
+/* Room for one more. */
 static bool grow(struct things *things)
 {
-    size_t cap = things->count ? things->count * 2 : 1, slots = slots_of(cap);
+    if ((things->count & (things->count - 1)) != 0)
+        return true;
+    size_t cap = things->count ? things->count * 2 : 1;
     struct thing *items = realloc(things->items, cap * sizeof *items);
-    uint32_t *index = calloc(slots, sizeof *index);
     if (items)
         things->items = items;
-    if (!items || !index) {
-        free(index);
-        return false;
-    }
-    free(things->index);
-    things->index = index;
-    things->slots = slots;
-    for (size_t i = 0; i < things->count; i++)
-        *slot_of(index, slots, items, items[i].hash) = (uint32_t)i + 1;
-    return true;
+    return items;
 }
 
 static struct thing *thing_of(struct things *things, uint64_t hash)
 {
-    uint32_t *slot =
-        things->index ? slot_of(things->index, things->slots, things->items, hash) : NULL;
-    if (slot && *slot)
-        return &things->items[*slot - 1];
-    bool full = things->count == things->max;
-    if (full || ((things->count & (things->count - 1)) == 0 && !grow(things))) {
+    size_t at = 0;
+    uint32_t i;
+    if (hmap_next(&things->index, hash, &at, &i))
+        return &things->items[i];
+    if (things->count == things->max || !grow(things) ||
+        hmap_add(&things->index, hash, (uint32_t)things->count) != KN_OK) {
         things->dropped++;
         return NULL;
     }
-    *slot_of(things->index, things->slots, things->items, hash) = (uint32_t)things->count + 1;
     struct thing *thing = &things->items[things->count++];
-    *thing = (struct thing){.hash = hash};
+    *thing = (struct thing){0};
     kn_buf_init(&thing->json, 1 << 20);
     return thing;
 }

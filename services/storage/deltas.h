@@ -4,7 +4,7 @@
 #define KN_STORAGE_DELTAS_H
 
 #include "services/storage/dict.h"
-#include "services/storage/hmap.h"
+#include "services/common/hmap.h"
 #include "services/storage/task_row.h"
 
 struct delta_key {

@@ -1,6 +1,6 @@
 #include "services/storage/dict.h"
 
-#include "services/storage/hmap.h"
+#include "services/common/hmap.h"
 
 #include <pthread.h>
 #include <stdlib.h>

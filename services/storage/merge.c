@@ -1,7 +1,7 @@
 #include "services/storage/merge.h"
 
 #include "services/common/time.h"
-#include "services/storage/hmap.h"
+#include "services/common/hmap.h"
 
 #include <math.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 
 #include "proto/codec.h"
 #include "services/common/time.h"
-#include "services/storage/hmap.h"
+#include "services/common/hmap.h"
 
 /* The columns, in the order of the table. */
 enum column {

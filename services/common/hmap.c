@@ -1,4 +1,4 @@
-#include "services/storage/hmap.h"
+#include "services/common/hmap.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* A hash table of numbers: what they stand for, and whether two are the same, only
  * the caller knows. Open addressing; grows; nothing can be taken out. */
-#ifndef KN_STORAGE_HMAP_H
-#define KN_STORAGE_HMAP_H
+#ifndef KN_COMMON_HMAP_H
+#define KN_COMMON_HMAP_H
 
 #include "services/common/status.h"
 
