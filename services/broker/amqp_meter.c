@@ -252,9 +252,7 @@ static bool is_gone(struct broker_meter *m, struct kn_str name)
 
 static void note_gone(struct broker_meter *m, struct kn_str name)
 {
-    if (kn_table_count(&m->gone) == BROKER_QUEUES_MAX)
-        kn_table_remove(&m->gone, kn_table_first(&m->gone));
-    struct gone *gone = (struct gone *)kn_table_need(&m->gone, KN_STR(""), name);
+    struct gone *gone = (struct gone *)kn_table_need_newest(&m->gone, KN_STR(""), name);
     if (!gone)
         return;
     gone->pause = gone->pause == 0                    ? GONE_FIRST_US

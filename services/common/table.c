@@ -72,6 +72,14 @@ struct kn_table_entry *kn_table_need(struct kn_table *table, struct kn_str sourc
     return entry;
 }
 
+struct kn_table_entry *kn_table_need_newest(struct kn_table *table, struct kn_str source,
+                                            struct kn_str name)
+{
+    if (kn_table_count(table) == table->max && !kn_table_find(table, source, name))
+        kn_table_remove(table, kn_table_first(table));
+    return kn_table_need(table, source, name);
+}
+
 void kn_table_remove(struct kn_table *table, struct kn_table_entry *entry)
 {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not follow uthash */

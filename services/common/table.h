@@ -32,6 +32,9 @@ struct kn_table_entry *kn_table_find(const struct kn_table *table, struct kn_str
 /* Makes it when there is none; NULL when the table is full or memory is out. */
 struct kn_table_entry *kn_table_need(struct kn_table *table, struct kn_str source,
                                      struct kn_str name);
+/* The same, but in a full table the entry that was made first makes room. */
+struct kn_table_entry *kn_table_need_newest(struct kn_table *table, struct kn_str source,
+                                            struct kn_str name);
 void kn_table_remove(struct kn_table *table, struct kn_table_entry *entry);
 
 /* In the order in which they were made; NULL at the end. */

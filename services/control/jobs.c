@@ -81,7 +81,7 @@ static void remove_messages(struct control_jobs *jobs, struct control_call *call
         }
     }
     if (waiting)
-        control_removals_take(jobs->removals, call, job->id, tasks, waiting);
+        control_removals_take(jobs->removals, call, job->id, job->done > 0, tasks, waiting);
     for (size_t i = 0; i < waiting; i++) {
         if (tasks[i].gone)
             settle(&items[places[i]], KN_ITEM_DONE,

@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { QUEUES_MAX = 1000, LOOK_MAX = 10000, JOBS_MAX = 100, SOUGHT = CONTROL_SEEK_MAX };
 static const int64_t TIME_US = 4 * KN_SECOND; /* of a portion: storage waits 30 s for it */
@@ -28,7 +27,9 @@ struct control_removals {
 
 struct begun {
     struct kn_table_entry entry; /* "", job */
-    size_t seen;                 /* tasks of it, by this process */
+    bool is_known;
+    bool by_another; /* process: it was begun when this one saw it first */
+    size_t seen;     /* tasks of it, by this process */
 };
 
 struct portion {
@@ -37,6 +38,7 @@ struct portion {
     struct kn_str job;
     struct control_removal_task *tasks;
     struct kn_str *queues; /* of each task; absent: not known, or it does not wait */
+    bool *searched;        /* whether its queue was */
     size_t count;
     int64_t until;
 };
@@ -64,11 +66,7 @@ void control_removals_free(struct control_removals *removals)
 /* Where the last message of a queue was found. The walks of earlier jobs make room. */
 static struct walk *walk_of(struct portion *p, struct kn_str queue)
 {
-    struct kn_table *walks = &p->removals->walks;
-    struct kn_table_entry *first = kn_table_first(walks);
-    if (kn_table_count(walks) == QUEUES_MAX && !kn_table_find(walks, p->job, queue))
-        kn_table_remove(walks, first);
-    return (struct walk *)kn_table_need(walks, p->job, queue);
+    return (struct walk *)kn_table_need_newest(&p->removals->walks, p->job, queue);
 }
 
 /* Absent if an exchange leads to several queues, or to none. */
@@ -137,36 +135,35 @@ static enum kn_status take_queue(struct portion *p, size_t first)
     if (!tasks || !places || !name.ptr || !walk)
         return KN_NOMEM;
     for (size_t i = first; i < p->count; i++) {
-        if (!p->queues[i].len || !kn_str_eq(p->queues[i], queue))
+        if (p->searched[i] || !kn_str_eq(p->queues[i], queue))
             continue;
+        p->searched[i] = true;
         places[removal.count] = i;
         tasks[removal.count++] = p->tasks[i];
     }
     enum kn_status status = search(p, &removal, walk);
-    for (size_t i = 0; i < removal.count; i++) {
+    for (size_t i = 0; i < removal.count; i++)
         p->tasks[places[i]].gone = tasks[i].gone;
-        p->queues[places[i]] = KN_STR_ABSENT;
-    }
     return status;
 }
 
 /* Whether a process before this one may have removed the messages of these tasks, and was
  * killed before it could tell. */
-static bool may_be_done_again(struct portion *p)
+static bool may_be_done_again(struct portion *p, bool is_begun)
 {
-    struct kn_table *jobs = &p->removals->jobs;
-    if (kn_table_count(jobs) == JOBS_MAX && !kn_table_find(jobs, KN_STR(""), p->job))
-        kn_table_remove(jobs, kn_table_first(jobs));
-    struct begun *begun = (struct begun *)kn_table_need(jobs, KN_STR(""), p->job);
-    if (!begun || begun->seen >= SOUGHT)
+    struct begun *begun =
+        (struct begun *)kn_table_need_newest(&p->removals->jobs, KN_STR(""), p->job);
+    if (!begun)
         return false;
+    if (!begun->is_known)
+        begun->by_another = is_begun;
+    begun->is_known = true;
     begun->seen += p->count;
-    return true;
+    return begun->by_another && begun->seen - p->count < SOUGHT;
 }
 
-/* What waits as far as storage knows, and has no message any more, was removed before. queues:
- * where the tasks should be. */
-static void seek_missing(struct portion *p, const struct kn_str *queues)
+/* What waits as far as storage knows, and has no message any more, was removed before. */
+static void seek_missing(struct portion *p)
 {
     struct control_seek_task *sought = kn_arena_array(p->call->arena, p->count, sizeof *sought);
     struct kn_msg_queue *items = kn_arena_array(p->call->arena, p->count, sizeof *items);
@@ -174,13 +171,13 @@ static void seek_missing(struct portion *p, const struct kn_str *queues)
     struct kn_msg_queue_list list = {.items = {items, 0}};
     size_t count = 0;
     for (size_t i = 0; sought && items && places && i < p->count && count < CONTROL_SEEK_MAX; i++) {
-        if (p->tasks[i].gone || !queues[i].len)
+        if (p->tasks[i].gone || !p->queues[i].len)
             continue;
         size_t k = 0;
-        while (k < list.items.count && !kn_str_eq(items[k].name, queues[i]))
+        while (k < list.items.count && !kn_str_eq(items[k].name, p->queues[i]))
             k++;
         if (k == list.items.count)
-            items[list.items.count++] = (struct kn_msg_queue){.name = queues[i]};
+            items[list.items.count++] = (struct kn_msg_queue){.name = p->queues[i]};
         places[count] = i;
         sought[count++] = (struct control_seek_task){.id = p->tasks[i].id};
     }
@@ -191,28 +188,27 @@ static void seek_missing(struct portion *p, const struct kn_str *queues)
 }
 
 void control_removals_take(struct control_removals *removals, struct control_call *call,
-                           struct kn_str job, struct control_removal_task *tasks, size_t count)
+                           struct kn_str job, bool is_begun, struct control_removal_task *tasks,
+                           size_t count)
 {
     struct portion p = {.removals = removals,
                         .call = call,
                         .job = job,
                         .tasks = tasks,
                         .queues = kn_arena_array(call->arena, count, sizeof *p.queues),
+                        .searched = kn_arena_array(call->arena, count, sizeof *p.searched),
                         .count = count,
                         .until = kn_time_mono() + TIME_US};
-    enum kn_status status = p.queues ? KN_OK : KN_NOMEM;
-    struct kn_str *queues = kn_arena_array(call->arena, count, sizeof *queues);
+    enum kn_status status = p.queues && p.searched ? KN_OK : KN_NOMEM;
     uint64_t skipped;
     if (!broker_lists_has(call->hand->session))
         return;
     if (status == KN_OK)
         find_queues(&p);
-    if (queues && p.queues)
-        memcpy(queues, p.queues, count * sizeof *queues);
     for (size_t i = 0; status == KN_OK && i < count && !atomic_load(call->stopping); i++)
-        status = p.queues[i].len ? take_queue(&p, i) : KN_OK;
-    if (status == KN_OK && queues && may_be_done_again(&p))
-        seek_missing(&p, queues);
+        status = p.queues[i].len && !p.searched[i] ? take_queue(&p, i) : KN_OK;
+    if (status == KN_OK && may_be_done_again(&p, is_begun))
+        seek_missing(&p);
     enum kn_status told = control_removal_tell(call, removals->learned, tasks, count);
     if ((status != KN_OK || told != KN_OK) && kn_log_allow(&removals->limit, &skipped))
         KN_WARN("removal.failed", KN_F_STR("job", job),
