@@ -9,7 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from .process import Process, RigError, clean_environment, free_port
+from .process import Process, RigError, Stoppable, clean_environment, free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SANITIZER = re.compile(r"(ERROR|WARNING): (Address|Thread|Leak)Sanitizer|runtime error:")
@@ -40,7 +40,7 @@ def tls_bus(folder):
             "key": str(certs / "bus.key")}
 
 
-class Kanchi:
+class Kanchi(Stoppable):
     """A set of services over one data folder.
 
     brokers: URLs, or tuples (name, url). Starts nothing: up() runs the launcher,
@@ -115,12 +115,6 @@ class Kanchi:
         for name, process in self.processes.items():
             if SANITIZER.search(process.log()):
                 raise RigError(f"a sanitizer reported in {name}:\n{process.log_tail(120)}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
     # --- the gateway ---
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 
-from .process import Process, RigError, clean_environment, free_port, wait_for
+from .process import Process, RigError, Stoppable, clean_environment, free_port, wait_for
 
 
 def _folder_of_programs():
@@ -18,7 +18,7 @@ def _folder_of_programs():
     return found[-1].parent if found else pathlib.Path(direct).parent
 
 
-class Postgres:
+class Postgres(Stoppable):
     """postgres on a free port of 127.0.0.1; superuser kanchi, password kanchi.
 
     The server refuses to run as root: it runs as the user postgres then, which
@@ -98,9 +98,3 @@ class Postgres:
 
     def stop(self):
         self.process.stop()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()

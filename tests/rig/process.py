@@ -64,7 +64,17 @@ def clean_environment(**more):
     return {**kept, **{key: str(value) for key, value in more.items()}}
 
 
-class Process:
+class Stoppable:
+    """A context manager that calls stop() at its end."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Process(Stoppable):
     """A running program. Use as a context manager, or call stop().
 
     It leads a session of its own, so that Ctrl-C reaches only us and stop() can
@@ -148,12 +158,6 @@ class Process:
             pass
         self.kill()
         return self.exit_code
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
     def rss_bytes(self):
         fields = pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import urllib.parse
 
-from .process import Process, RigError, clean_environment, free_port
+from .process import Process, RigError, Stoppable, clean_environment, free_port
 
 
 def _program(name):
@@ -20,7 +20,7 @@ def _program(name):
     return found
 
 
-class RabbitMQ:
+class RabbitMQ(Stoppable):
     """rabbitmq-server on a free port of 127.0.0.1; user guest, password guest."""
 
     def __init__(self, folder, port=None):
@@ -91,9 +91,3 @@ class RabbitMQ:
         self.process.stop()
         if self.epmd:
             self.epmd.stop()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import urllib.parse
 
-from .process import Process, free_port
+from .process import Process, Stoppable, free_port
 
 
 def make_certificates(folder):
@@ -38,7 +38,7 @@ def tls_options(certs):
             "--tls-key-file", certs / "server.key"]
 
 
-class Redis:
+class Redis(Stoppable):
     """redis-server on a free port of 127.0.0.1, with nothing saved.
 
     tls: only rediss://; the authority's certificate is then in .ca.
@@ -92,14 +92,8 @@ class Redis:
     def stop(self):
         self.process.stop()
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *_):
-        self.stop()
-
-
-class Sentinel:
+class Sentinel(Stoppable):
     """A sentinel that watches a Redis of the rig under the name "mymaster".
 
     tls: the sentinel itself speaks TLS, whatever its master does; the authority is in .ca.
@@ -127,9 +121,3 @@ class Sentinel:
 
     def stop(self):
         self.process.stop()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()

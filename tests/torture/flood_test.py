@@ -56,31 +56,37 @@ class Asker:
         rig.wait_for(lambda: rounds() >= want, 120, "answers to every question", interval=0.5)
 
 
+def ask_during(folder, kanchi, launcher, count, flood):
+    """What everybody was answered during flood() and after it; prints what it took."""
+    before = bounds.services(launcher)
+    with Asker(folder, kanchi.port) as asker:
+        asker.wait_for_rounds(1)
+        flood()
+        rig.wait_for(lambda: kanchi.get("/system")["ingestion"]["default"]["events_stored"] >= count,
+                     60, "all events to be stored")
+        time.sleep(AFTER)
+        asker.wait_for_rounds(2)
+        answers = asker.answers()
+    bad = [one for one in answers if one[2] not in (200, 404)]
+    assert not bad, bad[:5]
+    slowest = max(answers, key=lambda one: one[3])
+    print(f"slowest of {len(answers)} answers {slowest[3] * 1000:.0f} ms ({slowest[1]}), MB at most "
+          f"{bounds.check(kanchi, launcher, before)}")
+    if FULL:
+        assert slowest[3] < 1, slowest
+    return answers
+
+
 @pytest.mark.parametrize("what", COUNTS)
 def test_everybody_is_answered(folder, what):
     count = COUNTS[what]
     with rig.Redis(folder / "redis") as broker, \
             rig.Kanchi(folder, [broker.url()], config={"ingestion": bounds.INGESTION}) as kanchi:
         launcher = kanchi.up()
-        before = bounds.services(launcher)
-        with Asker(folder, kanchi.port) as asker:
-            asker.wait_for_rounds(1)
-            run_flood(folder, what, broker.port, count)
-            rig.wait_for(lambda: kanchi.get("/system")["ingestion"]["default"]["events_stored"] >= count,
-                         60, "all events to be stored")
-            time.sleep(AFTER)
-            asker.wait_for_rounds(2)
-            answers = asker.answers()
-        bad = [one for one in answers if one[2] not in (200, 404)]
-        assert not bad, bad[:5]
-        slowest = max(answers, key=lambda one: one[3])
-        peaks = bounds.check(kanchi, launcher, before)
-        print(f"{count} {what}: slowest of {len(answers)} answers {slowest[3] * 1000:.0f} ms "
-              f"({slowest[1]}), MB at most {peaks}")
+        answers = ask_during(folder, kanchi, launcher, count,
+                             lambda: run_flood(folder, what, broker.port, count))
         largest = max(size for _, path, _, _, size in answers if path == "/metrics")
         assert largest < 1 << 20
-        if FULL:
-            assert slowest[3] < 1, slowest
         start = time.monotonic()
         assert launcher.stop() == 0
         assert time.monotonic() - start < 10
@@ -109,21 +115,10 @@ def test_everybody_is_answered_beside_the_queues_of_rabbitmq(folder, rabbitmq_se
     count = 10_000  # what the broker makes within a minute on two cores
     rabbitmq_server.add_vhost("flood")
     url = rabbitmq_server.url("flood")
+
+    def flood():
+        assert subprocess.run([sys.executable, PROGRAM, "rabbitmq", url, str(count)],
+                              timeout=300).returncode == 0
+
     with rig.Kanchi(folder, [url], config={"ingestion": bounds.INGESTION}) as kanchi:
-        launcher = kanchi.up()
-        before = bounds.services(launcher)
-        with Asker(folder, kanchi.port) as asker:
-            asker.wait_for_rounds(1)
-            code = subprocess.run([sys.executable, PROGRAM, "rabbitmq", url, str(count)], timeout=300)
-            assert code.returncode == 0
-            rig.wait_for(lambda: kanchi.get("/system")["ingestion"]["default"]["events_stored"] >= count,
-                         60, "all events to be stored")
-            time.sleep(AFTER)
-            asker.wait_for_rounds(2)
-            answers = asker.answers()
-        bad = [one for one in answers if one[2] not in (200, 404)]
-        assert not bad, bad[:5]
-        slowest = max(answers, key=lambda one: one[3])
-        print(f"{count} queues on RabbitMQ: slowest of {len(answers)} answers {slowest[3] * 1000:.0f} ms "
-              f"({slowest[1]}), MB at most {bounds.check(kanchi, launcher, before)}")
-        assert slowest[3] < 1, slowest
+        ask_during(folder, kanchi, kanchi.up(), count, flood)
