@@ -63,6 +63,11 @@ void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
     gw_exchange_fail(x);
 }
 
+void gw_fail_memory(struct gw_exchange *x)
+{
+    gw_fail(x, 503, "too many large answers at once, try again later");
+}
+
 bool gw_params_ok(struct gw_exchange *x)
 {
     if (gw_params_finish(&x->params))
@@ -196,7 +201,9 @@ static void call_route(struct gw_exchange *x, const struct gw_route *route, stru
     } else {
         gw_fail(x, 403, "nobody may act through this gateway: gateway.actions says so");
     }
-    if (kn_buf_status(&x->body) != KN_OK)
+    if (kn_buf_status(&x->body) == KN_FULL)
+        gw_fail_memory(x);
+    else if (kn_buf_status(&x->body) != KN_OK)
         gw_fail(x, 500, "the answer cannot be made: %s", kn_status_text(kn_buf_status(&x->body)));
 }
 

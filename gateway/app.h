@@ -26,10 +26,11 @@ struct gw_app {
     struct gw_hub *hub;
     const struct gw_static *files; /* NULL: none */
     struct gw_host_rules hosts;
-    const char *url_prefix;  /* as kn_url_prefix_read writes it */
-    const char *user_header; /* "": none */
-    bool may_act;            /* whether requests may change anything */
-    int64_t query_timeout;   /* µs */
+    const char *url_prefix;   /* as kn_url_prefix_read writes it */
+    const char *user_header;  /* "": none */
+    bool may_act;             /* whether requests may change anything */
+    int64_t query_timeout;    /* µs */
+    struct kn_budget *memory; /* for making answers */
     struct gw_counters counters;
 };
 
@@ -74,6 +75,8 @@ void gw_check_signal(struct gw_exchange *x, struct kn_str signal);
 /* Makes x a problem. */
 void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Makes x a problem: app->memory has no room for its answer. */
+void gw_fail_memory(struct gw_exchange *x);
 /* The position in the parameter cursor; absent without one. Mistakes go to x->params. */
 struct kn_str gw_read_cursor(struct gw_exchange *x);
 /* Appends ],"next_cursor":…} to a list. position absent: the last page. */

@@ -41,6 +41,13 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
         gw_fail(x, 504, "%s", text ? text : kn_status_text(status));
         x->problem.code = GW_OUTCOME_UNKNOWN;
         break;
+    case KN_NOMEM:
+        if (!text) {
+            gw_fail_memory(x);
+            return;
+        }
+        gw_fail(x, 503, "%s could not answer: %s", who, text);
+        break;
     case KN_CLOSED:
     case KN_AGAIN:
     case KN_FULL:

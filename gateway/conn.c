@@ -379,6 +379,7 @@ static bool step_body(struct conn *conn)
 void conn_answer(struct conn *conn)
 {
     conn_set_state(conn, CONN_WRITE);
+    kn_buf_leave_budget(&conn->request->x.body); /* it counts among what connections hold */
     account(conn);
     conn_make_room(conn->server, conn);
     conn_run(conn);

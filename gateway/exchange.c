@@ -1,5 +1,7 @@
 #include "gateway/exchange.h"
 
+#include "gateway/app.h"
+
 #include <stdio.h>
 
 void gw_exchange_init(struct gw_exchange *x, struct gw_app *app)
@@ -7,6 +9,7 @@ void gw_exchange_init(struct gw_exchange *x, struct gw_app *app)
     *x = (struct gw_exchange){.app = app, .status = 200, .type = "application/json"};
     kn_arena_init(&x->arena, GW_REQUEST_ARENA_MAX);
     kn_buf_init(&x->body, GW_BODY_MAX);
+    x->arena.budget = x->body.budget = app ? app->memory : NULL;
 }
 
 void gw_exchange_fini(struct gw_exchange *x)
@@ -28,7 +31,7 @@ void gw_exchange_fail(struct gw_exchange *x)
     x->stored = KN_STR_ABSENT;
     if (x->status == 503 && !x->retry_after)
         x->retry_after = 2;
-    kn_buf_clear(&x->body);
+    kn_buf_fini(&x->body);
     gw_problem_json(&x->body, &x->problem, x->path);
 }
 

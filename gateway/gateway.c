@@ -56,6 +56,8 @@ static enum kn_status start_bus(struct gateway *gateway, const struct kn_service
     enum kn_status status = kn_bus_of_service(service, config, &gateway->bus, ret_error);
     if (status != KN_OK)
         return status;
+    kn_budget_init(&gateway->memory, (size_t)config->gateway.memory_max);
+    kn_bus_limit_answers(gateway->bus, &gateway->memory);
     gateway->controls = gw_controls_new(gateway->bus, config->bus.control);
     if (!gateway->controls)
         return KN_NOMEM;
@@ -101,6 +103,7 @@ static void fill_app(struct gateway *gateway, const struct kn_config *config)
         .hub = gateway->hub,
         .files = gateway->files,
         .url_prefix = config->gateway.url_prefix,
+        .memory = &gateway->memory,
         .user_header = config->gateway.user_header,
         .may_act = strcmp(config->gateway.actions, "on") == 0,
         .query_timeout = config->gateway.query_timeout,

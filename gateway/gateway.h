@@ -18,6 +18,7 @@ struct gateway {
     struct gw_live *live;
     struct gw_server *server;
     struct kn_reporter *reporter;
+    struct kn_budget memory; /* for making answers */
     struct gw_app app;
 };
 

@@ -295,6 +295,9 @@ static void show_gateway(struct gw_exchange *x)
     plain(out, "kanchi_gateway_connections_refused_total", "counter",
           "Requests refused because too many connections were open.",
           (double)atomic_load(&counters->refused));
+    plain(out, "kanchi_gateway_memory_refused_total", "counter",
+          "Answers that gateway.memory_max had no room for.",
+          (double)atomic_load(&x->app->memory->refused));
     plain(out, "kanchi_gateway_storage_failures_total", "counter",
           "Questions that storage did not answer.",
           (double)atomic_load(&counters->storage_failures));

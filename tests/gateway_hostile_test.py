@@ -1,10 +1,12 @@
 """Requests that no honest client sends: an answer or a closed connection, never a crash."""
 
 import socket
+import threading
 import time
 
 import pytest
 from gateway_rig import Gateway
+from memory import is_sanitized, peak_mb
 
 
 @pytest.fixture(scope="module")
@@ -263,3 +265,30 @@ def test_pipelined_requests_are_answered_in_order(gateway):
     answer = gateway.raw(first * 5 + request(b"/api/v1/nope"))
     assert answer.count(b"HTTP/1.1 200 OK") == 5 and answer.count(b"HTTP/1.1 404") == 1
     assert answer.rindex(b"HTTP/1.1 200") < answer.index(b"HTTP/1.1 404")
+
+
+def test_large_answers_at_once_are_refused_beyond_their_memory(folder):
+    """48 clients ask for a task whose result has 12 MB."""
+    answers = []
+
+    def ask():
+        answers.append(gateway.raw(request(b"/api/v1/tasks/huge"), timeout=60))
+
+    with Gateway(folder, {"threads": 48, "memory_max": "64MB"}) as gateway:
+        pid = gateway.processes["gateway"].pid
+        before = peak_mb(pid)
+        clients = [threading.Thread(target=ask) for _ in range(48)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        refused = [answer for answer in answers if status_of(answer) == 503]
+        assert refused and all(b"\r\nRetry-After: " in one and b"too many large answers" in one for one in refused)
+        whole = [answer for answer in answers if status_of(answer) == 200 and len(answer) > 12 << 20]
+        assert whole
+        # 64 MB to make answers, 64 MB to send them; sanitizers keep what was freed for a while
+        more = peak_mb(pid) - before
+        assert more < (450 if True else 160)
+        assert status_of(gateway.raw(request(b"/api/v1/tasks/huge"), timeout=60)) == 200
+        text = gateway.raw(request(b"/metrics")).decode()
+        assert f"kanchi_gateway_memory_refused_total {len(refused)}" in text

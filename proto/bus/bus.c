@@ -122,6 +122,11 @@ enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **
     return KN_OK;
 }
 
+void kn_bus_limit_answers(struct kn_bus *bus, struct kn_budget *budget)
+{
+    bus->answers = budget;
+}
+
 void kn_bus_free(struct kn_bus *bus)
 {
     if (!bus)
@@ -271,7 +276,7 @@ enum kn_status bus_attach(struct kn_bus *bus, nng_socket socket, enum bus_role r
 struct message {
     struct kn_bus_message pub; /* first: what the caller holds */
     nng_msg *raw;
-    struct kn_arena arena;
+    struct kn_arena arena; /* its budget is raw's too */
 };
 
 /* Takes what buf holds, and empties it. */
@@ -310,17 +315,19 @@ enum kn_status bus_pack_body(struct kn_bus *bus, uint64_t number, enum kn_kind k
     return wrap(&buf, ret);
 }
 
-enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, const char *without,
-                          struct kn_bus_message **ret)
+static enum kn_status unpack(struct kn_bus *bus, nng_msg *raw, struct kn_budget *budget,
+                             const char *without, struct kn_bus_message **ret)
 {
     struct message *message = calloc(1, sizeof *message);
     if (!message) {
+        kn_budget_give(budget, nng_msg_len(raw));
         nng_msg_free(raw);
         return KN_NOMEM;
     }
     message->raw = raw;
     /* structs are larger than their encoding: a bound on how much larger */
     kn_arena_init(&message->arena, 8 * bus->message_max);
+    message->arena.budget = budget;
     struct kn_str data = {nng_msg_body(raw), nng_msg_len(raw)};
     struct kn_envelope envelope;
     enum kn_status status = kn_envelope_decode(data, &envelope);
@@ -340,12 +347,24 @@ enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, const char *without,
     return KN_OK;
 }
 
+enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, const char *without,
+                          struct kn_bus_message **ret)
+{
+    return unpack(bus, raw, NULL, without, ret);
+}
+
+enum kn_status bus_unpack_answer(struct kn_bus *bus, nng_msg *raw, struct kn_bus_message **ret)
+{
+    return unpack(bus, raw, bus->answers, NULL, ret);
+}
+
 void kn_bus_message_free(struct kn_bus_message *pub)
 {
     if (!pub)
         return;
     struct message *message = (struct message *)(void *)pub;
     kn_arena_fini(&message->arena);
+    kn_budget_give(message->arena.budget, nng_msg_len(message->raw));
     nng_msg_free(message->raw);
     free(message);
 }

@@ -15,6 +15,7 @@
 #define KN_PROTO_BUS_BUS_H
 
 #include "proto/codec.h"
+#include "services/common/budget.h"
 
 struct kn_bus;
 struct kn_bus_publisher;
@@ -43,6 +44,9 @@ enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **
                           char **ret_error) KN_MUST_CHECK;
 /* Everything that was made with it must be freed before. NULL is allowed. */
 void kn_bus_free(struct kn_bus *bus);
+/* Before the first request: takes the memory of answers from a budget, which must outlive the
+ * bus. An answer that does not fit is dropped as it arrives, and its request returns NOMEM. */
+void kn_bus_limit_answers(struct kn_bus *bus, struct kn_budget *budget);
 
 /* ---- messages -------------------------------------------------------------- */
 
@@ -94,7 +98,8 @@ enum kn_status kn_bus_client_new(struct kn_bus *bus, const char *url, struct kn_
 void kn_bus_client_free(struct kn_bus_client *client);
 
 /* Sends a request and waits for its answer, up to timeout_us. *ret is to be freed
- * with kn_bus_message_free. TIMEOUT when no answer came; else, when the server
+ * with kn_bus_message_free. TIMEOUT when no answer came; NOMEM without a sentence
+ * when it does not fit into the budget (kn_bus_limit_answers); else, when the server
  * said no, its status, and *ret_error (may be NULL) is its sentence, to be freed
  * by the caller, or NULL. */
 enum kn_status kn_bus_request(struct kn_bus_client *client, enum kn_kind kind, const void *msg,

@@ -27,7 +27,7 @@ struct kn_bus_call {
     enum call_state state;
     int error;
     nng_msg *request; /* kept until it is answered */
-    nng_msg *answer;
+    nng_msg *answer;  /* its length was taken from the bus's budget */
 };
 
 enum kn_status kn_bus_client_new(struct kn_bus *bus, const char *url, struct kn_bus_client **ret,
@@ -129,8 +129,16 @@ static void after_receive(struct kn_bus_call *call, int rv)
         if (rv == 0)
             return;
     }
+    nng_msg *answer = rv ? NULL : nng_aio_get_msg(call->aio);
+    /* here, and not where somebody waits for it: else many could be there before the first is
+     * counted */
+    if (answer && !kn_budget_take(call->bus->answers, nng_msg_len(answer))) {
+        nng_msg_free(answer);
+        answer = NULL;
+        rv = NNG_ENOMEM;
+    }
     pthread_mutex_lock(&call->lock);
-    call->answer = rv ? NULL : nng_aio_get_msg(call->aio);
+    call->answer = answer;
     finish_locked(call, rv);
     pthread_mutex_unlock(&call->lock);
 }
@@ -224,8 +232,10 @@ void kn_bus_call_drop(struct kn_bus_call *call)
     nng_ctx_close(call->ctx);
     nng_aio_free(call->aio);
     nng_msg_free(call->request);
-    if (call->answer)
+    if (call->answer) {
+        kn_budget_give(call->bus->answers, nng_msg_len(call->answer));
         nng_msg_free(call->answer);
+    }
     pthread_mutex_destroy(&call->lock);
     pthread_cond_destroy(&call->done);
     free(call);
@@ -260,7 +270,7 @@ enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_messag
     if (status != KN_OK)
         return status;
     struct kn_bus_message *message;
-    status = bus_unpack(bus, answer, NULL, &message);
+    status = bus_unpack_answer(bus, answer, &message);
     if (status != KN_OK)
         return status;
     status = check_failure(message, ret_error);

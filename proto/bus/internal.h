@@ -13,6 +13,7 @@ enum { BUS_RECONNECT_MIN_MS = 20, BUS_RECONNECT_MAX_MS = 500, BUS_PROBE_RECONNEC
 struct kn_bus {
     char *sender;
     size_t message_max;
+    struct kn_budget *answers;
     bool insecure;
     char *ca; /* PEM text; NULL without TLS */
     char *cert;
@@ -49,6 +50,9 @@ enum kn_status bus_pack_body(struct kn_bus *bus, uint64_t number, enum kn_kind k
 /* Takes raw over, also on failure. without: a field that is passed over, or NULL. */
 enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, const char *without,
                           struct kn_bus_message **ret) KN_MUST_CHECK;
+/* The same for an answer, whose length was taken from bus->answers. */
+enum kn_status bus_unpack_answer(struct kn_bus *bus, nng_msg *raw,
+                                 struct kn_bus_message **ret) KN_MUST_CHECK;
 
 /* ---- endpoint.c: what is bound or dialled ---- */
 

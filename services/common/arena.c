@@ -17,10 +17,11 @@ void kn_arena_init(struct kn_arena *arena, size_t max)
     *arena = (struct kn_arena){.max = max ? max : (size_t)1 << 30};
 }
 
-static void free_blocks(struct kn_arena_block *block)
+static void free_blocks(struct kn_arena *arena, struct kn_arena_block *block)
 {
     while (block) {
         struct kn_arena_block *next = block->next;
+        kn_budget_give(arena->budget, block->cap);
         free(block);
         block = next;
     }
@@ -28,8 +29,8 @@ static void free_blocks(struct kn_arena_block *block)
 
 void kn_arena_fini(struct kn_arena *arena)
 {
-    free_blocks(arena->blocks);
-    kn_arena_init(arena, arena->max);
+    free_blocks(arena, arena->blocks);
+    *arena = (struct kn_arena){.max = arena->max, .budget = arena->budget};
 }
 
 void kn_arena_reset(struct kn_arena *arena)
@@ -39,7 +40,7 @@ void kn_arena_reset(struct kn_arena *arena)
     arena->overflow = false;
     if (!keep)
         return;
-    free_blocks(keep->next);
+    free_blocks(arena, keep->next);
     keep->next = NULL;
     keep->used = 0;
     arena->total = keep->cap;
@@ -55,9 +56,13 @@ static struct kn_arena_block *add_block(struct kn_arena *arena, size_t size)
         cap = left;
     if (cap < size)
         return NULL;
-    struct kn_arena_block *block = malloc(sizeof *block + cap);
-    if (!block)
+    if (!kn_budget_take(arena->budget, cap))
         return NULL;
+    struct kn_arena_block *block = malloc(sizeof *block + cap);
+    if (!block) {
+        kn_budget_give(arena->budget, cap);
+        return NULL;
+    }
     block->used = 0;
     block->cap = cap;
     block->next = arena->blocks;

@@ -3,6 +3,7 @@
 #ifndef KN_COMMON_ARENA_H
 #define KN_COMMON_ARENA_H
 
+#include "services/common/budget.h"
 #include "services/common/status.h"
 #include "services/common/str.h"
 
@@ -10,18 +11,20 @@ struct kn_arena_block;
 
 struct kn_arena {
     struct kn_arena_block *blocks;
-    size_t total;  /* bytes in all blocks */
-    size_t max;    /* bytes; an allocation beyond it fails */
-    bool overflow; /* an allocation failed since the last reset */
+    size_t total;             /* bytes in all blocks */
+    size_t max;               /* bytes; an allocation beyond it fails */
+    bool overflow;            /* an allocation failed since the last reset */
+    struct kn_budget *budget; /* that its blocks are taken from; NULL: none */
 };
 
-/* max: the most bytes that it may hold, 0 for 1 GiB. Allocates nothing yet. */
+/* max: the most bytes that it may hold, 0 for 1 GiB. Allocates nothing yet. A budget is set
+ * right after. */
 void kn_arena_init(struct kn_arena *arena, size_t max);
 void kn_arena_fini(struct kn_arena *arena);
 /* Forgets everything but keeps the largest block for the next round. */
 void kn_arena_reset(struct kn_arena *arena);
 
-/* Aligned for any type, zeroed. NULL when max is reached or memory is out
+/* Aligned for any type, zeroed. NULL when max is reached, or budget or memory is out
  * (overflow is set then, so that it can be asked once at the end). */
 void *kn_arena_alloc(struct kn_arena *arena, size_t size);
 /* count * size, checked. */

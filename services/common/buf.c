@@ -17,7 +17,14 @@ void kn_buf_fini(struct kn_buf *buf)
     if (!buf)
         return;
     free(buf->data);
-    kn_buf_init(buf, buf->max);
+    kn_budget_give(buf->budget, buf->cap);
+    *buf = (struct kn_buf){.max = buf->max, .budget = buf->budget};
+}
+
+void kn_buf_leave_budget(struct kn_buf *buf)
+{
+    kn_budget_give(buf->budget, buf->cap);
+    buf->budget = NULL;
 }
 
 void kn_buf_clear(struct kn_buf *buf)
@@ -46,8 +53,15 @@ char *kn_buf_reserve(struct kn_buf *buf, size_t len)
         size_t cap = buf->cap ? buf->cap : 256;
         while (cap < need)
             cap *= 2;
+        if (cap > buf->max + 1)
+            cap = buf->max + 1;
+        if (!kn_budget_take(buf->budget, cap - buf->cap)) {
+            kn_buf_fail(buf, KN_FULL);
+            return NULL;
+        }
         char *data = realloc(buf->data, cap);
         if (!data) {
+            kn_budget_give(buf->budget, cap - buf->cap);
             kn_buf_fail(buf, KN_NOMEM);
             return NULL;
         }
@@ -130,7 +144,8 @@ char *kn_buf_take(struct kn_buf *buf, size_t *ret_len)
     data[buf->len] = '\0';
     if (ret_len)
         *ret_len = buf->len;
-    kn_buf_init(buf, buf->max);
+    kn_budget_give(buf->budget, buf->cap);
+    *buf = (struct kn_buf){.max = buf->max, .budget = buf->budget};
     return data;
 }
 

@@ -3,6 +3,7 @@
 #ifndef KN_COMMON_BUF_H
 #define KN_COMMON_BUF_H
 
+#include "services/common/budget.h"
 #include "services/common/status.h"
 #include "services/common/str.h"
 
@@ -12,14 +13,19 @@ struct kn_buf {
     size_t cap;
     size_t max; /* bytes; more is TOO_BIG */
     enum kn_status status;
+    struct kn_budget *budget; /* that its memory is taken from; beyond it: FULL. NULL: none */
 };
 
-/* max: the most bytes that it may hold, 0 for 1 GiB. Allocates nothing yet. */
+/* max: the most bytes that it may hold, 0 for 1 GiB. Allocates nothing yet. A budget is set
+ * right after. */
 void kn_buf_init(struct kn_buf *buf, size_t max);
-/* Frees the data; buf may be used again. NULL is allowed. */
+/* Frees the data; buf may be used again, with the same max and budget. NULL is allowed. */
 void kn_buf_fini(struct kn_buf *buf);
 /* Empties it and forgets its error; keeps the memory. */
 void kn_buf_clear(struct kn_buf *buf);
+/* Gives back what its memory took from the budget, and takes no more: from here on the caller
+ * accounts for it. */
+void kn_buf_leave_budget(struct kn_buf *buf);
 
 void kn_buf_str(struct kn_buf *buf, struct kn_str s);
 void kn_buf_text(struct kn_buf *buf, const char *text);

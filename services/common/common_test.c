@@ -88,6 +88,35 @@ static void buffer_keeps_its_first_error(void **state)
     kn_buf_fini(&buf);
 }
 
+static void what_shares_a_budget_takes_no_more_than_it_has(void **state)
+{
+    (void)state;
+    struct kn_budget budget;
+    struct kn_buf one, two;
+    struct kn_arena arena;
+    kn_budget_init(&budget, 1 << 20);
+    kn_buf_init(&one, 0);
+    kn_buf_init(&two, 0);
+    kn_arena_init(&arena, 0);
+    one.budget = two.budget = arena.budget = &budget;
+    assert_non_null(kn_buf_reserve(&one, 600 << 10));
+    assert_non_null(kn_buf_reserve(&two, 1000)); /* small: always granted */
+    assert_null(kn_arena_alloc(&arena, 600 << 10));
+    assert_null(kn_buf_reserve(&two, 600 << 10));
+    assert_int_equal(kn_buf_status(&two), KN_FULL);
+    assert_int_equal(atomic_load(&budget.refused), 2);
+    kn_buf_leave_budget(&one);
+    assert_non_null(kn_arena_alloc(&arena, 600 << 10));
+    kn_arena_fini(&arena);
+    kn_buf_clear(&two);
+    kn_buf_text(&two, "text");
+    free(kn_buf_take(&two, NULL));
+    assert_int_equal(atomic_load(&budget.used), 0);
+    kn_buf_fini(&one);
+    kn_buf_fini(&two);
+    assert_int_equal(atomic_load(&budget.used), 0);
+}
+
 static void json_strings_are_escaped(void **state)
 {
     (void)state;
@@ -288,6 +317,7 @@ int main(void)
         cmocka_unit_test(utf8_head_never_cuts_a_character),
         cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
         cmocka_unit_test(buffer_keeps_its_first_error),
+        cmocka_unit_test(what_shares_a_budget_takes_no_more_than_it_has),
         cmocka_unit_test(json_strings_are_escaped),
         cmocka_unit_test(json_numbers_read_back_the_same),
         cmocka_unit_test(json_numbers_are_short),

@@ -167,6 +167,8 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
       "idle connection is closed")                                                                 \
     X(ws_clients_max, INT, "48", "1..4000", "Maximum number of WebSocket clients")                 \
     X(ws_queue_max, SIZE, "1MB", "64KB..256MB", "Maximum data waiting for one WebSocket client")   \
+    X(memory_max, SIZE, "192MB", "16MB..64GB",                                                     \
+      "Maximum memory for answers that are being made; beyond it, requests are refused")           \
     X(query_timeout, DURATION, "10s", "100ms..5m", "How long to wait for storage's answer")        \
     X(actions, ENUM, "auto", "auto|on|off",                                                        \
       "Allow actions (retry, revoke, purge …); `auto`: only if the gateway listens on "            \
