@@ -182,6 +182,10 @@ def check_bounds(checker):
         if one.get("read_only") is not True or one.get("cap_drop") != ["ALL"] or \
                 one.get("security_opt") != ["no-new-privileges:true"] or "pids_limit" not in one:
             checker.fault(name, "has more rights than it needs")
+        limit = str(one.get("mem_limit", "0m"))
+        megabytes = int(limit[:-1]) << {"m": 0, "g": 10}[limit[-1]]
+        for text in facts.faults_of_memory(megabytes, one.get("command"), environment(one)):
+            checker.fault(name, f"mem_limit {limit} {text}")
 
 
 CHECKS = (check_programs, check_bus, check_ports, check_references, check_bounds)

@@ -132,6 +132,13 @@ def test_the_image_has_the_version_of_the_programs():
     assert f"ARG VERSION={version}\n" in (facts.ROOT / "Dockerfile").read_text()
 
 
+def test_the_bounds_of_memory_are_those_of_the_document():
+    text = (facts.ROOT / "docs/memory.md").read_text()
+    shown = {name.strip("`"): int(mib) for name, mib in re.findall(r"^\| (\S+|`kanchi up`) \|.*\| (\d+) MiB \|$", text, re.M)}
+    assert shown == {"kanchi up" if name == "launcher" else name: mb
+                     for name, mb in facts.memory.bounds().items()}
+
+
 # --- what is refused ---
 
 def bad_files(kind):

@@ -5,6 +5,11 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import memory  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("KANCHI_TEST_BIN", ROOT / "build" / "debug" / "bin"))
@@ -38,6 +43,16 @@ def address(url):
     """Host and port of a bus address; None when it is none that leaves the machine."""
     found = re.fullmatch(r"tls\+tcp://([^/:]+):(\d+)", url or "")
     return (found[1], int(found[2])) if found else None
+
+
+def faults_of_memory(limit, command, environment):
+    """limit: in MB; command: of one service, or of them all."""
+    if faults_of_environment(environment):
+        return []  # these are told already
+    bounds = memory.bounds(environment)
+    words = command or ["?"]
+    need = sum(bounds.values()) if words == ["kanchi", "up"] else bounds.get(words[0].removeprefix("kanchi-"), 0)
+    return [] if limit > need else [f"is below the {need} MB of docs/memory.md"]
 
 
 def faults_of_command(words):

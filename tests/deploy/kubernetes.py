@@ -211,6 +211,16 @@ def check_listening(manifests, one, variables):
                 manifests.fault(one, f"{key}: Service {host} has no port {port}")
 
 
+def check_memory(manifests):
+    for one in manifests.of(*WORKLOADS):
+        for container in containers(one):
+            limit = container.get("resources", {}).get("limits", {}).get("memory", "0Mi")
+            megabytes = int(limit[:-2]) << {"Mi": 0, "Gi": 10}[limit[-2:]]
+            found = environment(Manifests(manifests.all), one, container)
+            for text in facts.faults_of_memory(megabytes, container.get("command"), found):
+                manifests.fault(one, f"memory limit {limit} {text}")
+
+
 def check_security(manifests):
     """Restricted Pod Security, and a root file system that is read only."""
     for one in manifests.of(*WORKLOADS):
@@ -286,7 +296,8 @@ def check_network(manifests):
         manifests.faults.append("NetworkPolicies: nothing is refused by default")
 
 
-CHECKS = (check_selectors, check_references, check_ports, check_programs, check_security, check_network)
+CHECKS = (check_selectors, check_references, check_ports, check_programs, check_memory, check_security,
+          check_network)
 
 
 def faults(documents):
