@@ -409,7 +409,8 @@ int64_t merge_learned_at(const struct merge_task *task, enum merge_type type)
     struct merge_key taken = {0};
     if (type == MERGE_ORPHANED || event->origin == KN_ORIGIN_BROKER)
         return at; /* our own */
-    bool is_taken = latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken);
+    bool is_taken = latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken) ||
+                    latest_key(task, 1u << MERGE_SENT, &taken);
     if (task->skew) { /* it is most likely by the same clock */
         int64_t corrected = at - task->skew;
         if (corrected >= taken.at && (!until || corrected <= until))

@@ -173,7 +173,8 @@ int64_t merge_time(const struct merge_task *task, enum merge_type type);
  * orphaned, whose end nobody knows. */
 int64_t merge_completed_at(const struct merge_task *task);
 /* Time of what was learned (task->learned[type]) on our clock: not before the worker took
- * the task, nor after it was learned. The backend has it from the worker's clock. */
+ * the task, or before it was sent when that is all that was seen, nor after it was learned.
+ * The backend has it from the worker's clock. */
 int64_t merge_learned_at(const struct merge_task *task, enum merge_type type);
 /* Seconds in the queue: from sent to started; from received when sent is missing
  * or later. False when neither is there. Never negative. */
