@@ -121,11 +121,9 @@ void gw_api_apply(struct gw_exchange *x)
     struct kn_msg_task_send send = {.name = gw_body_text(x, "name"),
                                     .unregistered = gw_body_flag(x, "unregistered", false)};
     read_options(x, &send);
-    if (!gw_body_ok(x))
-        return;
-    if (!send.name.len)
-        gw_fail(x, 400, "name: missing");
-    else if (gw_find_source(x, &send.source))
+    if (!send.name.ptr)
+        gw_problem_set(&x->params.problem, 400, "name", "name: missing");
+    if (gw_body_ok(x) && gw_find_source(x, &send.source))
         send_task(x, &send);
 }
 
@@ -207,6 +205,15 @@ void gw_api_revoke(struct gw_exchange *x)
         revoke(x, &ask);
 }
 
+/* object: JSON; absent for none. */
+static bool has_member(struct kn_str object)
+{
+    size_t i = 1;
+    while (i < object.len && strchr(" \t\r\n", object.ptr[i]))
+        i++;
+    return i < object.len && object.ptr[i] != '}';
+}
+
 void gw_api_revoke_by_headers(struct gw_exchange *x)
 {
     struct kn_msg_task_revoke ask = {
@@ -217,11 +224,10 @@ void gw_api_revoke_by_headers(struct gw_exchange *x)
         .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     gw_check_signal(x, ask.signal);
-    if (!gw_body_ok(x))
-        return;
-    if (ask.headers.len <= 2)
-        gw_fail(x, 400, "headers: an object with at least one stamped header is needed");
-    else if (gw_find_source(x, &ask.source))
+    if (!has_member(ask.headers))
+        gw_problem_set(&x->params.problem, 400, "headers",
+                       "headers: must be an object with at least one stamped header");
+    if (gw_body_ok(x) && gw_find_source(x, &ask.source))
         revoke(x, &ask);
 }
 

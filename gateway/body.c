@@ -124,6 +124,10 @@ struct kn_str gw_body_text(struct gw_exchange *x, const char *key)
         refuse(x, key, "must be a text without NUL");
         return KN_STR_ABSENT;
     }
+    if (!member->token.text.len) {
+        refuse(x, key, "must not be empty");
+        return KN_STR_ABSENT;
+    }
     return member->token.text;
 }
 

@@ -11,7 +11,7 @@ enum { GW_MEMBERS_MAX = 64, GW_LIST_MAX = 100000 };
 /* Reads x->body_in; no body is an object without members. */
 void gw_body_read(struct gw_exchange *x);
 
-/* Absent when it is not there, or null. */
+/* Absent when it is not there, or null; never empty. */
 struct kn_str gw_body_text(struct gw_exchange *x, const char *key);
 /* Up to GW_LIST_MAX texts. */
 struct kn_strs gw_body_texts(struct gw_exchange *x, const char *key);

@@ -127,6 +127,43 @@ def test_bodies_that_are_wrong_are_refused(gateway, path, method, body):
     validate(json.loads(answer), DOCUMENT["components"]["schemas"]["Problem"])
 
 
+PROBES = ["", "x", "failure", "TERM", "2026-11-23T10:00:00Z", "x\0y", -1, 0, 0.5, 1, 1.5, 300, 40_000, 10**9, 10**30, 1e12 + 0.5, True,
+          [], ["x"], [""], [1], ["failure"], ["x"] * 100_001, {}, {"x": 1}]
+
+
+def body_fields():
+    """Path, key of the object in the body that has the field (None: the body itself), field, schema."""
+    for path, method in WRITE:
+        if "requestBody" not in DOCUMENT["paths"][path][method]:
+            continue
+        content = DOCUMENT["paths"][path][method]["requestBody"]["content"]["application/json"]
+        for key, schema in resolve(content["schema"])["properties"].items():
+            yield path, None, key, resolve(schema)
+            for inner, one in resolve(schema).get("properties", {}).items():
+                yield path, key, inner, resolve(one)
+
+
+@pytest.mark.parametrize("path, outer, key, schema", list(body_fields()), ids=lambda it: str(it)[:40])
+def test_the_document_accepts_the_values_that_the_gateway_accepts(gateway, path, outer, key, schema):
+    """Field by field. Whether fields go together is not asked."""
+    whole = {**strict(schema), "components": strict(DOCUMENT["components"])}
+    document = jsonschema.Draft202012Validator(whole, format_checker=FORMATS)
+    different = []
+    for value in PROBES:
+        if key == "arguments" and isinstance(value, dict):
+            continue  # they depend on the command: a test of their own
+        body = {**(BODIES[path] or {}), **({outer: {key: value}} if outer else {key: value})}
+        if path == "/api/v1/jobs" and outer == "options":
+            body["action"] = "retry" if key == "queue" else "revoke"
+        if path == "/api/v1/jobs" and (key == "filter" or outer == "filter"):
+            body.pop("ids", None)
+        status, _, answer = gateway.ask(concrete(path), "POST", body=body)
+        refused = status == 400 and json.loads(answer).get("parameter") in {key, outer, "x"} - {None}
+        if refused == document.is_valid(value):
+            different.append((str(value)[:40], "refused" if refused else "accepted"))
+    assert different == []
+
+
 @pytest.mark.parametrize("actions, host", [("off", "127.0.0.1"), ("auto", "0.0.0.0")])
 def test_a_gateway_that_may_not_act_says_so(folder, actions, host):
     quiet = Gateway(folder / "gateway", {"actions": actions})
