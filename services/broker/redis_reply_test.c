@@ -110,8 +110,10 @@ static void replies_behind_one_another_are_read_each_within_its_bound(void **sta
     assert_int_equal(pthread_create(&thread, NULL, serve, &peer), 0);
     for (int i = 0; i < COUNT; i++) {
         redisReply *reply = broker_redis_reply(&redis);
-        if (!reply)
+        if (!reply) {
             fail_msg("%s", redis.ctx->errstr);
+            return;
+        }
         assert_int_equal(reply->elements, i ? 2 : 3);
         if (i)
             assert_int_equal(reply->element[0]->len, 1024);

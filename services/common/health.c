@@ -179,7 +179,7 @@ static size_t count_from(uint64_t from)
  * connections. */
 static struct client *find_place(void)
 {
-    struct client *found = NULL;
+    struct client *found = &server.clients[0];
     size_t most = 0;
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
         struct client *client = &server.clients[i];
