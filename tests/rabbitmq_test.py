@@ -1,16 +1,30 @@
 """RabbitMQ as it is when something is the matter with it: alarms, rights, queues of other kinds."""
 
+import contextlib
+import datetime
 import json
+import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import kombu
 import rig
+from control_jobs_test import Stand
+from doctor_test import doctor
+from rig.celery_worker import sample_environment
 
 SERVICES = ("storage", "ingestion", "control", "gateway")
 FAST = {"control": {"interval": "5s", "reply_timeout": "2s"},
         "ingestion": {"queue_interval": "1s"}}
+
+
+@contextlib.contextmanager
+def stopping(stand):
+    try:
+        yield stand
+    finally:
+        stand.stop()
 
 
 def act(kanchi, method, path, body=None, **query):
@@ -45,24 +59,46 @@ def findings(kanchi):
 def test_an_alarm_is_a_finding_and_nothing_is_sent_in_it(folder):
     call = {"name": "x.y", "queue": "mail", "unregistered": True}
     with rig.RabbitMQ(folder / "rabbitmq") as server, \
-            rig.Kanchi(folder / "kanchi", [server.url()], config=FAST) as kanchi:
+            stopping(Stand(folder, server.url())) as stand:
+        kanchi = stand.kanchi
         with kombu.Connection(server.url()) as connection:
             connection.default_channel.queue_declare("mail", durable=True, auto_delete=False)
-        start(kanchi)
+        failed = stand.fail(4)
+        later = stand.send(3, countdown=3600)
+        stand.wait_statuses(failure=4, received=3)
         assert act(kanchi, "POST", "/tasks", call)[0] == 202
         server.ctl("set_vm_memory_high_watermark", "0.0001")
-        status, answer = act(kanchi, "POST", "/tasks", call)
-        assert status == 503 and "memory alarm" in answer["detail"] \
-            and "nothing was sent" in answer["detail"], (status, answer)
-        assert kanchi.get("/audit")["items"][0]["outcome"] == "refused"
+        for path, body in (("/tasks", call), (f"/tasks/{failed[0]}/retry", {})):
+            status, answer = act(kanchi, "POST", path, body)
+            assert status == 503 and "memory alarm" in answer["detail"] \
+                and "nothing was sent" in answer["detail"], (status, answer)
+            assert kanchi.get("/audit")["items"][0]["outcome"] == "refused"
+        assert kanchi.get(f"/tasks/{failed[0]}")["retried_as"] == []
         status, answer = act(kanchi, "GET", "/inspect/ping")
         assert status == 503 and "memory alarm" in answer["detail"], (status, answer)
+        jobs = [stand.make(action="retry", ids=failed[1:]), stand.make(action="revoke", ids=later)]
         rig.wait_for(lambda: "memory alarm" in findings(kanchi).get("publishers_blocked", ""),
                      what="the finding")
+        told = {one["code"]: one for one in kanchi.get("/system/doctor")["findings"]}
+        assert "memory alarm" in told["publishers_blocked"]["text"], told
+        assert "no_worker_answered" not in told, told
+        done = doctor("--broker", server.url())
+        assert done.returncode == 1 and "RabbitMQ blocks publishers: memory alarm" in done.stdout \
+            and "vm_memory_high_watermark" in done.stdout and "a worker runs" not in done.stdout, \
+            done.stdout
+        for job in jobs:  # they go on after the alarm
+            assert kanchi.get(f"/jobs/{job}")["state"] == "running", kanchi.get(f"/jobs/{job}")
+        assert stand.calls() == {str(i): 1 for i in range(4)}
         server.ctl("set_vm_memory_high_watermark", "0.9")
         rig.wait_for(lambda: "publishers_blocked" not in findings(kanchi), what="no finding")
+        for job in jobs:
+            stand.wait_job(job)
+            assert {one["state"] for one in stand.items(job)} == {"done"}, stand.items(job)
         assert act(kanchi, "POST", "/tasks", call)[0] == 202
+        assert act(kanchi, "POST", f"/tasks/{failed[0]}/retry", {})[0] == 202
         rig.wait_for(lambda: count(server.url(), "mail") == 2, what="both messages")
+        stand.wait_statuses(failure=4, success=4)
+        assert stand.calls() == {str(i): 2 for i in range(4)}
 
 
 def test_what_a_queue_cannot_do_is_refused(folder, rabbitmq_url):
@@ -137,3 +173,42 @@ def test_the_rights_in_the_documents_are_enough_and_a_missing_one_is_named(folde
             rig.wait_for(kanchi.is_ready, what="a gateway that is ready")
             text = rig.wait_for(lambda: findings(kanchi).get("access_refused"), what="the finding")
             assert "ACCESS_REFUSED" in text and "configure" in text, text
+
+
+SEND_LATER = """
+from delayed_app import noop
+for seconds in (2, 600):
+    print(noop.apply_async(countdown=seconds).id)
+"""
+
+
+def test_a_task_in_native_delayed_delivery_is_pending_with_its_eta(folder, rabbitmq_url):
+    broker = {"name": "default", "url": rabbitmq_url,
+              "queues": [f"celery_delayed_{level}" for level in range(28)]}
+    config = {"control": {**FAST["control"], "reconcile_after": "1s"},
+              "ingestion": FAST["ingestion"], "brokers": [broker]}
+    with rig.Kanchi(folder / "kanchi", config=config) as kanchi, \
+            rig.CeleryWorker(folder, rabbitmq_url, app="delayed_app", queues=("slow",)) as worker:
+        start(kanchi)
+        began = datetime.datetime.now(datetime.UTC)
+        done = subprocess.run([rig.python_of(), "-c", SEND_LATER], check=True, timeout=60, text=True,
+                              env=sample_environment(rabbitmq_url), capture_output=True)
+        soon, late = done.stdout.split()
+        rig.wait_for(lambda: kanchi.get(f"/tasks/{soon}")["status"] == "success",
+                     what="the task of 2 seconds has run")
+        # 600 is 1001011000 in binary
+        rig.wait_for(lambda: {one["name"]: one["depth"] for one in kanchi.get("/queues")["items"]
+                              if one["depth"]} == {"celery_delayed_9": 1}, what="its depth")
+        for _ in range(2):  # what control learns meanwhile does not change it
+            told = kanchi.get("/system/doctor")
+            assert told["workers"] == [worker.hostname], told
+            assert "queue_without_consumer" not in {one["code"] for one in told["findings"]}, told
+        task = kanchi.get(f"/tasks/{late}")
+        wait = datetime.datetime.fromisoformat(task["eta"]) - began
+        assert task["status"] == "pending" and 595 < wait.total_seconds() < 660, task
+        assert task["exchange"] == "celery_delayed_27"
+        # a retry does not wait again
+        status, answer = act(kanchi, "POST", f"/tasks/{soon}/retry")
+        assert status == 202 and answer["exchange"] == "celery_delayed_delivery", answer
+        rig.wait_for(lambda: kanchi.get(f"/tasks/{answer['id']}")["status"] == "success",
+                     what="the retry has run")

@@ -114,7 +114,9 @@ static void revoke(struct control_jobs *jobs, struct control_call *call,
     for (size_t i = 0; i < count; i++) {
         if (items[i].state != KN_ITEM_BEGUN)
             continue;
-        if (status != KN_OK)
+        if (status == KN_AGAIN) /* RabbitMQ is in an alarm, and nothing was sent */
+            settle(&items[i], KN_ITEM_WAITING, KN_STR_ABSENT);
+        else if (status != KN_OK)
             settle(&items[i], KN_ITEM_FAILED,
                    call->text.ptr ? call->text : kn_str_from(kn_status_text(status)));
         else if (!done.replies.count)
