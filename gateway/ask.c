@@ -12,6 +12,16 @@ enum { SOURCES_MAX = 256 };
 
 /* ---- asking storage --------------------------------------------------------------------- */
 
+/* An explanation of its own says more than that it failed. */
+static void fail_of(struct gw_exchange *x, int code, const char *who, const char *failed,
+                    enum kn_status status, const char *text)
+{
+    if (text)
+        gw_fail(x, code, "%s: %s", who, text);
+    else
+        gw_fail(x, code, "%s %s: %s", who, failed, kn_status_text(status));
+}
+
 static void fail_from(struct gw_exchange *x, const char *who, enum kn_status status,
                       const char *text)
 {
@@ -51,10 +61,10 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
     case KN_CLOSED:
     case KN_AGAIN:
     case KN_FULL:
-        gw_fail(x, 503, "%s does not answer now: %s", who, text ? text : kn_status_text(status));
+        fail_of(x, 503, who, "does not answer now", status, text);
         break;
     default:
-        gw_fail(x, 502, "%s could not answer: %s", who, text ? text : kn_status_text(status));
+        fail_of(x, 502, who, "could not answer", status, text);
     }
     gw_exchange_fail(x);
     if (kn_log_allow(&limit, &skipped))

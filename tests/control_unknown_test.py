@@ -66,3 +66,17 @@ def test_a_connection_that_was_cut_while_idle_is_made_again(stage):
     proxy.refuse()
     status, answer = post(kanchi, f"/tasks/{ident}/retry?force=true", body)
     assert status in (502, 503) and "nothing was sent" in answer["detail"], answer
+
+
+def test_a_broker_that_does_not_answer_is_named_with_what_was_not_done(stage):
+    proxy, kanchi, ident = stage
+    path, body = f"/tasks/{ident}/retry?force=true", {"args": [6], "kwargs": {}, "queue": "work"}
+    proxy.stall()
+    why = "nothing was sent, broker: no answer in time"
+    status, answer = post(kanchi, path, body)
+    assert status in (502, 503) and answer["detail"] == f"control of default: {why}", answer
+    assert "code" not in answer  # control has answered
+    entry = kanchi.get("/audit")["items"][0]
+    assert entry["outcome"] == "failed" and entry["text"] == why, entry
+    proxy.heal()
+    rig.wait_for(lambda: post(kanchi, path, body)[0] == 202, what="a broker that answers")

@@ -80,8 +80,10 @@ enum kn_status broker_amqp_reply(amqp_rpc_reply_t reply, struct kn_buf *error)
     }
     int code = reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION ? reply.library_error
                                                                    : AMQP_STATUS_SOCKET_ERROR;
-    say(error, kn_str_from(amqp_error_string2(code)));
-    return code == AMQP_STATUS_TIMEOUT ? KN_TIMEOUT : KN_CLOSED;
+    enum kn_status status = code == AMQP_STATUS_TIMEOUT ? KN_TIMEOUT : KN_CLOSED;
+    say(error,
+        kn_str_from(status == KN_TIMEOUT ? kn_status_text(status) : amqp_error_string2(code)));
+    return status;
 }
 
 enum kn_status broker_amqp_outcome(struct broker_amqp *amqp, struct kn_buf *error)
@@ -247,7 +249,7 @@ static enum kn_status login(const struct broker_options *options, struct broker_
                                          &properties, AMQP_SASL_METHOD_PLAIN, host->user,
                                          host->password);
     enum kn_status status = broker_amqp_reply(reply, error);
-    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION)
+    if (reply.reply_type == AMQP_RESPONSE_LIBRARY_EXCEPTION && status == KN_CLOSED)
         explain(amqp, error);
     return status;
 }
