@@ -52,10 +52,22 @@ static void set_tls(CURL *curl, const struct broker_tls_options *tls)
         curl_easy_setopt(curl, CURLOPT_SSLKEY, tls->key_file);
 }
 
+/* why: in curl's words, with the file, the certificate or the address. */
+static enum kn_status say_failure(struct broker_meter *m, CURLcode rc, const char *why)
+{
+    char text[CURL_ERROR_SIZE + 64];
+    snprintf(text, sizeof(text), "%s%s",
+             rc == CURLE_PEER_FAILED_VERIFICATION ? "TLS: the certificate is not trusted: " : "",
+             *why ? why : curl_easy_strerror(rc));
+    return say(m, text);
+}
+
 static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *url,
                               struct kn_buf *answer)
 {
     long code = 0;
+    char why[CURL_ERROR_SIZE] = "";
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(m->options.connect_timeout_us / 1000));
@@ -66,7 +78,7 @@ static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *ur
     CURLcode rc = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
     if (rc != CURLE_OK)
-        return say(m, curl_easy_strerror(rc));
+        return say_failure(m, rc, why);
     if (code == 401 || code == 403)
         return say(m, "user or password is refused");
     if (code == 404)
@@ -208,6 +220,7 @@ enum kn_status broker_meter_vhosts(struct broker_meter *meter, struct kn_arena *
     json_t *list = NULL;
     snprintf(suffix, sizeof(suffix), ".%s.pidbox", meter->options.control_exchange);
     *ret_count = 0;
+    kn_buf_clear(&meter->error);
     if (meter->options.url->kind != BROKER_AMQP || !meter->options.management_url)
         return KN_UNSUPPORTED;
     enum kn_status status = fetch_list(meter, "?columns=name,vhost", &list);
@@ -219,6 +232,7 @@ enum kn_status broker_meter_vhosts(struct broker_meter *meter, struct kn_arena *
                       kn_str_from(json_string_value(json_object_get(queue, "vhost"))));
     }
     json_decref(list);
+    broker_meter_keep_error(meter);
     return status;
 }
 

@@ -304,14 +304,51 @@ static void the_management_api_is_found(void **state)
         broker_meter_free(meter);
         kn_arena_fini(&arena);
     }
-    struct broker_meter *meter = NULL; /* its certificate is not trusted without the file */
-    with.url = url;
-    size_t count = 0;
-    assert_int_equal(broker_meter_new(&with, &meter), KN_OK);
-    assert_int_equal(broker_meter_vhosts(meter, NULL, NULL, 0, &count), KN_IO);
-    broker_meter_free(meter);
     rig_stop(&files, SIGKILL);
     broker_url_free(tls);
+}
+
+/* The settings of the broker's URL hold for the management API, too, with TLS there or not. */
+static void the_certificate_of_the_management_api_is_verified_unless_switched_off(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ca, *options, *host, *error; /* error: "" for none, otherwise a part of it */
+    } cases[] = {
+        {"ca.pem", "", "localhost", ""},
+        {"ca.pem", "", "127.0.0.1", "host name '127.0.0.1'"},
+        {"ca.pem", "ssl_check_hostname=false", "127.0.0.1", ""},
+        {"", "ssl=true", "localhost", "not trusted: SSL certificate problem"},
+        {"", "ssl=true&ssl_cert_reqs=none", "localhost", ""},
+        {"", "ssl_cert_reqs=none", "127.0.0.1", ""},
+        {"", "", "localhost", "not trusted: SSL certificate problem"},
+        {"nowhere.pem", "", "localhost", "nowhere.pem"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char ca[128] = "", address[128];
+        if (*cases[i].ca)
+            snprintf(ca, sizeof(ca), "ssl_ca_certs=%s/%s&", rabbit.dir, cases[i].ca);
+        snprintf(address, sizeof(address), "https://guest:guest@%s:%d", cases[i].host,
+                 rabbit.manage_tls_port);
+        struct broker_options with = options;
+        struct broker_url *its =
+            rig_url("amqp://127.0.0.1:%d/?%s%s", rabbit.port, ca, cases[i].options);
+        struct broker_meter *meter = NULL;
+        struct kn_arena arena;
+        struct kn_str vhosts[4];
+        size_t count;
+        with.url = its;
+        with.management_url = address;
+        kn_arena_init(&arena, 0);
+        assert_int_equal(broker_meter_new(&with, &meter), KN_OK);
+        enum kn_status status = broker_meter_vhosts(meter, &arena, vhosts, 4, &count);
+        const char *why = broker_meter_error(meter);
+        if (*cases[i].error ? status != KN_IO || !strstr(why, cases[i].error) : status != KN_OK)
+            fail_msg("%s%s at %s: %s", ca, cases[i].options, cases[i].host, why);
+        broker_meter_free(meter);
+        kn_arena_fini(&arena);
+        broker_url_free(its);
+    }
 }
 
 /* RabbitMQ logs an error for each question about a queue that is gone. */
@@ -489,6 +526,7 @@ int main(void)
         cmocka_unit_test(a_message_to_a_queue_is_confirmed_or_said_to_have_no_queue),
         cmocka_unit_test(queues_are_measured_and_found_where_the_api_is_known),
         cmocka_unit_test(the_management_api_is_found),
+        cmocka_unit_test(the_certificate_of_the_management_api_is_verified_unless_switched_off),
         cmocka_unit_test(a_queue_that_is_gone_is_asked_for_less_often),
         cmocka_unit_test(in_an_alarm_nothing_is_sent_and_it_is_said_why),
         cmocka_unit_test(every_url_of_a_list_logs_in_as_it_says),

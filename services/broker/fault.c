@@ -110,6 +110,26 @@ static const struct {
      NULL,
      {"broker_login_refused", "RabbitMQ does not offer this login_method: see its "
                               "auth_mechanisms."}},
+    {AMQP,
+     "management API",
+     "host name",
+     {"broker_not_trusted", "Use the host name that the certificate of the management API is for, "
+                            "or set tls_verify to false."}},
+    {AMQP,
+     "management API",
+     "TLS: the certificate is not trusted",
+     {"broker_not_trusted", "Set tls_ca to the certificate of the authority that signed the "
+                            "certificate of the management API, or tls_verify to false."}},
+    {AMQP,
+     "management API",
+     "user or password",
+     {"management_refused", "Check the user and password in management_url; the user needs the "
+                            "tag monitoring or management (rabbitmqctl set_user_tags)."}},
+    {AMQP,
+     "management API",
+     NULL,
+     {"management_unavailable", "Check management_url: it is the address of RabbitMQ's management "
+                                "pages (the plugin rabbitmq_management, port 15672 or 15671)."}},
     {ANY,
      "TLS",
      "ostname mismatch",

@@ -56,6 +56,17 @@ static const struct {
      "access_refused", "set_permissions"},
     {BROKER_AMQP, "NOT_ALLOWED - vhost v not found", "broker_vhost_refused", "virtual host"},
     {BROKER_AMQP, "a socket error occurred", "broker_wrong_port", "amqps"},
+    {BROKER_AMQP,
+     "management API: TLS: the certificate is not trusted: SSL certificate problem: self-signed "
+     "certificate in certificate chain",
+     "broker_not_trusted", "tls_ca"},
+    {BROKER_AMQP,
+     "management API: TLS: the certificate is not trusted: SSL: no alternative certificate subject "
+     "name matches target host name '127.0.0.1'",
+     "broker_not_trusted", "host name"},
+    {BROKER_AMQP, "management API: user or password is refused", "management_refused", "tag"},
+    {BROKER_AMQP, "management API: Failed to connect to h port 1: Connection refused",
+     "management_unavailable", "management_url"},
     {BROKER_AMQP, "something else", "broker_unreachable", "broker_url"},
     {BROKER_AMQP, "", "broker_unreachable", "broker_url"},
 };

@@ -41,6 +41,12 @@ const char *broker_meter_error(const struct broker_meter *meter)
     return meter->text;
 }
 
+void broker_meter_keep_error(struct broker_meter *meter)
+{
+    snprintf(meter->text, sizeof(meter->text), "%.*s", (int)meter->error.len,
+             meter->error.len ? meter->error.data : "");
+}
+
 const char *broker_meter_alarm(const struct broker_meter *meter)
 {
     return meter->alarm.blocked;
@@ -86,7 +92,6 @@ enum kn_status broker_meter_measure(struct broker_meter *meter, const struct kn_
     enum kn_status status = measure(meter, names, name_count, arena, ret);
     if (status != KN_OK && stale)
         status = measure(meter, names, name_count, arena, ret);
-    snprintf(meter->text, sizeof(meter->text), "%.*s", (int)meter->error.len,
-             meter->error.len ? meter->error.data : "");
+    broker_meter_keep_error(meter);
     return status;
 }

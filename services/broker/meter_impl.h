@@ -38,6 +38,9 @@ struct broker_meter {
 /* Adds a queue to be measured, once. */
 void broker_depths_add(struct broker_depths *depths, struct kn_arena *arena, struct kn_str name);
 
+/* Keeps the error at hand for broker_meter_error. */
+void broker_meter_keep_error(struct broker_meter *meter);
+
 /* Adds what can be discovered, and measures all. */
 enum kn_status broker_redis_measure(struct broker_meter *meter, struct kn_arena *arena,
                                     struct broker_depths *depths) KN_MUST_CHECK;
