@@ -62,7 +62,8 @@ def test_an_alarm_is_a_finding_and_nothing_is_sent_in_it(folder):
             stopping(Stand(folder, server.url())) as stand:
         kanchi = stand.kanchi
         with kombu.Connection(server.url()) as connection:
-            connection.default_channel.queue_declare("mail", durable=True, auto_delete=False)
+            for queue in ("mail", "other"):
+                connection.default_channel.queue_declare(queue, durable=True, auto_delete=False)
         failed = stand.fail(4)
         later = stand.send(3, countdown=3600)
         stand.wait_statuses(failure=4, received=3)
@@ -76,6 +77,9 @@ def test_an_alarm_is_a_finding_and_nothing_is_sent_in_it(folder):
         assert kanchi.get(f"/tasks/{failed[0]}")["retried_as"] == []
         status, answer = act(kanchi, "GET", "/inspect/ping")
         assert status == 503 and "memory alarm" in answer["detail"], (status, answer)
+        status, answer = act(kanchi, "POST", "/queues/mail/move", {"to": "other"})
+        assert status == 503 and "nothing was moved" in answer["detail"] \
+            and "memory alarm" in answer["detail"], (status, answer)
         jobs = [stand.make(action="retry", ids=failed[1:]), stand.make(action="revoke", ids=later)]
         rig.wait_for(lambda: "memory alarm" in findings(kanchi).get("publishers_blocked", ""),
                      what="the finding")
@@ -97,6 +101,7 @@ def test_an_alarm_is_a_finding_and_nothing_is_sent_in_it(folder):
         assert act(kanchi, "POST", "/tasks", call)[0] == 202
         assert act(kanchi, "POST", f"/tasks/{failed[0]}/retry", {})[0] == 202
         rig.wait_for(lambda: count(server.url(), "mail") == 2, what="both messages")
+        assert count(server.url(), "other") == 0
         stand.wait_statuses(failure=4, success=4)
         assert stand.calls() == {str(i): 2 for i in range(4)}
 
@@ -105,9 +110,9 @@ def test_what_a_queue_cannot_do_is_refused(folder, rabbitmq_url):
     with kombu.Connection(rabbitmq_url) as connection, \
             rig.Kanchi(folder / "kanchi", [rabbitmq_url], config=FAST) as kanchi:
         channel = connection.default_channel
-        for kind in ("classic", "quorum", "stream"):
+        for kind, limit in (("classic", {}), ("quorum", {"x-delivery-limit": 1}), ("stream", {})):
             channel.queue_declare(kind, durable=True, auto_delete=False,
-                                  arguments={"x-queue-type": kind})
+                                  arguments={"x-queue-type": kind, **limit})
             for _ in range(3):
                 channel.basic_publish(channel.prepare_message(b"0"), routing_key=kind)
         channel.queue_declare("full", durable=True, auto_delete=False,
@@ -115,7 +120,7 @@ def test_what_a_queue_cannot_do_is_refused(folder, rabbitmq_url):
         channel.basic_publish(channel.prepare_message(b"0"), routing_key="full")
         start(kanchi)
         rig.wait_for(lambda: count(rabbitmq_url, "classic") == 3, what="the messages")
-        for kind in ("quorum", "stream"):
+        for kind in ("quorum", "stream") * 3:  # more often than the delivery limit allows
             status, answer = act(kanchi, "GET", f"/queues/{kind}/messages", requeue="true")
             assert status == 409 and "quorum queue or a stream" in answer["detail"], answer
             status, answer = act(kanchi, "POST", f"/queues/{kind}/move",
@@ -124,8 +129,10 @@ def test_what_a_queue_cannot_do_is_refused(folder, rabbitmq_url):
         assert act(kanchi, "POST", "/queues/stream/move", {"to": "classic"})[0] == 409
         status, answer = act(kanchi, "DELETE", "/queues/stream/messages", expected=3)
         assert status == 409 and "stream" in answer["detail"], answer
-        status, answer = act(kanchi, "POST", "/queues/classic/move", {"to": "full"})
-        assert status == 409 and "nothing was moved" in answer["detail"], answer
+        for kind in ("classic", "quorum") * 3:
+            status, answer = act(kanchi, "POST", f"/queues/{kind}/move", {"to": "full"})
+            assert status == 409 and "nothing was moved" in answer["detail"], answer
+            assert count(rabbitmq_url, kind) == 3, kind
         assert kanchi.get("/audit")["items"][0]["outcome"] == "refused"
         status, answer = act(kanchi, "POST", "/queues/nowhere/pause")
         assert status == 404 and "nowhere" in answer["detail"], answer

@@ -107,6 +107,12 @@ static enum kn_status may_publish(struct broker_session *s, const char *exchange
     return broker_amqp_probe(&s->amqp, PUBLISH, exchange, s->options.connect_timeout_us, &s->error);
 }
 
+enum kn_status broker_amqp_may_publish(struct broker_session *s)
+{
+    enum kn_status status = broker_amqp_connect(s);
+    return status == KN_OK ? may_publish(s, "") : status;
+}
+
 /* The right to declare an exchange for probes is needed for nothing else. */
 static enum kn_status probe_apart(struct broker_session *s)
 {
@@ -228,6 +234,19 @@ static enum kn_status await_confirm(struct broker_session *s)
     return status == KN_OK && returned ? KN_NOT_FOUND : status;
 }
 
+static void tell_unconfirmed(struct broker_session *s, enum kn_status status)
+{
+    kn_buf_clear(&s->error);
+    if (s->amqp.blocked[0])
+        kn_buf_printf(&s->error,
+                      "RabbitMQ blocks publishers (%s), and may still accept the message later",
+                      s->amqp.blocked);
+    else
+        kn_buf_text(&s->error, status == KN_TIMEOUT
+                                   ? "the broker did not confirm the message in time"
+                                   : "the connection was lost before the message was confirmed");
+}
+
 /* Waits for the confirmation of a published message. */
 static enum kn_status confirm(struct broker_session *s, enum kn_status published)
 {
@@ -235,15 +254,7 @@ static enum kn_status confirm(struct broker_session *s, enum kn_status published
     if (status != KN_TIMEOUT && status != KN_CLOSED)
         return status;
     if (published == KN_OK)
-        kn_buf_clear(&s->error);
-    if (published == KN_OK && s->amqp.blocked[0])
-        kn_buf_printf(&s->error,
-                      "RabbitMQ blocks publishers (%s), and may still accept the message later",
-                      s->amqp.blocked);
-    else if (published == KN_OK)
-        kn_buf_text(&s->error, status == KN_TIMEOUT
-                                   ? "the broker did not confirm the message in time"
-                                   : "the connection was lost before the message was confirmed");
+        tell_unconfirmed(s, status);
     return KN_UNCERTAIN;
 }
 
@@ -287,7 +298,10 @@ enum kn_status broker_amqp_put(struct broker_session *s, const char *queue,
         return status;
     int rc = amqp_basic_publish(s->amqp.conn, CONFIRM, amqp_empty_bytes, amqp_cstring_bytes(queue),
                                 1, 0, &message->properties, message->body);
-    return rc == AMQP_STATUS_OK ? await_confirm(s) : KN_CLOSED;
+    status = rc == AMQP_STATUS_OK ? await_confirm(s) : KN_CLOSED;
+    if (status == KN_TIMEOUT || status == KN_CLOSED)
+        tell_unconfirmed(s, status);
+    return status;
 }
 
 /* ---- replies ----------------------------------------------------------------------- */

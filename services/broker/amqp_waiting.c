@@ -369,6 +369,7 @@ struct mover {
     struct broker_moved *moved;
     struct kn_arena arena; /* of a piece */
     struct held piece[PIECE];
+    bool quorum;          /* the source: what is given back counts as a delivery */
     bool tried;           /* the other queue has taken one message */
     size_t room;          /* of the next piece: it grows, as a full queue spoils a whole one */
     size_t count, passed; /* messages of the piece; others that are held and stay */
@@ -424,17 +425,35 @@ static void drop_headers(amqp_basic_properties_t *p)
     p->headers.num_entries = kept;
 }
 
+/* Puts it behind the others, because a delivery limit could discard what is given back. */
+static bool put_behind(struct mover *m, const struct held *held)
+{
+    if (broker_amqp_put(m->s, m->move->from, &held->message) != KN_OK ||
+        amqp_basic_ack(m->s->amqp.conn, HOLD, held->tag, 0) != AMQP_STATUS_OK)
+        return false;
+    amqp_tx_commit(m->s->amqp.conn, HOLD);
+    return broker_amqp_outcome(&m->s->amqp, &m->s->error) == KN_OK;
+}
+
+static enum kn_status give_up_first(struct mover *m, const struct held *held, enum kn_status status)
+{
+    if (status != KN_FULL && status != KN_NOT_FOUND)
+        return status;
+    bool behind = m->quorum && put_behind(m, held);
+    kn_buf_clear(&m->s->error);
+    kn_buf_printf(&m->s->error, "the other queue %s%s",
+                  status == KN_FULL ? "is full and accepts no messages" : "has gone",
+                  behind ? "; the first message is now behind the others in its queue" : "");
+    return status == KN_FULL ? status : KN_AGAIN;
+}
+
 /* The first message is confirmed before anything is acknowledged: a queue that is full, and
  * rejects, leaves everything as it was. */
 static enum kn_status try_first(struct mover *m, const struct held *held)
 {
     enum kn_status status = broker_amqp_put(m->s, m->move->to, &held->message);
-    if (status == KN_FULL) {
-        kn_buf_clear(&m->s->error);
-        kn_buf_text(&m->s->error, "the other queue is full and accepts no messages");
-    }
     if (status != KN_OK)
-        return status == KN_NOT_FOUND ? KN_AGAIN : status;
+        return give_up_first(m, held, status);
     m->tried = true;
     m->moved->moved++;
     m->left--;
@@ -549,39 +568,50 @@ static enum kn_status check_type(struct broker_session *s, const char *queue)
 }
 
 /* A quorum queue can be moved as a whole: nothing is returned then, unless it fails. */
-static enum kn_status check_source(struct broker_session *s, const struct broker_move *move)
+static enum kn_status check_source(struct mover *m)
 {
-    enum kn_status status = refuse_stream(s, move->from);
-    if (status != KN_OK || !move->wanted)
+    enum kn_status status = refuse_stream(m->s, m->move->from);
+    if (status != KN_OK)
         return status;
-    status = check_type(s, move->from);
-    if (status == KN_UNSUPPORTED)
-        return refuse(s, status,
+    status = check_type(m->s, m->move->from);
+    m->quorum = status == KN_UNSUPPORTED;
+    if (m->quorum && m->move->wanted)
+        return refuse(m->s, status,
                       "the queue is a quorum queue, which would not return the other messages to "
                       "their places: a quorum queue can only be moved as a whole");
-    return status == KN_OK ? open_channel(s) : status;
+    return status == KN_OK || m->quorum ? open_channel(m->s) : status;
+}
+
+static enum kn_status begin_move(struct mover *m)
+{
+    int64_t consumers;
+    uint64_t waiting = 0;
+    enum kn_status status = open_channel(m->s);
+    if (status == KN_OK)
+        status = check_source(m);
+    if (status == KN_OK)
+        status = refuse_stream(m->s, m->move->to);
+    if (status == KN_OK)
+        status = declare(m->s, m->move->from, &waiting, &consumers);
+    if (status != KN_OK)
+        return status;
+    m->moved->found = waiting;
+    m->left = m->move->max < waiting ? m->move->max : waiting;
+    amqp_tx_select(m->s->amqp.conn, HOLD);
+    return broker_amqp_outcome(&m->s->amqp, &m->s->error);
 }
 
 enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_move *move,
                                 struct broker_moved *ret)
 {
     struct mover m = {.s = s, .move = move, .moved = ret, .room = 1};
-    int64_t consumers;
-    uint64_t waiting = 0;
+    enum kn_status status = broker_amqp_may_publish(s);
+    if (status == KN_AGAIN)
+        return status; /* the channel could not be closed until the alarm is over */
+    if (status != KN_OK)
+        return broker_amqp_give_up(s, status);
     kn_arena_init(&m.arena, 0);
-    enum kn_status status = open_channel(s);
-    if (status == KN_OK)
-        status = check_source(s, move);
-    if (status == KN_OK)
-        status = refuse_stream(s, move->to);
-    if (status == KN_OK)
-        status = declare(s, move->from, &waiting, &consumers);
-    if (status == KN_OK) {
-        ret->found = waiting;
-        m.left = move->max < waiting ? move->max : waiting;
-        amqp_tx_select(s->amqp.conn, HOLD);
-        status = broker_amqp_outcome(&s->amqp, &s->error);
-    }
+    status = begin_move(&m);
     if (status == KN_OK)
         status = move_pieces(&m);
     kn_arena_fini(&m.arena);

@@ -80,6 +80,8 @@ enum kn_status broker_redis_remove(struct broker_session *s, const struct broker
 enum kn_status broker_amqp_connect(struct broker_session *s) KN_MUST_CHECK;
 /* Whatever went wrong: the next call begins with a new connection. */
 enum kn_status broker_amqp_give_up(struct broker_session *s, enum kn_status status);
+/* Connects. AGAIN: RabbitMQ blocks publishers; the connection stays open. */
+enum kn_status broker_amqp_may_publish(struct broker_session *s) KN_MUST_CHECK;
 /* A message to a queue as it is, confirmed. NOT_FOUND, FULL: the broker did not take it. */
 enum kn_status broker_amqp_put(struct broker_session *s, const char *queue,
                                const amqp_message_t *message) KN_MUST_CHECK;

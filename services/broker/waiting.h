@@ -109,9 +109,10 @@ struct broker_moved {
     bool late;      /* the deadline came first */
 };
 /* To the same priority of the other queue. NOT_FOUND when one of them does not
- * exist (RabbitMQ); UNSUPPORTED: from or to a stream, or some of a quorum queue; FULL: the other
- * queue takes nothing, and nothing was changed; CONFLICT: it refused some of a piece, which
- * is back in its queue then, though some of it may be in both. On failure *ret says what was
+ * exist (RabbitMQ); AGAIN: RabbitMQ blocks publishers; UNSUPPORTED: from or to a stream, or some of
+ * a quorum queue; FULL: the other queue takes nothing, and nothing was changed, except that the
+ * first message of a quorum queue is now behind the others; CONFLICT: it refused some of a piece,
+ * which is back in its queue then, though some of it may be in both. On failure *ret says what was
  * moved before. RabbitMQ: headers CC and BCC are dropped; an expiration begins again. */
 enum kn_status broker_session_move(struct broker_session *session, const struct broker_move *move,
                                    struct broker_moved *ret) KN_MUST_CHECK;

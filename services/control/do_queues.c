@@ -338,8 +338,9 @@ static enum kn_status run_move(struct control_call *call, const char *from, cons
     }
     const char *error = broker_session_error(call->hand->session);
     bool refused = status == KN_UNSUPPORTED || status == KN_FULL;
-    if (refused && !moved.moved)
-        return control_call_refuse(call, KN_CONFLICT, "nothing was moved: %s", error);
+    if ((refused || status == KN_AGAIN) && !moved.moved)
+        return control_call_refuse(call, refused ? KN_CONFLICT : status, "nothing was moved: %s",
+                                   error);
     call->outcome = moved.moved || status == KN_CONFLICT ? KN_OUTCOME_PARTLY : KN_OUTCOME_FAILED;
     return control_call_fail(call, refused ? KN_CONFLICT : status,
                              "%llu messages were moved, then: %s", (unsigned long long)moved.moved,
