@@ -16,6 +16,11 @@ function(kanchi_library name)
   endif()
 endfunction()
 
+# What libnng does that is not ours: see the files.
+set(KANCHI_TEST_TSAN "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
+set(KANCHI_TEST_LSAN
+  "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0")
+
 function(kanchi_test name)
   if(NOT BUILD_TESTING)
     return()
@@ -28,7 +33,7 @@ function(kanchi_test name)
   add_test(NAME ${name} COMMAND ${name}
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "unit;${A_LABELS}"
-    ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
+    ENVIRONMENT "${KANCHI_TEST_TSAN};${KANCHI_TEST_LSAN}")
 endfunction()
 
 function(kanchi_service name)
