@@ -26,13 +26,19 @@ function(kanchi_test name)
     return()
   endif()
   cmake_parse_arguments(A "" "" "LINK;LABELS" ${ARGN})
-  add_executable(${name} ${A_UNPARSED_ARGUMENTS})
+  if(NOT TARGET kn_test_only)
+    add_library(kn_test_only OBJECT ${PROJECT_SOURCE_DIR}/tests/only.c)
+    target_link_libraries(kn_test_only PRIVATE PkgConfig::CMOCKA)
+  endif()
+  add_executable(${name} ${A_UNPARSED_ARGUMENTS} $<TARGET_OBJECTS:kn_test_only>)
   target_link_libraries(${name} PRIVATE ${A_LINK} PkgConfig::CMOCKA)
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name}
            WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  # a pattern that fits no test has not passed
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "unit;${A_LABELS}"
+    FAIL_REGULAR_EXPRESSION "Running 0 test\\(s\\)"
     ENVIRONMENT "${KANCHI_TEST_TSAN};${KANCHI_TEST_LSAN}")
 endfunction()
 
