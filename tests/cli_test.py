@@ -164,6 +164,17 @@ def test_ids_stay_where_they_belong(hostile):
     assert hostile.asked[-1][:2] == ("DELETE", "/api/v1/tasks/a?remove=true&queue=b%20c&dry_run=true")
     kanchi("retry", "a", "--dry-run", url=hostile.url)
     assert hostile.asked[-1][:2] == ("POST", "/api/v1/tasks/a/retry?dry_run=true")
+    kanchi("retry", "a", "--force", "--attempt", "last", "--arguments", "events", url=hostile.url)
+    assert hostile.asked[-1] == (
+        "POST", "/api/v1/tasks/a/retry?force=true&attempt=last&arguments=events", b"{}")
+    kanchi("retry", "a", "--kwargs", '{"n": 1.10}', "--args", '[12345678901234567890, "ü"]',
+           url=hostile.url)
+    assert hostile.asked[-1][2].decode() == (
+        '{"args":[12345678901234567890, "ü"],"kwargs":{"n": 1.10}}')
+    asked = len(hostile.asked)
+    done = kanchi("retry", "a", "--args", "1, 2", url=hostile.url)
+    assert (done.returncode, len(hostile.asked)) == (2, asked)
+    assert "args must be JSON, such as [1, \"a\"]" in done.stderr
     kanchi("command", "revoke", "task_id=a", "--pattern", "*", "--timeout", "2", url=hostile.url)
     assert json.loads(hostile.asked[-1][2]) == {
         "arguments": {"task_id": "a"}, "pattern": "*", "timeout": 2.0}

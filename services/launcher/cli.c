@@ -58,6 +58,13 @@ static const struct option {
     {"terminate", FOR_REVOKE, false, true, "end its process if it is running"},
     {"signal", FOR_REVOKE, true, true, "signal to end it with; default TERM"},
     {"remove", FOR_REVOKE, false, true, "RabbitMQ: remove its message from the queue"},
+    {"force", FOR_RETRY, false, true, "although it may run twice: it has not ended, or waits"},
+    {"attempt", FOR_RETRY, true, true,
+     "whose arguments, of a task that was retried with others: first (default) or last"},
+    {"arguments", FOR_RETRY, true, true,
+     "take them only from: message, backend or events; without comparison"},
+    {"args", FOR_RETRY, true, false, "send these positional arguments instead, a JSON array"},
+    {"kwargs", FOR_RETRY, true, false, "send these keyword arguments instead, a JSON object"},
     {"dry-run", FOR_RETRY | FOR_REVOKE | FOR_COMMAND, false, false,
      "show what would be done, and do nothing"},
 };
@@ -295,16 +302,40 @@ static int run_list(struct cli *cli)
     return code;
 }
 
+/* Adds "name":TEXT as the option has it: its numbers are not read and written again. */
+static bool add_json(struct cli *cli, struct kn_buf *body, const char *name)
+{
+    const char *text = given(cli, name);
+    /* as real numbers: an integer of any size is allowed */
+    json_t *value = text ? json_loads(text, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+    if (value)
+        kn_buf_printf(body, "%s\"%s\":%s", body->len > 1 ? "," : "", name, text);
+    else if (text)
+        complain(name, KN_STR(" must be JSON, such as [1, \"a\"] or {\"n\": 1}"), KN_EXIT_CONFIG);
+    json_decref(value);
+    return value || !text;
+}
+
 static int run_retry(struct cli *cli)
 {
-    struct kn_buf path;
+    struct kn_buf path, body;
     kn_buf_init(&path, 65536);
+    kn_buf_init(&body, 0);
     kn_buf_text(&path, "/api/v1/tasks/");
     cli_encode(&path, cli->words[0]);
     kn_buf_text(&path, "/retry");
     add_query(cli, &path, given(cli, "dry-run") ? "dry_run=true" : NULL);
-    int code = request(cli, "POST", &path, NULL, "{}");
+    kn_buf_char(&body, '{');
+    int code = KN_EXIT_CONFIG;
+    if (add_json(cli, &body, "args") && add_json(cli, &body, "kwargs")) {
+        kn_buf_char(&body, '}');
+        char *text = kn_buf_take(&body, NULL);
+        if (text)
+            code = request(cli, "POST", &path, NULL, text);
+        free(text);
+    }
     kn_buf_fini(&path);
+    kn_buf_fini(&body);
     return code;
 }
 
