@@ -225,7 +225,7 @@ static enum kn_status set_up(struct intake *in)
 {
     struct broker_receiver *r = in->r;
     struct broker_amqp *amqp = &in->amqp;
-    bool marked = false;
+    bool marked = false, empty;
     broker_receiver_queue(&r->options, in->queue, sizeof(in->queue));
     snprintf(in->marker, sizeof(in->marker), "%s.%s.marker", r->options.queue_prefix,
              r->options.instance);
@@ -233,8 +233,9 @@ static enum kn_status set_up(struct intake *in)
                                                  true, in->error, NULL);
     if (status != KN_OK)
         return status;
-    amqp_queue_declare(amqp->conn, TRIAL, amqp_cstring_bytes(in->queue), 1, 0, 0, 0,
-                       amqp_empty_table);
+    const amqp_queue_declare_ok_t *ok = amqp_queue_declare(
+        amqp->conn, TRIAL, amqp_cstring_bytes(in->queue), 1, 0, 0, 0, amqp_empty_table);
+    empty = !ok || ok->message_count == 0;
     status = broker_amqp_outcome(amqp, in->error);
     bool fresh = status == KN_NOT_FOUND;
     if (fresh)
@@ -248,6 +249,8 @@ static enum kn_status set_up(struct intake *in)
     in->mark_at = marked ? 0 : kn_time_mono();
     if (fresh || !marked || r->cancelled)
         broker_receiver_gap(r);
+    if (!r->alive_at && empty) /* there may be no event before the broker restarts */
+        r->alive_at = kn_time_now();
     r->cancelled = false;
     return KN_OK;
 }

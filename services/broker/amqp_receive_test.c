@@ -456,12 +456,25 @@ static void a_lost_connection_is_no_gap_but_a_restarted_broker_is(void **state)
     broker_receiver_ack(receiver, again);
     assert_false(broker_receiver_next_gap(receiver, &gap));
 
+    /* one that has not received an event yet */
+    struct broker_options others = options_for(url, "quiet");
+    int64_t before = kn_time_now();
+    struct broker_receiver *quiet = rig_receiver(&others);
+    assert_true(rig_in_state(quiet, BROKER_CONNECTED));
+    int64_t connected = kn_time_now();
+    assert_false(broker_receiver_next_gap(quiet, &gap));
+
     rig_rabbit_stop(&rabbit);
     assert_true(rig_in_state(receiver, BROKER_AWAY));
+    int64_t away = kn_time_now();
     rig_rabbit_start(&rabbit, false);
     assert_true(rig_in_state(receiver, BROKER_CONNECTED));
     assert_true(broker_receiver_next_gap(receiver, &gap));
     assert_true(gap.from < gap.to);
+    wait_for_connects(quiet, 2);
+    assert_true(broker_receiver_next_gap(quiet, &gap));
+    assert_true(gap.from >= before && gap.from <= connected && gap.to >= away);
+    broker_receiver_free(quiet);
     send_events(url, 5, 10);
     broker_receiver_ack(receiver, take(receiver, 5, 5));
     broker_receiver_free(receiver);

@@ -24,8 +24,8 @@ struct broker_receiver {
 
     /* the thread's own */
     unsigned seed;
-    /* All that was published before was received (Redis), or when the last message came
-     * (RabbitMQ); 0 before the first connection. */
+    /* All that was published before was received (Redis), or when the last message came or,
+     * before the first, when we found our queue empty (RabbitMQ); 0 before that. */
     int64_t alive_at;
     uint64_t base; /* our tags are the broker's plus this */
     uint64_t tag;  /* last one given */
