@@ -4,6 +4,7 @@ them repeats the right call, or is refused and says why. Real workers of both ve
 import json
 import subprocess
 
+import kombu
 import pytest
 import redis
 import rig
@@ -189,6 +190,48 @@ def test_what_may_still_run_is_not_sent_again(stage):
     status, answer = stage.retry(ended)
     assert status == 202 and stage.repeated(answer)[3] == stage.calls(ended)[0][3]
     assert len(stage.calls(ended)) == 1
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def either(request, folder, redis_url):
+    """A stage on Redis or RabbitMQ, of which Kanchi knows the result backend."""
+    url = request.getfixturevalue(f"{request.param}_url")
+    with Stage(folder, url, "main", {"result_backend": redis_url}) as stage:
+        stage.worker()
+        done, = stage.send(("tricks.keep", {"queue": "work"}))
+        stage.done(done)
+        yield stage
+
+
+def settled(stage, ident):
+    """The first state of a task after a worker had it."""
+    return rig.wait_for(lambda: (now := stage.status(ident)) not in ("received", "started") and now,
+                        60, "the task is no longer running")
+
+
+def depth(stage, queue):
+    with kombu.Connection(stage.url) as connection:
+        return connection.default_channel.queue_declare(queue, passive=True).message_count
+
+
+def test_a_task_replaced_into_a_queue_that_nobody_consumes_waits(either):
+    """Its worker does not have it, and its message lies there: it is neither lost nor sent again."""
+    parked, = either.send(("tricks.keep", {"queue": "parked"}))  # a queue that stays as it is
+    replaced, = either.send(("tricks.replace", {"args": ["nobody", 5], "queue": "work"}))
+    rig.wait_for(lambda: either.kanchi.get(f"/tasks/{replaced}")["started_at"], 30, "it began")
+    assert settled(either, replaced) == "pending"
+    assert either.kanchi.get(f"/tasks/{replaced}")["status_from"] == "broker"
+    for query in ("?dry_run=true", ""):
+        status, answer = either.retry(replaced, query)
+        assert status == 409 and '"nobody"' in answer["detail"], answer
+        assert "force" in answer["detail"], answer
+    assert depth(either, "nobody") == 1 and depth(either, "parked") == 1
+    either.worker("nobody")
+    either.done(replaced)
+    assert [call[0] for call in either.calls(replaced)] == ["tricks.replace", "tricks.keep"]
+    status, answer = either.retry(replaced)
+    assert status == 202 and either.repeated(answer) == either.calls(replaced)[1], answer
+    assert either.status(parked) == "pending"
 
 
 def test_a_pickled_task_without_arguments_gets_a_tuple(folder, redis_url):

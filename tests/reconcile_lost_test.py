@@ -181,7 +181,10 @@ def test_a_killed_and_restarted_worker_loses_what_has_no_message(request, folder
     broker_url, redis_url = (request.getfixturevalue(f"{one}_url") for one in (broker, "redis"))
     how = {"version": version, "backend_url": redis_url,
            "app": "late_app" if late else "sample_app.app"}
-    kanchi = start(broker_url)
+    kanchi = start(broker_url, brokers={"queues": ["parked"]})
+    send(broker_url, redis_url, 1, "shop.echo", queue="parked")  # nobody takes it
+    rig.wait_for(lambda: any(one["name"] == "parked" and one["depth"] == 1
+                             for one in kanchi.get("/queues")["items"]), 30, "it is measured")
     worker = rig.CeleryWorker(folder, broker_url, **how).wait_ready()
     try:
         running = send(broker_url, redis_url, 1, "shop.order.review", args=[600])[0]

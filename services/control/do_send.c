@@ -2,6 +2,7 @@
 #include "services/control/origin.h"
 #include "services/control/outgoing.h"
 
+#include "services/broker/lists.h"
 #include "services/celery/repr_match.h"
 #include "services/common/service.h"
 #include "services/common/time.h"
@@ -426,25 +427,38 @@ static bool may_wait(enum kn_task_status status)
     return status == KN_TASK_ORPHANED || status == KN_TASK_REJECTED;
 }
 
+static enum kn_status refuse_copy(struct sending *s, const struct control_origin *o,
+                                  const char *state)
+{
+    if (o->unacked)
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "the task is %s, but a worker has not acknowledged its message "
+                                   "and may still run it; use force to send it anyway",
+                                   state);
+    if (o->has_message)
+        return control_call_refuse(s->call, KN_CONFLICT,
+                                   "the task is %s, but its message is waiting in the queue "
+                                   "\"%.*s\" and may still run; use force to send it anyway",
+                                   state, KN_STR_ARG(kn_utf8_head(o->route.queue, 100)));
+    return control_call_refuse(s->call, KN_CONFLICT,
+                               "the task is %s, and a copy of its message may still wait in the "
+                               "queue \"%.*s\"; use force to send it anyway",
+                               state, KN_STR_ARG(kn_utf8_head(o->suspect, 100)));
+}
+
 /* No second run without force. */
 static enum kn_status look_for_copies(struct sending *s, struct control_origin *o)
 {
     enum kn_task_status state = (enum kn_task_status)o->task->status;
-    bool everywhere = state != KN_TASK_SUCCESS && state != KN_TASK_FAILURE;
-    enum kn_status status = control_origin_look(s->call, o, everywhere);
+    const char *text = kn_enum_text(&kn_enum_task_status, state);
+    bool done = state == KN_TASK_SUCCESS || state == KN_TASK_FAILURE;
+    bool redis = broker_lists_has(s->call->hand->session);
+    enum kn_status status =
+        control_origin_look(s->call, o, done ? CONTROL_LOOK_DONE : CONTROL_LOOK_LOST);
     if (status != KN_OK)
         return status;
-    if (o->has_message && !s->ask->force && o->unacked)
-        return control_call_refuse(s->call, KN_CONFLICT,
-                                   "the task is %s, but a worker has not acknowledged its message "
-                                   "and may still run it; use force to send it anyway",
-                                   kn_enum_text(&kn_enum_task_status, state));
-    if (o->has_message && !s->ask->force)
-        return control_call_refuse(s->call, KN_CONFLICT,
-                                   "the task is %s, but its message is waiting in the queue "
-                                   "\"%.*s\" and may still run; use force to send it anyway",
-                                   kn_enum_text(&kn_enum_task_status, state),
-                                   KN_STR_ARG(kn_utf8_head(o->route.queue, 100)));
+    if ((o->has_message || o->suspect.len) && !s->ask->force)
+        return refuse_copy(s, o, text);
     if (o->looked || o->has_message || s->ask->force)
         return KN_OK;
     if (may_wait(state))
@@ -452,14 +466,26 @@ static enum kn_status look_for_copies(struct sending *s, struct control_origin *
             s->call, KN_CONFLICT,
             "the task is %s, and its message may still be waiting: %s. Check its queue, or use "
             "force to send it anyway",
-            kn_enum_text(&kn_enum_task_status, state),
-            s->call->options->broker->url->kind == BROKER_REDIS
-                ? "Kanchi searched only some of the waiting messages (control.look_max)"
-                : "on RabbitMQ, Kanchi can't search for it without taking it from its queue");
-    if (s->call->options->broker->url->kind == BROKER_REDIS)
+            text,
+            redis ? "Kanchi searched only some of the waiting messages (control.look_max)"
+                  : "on RabbitMQ, Kanchi can't search for it without taking it from its queue");
+    if (redis)
         warn(s, "Kanchi searched only some of the waiting messages (control.look_max): another "
                 "copy of the task may be among the rest");
     return KN_OK;
+}
+
+/* Names the queue in which its message waits, if that can be told. */
+static enum kn_status refuse_unfinished(struct sending *s, struct control_origin *o)
+{
+    enum kn_task_status state = (enum kn_task_status)o->task->status;
+    const char *text = kn_enum_text(&kn_enum_task_status, state);
+    if (control_origin_look(s->call, o, CONTROL_LOOK_UNFINISHED) == KN_OK &&
+        (o->has_message || o->suspect.len))
+        return refuse_copy(s, o, text);
+    return control_call_refuse(s->call, KN_CONFLICT,
+                               "the task is %s and may still finish; use force to send it anyway",
+                               text);
 }
 
 static void warn_of_attempts(struct sending *s, const struct control_origin *o)
@@ -613,10 +639,7 @@ static enum kn_status retry(struct sending *s, struct control_origin *o)
     const struct kn_msg_task_send *ask = s->ask;
     enum kn_task_status state = (enum kn_task_status)o->task->status;
     if (!at_its_end(state) && !ask->force)
-        return control_call_refuse(
-            s->call, KN_CONFLICT,
-            "the task is %s and may still finish; use force to send it anyway",
-            kn_enum_text(&kn_enum_task_status, state));
+        return refuse_unfinished(s, o);
     o->choice = ask->arguments;
     enum kn_status status = look_for_copies(s, o);
     if (status == KN_OK)

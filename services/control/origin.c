@@ -7,6 +7,7 @@
 #include "services/common/time.h"
 #include "services/control/backends.h"
 #include "services/control/learned.h"
+#include "services/control/seek.h"
 #include "services/control/waiting.h"
 
 #include <inttypes.h>
@@ -249,15 +250,71 @@ static enum kn_status find_queues(struct control_call *call, struct control_orig
     return status;
 }
 
+/* ---- RabbitMQ ---- */
+
+static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int64_t from)
+{
+    struct control_call *call = arg;
+    struct kn_str source = kn_str_from(call->options->source);
+    const struct kn_msg_queues_get get = {.name = queue, .sources = {&source, 1}, .from = from};
+    const void *answer;
+    if (control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &answer) != KN_OK)
+        return NULL;
+    const struct kn_msg_queue_list *list = answer;
+    return list->items.count ? &list->items.items[0] : NULL;
+}
+
+static enum kn_status find_sent_to(struct control_call *call, const struct control_origin *o,
+                                   struct kn_strs *ret)
+{
+    *ret =
+        (struct kn_strs){kn_arena_array(call->arena, o->attempts.count + 1, sizeof *ret->items), 0};
+    if (!ret->items)
+        return KN_NOMEM;
+    for (size_t i = 0; i < o->attempts.count; i++)
+        add_queue(ret, o->attempts.items[i].queue);
+    add_queue(ret, o->task->queue);
+    return KN_OK;
+}
+
+/* It is only to be named: without it, a message may wait all the same. */
+static enum kn_status find_suspect(struct control_call *call, struct control_origin *o, bool own)
+{
+    struct kn_str source = kn_str_from(call->options->source);
+    const struct kn_msg_queues_get get = {.sources = {&source, 1}};
+    const void *queues;
+    int64_t taken_at =
+        o->task->started_at > o->task->received_at ? o->task->started_at : o->task->received_at;
+    struct control_seek_task task = {.id = o->task->id,
+                                     .since = taken_at ? taken_at : o->task->sent_at};
+    enum kn_status status = find_sent_to(call, o, &task.sent_to);
+    if (status != KN_OK)
+        return status;
+    status = control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &queues);
+    const struct control_seek_options options = {.session = call->hand->session,
+                                                 .queues = status == KN_OK ? queues : NULL,
+                                                 .fresh = kn_time_now() - CONTROL_SEEK_FRESH_US,
+                                                 .own = own,
+                                                 .history = history_of,
+                                                 .arg = call,
+                                                 .arena = call->arena};
+    if (status == KN_OK)
+        status = control_seek(&options, &task, 1);
+    o->suspect = task.queue;
+    call->text = KN_STR_ABSENT;
+    return KN_OK;
+}
+
 enum kn_status control_origin_look(struct control_call *call, struct control_origin *o,
-                                   bool everywhere)
+                                   enum control_look look)
 {
     struct kn_strs queues = {0};
     if (!broker_lists_has(call->hand->session)) {
         o->looked = false;
-        return KN_OK;
+        return look == CONTROL_LOOK_DONE ? KN_OK
+                                         : find_suspect(call, o, look == CONTROL_LOOK_UNFINISHED);
     }
-    enum kn_status status = find_queues(call, o, everywhere, &queues);
+    enum kn_status status = find_queues(call, o, look == CONTROL_LOOK_LOST, &queues);
     for (size_t i = 0; i < queues.count && status == KN_OK && !o->has_message; i++)
         status = look_into(call, o, queues.items[i], false);
     if (status == KN_OK && !o->has_message)

@@ -30,6 +30,8 @@ struct control_origin {
     bool has_message; /* one waits, or is not acknowledged */
     bool unacked;
     bool looked; /* everywhere; false: some places were not searched */
+    struct kn_str
+        suspect; /* RabbitMQ: a queue in which a message may wait; absent: none is known */
     struct celery_task_message message;
 
     const char *from;           /* "message", "backend", "repr"; NULL: not known */
@@ -47,10 +49,16 @@ struct control_origin {
  * case. */
 enum kn_status control_origin_begin(struct control_call *call, struct kn_str task_id, bool last,
                                     struct control_origin *ret) KN_MUST_CHECK;
-/* Searches for a message of the task in the queues that its calls were sent to and among
- * unacknowledged messages; everywhere: in all known queues. */
+/* Where a copy may be. */
+enum control_look {
+    CONTROL_LOOK_DONE,       /* the result is known: the queues that its calls were sent to */
+    CONTROL_LOOK_UNFINISHED, /* the same; its message is expected there */
+    CONTROL_LOOK_LOST,       /* in any queue that is known */
+};
+/* Searches for a message of the task in these queues and among unacknowledged messages. On RabbitMQ
+ * it looks for a queue that may have one, by its depth, unless the result is known. */
 enum kn_status control_origin_look(struct control_call *call, struct control_origin *origin,
-                                   bool everywhere) KN_MUST_CHECK;
+                                   enum control_look look) KN_MUST_CHECK;
 /* Finds the wanted arguments, the name and the route. CONFLICT, with the difference as the text, if
  * sources disagree. */
 enum kn_status control_origin_find(struct control_call *call, struct control_origin *origin,

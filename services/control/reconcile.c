@@ -8,6 +8,7 @@
 #include "services/control/backends.h"
 #include "services/control/inquiry.h"
 #include "services/control/learned.h"
+#include "services/control/route.h"
 #include "services/control/seek.h"
 
 #include <pthread.h>
@@ -20,9 +21,7 @@ static const int64_t CONFIRM_MAX_US = 5 * KN_SECOND;
 /* Between two checks of a backend in which nothing was found yet. */
 static const int64_t PROBE_MIN_US = 5 * KN_SECOND;
 static const int64_t PROBE_MAX_US = KN_MINUTE;
-/* Maximum age of a depth for a queue to count as empty. */
-static const int64_t MEASURED_US = 30 * KN_SECOND;
-enum { TICKET_MAX = 48 };
+enum { TICKET_MAX = 48, EVENTS_MAX = 500, EVENTS_A_TASK = 2 };
 
 /* The states that a task may hang in. */
 static const uint8_t statuses[] = {KN_TASK_STARTED, KN_TASK_RECEIVED, KN_TASK_RETRY,
@@ -59,6 +58,11 @@ struct control_reconcile {
     pthread_cond_t wake;
     bool stopping;
 };
+
+static bool on_redis(const struct control_reconcile *r)
+{
+    return r->options.broker->url->kind == BROKER_REDIS;
+}
 
 /* A task of this tick. */
 struct one {
@@ -316,20 +320,126 @@ static void seek_failed(struct control_reconcile *r, enum kn_status status)
                 KN_F_I64("skipped", skipped));
 }
 
+static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int64_t from)
+{
+    struct control_reconcile *r = arg;
+    struct kn_str source = kn_str_from(r->options.source);
+    const struct kn_msg_queues_get get = {.name = queue, .sources = {&source, 1}, .from = from};
+    struct kn_bus_message *answer = request(r, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
+    const struct kn_msg_queue_list *list = answer ? answer->msg : NULL;
+    struct kn_msg_queue *ret =
+        list && list->items.count ? kn_arena_alloc(&r->arena, sizeof *ret) : NULL;
+    struct kn_msg_queue_point *points =
+        ret ? kn_arena_array(&r->arena, list->items.items[0].history.count + 1, sizeof *points)
+            : NULL;
+    if (points) {
+        const struct kn_msg_queue *found = &list->items.items[0];
+        *ret = (struct kn_msg_queue){.messages = found->messages};
+        ret->history.items = points;
+        ret->history.count = found->history.count;
+        memcpy(points, found->history.items, found->history.count * sizeof *points);
+    }
+    kn_bus_message_free(answer);
+    return points ? ret : NULL;
+}
+
+/* A task that its worker does not have. */
+struct missing {
+    struct one *one;
+    struct kn_str sent_again; /* the queue, if its message was sent again after a worker took it */
+    struct kn_str name;       /* of that message */
+    bool unsure;              /* it may be in any queue */
+};
+
+static void add_queue(struct kn_strs *queues, struct kn_str queue)
+{
+    for (size_t i = 0; i < queues->count; i++)
+        if (kn_str_eq(queues->items[i], queue))
+            return;
+    if (queue.len)
+        queues->items[queues->count++] = queue;
+}
+
+/* Redis lists the queues of an exchange, so they are known. */
+static void note_call(struct control_reconcile *r, struct missing *m, struct kn_strs *sent_to,
+                      const struct kn_msg_event *event, bool again)
+{
+    struct control_route route =
+        control_route_of(event->queue, event->exchange, event->routing_key);
+    struct kn_str queue = kn_arena_str(&r->arena, route.queue);
+    add_queue(sent_to, queue);
+    if (!again)
+        return;
+    m->unsure = route.exchange.len && !on_redis(r);
+    m->sent_again = m->unsure ? KN_STR_ABSENT : queue;
+    m->name = kn_arena_str(&r->arena, event->name);
+}
+
+/* Where its messages were sent. */
+static struct kn_strs read_calls(struct control_reconcile *r, struct missing *m)
+{
+    const struct kn_msg_overdue_task *task = m->one->task;
+    const struct kn_msg_task_events_get get = {
+        .id = task->id, .source = kn_str_from(r->options.source), .limit = EVENTS_MAX};
+    struct kn_bus_message *answer =
+        request(r, KN_KIND_TASK_EVENTS_GET, &get, KN_KIND_TASK_EVENT_LIST);
+    const struct kn_msg_task_event_list *list = answer ? answer->msg : NULL;
+    size_t max = list ? list->items.count : 0, calls = 0;
+    struct kn_strs sent_to = {kn_arena_array(&r->arena, max + 1, sizeof *sent_to.items), 0};
+    int64_t latest = task->taken_at;
+    for (size_t i = 0; sent_to.items && i < max; i++) {
+        const struct kn_msg_event *event = &list->items.items[i];
+        if (event->type != KN_EVENT_TASK_SENT || event->origin != KN_ORIGIN_EVENTS)
+            continue;
+        bool later = event->timestamp > latest;
+        note_call(r, m, &sent_to, event, calls++ && later);
+        latest = later ? event->timestamp : latest;
+    }
+    m->unsure = m->unsure || !list || list->next_cursor.len;
+    kn_bus_message_free(answer);
+    return sent_to;
+}
+
 /* Which of them still have a message; all of them if that is unknown. */
 static void seek(struct control_reconcile *r, struct control_seek_task *tasks, size_t count)
 {
     struct kn_str source = kn_str_from(r->options.source);
     const struct kn_msg_queues_get get = {.sources = {&source, 1}};
     struct kn_bus_message *queues = request(r, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
-    enum kn_status status =
-        queues ? control_seek(r->session, r->options.broker->url->kind == BROKER_REDIS, queues->msg,
-                              kn_time_now() - MEASURED_US, tasks, count)
-               : KN_FULL;
+    const struct control_seek_options options = {.session = r->session,
+                                                 .redis = on_redis(r),
+                                                 .queues = queues ? queues->msg : NULL,
+                                                 .fresh = kn_time_now() - CONTROL_SEEK_FRESH_US,
+                                                 .history = history_of,
+                                                 .arg = r,
+                                                 .arena = &r->arena};
+    enum kn_status status = queues ? control_seek(&options, tasks, count) : KN_FULL;
+    for (size_t i = 0; i < count; i++) {
+        tasks[i].found = tasks[i].found || status != KN_OK;
+        if (tasks[i].queue.ptr)
+            tasks[i].queue = kn_arena_str(&r->arena, tasks[i].queue);
+    }
     kn_bus_message_free(queues);
     seek_failed(r, status);
-    for (size_t i = 0; status != KN_OK && i < count; i++)
-        tasks[i].found = true;
+}
+
+/* Its message was seen again, or it must be the one that was sent again: without it the queue would
+ * be empty, or not have grown. */
+static bool waits(const struct control_reconcile *r, const struct missing *m,
+                  const struct control_seek_task *sought)
+{
+    return sought->queue.ptr && (on_redis(r) || kn_str_eq(sought->queue, m->sent_again));
+}
+
+static void learn_waiting(struct tick *t, const struct missing *m, struct kn_str queue)
+{
+    learn(t, m->one,
+          &(struct kn_msg_event){.type = KN_EVENT_TASK_SENT,
+                                 .origin = KN_ORIGIN_BROKER,
+                                 .name = m->name.len ? m->name : m->one->task->name,
+                                 .queue = queue,
+                                 .timestamp = kn_time_now()});
+    orphan(t, m->one); /* no worker has it: it waits */
 }
 
 /* If its worker does not have it, a task is lost only if no message of it is left that would start
@@ -337,21 +447,26 @@ static void seek(struct control_reconcile *r, struct control_seek_task *tasks, s
 static void settle_missing(struct control_reconcile *r, struct tick *t)
 {
     struct control_seek_task *tasks = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *tasks);
-    struct one **ones = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *ones);
+    struct missing *missing = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *missing);
     size_t count = 0;
-    for (size_t i = 0; tasks && ones && i < t->count && count < CONTROL_SEEK_MAX; i++) {
+    for (size_t i = 0; tasks && missing && i < t->count && count < CONTROL_SEEK_MAX; i++) {
+        const struct kn_msg_overdue_task *task = t->items[i].task;
         if (!t->items[i].missing)
             continue;
-        tasks[count] = (struct control_seek_task){.id = t->items[i].task->id};
-        ones[count++] = &t->items[i];
+        missing[count] = (struct missing){.one = &t->items[i]};
+        tasks[count] = (struct control_seek_task){.id = task->id, .since = task->taken_at};
+        tasks[count].sent_to = read_calls(r, &missing[count]);
+        count++;
     }
     if (count)
         seek(r, tasks, count);
     for (size_t i = 0; i < count; i++) {
-        if (tasks[i].found)
+        if (waits(r, &missing[i], &tasks[i]))
+            learn_waiting(t, &missing[i], tasks[i].queue);
+        else if (tasks[i].found || missing[i].unsure)
             control_asked_nothing(r->asked, tasks[i].id, kn_time_mono());
         else
-            orphan(t, ones[i]);
+            orphan(t, missing[i].one);
     }
 }
 
@@ -407,7 +522,7 @@ static void run_tick(struct control_reconcile *r, size_t max)
     if (!t.items)
         return;
     find_overdue(r, &t);
-    t.events = kn_arena_array(&r->arena, t.count, sizeof *t.events);
+    t.events = kn_arena_array(&r->arena, EVENTS_A_TASK * t.count, sizeof *t.events);
     probe_backends(r, t.count > 0);
     if (t.count && t.events) {
         look_at_workers(r);

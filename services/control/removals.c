@@ -181,7 +181,9 @@ static void seek_missing(struct portion *p)
         places[count] = i;
         sought[count++] = (struct control_seek_task){.id = p->tasks[i].id};
     }
-    if (!count || control_seek(p->call->hand->session, true, &list, 0, sought, count) != KN_OK)
+    const struct control_seek_options options = {
+        .session = p->call->hand->session, .redis = true, .queues = &list};
+    if (!count || control_seek(&options, sought, count) != KN_OK)
         return;
     for (size_t i = 0; i < count; i++)
         p->tasks[places[i]].gone = !sought[i].found;

@@ -2,6 +2,8 @@
 
 #include "services/common/table.h"
 #include "services/common/time.h"
+#include "services/control/depths.h"
+#include "services/control/waiting.h"
 
 #include <stdio.h>
 
@@ -15,11 +17,46 @@ struct entry {
 };
 
 struct seek {
-    struct broker_session *session;
+    const struct control_seek_options *options;
+    struct control_seek_task *tasks;
+    size_t count;
+    int64_t deadline; /* monotonic */
+
+    /* Redis */
     struct kn_table ids;
     size_t bytes;
-    int64_t deadline; /* monotonic */
+    struct kn_str queue;     /* whose messages are looked at; absent: unacknowledged ones */
+    struct kn_arena scratch; /* of a message */
 };
+
+static bool is_late(const struct seek *seek)
+{
+    return kn_time_mono() > seek->deadline;
+}
+
+static enum kn_status name_of(struct kn_str queue, char ret[QUEUE_NAME_MAX])
+{
+    if (queue.len >= QUEUE_NAME_MAX || memchr(queue.ptr, '\0', queue.len))
+        return KN_FULL;
+    snprintf(ret, QUEUE_NAME_MAX, "%.*s", KN_STR_ARG(queue));
+    return KN_OK;
+}
+
+/* ---- Redis --------------------------------------------------------------------------------- */
+
+static void find(struct seek *seek, struct control_seek_task *task, struct kn_str envelope)
+{
+    struct kn_msg_waiting waiting;
+    task->found = true;
+    if (!seek->queue.ptr) {
+        task->unacked = true;
+        return;
+    }
+    kn_arena_reset(&seek->scratch);
+    control_waiting_show(&(struct broker_waiting){.envelope = envelope}, &seek->scratch, &waiting);
+    if (kn_str_eq(waiting.id, task->id))
+        task->queue = seek->queue;
+}
 
 /* An envelope has the id as a JSON string, so each text between two quotes is looked up. That may
  * find too many (the id of a parent), never too few. */
@@ -35,7 +72,7 @@ static void look_at(void *arg, struct kn_str envelope)
                                   ? (struct entry *)kn_table_find(&seek->ids, KN_STR(""), text)
                                   : NULL;
         if (entry)
-            entry->task->found = true;
+            find(seek, entry->task, envelope);
     }
 }
 
@@ -50,14 +87,14 @@ static enum kn_status look_into(struct seek *seek, const char *queue)
         const struct broker_look look = {
             .queue = queue, .cursor = kn_str_from(cursor), .limit = PAGE, .bytes_max = PAGE_BYTES};
         kn_arena_reset(&arena);
-        status = broker_session_look(seek->session, &look, &arena, &page);
+        status = broker_session_look(seek->options->session, &look, &arena, &page);
         for (size_t i = 0; status == KN_OK && i < page.count; i++) {
             if (page.items[i].cut)
                 status = KN_FULL;
             else
                 look_at(seek, page.items[i].envelope);
         }
-        if (status == KN_OK && (seek->bytes > BYTES_MAX || kn_time_mono() > seek->deadline))
+        if (status == KN_OK && (seek->bytes > BYTES_MAX || is_late(seek)))
             status = KN_FULL;
         if (status == KN_OK)
             snprintf(cursor, sizeof cursor, "%.*s", KN_STR_ARG(page.cursor));
@@ -66,64 +103,175 @@ static enum kn_status look_into(struct seek *seek, const char *queue)
     return status;
 }
 
-static enum kn_status look_into_all(struct seek *seek, const struct kn_msg_queue_list *queues)
+static enum kn_status look_into_queue(struct seek *seek, struct kn_str queue)
 {
-    enum kn_status status = KN_OK;
-    for (size_t i = 0; i < queues->items.count && status == KN_OK; i++) {
-        char name[QUEUE_NAME_MAX];
-        struct kn_str queue = queues->items.items[i].name;
-        if (queue.len >= sizeof name || memchr(queue.ptr, '\0', queue.len))
-            return KN_FULL;
-        snprintf(name, sizeof name, "%.*s", KN_STR_ARG(queue));
+    char name[QUEUE_NAME_MAX];
+    enum kn_status status = name_of(queue, name);
+    seek->queue = queue;
+    if (status == KN_OK)
         status = look_into(seek, name);
+    seek->queue = KN_STR_ABSENT;
+    return status;
+}
+
+/* A queue may be too new to be known. */
+static enum kn_status look_into_all(struct seek *seek)
+{
+    const struct kn_msg_queue_list *queues = seek->options->queues;
+    enum kn_status status = KN_OK;
+    for (size_t i = 0; i < seek->count; i++) {
+        const struct kn_strs *sent_to = &seek->tasks[i].sent_to;
+        for (size_t k = 0; k < sent_to->count && status == KN_OK; k++)
+            if (!control_depths_find(queues, sent_to->items[k]))
+                status = look_into_queue(seek, sent_to->items[k]);
     }
+    for (size_t i = 0; i < queues->items.count && status == KN_OK; i++)
+        status = look_into_queue(seek, queues->items.items[i].name);
     return status;
 }
 
 /* A message moves from its queue to the unacknowledged ones, and may come back; so these are
  * searched before and after the queues. */
-static enum kn_status look_around(struct seek *seek, const struct kn_msg_queue_list *queues)
+static enum kn_status look_around(struct seek *seek)
 {
     const struct broker_unacked unacked = {.bytes_max = BYTES_MAX, .each = look_at, .arg = seek};
-    enum kn_status status = broker_session_unacked(seek->session, &unacked);
+    enum kn_status status = broker_session_unacked(seek->options->session, &unacked);
     if (status == KN_OK)
-        status = look_into_all(seek, queues);
-    return status == KN_OK ? broker_session_unacked(seek->session, &unacked) : status;
+        status = look_into_all(seek);
+    return status == KN_OK ? broker_session_unacked(seek->options->session, &unacked) : status;
 }
 
-/* Queues that a worker consumes: messages in others were not sent to it. */
-static enum kn_status are_empty(const struct kn_msg_queue_list *queues, int64_t since)
+static enum kn_status seek_on_redis(struct seek *seek)
 {
+    enum kn_status status = KN_OK;
+    kn_arena_init(&seek->scratch, ARENA_MAX);
+    kn_table_init(&seek->ids, sizeof(struct entry), CONTROL_SEEK_MAX);
+    for (size_t i = 0; i < seek->count && status == KN_OK; i++) {
+        struct control_seek_task *task = &seek->tasks[i];
+        struct entry *entry = task->id.len <= ID_MAX
+                                  ? (struct entry *)kn_table_need(&seek->ids, KN_STR(""), task->id)
+                                  : NULL;
+        if (entry)
+            entry->task = task;
+        else
+            status = KN_FULL;
+    }
+    if (status == KN_OK)
+        status = look_around(seek);
+    for (size_t i = 0; i < seek->count; i++)
+        if (status != KN_OK || seek->tasks[i].unacked)
+            seek->tasks[i].queue = KN_STR_ABSENT;
+    kn_table_fini(&seek->ids);
+    kn_arena_fini(&seek->scratch);
+    return status;
+}
+
+/* ---- RabbitMQ ------------------------------------------------------------------------------ */
+
+static void suspect(struct control_seek_task *task, struct kn_str queue)
+{
+    task->found = true;
+    if (!task->queue.ptr)
+        task->queue = queue;
+}
+
+static const struct kn_msg_queue *history_of(const struct seek *seek, struct kn_str queue,
+                                             int64_t since)
+{
+    return seek->options->history(seek->options->arg, queue, control_depths_from(since));
+}
+
+/* A queue to which its messages were sent is counted now: the last measurement may be older. */
+static enum kn_status count_own(struct seek *seek, struct control_seek_task *task,
+                                struct kn_str name)
+{
+    const struct kn_msg_queue *known = control_depths_find(seek->options->queues, name);
+    struct kn_msg_queue queue = {.name = name};
+    struct broker_page page;
+    char text[QUEUE_NAME_MAX];
+    if (known && known->workers.count)
+        return KN_OK; /* see are_empty */
+    enum kn_status status = is_late(seek) ? KN_FULL : name_of(name, text);
+    if (status != KN_OK)
+        return status;
+    status = broker_session_look(seek->options->session, &(struct broker_look){.queue = text},
+                                 seek->options->arena, &page);
+    if (status != KN_OK)
+        return status == KN_NOT_FOUND ? KN_OK : status;
+    known = known && page.total ? history_of(seek, name, task->since) : NULL;
+    if (known)
+        queue.history = known->history;
+    queue.messages = KN_SOME_I64((int64_t)page.total);
+    if (control_depths_may_hold(&queue, task->since))
+        suspect(task, name);
+    return KN_OK;
+}
+
+static enum kn_status count_all_own(struct seek *seek)
+{
+    enum kn_status status = KN_OK;
+    for (size_t i = 0; i < seek->count; i++) {
+        struct control_seek_task *task = &seek->tasks[i];
+        for (size_t k = 0; k < task->sent_to.count && status == KN_OK; k++)
+            status = count_own(seek, task, task->sent_to.items[k]);
+    }
+    return status;
+}
+
+static int64_t earliest(const struct seek *seek)
+{
+    int64_t since = INT64_MAX;
+    for (size_t i = 0; i < seek->count; i++)
+        since = seek->tasks[i].since < since ? seek->tasks[i].since : since;
+    return since;
+}
+
+/* Whoever else consumes a queue is not Celery, and so its messages are none of Celery's. */
+static enum kn_status compare_depths(struct seek *seek)
+{
+    const struct kn_msg_queue_list *queues = seek->options->queues;
+    int64_t since = earliest(seek);
     for (size_t i = 0; i < queues->items.count; i++) {
         const struct kn_msg_queue *queue = &queues->items.items[i];
+        if (!control_depths_parked(queue) || queue->measured_at < seek->options->fresh ||
+            !queue->messages.set || !queue->messages.value)
+            continue;
+        if (is_late(seek))
+            return KN_FULL;
+        const struct kn_msg_queue *known = history_of(seek, queue->name, since);
+        for (size_t k = 0; k < seek->count; k++)
+            if (!known || control_depths_may_hold(known, seek->tasks[k].since))
+                suspect(&seek->tasks[k], queue->name);
+    }
+    return KN_OK;
+}
+
+/* Queues that a worker consumes. */
+static enum kn_status are_empty(const struct control_seek_options *options)
+{
+    for (size_t i = 0; i < options->queues->items.count; i++) {
+        const struct kn_msg_queue *queue = &options->queues->items.items[i];
         if (queue->workers.count &&
-            (!queue->messages.set || queue->messages.value || queue->measured_at < since))
+            (!queue->messages.set || queue->messages.value || queue->measured_at < options->fresh))
             return KN_FULL;
     }
     return KN_OK;
 }
 
-enum kn_status control_seek(struct broker_session *session, bool redis,
-                            const struct kn_msg_queue_list *queues, int64_t since,
+static enum kn_status seek_on_rabbitmq(struct seek *seek)
+{
+    enum kn_status status = count_all_own(seek);
+    if (status == KN_OK && seek->options->own)
+        return KN_FULL;
+    if (status == KN_OK)
+        status = compare_depths(seek);
+    return status == KN_OK ? are_empty(seek->options) : status;
+}
+
+enum kn_status control_seek(const struct control_seek_options *options,
                             struct control_seek_task *tasks, size_t count)
 {
-    struct seek seek = {.session = session, .deadline = kn_time_mono() + TIME_US};
-    enum kn_status status = KN_OK;
-    if (!redis)
-        return are_empty(queues, since);
-    kn_table_init(&seek.ids, sizeof(struct entry), CONTROL_SEEK_MAX);
-    for (size_t i = 0; i < count && status == KN_OK; i++) {
-        struct entry *entry =
-            tasks[i].id.len <= ID_MAX
-                ? (struct entry *)kn_table_need(&seek.ids, KN_STR(""), tasks[i].id)
-                : NULL;
-        if (entry)
-            entry->task = &tasks[i];
-        else
-            status = KN_FULL;
-    }
-    if (status == KN_OK)
-        status = look_around(&seek, queues);
-    kn_table_fini(&seek.ids);
-    return status;
+    struct seek seek = {
+        .options = options, .tasks = tasks, .count = count, .deadline = kn_time_mono() + TIME_US};
+    return options->redis ? seek_on_redis(&seek) : seek_on_rabbitmq(&seek);
 }
