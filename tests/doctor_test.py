@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import pytest
+import redis
 import rig
 from rig.celery_worker import sample_environment
 from rig.kanchi import bin_folder, service_environment
@@ -317,3 +318,29 @@ def send(url, name):
     subprocess.run([rig.python_of(), "-c",
                     f"from sample_app.app import app; app.send_task({name!r}, args=['x'])"],
                    check=True, timeout=60, env=sample_environment(url))
+
+
+def test_a_master_that_becomes_a_replica_is_a_finding_until_it_is_one_again(folder):
+    config = {"control": {"interval": "1s", "reply_timeout": "1s"}}
+    call = {"name": "x.y", "queue": "mail", "unregistered": True}
+    with rig.Redis(folder / "redis") as server, \
+            rig.Kanchi(folder / "kanchi", [server.url()], config=config) as kanchi, \
+            redis.Redis.from_url(server.url()) as client:
+        for service in SERVICES:
+            kanchi.start(service)
+        rig.wait_for(kanchi.is_ready, 30, "Kanchi is ready")
+        assert kanchi.ask("POST", "/tasks", call)[0] == 202
+        client.execute_command("REPLICAOF", "127.0.0.1", rig.free_port())
+
+        def found():
+            return [one for one in kanchi.get("/system")["findings"]
+                    if one["code"] == "broker_readonly"]
+        told = rig.wait_for(found, 30, "the finding")[0]
+        assert told["severity"] == "error" and "READONLY" in told["text"], told
+        assert "replica" in told["remedy"] and "master's URL" in told["remedy"], told
+        status, answer = kanchi.ask("POST", "/tasks", call)
+        assert status == 409 and "nothing was sent, broker: READONLY" in answer["detail"], answer
+        client.execute_command("REPLICAOF", "NO", "ONE")
+        rig.wait_for(lambda: not found(), 30, "no finding")
+        assert kanchi.ask("POST", "/tasks", call)[0] == 202
+        assert client.llen("mail") == 2

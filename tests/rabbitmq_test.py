@@ -172,6 +172,14 @@ def test_the_rights_in_the_documents_are_enough_and_a_missing_one_is_named(folde
             status, answer = rig.wait_for(
                 lambda: (lambda done: done if done[0] == 202 else None)(
                     act(kanchi, "POST", "/tasks", call)), what="a task that is sent")
+            server.ctl("set_permissions", "watcher", MINIMUM[0], "^kanchi[.-].*", MINIMUM[2])
+            rig.wait_for(lambda: "'celery.pidbox'" in (text := findings(kanchi)["access_refused"])
+                         and "(right: write)" in text, what="the missing right to write")
+            status, answer = act(kanchi, "GET", "/inspect/ping")
+            assert status == 409 and "(right: write)" in answer["detail"] \
+                and "nothing was sent" in answer["detail"], (status, answer)
+            server.ctl("set_permissions", "watcher", *MINIMUM)
+            rig.wait_for(lambda: "access_refused" not in findings(kanchi), what="no finding")
             assert worker
         server.ctl("set_permissions", "watcher", "^$", "^$", "^celeryev$")
         with rig.Kanchi(folder / "reader", [limited], config=FAST) as kanchi:

@@ -15,7 +15,7 @@ struct broker_amqp {
     amqp_connection_state_t conn; /* NULL: not connected */
     struct broker_tls *tls;
     char blocked[64]; /* why the broker does not read what we publish; "" if it does */
-    bool probing;     /* the answer to broker_amqp_probe is outstanding */
+    bool probing;     /* an answer to broker_amqp_probe or _accepted is outstanding */
     const struct broker_host *host; /* the host of the URL that it was opened for; NULL: none */
 };
 
@@ -59,6 +59,11 @@ void broker_amqp_note(struct broker_amqp *amqp, const amqp_frame_t *frame);
 enum kn_status broker_amqp_probe(struct broker_amqp *amqp, amqp_channel_t channel,
                                  const char *exchange, int64_t timeout_us,
                                  struct kn_buf *error) KN_MUST_CHECK;
+/* Whether the broker has accepted what was published before on this channel: without the right to,
+ * RabbitMQ closes the channel (DENIED, NOT_FOUND). OK if it does not answer, or is blocked now:
+ * then it is unknown, and the next probe awaits the answer. */
+enum kn_status broker_amqp_accepted(struct broker_amqp *amqp, amqp_channel_t channel,
+                                    int64_t timeout_us, struct kn_buf *error) KN_MUST_CHECK;
 
 /* AMQP can't tell the type of a queue. But quorum queues and streams refuse a channel with a limit
  * for all consumers (global qos), as Celery's workers know, and close the connection before they

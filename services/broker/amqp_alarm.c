@@ -55,20 +55,29 @@ static bool is_close(const amqp_frame_t *frame, amqp_channel_t channel)
            (id == AMQP_CHANNEL_CLOSE_METHOD && frame->channel == channel);
 }
 
-static enum kn_status send_probe(struct broker_amqp *amqp, amqp_channel_t channel,
-                                 const char *exchange, struct kn_buf *error)
+/* published: the outcome of what is to be answered for. */
+static enum kn_status send_question(struct broker_amqp *amqp, amqp_channel_t channel, int published,
+                                    struct kn_buf *error)
 {
-    const amqp_basic_properties_t none = {0};
     amqp_basic_qos_t qos = {0}; /* changes nothing: nobody consumes on this channel */
-    int rc = amqp_basic_publish(amqp->conn, channel, amqp_cstring_bytes(exchange),
-                                amqp_cstring_bytes("kanchi.nobody"), 0, 0, &none, amqp_empty_bytes);
+    int rc = published;
     if (rc == AMQP_STATUS_OK)
         rc = amqp_send_method(amqp->conn, channel, AMQP_BASIC_QOS_METHOD, &qos);
+    amqp->probing = rc == AMQP_STATUS_OK;
     if (rc == AMQP_STATUS_OK)
         return KN_OK;
     kn_buf_clear(error);
     kn_buf_text(error, amqp_error_string2(rc));
     return KN_CLOSED;
+}
+
+static enum kn_status send_probe(struct broker_amqp *amqp, amqp_channel_t channel,
+                                 const char *exchange, struct kn_buf *error)
+{
+    const amqp_basic_properties_t none = {0};
+    int rc = amqp_basic_publish(amqp->conn, channel, amqp_cstring_bytes(exchange),
+                                amqp_cstring_bytes("kanchi.nobody"), 0, 0, &none, amqp_empty_bytes);
+    return send_question(amqp, channel, rc, error);
 }
 
 static enum kn_status blocked(const struct broker_amqp *amqp, struct kn_buf *error)
@@ -91,6 +100,7 @@ static enum kn_status await_answer(struct broker_amqp *amqp, amqp_channel_t chan
             return blocked(amqp, error);
         if (status != KN_OK)
             return status;
+        amqp->probing = amqp->probing && !is_close(&frame, channel);
         if (is_close(&frame, channel))
             return broker_amqp_reply(
                 (amqp_rpc_reply_t){.reply_type = AMQP_RESPONSE_SERVER_EXCEPTION,
@@ -113,6 +123,14 @@ enum kn_status broker_amqp_probe(struct broker_amqp *amqp, amqp_channel_t channe
     enum kn_status status = amqp->probing ? KN_OK : send_probe(amqp, channel, exchange, error);
     if (status != KN_OK)
         return status;
-    amqp->probing = true;
     return await_answer(amqp, channel, amqp->blocked[0] ? 0 : timeout_us, error);
+}
+
+enum kn_status broker_amqp_accepted(struct broker_amqp *amqp, amqp_channel_t channel,
+                                    int64_t timeout_us, struct kn_buf *error)
+{
+    enum kn_status status = send_question(amqp, channel, AMQP_STATUS_OK, error);
+    if (status == KN_OK)
+        status = await_answer(amqp, channel, timeout_us, error);
+    return status == KN_AGAIN || status == KN_TIMEOUT ? KN_OK : status;
 }

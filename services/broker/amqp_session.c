@@ -159,6 +159,8 @@ enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange
         return status;
     if (status == KN_OK)
         status = publish(s, PUBLISH, kn_str_from(exchange), KN_STR(""), false, message);
+    if (status == KN_OK)
+        status = broker_amqp_accepted(&s->amqp, PUBLISH, s->options.connect_timeout_us, &s->error);
     return broker_amqp_give_up(s, status);
 }
 

@@ -321,7 +321,8 @@ enum kn_status control_command(struct control_call *call, const struct kn_msg_co
     if (status == KN_OK && !mute)
         gather(&g, deadline);
     if (status != KN_OK)
-        status = broker_failed(call, status, status != KN_AGAIN);
+        status = broker_failed(call, status,
+                               status != KN_AGAIN && status != KN_DENIED && status != KN_NOT_FOUND);
     control_pidbox_close(call->hand->pidbox);
     if (status == KN_OK)
         status = finish(&g);
