@@ -77,11 +77,12 @@ static void remove_messages(struct control_jobs *jobs, struct control_call *call
         if (items[i].state == KN_ITEM_BEGUN &&
             (items[i].status == KN_TASK_PENDING || items[i].status == KN_TASK_RETRY)) {
             places[waiting] = i;
-            tasks[waiting++].id = items[i].id;
+            tasks[waiting].id = items[i].id;
+            tasks[waiting++].again = items[i].text.len > 0; /* storage says why */
         }
     }
     if (waiting)
-        control_removals_take(jobs->removals, call, job->id, job->done > 0, tasks, waiting);
+        control_removals_take(jobs->removals, call, job->id, tasks, waiting);
     for (size_t i = 0; i < waiting; i++) {
         if (tasks[i].gone)
             settle(&items[places[i]], KN_ITEM_DONE,

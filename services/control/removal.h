@@ -8,7 +8,8 @@
 
 struct control_removal_task {
     struct kn_str id;
-    bool gone; /* its message was taken out */
+    bool gone;  /* its message was taken out */
+    bool again; /* another process may have taken it out, and was killed before it could tell */
 };
 
 struct control_removal {

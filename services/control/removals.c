@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { QUEUES_MAX = 1000, LOOK_MAX = 10000, JOBS_MAX = 100, SOUGHT = CONTROL_SEEK_MAX };
+enum { QUEUES_MAX = 1000, LOOK_MAX = 10000 };
 static const int64_t TIME_US = 4 * KN_SECOND; /* of a portion: storage waits 30 s for it */
 
 struct walk {
@@ -21,15 +21,7 @@ struct walk {
 struct control_removals {
     struct control_learned *learned;
     struct kn_table walks;
-    struct kn_table jobs; /* that this process has seen, the last JOBS_MAX */
     struct kn_log_limit limit;
-};
-
-struct begun {
-    struct kn_table_entry entry; /* "", job */
-    bool is_known;
-    bool by_another; /* process: it was begun when this one saw it first */
-    size_t seen;     /* tasks of it, by this process */
 };
 
 struct portion {
@@ -50,7 +42,6 @@ struct control_removals *control_removals_new(struct control_learned *learned)
         return NULL;
     removals->learned = learned;
     kn_table_init(&removals->walks, sizeof(struct walk), QUEUES_MAX);
-    kn_table_init(&removals->jobs, sizeof(struct begun), JOBS_MAX);
     return removals;
 }
 
@@ -59,7 +50,6 @@ void control_removals_free(struct control_removals *removals)
     if (!removals)
         return;
     kn_table_fini(&removals->walks);
-    kn_table_fini(&removals->jobs);
     free(removals);
 }
 
@@ -147,22 +137,8 @@ static enum kn_status take_queue(struct portion *p, size_t first)
     return status;
 }
 
-/* Whether a process before this one may have removed the messages of these tasks, and was
- * killed before it could tell. */
-static bool may_be_done_again(struct portion *p, bool is_begun)
-{
-    struct begun *begun =
-        (struct begun *)kn_table_need_newest(&p->removals->jobs, KN_STR(""), p->job);
-    if (!begun)
-        return false;
-    if (!begun->is_known)
-        begun->by_another = is_begun;
-    begun->is_known = true;
-    begun->seen += p->count;
-    return begun->by_another && begun->seen - p->count < SOUGHT;
-}
-
-/* What waits as far as storage knows, and has no message any more, was removed before. */
+/* What another process began, waits as far as storage knows, and has no message any more: that
+ * process removed it, and was killed before it could tell. */
 static void seek_missing(struct portion *p)
 {
     struct control_seek_task *sought = kn_arena_array(p->call->arena, p->count, sizeof *sought);
@@ -171,7 +147,7 @@ static void seek_missing(struct portion *p)
     struct kn_msg_queue_list list = {.items = {items, 0}};
     size_t count = 0;
     for (size_t i = 0; sought && items && places && i < p->count && count < CONTROL_SEEK_MAX; i++) {
-        if (p->tasks[i].gone || !p->queues[i].len)
+        if (p->tasks[i].gone || !p->tasks[i].again || !p->queues[i].len)
             continue;
         size_t k = 0;
         while (k < list.items.count && !kn_str_eq(items[k].name, p->queues[i]))
@@ -190,8 +166,7 @@ static void seek_missing(struct portion *p)
 }
 
 void control_removals_take(struct control_removals *removals, struct control_call *call,
-                           struct kn_str job, bool is_begun, struct control_removal_task *tasks,
-                           size_t count)
+                           struct kn_str job, struct control_removal_task *tasks, size_t count)
 {
     struct portion p = {.removals = removals,
                         .call = call,
@@ -209,7 +184,7 @@ void control_removals_take(struct control_removals *removals, struct control_cal
         find_queues(&p);
     for (size_t i = 0; status == KN_OK && i < count && !atomic_load(call->stopping); i++)
         status = p.queues[i].len && !p.searched[i] ? take_queue(&p, i) : KN_OK;
-    if (status == KN_OK && may_be_done_again(&p, is_begun))
+    if (status == KN_OK)
         seek_missing(&p);
     enum kn_status told = control_removal_tell(call, removals->learned, tasks, count);
     if ((status != KN_OK || told != KN_OK) && kn_log_allow(&removals->limit, &skipped))

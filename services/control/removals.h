@@ -15,11 +15,9 @@ struct control_removals *control_removals_new(struct control_learned *learned);
 void control_removals_free(struct control_removals *removals);
 
 /* Those of the tasks that wait as far as storage knows, in their queues; what is gone is told
- * to storage. Bounded in time and in messages that are looked at, so some may be missed.
- * is_begun: some of the job's tasks are done. If another process has begun it, it may have been
- * killed before it told of what it removed: of the next tasks, those without a message are gone. */
+ * to storage. Bounded in time and in messages that are looked at, so some may be missed. Of tasks
+ * that were begun before, those without a message are gone too. */
 void control_removals_take(struct control_removals *removals, struct control_call *call,
-                           struct kn_str job, bool is_begun, struct control_removal_task *tasks,
-                           size_t count);
+                           struct kn_str job, struct control_removal_task *tasks, size_t count);
 
 #endif

@@ -11,6 +11,7 @@
 enum { TAKE_MAX = 500, OPEN_MAX = 1000 };
 
 static const char gone[] = "whoever began it is gone, so nobody knows whether it was done";
+static const char again[] = "begun again, as the process that began it is gone";
 
 /* ---- taking, and what became of it --------------------------------------------------- */
 
@@ -178,6 +179,7 @@ static enum kn_status take_item(void *arg, const struct db_value *columns)
         .source = taking->source,
         .state = KN_ITEM_BEGUN,
         .status = (uint8_t)db_as_i64(columns[2]),
+        .text = kn_arena_str(taking->arena, db_as_str(columns[3])),
         .new_id = taking->job->action == KN_JOB_RETRY
                       ? kn_arena_str(taking->arena, kn_str_from(new_id))
                       : KN_STR_ABSENT,
@@ -355,7 +357,7 @@ static enum kn_status give_up_stale(struct tx *tx, struct job_work *work, int64_
     bool is_end = to != KN_ITEM_WAITING;
     const struct db_value values[] = {db_i64((int64_t)work->job.no), db_i64(now - LEASE),
                                       db_i64(to), is_end ? db_i64(now) : db_null(),
-                                      is_end ? db_text(kn_str_from(gone)) : db_null()};
+                                      db_text(kn_str_from(is_end ? gone : again))};
     enum kn_status status = db_run(tx->store->db, SQL_JOB_STALE, values, take_stale, &stale);
     if (status == KN_OK && stale.count && to != KN_ITEM_UNCERTAIN)
         tx_job_move(tx, work, KN_ITEM_BEGUN, to, stale.count);

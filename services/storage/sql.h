@@ -705,11 +705,11 @@
         "UPDATE job_items SET state = 1, at = $4, taker = $5 WHERE job = $1 AND " \
         "item IN (SELECT item FROM job_items WHERE job = $1 AND state = 0 AND " \
         "source = $2 ORDER BY item LIMIT $3) RETURNING item, id, (SELECT status " \
-        "FROM tasks WHERE no = task)", \
+        "FROM tasks WHERE no = task), text", \
         "UPDATE job_items SET state = 1, at = $4, taker = $5 WHERE job = $1 AND " \
         "item IN (SELECT item FROM job_items WHERE job = $1 AND state = 0 AND " \
         "source = $2 ORDER BY item LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING " \
-        "item, id, (SELECT status FROM tasks WHERE no = task)") \
+        "item, id, (SELECT status FROM tasks WHERE no = task), text") \
     S(JOB_NEXT, "ii", \
         "SELECT i.item, i.task, t.status FROM job_items i LEFT JOIN tasks t ON " \
         "t.no = i.task WHERE i.job = $1 AND i.state = 0 ORDER BY i.source, " \
@@ -720,7 +720,7 @@
     SAME(JOB_AGAIN, "iiti", \
         "UPDATE job_items SET at = $4 WHERE job = $1 AND state = 1 AND source = " \
         "$2 AND taker = $3 RETURNING item, id, (SELECT status FROM tasks WHERE " \
-        "no = task)") \
+        "no = task), text") \
     SAME(JOB_STALE, "iiiit", \
         "UPDATE job_items SET state = $3, at = $4, text = $5 WHERE job = $1 AND " \
         "state = 1 AND at < $2 RETURNING item, source") \
