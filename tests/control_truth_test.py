@@ -36,8 +36,8 @@ class Stage:
             "control": {"reconcile_after": "2s"}})
         self.workers = []
 
-    def worker(self, name="work", **more):
-        one = rig.CeleryWorker(self.folder, self.url, name, version=self.version, pool="solo",
+    def worker(self, name="work", pool="solo", **more):
+        one = rig.CeleryWorker(self.folder, self.url, name, version=self.version, pool=pool,
                                concurrency=1, queues=(name,), app="recorder.tricks", env=self.env,
                                **more)
         self.workers.append(one)
@@ -192,17 +192,6 @@ def test_what_may_still_run_is_not_sent_again(stage):
     assert len(stage.calls(ended)) == 1
 
 
-@pytest.fixture(params=["redis", "rabbitmq"])
-def either(request, folder, redis_url):
-    """A stage on Redis or RabbitMQ, of which Kanchi knows the result backend."""
-    url = request.getfixturevalue(f"{request.param}_url")
-    with Stage(folder, url, "main", {"result_backend": redis_url}) as stage:
-        stage.worker()
-        done, = stage.send(("tricks.keep", {"queue": "work"}))
-        stage.done(done)
-        yield stage
-
-
 def settled(stage, ident):
     """The first state of a task after a worker had it."""
     return rig.wait_for(lambda: (now := stage.status(ident)) not in ("received", "started") and now,
@@ -214,24 +203,130 @@ def depth(stage, queue):
         return connection.default_channel.queue_declare(queue, passive=True).message_count
 
 
-def test_a_task_replaced_into_a_queue_that_nobody_consumes_waits(either):
-    """Its worker does not have it, and its message lies there: it is neither lost nor sent again."""
-    parked, = either.send(("tricks.keep", {"queue": "parked"}))  # a queue that stays as it is
-    replaced, = either.send(("tricks.replace", {"args": ["nobody", 5], "queue": "work"}))
-    rig.wait_for(lambda: either.kanchi.get(f"/tasks/{replaced}")["started_at"], 30, "it began")
-    assert settled(either, replaced) == "pending"
-    assert either.kanchi.get(f"/tasks/{replaced}")["status_from"] == "broker"
+def command(stage, method, queue):
+    status, answer = post(stage.kanchi, f"/commands/{method}", {"arguments": {"queue": queue}})
+    assert status == 200 and not answer["missing"], answer
+
+
+def check_refused(stage, ident, reason):
     for query in ("?dry_run=true", ""):
-        status, answer = either.retry(replaced, query)
-        assert status == 409 and '"nobody"' in answer["detail"], answer
-        assert "force" in answer["detail"], answer
-    assert depth(either, "nobody") == 1 and depth(either, "parked") == 1
-    either.worker("nobody")
-    either.done(replaced)
-    assert [call[0] for call in either.calls(replaced)] == ["tricks.replace", "tricks.keep"]
-    status, answer = either.retry(replaced)
-    assert status == 202 and either.repeated(answer) == either.calls(replaced)[1], answer
-    assert either.status(parked) == "pending"
+        status, answer = stage.retry(ident, query)
+        assert status == 409 and "force" in answer["detail"], answer
+        assert reason in answer["detail"], answer
+
+
+def check_replaced(stage):
+    """Its worker does not have it, and its message lies where nobody takes it."""
+    parked, = stage.send(("tricks.keep", {"queue": "parked"}))  # a queue that stays as it is
+    replaced, = stage.send(("tricks.replace", {"args": ["nobody", 5], "queue": "work"}))
+    rig.wait_for(lambda: stage.kanchi.get(f"/tasks/{replaced}")["started_at"], 30, "it began")
+    assert settled(stage, replaced) == "pending"
+    assert stage.kanchi.get(f"/tasks/{replaced}")["status_from"] == "broker"
+    check_refused(stage, replaced, '"nobody"')
+    assert depth(stage, "nobody") == 1 and depth(stage, "parked") == 1
+    stage.worker("nobody")
+    stage.done(replaced)
+    assert [call[0] for call in stage.calls(replaced)] == ["tricks.replace", "tricks.keep"]
+    status, answer = stage.retry(replaced)
+    assert status == 202 and stage.repeated(answer) == stage.calls(replaced)[1], answer
+    assert stage.status(parked) == "pending"
+
+
+def check_given_back(stage):
+    """With Reject(requeue=True), while nobody takes it and the others in its queue."""
+    hold = stage.folder / "calls.hold"
+    hold.touch()
+    given_back, = stage.send(("tricks.requeue", {"args": [5], "queue": "work"}))
+    rig.wait_for(lambda: stage.status(given_back) == "started", 30, "it runs")
+    command(stage, "cancel_consumer", "work")
+    others = stage.send(*(("tricks.keep", {"args": [n], "queue": "work"}) for n in range(3)))
+    hold.unlink()
+    rig.wait_for(lambda: depth(stage, "work") == 4, 30, "it is among the others")
+    rig.wait_for(lambda: "task-rejected" in {one["type"] for one in stage.kanchi.all_items(
+        f"/tasks/{given_back}/events")}, 30, "Kanchi has heard of it")
+    for wanted in (lambda: True, lambda: stage.kanchi.get("/queues/work")["depth"] == 4):
+        rig.wait_for(wanted, 30, "the queue is measured")
+        assert stage.status(given_back) == "pending"
+        check_refused(stage, given_back, "pending")
+    command(stage, "add_consumer", "work")
+    stage.done(given_back, *others)
+    status, answer = stage.retry(given_back)
+    assert status == 202 and stage.repeated(answer)[3] == stage.calls(given_back)[0][3], answer
+    assert len(stage.calls(given_back)) == 2
+
+
+def check_used_again(stage):
+    """Fixed ids: the latest use is repeated."""
+    for number, name in enumerate(("tricks.keep", "tricks.keep", "tricks.again"), 1):
+        ident, = stage.send((name, {"args": [number], "queue": "work", "task_id": "fixed"}))
+        rig.wait_for(lambda: [one["type"] for one in stage.kanchi.all_items(
+            "/tasks/fixed/events")].count("task-succeeded") == number, 30, f"use {number}")
+        stage.done(ident)
+        uses = len(stage.calls(ident))
+        status, answer = stage.retry(ident)
+        assert status == 202 and answer["name"] == name, answer
+        assert stage.repeated(answer)[0] == name
+        assert stage.repeated(answer)[3] == stage.calls(ident)[-1][3]
+        assert len(stage.calls(ident)) == uses
+
+
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_what_waits_again_is_neither_lost_nor_sent_again(request, folder, redis_url, broker):
+    url = request.getfixturevalue(f"{broker}_url")
+    with Stage(folder, url, "main", {"result_backend": redis_url}) as stage:
+        stage.worker(pool="prefork")  # commands are answered while a task runs
+        if broker == "redis":
+            check_used_again(stage)
+        else:
+            stage.done(*stage.send(("tricks.keep", {"queue": "work"})))
+        check_replaced(stage)
+        check_given_back(stage)
+
+
+def check_alias(stage, queue, stored):
+    """Without task-sent and without the message, only the result backend may have the name."""
+    stage.worker(queue)
+    hidden, taken = stage.send(*(("tricks.keep", {"args": [2], "queue": queue, "shadow": name})
+                                 for name in ("adding", "tricks.mutate")))
+    stage.done(hidden, taken)
+    for one in (hidden, taken) if stored else ():
+        status, answer = stage.retry(one)
+        assert status == 202 and stage.repeated(answer) == stage.calls(one)[0], answer
+    if not stored:
+        status, answer = stage.retry(hidden)
+        assert status == 409 and '"adding", which may be an alias' in answer["detail"], answer
+        status, answer = stage.retry(taken, "?dry_run=true")  # the name of another task
+        assert status == 200 and any("shadow" in one for one in answer["warnings"]), answer
+
+
+def check_exchange(stage):
+    """RabbitMQ does not tell where its message lies: none is taken for it."""
+    with kombu.Connection(stage.url) as connection:
+        for queue, key in (("tq", "a.b"), ("celery", "other")):
+            kombu.Queue(queue, kombu.Exchange("tx", type="topic"), key,
+                        channel=connection.default_channel).declare()
+    way = {"exchange": "tx", "routing_key": "a.b"}
+    first, second = stage.send(*(("tricks.keep", {"args": [n], **way}) for n in range(2)))
+    other, = stage.send(("tricks.keep", {"queue": "celery"}))
+    status, answer = post(stage.kanchi, f"/tasks/{first}?remove=true", method="DELETE")
+    assert status == 200 and answer["removed"] is None, answer
+    assert "queue is unknown" in answer["removal"], answer
+    assert depth(stage, "tq") == 2 and depth(stage, "celery") == 1
+    status, answer = post(stage.kanchi, f"/tasks/{first}?remove=true&queue=tq", method="DELETE")
+    assert status == 200 and answer["removed"] == 1, answer
+    assert depth(stage, "tq") == 1 and depth(stage, "celery") == 1
+    rig.wait_for(lambda: stage.status(first) == "revoked", 30, "it is revoked")
+    assert stage.status(second) == stage.status(other) == "pending"
+
+
+def test_neither_a_name_nor_a_queue_is_guessed_on_rabbitmq(folder, rabbitmq_url, redis_url):
+    settings = {"result_backend": redis_url, "task_send_sent_event": False}
+    with Stage(folder, rabbitmq_url, "main", settings) as stage:
+        check_alias(stage, "bare", stored=False)
+        stage.env["RECORDER_SETTINGS"] = json.dumps({**settings, "result_extended": True})
+        check_alias(stage, "extended", stored=True)
+        stage.env["RECORDER_SETTINGS"] = "{}"
+        check_exchange(stage)
 
 
 def test_a_pickled_task_without_arguments_gets_a_tuple(folder, redis_url):

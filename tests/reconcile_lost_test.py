@@ -207,19 +207,6 @@ def test_a_killed_and_restarted_worker_loses_what_has_no_message(request, folder
         worker.kill()
 
 
-def test_a_task_whose_message_waits_again_is_not_lost(folder, start, redis_url):  # noqa: F811
-    """As after Reject(requeue=True), or replace() into a queue that nobody consumes."""
-    kanchi = start(redis_url)
-    with rig.CeleryWorker(folder, redis_url, backend_url=redis_url) as worker:
-        done = send(redis_url, redis_url, 1, "shop.echo")[0]
-        wait_for_status(kanchi, done, "success")
-        waits, lost = ghosts(redis_url, worker.hostname, 2)
-        send(redis_url, redis_url, 1, "shop.order.price", task_id=waits, queue="nobody")
-        wait_for_status(kanchi, lost, "orphaned")
-        wait_asked(kanchi, 3)
-        assert status_of(kanchi, waits) in ("started", "pending")
-
-
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_of_two_workers_with_one_name_neither_loses_the_others_task(request, folder,
                                                                     start, broker):  # noqa: F811

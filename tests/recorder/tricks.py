@@ -2,6 +2,7 @@
 retried with others. Each writes down what it was called with, before it does."""
 
 import os
+import time
 
 from celery.exceptions import Ignore, Reject
 
@@ -85,7 +86,11 @@ def fail():
 
 @app.task(name="tricks.requeue", bind=True, acks_late=True)
 def requeue(self, *args, **kwargs):
+    """Given back once, as soon as nothing holds it."""
     note(self, args, kwargs)
-    if not os.path.exists(os.environ["RECORDER_FILE"] + ".calm"):
-        open(os.environ["RECORDER_FILE"] + ".calm", "w", encoding="utf-8").close()
+    file = os.environ["RECORDER_FILE"]
+    while os.path.exists(file + ".hold"):
+        time.sleep(0.05)
+    if not os.path.exists(file + ".calm"):
+        open(file + ".calm", "w", encoding="utf-8").close()
         raise Reject("later", requeue=True)
