@@ -386,6 +386,10 @@ def test_a_control_that_is_killed_while_it_moves_loses_and_doubles_nothing(stage
 
 
 def test_a_pause_holds_for_workers_that_come_later_and_is_taken_back(stage):
+    status, problem = stage.act("POST", "/queues/nowhere/pause", {})
+    assert status == 404 and '"nowhere"' in problem["detail"], problem
+    assert "nowhere" not in [one["name"] for one in stage.kanchi.get("/queues")["items"]]
+    assert [one["outcome"] for one in stage.audit("pause")] == ["refused"]
     with stage.worker("one", ("from", "to")) as one, stage.worker("two", ("from",)) as two:
         rig.wait_for(lambda: len(stage.queue("from")["workers"]) == 2, 30, "both are known")
         status, answer = stage.act("POST", "/queues/from/pause", {})

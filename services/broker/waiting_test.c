@@ -807,8 +807,10 @@ static void a_moved_message_is_not_delivered_to_others_again(void **state)
     amqp_table_entry_t header = {.key = amqp_cstring_bytes("CC"),
                                  .value = {.kind = AMQP_FIELD_KIND_ARRAY,
                                            .value.array = {.num_entries = 1, .entries = &copy}}};
-    const amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG,
-                                                .headers = {.num_entries = 1, .entries = &header}};
+    const amqp_basic_properties_t properties = {._flags = AMQP_BASIC_HEADERS_FLAG |
+                                                          AMQP_BASIC_EXPIRATION_FLAG,
+                                                .headers = {.num_entries = 1, .entries = &header},
+                                                .expiration = amqp_cstring_bytes("3600000")};
     assert_int_equal(amqp_basic_publish(amqp.conn, 1, amqp_empty_bytes, amqp_cstring_bytes("from"),
                                         0, 0, &properties, amqp_cstring_bytes("{}")),
                      0);
@@ -819,6 +821,9 @@ static void a_moved_message_is_not_delivered_to_others_again(void **state)
     assert_int_equal(broker_session_move(session, &move, &moved), KN_OK);
     await_total("to", 1);
     assert_int_equal(total("copies"), 1);
+    struct broker_page page = look("to", KN_STR(""), 1); /* it still expires */
+    assert_true(memmem(page.items[0].envelope.ptr, page.items[0].envelope.len,
+                       KN_STR("\"expiration\":\"3600000\"").ptr, 22));
 }
 
 /* ---- life ------------------------------------------------------------------------------ */
