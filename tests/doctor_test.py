@@ -1,9 +1,11 @@
 """`kanchi doctor` says in plain words what there is and what is missing."""
 
+import http.server
 import pathlib
 import re
 import socket
 import socketserver
+import ssl
 import subprocess
 import threading
 
@@ -344,3 +346,42 @@ def test_a_master_that_becomes_a_replica_is_a_finding_until_it_is_one_again(fold
         rig.wait_for(lambda: not found(), 30, "no finding")
         assert kanchi.ask("POST", "/tasks", call)[0] == 202
         assert client.llen("mail") == 2
+
+
+class Management(http.server.ThreadingHTTPServer):
+    """The management API over TLS: a list without queues."""
+    daemon_threads = True
+
+    def __init__(self, certs):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certs / "bus.pem", certs / "bus.key")
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        def log_message(self, *_):
+            pass
+
+
+def test_the_management_apis_certificate_is_verified_as_the_brokers(folder, rabbitmq_url):
+    certs = folder / "certs"
+    subprocess.run([bin_folder() / "kanchi", "certs", certs], check=True, capture_output=True,
+                   env=service_environment())
+    with Management(certs) as api:
+        def told(host, **env):
+            return doctor("--broker", rabbitmq_url, KANCHI_BROKER_MANAGEMENT_URL=
+                          f"https://guest:secret@{host}:{api.server_port}/api", **env).stdout
+        said = told("localhost")
+        assert "management API: TLS: the certificate is not trusted" in said, said
+        assert "Set tls_ca" in said and "secret" not in said, said
+        for env in ({"KANCHI_BROKER_TLS_VERIFY": "false"},
+                    {"KANCHI_BROKER_TLS_CA": certs / "ca.pem"}):
+            said = told("localhost", **env)
+            assert "no worker answered" in said and "management API:" not in said, said
+        api.shutdown()
