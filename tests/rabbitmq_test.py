@@ -80,6 +80,11 @@ def test_an_alarm_is_a_finding_and_nothing_is_sent_in_it(folder):
         status, answer = act(kanchi, "POST", "/queues/mail/move", {"to": "other"})
         assert status == 503 and "nothing was moved" in answer["detail"] \
             and "memory alarm" in answer["detail"], (status, answer)
+        for method, path in (("POST", "/queues/default/pause"), ("DELETE", f"/tasks/{later[0]}")):
+            status, answer = act(kanchi, method, path, {})
+            assert status == 503 and "memory alarm" in answer["detail"] \
+                and "nothing was sent" in answer["detail"], (status, answer)
+        assert not [one for one in kanchi.get("/queues")["items"] if one["paused"]]
         jobs = [stand.make(action="retry", ids=failed[1:]), stand.make(action="revoke", ids=later)]
         rig.wait_for(lambda: "memory alarm" in findings(kanchi).get("publishers_blocked", ""),
                      what="the finding")
