@@ -16,7 +16,7 @@ describe('what needs a look', () => {
   })
 
   it('a queue of native delayed delivery is nobody\'s trouble', () => {
-    expect(troublesOf({ ...quiet, queues: [queue({ name: 'celery_delayed_7', depth: 12, consumers: 0 })] })).toEqual([])
+    expect(troublesOf({ ...quiet, queues: ['celery_delayed_7', 'shop_celery_delayed_27'].map((name) => queue({ name, depth: 12, consumers: 0 })) })).toEqual([])
   })
 
   it('names messages that nobody takes, and how to take them', () => {

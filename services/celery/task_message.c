@@ -319,13 +319,19 @@ enum kn_status celery_unacked_decode(struct kn_str value, struct kn_arena *arena
     return KN_OK;
 }
 
-/* kombu/transport/native_delayed_delivery.py: level_name, CELERY_DELAYED_DELIVERY_MAX. */
+/* kombu/transport/native_delayed_delivery.py: level_name, MAX_LEVEL; kombu 5.7 allows a prefix. */
 bool celery_is_delay_queue(struct kn_str name)
 {
-    static const struct kn_str prefix = {"celery_delayed_", 15};
+    static const struct kn_str common = {"celery_delayed_", 15};
     uint64_t level;
-    if (!kn_str_starts(name, prefix))
+    size_t digits = 0;
+    while (digits < name.len && name.ptr[name.len - 1 - digits] != '_')
+        digits++;
+    if (digits > 2 || name.len < common.len + digits)
         return false;
-    struct kn_str rest = {name.ptr + prefix.len, name.len - prefix.len};
-    return rest.len <= 2 && kn_str_to_u64(rest, &level) && level <= 27;
+    struct kn_str number = {name.ptr + name.len - digits, digits};
+    size_t prefix = name.len - digits - common.len;
+    struct kn_str rest = {name.ptr + prefix, common.len};
+    return kn_str_eq(rest, common) && (prefix == 0 || name.ptr[prefix - 1] == '_') &&
+           kn_str_to_u64(number, &level) && level <= 27;
 }

@@ -215,10 +215,20 @@ static void queues_of_delayed_delivery_are_known(void **state)
     static const struct {
         const char *name;
         bool delay;
-    } cases[] = {{"celery_delayed_0", true},     {"celery_delayed_27", true},
-                 {"celery_delayed_28", false},   {"celery_delayed_", false},
-                 {"celery_delayed_1x", false},   {"celery_delayed_delivery", false},
-                 {"my_celery_delayed_1", false}, {"celery_delayed_-1", false}};
+    } cases[] = {{"celery_delayed_0", true},
+                 {"celery_delayed_27", true},
+                 {"celery_delayed_28", false},
+                 {"celery_delayed_", false},
+                 {"celery_delayed_1x", false},
+                 {"celery_delayed_delivery", false},
+                 {"my_celery_delayed_1", true},
+                 {"mycelery_delayed_1", false},
+                 {"celery_delayed_-1", false},
+                 {"_celery_delayed_5", true},
+                 {"delayed_1", false},
+                 {"_", false},
+                 {"", false},
+                 {"7", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         assert_int_equal(celery_is_delay_queue(kn_str_from(cases[i].name)), cases[i].delay);
 }
