@@ -343,12 +343,17 @@ static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int
     return points ? ret : NULL;
 }
 
+/* A message that was sent after a worker took the task. */
+struct resent {
+    struct kn_str queue, name;
+};
+
 /* A task that its worker does not have. */
 struct missing {
     struct one *one;
-    struct kn_str sent_again; /* the queue, if its message was sent again after a worker took it */
-    struct kn_str name;       /* of that message */
-    bool unsure;              /* it may be in any queue */
+    struct resent *resent;
+    size_t n_resent;
+    bool unsure; /* its message may be in any queue */
 };
 
 static void add_queue(struct kn_strs *queues, struct kn_str queue)
@@ -360,22 +365,23 @@ static void add_queue(struct kn_strs *queues, struct kn_str queue)
         queues->items[queues->count++] = queue;
 }
 
-/* Redis lists the queues of an exchange, so they are known. */
 static void note_call(struct control_reconcile *r, struct missing *m, struct kn_strs *sent_to,
-                      const struct kn_msg_event *event, bool again)
+                      const struct kn_msg_event *event)
 {
     struct control_route route =
         control_route_of(event->queue, event->exchange, event->routing_key);
     struct kn_str queue = kn_arena_str(&r->arena, route.queue);
     add_queue(sent_to, queue);
-    if (!again)
+    if (event->timestamp <= m->one->task->taken_at)
         return;
-    m->unsure = route.exchange.len && !on_redis(r);
-    m->sent_again = m->unsure ? KN_STR_ABSENT : queue;
-    m->name = kn_arena_str(&r->arena, event->name);
+    if (route.exchange.len && !on_redis(r)) /* Redis lists the queues of an exchange */
+        m->unsure = true;
+    else
+        m->resent[m->n_resent++] = (struct resent){queue, kn_arena_str(&r->arena, event->name)};
 }
 
-/* Where its messages were sent. */
+/* Where its messages were sent. A client tells of its only message when it has sent it, which may
+ * be after a worker took it. */
 static struct kn_strs read_calls(struct control_reconcile *r, struct missing *m)
 {
     const struct kn_msg_overdue_task *task = m->one->task;
@@ -386,14 +392,17 @@ static struct kn_strs read_calls(struct control_reconcile *r, struct missing *m)
     const struct kn_msg_task_event_list *list = answer ? answer->msg : NULL;
     size_t max = list ? list->items.count : 0, calls = 0;
     struct kn_strs sent_to = {kn_arena_array(&r->arena, max + 1, sizeof *sent_to.items), 0};
-    int64_t latest = task->taken_at;
-    for (size_t i = 0; sent_to.items && i < max; i++) {
+    m->resent = kn_arena_array(&r->arena, max + 1, sizeof *m->resent);
+    for (size_t i = 0; sent_to.items && m->resent && i < max; i++) {
         const struct kn_msg_event *event = &list->items.items[i];
         if (event->type != KN_EVENT_TASK_SENT || event->origin != KN_ORIGIN_EVENTS)
             continue;
-        bool later = event->timestamp > latest;
-        note_call(r, m, &sent_to, event, calls++ && later);
-        latest = later ? event->timestamp : latest;
+        note_call(r, m, &sent_to, event);
+        calls++;
+    }
+    if (calls < 2) {
+        m->n_resent = 0;
+        m->unsure = false;
     }
     m->unsure = m->unsure || !list || list->next_cursor.len;
     kn_bus_message_free(answer);
@@ -423,23 +432,34 @@ static void seek(struct control_reconcile *r, struct control_seek_task *tasks, s
     seek_failed(r, status);
 }
 
-/* Its message was seen again, or it must be the one that was sent again: without it the queue would
- * be empty, or not have grown. */
-static bool waits(const struct control_reconcile *r, const struct missing *m,
-                  const struct control_seek_task *sought)
-{
-    return sought->queue.ptr && (on_redis(r) || kn_str_eq(sought->queue, m->sent_again));
-}
-
-static void learn_waiting(struct tick *t, const struct missing *m, struct kn_str queue)
+static void learn_waiting(struct tick *t, const struct missing *m, struct kn_str queue,
+                          struct kn_str name)
 {
     learn(t, m->one,
           &(struct kn_msg_event){.type = KN_EVENT_TASK_SENT,
                                  .origin = KN_ORIGIN_BROKER,
-                                 .name = m->name.len ? m->name : m->one->task->name,
+                                 .name = name.len ? name : m->one->task->name,
                                  .queue = queue,
                                  .timestamp = kn_time_now()});
     orphan(t, m->one); /* no worker has it: it waits */
+}
+
+/* Whether its message waits: it was seen, or it must be one that was sent again, for without it the
+ * queue would be empty, or not have grown. */
+static bool settle_waiting(const struct control_reconcile *r, struct tick *t,
+                           const struct missing *m, struct kn_str queue)
+{
+    if (!queue.ptr)
+        return false;
+    for (size_t i = 0; i < m->n_resent; i++) {
+        if (kn_str_eq(m->resent[i].queue, queue)) {
+            learn_waiting(t, m, queue, m->resent[i].name);
+            return true;
+        }
+    }
+    if (on_redis(r))
+        learn_waiting(t, m, queue, KN_STR_ABSENT);
+    return on_redis(r);
 }
 
 /* If its worker does not have it, a task is lost only if no message of it is left that would start
@@ -461,9 +481,9 @@ static void settle_missing(struct control_reconcile *r, struct tick *t)
     if (count)
         seek(r, tasks, count);
     for (size_t i = 0; i < count; i++) {
-        if (waits(r, &missing[i], &tasks[i]))
-            learn_waiting(t, &missing[i], tasks[i].queue);
-        else if (tasks[i].found || missing[i].unsure)
+        if (settle_waiting(r, t, &missing[i], tasks[i].queue))
+            continue;
+        if (tasks[i].found || missing[i].unsure)
             control_asked_nothing(r->asked, tasks[i].id, kn_time_mono());
         else
             orphan(t, missing[i].one);
