@@ -97,7 +97,7 @@ void gw_api_inspect(struct gw_exchange *x)
     };
     struct kn_strs ids = gw_params_texts(&x->params, "id", NULL);
     if (ids.count && command.arguments.ptr)
-        gw_problem_set(&x->params.problem, 400, "id", "id: not with arguments");
+        gw_problem_set(&x->params.problem, 400, "id", "id: cannot be combined with arguments");
     else if (ids.count)
         command.arguments = write_ids(x, &ids);
     if (gw_params_ok(x) && find_method(x, false))
@@ -117,7 +117,7 @@ void gw_api_command(struct gw_exchange *x)
     };
     /* a list that turned out empty must not become everybody */
     if (command.destinations.items && !command.destinations.count)
-        gw_problem_set(&x->params.problem, 400, "workers", "workers: the list is empty");
+        gw_problem_set(&x->params.problem, 400, "workers", "workers: must not be empty");
     if (!gw_body_ok(x))
         return;
     const struct celery_method *method = find_method(x, true);

@@ -132,7 +132,7 @@ void gw_api_worker(struct gw_exchange *x)
     if (newest)
         gw_view_worker(&x->body, newest, GW_VIEW_WHOLE);
     else
-        gw_fail(x, 404, "there is no worker with this id");
+        gw_fail(x, 404, "worker not found");
     kn_bus_message_free(answer);
     gw_exchange_tag(x);
 }
@@ -214,7 +214,7 @@ void gw_api_queue(struct gw_exchange *x)
     if (newest)
         gw_view_queue(&x->body, newest);
     else
-        gw_fail(x, 404, "there is no queue with this name");
+        gw_fail(x, 404, "queue not found");
     kn_bus_message_free(answer);
     gw_exchange_tag(x);
 }

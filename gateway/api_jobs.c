@@ -126,7 +126,7 @@ void gw_api_job_create(struct gw_exchange *x)
     if (!gw_body_ok(x))
         return;
     if (create.filter && create.source.ptr) {
-        gw_fail(x, 400, "source: with a filter, it is one of its keys");
+        gw_fail(x, 400, "source: with a filter, set it inside the filter");
         return;
     }
     create.action = gw_new_action(x);
@@ -178,7 +178,7 @@ void gw_api_job(struct gw_exchange *x)
     if (list->items.count)
         gw_view_job(&x->body, list->items.items);
     else
-        gw_fail(x, 404, "there is no such job");
+        gw_fail(x, 404, "job not found");
     kn_bus_message_free(answer);
 }
 

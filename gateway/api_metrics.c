@@ -31,7 +31,7 @@ void gw_api_metrics(struct gw_exchange *x)
     if (!gw_params_ok(x))
         return;
     if (gw_live_metrics(x->app->live, &x->arena, &metrics, &tasks) != KN_OK) {
-        gw_fail(x, 503, "aggregation publishes no figures now");
+        gw_fail(x, 503, "no figures available: aggregation is not running");
         return;
     }
     if ((int64_t)metrics->window_seconds == seconds) {
@@ -134,11 +134,12 @@ static void read_span(struct gw_exchange *x, struct kn_msg_rollups_get *get)
     if (get->from >= get->to)
         return;
     if (step % KN_MINUTE)
-        gw_problem_set(problem, 400, "step", "step: a multiple of a minute is expected");
+        gw_problem_set(problem, 400, "step", "step: must be a multiple of one minute");
     get->step = step ? (uint64_t)(step / KN_SECOND) : natural_step(get->to - get->from);
     uint64_t points = (uint64_t)((get->to - get->from) / KN_SECOND) / (get->step ? get->step : 60);
     if (points > POINTS_MAX)
-        gw_problem_set(problem, 400, "step", "step: this would be more than %d points", POINTS_MAX);
+        gw_problem_set(problem, 400, "step",
+                       "step: too small, the period may have at most %d points", POINTS_MAX);
 }
 
 void gw_api_timeseries(struct gw_exchange *x)

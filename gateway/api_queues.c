@@ -82,7 +82,7 @@ void gw_api_queue_move(struct gw_exchange *x)
         .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     if (!msg.to.len)
-        gw_problem_set(&x->params.problem, 400, "to", "to: say where the messages are to go");
+        gw_problem_set(&x->params.problem, 400, "to", "to: missing");
     if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) || !(msg.action = gw_new_action(x)))
         return;
     act(x, msg.source, KN_KIND_QUEUE_MOVE, &msg);

@@ -53,7 +53,7 @@ void gw_api_system(struct gw_exchange *x)
 /* Only requests that are no handshake come here. */
 void gw_api_websocket(struct gw_exchange *x)
 {
-    gw_fail(x, 426, "this path speaks WebSocket: see docs/websocket.md");
+    gw_fail(x, 426, "this path requires a WebSocket: see docs/websocket.md");
 }
 
 void gw_healthz(struct gw_exchange *x)

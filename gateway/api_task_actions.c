@@ -92,7 +92,7 @@ static void explain_unknown(struct gw_exchange *x, const struct kn_msg_task_send
         return;
     if (strcmp(x->problem.code, GW_NO_ANSWER) == 0)
         gw_fail(x, 504,
-                "control of %.*s did not answer in time: it is unknown whether the task was sent. "
+                "control of %.*s timed out: it is unknown whether the task was sent. "
                 "If it was, it has the id %.*s",
                 KN_STR_ARG(kn_utf8_head(send->source, 64)), KN_STR_ARG(id));
     x->problem.code = GW_OUTCOME_UNKNOWN;

@@ -65,7 +65,7 @@ void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
 
 void gw_fail_memory(struct gw_exchange *x)
 {
-    gw_fail(x, 503, "too many large answers at once, try again later");
+    gw_fail(x, 503, "too many large responses in progress, try again later");
 }
 
 bool gw_params_ok(struct gw_exchange *x)
@@ -87,11 +87,9 @@ struct kn_str gw_read_cursor(struct gw_exchange *x)
     uint64_t print = gw_params_fingerprint(&x->params, x->path);
     enum kn_status status = gw_cursor_read(text, print, &x->arena, &position);
     if (status == KN_CONFLICT)
-        gw_problem_set(&x->params.problem, 400, "cursor",
-                       "cursor: it belongs to a list with other parameters");
+        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: issued for other parameters");
     else if (status != KN_OK)
-        gw_problem_set(&x->params.problem, 400, "cursor",
-                       "cursor: it is none that this list gave out");
+        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: not issued by this list");
     return position;
 }
 
@@ -189,7 +187,7 @@ static bool is_reading(const struct gw_exchange *x)
 static void call_route(struct gw_exchange *x, const struct gw_route *route, struct kn_str arg)
 {
     if (arg.ptr && gw_percent_decode(arg, false, &x->arena, &x->arg) != KN_OK) {
-        gw_fail(x, 400, "the path has a broken %%XX, a NUL or is not UTF-8");
+        gw_fail(x, 400, "the path has an invalid %%XX or a NUL, or is not UTF-8");
         return;
     }
     gw_params_init(&x->params, x->query, &x->arena);
@@ -199,12 +197,13 @@ static void call_route(struct gw_exchange *x, const struct gw_route *route, stru
         gw_body_read(x);
         route->act(x);
     } else {
-        gw_fail(x, 403, "nobody may act through this gateway: gateway.actions says so");
+        gw_fail(x, 403, "actions are disabled (gateway.actions)");
     }
     if (kn_buf_status(&x->body) == KN_FULL)
         gw_fail_memory(x);
     else if (kn_buf_status(&x->body) != KN_OK)
-        gw_fail(x, 500, "the answer cannot be made: %s", kn_status_text(kn_buf_status(&x->body)));
+        gw_fail(x, 500, "the response cannot be created: %s",
+                kn_status_text(kn_buf_status(&x->body)));
 }
 
 /* Also under an unknown prefix: "/kanchi/api/v1/system" is not a page. */
@@ -224,13 +223,13 @@ static void route_to(struct gw_app *app, struct gw_exchange *x)
     const struct gw_route *route = gw_route_find(routes, x->path, &arg);
     const char *allow = route ? route->allow : READ;
     if (!route && is_below_api(x->path)) {
-        gw_fail(x, 404, "there is nothing at this path: see /api/v1/openapi.json");
+        gw_fail(x, 404, "path not found: see /api/v1/openapi.json");
         return;
     }
     const struct gw_route any = {"", allow, NULL, NULL};
     if (!gw_route_allows(&any, x->method)) {
         x->allow = allow;
-        gw_fail(x, 405, "this path takes %s", allow);
+        gw_fail(x, 405, "this path supports %s", allow);
     } else if (kn_str_eq(x->method, KN_STR("OPTIONS"))) {
         x->status = 204;
         x->allow = allow;
@@ -245,7 +244,7 @@ void gw_app_answer(struct gw_app *app, struct gw_exchange *x)
 {
     x->app = app;
     if (x->path.len > GW_PATH_MAX) {
-        gw_fail(x, 414, "a path has at most %d bytes", GW_PATH_MAX);
+        gw_fail(x, 414, "the path may have at most %d bytes", GW_PATH_MAX);
     } else {
         route_to(app, x);
     }

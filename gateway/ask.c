@@ -32,7 +32,7 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
         gw_fail(x, 404, "%s", text ? text : "not found");
         return;
     case KN_INVALID:
-        gw_fail(x, 400, "%s", text ? text : "the request is not accepted");
+        gw_fail(x, 400, "%s", text ? text : "the request is invalid");
         return;
     case KN_CONFLICT:
     case KN_EXISTS:
@@ -44,7 +44,7 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
         if (text)
             gw_fail(x, 503, "%s: %s", who, text);
         else
-            gw_fail(x, 503, "%s did not answer in time", who);
+            gw_fail(x, 503, "%s timed out", who);
         x->problem.code = text ? NULL : GW_NO_ANSWER;
         break;
     case KN_UNCERTAIN:
@@ -56,12 +56,12 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
             gw_fail_memory(x);
             return;
         }
-        gw_fail(x, 503, "%s could not answer: %s", who, text);
+        fail_of(x, 503, who, "could not answer", status, text);
         break;
     case KN_CLOSED:
     case KN_AGAIN:
     case KN_FULL:
-        fail_of(x, 503, who, "does not answer now", status, text);
+        fail_of(x, 503, who, "does not respond", status, text);
         break;
     default:
         fail_of(x, 502, who, "could not answer", status, text);
@@ -140,11 +140,11 @@ static void choose(struct gw_exchange *x, const struct sources *known, struct kn
         if (kn_str_eq(known->names[i], *source))
             return;
     if (source->ptr)
-        gw_fail(x, 404, "there is no source with this name");
+        gw_fail(x, 404, "source not found");
     else if (known->count == 0)
         gw_fail(x, 503, "no source is known yet");
     else if (known->count > 1)
-        gw_fail(x, 400, "source: there are several, say which");
+        gw_fail(x, 400, "source: required, because there are several");
     else
         *source = kn_arena_str(&x->arena, known->names[0]);
 }

@@ -20,7 +20,7 @@ static void refuse(struct gw_exchange *x, const char *key, const char *what)
     if (key)
         gw_problem_set(&x->params.problem, 400, key, "%s: %s", key, what);
     else
-        gw_problem_set(&x->params.problem, 400, NULL, "the body of the request %s", what);
+        gw_problem_set(&x->params.problem, 400, NULL, "the request body %s", what);
 }
 
 static enum kn_status read_member(struct gw_exchange *x, struct celery_reader *r,
@@ -84,7 +84,7 @@ void gw_body_read(struct gw_exchange *x)
         refuse(x, NULL, "has too many members");
         break;
     case KN_TOO_DEEP:
-        refuse(x, NULL, "is nested too deep");
+        refuse(x, NULL, "is nested too deeply");
         break;
     default:
         refuse(x, NULL, "is not valid JSON");
@@ -121,7 +121,7 @@ struct kn_str gw_body_text(struct gw_exchange *x, const char *key)
     if (!member)
         return KN_STR_ABSENT;
     if (member->token.kind != CELERY_TEXT || has_nul(member->token.text)) {
-        refuse(x, key, "must be a text without NUL");
+        refuse(x, key, "must be a string without NUL");
         return KN_STR_ABSENT;
     }
     if (!member->token.text.len) {
@@ -155,7 +155,7 @@ struct kn_strs gw_body_texts(struct gw_exchange *x, const char *key)
             list.items[list.count++] = token.text;
     }
     if (!good) {
-        refuse(x, key, "must be a list of at most 100000 texts, none empty");
+        refuse(x, key, "must be a list of at most 100000 non-empty strings");
         list.count = 0;
     }
     return list;
@@ -204,7 +204,7 @@ int64_t gw_body_time(struct gw_exchange *x, const char *key)
     struct kn_str text = gw_body_text(x, key);
     int64_t us = 0;
     if (text.ptr && !kn_time_parse(text, &us))
-        refuse(x, key, "a time such as 2026-11-23T10:00:00Z is expected");
+        refuse(x, key, "must be a time such as 2026-11-23T10:00:00Z");
     return us;
 }
 
@@ -227,7 +227,7 @@ void gw_body_refuse_rest(struct gw_exchange *x)
         if (x->members[i].used)
             continue;
         snprintf(key, sizeof key, "%.*s", KN_STR_ARG(kn_utf8_head(x->members[i].key, 60)));
-        refuse(x, key, "there is no such member of the body here");
+        refuse(x, key, "unknown field");
         break;
     }
 }

@@ -322,7 +322,7 @@ static void begin_work(struct conn *conn)
         return;
     atomic_fetch_add(&app->counters.refused, 1);
     request->x.retry_after = 1;
-    gw_fail(&request->x, 503, "too many requests at once, try again");
+    gw_fail(&request->x, 503, "too many requests in progress, try again later");
     http_finish(request);
     conn_set_state(conn, CONN_WRITE);
 }

@@ -35,7 +35,7 @@ static unsigned read_topics(const json_t *list, struct gw_problem *problem)
     size_t n;
     json_t *item;
     if (!json_is_array(list))
-        gw_problem_set(problem, 400, "topics", "topics: a list is expected");
+        gw_problem_set(problem, 400, "topics", "topics: must be a list");
     json_array_foreach((json_t *)list, n, item)
     {
         const char *name = json_string_value(item);
@@ -70,7 +70,7 @@ static struct kn_strs read_texts(const json_t *value, const char *key, struct kn
     struct kn_strs list = {0};
     size_t count = json_is_array(value) ? json_array_size(value) : 1;
     if (count > GW_REPEAT_MAX)
-        gw_problem_set(problem, 400, key, "%s: at most %d values", key, GW_REPEAT_MAX);
+        gw_problem_set(problem, 400, key, "%s: may have at most %d values", key, GW_REPEAT_MAX);
     if (problem->status || count == 0)
         return list;
     list.items = kn_arena_array(arena, count, sizeof *list.items);
@@ -86,15 +86,14 @@ static int64_t read_time(const json_t *value, const char *key, struct gw_problem
     int64_t us = 0;
     struct kn_str text = {json_string_value(value), json_string_length(value)};
     if (!text.ptr || !kn_time_parse(text, &us))
-        gw_problem_set(problem, 400, key, "%s: a time such as 2026-11-23T10:00:00Z is expected",
-                       key);
+        gw_problem_set(problem, 400, key, "%s: must be a time such as 2026-11-23T10:00:00Z", key);
     return us;
 }
 
 static struct kn_opt_i64 read_flag(const json_t *value, const char *key, struct gw_problem *problem)
 {
     if (!json_is_boolean(value))
-        gw_problem_set(problem, 400, key, "%s: true or false is expected", key);
+        gw_problem_set(problem, 400, key, "%s: must be true or false", key);
     return KN_SOME_I64(json_is_true(value));
 }
 
@@ -103,7 +102,7 @@ static void check_statuses(const struct kn_strs *list, struct gw_problem *proble
     unsigned status;
     for (size_t i = 0; i < list->count && !problem->status; i++)
         if (!kn_enum_parse(&kn_enum_task_status, list->items[i], &status))
-            gw_problem_set(problem, 400, "status", "status: no such status");
+            gw_problem_set(problem, 400, "status", "status: unknown status");
 }
 
 static void read_filter(const json_t *object, struct kn_arena *arena, struct kn_msg_tasks_get *ret,
@@ -120,7 +119,7 @@ static void read_filter(const json_t *object, struct kn_arena *arena, struct kn_
     const char *key;
     json_t *value;
     if (!json_is_object(object))
-        gw_problem_set(problem, 400, "filter", "filter: an object is expected");
+        gw_problem_set(problem, 400, "filter", "filter: must be an object");
     json_object_foreach((json_t *)object, key, value)
     {
         bool known = false;
@@ -139,7 +138,7 @@ static void read_filter(const json_t *object, struct kn_arena *arena, struct kn_
         else if (strcmp(key, "resolved") == 0)
             ret->resolved = read_flag(value, key, problem);
         else if (!known)
-            gw_problem_set(problem, 400, "filter", "filter: there is no key %.60s", key);
+            gw_problem_set(problem, 400, "filter", "filter: unknown key %.60s", key);
     }
     check_statuses(&ret->statuses, problem);
 }
@@ -152,7 +151,7 @@ void gw_frame_filter(struct kn_str json, struct kn_arena *arena, struct kn_msg_t
     read_filter(object, arena, ret, problem);
     json_decref(object);
     if (arena->overflow)
-        gw_problem_set(problem, 400, "filter", "filter: too much in it");
+        gw_problem_set(problem, 400, "filter", "filter: too long");
 }
 
 static void read_id(const json_t *value, struct kn_arena *arena, struct gw_command *ret,
@@ -161,7 +160,7 @@ static void read_id(const json_t *value, struct kn_arena *arena, struct gw_comma
     if (!value)
         return;
     if (!json_is_string(value) && !json_is_number(value)) {
-        gw_problem_set(problem, 400, "id", "id: a text or a number is expected");
+        gw_problem_set(problem, 400, "id", "id: must be a string or a number");
         return;
     }
     char *text = json_dumps(value, JSON_ENCODE_ANY);
@@ -190,7 +189,7 @@ static void read_command(const json_t *root, struct kn_arena *arena, struct gw_c
         ret->type = GW_COMMAND_PING;
         read_id(json_object_get(root, "id"), arena, ret, problem);
     } else {
-        gw_problem_set(problem, 400, "type", "type: subscribe, unsubscribe and ping are known");
+        gw_problem_set(problem, 400, "type", "type: must be one of subscribe, unsubscribe, ping");
     }
 }
 
@@ -199,17 +198,17 @@ enum kn_status gw_frame_parse(struct kn_str text, struct kn_arena *arena, struct
 {
     struct gw_command command = {0};
     if (text.len > GW_FRAME_MAX) {
-        gw_problem_set(problem, 400, NULL, "a frame has at most %d bytes", GW_FRAME_MAX);
+        gw_problem_set(problem, 400, NULL, "a frame may have at most %d bytes", GW_FRAME_MAX);
         return KN_INVALID;
     }
     json_t *root = kn_json_load(text, JSON_REJECT_DUPLICATES);
     if (!json_is_object(root))
-        gw_problem_set(problem, 400, NULL, "a frame is one JSON object");
+        gw_problem_set(problem, 400, NULL, "a frame must be one JSON object");
     else
         read_command(root, arena, &command, problem);
     json_decref(root);
     if (arena->overflow)
-        gw_problem_set(problem, 400, NULL, "too much in one frame");
+        gw_problem_set(problem, 400, NULL, "the frame is too long");
     if (problem->status)
         return KN_INVALID;
     *ret = command;

@@ -205,7 +205,7 @@ static enum kn_status check_once(struct gw_head *head)
 {
     for (size_t i = 0; i < sizeof once / sizeof *once; i++)
         if (gw_head_count(head, once[i]) > 1)
-            return refuse(head, 400, "a header that is allowed once is given twice");
+            return refuse(head, 400, "a single-value header is given twice");
     return KN_OK;
 }
 
@@ -217,9 +217,9 @@ static enum kn_status read_length(struct gw_head *head)
         return refuse(head, 400,
                       "Transfer-Encoding is not allowed with Content-Length or HTTP/1.0");
     if (coding.ptr && eq_nocase(coding, "chunked"))
-        return refuse(head, 411, "the body of a request needs a Content-Length");
+        return refuse(head, 411, "a request body requires a Content-Length");
     if (coding.ptr)
-        return refuse(head, 501, "unknown Transfer-Encoding: only chunked is allowed");
+        return refuse(head, 501, "Transfer-Encoding is not supported: send a Content-Length");
     for (size_t i = 0; i < length.len; i++)
         if (length.ptr[i] < '0' || length.ptr[i] > '9')
             return refuse(head, 400, "Content-Length must be a number");

@@ -128,12 +128,12 @@ static void check_writer(struct request *request)
     struct gw_exchange *x = &request->x;
     struct kn_str site = header(request, "Sec-Fetch-Site");
     if (!is_origin_ok(request))
-        gw_fail(x, 403, "the Origin of a request that acts must be the host that it is sent to");
+        gw_fail(x, 403, "the Origin of an action must be the host that it is sent to");
     else if (site.ptr && !kn_str_eq(site, KN_STR("same-origin")) &&
              !kn_str_eq(site, KN_STR("none")))
-        gw_fail(x, 403, "a page of another site may not act here");
+        gw_fail(x, 403, "pages of other sites cannot take actions");
     else if (request->head.content_length > 0 && !is_json(header(request, "Content-Type")))
-        gw_fail(x, 415, "the Content-Type of a body is application/json");
+        gw_fail(x, 415, "the Content-Type of a request body must be application/json");
 }
 
 static void fill_path(struct request *request)
@@ -155,8 +155,7 @@ void http_check(struct request *request)
     if (x->problem.status)
         return;
     if (request->head.content_length > REQUEST_BODY_MAX)
-        gw_fail(x, 413, "the body of a request has a Content-Length of at most %d bytes",
-                REQUEST_BODY_MAX);
+        gw_fail(x, 413, "the request body may have at most %d bytes", REQUEST_BODY_MAX);
     else if (user_header[0] && gw_head_count(&request->head, user_header) > 1)
         gw_fail(x, 400, "the header %s is given twice", user_header);
     else if (!is_reading(x->method))

@@ -82,7 +82,8 @@ void gw_params_init(struct gw_params *params, struct kn_str query, struct kn_are
         const char *amp = memchr(at, '&', (size_t)(end - at));
         const char *stop = amp ? amp : end;
         if (stop > at && params->count == GW_PARAMS_MAX) {
-            gw_problem_set(&params->problem, 400, NULL, "more than %d parameters", GW_PARAMS_MAX);
+            gw_problem_set(&params->problem, 400, NULL, "too many parameters: the maximum is %d",
+                           GW_PARAMS_MAX);
             return;
         }
         if (stop > at)
@@ -150,7 +151,8 @@ struct kn_strs gw_params_texts(struct gw_params *params, const char *key,
             break;
         }
         if (list.count == GW_REPEAT_MAX) {
-            gw_problem_set(&params->problem, 400, key, "%s: at most %d values", key, GW_REPEAT_MAX);
+            gw_problem_set(&params->problem, 400, key, "%s: may have at most %d values", key,
+                           GW_REPEAT_MAX);
             break;
         }
         if (!list.items)
@@ -188,7 +190,7 @@ int64_t gw_params_time(struct gw_params *params, const char *key)
     int64_t us = 0;
     if (text.ptr && !kn_time_parse(text, &us))
         gw_problem_set(&params->problem, 400, key,
-                       "%s: a time such as 2026-11-23T10:00:00Z is expected", key);
+                       "%s: must be a time such as 2026-11-23T10:00:00Z", key);
     return us;
 }
 
@@ -201,7 +203,7 @@ void gw_params_period(struct gw_params *params, int64_t *ret_from, int64_t *ret_
     if (!*ret_from)
         *ret_from = *ret_to - KN_HOUR;
     if (*ret_from >= *ret_to)
-        gw_problem_set(&params->problem, 400, "from", "from: it must be before to");
+        gw_problem_set(&params->problem, 400, "from", "from: must be before to");
 }
 
 uint64_t gw_params_u64(struct gw_params *params, const char *key, uint64_t least, uint64_t most,
@@ -213,8 +215,8 @@ uint64_t gw_params_u64(struct gw_params *params, const char *key, uint64_t least
     uint64_t value;
     if (kn_str_to_u64(text, &value) && value >= least && value <= most)
         return value;
-    gw_problem_set(&params->problem, 400, key, "%s: a whole number from %llu to %llu is expected",
-                   key, (unsigned long long)least, (unsigned long long)most);
+    gw_problem_set(&params->problem, 400, key, "%s: must be a whole number from %llu to %llu", key,
+                   (unsigned long long)least, (unsigned long long)most);
     return fallback;
 }
 
@@ -224,7 +226,7 @@ int64_t gw_params_duration(struct gw_params *params, const char *key)
     int64_t us = 0;
     if (text.ptr && (!kn_duration_parse(text, &us) || us <= 0)) {
         gw_problem_set(&params->problem, 400, key,
-                       "%s: a time span such as 30s, 5m, 12h or 1d is expected", key);
+                       "%s: must be a duration such as 30s, 5m, 12h or 1d", key);
         return 0;
     }
     return us;
@@ -251,7 +253,7 @@ bool gw_params_finish(struct gw_params *params)
             continue;
         char name[64];
         snprintf(name, sizeof name, "%.*s", KN_STR_ARG(kn_utf8_head(params->items[i].key, 60)));
-        gw_problem_set(&params->problem, 400, name, "there is no parameter %s here", name);
+        gw_problem_set(&params->problem, 400, name, "unknown parameter %s", name);
     }
     return params->problem.status == 0;
 }

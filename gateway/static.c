@@ -418,7 +418,8 @@ void gw_static_answer(const struct gw_static *files, struct gw_exchange *x)
 {
     struct kn_str path;
     if (gw_percent_decode(x->path, false, &x->arena, &path) != KN_OK) {
-        gw_problem_set(&x->problem, 400, NULL, "the path has a broken %%XX, a NUL or is not UTF-8");
+        gw_problem_set(&x->problem, 400, NULL,
+                       "the path has an invalid %%XX or a NUL, or is not UTF-8");
         gw_exchange_fail(x);
         return;
     }

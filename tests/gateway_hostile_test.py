@@ -283,7 +283,7 @@ def test_large_answers_at_once_are_refused_beyond_their_memory(folder):
         for client in clients:
             client.join()
         refused = [answer for answer in answers if status_of(answer) == 503]
-        assert refused and all(b"\r\nRetry-After: " in one and b"too many large answers" in one for one in refused)
+        assert refused and all(b"\r\nRetry-After: " in one and b"too many large responses" in one for one in refused)
         whole = [answer for answer in answers if status_of(answer) == 200 and len(answer) > 12 << 20]
         assert whole
         # 64 MB to make answers, 64 MB to send them; sanitizers keep what was freed for a while
