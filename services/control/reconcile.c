@@ -6,10 +6,9 @@
 #include "services/common/time.h"
 #include "services/control/asked.h"
 #include "services/control/backends.h"
+#include "services/control/copies.h"
 #include "services/control/inquiry.h"
 #include "services/control/learned.h"
-#include "services/control/route.h"
-#include "services/control/seek.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -21,7 +20,7 @@ static const int64_t CONFIRM_MAX_US = 5 * KN_SECOND;
 /* Between two checks of a backend in which nothing was found yet. */
 static const int64_t PROBE_MIN_US = 5 * KN_SECOND;
 static const int64_t PROBE_MAX_US = KN_MINUTE;
-enum { TICKET_MAX = 48, EVENTS_MAX = 500, EVENTS_A_TASK = 2 };
+enum { TICKET_MAX = 48, EVENTS_A_TASK = 2 };
 
 /* The states that a task may hang in. */
 static const uint8_t statuses[] = {KN_TASK_STARTED, KN_TASK_RECEIVED, KN_TASK_RETRY,
@@ -58,11 +57,6 @@ struct control_reconcile {
     pthread_cond_t wake;
     bool stopping;
 };
-
-static bool on_redis(const struct control_reconcile *r)
-{
-    return r->options.broker->url->kind == BROKER_REDIS;
-}
 
 /* A task of this tick. */
 struct one {
@@ -320,173 +314,46 @@ static void seek_failed(struct control_reconcile *r, enum kn_status status)
                 KN_F_I64("skipped", skipped));
 }
 
-static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int64_t from)
+static void learn_waiting(struct tick *t, struct one *one, const struct control_copy *copy)
 {
-    struct control_reconcile *r = arg;
-    struct kn_str source = kn_str_from(r->options.source);
-    const struct kn_msg_queues_get get = {.name = queue, .sources = {&source, 1}, .from = from};
-    struct kn_bus_message *answer = request(r, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
-    const struct kn_msg_queue_list *list = answer ? answer->msg : NULL;
-    struct kn_msg_queue *ret =
-        list && list->items.count ? kn_arena_alloc(&r->arena, sizeof *ret) : NULL;
-    struct kn_msg_queue_point *points =
-        ret ? kn_arena_array(&r->arena, list->items.items[0].history.count + 1, sizeof *points)
-            : NULL;
-    if (points) {
-        const struct kn_msg_queue *found = &list->items.items[0];
-        *ret = (struct kn_msg_queue){.messages = found->messages};
-        ret->history.items = points;
-        ret->history.count = found->history.count;
-        memcpy(points, found->history.items, found->history.count * sizeof *points);
-    }
-    kn_bus_message_free(answer);
-    return points ? ret : NULL;
-}
-
-/* A message that was sent after a worker took the task. */
-struct resent {
-    struct kn_str queue, name;
-};
-
-/* A task that its worker does not have. */
-struct missing {
-    struct one *one;
-    struct resent *resent;
-    size_t n_resent;
-    bool unsure; /* its message may be in any queue */
-};
-
-static void add_queue(struct kn_strs *queues, struct kn_str queue)
-{
-    for (size_t i = 0; i < queues->count; i++)
-        if (kn_str_eq(queues->items[i], queue))
-            return;
-    if (queue.len)
-        queues->items[queues->count++] = queue;
-}
-
-static void note_call(struct control_reconcile *r, struct missing *m, struct kn_strs *sent_to,
-                      const struct kn_msg_event *event)
-{
-    struct control_route route =
-        control_route_of(event->queue, event->exchange, event->routing_key);
-    struct kn_str queue = kn_arena_str(&r->arena, route.queue);
-    add_queue(sent_to, queue);
-    if (event->timestamp <= m->one->task->taken_at)
-        return;
-    if (route.exchange.len && !on_redis(r)) /* Redis lists the queues of an exchange */
-        m->unsure = true;
-    else
-        m->resent[m->n_resent++] = (struct resent){queue, kn_arena_str(&r->arena, event->name)};
-}
-
-/* Where its messages were sent. A client tells of its only message when it has sent it, which may
- * be after a worker took it. */
-static struct kn_strs read_calls(struct control_reconcile *r, struct missing *m)
-{
-    const struct kn_msg_overdue_task *task = m->one->task;
-    const struct kn_msg_task_events_get get = {
-        .id = task->id, .source = kn_str_from(r->options.source), .limit = EVENTS_MAX};
-    struct kn_bus_message *answer =
-        request(r, KN_KIND_TASK_EVENTS_GET, &get, KN_KIND_TASK_EVENT_LIST);
-    const struct kn_msg_task_event_list *list = answer ? answer->msg : NULL;
-    size_t max = list ? list->items.count : 0, calls = 0;
-    struct kn_strs sent_to = {kn_arena_array(&r->arena, max + 1, sizeof *sent_to.items), 0};
-    m->resent = kn_arena_array(&r->arena, max + 1, sizeof *m->resent);
-    for (size_t i = 0; sent_to.items && m->resent && i < max; i++) {
-        const struct kn_msg_event *event = &list->items.items[i];
-        if (event->type != KN_EVENT_TASK_SENT || event->origin != KN_ORIGIN_EVENTS)
-            continue;
-        note_call(r, m, &sent_to, event);
-        calls++;
-    }
-    if (calls < 2) {
-        m->n_resent = 0;
-        m->unsure = false;
-    }
-    m->unsure = m->unsure || !list || list->next_cursor.len;
-    kn_bus_message_free(answer);
-    return sent_to;
-}
-
-/* Which of them still have a message; all of them if that is unknown. */
-static void seek(struct control_reconcile *r, struct control_seek_task *tasks, size_t count)
-{
-    struct kn_str source = kn_str_from(r->options.source);
-    const struct kn_msg_queues_get get = {.sources = {&source, 1}};
-    struct kn_bus_message *queues = request(r, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
-    const struct control_seek_options options = {.session = r->session,
-                                                 .redis = on_redis(r),
-                                                 .queues = queues ? queues->msg : NULL,
-                                                 .fresh = kn_time_now() - CONTROL_SEEK_FRESH_US,
-                                                 .history = history_of,
-                                                 .arg = r,
-                                                 .arena = &r->arena};
-    enum kn_status status = queues ? control_seek(&options, tasks, count) : KN_FULL;
-    for (size_t i = 0; i < count; i++) {
-        tasks[i].found = tasks[i].found || status != KN_OK;
-        if (tasks[i].queue.ptr)
-            tasks[i].queue = kn_arena_str(&r->arena, tasks[i].queue);
-    }
-    kn_bus_message_free(queues);
-    seek_failed(r, status);
-}
-
-static void learn_waiting(struct tick *t, const struct missing *m, struct kn_str queue,
-                          struct kn_str name)
-{
-    learn(t, m->one,
+    learn(t, one,
           &(struct kn_msg_event){.type = KN_EVENT_TASK_SENT,
                                  .origin = KN_ORIGIN_BROKER,
-                                 .name = name.len ? name : m->one->task->name,
-                                 .queue = queue,
+                                 .name = copy->name.len ? copy->name : one->task->name,
+                                 .queue = copy->queue,
                                  .timestamp = kn_time_now()});
-    orphan(t, m->one); /* no worker has it: it waits */
-}
-
-/* Whether its message waits: it was seen, or it must be one that was sent again, for without it the
- * queue would be empty, or not have grown. */
-static bool settle_waiting(const struct control_reconcile *r, struct tick *t,
-                           const struct missing *m, struct kn_str queue)
-{
-    if (!queue.ptr)
-        return false;
-    for (size_t i = 0; i < m->n_resent; i++) {
-        if (kn_str_eq(m->resent[i].queue, queue)) {
-            learn_waiting(t, m, queue, m->resent[i].name);
-            return true;
-        }
-    }
-    if (on_redis(r))
-        learn_waiting(t, m, queue, KN_STR_ABSENT);
-    return on_redis(r);
+    orphan(t, one); /* no worker has it: it waits */
 }
 
 /* If its worker does not have it, a task is lost only if no message of it is left that would start
  * it again. */
 static void settle_missing(struct control_reconcile *r, struct tick *t)
 {
-    struct control_seek_task *tasks = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *tasks);
-    struct missing *missing = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *missing);
+    struct control_copy *copies = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *copies);
+    struct one **ones = kn_arena_array(&r->arena, CONTROL_SEEK_MAX, sizeof *ones);
     size_t count = 0;
-    for (size_t i = 0; tasks && missing && i < t->count && count < CONTROL_SEEK_MAX; i++) {
-        const struct kn_msg_overdue_task *task = t->items[i].task;
+    for (size_t i = 0; copies && ones && i < t->count && count < CONTROL_SEEK_MAX; i++) {
         if (!t->items[i].missing)
             continue;
-        missing[count] = (struct missing){.one = &t->items[i]};
-        tasks[count] = (struct control_seek_task){.id = task->id, .since = task->taken_at};
-        tasks[count].sent_to = read_calls(r, &missing[count]);
-        count++;
+        copies[count] = (struct control_copy){.task = t->items[i].task};
+        ones[count++] = &t->items[i];
     }
+    const struct control_copies_options options = {
+        .source = r->options.source,
+        .storage = r->storage,
+        .request_timeout_us = r->options.request_timeout_us,
+        .session = r->session,
+        .redis = r->options.broker->url->kind == BROKER_REDIS,
+        .arena = &r->arena};
     if (count)
-        seek(r, tasks, count);
+        seek_failed(r, control_copies_find(&options, copies, count));
     for (size_t i = 0; i < count; i++) {
-        if (settle_waiting(r, t, &missing[i], tasks[i].queue))
-            continue;
-        if (tasks[i].found || missing[i].unsure)
-            control_asked_nothing(r->asked, tasks[i].id, kn_time_mono());
+        if (copies[i].state == CONTROL_COPY_WAITS)
+            learn_waiting(t, ones[i], &copies[i]);
+        else if (copies[i].state == CONTROL_COPY_NONE)
+            orphan(t, ones[i]);
         else
-            orphan(t, missing[i].one);
+            control_asked_nothing(r->asked, ones[i]->task->id, kn_time_mono());
     }
 }
 
