@@ -11,6 +11,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import rig  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of a file run one after the other and share its servers; those of e2e/ share recordings."""
+    for item in items:
+        group = "e2e" if "e2e" in item.path.parts else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def folder(request):
     """An empty folder with a short path, for sockets; kept when the test fails."""
