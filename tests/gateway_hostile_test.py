@@ -274,7 +274,7 @@ def test_large_answers_at_once_are_refused_beyond_their_memory(folder):
     def ask():
         answers.append(gateway.raw(request(b"/api/v1/tasks/huge"), timeout=60))
 
-    with Gateway(folder, {"threads": 48, "memory_max": "64MB"}) as gateway:
+    with Gateway(folder, {"threads": 48, "memory_max": "64MB", "query_timeout": "60s"}) as gateway:
         pid = gateway.processes["gateway"].pid
         before = peak_mb(pid)
         clients = [threading.Thread(target=ask) for _ in range(48)]

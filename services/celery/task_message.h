@@ -60,7 +60,8 @@ enum kn_status celery_unacked_decode(struct kn_str value, struct kn_arena *arena
                                      struct kn_str *ret_routing_key) KN_MUST_CHECK;
 
 /* Whether a queue is one of Celery's native delayed delivery (celery_delayed_0 to _27, maybe
- * after a prefix and "_"), in which messages with an ETA wait for their time; nobody consumes it. */
+ * after a prefix and "_"), in which messages with an ETA wait for their time; nobody consumes it.
+ */
 bool celery_is_delay_queue(struct kn_str name);
 
 #endif

@@ -298,10 +298,9 @@ static enum kn_status find_suspect(struct control_call *call, struct control_ori
                                                  .history = history_of,
                                                  .arg = call,
                                                  .arena = call->arena};
-    if (status == KN_OK)
-        status = control_seek(&options, &task, 1);
+    if (status != KN_OK || control_seek(&options, &task, 1) != KN_OK)
+        call->text = KN_STR_ABSENT; /* what was found before counts all the same */
     o->suspect = task.queue;
-    call->text = KN_STR_ABSENT;
     return KN_OK;
 }
 

@@ -2,16 +2,16 @@
  * the events.
  *
  * An event from the future proves that its sender's clock is ahead. An event from the past may only
- * have been on its way for long. But if the broker had nothing for us after the event's own time, the
- * event can't have waited for us; only its sender, or a relay before our broker, may have held it
- * back. So a clock is behind when two such events, 1.5 seconds or more apart, are late by the same
- * time: the delays of a backlog get shorter. If the first event of a sender is more than five minutes
- * late, it is enough, until one with a smaller delay than it proved comes.
+ * have been on its way for long. But if the broker had nothing for us after the event's own time,
+ * the event can't have waited for us; only its sender, or a relay before our broker, may have held
+ * it back. So a clock is behind when two such events, 1.5 seconds or more apart, are late by the
+ * same time: the delays of a backlog get shorter. If the first event of a sender is more than five
+ * minutes late, it is enough, until one with a smaller delay than it proved comes.
  *
- * A sender's correction stays the same until it is off by more than half a second, so that the times
- * of one sender keep their distances. A known sender is believed to have set its clock only when two
- * events, 1.5 seconds apart, say so.
- * Names longer than INGEST_HOSTNAME_MAX bytes are not remembered.
+ * A sender's correction stays the same until it is off by more than half a second, so that the
+ * times of one sender keep their distances. A known sender is believed to have set its clock only
+ * when two events, 1.5 seconds apart, say so. Names longer than INGEST_HOSTNAME_MAX bytes are not
+ * remembered.
  *
  * No I/O, no clock of its own. One thread. */
 #ifndef INGESTION_CLOCKS_H

@@ -3,8 +3,8 @@
 #ifndef KN_STORAGE_DELTAS_H
 #define KN_STORAGE_DELTAS_H
 
-#include "services/storage/dict.h"
 #include "services/common/hmap.h"
+#include "services/storage/dict.h"
 #include "services/storage/task_row.h"
 
 struct delta_key {

@@ -1,7 +1,7 @@
 #include "services/storage/merge.h"
 
-#include "services/common/time.h"
 #include "services/common/hmap.h"
+#include "services/common/time.h"
 
 #include <math.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 #include "services/storage/task_row.h"
 
 #include "proto/codec.h"
-#include "services/common/time.h"
 #include "services/common/hmap.h"
+#include "services/common/time.h"
 
 /* The columns, in the order of the table. */
 enum column {
