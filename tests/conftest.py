@@ -12,10 +12,20 @@ import rig  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of a file run one after the other and share its servers; those of e2e/ share recordings."""
-    for item in items:
-        group = "e2e" if "e2e" in item.path.parts else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+    """What takes minutes first, so that nothing waits for it at the end."""
+    items.sort(key=lambda item: not {"e2e", "torture"} & set(item.path.parts))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Tests of a file run one after the other and share its servers; replay_test those of road_test."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid.split("::")[0].replace("replay_test", "road_test")
+
+    return Files(config, log)
 
 
 @pytest.fixture
