@@ -76,6 +76,7 @@ static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *ur
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
     set_tls(curl, &m->options.url->hosts[0].tls);
     CURLcode rc = curl_easy_perform(curl);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL); /* curl outlives why */
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
     if (rc != CURLE_OK)
         return say_failure(m, rc, why);

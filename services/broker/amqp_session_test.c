@@ -316,7 +316,7 @@ static void the_certificate_of_the_management_api_is_verified_unless_switched_of
         const char *ca, *options, *host, *error; /* error: "" for none, otherwise a part of it */
     } cases[] = {
         {"ca.pem", "", "localhost", ""},
-        {"ca.pem", "", "127.0.0.1", "host name '127.0.0.1'"},
+        {"ca.pem", "", "127.0.0.1", "subject name"},
         {"ca.pem", "ssl_check_hostname=false", "127.0.0.1", ""},
         {"", "ssl=true", "localhost", "not trusted: SSL certificate problem"},
         {"", "ssl=true&ssl_cert_reqs=none", "localhost", ""},

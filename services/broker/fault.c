@@ -112,7 +112,7 @@ static const struct {
                               "auth_mechanisms."}},
     {AMQP,
      "management API",
-     "host name",
+     "subject name", /* what follows differs between versions of curl */
      {"broker_not_trusted", "Use the host name that the certificate of the management API is for, "
                             "or set tls_verify to false."}},
     {AMQP,

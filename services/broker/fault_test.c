@@ -64,6 +64,10 @@ static const struct {
      "management API: TLS: the certificate is not trusted: SSL: no alternative certificate subject "
      "name matches target host name '127.0.0.1'",
      "broker_not_trusted", "host name"},
+    {BROKER_AMQP,
+     "management API: TLS: the certificate is not trusted: SSL: no alternative certificate subject "
+     "name matches target ipv4 address '127.0.0.1'",
+     "broker_not_trusted", "host name"},
     {BROKER_AMQP, "management API: user or password is refused", "management_refused", "tag"},
     {BROKER_AMQP, "management API: Failed to connect to h port 1: Connection refused",
      "management_unavailable", "management_url"},
