@@ -455,6 +455,37 @@ static void manage(const char *method, const char *path, const char *json)
     assert_int_equal(rig_run(argv), 0);
 }
 
+/* A user who may not have an exchange for probes learns of an alarm from a command only, whose
+ * answer comes when it is over: it is not that of a later command. */
+static void without_probes_each_command_gets_its_own_answer(void **state)
+{
+    (void)state;
+    const struct broker_outgoing message = {.body = KN_STR("[]"), .delivery_mode = 1};
+    struct broker_options with = options;
+    struct broker_session *session = NULL;
+    struct broker_url *its = rig_url("amqp://unprobed:x@127.0.0.1:%d/", rabbit.port);
+    manage("PUT", "users/unprobed", "{\"password\":\"x\",\"tags\":\"\"}");
+    manage("PUT", "permissions/%2F/unprobed",
+           "{\"configure\":\"^(celery.pidbox|unwritable)$\",\"write\":\"^celery.pidbox$\","
+           "\"read\":\"\"}");
+    with.url = its;
+    assert_int_equal(broker_session_new(&with, &session), KN_OK);
+    assert_int_equal(broker_session_fanout(session, "celery.pidbox", &message, NULL), KN_OK);
+    set_watermark("0.0001");
+    assert_int_equal(broker_session_fanout(session, "celery.pidbox", &message, NULL), KN_OK);
+    assert_int_equal(broker_session_fanout(session, "celery.pidbox", &message, NULL), KN_AGAIN);
+    assert_non_null(strstr(broker_session_error(session), "memory alarm"));
+    set_watermark("0.9");
+    enum kn_status status = KN_AGAIN;
+    for (int i = 0; i < 500 && status == KN_AGAIN; i++) {
+        status = broker_session_fanout(session, "unwritable", &message, NULL);
+        usleep(10000);
+    }
+    assert_int_equal(status, KN_DENIED);
+    broker_session_free(session);
+    broker_url_free(its);
+}
+
 /* Whom the broker takes us for, by what it says when it refuses. */
 static void assert_user(const struct broker_options *with, const char *user, const char *vhost)
 {
@@ -529,6 +560,7 @@ int main(void)
         cmocka_unit_test(the_certificate_of_the_management_api_is_verified_unless_switched_off),
         cmocka_unit_test(a_queue_that_is_gone_is_asked_for_less_often),
         cmocka_unit_test(in_an_alarm_nothing_is_sent_and_it_is_said_why),
+        cmocka_unit_test(without_probes_each_command_gets_its_own_answer),
         cmocka_unit_test(every_url_of_a_list_logs_in_as_it_says),
         cmocka_unit_test(a_certificate_logs_in_where_the_url_says_so),
     };
