@@ -83,35 +83,16 @@ static void read_options(struct gw_exchange *x, struct kn_msg_task_send *send)
     send->dry_run = gw_params_flag(&x->params, "dry_run");
 }
 
-/* The new id of a task that may have been sent. A control that does not answer may have sent it as
- * well. */
-static void explain_unknown(struct gw_exchange *x, const struct kn_msg_task_send *send)
-{
-    struct kn_str id = kn_utf8_head(send->new_id, sizeof x->problem.new_id - 1);
-    if (send->dry_run || !x->problem.code)
-        return;
-    if (strcmp(x->problem.code, GW_NO_ANSWER) == 0)
-        gw_fail(x, 504,
-                "control of %.*s timed out: it is unknown whether the task was sent. "
-                "If it was, it has the id %.*s",
-                KN_STR_ARG(kn_utf8_head(send->source, 64)), KN_STR_ARG(id));
-    x->problem.code = GW_OUTCOME_UNKNOWN;
-    snprintf(x->problem.new_id, sizeof x->problem.new_id, "%.*s", KN_STR_ARG(id));
-    gw_exchange_fail(x);
-}
-
 static void send_task(struct gw_exchange *x, struct kn_msg_task_send *send)
 {
-    send->new_id = gw_new_uuid(x);
+    x->new_id = send->new_id = gw_new_uuid(x);
     send->action = gw_new_action(x);
     if (!send->new_id.ptr || !send->action)
         return;
     struct kn_bus_message *answer =
         gw_ask_control(x, send->source, KN_KIND_TASK_SEND, send, KN_KIND_TASK_SENT, KN_MINUTE);
-    if (!answer) {
-        explain_unknown(x, send);
+    if (!answer)
         return;
-    }
     show_sent(x, send, answer->msg);
     kn_bus_message_free(answer);
 }

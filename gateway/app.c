@@ -63,13 +63,41 @@ void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
     gw_exchange_fail(x);
 }
 
+void gw_fail_unknown(struct gw_exchange *x, const char *why)
+{
+    struct kn_str id = kn_utf8_head(x->new_id, sizeof x->problem.new_id - 1);
+    if (id.len)
+        gw_fail(x, 504,
+                "%s: it is unknown whether the task was sent. If it was, it has the id %.*s", why,
+                KN_STR_ARG(id));
+    else
+        gw_fail(x, 504, "%s: it is unknown whether the action was taken", why);
+    gw_tell_unknown(x);
+}
+
+void gw_tell_unknown(struct gw_exchange *x)
+{
+    struct kn_str id = kn_utf8_head(x->new_id, sizeof x->problem.new_id - 1);
+    x->problem.code = GW_OUTCOME_UNKNOWN;
+    snprintf(x->problem.new_id, sizeof x->problem.new_id, "%.*s", KN_STR_ARG(id));
+    gw_exchange_fail(x);
+}
+
 void gw_fail_memory(struct gw_exchange *x)
 {
-    gw_fail(x, 503, "too many large responses in progress, try again later");
+    static const char why[] = "too many large responses in progress";
+    if (x->acted)
+        gw_fail_unknown(x, why);
+    else
+        gw_fail(x, 503, "%s, try again later", why);
 }
 
 bool gw_params_ok(struct gw_exchange *x)
 {
+    if (x->arena.overflow) { /* what could not be read for want of memory is not at fault */
+        gw_fail_memory(x);
+        return false;
+    }
     if (gw_params_finish(&x->params))
         return true;
     x->problem = x->params.problem;
@@ -186,7 +214,12 @@ static bool is_reading(const struct gw_exchange *x)
 
 static void call_route(struct gw_exchange *x, const struct gw_route *route, struct kn_str arg)
 {
-    if (arg.ptr && gw_percent_decode(arg, false, &x->arena, &x->arg) != KN_OK) {
+    enum kn_status status = arg.ptr ? gw_percent_decode(arg, false, &x->arena, &x->arg) : KN_OK;
+    if (status == KN_NOMEM) {
+        gw_fail_memory(x);
+        return;
+    }
+    if (status != KN_OK) {
         gw_fail(x, 400, "the path has an invalid %%XX or a NUL, or is not UTF-8");
         return;
     }
@@ -201,6 +234,8 @@ static void call_route(struct gw_exchange *x, const struct gw_route *route, stru
     }
     if (kn_buf_status(&x->body) == KN_FULL)
         gw_fail_memory(x);
+    else if (kn_buf_status(&x->body) != KN_OK && x->acted)
+        gw_fail_unknown(x, "the response cannot be created");
     else if (kn_buf_status(&x->body) != KN_OK)
         gw_fail(x, 500, "the response cannot be created: %s",
                 kn_status_text(kn_buf_status(&x->body)));

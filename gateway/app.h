@@ -77,6 +77,10 @@ void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Makes x a problem: app->memory has no room for its answer. */
 void gw_fail_memory(struct gw_exchange *x);
+/* The action was handed over, and what came of it can't be told: why. */
+void gw_fail_unknown(struct gw_exchange *x, const char *why);
+/* Says so to programs, in an answer that says it to people. */
+void gw_tell_unknown(struct gw_exchange *x);
 /* The position in the parameter cursor; absent without one. Mistakes go to x->params. */
 struct kn_str gw_read_cursor(struct gw_exchange *x);
 /* Appends ],"next_cursor":…} to a list. position absent: the last page. */

@@ -22,6 +22,21 @@ static void fail_of(struct gw_exchange *x, int code, const char *who, const char
         gw_fail(x, code, "%s %s: %s", who, failed, kn_status_text(status));
 }
 
+/* text: of a service that did answer, and was not answered itself. */
+static void fail_late(struct gw_exchange *x, const char *who, const char *text)
+{
+    char why[160];
+    snprintf(why, sizeof why, "%s timed out", who);
+    if (text) {
+        gw_fail(x, 503, "%s: %s", who, text);
+    } else if (x->acted) {
+        gw_fail_unknown(x, why);
+    } else {
+        gw_fail(x, 503, "%s", why);
+        x->problem.code = GW_NO_ANSWER;
+    }
+}
+
 static void fail_from(struct gw_exchange *x, const char *who, enum kn_status status,
                       const char *text)
 {
@@ -41,15 +56,11 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
         gw_fail(x, 409, "%s", text ? text : kn_status_text(status));
         return;
     case KN_TIMEOUT:
-        if (text)
-            gw_fail(x, 503, "%s: %s", who, text);
-        else
-            gw_fail(x, 503, "%s timed out", who);
-        x->problem.code = text ? NULL : GW_NO_ANSWER;
+        fail_late(x, who, text);
         break;
     case KN_UNCERTAIN:
         gw_fail(x, 504, "%s", text ? text : kn_status_text(status));
-        x->problem.code = GW_OUTCOME_UNKNOWN;
+        gw_tell_unknown(x);
         break;
     case KN_NOMEM:
         if (!text) {
@@ -79,13 +90,37 @@ int64_t gw_patience(struct gw_app *app)
     return gw_live_connected(app->live) || app->query_timeout < away ? app->query_timeout : away;
 }
 
+static bool is_action(enum kn_kind kind)
+{
+    switch (kind) {
+    case KN_KIND_COMMAND:
+    case KN_KIND_TASK_SEND:
+    case KN_KIND_TASK_REVOKE:
+    case KN_KIND_QUEUE_PURGE:
+    case KN_KIND_QUEUE_MOVE:
+    case KN_KIND_QUEUE_PAUSE:
+    case KN_KIND_JOB_CREATE:
+    case KN_KIND_JOB_CANCEL:
+    case KN_KIND_RESOLVE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static struct kn_bus_message *ask(struct gw_exchange *x, const char *who,
                                   struct kn_bus_client *client, enum kn_kind kind, const void *msg,
                                   enum kn_kind want, int64_t patience)
 {
     struct kn_bus_message *answer = NULL;
     char *error = NULL;
-    enum kn_status status = kn_bus_request(client, kind, msg, patience, &answer, &error);
+    struct kn_bus_call *call = NULL;
+    enum kn_status status = kn_bus_call_start(client, kind, msg, patience, &call);
+    if (status == KN_OK) {
+        bool sent = kn_bus_call_wait(call);
+        x->acted = x->acted || (sent && x->changes && is_action(kind));
+        status = kn_bus_call_finish(call, &answer, &error);
+    }
     if (status == KN_OK && answer->kind != want) {
         kn_bus_message_free(answer);
         answer = NULL;
@@ -93,6 +128,7 @@ static struct kn_bus_message *ask(struct gw_exchange *x, const char *who,
     }
     if (status != KN_OK) {
         answer = NULL;
+        x->acted = x->acted && !error; /* a sentence says what came of it */
         fail_from(x, who, status, error);
     }
     free(error);
@@ -204,5 +240,6 @@ struct kn_msg_action *gw_new_action(struct gw_exchange *x)
                                      .remote = kn_str_from(x->remote),
                                      .agent = kn_utf8_head(x->agent, 256),
                                      .at = kn_time_now()};
+    x->changes = !gw_params_flag(&x->params, "dry_run");
     return action;
 }

@@ -37,6 +37,9 @@ struct gw_exchange {
     struct gw_member *members; /* of the body, body.h */
     size_t n_members;
     struct kn_arena arena;
+    bool changes;         /* it is an action, and not a dry run */
+    bool acted;           /* the action was sent to its service: it may have been taken */
+    struct kn_str new_id; /* of the task that the action sends; absent if it sends none */
 
     /* What is answered. */
     int status;

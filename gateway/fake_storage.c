@@ -338,11 +338,26 @@ static void answer_audit(struct kn_bus_reply *reply)
     kn_bus_reply_set(reply, KN_KIND_AUDIT_LIST, &list);
 }
 
-static void answer_command(const struct kn_msg_command *command, struct kn_bus_reply *reply)
+/* To workers "huge12" the reply has 12 MB. */
+static struct kn_str reply_of(struct kn_arena *arena, struct kn_str pattern)
+{
+    const struct kn_str huge = KN_STR("huge");
+    uint64_t mb;
+    if (!pattern.ptr || !kn_str_starts(pattern, huge) ||
+        !kn_str_to_u64((struct kn_str){pattern.ptr + huge.len, pattern.len - huge.len}, &mb))
+        return KN_STR("{\"ok\":\"pong\"}");
+    size_t len = (size_t)mb << 20;
+    char *text = kn_arena_alloc(arena, len);
+    memset(text, '1', len);
+    return (struct kn_str){text, len};
+}
+
+static void answer_command(struct kn_arena *arena, const struct kn_msg_command *command,
+                           struct kn_bus_reply *reply)
 {
     struct kn_str workers[] = {KN_STR("celery@one"), KN_STR("celery@two")};
     struct kn_msg_worker_reply replies[] = {
-        {.hostname = workers[0], .value = KN_STR("{\"ok\":\"pong\"}")}};
+        {.hostname = workers[0], .value = reply_of(arena, command->pattern)}};
     const struct kn_msg_command_done done = {.replies = {replies, command->dry_run ? 0 : 1},
                                              .missing = {&workers[1], command->dry_run ? 0 : 1},
                                              .asked = {workers, 2},
@@ -545,7 +560,7 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
         answer_doctor(reply);
         break;
     case KN_KIND_COMMAND:
-        answer_command(request->msg, reply);
+        answer_command(&arena, request->msg, reply);
         break;
     case KN_KIND_WAITING_GET:
         answer_waiting(request->msg, reply);

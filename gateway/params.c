@@ -56,14 +56,14 @@ static void add_param(struct gw_params *params, struct kn_str text)
     struct gw_param *param = &params->items[params->count];
     if (gw_percent_decode(raw_key, true, params->arena, &param->key) != KN_OK) {
         gw_problem_set(&params->problem, 400, NULL,
-                       "the name of a parameter has a broken %%XX, a NUL or is not UTF-8");
+                       "the name of a parameter has an invalid %%XX, a NUL or is not UTF-8");
         return;
     }
     if (gw_percent_decode(raw_value, true, params->arena, &param->value) != KN_OK) {
         char name[64];
         snprintf(name, sizeof name, "%.*s", KN_STR_ARG(kn_utf8_head(param->key, 60)));
         gw_problem_set(&params->problem, 400, name,
-                       "%s: the value has a broken %%XX, a NUL or is not UTF-8", name);
+                       "%s: the value has an invalid %%XX, a NUL or is not UTF-8", name);
         return;
     }
     params->count++;

@@ -120,6 +120,9 @@ enum kn_status kn_bus_call_start_encoded(struct kn_bus_client *client, enum kn_k
                                          struct kn_bus_call **ret) KN_MUST_CHECK;
 /* Whether kn_bus_call_finish would not wait. */
 bool kn_bus_call_ready(struct kn_bus_call *call);
+/* Waits until it has ended. Whether the request ever left for the server, which may have done what
+ * it asks for then. */
+bool kn_bus_call_wait(struct kn_bus_call *call);
 /* Waits as kn_bus_request does, and frees the call. */
 enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_message **ret,
                                   char **ret_error) KN_MUST_CHECK;

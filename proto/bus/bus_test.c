@@ -229,6 +229,36 @@ static void a_call_may_be_dropped_while_it_is_handled(void **state)
     kn_bus_server_free(server);
 }
 
+static void it_is_known_whether_an_unanswered_request_was_sent(void **state)
+{
+    (void)state;
+    struct gate gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 2};
+    struct kn_bus_client *client = dial();
+    struct kn_msg_known_queues_get get = {.source = KN_STR("s")};
+    struct kn_bus_message *answer;
+    struct kn_bus_call *call;
+    assert_int_equal(
+        kn_bus_call_start(client, KN_KIND_KNOWN_QUEUES_GET, &get, KN_SECOND / 20, &call), KN_OK);
+    assert_false(kn_bus_call_wait(call));
+    assert_int_equal(kn_bus_call_finish(call, &answer, NULL), KN_TIMEOUT);
+    struct kn_bus_server *server = serve(meet, &gate, 1);
+    assert_int_equal(
+        kn_bus_call_start(client, KN_KIND_KNOWN_QUEUES_GET, &get, 20 * KN_SECOND, &call), KN_OK);
+    pthread_mutex_lock(&gate.lock);
+    while (gate.inside < 1)
+        pthread_cond_wait(&gate.change, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+    kn_bus_client_stop(client);
+    assert_true(kn_bus_call_wait(call));
+    assert_int_equal(kn_bus_call_finish(call, &answer, NULL), KN_CLOSED);
+    pthread_mutex_lock(&gate.lock);
+    gate.inside++;
+    pthread_cond_broadcast(&gate.change);
+    pthread_mutex_unlock(&gate.lock);
+    kn_bus_client_free(client);
+    kn_bus_server_free(server);
+}
+
 static void *stop_soon(void *client)
 {
     kn_bus_client_stop(client);
@@ -782,6 +812,7 @@ int main(int argc, char **argv)
         TEST(a_client_may_dial_before_the_server_binds),
         TEST(several_requests_are_handled_at_once),
         TEST(a_call_may_be_dropped_while_it_is_handled),
+        TEST(it_is_known_whether_an_unanswered_request_was_sent),
         TEST(a_stopped_client_gives_up_at_once),
         TEST(a_request_outlives_a_server_that_was_killed),
         TEST(a_message_that_is_too_big_is_refused_before_it_is_sent),

@@ -22,9 +22,10 @@ struct kn_bus_call {
     nng_ctx ctx;
     nng_aio *aio;
     int64_t deadline;     /* monotonic */
-    pthread_mutex_t lock; /* state, error, answer */
+    pthread_mutex_t lock; /* state, sent, error, answer */
     pthread_cond_t done;
     enum call_state state;
+    bool sent; /* once at least */
     int error;
     nng_msg *request; /* kept until it is answered */
     nng_msg *answer;  /* its length was taken from the bus's budget */
@@ -111,6 +112,7 @@ static void after_send(struct kn_bus_call *call, int rv)
         finish_locked(call, rv);
     } else {
         call->state = CALL_RECEIVING;
+        call->sent = true;
     }
     pthread_mutex_unlock(&call->lock);
     if (rv)
@@ -253,15 +255,22 @@ static enum kn_status check_failure(struct kn_bus_message *message, char **ret_e
     return known ? (enum kn_status)failure->status : KN_INTERNAL;
 }
 
+bool kn_bus_call_wait(struct kn_bus_call *call)
+{
+    pthread_mutex_lock(&call->lock);
+    while (call->state != CALL_DONE)
+        pthread_cond_wait(&call->done, &call->lock);
+    bool sent = call->sent;
+    pthread_mutex_unlock(&call->lock);
+    return sent;
+}
+
 enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_message **ret,
                                   char **ret_error)
 {
     if (ret_error)
         *ret_error = NULL;
-    pthread_mutex_lock(&call->lock);
-    while (call->state != CALL_DONE)
-        pthread_cond_wait(&call->done, &call->lock);
-    pthread_mutex_unlock(&call->lock);
+    kn_bus_call_wait(call);
     enum kn_status status = bus_status(call->error);
     nng_msg *answer = call->answer;
     struct kn_bus *bus = call->bus;
