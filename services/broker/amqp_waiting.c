@@ -442,7 +442,7 @@ static enum kn_status give_up_first(struct mover *m, const struct held *held, en
     bool behind = m->quorum && put_behind(m, held);
     kn_buf_clear(&m->s->error);
     kn_buf_printf(&m->s->error, "the other queue %s%s",
-                  status == KN_FULL ? "is full and accepts no messages" : "has gone",
+                  status == KN_FULL ? "is full and accepts no messages" : "no longer exists",
                   behind ? "; the first message is now behind the others in its queue" : "");
     return status == KN_FULL ? status : KN_AGAIN;
 }
@@ -493,7 +493,7 @@ static enum kn_status fill_piece(struct mover *m)
     return m->empty ? KN_OK : status;
 }
 
-/* How many of the piece came back, for the queue has gone meanwhile: the last ones. */
+/* How many of the piece came back, for the queue no longer exists: the last ones. */
 static size_t count_returned(struct mover *m)
 {
     size_t count = 0;
@@ -531,7 +531,7 @@ static enum kn_status commit_piece(struct mover *m)
             return KN_OK;
         status = put_back(m, returned);
         kn_buf_clear(&m->s->error);
-        kn_buf_text(&m->s->error, "the other queue has gone");
+        kn_buf_text(&m->s->error, "the other queue no longer exists");
         return status == KN_OK ? KN_AGAIN : status;
     }
     if (status == KN_CONFLICT && put_back(m, m->count) != KN_OK)
