@@ -16,7 +16,9 @@ describe('what needs a look', () => {
   })
 
   it('a queue of native delayed delivery is nobody\'s trouble', () => {
-    expect(troublesOf({ ...quiet, queues: ['celery_delayed_7', 'shop_celery_delayed_27'].map((name) => queue({ name, depth: 12, consumers: 0 })) })).toEqual([])
+    const stranded = (...names: string[]) => troublesOf({ ...quiet, queues: names.map(name => queue({ name, depth: 12, consumers: 0 })) })
+    expect(stranded('celery_delayed_0', 'celery_delayed_7', 'celery_delayed_19', 'shop_celery_delayed_27')).toEqual([])
+    expect(stranded('celery_delayed_28', 'celery_delayed_99', 'celery_delayed_', 'celery_delayed_100')).toHaveLength(4)
   })
 
   it('names messages that nobody takes, and how to take them', () => {

@@ -27,9 +27,9 @@ const LOW_SUCCESS = 0.9
 const ENOUGH = 20
 const ORDER: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
 
-/** A queue of Celery's native delayed delivery: messages wait in it for their ETA, and nobody consumes it. */
+/** A queue of Celery's native delayed delivery (kombu has 28): messages wait in it for their ETA, and nobody consumes it. */
 export function isDelay(queue: Pick<Queue, 'name'>): boolean {
-  return /^(.*_)?celery_delayed_\d{1,2}$/.test(queue.name)
+  return /^(.*_)?celery_delayed_([01]?\d|2[0-7])$/.test(queue.name)
 }
 
 /** Messages wait and nobody takes them; of a paused queue that is what was asked for. */
