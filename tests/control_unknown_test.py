@@ -72,10 +72,12 @@ def test_a_broker_that_does_not_answer_is_named_with_what_was_not_done(stage):
     proxy, kanchi, ident = stage
     path, body = f"/tasks/{ident}/retry?force=true", {"args": [6], "kwargs": {}, "queue": "work"}
     proxy.stall()
-    why = "nothing was sent, broker: no answer in time"
-    status, answer = post(kanchi, path, body)
-    assert status in (502, 503) and answer["detail"] == f"control of default: {why}", answer
-    assert "code" not in answer  # control has answered
-    entry = kanchi.get("/audit")["items"][0]
-    assert entry["outcome"] == "failed" and entry["text"] == why, entry
-    proxy.heal()
+    try:
+        why = "nothing was sent, broker: no answer in time"
+        status, answer = post(kanchi, path, body)
+        assert status in (502, 503) and answer["detail"] == f"control of default: {why}", answer
+        assert "code" not in answer  # control has answered
+        entry = kanchi.get("/audit")["items"][0]
+        assert entry["outcome"] == "failed" and entry["text"] == why, entry
+    finally:
+        proxy.heal()

@@ -215,7 +215,7 @@ def test_a_task_in_native_delayed_delivery_is_pending_with_its_eta(folder, rabbi
                               env=sample_environment(rabbitmq_url), capture_output=True)
         soon, late = done.stdout.split()
         rig.wait_for(lambda: kanchi.get(f"/tasks/{soon}")["status"] == "success",
-                     what="the task of 2 seconds has run")
+                     60, "the task of 2 seconds has run")
         # 600 is 1001011000 in binary
         rig.wait_for(lambda: {one["name"]: one["depth"] for one in kanchi.get("/queues")["items"]
                               if one["depth"]} == {"celery_delayed_9": 1}, what="its depth")
@@ -231,4 +231,4 @@ def test_a_task_in_native_delayed_delivery_is_pending_with_its_eta(folder, rabbi
         status, answer = act(kanchi, "POST", f"/tasks/{soon}/retry")
         assert status == 202 and answer["exchange"] == "celery_delayed_delivery", answer
         rig.wait_for(lambda: kanchi.get(f"/tasks/{answer['id']}")["status"] == "success",
-                     what="the retry has run")
+                     60, "the retry has run")
