@@ -11,7 +11,7 @@
 enum { TAKE_MAX = 500, OPEN_MAX = 1000 };
 
 static const char gone[] = "whoever began it is gone, so nobody knows whether it was done";
-static const char again[] = "begun again, as the process that began it is gone";
+static const char again[] = "started again: the process that started it is gone";
 
 /* ---- taking, and what became of it --------------------------------------------------- */
 
