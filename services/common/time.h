@@ -9,6 +9,8 @@
 #define KN_MINUTE (60 * KN_SECOND)
 #define KN_HOUR (60 * KN_MINUTE)
 #define KN_DAY (24 * KN_HOUR)
+/* Clocks that are wrong by less are not corrected, and workers delay events by less. */
+#define KN_CLOCK_UNSURE_US (2 * KN_SECOND)
 /* Room for kn_time_format, with the NUL. */
 #define KN_TIME_TEXT 40
 

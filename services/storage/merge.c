@@ -15,9 +15,6 @@ static const struct {
 #undef F
 };
 
-/* Uncorrected clocks differ by less, and workers delay events by less. */
-static const int64_t UNSURE_US = 2 * KN_SECOND;
-
 /* celery.states.PRECEDENCE, best first. */
 static const uint8_t finals[] = {MERGE_SUCCEEDED, MERGE_FAILED, MERGE_REVOKED, MERGE_REJECTED};
 
@@ -493,9 +490,9 @@ static int order_of(const struct merge_task *task, unsigned a, unsigned b)
         return x.clock && y.clock ? (x.clock > y.clock) - (x.clock < y.clock) : key_cmp(x, y);
     int64_t arrived = arrived_at(task, a) - arrived_at(task, b);
     int64_t timed = true_at(task, a) - true_at(task, b);
-    int order = sign_beyond(arrived, UNSURE_US);
+    int order = sign_beyond(arrived, KN_CLOCK_UNSURE_US);
     if (!order) /* events that waited for us in a queue arrive together, but in their order */
-        order = sign_beyond(timed, UNSURE_US);
+        order = sign_beyond(timed, KN_CLOCK_UNSURE_US);
     /* one was late, or has a clock that nobody corrected */
     return order == -sign_beyond(arrived, 0) || order == -sign_beyond(timed, 0) ? 0 : order;
 }
@@ -536,7 +533,7 @@ static bool is_past_retries(const struct merge_task *task)
         return false;
     return retried->count == task->attempt ||
            !latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken) ||
-           true_at(task, MERGE_RETRIED) - taken.at <= UNSURE_US;
+           true_at(task, MERGE_RETRIED) - taken.at <= KN_CLOCK_UNSURE_US;
 }
 
 static bool is_final(const struct merge_task *task, unsigned type)
@@ -575,7 +572,7 @@ static bool is_used_again(const struct merge_task *task, unsigned final)
     if (has(task, MERGE_SENT) && order_of(task, MERGE_SENT, final) > 0)
         return true;
     return has(task, MERGE_RETRIED) && !is_past_retries(task) &&
-           true_at(task, MERGE_RETRIED) - true_at(task, final) > UNSURE_US &&
+           true_at(task, MERGE_RETRIED) - true_at(task, final) > KN_CLOCK_UNSURE_US &&
            order_of(task, MERGE_RETRIED, final) > 0;
 }
 
