@@ -392,7 +392,8 @@
     F(1, at, TIME, _)                                                                              \
     F(2, messages, U64, _)                                                                         \
     F(3, unacked, OPT_I64, _)                                                                      \
-    F(4, consumers, OPT_I64, _)
+    F(4, consumers, OPT_I64, _)                                                                    \
+    F(5, lowest, OPT_I64, _) /* of messages, if it stands for several measurements: the highest */
 
 #define KN_MSG_QUEUE(F)                                                                            \
     F(1, name, STR, _)                                                                             \

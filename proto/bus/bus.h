@@ -105,6 +105,10 @@ void kn_bus_client_free(struct kn_bus_client *client);
 enum kn_status kn_bus_request(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
                               int64_t timeout_us, struct kn_bus_message **ret,
                               char **ret_error) KN_MUST_CHECK;
+/* The same, if an answer of another kind is as good as none; NULL: none. */
+struct kn_bus_message *kn_bus_request_kind(struct kn_bus_client *client, enum kn_kind kind,
+                                           const void *msg, int64_t timeout_us,
+                                           enum kn_kind wanted) KN_MUST_CHECK;
 /* Makes all requests that wait, and every later one, return CLOSED. */
 void kn_bus_client_stop(struct kn_bus_client *client);
 

@@ -302,3 +302,15 @@ enum kn_status kn_bus_request(struct kn_bus_client *client, enum kn_kind kind, c
         return status;
     return kn_bus_call_finish(call, ret, ret_error);
 }
+
+struct kn_bus_message *kn_bus_request_kind(struct kn_bus_client *client, enum kn_kind kind,
+                                           const void *msg, int64_t timeout_us, enum kn_kind wanted)
+{
+    struct kn_bus_message *answer;
+    if (kn_bus_request(client, kind, msg, timeout_us, &answer, NULL) != KN_OK)
+        return NULL;
+    if (answer->kind == wanted)
+        return answer;
+    kn_bus_message_free(answer);
+    return NULL;
+}

@@ -60,10 +60,10 @@ bool control_asked_due(struct control_asked *asked, struct kn_str id, int64_t up
     return now_us >= task->next_at;
 }
 
-bool control_asked_doubted(const struct control_asked *asked, struct kn_str id)
+int64_t control_asked_missing_at(const struct control_asked *asked, struct kn_str id)
 {
     const struct task *task = find(asked, id);
-    return task && task->missing_at;
+    return task ? task->missing_at : 0;
 }
 
 /* Twice the time in which all of them can be asked about. */

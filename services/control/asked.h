@@ -24,8 +24,8 @@ void control_asked_free(struct control_asked *asked);
  * be asked about now. News since the question before shorten the pauses again. */
 bool control_asked_due(struct control_asked *asked, struct kn_str id, int64_t updated_at,
                        int64_t now_us);
-/* Whether its worker has said once that it has not got it. */
-bool control_asked_doubted(const struct control_asked *asked, struct kn_str id);
+/* When its worker said first that it does not have it; 0: it has not said so. */
+int64_t control_asked_missing_at(const struct control_asked *asked, struct kn_str id);
 
 /* What came of the question. Nothing new: it is under way, or nobody knows. */
 void control_asked_nothing(struct control_asked *asked, struct kn_str id, int64_t now_us);

@@ -63,16 +63,17 @@ static void a_worker_has_to_say_twice_that_it_has_not_got_a_task(void **state)
     struct control_asked *asked = fresh(10, 100);
     int64_t now = KN_SECOND;
     assert_true(control_asked_due(asked, ID, 1, now));
-    assert_false(control_asked_doubted(asked, ID));
+    assert_int_equal(control_asked_missing_at(asked, ID), 0);
     assert_false(control_asked_missing(asked, ID, now));
-    assert_true(control_asked_doubted(asked, ID));
+    assert_int_equal(control_asked_missing_at(asked, ID), now);
     assert_false(control_asked_due(asked, ID, 1, now + KN_SECOND));
     assert_false(control_asked_missing(asked, ID, now + KN_SECOND));
     assert_true(control_asked_due(asked, ID, 1, now + 2 * KN_SECOND));
     assert_true(control_asked_missing(asked, ID, now + 2 * KN_SECOND));
+    assert_int_equal(control_asked_missing_at(asked, ID), now);
 
     control_asked_nothing(asked, ID, now + 2 * KN_SECOND); /* it has it after all */
-    assert_false(control_asked_doubted(asked, ID));
+    assert_int_equal(control_asked_missing_at(asked, ID), 0);
     assert_false(control_asked_missing(asked, ID, now + 9 * KN_SECOND));
     assert_true(control_asked_due(asked, ID, 2, now + 9 * KN_SECOND)); /* news */
     assert_false(control_asked_missing(asked, ID, now + 20 * KN_SECOND));

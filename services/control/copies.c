@@ -1,7 +1,8 @@
 #include "services/control/copies.h"
 
 #include "services/common/time.h"
-#include "services/control/route.h"
+#include "services/control/calls.h"
+#include "services/control/depths.h"
 
 #include <string.h>
 
@@ -10,13 +11,7 @@ enum { EVENTS_MAX = 500 };
 static struct kn_bus_message *request(const struct control_copies_options *o, enum kn_kind kind,
                                       const void *msg, enum kn_kind wanted)
 {
-    struct kn_bus_message *answer;
-    if (kn_bus_request(o->storage, kind, msg, o->request_timeout_us, &answer, NULL) != KN_OK)
-        return NULL;
-    if (answer->kind == wanted)
-        return answer;
-    kn_bus_message_free(answer);
-    return NULL;
+    return kn_bus_request_kind(o->storage, kind, msg, o->request_timeout_us, wanted);
 }
 
 static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int64_t from)
@@ -42,81 +37,30 @@ static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int
     return points ? ret : NULL;
 }
 
-/* A message that was sent after a worker took the task. */
-struct resent {
-    struct kn_str queue, name;
-};
-
-struct missing {
-    struct control_copy *copy;
-    struct resent *resent;
-    size_t n_resent;
-    bool unsure; /* its message may be in any queue */
-};
-
-static void add_queue(struct kn_strs *queues, struct kn_str queue)
+static enum kn_status read_calls(const struct control_copies_options *o,
+                                 const struct kn_msg_overdue_task *task, struct control_calls *ret)
 {
-    for (size_t i = 0; i < queues->count; i++)
-        if (kn_str_eq(queues->items[i], queue))
-            return;
-    if (queue.len)
-        queues->items[queues->count++] = queue;
-}
-
-static void note_call(const struct control_copies_options *o, struct missing *m,
-                      struct kn_strs *sent_to, const struct kn_msg_event *event)
-{
-    struct control_route route =
-        control_route_of(event->queue, event->exchange, event->routing_key);
-    struct kn_str queue = kn_arena_str(o->arena, route.queue);
-    add_queue(sent_to, queue);
-    if (event->timestamp <= m->copy->task->taken_at)
-        return;
-    if (route.exchange.len && !o->redis) /* Redis lists the queues of an exchange */
-        m->unsure = true;
-    else
-        m->resent[m->n_resent++] = (struct resent){queue, kn_arena_str(o->arena, event->name)};
-}
-
-/* Where its messages were sent. A client tells of its only message when it has sent it, which may
- * be after a worker took it. */
-static struct kn_strs read_calls(const struct control_copies_options *o, struct missing *m)
-{
-    const struct kn_msg_overdue_task *task = m->copy->task;
     const struct kn_msg_task_events_get get = {
         .id = task->id, .source = kn_str_from(o->source), .limit = EVENTS_MAX};
     struct kn_bus_message *answer =
         request(o, KN_KIND_TASK_EVENTS_GET, &get, KN_KIND_TASK_EVENT_LIST);
-    const struct kn_msg_task_event_list *list = answer ? answer->msg : NULL;
-    size_t max = list ? list->items.count : 0, calls = 0;
-    struct kn_strs sent_to = {kn_arena_array(o->arena, max + 1, sizeof *sent_to.items), 0};
-    m->resent = kn_arena_array(o->arena, max + 1, sizeof *m->resent);
-    for (size_t i = 0; sent_to.items && m->resent && i < max; i++) {
-        const struct kn_msg_event *event = &list->items.items[i];
-        if (event->type != KN_EVENT_TASK_SENT || event->origin != KN_ORIGIN_EVENTS)
-            continue;
-        note_call(o, m, &sent_to, event);
-        calls++;
-    }
-    if (calls < 2) {
-        m->n_resent = 0;
-        m->unsure = false;
-    }
-    m->unsure = m->unsure || !list || list->next_cursor.len;
+    enum kn_status status =
+        control_calls_read(answer ? answer->msg : NULL, task->taken_at, o->redis, o->arena, ret);
     kn_bus_message_free(answer);
-    return sent_to;
+    return status;
 }
 
 static enum kn_status seek(const struct control_copies_options *o, struct control_seek_task *tasks,
-                           size_t count)
+                           size_t count, int64_t missing_at)
 {
+    int64_t fresh = control_depths_fresh(kn_time_now(), kn_time_mono() - missing_at);
     struct kn_str source = kn_str_from(o->source);
     const struct kn_msg_queues_get get = {.sources = {&source, 1}};
     struct kn_bus_message *queues = request(o, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
     const struct control_seek_options options = {.session = o->session,
                                                  .redis = o->redis,
                                                  .queues = queues ? queues->msg : NULL,
-                                                 .fresh = kn_time_now() - CONTROL_SEEK_FRESH_US,
+                                                 .fresh = fresh,
                                                  .history = history_of,
                                                  .arg = (void *)o,
                                                  .arena = o->arena};
@@ -132,19 +76,19 @@ static enum kn_status seek(const struct control_copies_options *o, struct contro
 
 /* On RabbitMQ a message must wait in a queue to which it was sent again: without it the queue would
  * be empty, or not have grown. */
-static void judge(const struct control_copies_options *o, const struct missing *m,
-                  const struct control_seek_task *sought)
+static void judge(const struct control_copies_options *o, struct control_copy *copy,
+                  const struct control_calls *calls, const struct control_seek_task *sought)
 {
-    struct control_copy *copy = m->copy;
-    copy->state = sought->found || m->unsure ? CONTROL_COPY_UNKNOWN : CONTROL_COPY_NONE;
+    copy->state = sought->found || calls->unsure ? CONTROL_COPY_UNKNOWN : CONTROL_COPY_NONE;
     copy->queue = sought->queue;
     if (sought->queue.ptr && o->redis)
         copy->state = CONTROL_COPY_WAITS;
-    for (size_t i = 0; sought->queue.ptr && i < m->n_resent; i++) {
-        if (!kn_str_eq(m->resent[i].queue, sought->queue))
+    for (size_t i = 0; sought->queue.ptr && i < calls->n_resent; i++) {
+        if (!kn_str_eq(calls->resent[i].queue, sought->queue))
             continue;
-        copy->state = CONTROL_COPY_WAITS;
-        copy->name = m->resent[i].name;
+        if (sought->grown)
+            copy->state = CONTROL_COPY_WAITS;
+        copy->name = calls->resent[i].name;
     }
 }
 
@@ -152,17 +96,21 @@ enum kn_status control_copies_find(const struct control_copies_options *options,
                                    struct control_copy *copies, size_t count)
 {
     struct control_seek_task *tasks = kn_arena_array(options->arena, count, sizeof *tasks);
-    struct missing *missing = kn_arena_array(options->arena, count, sizeof *missing);
-    if (!tasks || !missing)
-        return KN_NOMEM;
-    for (size_t i = 0; i < count; i++) {
+    struct control_calls *calls = kn_arena_array(options->arena, count, sizeof *calls);
+    enum kn_status status = tasks && calls ? KN_OK : KN_NOMEM;
+    int64_t missing_at = 0; /* of the latest */
+    for (size_t i = 0; status == KN_OK && i < count; i++) {
         const struct kn_msg_overdue_task *task = copies[i].task;
-        missing[i] = (struct missing){.copy = &copies[i]};
-        tasks[i] = (struct control_seek_task){.id = task->id, .since = task->taken_at};
-        tasks[i].sent_to = read_calls(options, &missing[i]);
+        status = read_calls(options, task, &calls[i]);
+        tasks[i] = (struct control_seek_task){
+            .id = task->id, .since = task->taken_at, .sent_to = calls[i].sent_to};
+        if (copies[i].missing_at > missing_at)
+            missing_at = copies[i].missing_at;
     }
-    enum kn_status status = seek(options, tasks, count);
+    if (status != KN_OK)
+        return status;
+    status = seek(options, tasks, count, missing_at);
     for (size_t i = 0; i < count; i++)
-        judge(options, &missing[i], &tasks[i]);
+        judge(options, &copies[i], &calls[i], &tasks[i]);
     return status;
 }

@@ -15,6 +15,7 @@ enum control_copy_state {
 
 struct control_copy {
     const struct kn_msg_overdue_task *task;
+    int64_t missing_at; /* when its worker first did not have it (monotonic) */
     enum control_copy_state state;
     struct kn_str queue; /* of one that waits; in the arena */
     struct kn_str name;  /* of its task; absent: not known */

@@ -4,11 +4,11 @@
 
 /* At least one measurement lies in it, unless queues are measured very rarely. */
 static const int64_t BEFORE_US = 10 * KN_MINUTE;
-/* Clocks that are wrong by less than a second are not corrected. */
-static const int64_t UNSURE_US = 2 * KN_SECOND;
+/* Maximum age of a measurement that counts. */
+static const int64_t AGE_MAX_US = 30 * KN_SECOND;
 
 struct depth {
-    bool known, grown;
+    bool known, changed, grown;
     uint64_t messages;
 };
 
@@ -31,25 +31,47 @@ int64_t control_depths_from(int64_t since)
     return since > BEFORE_US ? since - BEFORE_US : 0;
 }
 
-/* A queue that was empty had no message before. */
-static void follow(struct depth *depth, uint64_t messages)
+bool control_depths_counts(const struct kn_msg_queue *queue, int64_t fresh)
 {
-    depth->grown = messages && (depth->grown || !depth->known || messages > depth->messages);
+    return queue->messages.set && queue->measured_at >= fresh;
+}
+
+int64_t control_depths_fresh(int64_t now, int64_t missing_for)
+{
+    int64_t from = now - missing_for + KN_CLOCK_UNSURE_US;
+    return from > now - AGE_MAX_US ? from : now - AGE_MAX_US;
+}
+
+static bool is_even(const struct kn_msg_queue_point *point)
+{
+    return !point->lowest.set || point->lowest.value == (int64_t)point->messages;
+}
+
+/* A queue that was empty had no message before. If there are fewer messages than before, one may
+ * have come as several went. */
+static void follow(struct depth *depth, uint64_t messages, bool even)
+{
+    bool first = !depth->known;
+    depth->changed = messages && (depth->changed || first || !even || messages != depth->messages);
+    depth->grown = messages && (depth->grown || first || messages > depth->messages);
     depth->messages = messages;
     depth->known = true;
 }
 
-bool control_depths_may_hold(const struct kn_msg_queue *queue, int64_t since)
+enum control_depths_say control_depths_say(const struct kn_msg_queue *queue, int64_t since)
 {
     struct depth depth = {0};
     for (size_t i = 0; i < queue->history.count; i++) {
         const struct kn_msg_queue_point *point = &queue->history.items[i];
-        if (point->at <= since - UNSURE_US)
-            depth = (struct depth){.known = true, .messages = point->messages};
+        bool even = is_even(point);
+        if (point->at <= since - KN_CLOCK_UNSURE_US)
+            depth = (struct depth){.known = true, .changed = !even, .messages = point->messages};
         else
-            follow(&depth, point->messages);
+            follow(&depth, point->messages, even);
     }
     if (queue->messages.set)
-        follow(&depth, (uint64_t)queue->messages.value);
-    return depth.grown;
+        follow(&depth, (uint64_t)queue->messages.value, true);
+    if (depth.grown)
+        return CONTROL_DEPTHS_GREW;
+    return depth.changed ? CONTROL_DEPTHS_CHANGED : CONTROL_DEPTHS_SAME;
 }

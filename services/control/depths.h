@@ -12,9 +12,19 @@ const struct kn_msg_queue *control_depths_find(const struct kn_msg_queue_list *q
 /* Whether neither a worker nor, as far as the broker says, anybody else consumes it. */
 bool control_depths_parked(const struct kn_msg_queue *queue);
 
-/* Whether a parked queue may have a message that was sent to it after since. Not if it is empty,
- * and not if its history, from before since, shows that it has not grown. */
-bool control_depths_may_hold(const struct kn_msg_queue *queue, int64_t since);
+/* From when on a measurement counts (wall clock), if a worker said so long ago that it does not
+ * have a task: what it sent for that task lies in its queue since then. */
+int64_t control_depths_fresh(int64_t now, int64_t missing_for);
+/* Whether the latest measurement of the queue counts. */
+bool control_depths_counts(const struct kn_msg_queue *queue, int64_t fresh);
+
+enum control_depths_say {
+    CONTROL_DEPTHS_SAME,    /* it has no message that was sent to it after since */
+    CONTROL_DEPTHS_CHANGED, /* it may have one: messages went, and maybe one came */
+    CONTROL_DEPTHS_GREW,    /* the same, and messages came; or nothing is known from before */
+};
+/* What the depths of a parked queue say: its history, from before since, and its messages now. */
+enum control_depths_say control_depths_say(const struct kn_msg_queue *queue, int64_t since);
 
 /* How far before since a history must begin. */
 int64_t control_depths_from(int64_t since);

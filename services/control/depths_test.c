@@ -8,30 +8,39 @@
 #include "services/control/depths.h"
 
 enum { NONE = -1 };
+#define SAME CONTROL_DEPTHS_SAME
+#define CHANGED CONTROL_DEPTHS_CHANGED
+#define GREW CONTROL_DEPTHS_GREW
 
 /* Depths at 10 s, 20 s, and so on; the task was sent again after 35 s. */
 static const struct {
     const char *what;
     int depths[6];
     int now; /* NONE: not known */
-    bool may_hold;
+    enum control_depths_say say;
 } cases[] = {
-    {"empty before and after", {0, 0, 0, 0, NONE}, 0, false},
-    {"one came", {0, 0, 0, 1, NONE}, 1, true},
-    {"one came since the last measurement", {0, 0, 0, 0, NONE}, 1, true},
-    {"others were there before", {7, 7, 7, 7, 7, NONE}, 7, false},
-    {"others went", {7, 7, 7, 5, 3, NONE}, 3, false},
-    {"it came behind the others", {7, 7, 7, 8, 8, NONE}, 8, true},
-    {"it came, and others went", {7, 7, 7, 8, 5, NONE}, 5, true},
-    {"it came and went", {0, 0, 0, 1, 0, NONE}, 0, false},
-    {"it went, and another came", {0, 0, 0, 1, 0, 1}, 1, true},
-    {"it grew before", {0, 3, 7, 7, 7, NONE}, 7, false},
-    {"the queue is new", {NONE}, 1, true},
-    {"the queue is new and empty", {NONE}, 0, false},
-    {"never measured", {NONE}, NONE, false},
+    {"empty before and after", {0, 0, 0, 0, NONE}, 0, SAME},
+    {"one came", {0, 0, 0, 1, NONE}, 1, GREW},
+    {"one came since the last measurement", {0, 0, 0, 0, NONE}, 1, GREW},
+    {"others were there before", {7, 7, 7, 7, 7, NONE}, 7, SAME},
+    {"others went, and one may have come between two measurements",
+     {7, 7, 7, 5, 3, NONE},
+     3,
+     CHANGED},
+    {"others went before", {9, 7, 7, 7, 7, NONE}, 7, SAME},
+    {"the others went, and it came", {7, 7, 7, 1, NONE}, 1, CHANGED},
+    {"all went", {7, 7, 7, 5, 0, NONE}, 0, SAME},
+    {"it came behind the others", {7, 7, 7, 8, 8, NONE}, 8, GREW},
+    {"it came, and others went", {7, 7, 7, 8, 5, NONE}, 5, GREW},
+    {"it came and went", {0, 0, 0, 1, 0, NONE}, 0, SAME},
+    {"it went, and another came", {0, 0, 0, 1, 0, 1}, 1, GREW},
+    {"it grew before", {0, 3, 7, 7, 7, NONE}, 7, SAME},
+    {"the queue is new", {NONE}, 1, GREW},
+    {"the queue is new and empty", {NONE}, 0, SAME},
+    {"never measured", {NONE}, NONE, SAME},
 };
 
-static void a_queue_that_has_not_grown_has_no_new_message(void **state)
+static void a_queue_that_has_not_changed_has_no_new_message(void **state)
 {
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -42,8 +51,37 @@ static void a_queue_that_has_not_grown_has_no_new_message(void **state)
                 .at = 10 * (i + 1) * KN_SECOND, .messages = (uint64_t)cases[c].depths[i]};
         if (cases[c].now != NONE)
             queue.messages = KN_SOME_I64(cases[c].now);
-        if (control_depths_may_hold(&queue, 35 * KN_SECOND) != cases[c].may_hold)
+        if (control_depths_say(&queue, 35 * KN_SECOND) != cases[c].say)
             fail_msg("%s", cases[c].what);
+    }
+}
+
+/* Storage thins a long history out: a point stands for several measurements. */
+static void a_queue_that_changed_within_a_point_may_have_a_new_message(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        int highest[3], lowest[3]; /* at 10 s, 30 s and 60 s */
+        int now;
+        enum control_depths_say say;
+    } thinned[] = {
+        {"it stayed as it was", {5, 5, 5}, {5, 5, 5}, 5, SAME},
+        {"one went, and one came", {5, 5, 5}, {5, 4, 5}, 5, CHANGED},
+        {"one went before, or came later", {5, 5, 5}, {3, 5, 5}, 5, CHANGED},
+        {"it was purged", {5, 5, 5}, {5, 5, 0}, 0, SAME},
+        {"it was purged, and one came", {5, 5, 5}, {5, 5, 0}, 5, CHANGED},
+    };
+    for (size_t c = 0; c < sizeof thinned / sizeof *thinned; c++) {
+        struct kn_msg_queue_point points[3];
+        struct kn_msg_queue queue = {.history = {.items = points, .count = 3},
+                                     .messages = KN_SOME_I64(thinned[c].now)};
+        for (int i = 0; i < 3; i++)
+            points[i] = (struct kn_msg_queue_point){.at = (i == 0 ? 10 : 30 * i) * KN_SECOND,
+                                                    .messages = (uint64_t)thinned[c].highest[i],
+                                                    .lowest = KN_SOME_I64(thinned[c].lowest[i])};
+        if (control_depths_say(&queue, 20 * KN_SECOND) != thinned[c].say)
+            fail_msg("%s", thinned[c].what);
     }
 }
 
@@ -62,10 +100,26 @@ static void a_consumed_queue_is_not_parked(void **state)
     assert_false(control_depths_parked(&queue));
 }
 
+static void only_a_measurement_after_a_worker_missed_the_task_counts(void **state)
+{
+    (void)state;
+    int64_t now = 100 * KN_SECOND;
+    struct kn_msg_queue queue = {.measured_at = 90 * KN_SECOND};
+    assert_false(control_depths_counts(&queue, control_depths_fresh(now, 20 * KN_SECOND)));
+    queue.messages = KN_SOME_I64(0);
+    assert_true(control_depths_counts(&queue, control_depths_fresh(now, 20 * KN_SECOND)));
+    assert_false(control_depths_counts(&queue, control_depths_fresh(now, 5 * KN_SECOND)));
+    assert_false(control_depths_counts(&queue, control_depths_fresh(now, 11 * KN_SECOND)));
+    queue.measured_at = 69 * KN_SECOND; /* too old, though it was missing before */
+    assert_false(control_depths_counts(&queue, control_depths_fresh(now, KN_MINUTE)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_queue_that_has_not_grown_has_no_new_message),
+        cmocka_unit_test(a_queue_that_has_not_changed_has_no_new_message),
+        cmocka_unit_test(a_queue_that_changed_within_a_point_may_have_a_new_message),
+        cmocka_unit_test(only_a_measurement_after_a_worker_missed_the_task_counts),
         cmocka_unit_test(a_consumed_queue_is_not_parked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

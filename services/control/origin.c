@@ -6,6 +6,8 @@
 #include "services/celery/result_parts.h"
 #include "services/common/time.h"
 #include "services/control/backends.h"
+#include "services/control/calls.h"
+#include "services/control/depths.h"
 #include "services/control/learned.h"
 #include "services/control/seek.h"
 #include "services/control/waiting.h"
@@ -208,11 +210,8 @@ static enum kn_status look_into(struct control_call *call, struct control_origin
 
 static void add_queue(struct kn_strs *queues, struct kn_str queue)
 {
-    for (size_t i = 0; i < queues->count; i++)
-        if (kn_str_eq(queues->items[i], queue))
-            return;
-    if (queue.len && queues->count < QUEUES_MAX)
-        queues->items[queues->count++] = queue;
+    if (queues->count < QUEUES_MAX)
+        control_calls_add(queues, queue);
 }
 
 static enum kn_status add_route(struct control_call *call, struct kn_strs *queues,
@@ -293,7 +292,8 @@ static enum kn_status find_suspect(struct control_call *call, struct control_ori
     status = control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &queues);
     const struct control_seek_options options = {.session = call->hand->session,
                                                  .queues = status == KN_OK ? queues : NULL,
-                                                 .fresh = kn_time_now() - CONTROL_SEEK_FRESH_US,
+                                                 .fresh =
+                                                     control_depths_fresh(kn_time_now(), KN_HOUR),
                                                  .own = own,
                                                  .history = history_of,
                                                  .arg = call,

@@ -74,6 +74,7 @@ struct tick {
     struct kn_bus_message *lists[STATUSES];
     struct kn_msg_event *events; /* what was learned */
     size_t n_events;
+    int64_t asked_at; /* when the workers were: what starts later was not missing then */
 };
 
 static bool stopping(void *arg)
@@ -116,14 +117,8 @@ static void learn(struct tick *t, const struct one *one, const struct kn_msg_eve
 static struct kn_bus_message *request(struct control_reconcile *r, enum kn_kind kind,
                                       const void *msg, enum kn_kind wanted)
 {
-    struct kn_bus_message *answer;
-    if (kn_bus_request(r->storage, kind, msg, r->options.request_timeout_us, &answer, NULL) !=
-        KN_OK)
-        return NULL; /* it is asked again in the next tick */
-    if (answer->kind == wanted)
-        return answer;
-    kn_bus_message_free(answer);
-    return NULL;
+    /* without an answer it is asked again in the next tick */
+    return kn_bus_request_kind(r->storage, kind, msg, r->options.request_timeout_us, wanted);
 }
 
 static void take_list(struct control_reconcile *r, struct tick *t, unsigned s)
@@ -263,7 +258,7 @@ static void orphan(struct tick *t, struct one *one)
           &(struct kn_msg_event){.type = KN_EVENT_TASK_ORPHANED,
                                  .origin = KN_ORIGIN_WORKER,
                                  .hostname = one->task->worker,
-                                 .timestamp = kn_time_now()});
+                                 .timestamp = t->asked_at});
     one->settled = true;
 }
 
@@ -321,7 +316,7 @@ static void learn_waiting(struct tick *t, struct one *one, const struct control_
                                  .origin = KN_ORIGIN_BROKER,
                                  .name = copy->name.len ? copy->name : one->task->name,
                                  .queue = copy->queue,
-                                 .timestamp = kn_time_now()});
+                                 .timestamp = t->asked_at});
     orphan(t, one); /* no worker has it: it waits */
 }
 
@@ -335,7 +330,9 @@ static void settle_missing(struct control_reconcile *r, struct tick *t)
     for (size_t i = 0; copies && ones && i < t->count && count < CONTROL_SEEK_MAX; i++) {
         if (!t->items[i].missing)
             continue;
-        copies[count] = (struct control_copy){.task = t->items[i].task};
+        const struct kn_msg_overdue_task *task = t->items[i].task;
+        copies[count] = (struct control_copy){
+            .task = task, .missing_at = control_asked_missing_at(r->asked, task->id)};
         ones[count++] = &t->items[i];
     }
     const struct control_copies_options options = {
@@ -371,7 +368,7 @@ static void ask_workers(struct control_reconcile *r, struct tick *t)
                 .worker = worker,
                 .owner = one,
                 .started = one->status == KN_TASK_STARTED,
-                .doubted = control_asked_doubted(r->asked, one->task->id)};
+                .doubted = control_asked_missing_at(r->asked, one->task->id) != 0};
         else if (!one->settled)
             control_asked_nothing(r->asked, one->task->id, kn_time_mono());
     }
@@ -381,6 +378,7 @@ static void ask_workers(struct control_reconcile *r, struct tick *t)
     const struct control_inquiry_options options = {.reply_timeout_us = r->options.reply_timeout_us,
                                                     .memory_max = r->options.memory_max,
                                                     .ticket = ticket};
+    t->asked_at = kn_time_now();
     enum kn_status status = control_inquire(r->pidbox, &options, tasks, count, stopping, r);
     uint64_t skipped;
     if (status != KN_OK && kn_log_allow(&r->log_limit, &skipped))

@@ -168,17 +168,34 @@ static enum kn_status seek_on_redis(struct seek *seek)
 
 /* ---- RabbitMQ ------------------------------------------------------------------------------ */
 
-static void suspect(struct control_seek_task *task, struct kn_str queue)
+static void suspect(struct control_seek_task *task, struct kn_str queue,
+                    enum control_depths_say say)
 {
+    if (say == CONTROL_DEPTHS_SAME)
+        return;
     task->found = true;
-    if (!task->queue.ptr)
-        task->queue = queue;
+    if (task->queue.ptr && (task->grown || say != CONTROL_DEPTHS_GREW))
+        return;
+    task->queue = queue;
+    task->grown = say == CONTROL_DEPTHS_GREW;
 }
 
 static const struct kn_msg_queue *history_of(const struct seek *seek, struct kn_str queue,
                                              int64_t since)
 {
     return seek->options->history(seek->options->arg, queue, control_depths_from(since));
+}
+
+/* A queue that is gone has none. */
+static enum kn_status count(struct seek *seek, struct kn_str queue, struct broker_page *ret)
+{
+    char name[QUEUE_NAME_MAX];
+    *ret = (struct broker_page){0};
+    enum kn_status status = is_late(seek) ? KN_FULL : name_of(queue, name);
+    if (status == KN_OK)
+        status = broker_session_look(seek->options->session, &(struct broker_look){.queue = name},
+                                     seek->options->arena, ret);
+    return status == KN_NOT_FOUND ? KN_OK : status;
 }
 
 /* A queue to which its messages were sent is counted now: the last measurement may be older. */
@@ -188,22 +205,21 @@ static enum kn_status count_own(struct seek *seek, struct control_seek_task *tas
     const struct kn_msg_queue *known = control_depths_find(seek->options->queues, name);
     struct kn_msg_queue queue = {.name = name};
     struct broker_page page;
-    char text[QUEUE_NAME_MAX];
     if (known && known->workers.count)
         return KN_OK; /* see are_empty */
-    enum kn_status status = is_late(seek) ? KN_FULL : name_of(name, text);
-    if (status != KN_OK)
+    enum kn_status status = count(seek, name, &page);
+    if (status != KN_OK || !page.total)
         return status;
-    status = broker_session_look(seek->options->session, &(struct broker_look){.queue = text},
-                                 seek->options->arena, &page);
-    if (status != KN_OK)
-        return status == KN_NOT_FOUND ? KN_OK : status;
-    known = known && page.total ? history_of(seek, name, task->since) : NULL;
-    if (known)
-        queue.history = known->history;
+    if (page.consumers > 0) { /* depths say nothing of a queue that somebody empties */
+        task->found = true;
+        return KN_OK;
+    }
+    const struct kn_msg_queue *past = known ? history_of(seek, name, task->since) : NULL;
+    if (past)
+        queue.history = past->history;
     queue.messages = KN_SOME_I64((int64_t)page.total);
-    if (control_depths_may_hold(&queue, task->since))
-        suspect(task, name);
+    suspect(task, name,
+            known && !past ? CONTROL_DEPTHS_CHANGED : control_depths_say(&queue, task->since));
     return KN_OK;
 }
 
@@ -226,34 +242,63 @@ static int64_t earliest(const struct seek *seek)
     return since;
 }
 
-/* Whoever else consumes a queue is not Celery, and so its messages are none of Celery's. */
+/* How many messages a queue has, as measured or, if that does not count, now. */
+static enum kn_status depth_of(struct seek *seek, const struct kn_msg_queue *queue,
+                               struct broker_page *ret)
+{
+    if (!control_depths_counts(queue, seek->options->fresh))
+        return count(seek, queue->name, ret);
+    *ret = (struct broker_page){.total = (uint64_t)queue->messages.value};
+    return KN_OK;
+}
+
+static void compare_depth(struct seek *seek, struct kn_str name, const struct broker_page *page)
+{
+    const struct kn_msg_queue *past = history_of(seek, name, earliest(seek));
+    struct kn_msg_queue queue = {.messages = KN_SOME_I64((int64_t)page->total)};
+    if (past)
+        queue.history = past->history;
+    for (size_t i = 0; i < seek->count; i++) {
+        struct control_seek_task *task = &seek->tasks[i];
+        suspect(task, name,
+                past ? control_depths_say(&queue, task->since) : CONTROL_DEPTHS_CHANGED);
+    }
+}
+
+/* Whoever else consumes a queue is not Celery, and so its messages are none of Celery's; but who
+ * has begun to since it was measured may be a worker. */
 static enum kn_status compare_depths(struct seek *seek)
 {
     const struct kn_msg_queue_list *queues = seek->options->queues;
-    int64_t since = earliest(seek);
     for (size_t i = 0; i < queues->items.count; i++) {
         const struct kn_msg_queue *queue = &queues->items.items[i];
-        if (!control_depths_parked(queue) || queue->measured_at < seek->options->fresh ||
-            !queue->messages.set || !queue->messages.value)
+        struct broker_page page;
+        if (!control_depths_parked(queue))
             continue;
-        if (is_late(seek))
-            return KN_FULL;
-        const struct kn_msg_queue *known = history_of(seek, queue->name, since);
-        for (size_t k = 0; k < seek->count; k++)
-            if (!known || control_depths_may_hold(known, seek->tasks[k].since))
-                suspect(&seek->tasks[k], queue->name);
+        enum kn_status status = depth_of(seek, queue, &page);
+        if (status == KN_OK && page.total && is_late(seek))
+            status = KN_FULL;
+        if (status != KN_OK)
+            return status;
+        for (size_t k = 0; page.total && page.consumers > 0 && k < seek->count; k++)
+            seek->tasks[k].found = true;
+        if (page.total && page.consumers <= 0)
+            compare_depth(seek, queue->name, &page);
     }
     return KN_OK;
 }
 
 /* Queues that a worker consumes. */
-static enum kn_status are_empty(const struct control_seek_options *options)
+static enum kn_status are_empty(struct seek *seek)
 {
-    for (size_t i = 0; i < options->queues->items.count; i++) {
-        const struct kn_msg_queue *queue = &options->queues->items.items[i];
-        if (queue->workers.count &&
-            (!queue->messages.set || queue->messages.value || queue->measured_at < options->fresh))
-            return KN_FULL;
+    const struct kn_msg_queue_list *queues = seek->options->queues;
+    for (size_t i = 0; i < queues->items.count; i++) {
+        struct broker_page page = {0};
+        enum kn_status status = queues->items.items[i].workers.count
+                                    ? depth_of(seek, &queues->items.items[i], &page)
+                                    : KN_OK;
+        if (status != KN_OK || page.total)
+            return status == KN_OK ? KN_FULL : status;
     }
     return KN_OK;
 }
@@ -265,7 +310,7 @@ static enum kn_status seek_on_rabbitmq(struct seek *seek)
         return KN_FULL;
     if (status == KN_OK)
         status = compare_depths(seek);
-    return status == KN_OK ? are_empty(seek->options) : status;
+    return status == KN_OK ? are_empty(seek) : status;
 }
 
 enum kn_status control_seek(const struct control_seek_options *options,

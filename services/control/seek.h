@@ -13,19 +13,18 @@ struct control_seek_task {
     int64_t since;          /* when a worker had it last */
     bool found;             /* it has a message, or may have one */
     struct kn_str queue;    /* in which that waits (Redis) or may wait; absent: not known */
+    bool grown;             /* RabbitMQ: messages came to that queue */
     bool unacked;           /* Redis */
 };
 
 enum { CONTROL_SEEK_MAX = 1000 }; /* tasks at once */
-/* Maximum age of a measurement that counts. */
-#define CONTROL_SEEK_FRESH_US (30 * KN_SECOND)
 
 struct control_seek_options {
     struct broker_session *session;
     bool redis;
     const struct kn_msg_queue_list *queues; /* that are known */
     bool own;      /* RabbitMQ: only the queues that a task's messages were sent to */
-    int64_t fresh; /* RabbitMQ: older measurements do not count (wall clock) */
+    int64_t fresh; /* RabbitMQ: what was measured before is counted again (control_depths_fresh) */
     /* The queue with its history from that time on; NULL: not known. */
     const struct kn_msg_queue *(*history)(void *arg, struct kn_str queue, int64_t from);
     void *arg;
@@ -34,8 +33,8 @@ struct control_seek_options {
 
 /* Looks through the queues and what is unacknowledged, on Redis. On RabbitMQ, where nothing can be
  * looked at without being taken, depths decide: a queue that workers consume must have been empty,
- * and one that nobody consumes must not have grown. OK: every message was searched. FULL: not all
- * of them, so a task that was not found may still have one. */
+ * and the depth of one that nobody consumes must not have changed. OK: every message was searched.
+ * FULL: not all of them, so a task that was not found may still have one. */
 enum kn_status control_seek(const struct control_seek_options *options,
                             struct control_seek_task *tasks, size_t count) KN_MUST_CHECK;
 

@@ -338,6 +338,11 @@ struct history_read {
     int64_t bucket; /* of the last point */
 };
 
+static int64_t lowest_of(const struct kn_msg_queue_point *point)
+{
+    return point->lowest.set ? point->lowest.value : (int64_t)point->messages;
+}
+
 static enum kn_status take_point(void *arg, const struct db_value *columns)
 {
     struct history_read *read = arg;
@@ -351,8 +356,10 @@ static enum kn_status take_point(void *arg, const struct db_value *columns)
     size_t n = read->queue->history.count;
     if (n && bucket == read->bucket) {
         struct kn_msg_queue_point *last = &read->queue->history.items[n - 1];
+        int64_t lowest = lowest_of(last) < lowest_of(&point) ? lowest_of(last) : lowest_of(&point);
         if (point.messages >= last->messages)
             *last = point;
+        last->lowest = KN_SOME_I64(lowest);
         return KN_OK;
     }
     read->bucket = bucket;

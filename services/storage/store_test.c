@@ -948,7 +948,9 @@ static void queues_keep_their_latest_depth_and_a_history(void **state)
     assert_int_equal(queue->messages.value, 5);
     assert_int_equal(queue->unacked.value, 1);
     assert_int_equal(queue->priorities.count, 2);
-    assert_true(queue->history.count >= 1);
+    assert_int_equal(queue->history.count, 1);
+    assert_int_equal(queue->history.items[0].messages, 9);
+    assert_int_equal(queue->history.items[0].lowest.value, 5);
     struct kn_msg_system system = system_of(rig);
     assert_int_equal(system.ingestion.count, 1);
     assert_int_equal(system.ingestion.items[0].events_lost, 3);
