@@ -1,5 +1,6 @@
 #include "services/control/depths.h"
 
+#include "services/celery/task_message.h"
 #include "services/common/time.h"
 
 /* At least one measurement lies in it, unless queues are measured very rarely. */
@@ -70,7 +71,7 @@ enum control_depths_say control_depths_say(const struct kn_msg_queue *queue, int
             follow(&depth, point->messages, even);
     }
     if (queue->messages.set)
-        follow(&depth, (uint64_t)queue->messages.value, true);
+        follow(&depth, (uint64_t)queue->messages.value, !celery_is_delay_queue(queue->name));
     if (depth.grown)
         return CONTROL_DEPTHS_GREW;
     return depth.changed ? CONTROL_DEPTHS_CHANGED : CONTROL_DEPTHS_SAME;

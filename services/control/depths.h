@@ -23,7 +23,9 @@ enum control_depths_say {
     CONTROL_DEPTHS_CHANGED, /* it may have one: messages went, and maybe one came */
     CONTROL_DEPTHS_GREW,    /* the same, and messages came; or nothing is known from before */
 };
-/* What the depths of a parked queue say: its history, from before since, and its messages now. */
+/* What the depths of a parked queue say: its history, from before since, and its messages now.
+ * Messages leave a queue of delayed delivery by themselves, so it may have one as long as it is not
+ * empty. */
 enum control_depths_say control_depths_say(const struct kn_msg_queue *queue, int64_t since);
 
 /* How far before since a history must begin. */

@@ -85,6 +85,21 @@ static void a_queue_that_changed_within_a_point_may_have_a_new_message(void **st
     }
 }
 
+static void a_queue_of_delayed_delivery_may_have_a_new_message(void **state)
+{
+    (void)state;
+    struct kn_msg_queue_point point = {.at = KN_SECOND, .messages = 3};
+    struct kn_msg_queue queue = {.name = KN_STR("celery_delayed_5"),
+                                 .history = {.items = &point, .count = 1},
+                                 .messages = KN_SOME_I64(3)};
+    assert_int_equal(control_depths_say(&queue, 20 * KN_SECOND), CONTROL_DEPTHS_CHANGED);
+    queue.messages = KN_SOME_I64(0);
+    assert_int_equal(control_depths_say(&queue, 20 * KN_SECOND), CONTROL_DEPTHS_SAME);
+    queue.messages = KN_SOME_I64(3);
+    queue.name = KN_STR("parked");
+    assert_int_equal(control_depths_say(&queue, 20 * KN_SECOND), CONTROL_DEPTHS_SAME);
+}
+
 static void a_consumed_queue_is_not_parked(void **state)
 {
     (void)state;
@@ -120,6 +135,7 @@ int main(void)
         cmocka_unit_test(a_queue_that_has_not_changed_has_no_new_message),
         cmocka_unit_test(a_queue_that_changed_within_a_point_may_have_a_new_message),
         cmocka_unit_test(only_a_measurement_after_a_worker_missed_the_task_counts),
+        cmocka_unit_test(a_queue_of_delayed_delivery_may_have_a_new_message),
         cmocka_unit_test(a_consumed_queue_is_not_parked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,7 +255,7 @@ static enum kn_status depth_of(struct seek *seek, const struct kn_msg_queue *que
 static void compare_depth(struct seek *seek, struct kn_str name, const struct broker_page *page)
 {
     const struct kn_msg_queue *past = history_of(seek, name, earliest(seek));
-    struct kn_msg_queue queue = {.messages = KN_SOME_I64((int64_t)page->total)};
+    struct kn_msg_queue queue = {.name = name, .messages = KN_SOME_I64((int64_t)page->total)};
     if (past)
         queue.history = past->history;
     for (size_t i = 0; i < seek->count; i++) {
