@@ -255,11 +255,16 @@ static enum kn_status check_failure(struct kn_bus_message *message, char **ret_e
     return known ? (enum kn_status)failure->status : KN_INTERNAL;
 }
 
+static void await_locked(struct kn_bus_call *call)
+{
+    while (call->state != CALL_DONE)
+        pthread_cond_wait(&call->done, &call->lock);
+}
+
 bool kn_bus_call_wait(struct kn_bus_call *call)
 {
     pthread_mutex_lock(&call->lock);
-    while (call->state != CALL_DONE)
-        pthread_cond_wait(&call->done, &call->lock);
+    await_locked(call);
     bool sent = call->sent;
     pthread_mutex_unlock(&call->lock);
     return sent;
@@ -270,7 +275,9 @@ enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_messag
 {
     if (ret_error)
         *ret_error = NULL;
-    kn_bus_call_wait(call);
+    pthread_mutex_lock(&call->lock);
+    await_locked(call);
+    pthread_mutex_unlock(&call->lock);
     enum kn_status status = bus_status(call->error);
     nng_msg *answer = call->answer;
     struct kn_bus *bus = call->bus;
