@@ -18,11 +18,18 @@ static void say(struct kn_buf *error, struct kn_str text)
     kn_buf_str(error, text);
 }
 
-static enum kn_status status_of(uint16_t code)
+/* RabbitMQ answers 404, too, if the node that has a queue is down or does not answer in time. */
+static bool is_absent(struct kn_str text)
+{
+    return kn_str_starts(text, KN_STR("NOT_FOUND - no queue '")) ||
+           kn_str_starts(text, KN_STR("NOT_FOUND - no exchange '"));
+}
+
+static enum kn_status status_of(uint16_t code, struct kn_str text)
 {
     switch (code) {
     case AMQP_NOT_FOUND:
-        return KN_NOT_FOUND;
+        return is_absent(text) ? KN_NOT_FOUND : KN_IO;
     case AMQP_ACCESS_REFUSED:
     case AMQP_NOT_ALLOWED:
     case AMQP_RESOURCE_LOCKED:
@@ -68,7 +75,7 @@ enum kn_status broker_amqp_reply(amqp_rpc_reply_t reply, struct kn_buf *error)
         if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
             const amqp_channel_close_t *close_ = reply.reply.decoded;
             say_why(error, close_);
-            return status_of(close_->reply_code);
+            return status_of(close_->reply_code, broker_amqp_str(close_->reply_text));
         }
         if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
             const amqp_connection_close_t *close_ = reply.reply.decoded;

@@ -28,7 +28,8 @@ enum kn_status broker_amqp_open(const struct broker_options *options, int heartb
 void broker_amqp_close(struct broker_amqp *amqp, bool good);
 
 /* The outcome of the last call: OK; NOT_FOUND, DENIED, CONFLICT or IO when the
- * broker refused it (a channel that it closed for that may be opened again);
+ * broker refused it (a channel that it closed for that may be opened again; NOT_FOUND
+ * only if there is no such queue or exchange, IO if the node that has it is down);
  * CLOSED or TIMEOUT when the connection is no good any more; UNSUPPORTED likewise, as the
  * queue's type can't do that. */
 enum kn_status broker_amqp_outcome(struct broker_amqp *amqp, struct kn_buf *error) KN_MUST_CHECK;
