@@ -91,6 +91,13 @@ void control_asked_nothing(struct control_asked *asked, struct kn_str id, int64_
     pause_longer(asked, task, now_us);
 }
 
+void control_asked_unknown(struct control_asked *asked, struct kn_str id, int64_t now_us)
+{
+    struct task *task = find(asked, id);
+    if (task)
+        pause_longer(asked, task, now_us);
+}
+
 bool control_asked_missing(struct control_asked *asked, struct kn_str id, int64_t now_us)
 {
     struct task *task = find(asked, id);

@@ -31,6 +31,9 @@ int64_t control_asked_missing_at(const struct control_asked *asked, struct kn_st
 void control_asked_nothing(struct control_asked *asked, struct kn_str id, int64_t now_us);
 /* Its worker has not got it. True when it has said so before, long enough ago. */
 bool control_asked_missing(struct control_asked *asked, struct kn_str id, int64_t now_us);
+/* Its worker has not got it, but it is not known whether a message of it is left: asked later,
+ * and its worker has still not got it since then. */
+void control_asked_unknown(struct control_asked *asked, struct kn_str id, int64_t now_us);
 /* It has ended. */
 void control_asked_done(struct control_asked *asked, struct kn_str id);
 

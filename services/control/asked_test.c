@@ -80,6 +80,26 @@ static void a_worker_has_to_say_twice_that_it_has_not_got_a_task(void **state)
     control_asked_free(asked);
 }
 
+static void while_its_messages_are_unknown_a_task_stays_missing(void **state)
+{
+    (void)state;
+    struct control_asked *asked = fresh(10, 100);
+    int64_t now = KN_SECOND;
+    assert_true(control_asked_due(asked, ID, 1, now));
+    assert_false(control_asked_missing(asked, ID, now));
+    for (int64_t later = 3, pause = 4; later < 15; later += pause, pause *= 2) {
+        assert_true(control_asked_due(asked, ID, 1, later * KN_SECOND));
+        assert_true(control_asked_missing(asked, ID, later * KN_SECOND));
+        control_asked_unknown(asked, ID, later * KN_SECOND);
+        assert_int_equal(control_asked_missing_at(asked, ID), now);
+        assert_false(control_asked_due(asked, ID, 1, (later + pause) * KN_SECOND - 1));
+    }
+    assert_true(control_asked_due(asked, ID, 2, 15 * KN_SECOND)); /* news */
+    assert_int_equal(control_asked_missing_at(asked, ID), 0);
+    control_asked_unknown(asked, KN_STR("other"), now);
+    control_asked_free(asked);
+}
+
 static void what_is_listed_no_more_is_forgotten_and_the_table_is_bounded(void **state)
 {
     (void)state;
@@ -106,6 +126,7 @@ int main(void)
         cmocka_unit_test(pauses_grow_and_news_shorten_them),
         cmocka_unit_test(many_tasks_wait_longer_so_that_the_rate_is_kept),
         cmocka_unit_test(a_worker_has_to_say_twice_that_it_has_not_got_a_task),
+        cmocka_unit_test(while_its_messages_are_unknown_a_task_stays_missing),
         cmocka_unit_test(what_is_listed_no_more_is_forgotten_and_the_table_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

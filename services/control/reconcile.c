@@ -350,7 +350,7 @@ static void settle_missing(struct control_reconcile *r, struct tick *t)
         else if (copies[i].state == CONTROL_COPY_NONE)
             orphan(t, ones[i]);
         else
-            control_asked_nothing(r->asked, ones[i]->task->id, kn_time_mono());
+            control_asked_unknown(r->asked, ones[i]->task->id, kn_time_mono());
     }
 }
 
