@@ -220,10 +220,14 @@ def kill_before_it_tells(stand, job, client):
     def count():
         return sum(client.llen(key) for key in queues)
 
+    def running():
+        return stand.kanchi.get(f"/jobs/{job}")["state"] == "running"
+
     control, queues = stand.kanchi.processes["control"], client.keys("parked*")
     size = count()
-    while stand.kanchi.get(f"/jobs/{job}")["state"] == "running":
-        rig.wait_for(lambda: count() < size, 60, "a message is removed", interval=0.0005)
+    while running():
+        rig.wait_for(lambda: count() < size or not running(), 60, "a message is removed",
+                     interval=0.0005)
         os.kill(control.pid, signal.SIGSTOP)
         if untold():
             control.kill()
