@@ -37,6 +37,21 @@ bool control_depths_counts(const struct kn_msg_queue *queue, int64_t fresh)
     return queue->messages.set && queue->measured_at >= fresh;
 }
 
+int64_t control_depths_round(const struct kn_msg_queue_list *queues)
+{
+    int64_t round = 0;
+    for (size_t i = 0; i < queues->items.count; i++) {
+        int64_t at = queues->items.items[i].measured_at;
+        round = at > round ? at : round;
+    }
+    return round;
+}
+
+bool control_depths_left_out(const struct kn_msg_queue *queue, int64_t round)
+{
+    return queue->messages.set && queue->measured_at < round;
+}
+
 int64_t control_depths_fresh(int64_t now, int64_t missing_for)
 {
     int64_t from = now - missing_for + KN_CLOCK_UNSURE_US;

@@ -18,6 +18,11 @@ int64_t control_depths_fresh(int64_t now, int64_t missing_for);
 /* Whether the latest measurement of the queue counts. */
 bool control_depths_counts(const struct kn_msg_queue *queue, int64_t fresh);
 
+/* When the queues were measured last; all queues of a round have the same time. 0: never. */
+int64_t control_depths_round(const struct kn_msg_queue_list *queues);
+/* Whether the round left out a queue that was measured before: it is gone, or not ours to see. */
+bool control_depths_left_out(const struct kn_msg_queue *queue, int64_t round);
+
 enum control_depths_say {
     CONTROL_DEPTHS_SAME,    /* it has no message that was sent to it after since */
     CONTROL_DEPTHS_CHANGED, /* it may have one: messages went, and maybe one came */

@@ -129,6 +129,24 @@ static void only_a_measurement_after_a_worker_missed_the_task_counts(void **stat
     assert_false(control_depths_counts(&queue, control_depths_fresh(now, KN_MINUTE)));
 }
 
+static void a_round_leaves_out_what_is_gone(void **state)
+{
+    (void)state;
+    struct kn_msg_queue queues[] = {
+        {.name = KN_STR("deleted"), .messages = KN_SOME_I64(0), .measured_at = 5 * KN_SECOND},
+        {.name = KN_STR("there"), .messages = KN_SOME_I64(0), .measured_at = 6 * KN_SECOND},
+        {.name = KN_STR("never measured")},
+    };
+    struct kn_msg_queue_list list = {.items = {queues, 3}};
+    int64_t round = control_depths_round(&list);
+    assert_int_equal(round, 6 * KN_SECOND);
+    assert_true(control_depths_left_out(&queues[0], round));
+    assert_false(control_depths_left_out(&queues[1], round));
+    assert_false(control_depths_left_out(&queues[2], round));
+    list.items.count = 0;
+    assert_int_equal(control_depths_round(&list), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +155,7 @@ int main(void)
         cmocka_unit_test(only_a_measurement_after_a_worker_missed_the_task_counts),
         cmocka_unit_test(a_queue_of_delayed_delivery_may_have_a_new_message),
         cmocka_unit_test(a_consumed_queue_is_not_parked),
+        cmocka_unit_test(a_round_leaves_out_what_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

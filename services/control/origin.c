@@ -295,6 +295,7 @@ static enum kn_status find_suspect(struct control_call *call, struct control_ori
                                                  .fresh =
                                                      control_depths_fresh(kn_time_now(), KN_HOUR),
                                                  .own = own,
+                                                 .suspects = true,
                                                  .history = history_of,
                                                  .arg = call,
                                                  .arena = call->arena};

@@ -27,6 +27,8 @@ struct seek {
     size_t bytes;
     struct kn_str queue;     /* whose messages are looked at; absent: unacknowledged ones */
     struct kn_arena scratch; /* of a message */
+
+    int64_t round; /* RabbitMQ: when the queues were measured last */
 };
 
 static bool is_late(const struct seek *seek)
@@ -273,7 +275,7 @@ static enum kn_status compare_depths(struct seek *seek)
     for (size_t i = 0; i < queues->items.count; i++) {
         const struct kn_msg_queue *queue = &queues->items.items[i];
         struct broker_page page;
-        if (!control_depths_parked(queue))
+        if (!control_depths_parked(queue) || control_depths_left_out(queue, seek->round))
             continue;
         enum kn_status status = depth_of(seek, queue, &page);
         if (status == KN_OK && page.total && is_late(seek))
@@ -288,10 +290,26 @@ static enum kn_status compare_depths(struct seek *seek)
     return KN_OK;
 }
 
+/* Whether it is known that a queue that a worker consumes is not empty, or it can't be told. */
+static bool is_known_full(const struct seek *seek)
+{
+    const struct kn_msg_queue_list *queues = seek->options->queues;
+    for (size_t i = 0; i < queues->items.count; i++) {
+        const struct kn_msg_queue *queue = &queues->items.items[i];
+        bool full = control_depths_left_out(queue, seek->round) ||
+                    (control_depths_counts(queue, seek->options->fresh) && queue->messages.value);
+        if (queue->workers.count && full)
+            return true;
+    }
+    return false;
+}
+
 /* Queues that a worker consumes. */
 static enum kn_status are_empty(struct seek *seek)
 {
     const struct kn_msg_queue_list *queues = seek->options->queues;
+    if (is_known_full(seek))
+        return KN_FULL;
     for (size_t i = 0; i < queues->items.count; i++) {
         struct broker_page page = {0};
         enum kn_status status = queues->items.items[i].workers.count
@@ -305,8 +323,10 @@ static enum kn_status are_empty(struct seek *seek)
 
 static enum kn_status seek_on_rabbitmq(struct seek *seek)
 {
+    seek->round = control_depths_round(seek->options->queues);
     enum kn_status status = count_all_own(seek);
-    if (status == KN_OK && seek->options->own)
+    if (status == KN_OK &&
+        (seek->options->own || (!seek->options->suspects && is_known_full(seek))))
         return KN_FULL;
     if (status == KN_OK)
         status = compare_depths(seek);

@@ -24,6 +24,7 @@ struct control_seek_options {
     bool redis;
     const struct kn_msg_queue_list *queues; /* that are known */
     bool own;      /* RabbitMQ: only the queues that a task's messages were sent to */
+    bool suspects; /* RabbitMQ: go on when no task can be lost: a queue is to be named */
     int64_t fresh; /* RabbitMQ: what was measured before is counted again (control_depths_fresh) */
     /* The queue with its history from that time on; NULL: not known. */
     const struct kn_msg_queue *(*history)(void *arg, struct kn_str queue, int64_t from);
@@ -33,7 +34,8 @@ struct control_seek_options {
 
 /* Looks through the queues and what is unacknowledged, on Redis. On RabbitMQ, where nothing can be
  * looked at without being taken, depths decide: a queue that workers consume must have been empty,
- * and the depth of one that nobody consumes must not have changed. OK: every message was searched.
+ * and the depth of one that nobody consumes must not have changed. A queue that the latest round of
+ * measurement left out is gone if nobody consumes it. OK: every message was searched.
  * FULL: not all of them, so a task that was not found may still have one. */
 enum kn_status control_seek(const struct control_seek_options *options,
                             struct control_seek_task *tasks, size_t count) KN_MUST_CHECK;
