@@ -202,6 +202,31 @@ for seconds in (2, 600):
 """
 
 
+REVOKE_FIRST = """
+from delayed_app import app, noop
+app.control.revoke("revoked", reply=True, limit=1, timeout=30)
+noop.apply_async(task_id="revoked")
+"""
+
+
+def measured_at(kanchi, queue):
+    times = [datetime.datetime.fromisoformat(one["measured_at"])
+             for one in kanchi.get("/queues")["items"] if one["name"] == queue]
+    return times[0]
+
+
+def check_revoked(kanchi, env):
+    """A message of another task waits in delayed delivery: the revoked one can be sent again."""
+    first = measured_at(kanchi, "celery_delayed_9")
+    rig.wait_for(lambda: (measured_at(kanchi, "celery_delayed_9") - first).total_seconds() > 3,
+                 30, "it was measured before the task is sent")
+    subprocess.run([rig.python_of(), "-c", REVOKE_FIRST], check=True, timeout=60, env=env)
+    rig.wait_for(lambda: any(one["id"] == "revoked" and one["status"] == "revoked"
+                             for one in kanchi.get("/tasks")["items"]), 60, "it is revoked")
+    status, answer = act(kanchi, "POST", "/tasks/revoked/retry")
+    assert status == 202, answer
+
+
 def test_a_task_in_native_delayed_delivery_is_pending_with_its_eta(folder, rabbitmq_url):
     broker = {"name": "default", "url": rabbitmq_url,
               "queues": [f"celery_delayed_{level}" for level in range(28)]}
@@ -232,3 +257,4 @@ def test_a_task_in_native_delayed_delivery_is_pending_with_its_eta(folder, rabbi
         assert status == 202 and answer["exchange"] == "celery_delayed_delivery", answer
         rig.wait_for(lambda: kanchi.get(f"/tasks/{answer['id']}")["status"] == "success",
                      60, "the retry has run")
+        check_revoked(kanchi, sample_environment(rabbitmq_url))

@@ -91,3 +91,9 @@ enum control_depths_say control_depths_say(const struct kn_msg_queue *queue, int
         return CONTROL_DEPTHS_GREW;
     return depth.changed ? CONTROL_DEPTHS_CHANGED : CONTROL_DEPTHS_SAME;
 }
+
+bool control_depths_suspects(enum control_depths_say say, enum kn_task_status status)
+{
+    bool done = status == KN_TASK_SUCCESS || status == KN_TASK_FAILURE || status == KN_TASK_REVOKED;
+    return say == CONTROL_DEPTHS_GREW || (say == CONTROL_DEPTHS_CHANGED && !done);
+}

@@ -33,6 +33,10 @@ enum control_depths_say {
  * empty. */
 enum control_depths_say control_depths_say(const struct kn_msg_queue *queue, int64_t since);
 
+/* Whether what the depths say is a reason to expect a message of a task with that status. Most
+ * tasks that are done have none, so messages must have come. */
+bool control_depths_suspects(enum control_depths_say say, enum kn_task_status status);
+
 /* How far before since a history must begin. */
 int64_t control_depths_from(int64_t since);
 

@@ -147,6 +147,23 @@ static void a_round_leaves_out_what_is_gone(void **state)
     assert_int_equal(control_depths_round(&list), 0);
 }
 
+static void only_a_queue_that_grew_may_have_a_message_of_a_task_that_is_done(void **state)
+{
+    (void)state;
+    static const struct {
+        enum kn_task_status status;
+        bool changed; /* whether that is enough */
+    } expected[] = {
+        {KN_TASK_REVOKED, false}, {KN_TASK_SUCCESS, false}, {KN_TASK_FAILURE, false},
+        {KN_TASK_ORPHANED, true}, {KN_TASK_REJECTED, true}, {KN_TASK_STARTED, true},
+    };
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_false(control_depths_suspects(SAME, expected[i].status));
+        assert_int_equal(control_depths_suspects(CHANGED, expected[i].status), expected[i].changed);
+        assert_true(control_depths_suspects(GREW, expected[i].status));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +173,7 @@ int main(void)
         cmocka_unit_test(a_queue_of_delayed_delivery_may_have_a_new_message),
         cmocka_unit_test(a_consumed_queue_is_not_parked),
         cmocka_unit_test(a_round_leaves_out_what_is_gone),
+        cmocka_unit_test(only_a_queue_that_grew_may_have_a_message_of_a_task_that_is_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

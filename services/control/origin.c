@@ -301,7 +301,10 @@ static enum kn_status find_suspect(struct control_call *call, struct control_ori
                                                  .arena = call->arena};
     if (status != KN_OK || control_seek(&options, &task, 1) != KN_OK)
         call->text = KN_STR_ABSENT; /* what was found before counts all the same */
-    o->suspect = task.queue;
+    if (task.queue.ptr &&
+        control_depths_suspects(task.grown ? CONTROL_DEPTHS_GREW : CONTROL_DEPTHS_CHANGED,
+                                (enum kn_task_status)o->task->status))
+        o->suspect = task.queue;
     return KN_OK;
 }
 
