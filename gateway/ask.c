@@ -37,11 +37,54 @@ static void fail_late(struct gw_exchange *x, const char *who, const char *text)
     }
 }
 
-static void fail_from(struct gw_exchange *x, const char *who, enum kn_status status,
-                      const char *text)
+/* An action that has left may have been taken, and only its answer was too big, unreadable or
+ * lost: a service that says why it did nothing has a text. */
+static bool is_unknown(const struct gw_exchange *x, enum kn_status status, const char *text)
+{
+    if (!x->acted || text)
+        return false;
+    switch (status) {
+    case KN_NOT_FOUND: /* of a service that did nothing */
+    case KN_CONFLICT:
+    case KN_EXISTS:
+    case KN_DENIED:
+    case KN_AGAIN:
+    case KN_FULL:
+    case KN_TIMEOUT: /* see below */
+    case KN_UNCERTAIN:
+    case KN_NOMEM:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void fail_unknown(struct gw_exchange *x, const char *who, enum kn_status status)
+{
+    char why[256];
+    snprintf(why, sizeof why, "the answer of %s: %s", who, kn_status_text(status));
+    gw_fail_unknown(x, why);
+}
+
+static void tell(struct gw_exchange *x, const char *who, enum kn_status status, const char *text)
 {
     static struct kn_log_limit limit;
     uint64_t skipped;
+    gw_exchange_fail(x);
+    if (kn_log_allow(&limit, &skipped))
+        KN_WARN("gateway.request_failed", KN_F_TEXT("of", who),
+                KN_F_TEXT("status", kn_status_name(status)), KN_F_TEXT("text", text ? text : ""),
+                KN_F_I64("skipped", skipped));
+}
+
+static void fail_from(struct gw_exchange *x, const char *who, enum kn_status status,
+                      const char *text)
+{
+    if (is_unknown(x, status, text)) {
+        fail_unknown(x, who, status);
+        tell(x, who, status, text);
+        return;
+    }
     switch (status) {
     case KN_NOT_FOUND:
         gw_fail(x, 404, "%s", text ? text : "not found");
@@ -77,11 +120,7 @@ static void fail_from(struct gw_exchange *x, const char *who, enum kn_status sta
     default:
         fail_of(x, 502, who, "could not answer", status, text);
     }
-    gw_exchange_fail(x);
-    if (kn_log_allow(&limit, &skipped))
-        KN_WARN("gateway.request_failed", KN_F_TEXT("of", who),
-                KN_F_TEXT("status", kn_status_name(status)), KN_F_TEXT("text", text ? text : ""),
-                KN_F_I64("skipped", skipped));
+    tell(x, who, status, text);
 }
 
 int64_t gw_patience(struct gw_app *app)

@@ -352,9 +352,21 @@ static struct kn_str reply_of(struct kn_arena *arena, struct kn_str pattern)
     return (struct kn_str){text, len};
 }
 
-static void answer_command(struct kn_arena *arena, const struct kn_msg_command *command,
-                           struct kn_bus_reply *reply)
+/* To workers "status13" the answer is this status, without a text; to "odd" another kind. */
+static enum kn_status answer_command(struct kn_arena *arena, const struct kn_msg_command *command,
+                                     struct kn_bus_reply *reply)
 {
+    const struct kn_str failing = KN_STR("status"), pattern = command->pattern;
+    const struct kn_msg_done other = {0};
+    uint64_t status;
+    if (pattern.ptr && kn_str_starts(pattern, failing) &&
+        kn_str_to_u64((struct kn_str){pattern.ptr + failing.len, pattern.len - failing.len},
+                      &status))
+        return (enum kn_status)status;
+    if (kn_str_eq(pattern, KN_STR("odd"))) {
+        kn_bus_reply_set(reply, KN_KIND_DONE, &other);
+        return KN_OK;
+    }
     struct kn_str workers[] = {KN_STR("celery@one"), KN_STR("celery@two")};
     struct kn_msg_worker_reply replies[] = {
         {.hostname = workers[0], .value = reply_of(arena, command->pattern)}};
@@ -364,6 +376,7 @@ static void answer_command(struct kn_arena *arena, const struct kn_msg_command *
                                              .action_id = command->action ? command->action->id
                                                                           : KN_STR_ABSENT};
     kn_bus_reply_set(reply, KN_KIND_COMMAND_DONE, &done);
+    return KN_OK;
 }
 
 static void answer_doctor(struct kn_bus_reply *reply)
@@ -560,7 +573,7 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
         answer_doctor(reply);
         break;
     case KN_KIND_COMMAND:
-        answer_command(&arena, request->msg, reply);
+        status = answer_command(&arena, request->msg, reply);
         break;
     case KN_KIND_WAITING_GET:
         answer_waiting(request->msg, reply);

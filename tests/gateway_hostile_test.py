@@ -1,12 +1,13 @@
 """Requests that no honest client sends: an answer or a closed connection, never a crash."""
 
 import json
+import re
 import socket
 import threading
 import time
 
 import pytest
-from gateway_rig import Gateway
+from gateway_rig import ROOT, Gateway
 from memory import is_sanitized, peak_mb
 
 
@@ -284,6 +285,27 @@ def test_an_action_whose_answer_has_no_room_is_unknown_and_not_to_be_repeated(fo
                 status, headers, answer = gateway.ask(f"/api/v1/{path}", method, body=sent)
                 assert status == 200 or status == 503 and headers["Retry-After"], answer
                 assert method == "POST" or status == 503
+
+
+def test_an_action_whose_answer_is_lost_or_makes_no_sense_is_unknown(folder):
+    """Control has done it. Only its answer was too big for the bus, of a wrong kind, or lost."""
+    header = (ROOT / "services/common/status.h").read_text()
+    names = re.findall(r"X\((\w+), \"", header)
+    unknown = ["INVALID", "TOO_BIG", "TOO_DEEP", "TRUNCATED", "CLOSED", "IO", "UNSUPPORTED", "INTERNAL",
+               "UNCERTAIN", "TIMEOUT", "NOMEM"]
+    with Gateway(folder) as gateway:
+        for pattern in ("odd", *(f"status{names.index(name)}" for name in unknown)):
+            body = {"source": "default", "pattern": pattern, "arguments": {"n": 1}}
+            status, headers, answer = gateway.ask("/api/v1/commands/pool_grow", "POST", body=body)
+            assert status == 504 and json.loads(answer)["code"] == "outcome_unknown", (pattern, answer)
+            assert "Retry-After" not in headers
+        for name, expected in (("CONFLICT", 409), ("NOT_FOUND", 404), ("AGAIN", 503)):
+            body = {"source": "default", "pattern": f"status{names.index(name)}", "arguments": {"n": 1}}
+            status, _, answer = gateway.ask("/api/v1/commands/pool_grow", "POST", body=body)
+            assert status == expected and "code" not in json.loads(answer), (name, answer)
+        for pattern, expected in (("odd", 502), (f"status{names.index('TOO_BIG')}", 409)):
+            status, _, answer = gateway.ask(f"/api/v1/inspect/ping?source=default&pattern={pattern}")
+            assert status == expected and "code" not in json.loads(answer), (pattern, answer)
 
 
 def test_large_answers_at_once_are_refused_beyond_their_memory(folder):

@@ -158,10 +158,15 @@ enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange
     *ret_receivers = -1;
     if (status == KN_AGAIN)
         return status;
-    if (status == KN_OK)
+    bool sent = false; /* perhaps in part only */
+    if (status == KN_OK) {
         status = publish(s, PUBLISH, kn_str_from(exchange), KN_STR(""), false, message);
+        sent = status == KN_OK || status == KN_CLOSED;
+    }
     if (status == KN_OK)
         status = broker_amqp_accepted(&s->amqp, PUBLISH, s->options.connect_timeout_us, &s->error);
+    if (message->once && sent && !broker_amqp_alive(status))
+        status = KN_UNCERTAIN;
     return broker_amqp_give_up(s, status);
 }
 

@@ -49,6 +49,8 @@ enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchang
     const char *prefix = s->options.fanout_prefix ? s->options.fanout_prefix : "/{db}.";
     struct kn_buf channel;
     int64_t more = 0;
+    bool first = false; /* channel has it */
+    bool lost = false;
     kn_buf_init(&channel, 0);
     enum kn_status status = broker_redis_connect(s);
     if (status == KN_OK) {
@@ -56,8 +58,11 @@ enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchang
                              kn_str_from(exchange));
         status = kn_buf_status(&channel);
     }
-    if (status == KN_OK)
+    if (status == KN_OK) {
         status = publish(s, kn_buf_view(&channel), message->envelope, ret_receivers);
+        first = status == KN_OK;
+        lost = status == KN_IO;
+    }
     if (status == KN_OK && s->options.url->sentinel && !s->options.fanout_prefix) {
         /* kombu before 5.4 listens at this when it uses sentinels */
         kn_buf_clear(&channel);
@@ -66,7 +71,7 @@ enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchang
         *ret_receivers += more;
     }
     kn_buf_fini(&channel);
-    return status;
+    return message->once && (lost || (first && status != KN_OK)) ? KN_UNCERTAIN : status;
 }
 
 /* The step that a priority falls into, as kombu's bisect does it. */

@@ -56,7 +56,9 @@ struct broker_outgoing {
 /* To everybody who listens at a fanout exchange ("celery.pidbox"): on RabbitMQ
  * an exchange that is made, not durable, when it is missing; on Redis the
  * channel <key prefix>/<db>.<exchange>. *ret_receivers (may be NULL): how many
- * got it, -1 when the broker does not say (RabbitMQ). */
+ * got it, -1 when the broker does not say (RabbitMQ). With once, UNCERTAIN when the
+ * connection was lost after the message was on its way; after every other failure
+ * nobody has it. */
 enum kn_status broker_session_fanout(struct broker_session *session, const char *exchange,
                                      const struct broker_outgoing *message,
                                      int64_t *ret_receivers) KN_MUST_CHECK;

@@ -175,12 +175,6 @@ static struct kn_str json_of(struct kn_arena *arena, enum kn_kind kind, const vo
     return copy;
 }
 
-static enum kn_status audit(struct control_call *call, enum kn_kind kind, const void *msg)
-{
-    const void *done;
-    return control_call_ask(call, kind, msg, KN_KIND_DONE, &done);
-}
-
 static enum kn_status begin(struct control_actions *actions, struct control_call *call,
                             const struct row *row, const struct view *view)
 {
@@ -202,13 +196,31 @@ static enum kn_status begin(struct control_actions *actions, struct control_call
         .begun_at = kn_time_now(),
     };
     const struct kn_msg_audit_begin msg = {.entry = &entry, .attempt = kn_str_from(attempt)};
-    enum kn_status status = audit(call, KN_KIND_AUDIT_BEGIN, &msg);
-    if (status == KN_CONFLICT)
-        call->text = KN_STR("this action was begun before; the audit says what became of it");
-    else if (status != KN_OK)
-        control_call_fail(call, KN_AGAIN, "nothing was done, for the audit can't be written: %s",
-                          kn_status_text(status));
-    return status == KN_OK || status == KN_CONFLICT ? status : KN_AGAIN;
+    const void *done;
+    enum kn_status status = control_call_ask(call, KN_KIND_AUDIT_BEGIN, &msg, KN_KIND_DONE, &done);
+    if (status == KN_OK)
+        return status;
+    if (status == KN_CONFLICT) { /* by a control that was killed, and the bus asked again */
+        call->text = KN_STR("this action was begun before, and it is unknown whether it was "
+                            "taken: see the audit log");
+        return KN_UNCERTAIN;
+    }
+    return control_call_fail(call, KN_AGAIN, "nothing was done, for the audit can't be written: %s",
+                             kn_status_text(status));
+}
+
+/* Says what came of an action for which the memory did not suffice: static texts, for there is
+ * no room for others. */
+static enum kn_status without_memory(struct control_call *call)
+{
+    if (call->began) {
+        call->text = KN_STR("control ran out of memory when the action had begun: it is unknown "
+                            "whether it was taken");
+        return KN_UNCERTAIN;
+    }
+    call->text = KN_STR("control does not have enough memory for this action; nothing was sent");
+    call->outcome = KN_OUTCOME_REFUSED;
+    return KN_NOMEM;
 }
 
 static void end(struct control_call *call, enum kn_status status)
@@ -229,10 +241,14 @@ static void end(struct control_call *call, enum kn_status status)
         entry.result = json_of(call->arena, call->answer_kind, call->answer, RESULT_SHOWN_MAX);
     const struct kn_msg_audit_end msg = {.entry = &entry};
     uint64_t skipped;
-    if (audit(call, KN_KIND_AUDIT_END, &msg) != KN_OK && kn_log_allow(&limit, &skipped))
+    /* not by control_call_ask, whose arena may be what is full */
+    struct kn_bus_message *stored = kn_bus_request_kind(
+        call->storage, KN_KIND_AUDIT_END, &msg, call->options->request_timeout_us, KN_KIND_DONE);
+    if (!stored && kn_log_allow(&limit, &skipped))
         KN_ERROR("action.outcome_not_stored", KN_F_STR("id", entry.id),
                  KN_F_TEXT("outcome", kn_enum_text(&kn_enum_outcome, entry.outcome)),
                  KN_F_I64("skipped", skipped));
+    kn_bus_message_free(stored);
     call->text = why;
 }
 
@@ -269,6 +285,8 @@ static enum kn_status act(struct control_actions *actions, struct control_call *
     if (status != KN_OK)
         return status;
     status = row->handle(call);
+    if (status == KN_NOMEM)
+        status = without_memory(call);
     end(call, status);
     KN_INFO("action.ended", KN_F_TEXT("verb", kn_enum_text(&kn_enum_verb, row->verb)),
             KN_F_STR("id", call->action->id),
@@ -281,8 +299,10 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
 {
     struct control_actions *actions = arg;
     const struct row *row = row_of(request->kind);
-    if (!row)
+    if (!row) {
+        kn_bus_reply_error(reply, "control does not know this request");
         return KN_UNSUPPORTED;
+    }
     struct kn_arena arena;
     kn_arena_init(&arena, CALL_BYTES_MAX);
     struct control_call call = {

@@ -64,6 +64,7 @@ struct control_call {
     const struct kn_msg_action *action; /* NULL: a question, or a dry run */
     const void *msg;
 
+    bool began; /* something was handed to the broker or to storage, or may have been */
     enum kn_kind answer_kind;
     const void *answer;
     enum kn_outcome outcome; /* for the audit; UNKNOWN: DONE with OK, UNKNOWN with UNCERTAIN,
@@ -89,8 +90,8 @@ enum kn_status control_command_asked(struct control_call *call,
 /* Sends a command to workers, once, and gathers what they answer until all have, or the
  * time is over; the arguments are not looked at. Without workers and pattern it goes to
  * all that listen, known or not. Only when nothing could be sent, or it is not known
- * whether it was, it fails; a connection that is lost later makes workers missing. What
- * it lists lies in the arena. */
+ * whether it was (UNCERTAIN; IO if it is a question), it fails; a connection that is lost later
+ * makes workers missing. What it lists lies in the arena. */
 enum kn_status control_command(struct control_call *call, const struct kn_msg_command *command,
                                struct kn_msg_command_done *ret) KN_MUST_CHECK;
 

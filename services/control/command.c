@@ -276,15 +276,19 @@ static enum kn_status send(struct gathering *g, const struct kn_msg_command *com
     return control_pidbox_ask(call->hand->pidbox, &question, &g->receivers);
 }
 
-static enum kn_status broker_failed(struct control_call *call, enum kn_status status, bool sent)
+/* A question that may have arrived is only one without an answer. */
+static enum kn_status broker_failed(struct control_call *call, enum kn_status status,
+                                    bool is_question)
 {
     const char *error = control_pidbox_error(call->hand->pidbox);
     if (!*error)
         error = kn_status_text(status);
-    if (!sent)
+    if (status != KN_UNCERTAIN && call->began) /* a pause is stored, and has several commands */
+        return control_call_fail(call, status, "the command was not sent, broker: %s", error);
+    if (status != KN_UNCERTAIN)
         return control_call_refuse(call, status, "nothing was sent, broker: %s", error);
-    return control_call_fail(call, status, "it is unknown whether the command arrived, broker: %s",
-                             error);
+    return control_call_fail(call, is_question ? KN_IO : status,
+                             "it is unknown whether the command arrived, broker: %s", error);
 }
 
 enum kn_status control_command(struct control_call *call, const struct kn_msg_command *command,
@@ -301,7 +305,7 @@ enum kn_status control_command(struct control_call *call, const struct kn_msg_co
                           .receivers = -1,
                           .everybody = !command->destinations.count && !command->pattern.ptr};
     const struct celery_method *method = celery_method_find(command->method);
-    bool mute = method && method->mute;
+    bool mute = method && method->mute, is_question = method && !method->action;
     enum kn_status status = control_command_asked(call, command, &done.asked);
     done.everybody = g.everybody;
     done.arguments = command->arguments;
@@ -316,13 +320,13 @@ enum kn_status control_command(struct control_call *call, const struct kn_msg_co
     int64_t deadline = kn_time_mono() + timeout;
     status = control_pidbox_open(call->hand->pidbox, timeout);
     if (status != KN_OK)
-        return broker_failed(call, status, false);
+        return broker_failed(call, status, is_question);
     status = send(&g, command, mute, timeout);
+    call->began = call->began || (!is_question && (status == KN_OK || status == KN_UNCERTAIN));
     if (status == KN_OK && !mute)
         gather(&g, deadline);
     if (status != KN_OK)
-        status = broker_failed(call, status,
-                               status != KN_AGAIN && status != KN_DENIED && status != KN_NOT_FOUND);
+        status = broker_failed(call, status, is_question);
     control_pidbox_close(call->hand->pidbox);
     if (status == KN_OK)
         status = finish(&g);

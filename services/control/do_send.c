@@ -312,6 +312,7 @@ static enum kn_status deliver(struct sending *s)
         return KN_NOMEM;
     if (call->action) {
         enum kn_status status = control_send_task(call->hand->session, &s->wrap, call->arena);
+        call->began = status == KN_OK || status == KN_UNCERTAIN;
         if (status == KN_NOT_FOUND)
             return no_queue(s);
         if (status == KN_AGAIN)

@@ -38,6 +38,12 @@ static void settle(struct kn_msg_job_item *item, enum kn_item_state state, struc
     item->text = text;
 }
 
+/* Out of memory after the message or command was sent. */
+static enum kn_status of_what_began(const struct control_call *call, enum kn_status status)
+{
+    return status == KN_NOMEM && call->began ? KN_UNCERTAIN : status;
+}
+
 /* ---- revoking -------------------------------------------------------------------------- */
 
 static bool has_ended(const struct kn_msg_job_item *item)
@@ -110,6 +116,7 @@ static void revoke(struct control_jobs *jobs, struct control_call *call,
         return;
     enum kn_status status =
         command.arguments.ptr ? control_command(call, &command, &done) : KN_NOMEM;
+    status = of_what_began(call, status);
     if (status == KN_OK)
         remove_messages(jobs, call, job, items, count);
     for (size_t i = 0; i < count; i++) {
@@ -118,7 +125,7 @@ static void revoke(struct control_jobs *jobs, struct control_call *call,
         if (status == KN_AGAIN) /* RabbitMQ is in an alarm, and nothing was sent */
             settle(&items[i], KN_ITEM_WAITING, KN_STR_ABSENT);
         else if (status != KN_OK)
-            settle(&items[i], KN_ITEM_FAILED,
+            settle(&items[i], status == KN_UNCERTAIN ? KN_ITEM_UNCERTAIN : KN_ITEM_FAILED,
                    call->text.ptr ? call->text : kn_str_from(kn_status_text(status)));
         else if (!done.replies.count)
             settle(&items[i], KN_ITEM_FAILED, KN_STR("no worker answered"));
@@ -167,7 +174,7 @@ static bool retry(struct control_jobs *jobs, const struct kn_msg_job *job, struc
     struct control_call call = call_of(jobs);
     call.action = &action;
     call.msg = &send;
-    enum kn_status status = control_do_send(&call);
+    enum kn_status status = of_what_began(&call, control_do_send(&call));
     struct kn_str why = call.text.ptr ? call.text : kn_str_from(kn_status_text(status));
     if (status == KN_OK) {
         settle(item, KN_ITEM_DONE, KN_STR_ABSENT);

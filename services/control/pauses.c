@@ -104,6 +104,7 @@ static enum kn_status store(struct pass *p, bool over)
     p->pause->consumers = text_of(p->consumers, p->call->arena);
     if (!p->pause->consumers.ptr)
         return KN_NOMEM;
+    p->call->began = true;
     return control_call_ask(p->call, KN_KIND_PAUSE, p->pause, KN_KIND_DONE, &done);
 }
 
