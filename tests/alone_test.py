@@ -123,6 +123,18 @@ def test_all_by_environment_with_tls_between_them_and_secrets_in_files(folder, s
         assert ":kanchi@" not in one.process.log()
 
 
+def test_storage_waits_for_a_postgresql_that_has_just_started(folder, start):
+    """It refuses the connection, and then already answers when it is asked whether it is away."""
+    refusal = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+    with rig.Postgres(folder / "postgres") as server, rig.Proxy(server.port) as proxy:
+        url = server.create_database("kanchi").replace(f":{server.port}/", f":{proxy.port}/")
+        proxy.answer_next(b"E" + (len(refusal) + 4).to_bytes(4, "big") + refusal)
+        storage = start("storage", {**bus(folder), **nowhere(), "KANCHI_STORAGE_DATABASE":
+                                    f"{url}?sslmode=disable&gssencmode=disable"})
+        storage.wait_ready()
+        assert "the database system is starting up" in storage.process.log()
+
+
 def test_storage_waits_for_a_postgresql_that_is_away_and_says_when_it_goes(folder, start):
     with rig.Postgres(folder / "postgres") as server:
         url = server.create_database("kanchi")

@@ -5,6 +5,7 @@ import os
 import pathlib
 import pty
 import re
+import signal
 import sys
 import urllib.request
 import uuid
@@ -24,6 +25,7 @@ class Terminal:
         self.code = None
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored in what a script runs with &
             os.execvpe(argv[0], argv, env)
         os.set_blocking(self.fd, False)
 

@@ -522,12 +522,16 @@ static enum kn_status await_store(struct storage *storage, const struct store_op
                                   int64_t patience, char **ret_error)
 {
     int64_t until = kn_time_mono() + patience;
-    bool said = false;
+    bool said = false, answered = false;
     for (;;) {
         enum kn_status status = store_open(options, &storage->store, ret_error);
-        if (status != KN_IO || sqlite_path(options->database) || kn_time_mono() >= until ||
-            !db_postgres_is_away(options->database))
+        if (status != KN_IO || sqlite_path(options->database) || kn_time_mono() >= until)
             return status;
+        /* it may have come back between the two: only the second failure is another one */
+        bool answers = !db_postgres_is_away(options->database);
+        if (answers && answered)
+            return status;
+        answered = answers;
         if (!said)
             KN_WARN("storage.database_awaited", KN_F_TEXT("error", *ret_error));
         said = true;
