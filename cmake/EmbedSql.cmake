@@ -1,7 +1,7 @@
 # cmake -DOUT=file.c -DNAME=array "-DFILES=a.sql|b.sql" -P EmbedSql.cmake
 # Writes the migrations as a C array, by number. Each line of SQL becomes a literal.
 string(REPLACE "|" ";" FILES "${FILES}")
-set(text "#include \"services/storage/migrate.h\"\n\nconst struct migration ${NAME}[] = {\n")
+set(text "#include \"services/storage/db/migrate.h\"\n\nconst struct migration ${NAME}[] = {\n")
 foreach(file IN LISTS FILES)
   get_filename_component(base ${file} NAME_WE)
   string(REGEX MATCH "^[0-9]+" number ${base})

@@ -6,7 +6,7 @@
  * A commit every 100 ms creates one task. SIGUSR1: one commit that changes 5,000
  * tasks. SIGUSR2: one commit is not published, so that the feed has a gap. */
 #include "proto/bus/bus.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <signal.h>
 #include <stdatomic.h>

@@ -1,8 +1,8 @@
 #include "gateway/gateway.h"
 
 #include "proto/bus/of_service.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <stdio.h>
 #include <unistd.h>

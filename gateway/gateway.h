@@ -2,10 +2,10 @@
 #ifndef KN_GATEWAY_GATEWAY_H
 #define KN_GATEWAY_GATEWAY_H
 
-#include "gateway/app.h"
-#include "gateway/server.h"
+#include "gateway/api/app.h"
+#include "gateway/server/server.h"
 #include "proto/bus/reporter.h"
-#include "services/common/service.h"
+#include "services/common/process/service.h"
 
 #include <stdlib.h>
 

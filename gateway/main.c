@@ -1,5 +1,5 @@
 #include "gateway/gateway.h"
-#include "services/common/service.h"
+#include "services/common/process/service.h"
 
 int main(int argc, char **argv)
 {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "services/common/str.h"
+#include "services/common/text/str.h"
 
 #define N_OF(array) (sizeof(array) / sizeof *(array))
 

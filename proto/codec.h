@@ -15,8 +15,8 @@
 #define KN_PROTO_CODEC_H
 
 #include "proto/messages.h"
-#include "services/common/arena.h"
-#include "services/common/buf.h"
+#include "services/common/data/arena.h"
+#include "services/common/text/buf.h"
 
 enum { KN_ENVELOPE_VERSION = 1, KN_SENDER_MAX = 64, KN_DEPTH_MAX = 8 };
 

@@ -4,7 +4,7 @@
 #ifndef KN_PROTO_ENUMS_H
 #define KN_PROTO_ENUMS_H
 
-#include "services/common/str.h"
+#include "services/common/text/str.h"
 
 /* Types of Celery's events; the names are Celery's own (celery/events/state.py,
  * TASK_EVENT_TO_STATE, and celery/events/dispatcher.py). CUSTOM is every other

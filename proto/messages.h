@@ -491,7 +491,7 @@
 /* ---- rollups and metrics -------------------------------------------------- */
 
 /* What is to be added to the stored row of this key. The sketches are those of
- * services/common/sketch.h; absent: nothing to add. */
+ * services/common/data/sketch.h; absent: nothing to add. */
 #define KN_MSG_ROLLUP(F)                                                                           \
     F(1, minute, TIME, _)                                                                          \
     F(2, source, STR, _)                                                                           \

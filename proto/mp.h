@@ -4,7 +4,7 @@
 #define KN_PROTO_MP_H
 
 #include "services/common/status.h"
-#include "services/common/str.h"
+#include "services/common/text/str.h"
 
 struct kn_mp_reader {
     const unsigned char *at;

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def test_the_committed_document_is_what_is_made_now():
-    made = subprocess.run([sys.executable, ROOT / "gateway/api_doc.py"], text=True,
+    made = subprocess.run([sys.executable, ROOT / "gateway/api/api_doc.py"], text=True,
                           capture_output=True, check=True, timeout=20).stdout
     assert made == (ROOT / "docs/api.md").read_text()
 
@@ -22,7 +22,7 @@ def test_every_link_in_it_leads_somewhere():
 
 
 def test_every_path_that_the_gateway_routes_is_in_it():
-    routes = re.findall(r'\{"(/[^"]+)", ', (ROOT / "gateway/app.c").read_text())
+    routes = re.findall(r'\{"(/[^"]+)", ', (ROOT / "gateway/api/app.c").read_text())
     assert routes
     paths = {re.sub(r"\{\w+\}", "*", path)
              for path in re.findall(r"^### `[A-Z]+ (\S+)`$", (ROOT / "docs/api.md").read_text(), re.M)}

@@ -6,7 +6,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 def test_headers_of_rabbitmq_are_taken_from_where_they_are():
-    """Newer ones warn where they were before: services/broker/rabbitmq.h knows both places."""
+    """Newer ones warn where they were before: services/broker/amqp/rabbitmq.h knows both places."""
     sources = [path for folder in ("services", "gateway", "proto", "tests")
                for path in (ROOT / folder).rglob("*.[ch]")]
     assert len(sources) > 100

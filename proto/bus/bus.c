@@ -1,8 +1,8 @@
 #include "proto/bus/bus.h"
 
 #include "proto/bus/internal.h"
-#include "services/common/loopback.h"
-#include "services/common/time.h"
+#include "services/common/process/loopback.h"
+#include "services/common/text/time.h"
 
 #include <nng/supplemental/tls/tls.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 
 #include "proto/bus/bus.h"
 #include "proto/bus/reporter.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <nng/nng.h>
 #include <nng/protocol/pubsub0/pub.h>

@@ -1,5 +1,5 @@
 #include "proto/bus/internal.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <nng/protocol/reqrep0/req.h>
 #include <pthread.h>

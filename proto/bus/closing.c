@@ -9,8 +9,8 @@
  * both sides greeted each other. Nothing can be done about it from outside but to notice it,
  * and to start the process anew: it must bear that anyway. */
 #include "proto/bus/internal.h"
-#include "services/common/cond.h"
-#include "services/common/time.h"
+#include "services/common/process/cond.h"
+#include "services/common/text/time.h"
 
 #include <nng/protocol/pair0/pair.h>
 #include <stdio.h>

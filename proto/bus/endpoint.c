@@ -7,7 +7,7 @@
  * dials it believes to be connected. So we dial what we have bound, and a listener whose socket
  * sees nothing of that is replaced too. */
 #include "proto/bus/internal.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <nng/protocol/pair0/pair.h>
 #include <stdio.h>

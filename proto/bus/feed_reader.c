@@ -1,6 +1,6 @@
 #include "proto/bus/feed_reader.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "proto/bus/feed_reader.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "proto/bus/of_service.h"
 
-#include "services/common/log.h"
+#include "services/common/process/log.h"
 
 static void on_stuck(void *arg)
 {

@@ -1,9 +1,9 @@
 #include "proto/bus/reporter.h"
 
-#include "services/common/cond.h"
-#include "services/common/health.h"
-#include "services/common/service.h"
-#include "services/common/time.h"
+#include "services/common/process/cond.h"
+#include "services/common/process/health.h"
+#include "services/common/process/service.h"
+#include "services/common/text/time.h"
 
 #include <pthread.h>
 #include <stdlib.h>

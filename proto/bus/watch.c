@@ -1,7 +1,7 @@
 /* The thread of a bus that sees to it that nng goes on: endpoint.c and closing.c say why. */
 #include "proto/bus/internal.h"
-#include "services/common/cond.h"
-#include "services/common/time.h"
+#include "services/common/process/cond.h"
+#include "services/common/text/time.h"
 
 #include <stdlib.h>
 

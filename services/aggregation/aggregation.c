@@ -1,7 +1,7 @@
 #include "services/aggregation/aggregation_impl.h"
 
-#include "services/common/cond.h"
-#include "services/common/time.h"
+#include "services/common/process/cond.h"
+#include "services/common/text/time.h"
 
 #include <stdlib.h>
 

@@ -7,7 +7,7 @@
 #define AGGREGATION_AGGREGATION_H
 
 #include "proto/bus/bus.h"
-#include "services/common/config.h"
+#include "services/common/config/config.h"
 
 struct aggregation;
 

@@ -9,7 +9,7 @@
 #include "services/aggregation/ledger.h"
 #include "services/aggregation/liveness.h"
 #include "services/aggregation/window.h"
-#include "services/common/log.h"
+#include "services/common/process/log.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

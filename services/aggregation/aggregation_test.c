@@ -8,9 +8,9 @@
 
 #include "proto/bus/bus.h"
 #include "services/aggregation/aggregation.h"
-#include "services/common/service.h"
-#include "services/common/sketch.h"
-#include "services/common/time.h"
+#include "services/common/data/sketch.h"
+#include "services/common/process/service.h"
+#include "services/common/text/time.h"
 
 #include <pthread.h>
 #include <stdio.h>

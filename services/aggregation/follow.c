@@ -1,7 +1,7 @@
 /* The reader: follows the feed, feeds the ledger and what the figures are made of. */
 #include "services/aggregation/aggregation_impl.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <stdio.h>
 

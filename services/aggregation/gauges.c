@@ -1,7 +1,7 @@
 #include "services/aggregation/gauges.h"
 
-#include "services/common/table.h"
-#include "services/common/time.h"
+#include "services/common/data/table.h"
+#include "services/common/text/time.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #include "services/aggregation/liveness.h"
 
-#include "services/common/table.h"
-#include "services/common/time.h"
+#include "services/common/data/table.h"
+#include "services/common/text/time.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "services/aggregation/liveness.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <stdio.h>
 

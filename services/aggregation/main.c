@@ -2,8 +2,8 @@
 #include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
 #include "services/aggregation/aggregation.h"
-#include "services/common/log.h"
-#include "services/common/service.h"
+#include "services/common/process/log.h"
+#include "services/common/process/service.h"
 
 #include <stdlib.h>
 

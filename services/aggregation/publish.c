@@ -1,7 +1,7 @@
 /* The publisher: the figures, and who is dead. */
 #include "services/aggregation/aggregation_impl.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 static const int64_t VERDICT_US = 2 * KN_SECOND;
 

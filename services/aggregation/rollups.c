@@ -1,6 +1,6 @@
 #include "services/aggregation/rollups.h"
 
-#include "services/common/sketch.h"
+#include "services/common/data/sketch.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "services/aggregation/rollups.h"
-#include "services/common/sketch.h"
+#include "services/common/data/sketch.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 #include "services/aggregation/window.h"
 
-#include "services/common/sketch.h"
-#include "services/common/time.h"
+#include "services/common/data/sketch.h"
+#include "services/common/text/time.h"
 
 #include <stdlib.h>
 

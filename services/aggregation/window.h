@@ -4,7 +4,7 @@
 #define AGGREGATION_WINDOW_H
 
 #include "proto/messages.h"
-#include "services/common/arena.h"
+#include "services/common/data/arena.h"
 
 struct aggr_window;
 

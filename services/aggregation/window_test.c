@@ -6,7 +6,7 @@
 
 #include "services/aggregation/gauges.h"
 #include "services/aggregation/window.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <math.h>
 

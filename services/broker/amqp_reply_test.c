@@ -1,5 +1,5 @@
 /* What the answers of RabbitMQ mean. Without a server. */
-#include "services/broker/amqp.h"
+#include "services/broker/amqp/amqp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,7 +4,7 @@
 #define BROKER_METER_H
 
 #include "services/broker/broker.h"
-#include "services/common/arena.h"
+#include "services/common/data/arena.h"
 
 struct broker_meter;
 

@@ -2,10 +2,10 @@
 #ifndef BROKER_METER_IMPL_H
 #define BROKER_METER_IMPL_H
 
-#include "services/broker/amqp.h"
+#include "services/broker/amqp/amqp.h"
 #include "services/broker/meter.h"
-#include "services/broker/redis.h"
-#include "services/common/table.h"
+#include "services/broker/redis/redis.h"
+#include "services/common/data/table.h"
 
 #include <stdio.h>
 

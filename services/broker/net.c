@@ -1,6 +1,6 @@
 #include "services/broker/net.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 #ifndef BROKER_NET_H
 #define BROKER_NET_H
 
-#include "services/common/buf.h"
 #include "services/common/status.h"
+#include "services/common/text/buf.h"
 
 /* Connects over TCP (keepalive, no delay) to the first address of host that
  * answers; the socket blocks. wake_fd: readable when the caller wants to give

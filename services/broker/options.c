@@ -1,6 +1,6 @@
 #include "services/broker/broker.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "services/broker/receiver_impl.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <poll.h>
 #include <signal.h>

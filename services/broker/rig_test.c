@@ -1,6 +1,6 @@
 #include "services/broker/rig_test.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "services/broker/session_impl.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,11 +2,11 @@
 #ifndef BROKER_SESSION_IMPL_H
 #define BROKER_SESSION_IMPL_H
 
-#include "services/broker/amqp.h"
-#include "services/broker/redis.h"
+#include "services/broker/amqp/amqp.h"
+#include "services/broker/redis/redis.h"
 #include "services/broker/session.h"
 #include "services/broker/waiting.h"
-#include "services/common/arena.h"
+#include "services/common/data/arena.h"
 
 struct broker_session {
     struct broker_options options;

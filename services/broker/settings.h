@@ -3,7 +3,7 @@
 #define BROKER_SETTINGS_H
 
 #include "services/broker/broker.h"
-#include "services/common/config.h"
+#include "services/common/config/config.h"
 
 struct broker_settings {
     struct broker_url *url;

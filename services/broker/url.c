@@ -1,6 +1,6 @@
 #include "services/broker/url.h"
 
-#include "services/common/arena.h"
+#include "services/common/data/arena.h"
 
 #include <assert.h>
 #include <stdlib.h>

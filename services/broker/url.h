@@ -16,9 +16,9 @@
 #ifndef BROKER_URL_H
 #define BROKER_URL_H
 
-#include "services/common/buf.h"
 #include "services/common/status.h"
-#include "services/common/str.h"
+#include "services/common/text/buf.h"
+#include "services/common/text/str.h"
 
 #define BROKER_HOSTS_MAX 16
 #define BROKER_URL_MAX 8192 /* bytes */

@@ -16,7 +16,7 @@
 #define BROKER_WAITING_H
 
 #include "services/broker/session.h"
-#include "services/common/arena.h"
+#include "services/common/data/arena.h"
 
 enum {
     BROKER_LOOK_MAX = 200, /* messages at once, on RabbitMQ also the most that can be seen */

@@ -1,10 +1,10 @@
 /* What waits on a private Redis and a private RabbitMQ: seen, purged, moved. */
 #include "services/broker/waiting.h"
 
-#include "services/broker/amqp.h"
-#include "services/broker/redis.h"
+#include "services/broker/amqp/amqp.h"
+#include "services/broker/redis/redis.h"
 #include "services/broker/rig_test.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <pthread.h>
 #include <setjmp.h>

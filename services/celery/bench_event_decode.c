@@ -2,8 +2,8 @@
  * decoded again and again.
  *
  *   bench_event_decode [seconds] FILE...    one JSON object with a "payload" per line */
-#include "services/celery/event.h"
-#include "services/common/time.h"
+#include "services/celery/event/event.h"
+#include "services/common/text/time.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -4,10 +4,10 @@
 
 #include <cmocka.h>
 
-#include "services/common/arena.h"
-#include "services/common/buf.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/data/arena.h"
+#include "services/common/process/log.h"
+#include "services/common/text/buf.h"
+#include "services/common/text/time.h"
 
 #include <math.h>
 #include <stdio.h>

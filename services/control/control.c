@@ -2,14 +2,14 @@
 
 #include "services/broker/fault.h"
 
-#include "services/common/cond.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
-#include "services/control/held.h"
-#include "services/control/learned.h"
-#include "services/control/pidbox.h"
-#include "services/control/reconcile.h"
-#include "services/control/round.h"
+#include "services/common/process/cond.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
+#include "services/control/ask/pidbox.h"
+#include "services/control/ask/round.h"
+#include "services/control/settle/held.h"
+#include "services/control/settle/learned_sender.h"
+#include "services/control/settle/reconcile.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -24,9 +24,9 @@ struct control {
     struct control_options options;
     struct kn_bus_client *storage;
     struct control_pidbox *pidbox;
-    struct control_reconcile *reconcile; /* NULL: not wanted */
-    struct control_learned *learned;     /* of the tasks that workers have */
-    bool asked_for_tasks;                /* everybody */
+    struct control_reconcile *reconcile;    /* NULL: not wanted */
+    struct control_learned_sender *learned; /* of the tasks that workers have */
+    bool asked_for_tasks;                   /* everybody */
     pthread_t thread;
     bool started;
     uint64_t rounds;
@@ -123,7 +123,7 @@ static bool store_tasks(struct control *c, const struct control_answer *answer)
     kn_arena_init(&arena, 0);
     enum kn_status status = control_held_write(answer, kn_time_now(), &arena, &events);
     if (status == KN_OK)
-        status = control_learned_tell_all(c->learned, events.items, events.count);
+        status = control_learned_sender_tell_all(c->learned, events.items, events.count);
     kn_arena_fini(&arena);
     return status == KN_OK;
 }
@@ -390,7 +390,7 @@ static struct control *make(const struct control_options *options, struct kn_bus
     pthread_mutex_init(&c->stop_lock, NULL);
     kn_cond_init(&c->stop_wake);
     c->roster = control_roster_new(options->workers_max, options->enable_events);
-    c->learned = control_learned_new(options->source, storage, options->request_timeout_us);
+    c->learned = control_learned_sender_new(options->source, storage, options->request_timeout_us);
     if (c->roster && c->learned && control_pidbox_new(&c->options.broker, &c->pidbox) == KN_OK)
         return c;
     control_stop(c);
@@ -499,7 +499,7 @@ void control_stop(struct control *c)
         pthread_join(c->thread, NULL);
     control_pidbox_free(c->pidbox);
     control_roster_free(c->roster);
-    control_learned_free(c->learned);
+    control_learned_sender_free(c->learned);
     pthread_cond_destroy(&c->stop_wake);
     pthread_mutex_destroy(&c->stop_lock);
     pthread_mutex_destroy(&c->events_lock);

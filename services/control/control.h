@@ -9,8 +9,8 @@
 
 #include "proto/bus/bus.h"
 #include "services/broker/settings.h"
-#include "services/common/config.h"
-#include "services/control/result_backend.h"
+#include "services/common/config/config.h"
+#include "services/control/settle/result_backend.h"
 
 struct control;
 

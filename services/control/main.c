@@ -1,11 +1,11 @@
 /* kanchi-control: asks and commands the workers of one broker, and acts on its queues. */
 #include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
-#include "services/common/log.h"
-#include "services/common/service.h"
-#include "services/control/actions.h"
+#include "services/common/process/log.h"
+#include "services/common/process/service.h"
+#include "services/control/act/actions.h"
+#include "services/control/act/jobs.h"
 #include "services/control/control.h"
-#include "services/control/jobs.h"
 
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 #include "services/ingestion/batcher.h"
 
-#include "services/celery/envelope.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/celery/event/envelope.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <stdio.h>
 #include <stdlib.h>

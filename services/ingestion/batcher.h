@@ -5,7 +5,7 @@
 
 #include "services/broker/broker.h"
 #include "services/broker/receiver.h"
-#include "services/celery/event.h"
+#include "services/celery/event/event.h"
 #include "services/ingestion/batch.h"
 #include "services/ingestion/clocks.h"
 

@@ -1,8 +1,8 @@
 #include "services/ingestion/batcher.h"
 
 #include "proto/codec.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "services/ingestion/clocks.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

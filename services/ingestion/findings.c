@@ -1,7 +1,7 @@
 #include "services/ingestion/findings.h"
 
 #include "services/broker/fault.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define INGESTION_FINDINGS_H
 
 #include "services/broker/broker.h"
-#include "services/common/arena.h"
+#include "services/common/data/arena.h"
 #include "services/ingestion/batcher.h"
 #include "services/ingestion/spool.h"
 

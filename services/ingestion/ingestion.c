@@ -1,8 +1,8 @@
 #include "services/ingestion/ingestion.h"
 
 #include "services/broker/receiver.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 #include "services/ingestion/batcher.h"
 #include "services/ingestion/findings.h"
 #include "services/ingestion/sender.h"

@@ -2,9 +2,9 @@
 #include "services/ingestion/ingestion.h"
 
 #include "proto/bus/bus.h"
-#include "services/broker/redis.h"
+#include "services/broker/redis/redis.h"
 #include "services/broker/rig_test.h"
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <openssl/evp.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* kanchi-ingestion: reads the events of one broker and hands them to storage. */
 #include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
-#include "services/common/log.h"
-#include "services/common/service.h"
+#include "services/common/process/log.h"
+#include "services/common/process/service.h"
 #include "services/ingestion/ingestion.h"
 #include "services/ingestion/settings.h"
 

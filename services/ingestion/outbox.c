@@ -1,7 +1,7 @@
 #include "services/ingestion/outbox.h"
 
-#include "services/common/cond.h"
-#include "services/common/time.h"
+#include "services/common/process/cond.h"
+#include "services/common/text/time.h"
 
 #include <errno.h>
 #include <stdlib.h>

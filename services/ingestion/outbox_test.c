@@ -1,8 +1,8 @@
 #include "services/ingestion/outbox.h"
 
 #include "proto/codec.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <dirent.h>
 #include <setjmp.h>

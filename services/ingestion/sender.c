@@ -1,8 +1,8 @@
 #include "services/ingestion/sender.h"
 
-#include "services/common/cond.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/cond.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "services/ingestion/settings.h"
 
-#include "services/common/service.h"
+#include "services/common/process/service.h"
 
 #include <errno.h>
 #include <stdio.h>

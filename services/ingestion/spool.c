@@ -1,9 +1,9 @@
 #include "services/ingestion/spool.h"
 
 #include "proto/codec.h"
-#include "services/common/log.h"
-#include "services/common/service.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/process/service.h"
+#include "services/common/text/time.h"
 #include "services/ingestion/segment.h"
 
 #include <assert.h>

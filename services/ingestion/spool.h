@@ -11,7 +11,7 @@
 #ifndef INGESTION_SPOOL_H
 #define INGESTION_SPOOL_H
 
-#include "services/common/buf.h"
+#include "services/common/text/buf.h"
 #include "services/ingestion/batch.h"
 
 struct ingest_spool;

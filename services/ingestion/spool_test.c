@@ -2,8 +2,8 @@
 #include "services/ingestion/spool.h"
 
 #include "proto/codec.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 #include "services/ingestion/segment.h"
 
 #include <dirent.h>

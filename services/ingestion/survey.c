@@ -1,9 +1,9 @@
 #include "services/ingestion/survey.h"
 
 #include "services/broker/meter.h"
-#include "services/common/cond.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/cond.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "services/launcher/ask.h"
-#include "services/common/config.h"
-#include "services/common/json.h"
+#include "services/common/config/config.h"
+#include "services/common/text/json.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

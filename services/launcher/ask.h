@@ -2,8 +2,8 @@
 #ifndef KN_LAUNCHER_ASK_H
 #define KN_LAUNCHER_ASK_H
 
-#include "services/common/buf.h"
 #include "services/common/status.h"
+#include "services/common/text/buf.h"
 
 #include <jansson.h>
 

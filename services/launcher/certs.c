@@ -1,6 +1,6 @@
 #include "services/launcher/certs.h"
-#include "services/common/buf.h"
-#include "services/common/service.h"
+#include "services/common/process/service.h"
+#include "services/common/text/buf.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 #include "services/launcher/cli.h"
 
-#include "services/celery/methods.h"
-#include "services/common/clean.h"
-#include "services/common/json.h"
-#include "services/common/service.h"
+#include "services/celery/remote/methods.h"
+#include "services/common/process/service.h"
+#include "services/common/text/clean.h"
+#include "services/common/text/json.h"
 #include "services/launcher/cli_http.h"
 #include "services/launcher/cli_show.h"
 

@@ -1,6 +1,6 @@
 #include "services/launcher/cli_http.h"
 
-#include "services/common/mask.h"
+#include "services/common/text/mask.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

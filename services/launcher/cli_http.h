@@ -2,7 +2,7 @@
 #ifndef KN_LAUNCHER_CLI_HTTP_H
 #define KN_LAUNCHER_CLI_HTTP_H
 
-#include "services/common/buf.h"
+#include "services/common/text/buf.h"
 
 struct cli_request {
     const char *method; /* "GET", "POST", "DELETE" */

@@ -1,6 +1,6 @@
 #include "services/launcher/cli_show.h"
 
-#include "services/common/clean.h"
+#include "services/common/text/clean.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef KN_LAUNCHER_CLI_SHOW_H
 #define KN_LAUNCHER_CLI_SHOW_H
 
-#include "services/common/buf.h"
+#include "services/common/text/buf.h"
 
 #include <jansson.h>
 

@@ -1,11 +1,11 @@
 #include "services/launcher/doctor.h"
 #include "services/broker/settings.h"
-#include "services/common/clean.h"
-#include "services/common/exposed.h"
-#include "services/common/log.h"
-#include "services/common/mask.h"
-#include "services/common/service.h"
-#include "services/control/doctor.h"
+#include "services/common/config/exposed.h"
+#include "services/common/process/log.h"
+#include "services/common/process/service.h"
+#include "services/common/text/clean.h"
+#include "services/common/text/mask.h"
+#include "services/control/doctor/doctor.h"
 
 #include <stdio.h>
 #include <stdlib.h>

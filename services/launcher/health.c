@@ -1,5 +1,5 @@
 #include "services/launcher/health.h"
-#include "services/common/service.h"
+#include "services/common/process/service.h"
 #include "services/launcher/ask.h"
 
 #define NAME "kanchi"

@@ -1,5 +1,5 @@
 /* kanchi: runs all services on one machine. */
-#include "services/common/service.h"
+#include "services/common/process/service.h"
 #include "services/launcher/certs.h"
 #include "services/launcher/cli.h"
 #include "services/launcher/doctor.h"

@@ -1,6 +1,6 @@
 #include "services/launcher/screen.h"
-#include "services/common/clean.h"
-#include "services/common/mask.h"
+#include "services/common/text/clean.h"
+#include "services/common/text/mask.h"
 #include "services/launcher/ask.h"
 
 #include <stdio.h>

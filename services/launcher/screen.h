@@ -2,7 +2,7 @@
 #ifndef KN_LAUNCHER_SCREEN_H
 #define KN_LAUNCHER_SCREEN_H
 
-#include "services/common/config.h"
+#include "services/common/config/config.h"
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 #include "services/launcher/supervisor.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -3,8 +3,8 @@
 #ifndef KN_LAUNCHER_SUPERVISOR_H
 #define KN_LAUNCHER_SUPERVISOR_H
 
-#include "services/common/config.h"
-#include "services/common/service.h"
+#include "services/common/config/config.h"
+#include "services/common/process/service.h"
 
 struct supervisor;
 

@@ -1,8 +1,8 @@
 #include "services/launcher/up.h"
-#include "services/common/exposed.h"
-#include "services/common/log.h"
-#include "services/common/service.h"
-#include "services/common/time.h"
+#include "services/common/config/exposed.h"
+#include "services/common/process/log.h"
+#include "services/common/process/service.h"
+#include "services/common/text/time.h"
 #include "services/launcher/screen.h"
 #include "services/launcher/supervisor.h"
 

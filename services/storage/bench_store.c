@@ -1,8 +1,8 @@
 /* bench_store DATABASE [TASKS [EVENTS_A_COMMIT [SPREAD]]]: how many events a second the
  * store commits. Each task is sent, received, started and succeeded; SPREAD is how
  * many other tasks begin between its first event and its last. */
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 #include "services/storage/store.h"
 
 #include <stdarg.h>

@@ -5,13 +5,13 @@
 
 #include <cmocka.h>
 
-#include "services/storage/migrate.h"
+#include "services/storage/db/migrate.h"
 #include "services/storage/rig_test.h"
 #include "services/storage/store_internal.h"
-#include "services/storage/writer.h"
+#include "services/storage/write/writer.h"
 
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "services/common/log.h"
+#include "services/common/process/log.h"
 #include "services/storage/service.h"
 
 #include <stdlib.h>

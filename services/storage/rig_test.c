@@ -1,6 +1,6 @@
 #include "services/storage/rig_test.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

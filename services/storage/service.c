@@ -2,14 +2,14 @@
 
 #include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
-#include "services/common/cond.h"
-#include "services/common/health.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
-#include "services/storage/db.h"
-#include "services/storage/registry.h"
+#include "services/common/process/cond.h"
+#include "services/common/process/health.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
+#include "services/storage/db/db.h"
 #include "services/storage/store.h"
-#include "services/storage/writer.h"
+#include "services/storage/write/registry.h"
+#include "services/storage/write/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 #ifndef KN_STORAGE_SERVICE_H
 #define KN_STORAGE_SERVICE_H
 
-#include "services/common/config.h"
-#include "services/common/service.h"
+#include "services/common/config/config.h"
+#include "services/common/process/service.h"
 
 struct storage;
 

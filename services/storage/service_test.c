@@ -6,8 +6,8 @@
 #include <cmocka.h>
 
 #include "proto/bus/feed_reader.h"
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <signal.h>
 #include <stdio.h>

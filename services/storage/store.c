@@ -1,9 +1,9 @@
 #include "services/storage/store_internal.h"
 
-#include "services/common/log.h"
-#include "services/common/service.h"
-#include "services/common/time.h"
-#include "services/storage/migrate.h"
+#include "services/common/process/log.h"
+#include "services/common/process/service.h"
+#include "services/common/text/time.h"
+#include "services/storage/db/migrate.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 #define KN_STORAGE_STORE_H
 
 #include "proto/messages.h"
-#include "services/storage/db.h"
-#include "services/storage/dict.h"
+#include "services/storage/db/db.h"
+#include "services/storage/db/dict.h"
 
 struct store_options {
     const char *database;       /* sqlite:PATH, postgresql://… or postgres://… */

@@ -2,10 +2,10 @@
 #ifndef KN_STORAGE_STORE_INTERNAL_H
 #define KN_STORAGE_STORE_INTERNAL_H
 
-#include "services/storage/deltas.h"
 #include "services/storage/store.h"
-#include "services/storage/task_cache.h"
-#include "services/storage/worker_row.h"
+#include "services/storage/task/deltas.h"
+#include "services/storage/task/task_cache.h"
+#include "services/storage/write/worker_row.h"
 
 enum { DICT_MAX = 65536, TASK_BLOCK = 1024, FEED_ID_SIZE = 33 };
 

@@ -5,15 +5,15 @@
 
 #include <cmocka.h>
 
-#include "services/storage/migrate.h"
-#include "services/storage/recount.h"
+#include "services/storage/db/migrate.h"
 #include "services/storage/rig_test.h"
 #include "services/storage/store_internal.h"
+#include "services/storage/write/recount.h"
 
 #include "proto/codec.h"
-#include "services/common/log.h"
-#include "services/common/sketch.h"
-#include "services/common/time.h"
+#include "services/common/data/sketch.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "tests/bench/events.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 #include "tests/bench/payload.h"
 
 enum { QUEUES = 6 };

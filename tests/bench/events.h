@@ -3,7 +3,7 @@
 #ifndef KN_BENCH_EVENTS_H
 #define KN_BENCH_EVENTS_H
 
-#include "services/common/buf.h"
+#include "services/common/text/buf.h"
 #include "tests/bench/options.h"
 
 /* What the sender is, type on the wire. */

@@ -1,6 +1,6 @@
 #include "tests/bench/fleet.h"
 
-#include "services/common/time.h"
+#include "services/common/text/time.h"
 #include "tests/bench/dice.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* kanchi-load: sends the events of many workers to a broker. See options.c. */
-#include "services/common/log.h"
-#include "services/common/time.h"
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
 #include "tests/bench/payload.h"
 #include "tests/bench/sender.h"
 

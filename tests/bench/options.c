@@ -1,6 +1,6 @@
 #include "tests/bench/options.h"
 
-#include "services/common/str.h"
+#include "services/common/text/str.h"
 
 #include <getopt.h>
 #include <stdio.h>

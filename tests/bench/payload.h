@@ -14,7 +14,7 @@
 #ifndef KN_BENCH_PAYLOAD_H
 #define KN_BENCH_PAYLOAD_H
 
-#include "services/common/buf.h"
+#include "services/common/text/buf.h"
 #include "tests/bench/dice.h"
 #include "tests/bench/options.h"
 

@@ -1,6 +1,6 @@
 /* basic.publish to the exchange celeryev, as kombu's pyamqp does it. Without
  * confirms a message counts when it was written to the socket. */
-#include "services/broker/amqp.h"
+#include "services/broker/amqp/amqp.h"
 #include "tests/bench/sender.h"
 
 enum { CHANNEL = 1 };

@@ -1,6 +1,6 @@
 /* PUBLISH of kombu's envelope, pipelined. Its reply is the number of subscribers. */
-#include "services/broker/redis.h"
-#include "services/celery/base64.h"
+#include "services/broker/redis/redis.h"
+#include "services/celery/read/base64.h"
 #include "tests/bench/dice.h"
 #include "tests/bench/sender.h"
 

@@ -115,7 +115,7 @@ def test_metrics_that_rules_and_panels_name_are_there():
     text = "".join((compose.FOLDER / "monitoring" / name).read_text()
                    for name in ("alerts.yml", "kanchi.json"))
     sources = "".join((facts.ROOT / name).read_text()
-                      for name in ("gateway/prometheus.c", "services/common/health.c"))
+                      for name in ("gateway/api/prometheus.c", "services/common/process/health.c"))
     named = set(re.findall(r"\b((?:kanchi|celery|process)_\w+)\b", text))
     assert {name for name in named if f'"{name}' not in sources} == set()
 

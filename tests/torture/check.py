@@ -188,7 +188,7 @@ def recount(now, publisher):
 
 
 def cells_of(data):
-    """(queue, worker, status, count) of each cell: see services/storage/cells.h."""
+    """(queue, worker, status, count) of each cell: see services/storage/task/cells.h."""
     at = 1
     assert data[0] == 1
 

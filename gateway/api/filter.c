@@ -1,0 +1,89 @@
+#include "gateway/api/filter.h"
+
+#include <strings.h>
+
+void gw_filter_read(struct gw_params *params, struct kn_msg_tasks_get *ret)
+{
+    ret->statuses = gw_params_texts(params, "status", &kn_enum_task_status);
+    ret->names = gw_params_texts(params, "name", NULL);
+    ret->workers = gw_params_texts(params, "worker", NULL);
+    ret->queues = gw_params_texts(params, "queue", NULL);
+    ret->sources = gw_params_texts(params, "source", NULL);
+    ret->q = gw_params_text(params, "q");
+    ret->from = gw_params_time(params, "from");
+    ret->to = gw_params_time(params, "to");
+    static const char *const flags[] = {"", "true", "false", NULL};
+    const char *resolved = gw_params_choice(params, "resolved", flags);
+    if (resolved != flags[0])
+        ret->resolved = KN_SOME_I64(resolved == flags[1]);
+}
+
+struct gw_filter gw_filter_of(const struct kn_msg_tasks_get *get)
+{
+    struct gw_filter filter = {.get = *get};
+    for (size_t i = 0; i < get->statuses.count; i++) {
+        unsigned status;
+        if (kn_enum_parse(&kn_enum_task_status, get->statuses.items[i], &status))
+            filter.statuses |= 1U << status;
+    }
+    if (get->statuses.count == 0)
+        filter.statuses = ~0U;
+    return filter;
+}
+
+static bool one_of(const struct kn_strs *list, struct kn_str value)
+{
+    if (list->count == 0)
+        return true;
+    for (size_t i = 0; i < list->count; i++)
+        if (value.ptr && kn_str_eq(list->items[i], value))
+            return true;
+    return false;
+}
+
+/* Letter case of ASCII does not matter. */
+static bool contains(struct kn_str text, struct kn_str part)
+{
+    for (size_t i = 0; i + part.len <= text.len; i++)
+        if (strncasecmp(text.ptr + i, part.ptr, part.len) == 0)
+            return true;
+    return false;
+}
+
+static bool text_matches(const struct kn_msg_task *task, struct kn_str q)
+{
+    const struct kn_str texts[] = {task->id,          task->name,        task->args_repr,
+                                   task->kwargs_repr, task->result_repr, task->error};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].len && contains(texts[i], q))
+            return true;
+    return false;
+}
+
+/* Time of the task's first event, as far as the task shows it. */
+static int64_t first_seen(const struct kn_msg_task *task)
+{
+    const int64_t times[] = {task->sent_at,      task->received_at, task->started_at,
+                             task->succeeded_at, task->failed_at,   task->retried_at,
+                             task->revoked_at,   task->rejected_at, task->updated_at};
+    int64_t first = 0;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        if (times[i] && (!first || times[i] < first))
+            first = times[i];
+    return first;
+}
+
+bool gw_filter_matches(const struct gw_filter *filter, const struct kn_msg_task *task,
+                       unsigned status)
+{
+    const struct kn_msg_tasks_get *get = &filter->get;
+    if (status >= KN_TASK_STATUS_COUNT || !(filter->statuses >> status & 1))
+        return false;
+    if (!one_of(&get->names, task->name) || !one_of(&get->workers, task->worker_id) ||
+        !one_of(&get->queues, task->queue) || !one_of(&get->sources, task->source))
+        return false;
+    int64_t seen = get->from || get->to ? first_seen(task) : 0;
+    if ((get->from && seen < get->from) || (get->to && seen >= get->to))
+        return false;
+    return !get->q.ptr || text_matches(task, get->q);
+}

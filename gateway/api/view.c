@@ -1,0 +1,560 @@
+#include "gateway/api/view.h"
+
+#include "proto/codec.h"
+#include "services/common/text/json.h"
+#include "services/common/text/time.h"
+
+#include <jansson.h>
+
+static void member(struct kn_buf *out, const char *name)
+{
+    kn_buf_text(out, ",\"");
+    kn_buf_text(out, name);
+    kn_buf_text(out, "\":");
+}
+
+static void member_str(struct kn_buf *out, const char *name, struct kn_str value)
+{
+    member(out, name);
+    kn_buf_json_str(out, value);
+}
+
+static void member_i64(struct kn_buf *out, const char *name, int64_t value)
+{
+    member(out, name);
+    kn_buf_i64(out, value);
+}
+
+static void member_f64(struct kn_buf *out, const char *name, double value)
+{
+    member(out, name);
+    kn_buf_json_f64(out, value);
+}
+
+static void member_time(struct kn_buf *out, const char *name, int64_t us)
+{
+    member(out, name);
+    kn_buf_json_time(out, us);
+}
+
+static void member_bool(struct kn_buf *out, const char *name, bool value)
+{
+    member(out, name);
+    kn_buf_text(out, value ? "true" : "false");
+}
+
+void gw_view_opt_i64(struct kn_buf *out, struct kn_opt_i64 value)
+{
+    if (value.set)
+        kn_buf_i64(out, value.value);
+    else
+        kn_buf_text(out, "null");
+}
+
+static void member_opt_i64(struct kn_buf *out, const char *name, struct kn_opt_i64 value)
+{
+    member(out, name);
+    gw_view_opt_i64(out, value);
+}
+
+static void member_opt_f64(struct kn_buf *out, const char *name, struct kn_opt_f64 value)
+{
+    member(out, name);
+    if (value.set)
+        kn_buf_json_f64(out, value.value);
+    else
+        kn_buf_text(out, "null");
+}
+
+void gw_view_texts(struct kn_buf *out, const struct kn_strs *texts)
+{
+    kn_buf_char(out, '[');
+    for (size_t i = 0; i < texts->count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        kn_buf_json_str(out, texts->items[i]);
+    }
+    kn_buf_char(out, ']');
+}
+
+/* The text in {"error": …}; the whole value when it is none. */
+static void view_error(struct kn_buf *out, struct kn_str value)
+{
+    json_t *object = kn_json_load(value, JSON_ALLOW_NUL);
+    const json_t *error = json_object_get(object, "error");
+    if (json_is_string(error))
+        kn_buf_json_str(out, (struct kn_str){json_string_value(error), json_string_length(error)});
+    else
+        kn_buf_json_str(out, value);
+    json_decref(object);
+}
+
+void gw_view_reply(struct kn_buf *out, const struct kn_msg_worker_reply *reply, bool whole)
+{
+    bool has_value = reply->value.len && (whole || !reply->failed);
+    kn_buf_text(out, "{\"worker\":");
+    kn_buf_json_str(out, reply->hostname);
+    kn_buf_printf(out, ",\"ok\":%s,\"value\":", reply->failed ? "false" : "true");
+    kn_buf_str(out, has_value ? reply->value : KN_STR("null"));
+    kn_buf_text(out, ",\"error\":");
+    if (reply->failed)
+        view_error(out, reply->value);
+    else
+        kn_buf_text(out, "null");
+    kn_buf_char(out, '}');
+}
+
+static void member_strs(struct kn_buf *out, const char *name, const struct kn_strs *list)
+{
+    member(out, name);
+    gw_view_texts(out, list);
+}
+
+/* JSON text as it is; null when it is absent. */
+static void member_json(struct kn_buf *out, const char *name, struct kn_str json)
+{
+    member(out, name);
+    kn_buf_str(out, json.len ? json : KN_STR("null"));
+}
+
+static void member_priorities(struct kn_buf *out, const struct kn_msg_queue_priority *items,
+                              size_t count)
+{
+    kn_buf_text(out, ",\"priorities\":[");
+    for (size_t i = 0; i < count; i++)
+        kn_buf_printf(out, "%s{\"priority\":%lld,\"depth\":%llu}", i ? "," : "",
+                      (long long)items[i].priority, (unsigned long long)items[i].messages);
+    kn_buf_char(out, ']');
+}
+
+void gw_view_worker(struct kn_buf *out, const struct kn_msg_worker *worker, enum gw_view view)
+{
+    static const char *const skip[] = {"registered",
+                                       "pid",
+                                       "freq",
+                                       "sw_ident",
+                                       "sw_ver",
+                                       "sw_sys",
+                                       "conf",
+                                       "stats",
+                                       "active_queues",
+                                       "load",
+                                       "last_received_at",
+                                       "events_enabled",
+                                       "pid_before",
+                                       "twins_at",
+                                       NULL};
+    kn_buf_char(out, '{');
+    kn_msg_json_members(out, KN_KIND_WORKER, worker, skip);
+    if (view != GW_VIEW_LIVE)
+        member_strs(out, "registered", &worker->registered);
+    member_opt_i64(out, "pid", (struct kn_opt_i64){(int64_t)worker->pid, worker->pid != 0});
+    member_opt_f64(out, "heartbeat_interval", worker->freq);
+    kn_buf_text(out, ",\"versions\":{\"software\":");
+    kn_buf_json_str(out, worker->sw_ident);
+    member_str(out, "celery", worker->sw_ver);
+    member_str(out, "system", worker->sw_sys);
+    kn_buf_text(out, "},\"load\":");
+    if (worker->load.count == 0)
+        kn_buf_text(out, "null");
+    for (size_t i = 0; i < worker->load.count; i++) {
+        kn_buf_char(out, i ? ',' : '[');
+        kn_buf_json_f64(out, worker->load.items[i]);
+    }
+    if (worker->load.count)
+        kn_buf_char(out, ']');
+    member(out, "events_enabled");
+    kn_buf_text(out, !worker->events_enabled.set    ? "null"
+                     : worker->events_enabled.value ? "true"
+                                                    : "false");
+    if (view != GW_VIEW_LIVE) {
+        bool whole = view == GW_VIEW_WHOLE;
+        member_json(out, "conf", whole ? worker->conf : KN_STR_ABSENT);
+        member_json(out, "stats", whole ? worker->stats : KN_STR_ABSENT);
+        member_json(out, "active_queues", whole ? worker->active_queues : KN_STR_ABSENT);
+    }
+    kn_buf_char(out, '}');
+}
+
+void gw_view_job(struct kn_buf *out, const struct kn_msg_job *job)
+{
+    static const char *const skip[] = {"by_status", "by_name", "no", "remote", "agent", NULL};
+    kn_buf_char(out, '{');
+    kn_msg_json_members(out, KN_KIND_JOB, job, skip);
+    kn_buf_char(out, '}');
+}
+
+void gw_view_queue(struct kn_buf *out, const struct kn_msg_queue *queue)
+{
+    kn_buf_text(out, "{\"name\":");
+    kn_buf_json_str(out, queue->name);
+    member_str(out, "source", queue->source);
+    member_opt_i64(out, "depth", queue->messages);
+    member_priorities(out, queue->priorities.items, queue->priorities.count);
+    member_opt_i64(out, "unacked", queue->unacked);
+    member_opt_i64(out, "consumers", queue->consumers);
+    member_strs(out, "workers", &queue->workers);
+    member_time(out, "measured_at", queue->measured_at);
+    kn_buf_text(out, ",\"paused\":");
+    if (queue->pause) {
+        kn_buf_text(out, "{\"since\":");
+        kn_buf_json_time(out, queue->pause->since);
+        member_str(out, "by", queue->pause->by);
+        kn_buf_char(out, '}');
+    } else {
+        kn_buf_text(out, "null");
+    }
+    kn_buf_text(out, ",\"history\":[");
+    for (size_t i = 0; i < queue->history.count; i++) {
+        const struct kn_msg_queue_point *point = &queue->history.items[i];
+        kn_buf_text(out, i ? ",{\"at\":" : "{\"at\":");
+        kn_buf_json_time(out, point->at);
+        member_i64(out, "depth", (int64_t)point->messages);
+        member_opt_i64(out, "unacked", point->unacked);
+        member_opt_i64(out, "consumers", point->consumers);
+        kn_buf_char(out, '}');
+    }
+    kn_buf_text(out, "]}");
+}
+
+void gw_view_queue_depth(struct kn_buf *out, const struct kn_msg_queue_depth *depth)
+{
+    kn_buf_text(out, "{\"name\":");
+    kn_buf_json_str(out, depth->name);
+    member_str(out, "source", depth->source);
+    member_i64(out, "depth", (int64_t)depth->messages);
+    member_priorities(out, depth->priorities.items, depth->priorities.count);
+    member_opt_i64(out, "unacked", depth->unacked);
+    member_opt_i64(out, "consumers", depth->consumers);
+    member_time(out, "measured_at", depth->at);
+    kn_buf_char(out, '}');
+}
+
+/* ---- figures ---------------------------------------------------------------------------- */
+
+void gw_view_counts(struct kn_buf *out, const struct gw_status_counts *counts)
+{
+    for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++) {
+        kn_buf_text(out, i ? ",\"" : "{\"");
+        kn_buf_text(out, kn_enum_text(&kn_enum_task_status, i));
+        kn_buf_text(out, "\":");
+        kn_buf_i64(out, counts->n[i] > 0 ? counts->n[i] : 0);
+    }
+    kn_buf_char(out, '}');
+}
+
+struct gw_status_counts gw_counts_of(const struct kn_msg_event_counts *counts)
+{
+    if (!counts)
+        return (struct gw_status_counts){0};
+    return (struct gw_status_counts){{
+        [KN_TASK_PENDING] = counts->pending,
+        [KN_TASK_RECEIVED] = counts->received,
+        [KN_TASK_STARTED] = counts->started,
+        [KN_TASK_SUCCESS] = counts->success,
+        [KN_TASK_FAILURE] = counts->failure,
+        [KN_TASK_RETRY] = counts->retry,
+        [KN_TASK_REVOKED] = counts->revoked,
+        [KN_TASK_REJECTED] = counts->rejected,
+        [KN_TASK_ORPHANED] = counts->orphaned,
+    }};
+}
+
+struct gw_status_counts gw_counts_of_system(const struct kn_msg_system *system)
+{
+    struct gw_status_counts counts = {0};
+    for (size_t i = 0; i < system->counts.count; i++) {
+        const struct kn_msg_status_count *count = &system->counts.items[i];
+        if (count->status < KN_TASK_STATUS_COUNT)
+            counts.n[count->status] += count->count;
+    }
+    return counts;
+}
+
+static void member_counts(struct kn_buf *out, const char *name,
+                          const struct gw_status_counts *counts)
+{
+    member(out, name);
+    gw_view_counts(out, counts);
+}
+
+static void member_quantiles(struct kn_buf *out, const char *name,
+                             const struct kn_msg_quantiles *quantiles)
+{
+    static const struct kn_msg_quantiles none;
+    const struct kn_msg_quantiles *q = quantiles ? quantiles : &none;
+    member(out, name);
+    kn_buf_text(out, "{\"count\":");
+    kn_buf_u64(out, q->count);
+    member_opt_f64(out, "mean", q->mean);
+    member_opt_f64(out, "min", q->min);
+    member_opt_f64(out, "max", q->max);
+    member_opt_f64(out, "p50", q->p50);
+    member_opt_f64(out, "p95", q->p95);
+    member_opt_f64(out, "p99", q->p99);
+    kn_buf_char(out, '}');
+}
+
+void gw_view_metrics(struct kn_buf *out, const struct kn_msg_metrics *metrics,
+                     const struct gw_status_counts *tasks, const struct kn_msg_point *window,
+                     int64_t window_seconds)
+{
+    struct gw_status_counts counts = gw_counts_of(window ? window->counts : metrics->counts);
+    int64_t good = counts.n[KN_TASK_SUCCESS], ended = good + counts.n[KN_TASK_FAILURE];
+    struct kn_opt_f64 rate = metrics->success_rate;
+    if (window)
+        rate = (struct kn_opt_f64){ended > 0 ? (double)good / (double)ended : 0, ended > 0};
+    kn_buf_text(out, "{\"at\":");
+    kn_buf_json_time(out, metrics->at);
+    member_i64(out, "window_seconds", window ? window_seconds : (int64_t)metrics->window_seconds);
+    member_f64(out, "events_per_second", metrics->events_per_second);
+    member_f64(out, "tasks_per_second", metrics->tasks_per_second);
+    member_counts(out, "tasks", tasks);
+    member_counts(out, "counts", &counts);
+    member_i64(out, "running", metrics->running > 0 ? metrics->running : 0);
+    member_i64(out, "waiting", metrics->waiting > 0 ? metrics->waiting : 0);
+    member_opt_f64(out, "success_rate", rate);
+    member_quantiles(out, "runtime", window ? window->runtime : metrics->runtime);
+    member_quantiles(out, "queue_wait", window ? window->queue_wait : metrics->queue_wait);
+    kn_buf_printf(
+        out, ",\"workers\":{\"online\":%llu,\"offline\":%llu},\"queues\":{\"depth\":%llu}}",
+        (unsigned long long)metrics->workers_online, (unsigned long long)metrics->workers_offline,
+        (unsigned long long)metrics->queued_messages);
+}
+
+static void point_json(struct kn_buf *out, const struct kn_msg_point *point,
+                       const struct gw_status_counts *counts, bool runtime, bool wait)
+{
+    kn_buf_text(out, "{\"at\":");
+    kn_buf_json_time(out, point->at);
+    member_counts(out, "counts", counts);
+    member_quantiles(out, "runtime", runtime ? point->runtime : NULL);
+    member_quantiles(out, "queue_wait", wait ? point->queue_wait : NULL);
+    kn_buf_char(out, '}');
+}
+
+static void series_json(struct kn_buf *out, const struct kn_msg_series *series)
+{
+    kn_buf_text(out, "{\"key\":");
+    kn_buf_json_str(out, series->key);
+    kn_buf_text(out, ",\"points\":[");
+    for (size_t i = 0; i < series->points.count; i++) {
+        struct gw_status_counts counts = gw_counts_of(series->points.items[i].counts);
+        if (i)
+            kn_buf_char(out, ',');
+        point_json(out, &series->points.items[i], &counts, true, true);
+    }
+    kn_buf_text(out, "]}");
+}
+
+/* The points of one status out of a series of all of them. */
+static bool status_series_json(struct kn_buf *out, const struct kn_msg_series *series,
+                               unsigned status, bool first)
+{
+    bool any = false;
+    for (size_t i = 0; i < series->points.count; i++) {
+        struct gw_status_counts all = gw_counts_of(series->points.items[i].counts), one = {0};
+        one.n[status] = all.n[status];
+        if (one.n[status] <= 0)
+            continue;
+        if (!any)
+            kn_buf_printf(out, "%s{\"key\":\"%s\",\"points\":[", first ? "" : ",",
+                          kn_enum_text(&kn_enum_task_status, status));
+        else
+            kn_buf_char(out, ',');
+        any = true;
+        point_json(out, &series->points.items[i], &one, status == KN_TASK_SUCCESS,
+                   status == KN_TASK_STARTED);
+    }
+    if (any)
+        kn_buf_text(out, "]}");
+    return any;
+}
+
+void gw_view_timeseries(struct kn_buf *out, const struct kn_msg_series_list *list,
+                        const char *group_by)
+{
+    bool by_status = group_by && strcmp(group_by, "status") == 0;
+    kn_buf_text(out, "{\"from\":");
+    kn_buf_json_time(out, list->from);
+    member_time(out, "to", list->to);
+    member_i64(out, "step_seconds", (int64_t)list->step);
+    member_str(out, "group_by", kn_str_from(group_by));
+    kn_buf_text(out, ",\"series\":[");
+    bool first = true;
+    for (size_t i = 0; i < list->series.count && !by_status; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        series_json(out, &list->series.items[i]);
+    }
+    if (by_status && list->series.count)
+        for (unsigned status = 0; status < KN_TASK_STATUS_COUNT; status++)
+            first = !status_series_json(out, &list->series.items[0], status, first) && first;
+    if (!group_by && list->series.count == 0)
+        kn_buf_text(out, "{\"key\":null,\"points\":[]}");
+    kn_buf_printf(out, "],\"groups_left_out\":%llu}", (unsigned long long)list->groups_left_out);
+}
+
+static void total_json(struct kn_buf *out, const struct kn_msg_series *series)
+{
+    static const struct kn_msg_point nothing;
+    const struct kn_msg_point *point = series->points.count ? series->points.items : &nothing;
+    struct gw_status_counts counts = gw_counts_of(point->counts);
+    int64_t good = counts.n[KN_TASK_SUCCESS], ended = good + counts.n[KN_TASK_FAILURE];
+    kn_buf_text(out, "{\"key\":");
+    kn_buf_json_str(out, series->key);
+    member_counts(out, "counts", &counts);
+    member_opt_f64(out, "success_rate",
+                   (struct kn_opt_f64){ended > 0 ? (double)good / (double)ended : 0, ended > 0});
+    member_quantiles(out, "runtime", point->runtime);
+    member_quantiles(out, "queue_wait", point->queue_wait);
+    kn_buf_char(out, '}');
+}
+
+void gw_view_totals(struct kn_buf *out, const struct kn_msg_series_list *list, const char *group_by)
+{
+    static const struct kn_msg_series nothing;
+    size_t count = list->series.count;
+    kn_buf_text(out, "{\"from\":");
+    kn_buf_json_time(out, list->from);
+    member_time(out, "to", list->to);
+    member_str(out, "group_by", kn_str_from(group_by));
+    kn_buf_text(out, ",\"groups\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        total_json(out, &list->series.items[i]);
+    }
+    if (!group_by && count == 0)
+        total_json(out, &nothing);
+    kn_buf_printf(out, "],\"groups_left_out\":%llu}", (unsigned long long)list->groups_left_out);
+}
+
+/* ---- the system ------------------------------------------------------------------------- */
+
+static void service_json(struct kn_buf *out, const struct kn_msg_service_status *service)
+{
+    static const char *const skip[] = {"pid", "ingestion", "findings", NULL};
+    kn_buf_char(out, '{');
+    kn_msg_json_members(out, KN_KIND_SERVICE_STATUS, service, skip);
+    member_opt_i64(out, "pid", (struct kn_opt_i64){(int64_t)service->pid, service->pid != 0});
+    kn_buf_char(out, '}');
+}
+
+static void source_json(struct kn_buf *out, const struct kn_msg_source_status *source)
+{
+    static const char *const skip[] = {"source", "gaps", NULL};
+    kn_buf_json_str(out, source->source);
+    kn_buf_text(out, ":{");
+    kn_msg_json_members(out, KN_KIND_SOURCE_STATUS, source, skip);
+    kn_buf_text(out, ",\"gaps\":[");
+    for (size_t i = 0; i < source->gaps.count; i++) {
+        const struct kn_msg_gap *gap = &source->gaps.items[i];
+        kn_buf_text(out, i ? ",{\"from\":" : "{\"from\":");
+        kn_buf_json_time(out, gap->from);
+        member_time(out, "to", gap->to);
+        member_str(out, "reason", gap->reason);
+        kn_buf_char(out, '}');
+    }
+    kn_buf_text(out, "]}");
+}
+
+static void storage_json(struct kn_buf *out, const struct kn_msg_storage_status *storage)
+{
+    if (!storage) {
+        kn_buf_text(out, "null");
+        return;
+    }
+    kn_msg_json(out, KN_KIND_STORAGE_STATUS, storage);
+}
+
+void gw_view_system(struct kn_buf *out, const struct kn_msg_system *system)
+{
+    struct gw_status_counts counts = gw_counts_of_system(system);
+    kn_buf_text(out, "{\"version\":\"" KANCHI_VERSION "\"");
+    member_time(out, "time", kn_time_now());
+    kn_buf_text(out, ",\"services\":[");
+    for (size_t i = 0; i < system->services.count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        service_json(out, &system->services.items[i]);
+    }
+    kn_buf_text(out, "],\"ingestion\":{");
+    for (size_t i = 0; i < system->ingestion.count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        source_json(out, &system->ingestion.items[i]);
+    }
+    kn_buf_text(out, "},\"findings\":[");
+    for (size_t i = 0; i < system->findings.count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        kn_msg_json(out, KN_KIND_FINDING, &system->findings.items[i]);
+    }
+    kn_buf_text(out, "],\"storage\":");
+    storage_json(out, system->storage);
+    member_counts(out, "tasks", &counts);
+    kn_buf_char(out, '}');
+}
+
+void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct kn_str source,
+                   struct kn_str task_id)
+{
+    struct kn_str type = event->type_name;
+    if (!type.ptr || event->type != KN_EVENT_CUSTOM)
+        type = kn_str_from(kn_enum_text(&kn_enum_event_type, event->type));
+    kn_buf_text(out, "{\"type\":");
+    kn_buf_json_str(out, type);
+    member_str(out, "task_id", event->uuid.ptr ? event->uuid : task_id);
+    member_str(out, "source", source);
+    member_str(out, "origin", kn_str_from(kn_enum_text(&kn_enum_origin, event->origin)));
+    member_time(out, "timestamp", event->timestamp);
+    member_time(out, "received_at", event->received_at);
+    member_opt_f64(out, "clock_skew",
+                   (struct kn_opt_f64){(double)event->skew / (double)KN_SECOND, event->skew != 0});
+    member_str(out, "worker_id", event->hostname);
+    member_opt_i64(out, "pid", (struct kn_opt_i64){(int64_t)event->pid, event->pid != 0});
+    member_opt_i64(out, "clock", (struct kn_opt_i64){(int64_t)event->clock, event->clock != 0});
+    kn_buf_printf(out, ",\"fields\":{\"utcoffset\":%lld", (long long)event->utcoffset);
+
+    const struct {
+        const char *name;
+        struct kn_str text;
+    } texts[] = {
+        {"name", event->name},
+        {"args", event->args_repr},
+        {"kwargs", event->kwargs_repr},
+        {"result", event->result_repr},
+        {"exception", event->exception},
+        {"traceback", event->traceback},
+        {"root_id", event->root_id},
+        {"parent_id", event->parent_id},
+        {"queue", event->queue},
+        {"exchange", event->exchange},
+        {"routing_key", event->routing_key},
+        {"signum", event->signum},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].text.ptr)
+            member_str(out, texts[i].name, texts[i].text);
+    if (event->retries.set)
+        member_i64(out, "retries", event->retries.value);
+    if (event->runtime.set)
+        member_f64(out, "runtime", event->runtime.value);
+    if (event->eta)
+        member_time(out, "eta", event->eta);
+    if (event->expires)
+        member_time(out, "expires", event->expires);
+    if (event->type == KN_EVENT_TASK_REVOKED) {
+        member_bool(out, "terminated", event->terminated);
+        member_bool(out, "expired", event->expired);
+    }
+    if (event->type == KN_EVENT_TASK_REJECTED)
+        member_bool(out, "requeue", event->requeue);
+    struct kn_str extra = event->extra; /* "{…}", written by ingestion */
+    if (extra.len > 2 && extra.ptr[0] == '{' && extra.ptr[extra.len - 1] == '}') {
+        kn_buf_char(out, ',');
+        kn_buf_append(out, extra.ptr + 1, extra.len - 2);
+    }
+    kn_buf_text(out, "}}");
+}

@@ -1,0 +1,55 @@
+/* Messages of storage and aggregation as the JSON of the REST interface and of
+ * WebSocket frames (gateway/openapi.json). Everything is appended to a buffer
+ * that keeps its first error. */
+#ifndef KN_GATEWAY_API_VIEW_H
+#define KN_GATEWAY_API_VIEW_H
+
+#include "proto/messages.h"
+#include "services/common/text/buf.h"
+
+enum gw_view {
+    GW_VIEW_WHOLE, /* one thing: everything */
+    GW_VIEW_LIST,  /* in a list: long texts cut, see `shortened` */
+    GW_VIEW_LIVE,  /* in a frame: as storage's feed has it */
+};
+
+enum {
+    GW_VIEW_TEXT_MAX = 4096,     /* bytes of a text in a list */
+    GW_VIEW_FEED_TEXT_MAX = 256, /* bytes to which the feed cuts texts */
+};
+
+/* The number, or null. */
+void gw_view_opt_i64(struct kn_buf *out, struct kn_opt_i64 value);
+/* ["…", …] */
+void gw_view_texts(struct kn_buf *out, const struct kn_strs *texts);
+/* worker, ok, value and error of a reply. A reply that failed has its value only on request. */
+void gw_view_reply(struct kn_buf *out, const struct kn_msg_worker_reply *reply, bool whole);
+void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_view view);
+void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct kn_str source,
+                   struct kn_str task_id);
+void gw_view_worker(struct kn_buf *out, const struct kn_msg_worker *worker, enum gw_view view);
+void gw_view_job(struct kn_buf *out, const struct kn_msg_job *job);
+void gw_view_queue(struct kn_buf *out, const struct kn_msg_queue *queue);
+void gw_view_queue_depth(struct kn_buf *out, const struct kn_msg_queue_depth *depth);
+
+/* Tasks by status. */
+struct gw_status_counts {
+    int64_t n[KN_TASK_STATUS_COUNT];
+};
+void gw_view_counts(struct kn_buf *out, const struct gw_status_counts *counts);
+struct gw_status_counts gw_counts_of(const struct kn_msg_event_counts *counts);
+
+/* window may replace what metrics says of the window: NULL for what it says. */
+void gw_view_metrics(struct kn_buf *out, const struct kn_msg_metrics *metrics,
+                     const struct gw_status_counts *tasks, const struct kn_msg_point *window,
+                     int64_t window_seconds);
+/* by_status: one series in the message becomes one for each status. */
+void gw_view_timeseries(struct kn_buf *out, const struct kn_msg_series_list *list,
+                        const char *group_by);
+/* Each series has one point, which is the whole period. */
+void gw_view_totals(struct kn_buf *out, const struct kn_msg_series_list *list,
+                    const char *group_by);
+void gw_view_system(struct kn_buf *out, const struct kn_msg_system *system);
+struct gw_status_counts gw_counts_of_system(const struct kn_msg_system *system);
+
+#endif

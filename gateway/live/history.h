@@ -1,0 +1,32 @@
+/* The fleet's figures of the last hours, a mean for each minute, in memory: what
+ * aggregation published while this gateway listened. */
+#ifndef KN_GATEWAY_LIVE_HISTORY_H
+#define KN_GATEWAY_LIVE_HISTORY_H
+
+#include "proto/messages.h"
+#include "services/common/text/buf.h"
+
+enum { GW_HISTORY_MINUTES = 180 };
+
+/* Sums over the figures of one minute. */
+struct gw_minute {
+    int64_t minute; /* since 1970 */
+    uint64_t n;     /* 0: nothing was heard */
+    double events_per_second;
+    double tasks_per_second;
+    double running;
+    double waiting;
+    double queued;
+    double online;
+};
+
+/* All zero is empty. */
+struct gw_history {
+    struct gw_minute minutes[GW_HISTORY_MINUTES]; /* by minute modulo their number */
+};
+
+void gw_history_add(struct gw_history *history, const struct kn_msg_metrics *metrics);
+/* Appends the document of GET /metrics/history: the minutes up to now, oldest first. */
+void gw_history_view(struct kn_buf *out, const struct gw_history *history, int64_t now);
+
+#endif

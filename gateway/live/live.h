@@ -1,0 +1,37 @@
+/* Follows storage's feed and aggregation's figures: feeds the hub, and keeps the
+ * newest figures for whoever asks. Two threads of its own. */
+#ifndef KN_GATEWAY_LIVE_LIVE_H
+#define KN_GATEWAY_LIVE_LIVE_H
+
+#include "gateway/live/hub.h"
+#include "proto/bus/bus.h"
+
+struct gw_live;
+
+struct gw_live_options {
+    struct kn_bus *bus;
+    struct kn_bus_client *storage;
+    const char *feed_url;
+    const char *metrics_url;
+    struct gw_hub *hub;
+    int64_t tick_us;
+};
+
+/* Nothing of options is owned; all of it must outlive the result. On failure
+ * *ret_error is a sentence to be freed by the caller. */
+enum kn_status gw_live_start(const struct gw_live_options *options, struct gw_live **ret,
+                             char **ret_error) KN_MUST_CHECK;
+/* Stops the threads. NULL is allowed. */
+void gw_live_stop(struct gw_live *live);
+
+/* Whether the feed is heard: it says where it stands every second. */
+bool gw_live_connected(struct gw_live *live);
+/* The newest figures, copied into the arena, and how many tasks have each status.
+ * NOT_FOUND when there are none that are younger than 10 seconds. */
+enum kn_status gw_live_metrics(struct gw_live *live, struct kn_arena *arena,
+                               const struct kn_msg_metrics **ret_metrics,
+                               struct gw_status_counts *ret_tasks) KN_MUST_CHECK;
+/* Appends the document of GET /metrics/history. */
+void gw_live_history(struct gw_live *live, struct kn_buf *out);
+
+#endif

@@ -1,0 +1,71 @@
+/* One request and its answer, apart from the web server that carries them. */
+#ifndef KN_GATEWAY_SERVER_EXCHANGE_H
+#define KN_GATEWAY_SERVER_EXCHANGE_H
+
+#include "gateway/http/params.h"
+#include "gateway/http/problem.h"
+#include "services/common/data/arena.h"
+#include "services/common/text/buf.h"
+
+struct gw_app;
+struct gw_member;
+
+enum {
+    GW_PATH_MAX = 16384,             /* bytes of a path, still encoded: an id has up to 4,096 */
+    GW_PREFIX_MAX = 1024,            /* bytes of the prefix of a path */
+    GW_BODY_MAX = 64 << 20,          /* bytes of an answer */
+    GW_REQUEST_ARENA_MAX = 64 << 20, /* bytes */
+};
+
+struct gw_exchange {
+    struct gw_app *app;
+    /* What was asked. All texts live as long as the exchange. */
+    struct kn_str method;
+    struct kn_str path;  /* still percent-encoded; without the prefix once that is found */
+    struct kn_str query; /* absent without one */
+    struct kn_str arg;   /* what stands for the "*" of the route, decoded */
+    struct kn_str accept_encoding;
+    struct kn_str if_none_match;
+    struct kn_str forwarded_prefix; /* X-Forwarded-Prefix; absent without one */
+    bool head;             /* the method is HEAD: answer as for GET, the body is not sent */
+    struct kn_str body_in; /* of a request that is no reading one */
+    struct kn_str agent;   /* User-Agent */
+    struct kn_str user;    /* as gateway.user_header says; absent without one */
+    char remote[64];       /* address of the client */
+    struct kn_str prefix;  /* of the paths that the browser asks for: "" or "/kanchi" */
+    struct gw_params params;
+    struct gw_member *members; /* of the body, body.h */
+    size_t n_members;
+    struct kn_arena arena;
+    bool changes;         /* it is an action, and not a dry run */
+    bool acted;           /* the action was sent to its service: it may have been taken */
+    struct kn_str new_id; /* of the task that the action sends; absent if it sends none */
+
+    /* What is answered. */
+    int status;
+    const char *type;     /* Content-Type, static */
+    const char *cache;    /* Cache-Control, static; NULL: no-store */
+    const char *encoding; /* Content-Encoding, static; NULL for none */
+    const char *allow;    /* Allow, static; NULL for none */
+    int retry_after;      /* seconds; 0 for none */
+    bool page;            /* a file of the dashboard: gets its Content-Security-Policy */
+    char etag[40];        /* with quotes; "" for none */
+    struct kn_buf body;   /* what is sent, unless stored has a pointer */
+    struct kn_str stored; /* a body that somebody else owns */
+    struct gw_problem problem;
+};
+
+void gw_exchange_init(struct gw_exchange *x, struct gw_app *app);
+void gw_exchange_fini(struct gw_exchange *x);
+
+/* Makes the answer a problem document: x->problem, which must be set. */
+void gw_exchange_fail(struct gw_exchange *x);
+/* What is to be sent as the body. */
+struct kn_str gw_exchange_body(const struct gw_exchange *x);
+/* Gives an answer with status 200 an ETag from its body, and turns it to 304 when the
+ * client has it. */
+void gw_exchange_tag(struct gw_exchange *x);
+/* Whether one of the tags in an If-None-Match header is this one (weakly). */
+bool gw_etag_matches(struct kn_str header, const char *etag);
+
+#endif

@@ -1,0 +1,28 @@
+/* HTTP and WebSocket: docs/http.md says how.
+ *
+ * Threads: one, the loop, owns all connections and never waits for anything but them;
+ * others make answers, for which they may have to wait. */
+#ifndef KN_GATEWAY_SERVER_SERVER_H
+#define KN_GATEWAY_SERVER_SERVER_H
+
+#include "gateway/api/app.h"
+
+struct gw_server;
+
+struct gw_server_options {
+    const char *listen;       /* "127.0.0.1:8080"; port 0: any that is free */
+    unsigned threads;         /* requests whose answers are made at once; as many may wait */
+    unsigned connections_max; /* besides WebSocket clients */
+    unsigned ws_clients_max;
+    struct gw_app *app; /* not owned */
+};
+
+/* On failure *ret_error is a sentence to be freed by the caller. */
+enum kn_status gw_server_start(const struct gw_server_options *options, struct gw_server **ret,
+                               char **ret_error) KN_MUST_CHECK;
+/* Ends all connections. NULL is allowed. */
+void gw_server_stop(struct gw_server *server);
+/* "127.0.0.1:8080", with the port that was taken. */
+const char *gw_server_address(const struct gw_server *server);
+
+#endif

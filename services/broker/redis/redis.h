@@ -1,0 +1,48 @@
+/* A connection to Redis: found (through sentinels too), authenticated, in the
+ * right database. */
+#ifndef BROKER_REDIS_REDIS_H
+#define BROKER_REDIS_REDIS_H
+
+#include "services/broker/broker.h"
+
+#include <hiredis/hiredis.h>
+
+struct broker_tls;
+
+struct broker_redis {
+    redisContext *ctx;
+    struct broker_tls *tls;         /* NULL without TLS */
+    const struct broker_host *host; /* the host of the URL that it was opened for; NULL: none */
+    size_t reply_max; /* bytes of one reply; with a larger one the connection is lost */
+    bool stale;       /* its server has become a replica: close and reopen it */
+};
+
+/* wake_fd as in net.h. On failure error gets a sentence without secrets. */
+enum kn_status broker_redis_open(const struct broker_options *options, int wake_fd,
+                                 struct kn_buf *error, struct broker_redis *ret) KN_MUST_CHECK;
+/* Safe on a zeroed struct. */
+void broker_redis_close(struct broker_redis *redis);
+
+/* Sends a command and waits for its reply; texts may hold any byte. NULL when
+ * the connection is lost; error (may be NULL) gets a sentence then, and also
+ * when the reply is an error: of a missing right, with the command. Free it with
+ * freeReplyObject. */
+redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *error, size_t count,
+                                 const struct kn_str *args) KN_MUST_CHECK;
+
+/* The reply to what was appended with redisAppendCommandArgv; NULL when the connection is lost:
+ * redis->ctx->errstr says why. No reply is read beyond reply_max, or beyond 250,000 elements. */
+redisReply *broker_redis_reply(struct broker_redis *redis) KN_MUST_CHECK;
+/* Sets these limits; once, before anything is read. */
+void broker_redis_bound(redisContext *ctx);
+
+/* Adds the command to the server's message about a missing right, which does not name it. */
+void broker_redis_name_right(struct kn_buf *error, struct kn_str command, struct kn_str key);
+
+/* "<key prefix><name>" into an empty buffer. */
+void broker_redis_key(const struct broker_options *options, struct kn_buf *buf, struct kn_str name);
+/* "<key prefix><fanout prefix><exchange>", the number of the database put in. */
+void broker_redis_channel(const struct broker_options *options, int db, const char *fanout_prefix,
+                          struct kn_buf *buf, struct kn_str exchange);
+
+#endif

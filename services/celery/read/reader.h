@@ -1,0 +1,95 @@
+/* Pull reader over a JSON text or a msgpack body: one token after the other, no
+ * tree. JSON as Python's json module writes and takes it: NaN, Infinity and
+ * -Infinity are numbers; a half of a surrogate pair, which no UTF-8 can hold,
+ * becomes U+FFFD.
+ *
+ * Containers come as an opening token, what is in them, and CELERY_CLOSE; in a
+ * map, keys and values take turns and keys are always CELERY_TEXT.
+ *
+ * Internal to services/celery. */
+#ifndef KN_CELERY_READ_READER_H
+#define KN_CELERY_READ_READER_H
+
+#include "services/common/data/arena.h"
+#include "services/common/status.h"
+#include "services/common/text/buf.h"
+#include "services/common/text/str.h"
+
+enum { CELERY_READER_DEPTH = 64 };
+
+enum celery_format { CELERY_JSON, CELERY_MSGPACK };
+
+enum celery_kind {
+    CELERY_NULL,
+    CELERY_BOOL,
+    CELERY_INT,   /* JSON: text; msgpack: integer */
+    CELERY_FLOAT, /* JSON: text; msgpack: real */
+    CELERY_TEXT,
+    CELERY_BYTES, /* msgpack bin and ext: text */
+    CELERY_LIST,
+    CELERY_MAP,
+    CELERY_CLOSE,
+};
+
+struct celery_token {
+    enum celery_kind kind;
+    bool boolean;
+    bool negative;      /* INT of msgpack: the value is -1 - integer */
+    uint64_t integer;   /* INT of msgpack */
+    double real;        /* FLOAT of msgpack */
+    struct kn_str text; /* in the body or, when it had escapes, in the arena */
+};
+
+struct celery_reader {
+    enum celery_format format;
+    const char *start;
+    const char *p;
+    const char *end;
+    struct kn_arena *arena;
+    const char *error; /* static text of what is wrong */
+    bool not_utf8;     /* what is wrong: a text of msgpack that is not UTF-8 */
+    unsigned depth;    /* open containers */
+    struct celery_level {
+        bool map;
+        bool value_next; /* map: a key was read */
+        bool begun;      /* JSON: something was read */
+        uint32_t left;   /* msgpack: keys and values to come */
+    } levels[CELERY_READER_DEPTH + 1];
+};
+
+/* body and arena must outlive the tokens. JSON: body must be UTF-8. */
+void celery_reader_init(struct celery_reader *r, enum celery_format format, struct kn_str body,
+                        struct kn_arena *arena);
+
+/* The next token. INVALID, TOO_DEEP (the container is not entered), NOMEM. */
+enum kn_status celery_reader_next(struct celery_reader *r, struct celery_token *ret) KN_MUST_CHECK;
+/* Behind the value that the token begins: to its CELERY_CLOSE. */
+enum kn_status celery_reader_skip(struct celery_reader *r,
+                                  const struct celery_token *token) KN_MUST_CHECK;
+/* After an error inside a container of level depth: behind the value whose first
+ * byte is at from, however deep it is, without looking at what it says; the
+ * reader is at level depth again. INVALID when it has no end. */
+enum kn_status celery_reader_recover(struct celery_reader *r, const char *from,
+                                     unsigned depth) KN_MUST_CHECK;
+/* Whether all was read, but white space. */
+bool celery_reader_at_end(struct celery_reader *r);
+
+/* The value that token begins, as compact JSON: NaN and infinities as null,
+ * bytes as text when they are UTF-8 and as null otherwise. */
+enum kn_status celery_reader_json(struct celery_reader *r, const struct celery_token *token,
+                                  struct kn_buf *out) KN_MUST_CHECK;
+/* The same, as Python's repr would write it. */
+enum kn_status celery_reader_python(struct celery_reader *r, const struct celery_token *token,
+                                    struct kn_buf *out) KN_MUST_CHECK;
+
+/* Values of INT and FLOAT tokens; false when it is another kind or the number
+ * does not fit. A FLOAT is cut to an integer; to_f64 takes no inf and nan. */
+bool celery_token_i64(const struct celery_token *token, int64_t *ret);
+bool celery_token_u64(const struct celery_token *token, uint64_t *ret);
+bool celery_token_f64(const struct celery_token *token, double *ret);
+/* Seconds since 1970, maybe with a fraction, as µs. */
+bool celery_token_seconds(const struct celery_token *token, int64_t *ret_us);
+/* BOOL, or a number that is not 0. */
+bool celery_token_bool(const struct celery_token *token, bool *ret);
+
+#endif

@@ -1,0 +1,71 @@
+/* The methods of remote control that Kanchi sends, and what arguments they take: those of
+ * celery/worker/control.py, by their names there. One table, from which come the check of a
+ * request, what a refusal says is allowed, and the list for people. No I/O. */
+#ifndef KN_CELERY_REMOTE_METHODS_H
+#define KN_CELERY_REMOTE_METHODS_H
+
+#include "services/common/text/buf.h"
+
+enum celery_argument_type {
+    CELERY_ARGUMENT_BOOL,
+    CELERY_ARGUMENT_INTEGER, /* least to most */
+    CELERY_ARGUMENT_SECONDS, /* a number, least to most, or null */
+    CELERY_ARGUMENT_TEXT,
+    CELERY_ARGUMENT_TEXTS,  /* one, or a list */
+    CELERY_ARGUMENT_STAMPS, /* an object: each member is TEXTS */
+    CELERY_ARGUMENT_TABLE,  /* an object: each member is a text, a number or a boolean */
+    CELERY_ARGUMENT_RATE,   /* "10/m", a number, 0 for no limit */
+    CELERY_ARGUMENT_SIGNAL, /* "TERM", "SIGKILL" … */
+    CELERY_ARGUMENT_EXCHANGE_TYPE,
+};
+
+enum {
+    CELERY_ARGUMENTS_MAX = 6,
+    CELERY_ARGUMENT_TEXT_MAX = 4096, /* bytes; a task's id may be as long */
+    CELERY_ARGUMENT_LIST_MAX = 1000,
+    CELERY_ARGUMENTS_BYTES_MAX = 1 << 20,
+};
+
+struct celery_argument {
+    const char *name; /* NULL ends the list */
+    enum celery_argument_type type;
+    bool required;
+    int64_t least, most;
+    const char *fallback; /* JSON that is sent when it is absent; NULL: nothing */
+    const char *help;
+};
+
+struct celery_method {
+    const char *name;
+    bool action; /* it changes something: else a question */
+    bool mute;   /* the worker does not answer it */
+    const char *help;
+    struct celery_argument arguments[CELERY_ARGUMENTS_MAX + 1];
+};
+
+/* Ended by one without a name. Questions come first. */
+extern const struct celery_method celery_methods[];
+
+/* Signals that end a process or that people make tasks handle. Others, such as STOP, leave a
+ * worker with a process that never ends. With or without "SIG". */
+#define CELERY_SIGNALS "TERM, INT, QUIT, KILL, HUP, ABRT, USR1 or USR2"
+bool celery_signal_known(struct kn_str name);
+
+/* NULL when there is none of that name. */
+const struct celery_method *celery_method_find(struct kn_str name);
+
+/* Reads arguments (a JSON object; absent: none), and writes them as they are sent.
+ * INVALID: error has a sentence that says what is wrong and what is allowed. */
+enum kn_status celery_method_check(const struct celery_method *method, struct kn_str arguments,
+                                   struct kn_buf *ret_arguments,
+                                   struct kn_buf *error) KN_MUST_CHECK;
+
+/* "ping, active, … and shutdown": all, the questions or the actions. */
+void celery_method_names(struct kn_buf *out, bool questions, bool actions);
+/* "an integer from 1 to 1000" */
+void celery_argument_describe(struct kn_buf *out, const struct celery_argument *argument);
+/* The table as JSON: {"items": [{"name", "kind", "help", "arguments": [{"name", "type",
+ * "required", "minimum", "maximum", "default", "help"}]}]}. */
+void celery_methods_json(struct kn_buf *out);
+
+#endif

@@ -1,0 +1,16 @@
+/* The path under which a proxy shows Kanchi: gateway.url_prefix, and what a proxy says in
+ * X-Forwarded-Prefix. It goes into pages, so it has nothing in it that HTML or a URL would
+ * read in another way. */
+#ifndef KN_COMMON_CONFIG_URL_PREFIX_H
+#define KN_COMMON_CONFIG_URL_PREFIX_H
+
+#include "services/common/text/buf.h"
+
+enum { KN_URL_PREFIX_MAX = 200 }; /* bytes */
+
+/* "kanchi", "/kanchi" and "/kanchi/" append "/kanchi"; "" and "/" append nothing. A segment has
+ * letters, digits and "-._~", and is neither "." nor "..". NULL, or what is wrong with the text
+ * (static); then nothing is appended. */
+const char *kn_url_prefix_read(struct kn_str text, struct kn_buf *ret);
+
+#endif

@@ -1,0 +1,63 @@
+/* Text (or bytes) that somebody else owns: a pointer and a length, not ended
+ * by NUL. {NULL, 0} says "absent"; an empty text has a pointer. */
+#ifndef KN_COMMON_TEXT_STR_H
+#define KN_COMMON_TEXT_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct kn_str {
+    const char *ptr;
+    size_t len;
+};
+
+#define KN_STR(literal) ((struct kn_str){"" literal, sizeof(literal) - 1})
+#define KN_STR_ABSENT ((struct kn_str){NULL, 0})
+/* For printf's "%.*s". */
+#define KN_STR_ARG(s) (int)((s).len), (s).ptr ? (s).ptr : ""
+
+static inline struct kn_str kn_str_from(const char *text)
+{
+    return (struct kn_str){text, text ? strlen(text) : 0};
+}
+
+static inline bool kn_str_eq(struct kn_str a, struct kn_str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* Orders by bytes; a text that is the start of another comes first. */
+static inline int kn_str_cmp(struct kn_str a, struct kn_str b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n ? memcmp(a.ptr, b.ptr, n) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static inline bool kn_str_starts(struct kn_str s, struct kn_str with)
+{
+    return s.len >= with.len && (with.len == 0 || memcmp(s.ptr, with.ptr, with.len) == 0);
+}
+
+/* Whether the bytes are UTF-8 as RFC 3629 has it: no overlong forms, no
+ * surrogates, nothing above U+10FFFF. */
+bool kn_utf8_valid(struct kn_str s);
+
+/* The longest start of s of at most max bytes that does not cut a UTF-8
+ * sequence in two. */
+struct kn_str kn_utf8_head(struct kn_str s, size_t max);
+
+/* FNV-1a, 64 bits, continued from seed (0 to begin). Not keyed: for identities
+ * that are stored, not for tables that an attacker may fill. */
+uint64_t kn_hash64(uint64_t seed, const void *data, size_t len);
+
+/* Number in text, whole text, base 10. INVALID for anything else or beyond
+ * the range of the type. Returns true when *ret was set. */
+bool kn_str_to_i64(struct kn_str s, int64_t *ret);
+bool kn_str_to_u64(struct kn_str s, uint64_t *ret);
+/* A finite decimal number; not hexadecimal, no inf, no nan. */
+bool kn_str_to_f64(struct kn_str s, double *ret);
+
+#endif

@@ -1,0 +1,439 @@
+/* What waits in a queue: shown, purged, moved; and queues that are paused. */
+#include "services/control/queues/queues.h"
+
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
+#include "services/control/queues/waiting.h"
+
+#include <stdio.h>
+
+/* A move must end before its request is sent again by the bus. */
+static const int64_t MOVE_US = 45 * KN_SECOND;
+static const size_t PAGE_BYTES = 4 << 20;
+static const char kept[] = "kanchi.purged"; /* purges of which not all may be told */
+enum { NAME_MAX_LEN = 255, PURGED_AT_ONCE = 100, AGES_MAX = 200 };
+
+static bool on_redis(const struct control_call *call)
+{
+    return call->options->broker->url->kind == BROKER_REDIS;
+}
+
+static enum kn_status broker_failed(struct control_call *call, enum kn_status status)
+{
+    const char *error = broker_session_error(call->hand->session);
+    if (status == KN_UNSUPPORTED)
+        return control_call_refuse(call, KN_CONFLICT, "%s", error);
+    return control_call_fail(call, status, "broker: %s", *error ? error : kn_status_text(status));
+}
+
+/* A queue that workers consume, that was measured, or that is bound: on Redis any list
+ * would look like one. RabbitMQ says itself what there is. */
+static enum kn_status check_queue(struct control_call *call, const char *what, struct kn_str name)
+{
+    struct kn_str source = kn_str_from(call->options->source);
+    const struct kn_msg_queues_get get = {.name = name, .sources = {&source, 1}};
+    const void *answer;
+    if (!name.len || name.len > NAME_MAX_LEN || memchr(name.ptr, '\0', name.len))
+        return control_call_refuse(call, KN_INVALID, "%s: a name has 1 to %d bytes", what,
+                                   NAME_MAX_LEN);
+    if (!on_redis(call))
+        return KN_OK;
+    enum kn_status status =
+        control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &answer);
+    if (status == KN_OK && ((const struct kn_msg_queue_list *)answer)->items.count == 0)
+        return control_call_refuse(call, KN_NOT_FOUND, "%s: there is no queue \"%.*s\"", what,
+                                   KN_STR_ARG(name));
+    return status;
+}
+
+static bool is_near(uint64_t expected, uint64_t found)
+{
+    uint64_t tolerance = expected / 10 > 10 ? expected / 10 : 10;
+    uint64_t differs = expected > found ? expected - found : found - expected;
+    return differs <= tolerance;
+}
+
+/* ---- looking ----------------------------------------------------------------------------- */
+
+/* When a task was sent, as far as its events say. */
+static void add_age(struct control_call *call, struct kn_msg_waiting *waiting)
+{
+    const struct kn_msg_task_get get = {.id = waiting->id,
+                                        .source = kn_str_from(call->options->source)};
+    const void *answer;
+    if (waiting->id.len &&
+        control_call_ask(call, KN_KIND_TASK_GET, &get, KN_KIND_TASK, &answer) == KN_OK)
+        waiting->sent_at = ((const struct kn_msg_task *)answer)->sent_at;
+    call->text = KN_STR_ABSENT;
+}
+
+static enum kn_status show(struct control_call *call, const struct broker_page *page,
+                           struct kn_msg_waiting_list *list)
+{
+    list->items.items = kn_arena_array(call->arena, page->count + 1, sizeof *list->items.items);
+    if (!list->items.items)
+        return KN_NOMEM;
+    for (size_t i = 0; i < page->count; i++) {
+        struct kn_msg_waiting *waiting = &list->items.items[list->items.count++];
+        control_waiting_show(&page->items[i], call->arena, waiting);
+        if (i < AGES_MAX)
+            add_age(call, waiting);
+    }
+    return KN_OK;
+}
+
+enum kn_status control_do_waiting(struct control_call *call)
+{
+    const struct kn_msg_waiting_get *get = call->msg;
+    struct kn_msg_waiting_list *list = kn_arena_alloc(call->arena, sizeof *list);
+    struct broker_page page;
+    struct kn_str queue = kn_arena_str(call->arena, get->queue);
+    if (!list || !queue.ptr)
+        return KN_NOMEM;
+    enum kn_status status = check_queue(call, "queue", queue);
+    if (status != KN_OK)
+        return status;
+    bool takes = !on_redis(call);
+    const struct broker_look look = {.queue = queue.ptr,
+                                     .cursor = get->cursor.ptr ? get->cursor : KN_STR(""),
+                                     .limit = takes && !get->requeue ? 0 : (size_t)get->limit,
+                                     .bytes_max = PAGE_BYTES};
+    status = broker_session_look(call->hand->session, &look, call->arena, &page);
+    if (status == KN_INVALID)
+        return control_call_refuse(call, status, "cursor: not issued by this list");
+    if (status != KN_OK)
+        return broker_failed(call, status);
+    status = show(call, &page, list);
+    list->total = page.total;
+    list->next = !takes && page.more ? page.cursor : KN_STR_ABSENT;
+    list->requeued = takes && get->requeue;
+    if (takes && !get->requeue)
+        list->note = KN_STR("RabbitMQ can only show messages by requeueing them, which marks them "
+                            "as redelivered: use requeue=true to do so");
+    else if (takes && page.more)
+        list->note = KN_STR("RabbitMQ only shows the first messages of a queue");
+    call->answer_kind = KN_KIND_WAITING_LIST;
+    call->answer = list;
+    return status;
+}
+
+/* ---- purging ----------------------------------------------------------------------------- */
+
+static struct kn_msg_queue_changed *answer_of(struct control_call *call)
+{
+    struct kn_msg_queue_changed *changed = kn_arena_alloc(call->arena, sizeof *changed);
+    if (changed && call->action)
+        changed->action_id = call->action->id;
+    call->answer_kind = KN_KIND_QUEUE_CHANGED;
+    call->answer = changed;
+    return changed;
+}
+
+static enum kn_status differs(struct control_call *call, uint64_t expected, uint64_t found)
+{
+    return control_call_refuse(call, KN_CONFLICT, "%llu messages were expected, %llu are there",
+                               (unsigned long long)expected, (unsigned long long)found);
+}
+
+/* Tells of each task in a page of what was purged. */
+static enum kn_status tell_purged(struct control_call *call, const struct broker_page *page,
+                                  struct kn_str queue, struct kn_arena *arena)
+{
+    struct kn_msg_event *events = kn_arena_array(arena, 2 * page->count, sizeof *events);
+    size_t count = 0;
+    int64_t now = kn_time_now();
+    for (size_t i = 0; events && i < page->count; i++) {
+        struct kn_msg_waiting waiting;
+        control_waiting_show(&page->items[i], arena, &waiting);
+        if (!control_waiting_event(&waiting, queue, now, &events[count]))
+            continue;
+        events[count + 1] = (struct kn_msg_event){.type = KN_EVENT_TASK_REVOKED,
+                                                  .origin = KN_ORIGIN_BROKER,
+                                                  .uuid = waiting.id,
+                                                  .timestamp = now,
+                                                  .received_at = now};
+        count += 2;
+    }
+    return events ? control_learned_sender_tell(control_queues_learned(call->queues), events, count)
+                  : KN_NOMEM;
+}
+
+/* The messages are gone from the queue already; only what is known of them is at stake. */
+static bool tell_all_purged(struct control_call *call, const char *keep, struct kn_str queue)
+{
+    struct kn_arena arena;
+    struct broker_page page = {0};
+    kn_arena_init(&arena, 0);
+    enum kn_status status;
+    do {
+        kn_arena_reset(&arena);
+        status = broker_session_purged(call->hand->session, keep, PURGED_AT_ONCE, &arena, &page);
+        if (status == KN_OK && page.count)
+            status = tell_purged(call, &page, queue, &arena);
+    } while (status == KN_OK && page.count && !atomic_load(call->stopping));
+    kn_arena_fini(&arena);
+    return status == KN_OK && page.count == 0;
+}
+
+static void end_purge(struct control_call *call, struct kn_str member)
+{
+    enum kn_status status = broker_session_purged_end(call->hand->session, kept, member);
+    if (status != KN_OK) /* it is looked at again until it expires, and empty */
+        KN_DEBUG("purge.not_ended", KN_F_TEXT("reason", kn_status_text(status)));
+}
+
+static enum kn_status purge_and_tell(struct control_call *call, struct broker_purge purge,
+                                     uint64_t *ret_count, bool *ret_told)
+{
+    char member[64 + NAME_MAX_LEN + 1] = "";
+    if (purge.keep) /* as finish_purge reads it */
+        snprintf(member, sizeof member, "%s %s", purge.keep, purge.queue);
+    purge.member = kn_str_from(member);
+    enum kn_status status = broker_session_purge(call->hand->session, &purge, ret_count);
+    if (status != KN_OK || !purge.keep)
+        return status;
+    *ret_told = tell_all_purged(call, purge.keep, kn_str_from(purge.queue));
+    if (*ret_told)
+        end_purge(call, purge.member);
+    return KN_OK;
+}
+
+enum kn_status control_do_purge(struct control_call *call)
+{
+    const struct kn_msg_queue_purge *msg = call->msg;
+    struct kn_msg_queue_changed *changed = answer_of(call);
+    struct kn_str queue = kn_arena_str(call->arena, msg->queue);
+    struct broker_page page;
+    char keep[64];
+    bool told = false;
+    if (!changed || !queue.ptr)
+        return KN_NOMEM;
+    enum kn_status status = check_queue(call, "queue", queue);
+    if (status != KN_OK)
+        return status;
+    if (!call->action) {
+        const struct broker_look count = {.queue = queue.ptr};
+        status = broker_session_look(call->hand->session, &count, call->arena, &page);
+        if (status != KN_OK)
+            return broker_failed(call, status);
+        changed->waiting = changed->affected = page.total;
+        status = broker_session_no_stream(call->hand->session, queue.ptr);
+        if (status != KN_OK)
+            return broker_failed(call, status);
+        return is_near(msg->expected, page.total) ? KN_OK
+                                                  : differs(call, msg->expected, page.total);
+    }
+    snprintf(keep, sizeof keep, "kanchi.purged.%.*s", KN_STR_ARG(call->action->id));
+    struct broker_purge purge = {.queue = queue.ptr,
+                                 .expected = msg->expected,
+                                 .tolerance = msg->expected / 10 > 10 ? msg->expected / 10 : 10,
+                                 .keep = on_redis(call) ? keep : NULL,
+                                 .kept = kept};
+    uint64_t count = 0;
+    control_queues_purging(call->queues, true);
+    status = purge_and_tell(call, purge, &count, &told);
+    control_queues_purging(call->queues, false);
+    if (status == KN_CONFLICT)
+        return differs(call, msg->expected, count);
+    if (status != KN_OK)
+        return broker_failed(call, status);
+    changed->waiting = changed->affected = count;
+    changed->complete = true;
+    if (!on_redis(call))
+        changed->note = KN_STR("RabbitMQ does not say which messages were purged: tasks that were "
+                               "waiting stay pending");
+    else if (!told)
+        changed->note = KN_STR("some tasks are not marked as revoked yet");
+    return KN_OK;
+}
+
+static void finish_purge(struct control_call *call, struct kn_str member)
+{
+    char keep[64];
+    const char *space = memchr(member.ptr, ' ', member.len);
+    size_t len = space ? (size_t)(space - member.ptr) : sizeof keep;
+    if (len >= sizeof keep)
+        return;
+    snprintf(keep, sizeof keep, "%.*s", (int)len, member.ptr);
+    struct kn_str queue = {space + 1, member.len - len - 1};
+    if (tell_all_purged(call, keep, queue))
+        end_purge(call, member);
+}
+
+void control_purges_finish(struct control_call *call)
+{
+    struct broker_page members;
+    if (!on_redis(call) ||
+        broker_session_kept(call->hand->session, kept, call->arena, &members) != KN_OK)
+        return;
+    for (size_t i = 0; i < members.count && !atomic_load(call->stopping); i++)
+        finish_purge(call, members.items[i].envelope);
+}
+
+/* ---- moving ------------------------------------------------------------------------------ */
+
+struct wish {
+    const struct kn_strs *ids;
+    struct kn_arena arena; /* of a message */
+};
+
+static bool is_wished(void *arg, struct kn_str envelope)
+{
+    struct wish *wish = arg;
+    struct kn_msg_waiting waiting;
+    kn_arena_reset(&wish->arena);
+    control_waiting_show(&(struct broker_waiting){.envelope = envelope}, &wish->arena, &waiting);
+    for (size_t i = 0; waiting.id.len && i < wish->ids->count; i++)
+        if (kn_str_eq(wish->ids->items[i], waiting.id))
+            return true;
+    return false;
+}
+
+/* Counts, and refuses what is not as expected. */
+static enum kn_status check_move(struct control_call *call, const char *from, const char *to,
+                                 struct kn_msg_queue_changed *changed)
+{
+    const struct kn_msg_queue_move *msg = call->msg;
+    struct broker_page page;
+    const char *const queues[] = {to, from};
+    for (size_t i = 0; i < 2; i++) {
+        const struct broker_look count = {.queue = queues[i]};
+        enum kn_status status =
+            broker_session_look(call->hand->session, &count, call->arena, &page);
+        if (status == KN_OK && !call->action) /* the move itself sees to it, too */
+            status = broker_session_no_stream(call->hand->session, queues[i]);
+        if (status != KN_OK)
+            return broker_failed(call, status);
+    }
+    changed->waiting = page.total;
+    if (msg->expected.set && !is_near((uint64_t)msg->expected.value, page.total))
+        return differs(call, (uint64_t)msg->expected.value, page.total);
+    changed->affected = msg->max && msg->max < page.total ? msg->max : page.total;
+    return KN_OK;
+}
+
+static enum kn_status run_move(struct control_call *call, const char *from, const char *to,
+                               struct kn_msg_queue_changed *changed)
+{
+    const struct kn_msg_queue_move *msg = call->msg;
+    struct wish wish = {.ids = &msg->ids};
+    struct broker_moved moved;
+    kn_arena_init(&wish.arena, 0);
+    const struct broker_move move = {
+        .from = from,
+        .to = to,
+        .max = msg->max ? msg->max : UINT64_MAX,
+        .deadline = kn_time_mono() + MOVE_US,
+        .wanted = msg->ids.count ? is_wished : NULL,
+        .arg = &wish,
+    };
+    enum kn_status status = broker_session_move(call->hand->session, &move, &moved);
+    kn_arena_fini(&wish.arena);
+    changed->waiting = moved.found;
+    changed->affected = moved.moved;
+    changed->complete = !moved.late;
+    if (status == KN_OK) {
+        call->outcome = moved.late ? KN_OUTCOME_PARTLY : KN_OUTCOME_DONE;
+        return KN_OK;
+    }
+    const char *error = broker_session_error(call->hand->session);
+    bool refused = status == KN_UNSUPPORTED || status == KN_FULL;
+    if ((refused || status == KN_AGAIN) && !moved.moved)
+        return control_call_refuse(call, refused ? KN_CONFLICT : status, "nothing was moved: %s",
+                                   error);
+    call->outcome = moved.moved || status == KN_CONFLICT ? KN_OUTCOME_PARTLY : KN_OUTCOME_FAILED;
+    return control_call_fail(call, refused ? KN_CONFLICT : status,
+                             "%llu messages were moved, then: %s", (unsigned long long)moved.moved,
+                             *error ? error : kn_status_text(status));
+}
+
+enum kn_status control_do_move(struct control_call *call)
+{
+    const struct kn_msg_queue_move *msg = call->msg;
+    struct kn_msg_queue_changed *changed = answer_of(call);
+    struct kn_str from = kn_arena_str(call->arena, msg->queue);
+    struct kn_str to = kn_arena_str(call->arena, msg->to);
+    if (!changed || !from.ptr || !to.ptr)
+        return KN_NOMEM;
+    enum kn_status status = check_queue(call, "queue", from);
+    if (status == KN_OK)
+        status = check_queue(call, "to", to);
+    if (status == KN_OK && kn_str_eq(from, to))
+        status = control_call_refuse(call, KN_INVALID, "to: it is the same queue");
+    if (status == KN_OK)
+        status = check_move(call, from.ptr, to.ptr, changed);
+    return status == KN_OK && call->action ? run_move(call, from.ptr, to.ptr, changed) : status;
+}
+
+/* ---- pausing ----------------------------------------------------------------------------- */
+
+static enum kn_status find_pause(struct control_call *call, struct kn_str queue,
+                                 struct kn_msg_pause *ret, bool *ret_found)
+{
+    const struct kn_msg_pauses_get get = {.source = kn_str_from(call->options->source)};
+    const void *answer;
+    enum kn_status status =
+        control_call_ask(call, KN_KIND_PAUSES_GET, &get, KN_KIND_PAUSE_LIST, &answer);
+    const struct kn_msg_pause_list *list = status == KN_OK ? answer : NULL;
+    *ret_found = false;
+    for (size_t i = 0; list && i < list->items.count; i++) {
+        if (!kn_str_eq(list->items.items[i].queue, queue))
+            continue;
+        *ret = list->items.items[i];
+        *ret_found = true;
+    }
+    return status;
+}
+
+static enum kn_status change_pause(struct control_call *call, struct kn_str queue,
+                                   struct kn_msg_queue_changed *changed)
+{
+    const struct kn_msg_queue_pause *msg = call->msg;
+    struct kn_msg_pause pause = {.source = kn_str_from(call->options->source), .queue = queue};
+    bool found;
+    enum kn_status status = find_pause(call, queue, &pause, &found);
+    if (status == KN_OK && msg->resume && !found)
+        status = control_call_refuse(call, KN_CONFLICT, "the queue is not paused");
+    if (status != KN_OK || !call->action)
+        return status;
+    if (!msg->resume && (!found || pause.resuming)) {
+        pause.since = kn_time_now();
+        pause.by = call->action->actor;
+    }
+    pause.resuming = msg->resume;
+    status = control_pause_apply(call, &pause, changed);
+    if (status == KN_OK && !changed->complete)
+        call->outcome = KN_OUTCOME_PARTLY;
+    return status;
+}
+
+/* Workers would reply that they don't consume it, and the pause would look complete. */
+static enum kn_status check_exists(struct control_call *call, const char *queue)
+{
+    struct broker_page page;
+    const struct broker_look count = {.queue = queue};
+    if (on_redis(call))
+        return KN_OK; /* see check_queue */
+    enum kn_status status = broker_session_look(call->hand->session, &count, call->arena, &page);
+    if (status == KN_NOT_FOUND)
+        return control_call_refuse(call, status, "there is no queue \"%s\"", queue);
+    return status == KN_OK ? KN_OK : broker_failed(call, status);
+}
+
+enum kn_status control_do_pause(struct control_call *call)
+{
+    const struct kn_msg_queue_pause *msg = call->msg;
+    struct kn_msg_queue_changed *changed = answer_of(call);
+    struct kn_str queue = kn_arena_str(call->arena, msg->queue);
+    if (!changed || !queue.ptr)
+        return KN_NOMEM;
+    enum kn_status status = check_queue(call, "queue", queue);
+    if (status == KN_OK && !msg->resume)
+        status = check_exists(call, queue.ptr);
+    if (status != KN_OK)
+        return status;
+    control_queues_lock(call->queues);
+    status = change_pause(call, queue, changed);
+    control_queues_unlock(call->queues);
+    return status;
+}

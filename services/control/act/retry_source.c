@@ -1,0 +1,640 @@
+#include "services/control/act/retry_source.h"
+
+#include "proto/codec.h"
+#include "services/broker/redis/lists.h"
+#include "services/celery/message/result_parts.h"
+#include "services/celery/python/repr_match.h"
+#include "services/common/text/time.h"
+#include "services/control/queues/waiting.h"
+#include "services/control/settle/backends.h"
+#include "services/control/settle/calls.h"
+#include "services/control/settle/depths.h"
+#include "services/control/settle/learned_sender.h"
+#include "services/control/settle/seek.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { QUEUES_MAX = 1000 }; /* that are searched for one message */
+
+/* ---- what storage knows ----------------------------------------------------------------- */
+
+enum kn_status control_workers(struct control_call *call, bool conf,
+                               const struct kn_msg_worker_list **ret)
+{
+    struct kn_str source = kn_str_from(call->options->source);
+    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .conf = conf};
+    const void *answer;
+    enum kn_status status =
+        control_call_ask(call, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST, &answer);
+    if (status == KN_OK)
+        *ret = answer;
+    return status;
+}
+
+static const struct kn_msg_worker *worker_of(const struct control_retry_source *o)
+{
+    for (size_t i = 0; i < o->workers->items.count; i++) {
+        if (o->task->worker_id.len &&
+            kn_str_eq(o->workers->items.items[i].hostname, o->task->worker_id))
+            return &o->workers->items.items[i];
+    }
+    return NULL;
+}
+
+static void learn_worker(struct control_retry_source *o)
+{
+    const struct kn_msg_worker *worker = worker_of(o);
+    int64_t had_it = o->task->received_at ? o->task->received_at : o->task->started_at;
+    o->accepts = CELERY_ACCEPTS_UNKNOWN;
+    o->takes_json = true;
+    if (!worker)
+        return;
+    o->accepts = celery_conf_accepts(worker->conf, &o->takes_json);
+    o->takes_pickle = celery_conf_takes_pickle(worker->conf);
+    o->restarted = had_it && worker->started_at > had_it;
+    if (!o->route.queue.len && !o->route.exchange.len && worker->queues.count == 1)
+        o->route.queue = worker->queues.items[0];
+}
+
+enum kn_status control_retry_source_begin(struct control_call *call, struct kn_str task_id,
+                                          bool last, struct control_retry_source *ret)
+{
+    const struct kn_msg_task_get get = {.id = task_id,
+                                        .source = kn_str_from(call->options->source)};
+    const void *answer;
+    *ret = (struct control_retry_source){.takes_json = true, .looked = true};
+    kn_buf_init(&ret->why, 16 << 10);
+    enum kn_status status = control_call_ask(call, KN_KIND_TASK_GET, &get, KN_KIND_TASK, &answer);
+    if (status == KN_OK) {
+        ret->task = answer;
+        status = control_attempts_read(call, ret->task, &ret->attempts);
+    }
+    if (status == KN_OK)
+        status = control_workers(call, true, &ret->workers);
+    if (status != KN_OK)
+        return status;
+    ret->last = last;
+    ret->attempt = last ? ret->attempts.last : ret->attempts.first;
+    ret->route =
+        control_route_of(ret->attempt->queue, ret->attempt->exchange, ret->attempt->routing_key);
+    if (!ret->route.queue.len && !ret->route.exchange.len)
+        ret->route =
+            control_route_of(ret->task->queue, ret->task->exchange, ret->task->routing_key);
+    learn_worker(ret);
+    return KN_OK;
+}
+
+void control_retry_source_fini(struct control_retry_source *origin)
+{
+    kn_buf_fini(&origin->why);
+}
+
+/* "the message: …; the result backend: …" */
+static void pass_over(struct control_retry_source *o, const char *what, struct kn_str reason)
+{
+    kn_buf_text(&o->why, o->why.len ? "; " : "");
+    kn_buf_printf(&o->why, "%s: %.*s", what, KN_STR_ARG(reason));
+}
+
+/* ---- the message -------------------------------------------------------------------------- */
+
+static enum kn_status unwrap(struct kn_str value, struct kn_arena *arena, struct kn_str *ret,
+                             struct kn_str *ret_queue)
+{
+    struct kn_str exchange, key;
+    enum kn_status status = celery_unacked_decode(value, arena, ret, &exchange, &key);
+    if (status == KN_OK && !exchange.len && key.len)
+        *ret_queue = key;
+    return status;
+}
+
+bool control_is_message_of(struct kn_str value, struct kn_str task_id, struct kn_arena *scratch)
+{
+    struct celery_task_message message;
+    struct kn_str queue = KN_STR_ABSENT;
+    const char *error;
+    if (!memmem(value.ptr, value.len, task_id.ptr, task_id.len) &&
+        memmem(value.ptr, value.len, "\"headers\"", 9) &&
+        memmem(value.ptr, value.len, "\"root_id\"", 9))
+        return false; /* protocol 2 says the id in clear */
+    kn_arena_reset(scratch);
+    if (value.len && value.ptr[0] == '[' && unwrap(value, scratch, &value, &queue) != KN_OK)
+        return false;
+    return celery_task_message_decode_redis(value, scratch, &message, &error) == KN_OK &&
+           kn_str_eq(message.id, task_id);
+}
+
+struct wanted {
+    struct kn_str id;
+    struct kn_arena scratch;
+};
+
+static bool is_wanted(void *arg, struct kn_str value)
+{
+    struct wanted *wanted = arg;
+    return control_is_message_of(value, wanted->id, &wanted->scratch);
+}
+
+enum kn_status control_find_message(struct control_call *call, struct kn_str task_id,
+                                    struct kn_str queue, bool unacked, struct broker_found *ret)
+{
+    struct wanted wanted = {.id = task_id};
+    kn_arena_init(&wanted.scratch, 64 << 20);
+    enum kn_status status = broker_lists_find(call->hand->session, queue, unacked,
+                                              call->options->look_max, is_wanted, &wanted, ret);
+    kn_arena_fini(&wanted.scratch);
+    return status;
+}
+
+static enum kn_status take_message(struct control_call *call, struct control_retry_source *o,
+                                   struct kn_str queue, const struct broker_found *found)
+{
+    const char *error;
+    struct kn_str value = kn_arena_str(call->arena, kn_buf_view(&found->value)), key = {0};
+    struct kn_str exchange = KN_STR_ABSENT;
+    enum kn_status status = value.ptr ? KN_OK : KN_NOMEM;
+    if (status == KN_OK && !found->list.len)
+        status = celery_unacked_decode(value, call->arena, &value, &exchange, &key);
+    if (status == KN_OK)
+        status = celery_task_message_decode_redis(value, call->arena, &o->message, &error);
+    if (status != KN_OK)
+        return status;
+    o->has_message = true;
+    o->unacked = !found->list.len;
+    if (!o->unacked)
+        o->route = (struct control_route){.queue = kn_arena_str(call->arena, queue)};
+    else if (key.len)
+        o->route = control_route_of(key, exchange, key);
+    return KN_OK;
+}
+
+/* Storage may have the task as finished or lost. */
+static void tell_of_message(struct control_call *call, struct control_retry_source *o,
+                            const struct broker_found *found)
+{
+    const struct broker_waiting message = {.envelope = kn_buf_view(&found->value),
+                                           .size = found->value.len};
+    struct kn_msg_waiting waiting;
+    struct kn_msg_event event;
+    if (o->unacked || !call->learned)
+        return;
+    control_waiting_show(&message, call->arena, &waiting);
+    if (control_waiting_event(&waiting, o->route.queue, kn_time_now(), &event) &&
+        control_learned_sender_tell(call->learned, &event, 1) != KN_OK)
+        return; /* the next look into the queue reports it */
+}
+
+static enum kn_status look_into(struct control_call *call, struct control_retry_source *o,
+                                struct kn_str queue, bool unacked)
+{
+    struct broker_found found = {.complete = true};
+    kn_buf_init(&found.value, 0);
+    kn_buf_init(&found.list, 0);
+    enum kn_status status = control_find_message(call, o->task->id, queue, unacked, &found);
+    if (status == KN_OK) {
+        status = take_message(call, o, queue, &found);
+        if (status == KN_OK)
+            tell_of_message(call, o, &found);
+    } else if (status == KN_NOT_FOUND) {
+        o->looked = o->looked && found.complete;
+        status = KN_OK;
+    } else {
+        status = control_call_fail(call, status, "nothing was sent, broker: %s",
+                                   broker_session_error(call->hand->session));
+    }
+    kn_buf_fini(&found.value);
+    kn_buf_fini(&found.list);
+    return status;
+}
+
+static void add_queue(struct kn_strs *queues, struct kn_str queue)
+{
+    if (queues->count < QUEUES_MAX)
+        control_calls_add(queues, queue);
+}
+
+static enum kn_status add_route(struct control_call *call, struct kn_strs *queues,
+                                const struct control_route *route)
+{
+    struct kn_strs found = {0};
+    enum kn_status status = control_route_queues(call, route, &found);
+    for (size_t i = 0; i < found.count; i++)
+        add_queue(queues, found.items[i]);
+    return status;
+}
+
+/* The queues that its calls were sent to, and (everywhere) all queues known to storage. */
+static enum kn_status find_queues(struct control_call *call, struct control_retry_source *o,
+                                  bool everywhere, struct kn_strs *ret)
+{
+    const struct kn_msg_known_queues_get get = {.source = kn_str_from(call->options->source)};
+    const void *answer;
+    ret->items = kn_arena_array(call->arena, QUEUES_MAX, sizeof *ret->items);
+    enum kn_status status = ret->items ? add_route(call, ret, &o->route) : KN_NOMEM;
+    for (size_t i = 0; i < o->attempts.count && status == KN_OK; i++) {
+        const struct control_attempt *one = &o->attempts.items[i];
+        struct control_route route = control_route_of(one->queue, one->exchange, one->routing_key);
+        status = add_route(call, ret, &route);
+    }
+    if (status == KN_OK)
+        add_queue(ret, o->task->queue);
+    if (status != KN_OK || !everywhere)
+        return status;
+    status = control_call_ask(call, KN_KIND_KNOWN_QUEUES_GET, &get, KN_KIND_KNOWN_QUEUES, &answer);
+    const struct kn_msg_known_queues *known = status == KN_OK ? answer : NULL;
+    for (size_t i = 0; known && i < known->names.count; i++)
+        add_queue(ret, known->names.items[i]);
+    o->looked = o->looked && ret->count < QUEUES_MAX;
+    return status;
+}
+
+/* ---- RabbitMQ ---- */
+
+static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int64_t from)
+{
+    struct control_call *call = arg;
+    struct kn_str source = kn_str_from(call->options->source);
+    const struct kn_msg_queues_get get = {.name = queue, .sources = {&source, 1}, .from = from};
+    const void *answer;
+    if (control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &answer) != KN_OK)
+        return NULL;
+    const struct kn_msg_queue_list *list = answer;
+    return list->items.count ? &list->items.items[0] : NULL;
+}
+
+static enum kn_status find_sent_to(struct control_call *call, const struct control_retry_source *o,
+                                   struct kn_strs *ret)
+{
+    *ret =
+        (struct kn_strs){kn_arena_array(call->arena, o->attempts.count + 1, sizeof *ret->items), 0};
+    if (!ret->items)
+        return KN_NOMEM;
+    for (size_t i = 0; i < o->attempts.count; i++)
+        add_queue(ret, o->attempts.items[i].queue);
+    add_queue(ret, o->task->queue);
+    return KN_OK;
+}
+
+/* It is only to be named: without it, a message may wait all the same. */
+static enum kn_status find_suspect(struct control_call *call, struct control_retry_source *o,
+                                   bool own)
+{
+    struct kn_str source = kn_str_from(call->options->source);
+    const struct kn_msg_queues_get get = {.sources = {&source, 1}};
+    const void *queues;
+    int64_t taken_at =
+        o->task->started_at > o->task->received_at ? o->task->started_at : o->task->received_at;
+    struct control_seek_task task = {.id = o->task->id,
+                                     .since = taken_at ? taken_at : o->task->sent_at};
+    enum kn_status status = find_sent_to(call, o, &task.sent_to);
+    if (status != KN_OK)
+        return status;
+    status = control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &queues);
+    const struct control_seek_options options = {.session = call->hand->session,
+                                                 .queues = status == KN_OK ? queues : NULL,
+                                                 .fresh =
+                                                     control_depths_fresh(kn_time_now(), KN_HOUR),
+                                                 .own = own,
+                                                 .suspects = true,
+                                                 .history = history_of,
+                                                 .arg = call,
+                                                 .arena = call->arena};
+    if (status != KN_OK || control_seek(&options, &task, 1) != KN_OK)
+        call->text = KN_STR_ABSENT; /* what was found before counts all the same */
+    if (task.queue.ptr &&
+        control_depths_suspects(task.grown ? CONTROL_DEPTHS_GREW : CONTROL_DEPTHS_CHANGED,
+                                (enum kn_task_status)o->task->status))
+        o->suspect = task.queue;
+    return KN_OK;
+}
+
+enum kn_status control_retry_source_look(struct control_call *call, struct control_retry_source *o,
+                                         enum control_look look)
+{
+    struct kn_strs queues = {0};
+    if (!broker_lists_has(call->hand->session)) {
+        o->looked = false;
+        return look == CONTROL_LOOK_DONE ? KN_OK
+                                         : find_suspect(call, o, look == CONTROL_LOOK_UNFINISHED);
+    }
+    enum kn_status status = find_queues(call, o, look == CONTROL_LOOK_LOST, &queues);
+    for (size_t i = 0; i < queues.count && status == KN_OK && !o->has_message; i++)
+        status = look_into(call, o, queues.items[i], false);
+    if (status == KN_OK && !o->has_message)
+        status = look_into(call, o, KN_STR(""), true);
+    return status;
+}
+
+/* ---- sources that are compared ------------------------------------------------------------- */
+
+/* Arguments as a source has them. */
+struct source {
+    const char *what;           /* for people */
+    struct kn_str args, kwargs; /* JSON */
+};
+
+struct wanted_arguments {
+    bool args, kwargs;
+};
+
+static bool may_take(const struct control_retry_source *o, const char *name)
+{
+    return !o->choice.len || kn_str_eq(o->choice, kn_str_from(name));
+}
+
+/* The worse of both. */
+static enum celery_match match(struct control_call *call, const struct control_retry_source *o,
+                               const struct source *s, struct wanted_arguments wanted)
+{
+    const struct {
+        bool wanted;
+        struct kn_str repr, json;
+    } pairs[] = {{wanted.args, o->attempt->args_repr, s->args},
+                 {wanted.kwargs, o->attempt->kwargs_repr, s->kwargs}};
+    enum celery_match worst = CELERY_MATCH_SAME;
+    for (size_t i = 0; i < 2; i++) {
+        enum celery_match one = pairs[i].wanted
+                                    ? celery_repr_match(pairs[i].repr, pairs[i].json, call->arena)
+                                    : CELERY_MATCH_SAME;
+        worst = one > worst ? one : worst;
+    }
+    return worst == CELERY_MATCH_SAME && o->attempt->learned ? CELERY_MATCH_OPEN : worst;
+}
+
+enum { SHOWN_MAX = 200 };
+
+static enum kn_status disagree(struct control_call *call, const char *a, struct kn_str a_args,
+                               struct kn_str a_kwargs, const char *b, struct kn_str b_args,
+                               struct kn_str b_kwargs)
+{
+    return control_call_refuse(
+        call, KN_CONFLICT,
+        "the arguments can't be recovered exactly: %s and %s disagree. %s: %.*s %.*s. %s: %.*s "
+        "%.*s. The task may have changed its arguments, or a number prints as a different one. "
+        "Choose one (arguments), or specify args and kwargs",
+        a, b, a, KN_STR_ARG(kn_utf8_head(a_args, SHOWN_MAX)),
+        KN_STR_ARG(kn_utf8_head(a_kwargs, SHOWN_MAX)), b,
+        KN_STR_ARG(kn_utf8_head(b_args, SHOWN_MAX)), KN_STR_ARG(kn_utf8_head(b_kwargs, SHOWN_MAX)));
+}
+
+static enum kn_status disagrees_with_events(struct control_call *call,
+                                            const struct control_retry_source *o,
+                                            const struct source *s)
+{
+    return disagree(call, "the events", o->attempt->args_repr, o->attempt->kwargs_repr, s->what,
+                    s->args, s->kwargs);
+}
+
+static void take(struct control_retry_source *o, const char *from, const struct source *s)
+{
+    o->from = from;
+    o->args = s->args;
+    o->kwargs = s->kwargs;
+}
+
+/* ---- the message: its arguments ------------------------------------------------------------ */
+
+static bool is_json(const struct celery_task_message *m)
+{
+    return !m->content_type.len || kn_str_starts(m->content_type, KN_STR("application/json"));
+}
+
+static void pass_over_attempt(struct control_retry_source *o, const char *what, int64_t retries)
+{
+    char text[96];
+    snprintf(text, sizeof text, "it has those of attempt %" PRId64 " (use attempt=last for them)",
+             retries);
+    pass_over(o, what, kn_str_from(text));
+}
+
+/* Protocol 2: the body as it is. Protocol 1 has the id in its body, so only what can be
+ * read exactly. */
+static enum kn_status look_at_message(struct control_call *call, struct control_retry_source *o,
+                                      struct wanted_arguments wanted)
+{
+    const struct celery_task_message *m = &o->message;
+    const struct source s = {"the message", m->args, m->kwargs};
+    if (!o->has_message) {
+        pass_over(
+            o, "message",
+            !broker_lists_has(call->hand->session)
+                ? KN_STR("on RabbitMQ, Kanchi can't look at it without taking it from its queue")
+            : o->looked ? KN_STR("it is no longer waiting")
+                        : KN_STR("not among the first waiting messages (look_max)"));
+        return KN_OK;
+    }
+    if (m->protocol != 2 && (!m->args.ptr || !is_json(m))) {
+        pass_over(o, "message", KN_STR("it uses protocol 1, and only JSON can be sent again"));
+        return KN_OK;
+    }
+    if (!may_take(o, "message"))
+        return KN_OK;
+    bool other = (m->retries.set ? m->retries.value : 0) != o->attempt->retries;
+    enum celery_match match_is =
+        m->args.ptr && m->kwargs.ptr ? match(call, o, &s, wanted) : CELERY_MATCH_NOTHING;
+    if (other && match_is != CELERY_MATCH_SAME) {
+        pass_over_attempt(o, "message", m->retries.value);
+        return KN_OK;
+    }
+    if (match_is == CELERY_MATCH_DIFFERENT && is_json(m) && !o->choice.len)
+        return disagrees_with_events(call, o, &s);
+    take(o, "message", &s);
+    return KN_OK;
+}
+
+/* ---- the result backend --------------------------------------------------------------------- */
+
+enum kn_status control_result_value(struct control_call *call,
+                                    const struct kn_msg_worker_list *workers, struct kn_str id,
+                                    struct kn_str *ret, struct kn_str *ret_why)
+{
+    struct control_backends *backends =
+        control_backends_new(&call->options->results, call->options->broker);
+    if (!backends)
+        return KN_NOMEM;
+    control_backends_learn(backends, workers);
+    enum kn_status status =
+        control_backends_value(backends, id, CONTROL_RESULT_MAX, call->arena, ret, ret_why);
+    control_backends_free(backends);
+    return status;
+}
+
+static bool is_kind(struct kn_str json, char open)
+{
+    return json.len >= 2 && json.ptr[0] == open;
+}
+
+static bool is_flat(struct control_call *call, struct kn_str args, struct kn_str kwargs)
+{
+    return (!args.ptr || celery_json_is_flat(args, call->arena)) &&
+           (!kwargs.ptr || celery_json_is_flat(kwargs, call->arena));
+}
+
+static bool judge_stored(struct control_retry_source *o, const struct celery_result_parts *parts)
+{
+    struct kn_str why = KN_STR_ABSENT;
+    if (parts->arguments_unsayable)
+        why = KN_STR("it has a value that JSON can't represent");
+    else if (!is_kind(parts->args, '[') || !is_kind(parts->kwargs, '{'))
+        why = KN_STR("it has no arguments (result_extended)");
+    else if (celery_vouch_stored(parts->args, o->accepts, &why) == KN_OK &&
+             celery_vouch_stored(parts->kwargs, o->accepts, &why) == KN_OK)
+        return true;
+    pass_over(o, "result backend", why);
+    return false;
+}
+
+/* It has the arguments as they were when the last attempt ended: a task may have changed them.
+ * So they are used if the events agree; or if the events agree as far as they go, and the arguments
+ * have nothing that a task could change in place. */
+static enum kn_status judge_backend(struct control_call *call, struct control_retry_source *o,
+                                    const struct source *s, struct wanted_arguments wanted)
+{
+    const struct control_attempt *last = o->attempts.last;
+    enum celery_match match_is = match(call, o, s, wanted);
+    bool chosen = kn_str_eq(o->choice, KN_STR("backend"));
+    bool flat = is_flat(call, wanted.args ? s->args : KN_STR_ABSENT,
+                        wanted.kwargs ? s->kwargs : KN_STR_ABSENT);
+    if (o->attempt != last && match_is != CELERY_MATCH_SAME) {
+        pass_over_attempt(o, "result backend", last->retries);
+        return KN_OK;
+    }
+    if (!chosen && o->from) { /* the message has the arguments */
+        bool same = (!wanted.args || celery_json_same(o->args, s->args, call->arena)) &&
+                    (!wanted.kwargs || celery_json_same(o->kwargs, s->kwargs, call->arena));
+        return same
+                   ? KN_OK
+                   : disagree(call, "the message", o->args, o->kwargs, s->what, s->args, s->kwargs);
+    }
+    if (!chosen && match_is == CELERY_MATCH_DIFFERENT)
+        return disagrees_with_events(call, o, s);
+    bool told = o->attempt->args_repr.ptr && o->attempt->kwargs_repr.ptr;
+    if (!chosen && match_is != CELERY_MATCH_SAME && !(flat && told)) {
+        pass_over(o, "result backend",
+                  KN_STR("it has the arguments as they were at the end, and the events do not show "
+                         "all of them, so a change by the task can't be ruled out (use "
+                         "arguments=backend to take them anyway)"));
+        return KN_OK;
+    }
+    o->hidden = match_is != CELERY_MATCH_SAME;
+    take(o, "backend", s);
+    return KN_OK;
+}
+
+static bool consumed(const struct control_retry_source *o, struct kn_str queue)
+{
+    for (size_t i = 0; i < o->workers->items.count; i++)
+        for (size_t n = 0; n < o->workers->items.items[i].queues.count; n++)
+            if (kn_str_eq(o->workers->items.items[i].queues.items[n], queue))
+                return true;
+    return false;
+}
+
+static enum kn_status look_at_backend(struct control_call *call, struct control_retry_source *o,
+                                      struct wanted_arguments wanted)
+{
+    struct celery_result_parts parts;
+    struct kn_str value, why = KN_STR("out of memory");
+    enum kn_status status = control_result_value(call, o->workers, o->task->id, &value, &why);
+    if (status == KN_OK) {
+        status = celery_result_parts(value, call->arena, &parts);
+        why = status == KN_UNSUPPORTED ? KN_STR("its results are neither JSON nor msgpack")
+                                       : KN_STR("its data can't be read");
+    }
+    if (status != KN_OK) {
+        pass_over(o, "result backend", why);
+        return status == KN_NOMEM ? status : KN_OK;
+    }
+    /* the routing key of its message, which is a queue only for the default exchange */
+    if (!o->route.queue.len && !o->route.exchange.len && consumed(o, parts.queue))
+        o->route.queue = parts.queue;
+    if (parts.name.len && !o->real_name && o->attempt == o->attempts.last) {
+        o->name = parts.name;
+        o->real_name = true;
+    }
+    const struct source s = {"the result backend", parts.args, parts.kwargs};
+    bool needed = wanted.args || wanted.kwargs;
+    return needed && may_take(o, "backend") && judge_stored(o, &parts)
+               ? judge_backend(call, o, &s, wanted)
+               : KN_OK;
+}
+
+/* ---- events -----------------------------------------------------------------------------------
+ */
+
+static enum kn_status look_at_repr(struct control_call *call, struct control_retry_source *o)
+{
+    struct kn_str why = KN_STR("control.retry_from_repr forbids it");
+    struct kn_buf args, kwargs;
+    enum celery_accepts accepts = o->accepts;
+    enum kn_status status = KN_UNSUPPORTED;
+    o->untyped = accepts < CELERY_ACCEPTS_PLAIN && kn_str_eq(o->choice, KN_STR("events"));
+    if (o->untyped)
+        accepts = CELERY_ACCEPTS_PLAIN;
+    kn_buf_init(&args, 0);
+    kn_buf_init(&kwargs, 0);
+    if (call->options->retry_from_repr)
+        status = celery_vouch_repr(o->attempt->args_repr, false, accepts, call->arena, &args, &why);
+    if (status == KN_OK)
+        status =
+            celery_vouch_repr(o->attempt->kwargs_repr, true, accepts, call->arena, &kwargs, &why);
+    if (status == KN_OK) {
+        o->args = kn_arena_str(call->arena, kn_buf_view(&args));
+        o->kwargs = kn_arena_str(call->arena, kn_buf_view(&kwargs));
+        status = o->args.ptr && o->kwargs.ptr ? KN_OK : KN_NOMEM;
+        if (status == KN_OK && o->attempt->learned && !is_flat(call, o->args, o->kwargs))
+            pass_over(o, "events",
+                      KN_STR("none has the arguments as they were sent, and the task "
+                             "may have changed what a worker or the result backend "
+                             "said of them"));
+        else
+            o->from = "repr";
+    } else if (status == KN_UNSUPPORTED) {
+        pass_over(o, "events", why);
+        status = KN_OK;
+    }
+    kn_buf_fini(&args);
+    kn_buf_fini(&kwargs);
+    return status;
+}
+
+/* ---- the name ---------------------------------------------------------------------------------
+ */
+
+/* If a task was sent with an alias (shadow), a worker's events have the alias; task-sent has the
+ * name. */
+static void learn_name(struct control_retry_source *o)
+{
+    struct kn_str name = o->attempt->name;
+    for (size_t i = 0; i < o->attempts.count && !name.ptr; i++) {
+        const struct control_attempt *one = &o->attempts.items[i];
+        if (one->name.ptr && kn_str_eq(one->seen, o->attempt->seen))
+            name = one->name;
+    }
+    o->real_name = name.len;
+    o->name = name.len ? name : o->attempt->seen.len ? o->attempt->seen : o->task->name;
+}
+
+enum kn_status control_retry_source_find(struct control_call *call, struct control_retry_source *o,
+                                         bool args, bool kwargs)
+{
+    const struct wanted_arguments wanted = {args, kwargs};
+    bool needed = args || kwargs;
+    if (needed && !o->attempts.certain && !o->last)
+        return control_call_refuse(
+            call, KN_CONFLICT,
+            "the arguments can't be recovered exactly: the events of the first call are not "
+            "stored. Use attempt=last for those of attempt %" PRId64 ", or give args and kwargs",
+            o->attempts.last->retries);
+    learn_name(o);
+    enum kn_status status = look_at_message(call, o, wanted);
+    bool readable = o->from && o->args.ptr && o->kwargs.ptr;
+    bool ask = (needed && (!o->from || readable)) || !o->real_name ||
+               (!o->route.queue.len && !o->route.exchange.len);
+    if (status == KN_OK && ask && may_take(o, "backend"))
+        status = look_at_backend(call, o, wanted);
+    if (status == KN_OK && needed && !o->from && may_take(o, "events"))
+        status = look_at_repr(call, o);
+    return status;
+}

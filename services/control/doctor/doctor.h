@@ -1,0 +1,30 @@
+/* Looks at one broker and its workers, and says what is missing and how it is mended: for
+ * the control service and for `kanchi doctor`, which needs no running service. Changes
+ * nothing. Connects when it is called. One thread. */
+#ifndef CONTROL_DOCTOR_DOCTOR_H
+#define CONTROL_DOCTOR_DOCTOR_H
+
+#include "proto/messages.h"
+#include "services/control/ask/pidbox.h"
+
+struct control_doctor_options {
+    const char *source;
+    const struct broker_options *broker;
+    int64_t reply_timeout_us;
+    size_t memory_max; /* bytes of replies */
+    /* What storage knows; NULL: it is not there to be asked. */
+    const struct kn_msg_worker_list *workers;
+    const struct kn_msg_known_queues *queues;
+};
+
+/* A broker that can't be used is a finding too. What ret lists lies in the arena. */
+enum kn_status control_doctor_look(struct control_pidbox *pidbox,
+                                   const struct control_doctor_options *options,
+                                   struct kn_arena *arena,
+                                   struct kn_msg_doctor_report *ret) KN_MUST_CHECK;
+
+/* Numbers of the databases of a Redis in which workers listen or have listened. At most
+ * max; 0 when it can't be told. */
+size_t control_doctor_databases(const struct broker_options *broker, int *ret, size_t max);
+
+#endif

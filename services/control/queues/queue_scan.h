@@ -1,0 +1,21 @@
+/* Looks at what waits, so that a task is known before a worker has it and without
+ * task-sent. Redis only: there it costs nothing but the reading. Each message is read
+ * once, at a bounded rate. One thread. */
+#ifndef CONTROL_QUEUES_QUEUE_SCAN_H
+#define CONTROL_QUEUES_QUEUE_SCAN_H
+
+#include "services/control/act/actions.h"
+#include "services/control/settle/learned_sender.h"
+
+struct control_queue_scan;
+
+/* learned must outlive it. */
+enum kn_status control_queue_scan_new(struct control_learned_sender *learned,
+                                      struct control_queue_scan **ret) KN_MUST_CHECK;
+/* NULL is allowed. */
+void control_queue_scan_free(struct control_queue_scan *lookout);
+
+/* Reads on in each queue. Once a second; NULL is allowed. */
+void control_queue_scan_tick(struct control_queue_scan *lookout, struct control_call *call);
+
+#endif

@@ -1,0 +1,116 @@
+#include "services/control/settle/copies.h"
+
+#include "services/common/text/time.h"
+#include "services/control/settle/calls.h"
+#include "services/control/settle/depths.h"
+
+#include <string.h>
+
+enum { EVENTS_MAX = 500 };
+
+static struct kn_bus_message *request(const struct control_copies_options *o, enum kn_kind kind,
+                                      const void *msg, enum kn_kind wanted)
+{
+    return kn_bus_request_kind(o->storage, kind, msg, o->request_timeout_us, wanted);
+}
+
+static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int64_t from)
+{
+    const struct control_copies_options *o = arg;
+    struct kn_str source = kn_str_from(o->source);
+    const struct kn_msg_queues_get get = {.name = queue, .sources = {&source, 1}, .from = from};
+    struct kn_bus_message *answer = request(o, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
+    const struct kn_msg_queue_list *list = answer ? answer->msg : NULL;
+    struct kn_msg_queue *ret =
+        list && list->items.count ? kn_arena_alloc(o->arena, sizeof *ret) : NULL;
+    struct kn_msg_queue_point *points =
+        ret ? kn_arena_array(o->arena, list->items.items[0].history.count + 1, sizeof *points)
+            : NULL;
+    if (points) {
+        const struct kn_msg_queue *found = &list->items.items[0];
+        *ret = (struct kn_msg_queue){.messages = found->messages};
+        ret->history.items = points;
+        ret->history.count = found->history.count;
+        memcpy(points, found->history.items, found->history.count * sizeof *points);
+    }
+    kn_bus_message_free(answer);
+    return points ? ret : NULL;
+}
+
+static enum kn_status read_calls(const struct control_copies_options *o,
+                                 const struct kn_msg_overdue_task *task, struct control_calls *ret)
+{
+    const struct kn_msg_task_events_get get = {
+        .id = task->id, .source = kn_str_from(o->source), .limit = EVENTS_MAX};
+    struct kn_bus_message *answer =
+        request(o, KN_KIND_TASK_EVENTS_GET, &get, KN_KIND_TASK_EVENT_LIST);
+    enum kn_status status =
+        control_calls_read(answer ? answer->msg : NULL, task->taken_at, o->redis, o->arena, ret);
+    kn_bus_message_free(answer);
+    return status;
+}
+
+static enum kn_status seek(const struct control_copies_options *o, struct control_seek_task *tasks,
+                           size_t count, int64_t missing_at)
+{
+    int64_t fresh = control_depths_fresh(kn_time_now(), kn_time_mono() - missing_at);
+    struct kn_str source = kn_str_from(o->source);
+    const struct kn_msg_queues_get get = {.sources = {&source, 1}};
+    struct kn_bus_message *queues = request(o, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
+    const struct control_seek_options options = {.session = o->session,
+                                                 .redis = o->redis,
+                                                 .queues = queues ? queues->msg : NULL,
+                                                 .fresh = fresh,
+                                                 .history = history_of,
+                                                 .arg = (void *)o,
+                                                 .arena = o->arena};
+    enum kn_status status = queues ? control_seek(&options, tasks, count) : KN_FULL;
+    for (size_t i = 0; i < count; i++) {
+        tasks[i].found = tasks[i].found || status != KN_OK;
+        if (tasks[i].queue.ptr)
+            tasks[i].queue = kn_arena_str(o->arena, tasks[i].queue);
+    }
+    kn_bus_message_free(queues);
+    return status;
+}
+
+/* On RabbitMQ a message must wait in a queue to which it was sent again: without it the queue would
+ * be empty, or not have grown. */
+static void judge(const struct control_copies_options *o, struct control_copy *copy,
+                  const struct control_calls *calls, const struct control_seek_task *sought)
+{
+    copy->state = sought->found || calls->unsure ? CONTROL_COPY_UNKNOWN : CONTROL_COPY_NONE;
+    copy->queue = sought->queue;
+    if (sought->queue.ptr && o->redis)
+        copy->state = CONTROL_COPY_WAITS;
+    for (size_t i = 0; sought->queue.ptr && i < calls->n_resent; i++) {
+        if (!kn_str_eq(calls->resent[i].queue, sought->queue))
+            continue;
+        if (sought->grown)
+            copy->state = CONTROL_COPY_WAITS;
+        copy->name = calls->resent[i].name;
+    }
+}
+
+enum kn_status control_copies_find(const struct control_copies_options *options,
+                                   struct control_copy *copies, size_t count)
+{
+    struct control_seek_task *tasks = kn_arena_array(options->arena, count, sizeof *tasks);
+    struct control_calls *calls = kn_arena_array(options->arena, count, sizeof *calls);
+    enum kn_status status = tasks && calls ? KN_OK : KN_NOMEM;
+    int64_t missing_at = 0; /* of the latest */
+    for (size_t i = 0; status == KN_OK && i < count; i++) {
+        const struct kn_msg_overdue_task *task = copies[i].task;
+        status = read_calls(options, task, &calls[i]);
+        tasks[i] = (struct control_seek_task){
+            .id = task->id, .since = task->taken_at, .sent_to = calls[i].sent_to};
+        if (copies[i].missing_at > missing_at)
+            missing_at = copies[i].missing_at;
+    }
+    if (status != KN_OK)
+        return status;
+    status = seek(options, tasks, count, missing_at);
+    for (size_t i = 0; i < count; i++)
+        judge(options, &copies[i], &calls[i], &tasks[i]);
+    return status;
+}

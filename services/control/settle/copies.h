@@ -1,0 +1,38 @@
+/* Whether a message is left of tasks that their workers do not have: it would start them again. One
+ * thread. */
+#ifndef CONTROL_SETTLE_COPIES_H
+#define CONTROL_SETTLE_COPIES_H
+
+#include "proto/bus/bus.h"
+#include "services/common/data/arena.h"
+#include "services/control/settle/seek.h"
+
+enum control_copy_state {
+    CONTROL_COPY_UNKNOWN, /* there is one, or may be */
+    CONTROL_COPY_NONE,
+    CONTROL_COPY_WAITS, /* in a queue: it was seen there (Redis), or must be there */
+};
+
+struct control_copy {
+    const struct kn_msg_overdue_task *task;
+    int64_t missing_at; /* when its worker first did not have it (monotonic) */
+    enum control_copy_state state;
+    struct kn_str queue; /* of one that waits; in the arena */
+    struct kn_str name;  /* of its task; absent: not known */
+};
+
+struct control_copies_options {
+    const char *source;
+    struct kn_bus_client *storage;
+    int64_t request_timeout_us;
+    struct broker_session *session;
+    bool redis;
+    struct kn_arena *arena;
+};
+
+/* Sets the state of each, CONTROL_SEEK_MAX at most. The status is that of control_seek; after a
+ * failure none is NONE. */
+enum kn_status control_copies_find(const struct control_copies_options *options,
+                                   struct control_copy *copies, size_t count) KN_MUST_CHECK;
+
+#endif

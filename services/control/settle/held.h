@@ -1,0 +1,21 @@
+/* The tasks that a worker holds, as the events that it would have sent. No I/O. */
+#ifndef CONTROL_SETTLE_HELD_H
+#define CONTROL_SETTLE_HELD_H
+
+#include "proto/messages.h"
+#include "services/control/ask/round.h"
+
+/* What a worker answered at `at` (wall clock): task-received of each task, at the time of
+ * its start, else at `at`, and task-started of those that run. Tasks without an id or a name, and
+ * those beyond CONTROL_HELD_MAX, are left out. The list is in the arena; texts are not copied.
+ * NOMEM. */
+enum { CONTROL_HELD_MAX = 20000 };
+struct control_held_events {
+    struct kn_msg_event *items;
+    size_t count;
+};
+enum kn_status control_held_write(const struct control_answer *answer, int64_t at,
+                                  struct kn_arena *arena,
+                                  struct control_held_events *ret) KN_MUST_CHECK;
+
+#endif

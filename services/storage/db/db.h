@@ -1,0 +1,159 @@
+/* A connection to the database: statements of sql.h, with values in and rows
+ * out. The one place where storage's two backends differ.
+ *
+ * A connection belongs to one thread at a time. */
+#ifndef KN_STORAGE_DB_DB_H
+#define KN_STORAGE_DB_DB_H
+
+#include "services/common/data/arena.h"
+#include "services/common/status.h"
+#include "services/common/text/str.h"
+#include "services/storage/db/sql.h"
+
+#include <stdatomic.h>
+
+enum db_kind { DB_NULL, DB_I64, DB_F64, DB_TEXT, DB_BLOB };
+
+struct db_value {
+    enum db_kind kind;
+    union {
+        int64_t i64;
+        double f64;
+        struct kn_str str; /* of TEXT and BLOB, borrowed */
+    };
+};
+
+static inline struct db_value db_i64(int64_t v)
+{
+    return (struct db_value){.kind = DB_I64, .i64 = v};
+}
+static inline struct db_value db_f64(double v)
+{
+    return (struct db_value){.kind = DB_F64, .f64 = v};
+}
+/* Absent text is NULL. */
+static inline struct db_value db_text(struct kn_str v)
+{
+    return (struct db_value){.kind = v.ptr ? DB_TEXT : DB_NULL, .str = v};
+}
+static inline struct db_value db_blob(struct kn_str v)
+{
+    return (struct db_value){.kind = v.ptr ? DB_BLOB : DB_NULL, .str = v};
+}
+static inline struct db_value db_null(void)
+{
+    return (struct db_value){.kind = DB_NULL};
+}
+/* 0 is NULL, as for times. */
+static inline struct db_value db_time(int64_t v)
+{
+    return v ? db_i64(v) : db_null();
+}
+
+/* Reading a column; NULL is 0 and absent. */
+static inline int64_t db_as_i64(struct db_value v)
+{
+    return v.kind == DB_I64 ? v.i64 : 0;
+}
+static inline struct kn_str db_as_str(struct db_value v)
+{
+    return v.kind == DB_TEXT || v.kind == DB_BLOB ? v.str : KN_STR_ABSENT;
+}
+
+struct db;
+
+/* One row; texts live until it returns. Anything but OK ends the statement and is
+ * returned by it; DB_STOP ends it with OK. */
+typedef enum kn_status db_row_fn(void *arg, const struct db_value *columns);
+enum { DB_STOP = -1 };
+
+struct db_options {
+    const char *sqlite_path;  /* or */
+    const char *postgres_url; /* postgresql://… */
+    bool read_only;
+    unsigned cache_mb; /* page cache of this connection, SQLite */
+};
+
+/* On failure *ret_error is a sentence to be freed by the caller. */
+enum kn_status db_open(const struct db_options *options, struct db **ret,
+                       char **ret_error) KN_MUST_CHECK;
+void db_close(struct db *db);
+bool db_is_postgres(const struct db *db);
+/* Whether a pooler such as PgBouncer stands between: the next transaction may be another connection
+ * of the server, so nothing may be left behind in one. */
+bool db_is_pooled(const struct db *db);
+/* Version of SQLite or of the server; lives as long as the connection. */
+const char *db_version(const struct db *db);
+
+/* What the last failure was about; lives until the next call. */
+const char *db_error(const struct db *db);
+/* The connection is lost: it must be closed, and opened anew. */
+bool db_is_lost(const struct db *db);
+
+/* From now on statements end with TIMEOUT after the deadline (monotonic; 0: none), and once
+ * *cancelled (NULL: never) is true. */
+void db_limit(struct db *db, int64_t deadline, const atomic_bool *cancelled);
+
+enum kn_status db_begin(struct db *db) KN_MUST_CHECK;
+enum kn_status db_commit(struct db *db) KN_MUST_CHECK;
+void db_rollback(struct db *db);
+
+/* Several statements as text, without values: for migrations. */
+enum kn_status db_script(struct db *db, const char *sql) KN_MUST_CHECK;
+
+/* One statement, with as many values as sql.h says. row may be NULL. */
+enum kn_status db_run(struct db *db, enum sql_id id, const struct db_value *values, db_row_fn *row,
+                      void *arg) KN_MUST_CHECK;
+/* The statement for each of count rows of values; row may be NULL. On PostgreSQL
+ * it is one statement over arrays, so it must bear that. ret_changed (may be NULL)
+ * says for each row whether it changed something; its first two values must
+ * identify it then. */
+enum kn_status db_each(struct db *db, enum sql_id id, const struct db_value *values, size_t count,
+                       db_row_fn *row, void *arg, bool *ret_changed) KN_MUST_CHECK;
+
+/* Rows and bytes that the database takes up, roughly. */
+enum kn_status db_size(struct db *db, uint64_t *ret_bytes) KN_MUST_CHECK;
+
+/* Gives some of the space that deleted rows took back to the file system. */
+void db_give_back(struct db *db, unsigned pages);
+
+/* Text that both databases can keep: U+FFFD for NUL and for what is not UTF-8.
+ * Copied into the arena only when something had to be replaced. */
+struct kn_str db_clean_text(struct kn_arena *arena, struct kn_str text);
+
+/* ---- for backends -------------------------------------------------------------------- */
+
+struct db_backend {
+    void (*close)(struct db *db);
+    const char *(*version)(const struct db *db);
+    const char *(*error)(const struct db *db);
+    bool (*is_lost)(const struct db *db);
+    enum kn_status (*script)(struct db *db, const char *sql);
+    enum kn_status (*run)(struct db *db, enum sql_id id, const struct db_value *values,
+                          db_row_fn *row, void *arg);
+    enum kn_status (*each)(struct db *db, enum sql_id id, const struct db_value *values,
+                           size_t count, db_row_fn *row, void *arg, bool *ret_changed);
+    enum kn_status (*size)(struct db *db, uint64_t *ret_bytes);
+    void (*give_back)(struct db *db, unsigned pages); /* may be NULL */
+};
+
+extern const struct db_backend db_sqlite_backend;
+extern const struct db_backend db_postgres_backend;
+
+struct db {
+    const struct db_backend *backend;
+    bool pooled;
+    int64_t deadline; /* see db_limit */
+    const atomic_bool *cancelled;
+};
+
+/* Whether a statement has to end now. */
+bool db_is_over(const struct db *db);
+
+enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret, char **ret_error);
+/* Whether nobody answers there, or not yet: waiting may help. */
+bool db_postgres_is_away(const char *url);
+enum kn_status db_postgres_open(const struct db_options *options, struct db **ret,
+                                char **ret_error);
+
+#endif

@@ -1,0 +1,663 @@
+/* PostgreSQL over libpq. All values travel in binary. A statement whose text takes
+ * arrays ("int8[]") runs once for all rows of db_each. Whole results are fetched
+ * before the first row is shown, so that a row function may ask again. */
+#include "services/storage/db/db.h"
+
+#include "services/common/text/buf.h"
+#include "services/common/text/mask.h"
+#include "services/common/text/time.h"
+
+#include <endian.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { OID_BYTEA = 17, OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25, OID_FLOAT8 = 701 };
+enum {
+    OID_BYTEA_ARRAY = 1001,
+    OID_INT8_ARRAY = 1016,
+    OID_TEXT_ARRAY = 1009,
+    OID_FLOAT8_ARRAY = 1022
+};
+enum { COLUMNS_MAX = 48, PARAMS_MAX = 40, NAME_SIZE = 16, COPY_PART = 8 << 20 };
+
+struct postgres {
+    struct db db;
+    PGconn *conn;
+    bool prepared[SQL_COUNT];
+    bool lost;
+    char *error;
+    char version[32];
+    struct kn_buf params; /* bytes of the values of one call */
+};
+
+static struct postgres *self(const struct db *db)
+{
+    return (struct postgres *)(uintptr_t)db;
+}
+
+/* ---- errors -------------------------------------------------------------------------- */
+
+/* One line, without the "ERROR:  " before it. */
+static char *one_line(const char *message)
+{
+    const char *text = strstr(message, ":  ");
+    char *copy = strdup(text ? text + 3 : message);
+    if (copy)
+        copy[strcspn(copy, "\n")] = '\0';
+    return copy;
+}
+
+static void keep_error(struct postgres *p, const char *message)
+{
+    free(p->error);
+    p->error = one_line(message);
+}
+
+/* By the class of the SQLSTATE (PostgreSQL's appendix A). */
+static enum kn_status status_of_state(struct postgres *p, const char *state)
+{
+    static const struct {
+        const char *start;
+        enum kn_status status;
+    } classes[] = {{"23", KN_CONFLICT},  {"40", KN_AGAIN},     {"55P03", KN_AGAIN},
+                   {"53200", KN_NOMEM},  {"53", KN_FULL},      {"42501", KN_DENIED},
+                   {"28", KN_DENIED},    {"25006", KN_DENIED}, {"54", KN_TOO_BIG},
+                   {"57014", KN_TIMEOUT}};
+    if (!state || strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0)
+        p->lost = true;
+    for (size_t i = 0; state && i < sizeof classes / sizeof *classes; i++) {
+        if (strncmp(state, classes[i].start, strlen(classes[i].start)) == 0)
+            return classes[i].status;
+    }
+    return KN_IO;
+}
+
+/* Whether the result is good; if not, it is freed. */
+static enum kn_status check(struct postgres *p, PGresult *result)
+{
+    ExecStatusType code = PQresultStatus(result);
+    if (code == PGRES_COMMAND_OK || code == PGRES_TUPLES_OK || code == PGRES_EMPTY_QUERY)
+        return KN_OK;
+    if (PQstatus(p->conn) != CONNECTION_OK)
+        p->lost = true;
+    enum kn_status status = status_of_state(p, PQresultErrorField(result, PG_DIAG_SQLSTATE));
+    keep_error(p, result ? PQresultErrorMessage(result) : PQerrorMessage(p->conn));
+    PQclear(result);
+    return status;
+}
+
+static const char *postgres_error(const struct db *db)
+{
+    const char *error = self(db)->error;
+    return error ? error : "";
+}
+
+static bool postgres_is_lost(const struct db *db)
+{
+    return self(db)->lost;
+}
+
+static const char *postgres_version(const struct db *db)
+{
+    return self(db)->version;
+}
+
+static void postgres_close(struct db *db)
+{
+    struct postgres *p = self(db);
+    PQfinish(p->conn);
+    kn_buf_fini(&p->params);
+    free(p->error);
+    free(p);
+}
+
+static enum kn_status postgres_script(struct db *db, const char *sql)
+{
+    struct postgres *p = self(db);
+    PGresult *result = PQexec(p->conn, sql);
+    enum kn_status status = check(p, result);
+    if (status == KN_OK)
+        PQclear(result);
+    return status;
+}
+
+/* ---- values -------------------------------------------------------------------------- */
+
+static void put_u32(struct kn_buf *out, uint32_t value)
+{
+    uint32_t big = htobe32(value);
+    kn_buf_append(out, &big, sizeof big);
+}
+
+static void put_u64(struct kn_buf *out, uint64_t value)
+{
+    uint64_t big = htobe64(value);
+    kn_buf_append(out, &big, sizeof big);
+}
+
+/* The server keeps no NUL in text. U+FFFF, which is no character, stands before what
+ * stands for one: U+FFFF 0 is NUL, U+FFFF 1 is U+FFFF itself. */
+#define ESCAPE "\xef\xbf\xbf"
+enum { ESCAPE_LEN = 3 };
+
+static const char *find_escape(const char *text, size_t len)
+{
+    return memmem(text, len, ESCAPE, ESCAPE_LEN);
+}
+
+static void put_escaped(struct kn_buf *out, struct kn_str text)
+{
+    for (size_t i = 0; i < text.len;) {
+        bool nul = text.ptr[i] == '\0';
+        bool escape = text.len - i >= ESCAPE_LEN && memcmp(text.ptr + i, ESCAPE, ESCAPE_LEN) == 0;
+        if (nul || escape)
+            kn_buf_append(out, nul ? ESCAPE "0" : ESCAPE "1", ESCAPE_LEN + 1);
+        else
+            kn_buf_append(out, text.ptr + i, 1);
+        i += escape ? ESCAPE_LEN : 1;
+    }
+}
+
+/* In place; the new length. */
+static size_t unescape(char *text, size_t len)
+{
+    const char *end = text + len, *at;
+    char *to = text;
+    for (const char *from = text; from < end; from = at) {
+        at = find_escape(from, (size_t)(end - from));
+        size_t plain = (size_t)((at ? at : end) - from);
+        memmove(to, from, plain);
+        to += plain;
+        if (!at || end - at <= ESCAPE_LEN)
+            break;
+        if (at[ESCAPE_LEN] == '0') {
+            *to++ = '\0';
+        } else {
+            memcpy(to, ESCAPE, ESCAPE_LEN);
+            to += ESCAPE_LEN;
+        }
+        at += ESCAPE_LEN + 1;
+    }
+    return (size_t)(to - text);
+}
+
+/* What is not UTF-8 is not kept: U+FFFD stands for it. */
+static void put_text(struct kn_buf *out, struct kn_str text)
+{
+    if (!text.len)
+        return;
+    if (kn_utf8_valid(text)) {
+        if (memchr(text.ptr, 0, text.len) || find_escape(text.ptr, text.len))
+            put_escaped(out, text);
+        else
+            kn_buf_str(out, text);
+        return;
+    }
+    struct kn_arena scratch;
+    kn_arena_init(&scratch, 0);
+    struct kn_str clean = db_clean_text(&scratch, text);
+    if (!clean.ptr)
+        kn_buf_fail(out, KN_NOMEM);
+    kn_buf_str(out, clean);
+    kn_arena_fini(&scratch);
+}
+
+/* The bytes of a value that is not NULL. */
+static void put_value(struct kn_buf *out, const struct db_value *value)
+{
+    uint64_t bits;
+    switch (value->kind) {
+    case DB_I64:
+        put_u64(out, (uint64_t)value->i64);
+        break;
+    case DB_F64:
+        memcpy(&bits, &value->f64, sizeof bits);
+        put_u64(out, bits);
+        break;
+    case DB_TEXT:
+        put_text(out, value->str);
+        break;
+    case DB_BLOB:
+        kn_buf_str(out, value->str);
+        break;
+    case DB_NULL:
+        break;
+    }
+}
+
+static Oid oid_of(char type, bool array)
+{
+    switch (type) {
+    case 'i':
+        return array ? OID_INT8_ARRAY : OID_INT8;
+    case 'f':
+        return array ? OID_FLOAT8_ARRAY : OID_FLOAT8;
+    case 'b':
+        return array ? OID_BYTEA_ARRAY : OID_BYTEA;
+    default:
+        return array ? OID_TEXT_ARRAY : OID_TEXT;
+    }
+}
+
+/* A value behind its length; NULL has the length -1. */
+static void put_field(struct kn_buf *out, const struct db_value *value)
+{
+    size_t at = out->len;
+    put_u32(out, UINT32_MAX);
+    if (value->kind == DB_NULL || kn_buf_status(out) != KN_OK)
+        return;
+    put_value(out, value);
+    uint32_t len = htobe32((uint32_t)(out->len - at - 4));
+    if (kn_buf_status(out) == KN_OK)
+        memcpy(out->data + at, &len, sizeof len);
+}
+
+/* A column of the rows as an array of one dimension: dimensions, whether there are
+ * NULLs, type of the elements, length, lower bound; then each with its length. */
+static void put_array(struct kn_buf *out, char type, const struct db_value *first, size_t width,
+                      size_t count)
+{
+    put_u32(out, 1);
+    put_u32(out, 1);
+    put_u32(out, oid_of(type, false));
+    put_u32(out, (uint32_t)count);
+    put_u32(out, 1);
+    for (size_t i = 0; i < count; i++)
+        put_field(out, first + i * width);
+}
+
+/* Rows as COPY wants them ("Binary Format" in the manual's page on COPY). */
+static void put_copy(struct kn_buf *out, const struct db_value *values, size_t width, size_t count)
+{
+    static const char signature[] = "PGCOPY\n\377\r\n"; /* and its NUL */
+    const uint16_t fields = htobe16((uint16_t)width), end = UINT16_MAX;
+    kn_buf_append(out, signature, sizeof signature);
+    put_u32(out, 0); /* flags */
+    put_u32(out, 0); /* length of the header's extension */
+    for (size_t i = 0; i < count; i++) {
+        kn_buf_append(out, &fields, sizeof fields);
+        for (size_t c = 0; c < width; c++)
+            put_field(out, values + i * width + c);
+    }
+    kn_buf_append(out, &end, sizeof end);
+}
+
+/* Once for each value: a text is unescaped in place. */
+static struct db_value get_value(const PGresult *result, int row, int column)
+{
+    uint64_t bits;
+    if (PQgetisnull(result, row, column))
+        return db_null();
+    char *data = PQgetvalue(result, row, column);
+    size_t len = (size_t)PQgetlength(result, row, column);
+    switch (PQftype(result, column)) {
+    case OID_INT8:
+        memcpy(&bits, data, 8);
+        return db_i64((int64_t)be64toh(bits));
+    case OID_INT4: {
+        uint32_t word;
+        memcpy(&word, data, 4);
+        return db_i64((int32_t)be32toh(word));
+    }
+    case OID_FLOAT8: {
+        double number;
+        memcpy(&bits, data, 8);
+        bits = be64toh(bits);
+        memcpy(&number, &bits, 8);
+        return db_f64(number);
+    }
+    case OID_BYTEA:
+        return db_blob((struct kn_str){data, len});
+    default:
+        if (find_escape(data, len))
+            len = unescape(data, len);
+        return db_text((struct kn_str){data, len});
+    }
+}
+
+/* ---- statements with a limit --------------------------------------------------------- */
+
+enum { LOOK_MS = 100, CANCEL_MS = 5000 };
+
+/* Waits until the result can be taken without waiting, at most ms. */
+static bool await_result(struct postgres *p, int ms)
+{
+    struct pollfd ready = {.fd = PQsocket(p->conn), .events = POLLIN};
+    if (!PQconsumeInput(p->conn))
+        return true; /* it says why */
+    if (PQisBusy(p->conn) && poll(&ready, 1, ms) > 0 && !PQconsumeInput(p->conn))
+        return true;
+    return !PQisBusy(p->conn);
+}
+
+/* Asks the server to end the statement. What doesn't end then is given up with its connection. */
+static void cancel(struct postgres *p)
+{
+    char why[256];
+    int64_t until = kn_time_mono() + CANCEL_MS * INT64_C(1000);
+    PGcancel *request = PQgetCancel(p->conn);
+    bool asked = request && PQcancel(request, why, sizeof why);
+    PQfreeCancel(request);
+    while (asked && !await_result(p, LOOK_MS))
+        asked = kn_time_mono() < until;
+    p->lost |= !asked;
+}
+
+/* The result of what was sent, which ends within db_limit. NULL: it did not end. */
+static PGresult *take_result(struct postgres *p)
+{
+    PGresult *last = NULL, *next;
+    while (!await_result(p, LOOK_MS)) {
+        if (!db_is_over(&p->db))
+            continue;
+        cancel(p);
+        break;
+    }
+    while (!p->lost && (next = PQgetResult(p->conn))) {
+        PQclear(last);
+        last = next;
+    }
+    return last;
+}
+
+/* Takes the result of what sent says was sent; TIMEOUT when its time is over. */
+static enum kn_status finish(struct postgres *p, int sent, PGresult **ret)
+{
+    PGresult *result = sent ? take_result(p) : NULL;
+    if (sent && !result && p->lost)
+        return KN_TIMEOUT;
+    enum kn_status status = check(p, result);
+    if (status == KN_OK)
+        *ret = result;
+    return status;
+}
+
+/* ---- statements ---------------------------------------------------------------------- */
+
+static bool takes_arrays(enum sql_id id)
+{
+    return strstr(sql_statements[id].postgres, "[]") != NULL;
+}
+
+static bool is_copy(enum sql_id id)
+{
+    return strncmp(sql_statements[id].postgres, "COPY ", 5) == 0;
+}
+
+static void oids_of(enum sql_id id, Oid oids[PARAMS_MAX])
+{
+    const char *types = sql_statements[id].types;
+    for (size_t i = 0; types[i]; i++)
+        oids[i] = oid_of(types[i], takes_arrays(id));
+}
+
+static enum kn_status prepare(struct postgres *p, enum sql_id id, char name[NAME_SIZE])
+{
+    Oid oids[PARAMS_MAX];
+    snprintf(name, NAME_SIZE, "s%d", (int)id);
+    if (p->prepared[id])
+        return KN_OK;
+    oids_of(id, oids);
+    PGresult *result;
+    int sent = PQsendPrepare(p->conn, name, sql_statements[id].postgres,
+                             (int)strlen(sql_statements[id].types), oids);
+    enum kn_status status = finish(p, sent, &result);
+    if (status != KN_OK)
+        return status;
+    PQclear(result);
+    p->prepared[id] = true;
+    return KN_OK;
+}
+
+/* Runs a statement with the parameters that lie in p->params between ends. */
+static enum kn_status execute(struct postgres *p, enum sql_id id, const size_t *ends,
+                              const bool *nulls, PGresult **ret)
+{
+    const char *pointers[PARAMS_MAX];
+    int lengths[PARAMS_MAX], formats[PARAMS_MAX];
+    char name[NAME_SIZE];
+    Oid oids[PARAMS_MAX];
+    int n = (int)strlen(sql_statements[id].types);
+    enum kn_status status = db_is_over(&p->db) ? KN_TIMEOUT : kn_buf_status(&p->params);
+    if (status == KN_OK && !p->db.pooled)
+        status = prepare(p, id, name);
+    if (status != KN_OK)
+        return status;
+    for (int i = 0; i < n; i++) {
+        size_t start = i ? ends[i - 1] : 0;
+        pointers[i] = nulls[i] ? NULL : p->params.data ? p->params.data + start : "";
+        lengths[i] = (int)(ends[i] - start);
+        formats[i] = 1;
+    }
+    oids_of(id, oids);
+    int sent = p->db.pooled ? PQsendQueryParams(p->conn, sql_statements[id].postgres, n, oids,
+                                                pointers, lengths, formats, 1)
+                            : PQsendQueryPrepared(p->conn, name, n, pointers, lengths, formats, 1);
+    return finish(p, sent, ret);
+}
+
+static enum kn_status show_rows(PGresult *result, db_row_fn *row, void *arg)
+{
+    struct db_value columns[COLUMNS_MAX];
+    int rows = PQntuples(result), n = PQnfields(result);
+    enum kn_status status = KN_OK;
+    for (int r = 0; row && r < rows && status == KN_OK; r++) {
+        for (int c = 0; c < n; c++)
+            columns[c] = get_value(result, r, c);
+        status = row(arg, columns);
+    }
+    PQclear(result);
+    return (int)status == DB_STOP ? KN_OK : status;
+}
+
+static enum kn_status postgres_run(struct db *db, enum sql_id id, const struct db_value *values,
+                                   db_row_fn *row, void *arg)
+{
+    struct postgres *p = self(db);
+    size_t ends[PARAMS_MAX] = {0};
+    bool nulls[PARAMS_MAX] = {false};
+    PGresult *result;
+    kn_buf_clear(&p->params);
+    for (size_t i = 0; sql_statements[id].types[i]; i++) {
+        nulls[i] = values[i].kind == DB_NULL;
+        put_value(&p->params, &values[i]);
+        ends[i] = p->params.len;
+    }
+    enum kn_status status = execute(p, id, ends, nulls, &result);
+    return status == KN_OK ? show_rows(result, row, arg) : status;
+}
+
+/* The statement returned the first two values of each row that changed something, in
+ * the order of the rows. */
+static enum kn_status mark_changed(PGresult *result, const struct db_value *values, size_t width,
+                                   size_t count, bool *ret_changed)
+{
+    int rows = PQntuples(result), r = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct db_value *row = values + i * width;
+        ret_changed[i] = r < rows && get_value(result, r, 0).i64 == row[0].i64 &&
+                         get_value(result, r, 1).i64 == row[1].i64;
+        r += ret_changed[i];
+    }
+    PQclear(result);
+    return r == rows ? KN_OK : KN_INTERNAL;
+}
+
+static enum kn_status one_by_one(struct db *db, enum sql_id id, const struct db_value *values,
+                                 size_t count, db_row_fn *row, void *arg)
+{
+    size_t width = strlen(sql_statements[id].types);
+    enum kn_status status = KN_OK;
+    for (size_t i = 0; status == KN_OK && i < count; i++)
+        status = postgres_run(db, id, values + i * width, row, arg);
+    return status;
+}
+
+static enum kn_status copy_rows(struct postgres *p, enum sql_id id, const struct db_value *values,
+                                size_t count)
+{
+    kn_buf_clear(&p->params);
+    put_copy(&p->params, values, strlen(sql_statements[id].types), count);
+    enum kn_status status = kn_buf_status(&p->params);
+    if (status != KN_OK)
+        return status;
+    PGresult *result = PQexec(p->conn, sql_statements[id].postgres);
+    if (PQresultStatus(result) != PGRES_COPY_IN) {
+        status = check(p, result);
+        return status == KN_OK ? KN_INTERNAL : status;
+    }
+    PQclear(result);
+    for (size_t at = 0; at < p->params.len; at += COPY_PART) {
+        size_t left = p->params.len - at;
+        if (PQputCopyData(p->conn, p->params.data + at,
+                          (int)(left < COPY_PART ? left : COPY_PART)) < 0)
+            break; /* the result says why */
+    }
+    (void)PQputCopyEnd(p->conn, NULL);
+    while ((result = PQgetResult(p->conn))) {
+        enum kn_status each = check(p, result);
+        if (each == KN_OK)
+            PQclear(result);
+        else if (status == KN_OK)
+            status = each;
+    }
+    return status;
+}
+
+static enum kn_status postgres_each(struct db *db, enum sql_id id, const struct db_value *values,
+                                    size_t count, db_row_fn *row, void *arg, bool *ret_changed)
+{
+    struct postgres *p = self(db);
+    const char *types = sql_statements[id].types;
+    size_t ends[PARAMS_MAX] = {0}, width = strlen(types);
+    bool nulls[PARAMS_MAX] = {false};
+    PGresult *result;
+    if (is_copy(id))
+        return count ? copy_rows(p, id, values, count) : KN_OK;
+    if (!takes_arrays(id))
+        return one_by_one(db, id, values, count, row, arg);
+    kn_buf_clear(&p->params);
+    for (size_t i = 0; i < width; i++) {
+        put_array(&p->params, types[i], values + i, width, count);
+        ends[i] = p->params.len;
+    }
+    enum kn_status status = execute(p, id, ends, nulls, &result);
+    if (status != KN_OK)
+        return status;
+    return ret_changed ? mark_changed(result, values, width, count, ret_changed)
+                       : show_rows(result, row, arg);
+}
+
+static enum kn_status take_size(void *arg, const struct db_value *columns)
+{
+    *(uint64_t *)arg = (uint64_t)db_as_i64(columns[0]);
+    return KN_OK;
+}
+
+static enum kn_status postgres_size(struct db *db, uint64_t *ret_bytes)
+{
+    struct postgres *p = self(db);
+    PGresult *result = PQexecParams(p->conn, "SELECT pg_database_size(current_database())", 0, NULL,
+                                    NULL, NULL, NULL, 1);
+    enum kn_status status = check(p, result);
+    return status == KN_OK ? show_rows(result, take_size, ret_bytes) : status;
+}
+
+const struct db_backend db_postgres_backend = {
+    .close = postgres_close,
+    .version = postgres_version,
+    .error = postgres_error,
+    .is_lost = postgres_is_lost,
+    .script = postgres_script,
+    .run = postgres_run,
+    .each = postgres_each,
+    .size = postgres_size,
+};
+
+/* ---- opening ------------------------------------------------------------------------- */
+
+enum { OLDEST_SERVER = 150000 };
+
+/* libpq quotes the unreadable part of a URL, which may be the password. */
+static enum kn_status refuse(struct postgres *p, enum kn_status status, const char *why,
+                             const char *url, char **ret_error)
+{
+    struct kn_buf text;
+    char *line = one_line(why);
+    kn_buf_init(&text, 0);
+    kn_buf_text(&text, "cannot use the PostgreSQL database: ");
+    kn_mask_text(kn_str_from(line ? line : why), url, &text);
+    *ret_error = kn_buf_take(&text, &(size_t){0});
+    free(line);
+    postgres_close(&p->db);
+    return status;
+}
+
+bool db_postgres_is_away(const char *url)
+{
+    const char *const keys[] = {"connect_timeout", "dbname", NULL};
+    const char *const settings[] = {"5", url, NULL};
+    PGPing answer = PQpingParams(keys, settings, 1);
+    return answer == PQPING_REJECT || answer == PQPING_NO_RESPONSE;
+}
+
+static void pass_over(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
+/* The process that serves the connection is the one that the start of the connection named, unless
+ * a pooler answered then. */
+static enum kn_status find_pooler(struct postgres *p)
+{
+    PGresult *result = PQexec(p->conn, "SELECT pg_backend_pid()");
+    enum kn_status status = check(p, result);
+    if (status != KN_OK)
+        return status;
+    p->db.pooled = strtol(PQgetvalue(result, 0, 0), NULL, 10) != PQbackendPID(p->conn);
+    PQclear(result);
+    return KN_OK;
+}
+
+enum kn_status db_postgres_open(const struct db_options *options, struct db **ret, char **ret_error)
+{
+    struct postgres *p = calloc(1, sizeof *p);
+    if (!p)
+        return KN_NOMEM;
+    p->db.backend = &db_postgres_backend;
+    kn_buf_init(&p->params, 0);
+    /* What stands before the URL is a default, which the URL may change: a server that has
+     * gone without a word is given up after half a minute. */
+    const char *const keys[] = {"connect_timeout",  "keepalives_idle",  "keepalives_interval",
+                                "keepalives_count", "tcp_user_timeout", "dbname",
+                                "application_name", "client_encoding",  NULL};
+    const char *const settings[] = {"5",
+                                    "10",
+                                    "5",
+                                    "3",
+                                    "30000",
+                                    options->postgres_url,
+                                    options->read_only ? "kanchi-reader" : "kanchi-storage",
+                                    "UTF8",
+                                    NULL};
+    p->conn = PQconnectdbParams(keys, settings, 1);
+    if (!p->conn || PQstatus(p->conn) != CONNECTION_OK)
+        return refuse(p, KN_IO, p->conn ? PQerrorMessage(p->conn) : "out of memory",
+                      options->postgres_url, ret_error);
+    if (PQserverVersion(p->conn) < OLDEST_SERVER)
+        return refuse(p, KN_UNSUPPORTED, "the server is older than PostgreSQL 15",
+                      options->postgres_url, ret_error);
+    snprintf(p->version, sizeof p->version, "%s", PQparameterStatus(p->conn, "server_version"));
+    PQsetNoticeProcessor(p->conn, pass_over, NULL);
+    enum kn_status status = find_pooler(p);
+    if (status == KN_OK && options->read_only && !p->db.pooled)
+        status = postgres_script(&p->db, "SET default_transaction_read_only = on;"
+                                         "SET plan_cache_mode = force_custom_plan");
+    if (status != KN_OK)
+        return refuse(p, status, postgres_error(&p->db), options->postgres_url, ret_error);
+    *ret = &p->db;
+    return KN_OK;
+}

@@ -1,0 +1,125 @@
+#include "services/storage/db/migrate.h"
+
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char create_table[] = "CREATE TABLE IF NOT EXISTS migrations ("
+                                   " version BIGINT PRIMARY KEY,"
+                                   " name TEXT NOT NULL,"
+                                   " checksum BIGINT NOT NULL,"
+                                   " applied_at BIGINT NOT NULL)";
+
+/* The server's own message does not name the schema. */
+static const char check_schema[] =
+    "DO $$ BEGIN IF current_schema() IS NULL THEN RAISE EXCEPTION 'no schema in search_path (%) "
+    "exists, or the user % may not use it: create one, and grant USAGE and CREATE on it', "
+    "current_setting('search_path'), current_user; END IF; END $$";
+
+struct run {
+    const struct migration *steps;
+    int64_t newest;  /* in the database */
+    int64_t differs; /* the first whose checksum is another one */
+};
+
+static int64_t checksum(const struct migration *step)
+{
+    return (int64_t)kn_hash64(0, step->sql, strlen(step->sql));
+}
+
+static int last_of(const struct migration *steps)
+{
+    int last = 0;
+    for (; steps->version; steps++)
+        last = steps->version;
+    return last;
+}
+
+static enum kn_status see_applied(void *arg, const struct db_value *columns)
+{
+    struct run *run = arg;
+    int64_t version = db_as_i64(columns[0]);
+    if (version > run->newest)
+        run->newest = version;
+    for (const struct migration *step = run->steps; step->version; step++) {
+        if (step->version == version && checksum(step) != db_as_i64(columns[1]) && !run->differs)
+            run->differs = version;
+    }
+    return KN_OK;
+}
+
+static enum kn_status apply(struct db *db, const struct migration *step)
+{
+    enum kn_status status = db_script(db, step->sql);
+    if (status != KN_OK)
+        return status;
+    KN_INFO("storage.migrated", KN_F_I64("version", step->version), KN_F_TEXT("name", step->name));
+    const struct db_value values[] = {db_i64(step->version), db_text(kn_str_from(step->name)),
+                                      db_i64(checksum(step)), db_i64(kn_time_now())};
+    return db_run(db, SQL_MIGRATION_ADD, values, NULL, NULL);
+}
+
+static enum kn_status in_transaction(struct db *db, struct run *run, char **ret_error)
+{
+    enum kn_status status = KN_OK;
+    if (db_is_postgres(db))
+        status = db_script(db, "SELECT pg_advisory_xact_lock(7236270143)");
+    if (status == KN_OK && db_is_postgres(db))
+        status = db_script(db, check_schema);
+    if (status == KN_OK)
+        status = db_script(db, create_table);
+    if (status == KN_OK)
+        status = db_run(db, SQL_MIGRATIONS, NULL, see_applied, run);
+    if (status != KN_OK)
+        return status;
+    int last = last_of(run->steps), n = 0;
+    if (run->newest > last) {
+        n = asprintf(ret_error,
+                     "the database has schema version %" PRId64
+                     ", but this program knows only up to %d: use the newer program",
+                     run->newest, last);
+        status = KN_VERSION;
+    } else if (run->differs) {
+        n = asprintf(ret_error,
+                     "schema version %" PRId64 " of the database was made by another program",
+                     run->differs);
+        status = KN_CONFLICT;
+    }
+    if (n < 0)
+        *ret_error = NULL;
+    for (const struct migration *step = run->steps; status == KN_OK && step->version; step++) {
+        if (step->version > run->newest)
+            status = apply(db, step);
+    }
+    return status;
+}
+
+enum kn_status migrate_with(struct db *db, const struct migration *steps, int *ret_version,
+                            char **ret_error)
+{
+    struct run run = {.steps = steps};
+    char *error = NULL;
+    enum kn_status status = db_begin(db);
+    if (status == KN_OK)
+        status = in_transaction(db, &run, &error);
+    if (status == KN_OK)
+        status = db_commit(db);
+    if (status == KN_OK) {
+        *ret_version = last_of(steps);
+        return KN_OK;
+    }
+    if (!error && asprintf(&error, "cannot set up the tables: %s", db_error(db)) < 0)
+        error = NULL;
+    db_rollback(db);
+    *ret_error = error;
+    return status;
+}
+
+enum kn_status migrate(struct db *db, int *ret_version, char **ret_error)
+{
+    return migrate_with(db, db_is_postgres(db) ? migrations_postgres : migrations_sqlite,
+                        ret_version, ret_error);
+}

@@ -1,0 +1,742 @@
+/* The task list. Each filter that has an index is an ordered stream of task
+ * numbers; one of them is walked, newest first, and the other filters are checked
+ * row by row. A request looks at a bounded number of rows, and its cursor says
+ * where to go on, so none takes for ever. */
+#include "services/storage/store_internal.h"
+
+#include "services/common/text/time.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    LIMIT_DEFAULT = 50,
+    LIMIT_MAX = 500,
+    VALUES_MAX = 100, /* of one filter */
+    CHUNK = 1000,     /* rows asked for at once, at most */
+    ROWS_MAX = 50000, /* looked at for one request */
+    RARE = 20,        /* a status is rare that less than one of so many tasks has */
+};
+#define TIME_MAX (30 * INT64_C(1000)) /* µs, for one request */
+
+/* Columns of the SCAN statements. */
+enum { S_NO, S_SOURCE, S_STATUS, S_NAME, S_QUEUE, S_WORKER, S_FIRST_AT, S_TEXTS };
+enum { S_TEXT_COUNT = 5 }; /* id, args, kwargs, result, error */
+
+/* Alternatives of one filter, as numbers. */
+struct choice {
+    int64_t values[VALUES_MAX];
+    size_t count;
+    bool set;
+};
+
+struct filter {
+    struct choice source, status, name, queue, worker;
+    struct kn_str q; /* in lower case */
+    int64_t from, to;
+    struct kn_opt_i64 resolved;
+    bool oldest_first;
+    bool status_is_rare; /* few tasks have one of the statuses */
+    bool status_has_all; /* tasks of each of them are in the table by status */
+    size_t limit;
+};
+
+struct scan {
+    struct store_reader *reader;
+    struct kn_arena *arena;
+    struct filter filter;
+    int64_t *found; /* task numbers, limit + 1 at most */
+    size_t n_found;
+    size_t seen;      /* rows of this chunk */
+    bool stopped;     /* it has enough, or took too long */
+    int64_t last_no;  /* the last row looked at */
+    size_t rows_left; /* that the request may look at */
+    int64_t deadline;
+};
+
+/* ---- the filter ---------------------------------------------------------------------- */
+
+static enum kn_status choose_names(struct store_reader *reader, enum dict_kind kind,
+                                   const struct kn_strs *texts, struct choice *ret)
+{
+    if (texts->count > VALUES_MAX)
+        return KN_TOO_BIG;
+    ret->set = texts->count > 0;
+    for (size_t i = 0; i < texts->count; i++) {
+        enum kn_status status = dict_find(reader->store->dict, reader->db, kind, texts->items[i],
+                                          &ret->values[ret->count]);
+        if (status == KN_OK)
+            ret->count++;
+        else if (status != KN_NOT_FOUND)
+            return status;
+    }
+    return KN_OK;
+}
+
+static enum kn_status choose_statuses(const struct kn_strs *texts, struct choice *ret)
+{
+    if (texts->count > VALUES_MAX)
+        return KN_TOO_BIG;
+    ret->set = texts->count > 0;
+    for (size_t i = 0; i < texts->count; i++) {
+        unsigned number;
+        if (!kn_enum_parse(&kn_enum_task_status, texts->items[i], &number))
+            return KN_INVALID;
+        ret->values[ret->count++] = number;
+    }
+    return KN_OK;
+}
+
+static bool is_chosen(const struct choice *choice, struct db_value value)
+{
+    if (!choice->set)
+        return true;
+    for (size_t i = 0; i < choice->count; i++) {
+        if (choice->values[i] == db_as_i64(value))
+            return true;
+    }
+    return false;
+}
+
+static struct kn_str lower(struct kn_arena *arena, struct kn_str text)
+{
+    struct kn_str copy = kn_arena_str(arena, text);
+    for (size_t i = 0; i < copy.len; i++)
+        ((char *)(uintptr_t)copy.ptr)[i] = (char)tolower((unsigned char)copy.ptr[i]);
+    return copy;
+}
+
+/* Whether text has q, which is in lower case, in it; ASCII letters only are alike. */
+static bool has(struct kn_str text, struct kn_str q)
+{
+    for (size_t i = 0; i + q.len <= text.len; i++) {
+        size_t n = 0;
+        while (n < q.len && tolower((unsigned char)text.ptr[i + n]) == (unsigned char)q.ptr[n])
+            n++;
+        if (n == q.len)
+            return true;
+    }
+    return false;
+}
+
+static enum kn_status has_q(struct scan *scan, const struct db_value *columns, bool *ret)
+{
+    struct kn_str q = scan->filter.q, name;
+    *ret = false;
+    for (size_t i = 0; i < S_TEXT_COUNT; i++) {
+        if (has(db_as_str(columns[S_TEXTS + i]), q)) {
+            *ret = true;
+            return KN_OK;
+        }
+    }
+    struct kn_arena scratch;
+    kn_arena_init(&scratch, 0);
+    enum kn_status status = dict_text(scan->reader->store->dict, scan->reader->db,
+                                      db_as_i64(columns[S_NAME]), &scratch, &name);
+    if (status == KN_OK)
+        *ret = has(name, q);
+    kn_arena_fini(&scratch);
+    return status;
+}
+
+static enum kn_status matches(struct scan *scan, const struct db_value *columns, bool *ret)
+{
+    const struct filter *f = &scan->filter;
+    int64_t first_at = db_as_i64(columns[S_FIRST_AT]);
+    *ret = is_chosen(&f->source, columns[S_SOURCE]) && is_chosen(&f->status, columns[S_STATUS]) &&
+           is_chosen(&f->name, columns[S_NAME]) && is_chosen(&f->queue, columns[S_QUEUE]) &&
+           is_chosen(&f->worker, columns[S_WORKER]) && (!f->from || first_at >= f->from) &&
+           (!f->to || first_at < f->to);
+    return *ret && f->q.len ? has_q(scan, columns, ret) : KN_OK;
+}
+
+/* ---- walking ------------------------------------------------------------------------- */
+
+static enum kn_status see_row(void *arg, const struct db_value *columns)
+{
+    struct scan *scan = arg;
+    bool match;
+    enum kn_status status = matches(scan, columns, &match);
+    if (status != KN_OK)
+        return status;
+    scan->seen++;
+    scan->last_no = db_as_i64(columns[S_NO]);
+    if (match)
+        scan->found[scan->n_found++] = scan->last_no;
+    scan->stopped = scan->n_found > scan->filter.limit ||
+                    (scan->seen % 64 == 0 && kn_time_mono() > scan->deadline);
+    return scan->stopped ? (enum kn_status)DB_STOP : KN_OK;
+}
+
+/* The statements of a stream stand together: newest first, oldest first; then the
+ * same with texts. */
+static const enum sql_id streams[][4] = {
+    {SQL_SCAN_ALL, SQL_SCAN_ALL_OLDEST, SQL_SCAN_ALL_TEXT, SQL_SCAN_ALL_TEXT_OLDEST},
+    {SQL_SCAN_NAME, SQL_SCAN_NAME_OLDEST, SQL_SCAN_NAME_TEXT, SQL_SCAN_NAME_TEXT_OLDEST},
+    {SQL_SCAN_WORKER, SQL_SCAN_WORKER_OLDEST, SQL_SCAN_WORKER_TEXT, SQL_SCAN_WORKER_TEXT_OLDEST},
+    {SQL_SCAN_QUEUE, SQL_SCAN_QUEUE_OLDEST, SQL_SCAN_QUEUE_TEXT, SQL_SCAN_QUEUE_TEXT_OLDEST},
+    {SQL_SCAN_STATUS, SQL_SCAN_STATUS_OLDEST, SQL_SCAN_STATUS_TEXT, SQL_SCAN_STATUS_TEXT_OLDEST},
+    {SQL_SCAN_RESOLVED, SQL_SCAN_RESOLVED_OLDEST, SQL_SCAN_RESOLVED_TEXT,
+     SQL_SCAN_RESOLVED_TEXT_OLDEST},
+};
+
+struct tally {
+    const struct filter *filter;
+    int64_t all, chosen;
+};
+
+static enum kn_status tally_count(void *arg, const struct db_value *columns)
+{
+    struct tally *tally = arg;
+    tally->all += db_as_i64(columns[2]);
+    if (is_chosen(&tally->filter->status, columns[1]))
+        tally->chosen += db_as_i64(columns[2]);
+    return KN_OK;
+}
+
+static enum kn_status weigh_statuses(struct store_reader *reader, struct filter *f)
+{
+    struct tally tally = {.filter = f};
+    enum kn_status status = db_run(reader->db, SQL_TASK_COUNTS, NULL, tally_count, &tally);
+    f->status_is_rare = tally.chosen < tally.all / RARE;
+    f->status_has_all = true;
+    for (size_t i = 0; i < f->status.count; i++)
+        f->status_has_all = f->status_has_all && store_has_state(f->status.values[i]);
+    return status;
+}
+
+/* Which stream to walk: ALL, or the filter whose values are likely the rarest. */
+static size_t choose_stream(const struct filter *f, const struct choice **ret)
+{
+    const struct choice *choices[] = {NULL, &f->name, &f->worker, &f->queue, &f->status};
+    if (f->resolved.set && f->resolved.value) {
+        *ret = NULL;
+        return COUNT_OF(choices);
+    }
+    if (f->status.set && f->status_is_rare && f->status_has_all) {
+        *ret = &f->status;
+        return COUNT_OF(choices) - 1;
+    }
+    for (size_t i = 1; i < COUNT_OF(choices); i++) {
+        if (choices[i]->set && (choices[i] != &f->status || f->status_has_all)) {
+            *ret = choices[i];
+            return i;
+        }
+    }
+    *ret = NULL;
+    return 0;
+}
+
+struct marked {
+    int64_t *found;
+    size_t count;
+};
+
+/* The number is known to be marked: it becomes 0. */
+static enum kn_status see_marked(void *arg, const struct db_value *columns)
+{
+    struct marked *marked = arg;
+    for (size_t i = 0; i < marked->count; i++) {
+        if (marked->found[i] == db_as_i64(columns[0]))
+            marked->found[i] = 0;
+    }
+    return KN_OK;
+}
+
+/* Of those found from start on, leaves out the ones that are marked as resolved. */
+static enum kn_status leave_out_resolved(struct scan *scan, size_t start)
+{
+    struct marked marked = {scan->found + start, scan->n_found - start};
+    struct kn_arena scratch;
+    kn_arena_init(&scratch, 0);
+    struct db_value *values = kn_arena_array(&scratch, marked.count, sizeof *values);
+    for (size_t i = 0; values && i < marked.count; i++)
+        values[i] = db_i64(marked.found[i]);
+    enum kn_status status = KN_NOMEM;
+    if (values)
+        status = db_each(scan->reader->db, SQL_RESOLVED_GET, values, marked.count, see_marked,
+                         &marked, NULL);
+    kn_arena_fini(&scratch);
+    scan->n_found = start;
+    for (size_t i = 0; i < marked.count; i++) {
+        if (marked.found[i])
+            scan->found[scan->n_found++] = marked.found[i];
+    }
+    return status;
+}
+
+/* Walks one stream from `from` (not included) to `to` (included). *ret_reached is the
+ * last number up to which all matches were found. */
+static enum kn_status walk(struct scan *scan, size_t stream, int64_t value, int64_t from,
+                           int64_t to, int64_t *ret_reached)
+{
+    enum sql_id id = streams[stream][scan->filter.oldest_first + 2 * (scan->filter.q.len > 0)];
+    /* as many as a page has, then more: PostgreSQL reads all that was asked for before the
+     * first is seen, and before the time is looked at */
+    size_t size = scan->filter.limit + 1;
+    for (; scan->rows_left; size = size * 2 < CHUNK ? size * 2 : CHUNK) {
+        size_t chunk = scan->rows_left < size ? scan->rows_left : size;
+        const struct db_value values[] = {db_i64(from), db_i64(to), db_i64((int64_t)chunk),
+                                          db_i64(value)};
+        size_t start = scan->n_found;
+        scan->seen = 0;
+        scan->stopped = false;
+        enum kn_status status = db_run(scan->reader->db, id, values, see_row, scan);
+        if (status == KN_OK && scan->filter.resolved.set && !scan->filter.resolved.value &&
+            scan->n_found > start)
+            status = leave_out_resolved(scan, start);
+        if (status != KN_OK)
+            return status;
+        scan->rows_left -= scan->seen;
+        if (scan->seen)
+            from = scan->last_no;
+        if (scan->stopped &&
+            (scan->n_found > scan->filter.limit || kn_time_mono() > scan->deadline))
+            break;
+        if (scan->stopped) /* by what was left out */
+            continue;
+        if (scan->seen < chunk) {
+            from = to;
+            break;
+        }
+    }
+    *ret_reached = from;
+    return KN_OK;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+static int oldest_first(const void *a, const void *b)
+{
+    return newest_first(b, a);
+}
+
+/* All matches between from and to, or the first of them: in order, at most limit.
+ * *ret_next is the number after which to go on, `to` when there is no more. */
+static enum kn_status collect(struct scan *scan, int64_t from, int64_t to, int64_t *ret_next)
+{
+    const struct choice *choice;
+    size_t stream = choose_stream(&scan->filter, &choice), total = 0;
+    size_t n = choice ? choice->count : 1, limit = scan->filter.limit;
+    bool oldest = scan->filter.oldest_first;
+    int64_t *all = kn_arena_array(scan->arena, n * (limit + 1) + 1, sizeof *all);
+    int64_t reached = to;
+    if (!all)
+        return KN_NOMEM;
+    size_t rows = scan->rows_left;
+    int64_t start = kn_time_mono();
+    for (size_t i = 0; i < n; i++) {
+        int64_t here = to;
+        scan->found = all + total;
+        scan->n_found = 0;
+        scan->rows_left = rows / n + 1;
+        scan->deadline = start + TIME_MAX * (int64_t)(i + 1) / (int64_t)n;
+        enum kn_status status = walk(scan, stream, choice ? choice->values[i] : 0, from, to, &here);
+        if (status != KN_OK)
+            return status;
+        total += scan->n_found;
+        if (oldest ? here < reached : here > reached)
+            reached = here;
+    }
+    qsort(all, total, sizeof *all, oldest ? oldest_first : newest_first);
+    size_t keep = 0;
+    while (keep < total && (oldest ? all[keep] <= reached : all[keep] >= reached))
+        keep++;
+    scan->found = all;
+    scan->n_found = keep < limit ? keep : limit;
+    *ret_next = keep > limit ? all[limit - 1] : reached;
+    return KN_OK;
+}
+
+/* ---- whole rows ---------------------------------------------------------------------- */
+
+struct fetch {
+    struct store_reader *reader;
+    struct kn_arena *arena;
+    const int64_t *numbers;
+    size_t count;
+    struct kn_msg_task *tasks;
+};
+
+static enum kn_status take_row(void *arg, const struct db_value *columns)
+{
+    struct fetch *fetch = arg;
+    struct task_row row;
+    struct kn_str source;
+    enum kn_status status =
+        task_row_read(columns, fetch->reader->store->dict, fetch->reader->db, fetch->arena, &row);
+    if (status == KN_OK)
+        status = dict_text(fetch->reader->store->dict, fetch->reader->db, row.source, fetch->arena,
+                           &source);
+    for (size_t i = 0; status == KN_OK && i < fetch->count; i++) {
+        if (fetch->numbers[i] == row.no)
+            task_row_message(&row, source, TASK_TEXT_LIST, &fetch->tasks[i]);
+    }
+    return status;
+}
+
+static enum kn_status fetch_rows(struct fetch *fetch, struct kn_msg_task_list *ret)
+{
+    struct db_value *values = kn_arena_array(fetch->arena, fetch->count, sizeof *values);
+    fetch->tasks = kn_arena_array(fetch->arena, fetch->count, sizeof *fetch->tasks);
+    if (fetch->count && (!values || !fetch->tasks))
+        return KN_NOMEM;
+    for (size_t i = 0; i < fetch->count; i++)
+        values[i] = db_i64(fetch->numbers[i]);
+    enum kn_status status =
+        db_each(fetch->reader->db, SQL_TASKS_BY_NO, values, fetch->count, take_row, fetch, NULL);
+    if (status != KN_OK)
+        return status;
+    size_t n = 0;
+    for (size_t i = 0; i < fetch->count; i++) {
+        if (fetch->tasks[i].no)
+            fetch->tasks[n++] = fetch->tasks[i];
+    }
+    ret->items.items = fetch->tasks;
+    ret->items.count = n;
+    return resolved_fill(fetch->reader->db, fetch->arena, fetch->tasks, n);
+}
+
+enum kn_status store_tasks_by_no(struct store_reader *reader, const int64_t *numbers, size_t count,
+                                 struct kn_arena *arena, struct kn_msg_task_list *ret)
+{
+    struct fetch fetch = {reader, arena, numbers, count, NULL};
+    return fetch_rows(&fetch, ret);
+}
+
+/* ---- the request --------------------------------------------------------------------- */
+
+static enum kn_status read_filter(struct store_reader *reader, const struct kn_msg_tasks_get *get,
+                                  struct kn_arena *arena, struct filter *f, const char **ret_why)
+{
+    enum kn_status status;
+    f->limit = get->limit ? get->limit : LIMIT_DEFAULT;
+    f->from = get->from;
+    f->to = get->to;
+    f->resolved = get->resolved;
+    f->q = lower(arena, get->q);
+    f->oldest_first = kn_str_eq(get->sort, KN_STR("oldest"));
+    *ret_why = "limit goes from 1 to 500";
+    if (f->limit > LIMIT_MAX)
+        return KN_INVALID;
+    *ret_why = "sort is newest or oldest";
+    if (get->sort.len && !f->oldest_first && !kn_str_eq(get->sort, KN_STR("newest")))
+        return KN_INVALID;
+    *ret_why = "status is none of pending, received, started, success, failure, retry, revoked, "
+               "rejected, orphaned";
+    if ((status = choose_statuses(&get->statuses, &f->status)) != KN_OK)
+        return status;
+    *ret_why = "at most 100 values of one filter";
+    if ((status = choose_names(reader, DICT_SOURCE, &get->sources, &f->source)) != KN_OK ||
+        (status = choose_names(reader, DICT_NAME, &get->names, &f->name)) != KN_OK ||
+        (status = choose_names(reader, DICT_QUEUE, &get->queues, &f->queue)) != KN_OK)
+        return status;
+    return choose_names(reader, DICT_HOST, &get->workers, &f->worker);
+}
+
+struct span {
+    int64_t first, last;
+};
+
+static enum kn_status take_span(void *arg, const struct db_value *columns)
+{
+    struct span *span = arg;
+    span->first = columns[0].kind == DB_I64 ? columns[0].i64 : 1;
+    span->last = columns[1].kind == DB_I64 ? columns[1].i64 : 0;
+    return KN_OK;
+}
+
+/* The numbers that tasks of the period can have: those of its whole minutes, and of the
+ * seconds before and after them. */
+static enum kn_status span_of(struct store_reader *reader, const struct filter *f, struct span *ret)
+{
+    enum { SECONDS = KN_MINUTE / KN_SECOND };
+    *ret = (struct span){1, INT64_MAX - 1};
+    if (!f->from && !f->to)
+        return KN_OK;
+    int64_t first = f->from / KN_SECOND; /* seconds, the first and the one after the last */
+    int64_t end = f->to ? (f->to + KN_SECOND - 1) / KN_SECOND : INT64_MAX;
+    int64_t first_minute = (first + SECONDS - 1) / SECONDS, end_minute = end / SECONDS;
+    int64_t before = first_minute * SECONDS, after = end_minute * SECONDS;
+    if (first_minute > end_minute) /* all of it within a minute */
+        before = end, after = end;
+    const struct db_value values[] = {db_i64(first_minute), db_i64(end_minute), db_i64(first),
+                                      db_i64(before),       db_i64(after),      db_i64(end)};
+    return db_run(reader->db, SQL_TASK_SPAN, values, take_span, ret);
+}
+
+static bool matches_nothing(const struct filter *f)
+{
+    const struct choice *choices[] = {&f->source, &f->status, &f->name, &f->queue, &f->worker};
+    for (size_t i = 0; i < COUNT_OF(choices); i++) {
+        if (choices[i]->set && !choices[i]->count)
+            return true;
+    }
+    return false;
+}
+
+/* A whole id typed into the search box: found at once, before the walk. */
+static enum kn_status find_id(struct scan *scan, struct kn_str id, struct kn_msg_task_list *ret)
+{
+    struct kn_msg_task *task = kn_arena_alloc(scan->arena, sizeof *task);
+    if (!task)
+        return KN_NOMEM;
+    enum kn_status status =
+        store_read_task(scan->reader, &(struct kn_msg_task_get){.id = id}, scan->arena, task);
+    if (status == KN_OK) {
+        ret->items.items = task;
+        ret->items.count = 1;
+    }
+    return status;
+}
+
+static bool filters_only_q(const struct kn_msg_tasks_get *get)
+{
+    return !get->statuses.count && !get->names.count && !get->workers.count && !get->queues.count &&
+           !get->sources.count && !get->from && !get->to && !get->resolved.set;
+}
+
+/* As text, so that it can change its form. */
+static enum kn_status make_cursor(struct kn_arena *arena, int64_t no, struct kn_str *ret)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)no);
+    *ret = kn_arena_str(arena, kn_str_from(text));
+    return ret->ptr ? KN_OK : KN_NOMEM;
+}
+
+enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg_tasks_get *get,
+                                struct kn_arena *arena, struct kn_msg_task_list *ret,
+                                const char **ret_why)
+{
+    struct scan *scan = kn_arena_alloc(arena, sizeof *scan);
+    struct span span;
+    int64_t after = 0, next;
+    if (!scan)
+        return KN_NOMEM;
+    *scan = (struct scan){.reader = reader, .arena = arena, .rows_left = ROWS_MAX};
+    enum kn_status status = read_filter(reader, get, arena, &scan->filter, ret_why);
+    if (status != KN_OK)
+        return status;
+    *ret_why = "the cursor is not one of ours";
+    if (get->cursor.len && (!kn_str_to_i64(get->cursor, &after) || after < 0))
+        return KN_INVALID;
+    *ret = (struct kn_msg_task_list){0};
+    if (get->q.len && !get->cursor.len && filters_only_q(get) &&
+        find_id(scan, get->q, ret) == KN_OK)
+        return KN_OK;
+    if (matches_nothing(&scan->filter))
+        return KN_OK;
+    if ((status = weigh_statuses(reader, &scan->filter)) != KN_OK ||
+        (status = span_of(reader, &scan->filter, &span)) != KN_OK || span.first > span.last)
+        return status;
+    bool oldest = scan->filter.oldest_first;
+    int64_t from = oldest ? span.first - 1 : span.last + 1, to = oldest ? span.last : span.first;
+    if (get->cursor.len && (oldest ? after > from : after < from))
+        from = after;
+    status = collect(scan, from, to, &next);
+    if (status == KN_OK)
+        status = store_tasks_by_no(reader, scan->found, scan->n_found, arena, ret);
+    if (status == KN_OK && next != to)
+        status = make_cursor(arena, next, &ret->next_cursor);
+    return status;
+}
+
+/* ---- one task ------------------------------------------------------------------------ */
+
+struct lookup {
+    struct store_reader *reader;
+    struct kn_arena *arena;
+    struct kn_str id;
+    int64_t source;
+    struct task_row row;
+    bool found;
+};
+
+static enum kn_status see_candidate(void *arg, const struct db_value *columns)
+{
+    struct lookup *lookup = arg;
+    struct task_row peek;
+    task_row_peek(columns, &peek);
+    if (peek.source != lookup->source || !kn_str_eq(peek.id, lookup->id))
+        return KN_OK;
+    if (lookup->found && peek.no <= lookup->row.no)
+        return KN_OK;
+    lookup->found = true;
+    return task_row_read(columns, lookup->reader->store->dict, lookup->reader->db, lookup->arena,
+                         &lookup->row);
+}
+
+struct source_numbers {
+    int64_t items[64];
+    size_t count;
+};
+
+static enum kn_status take_source(void *arg, const struct db_value *columns)
+{
+    struct source_numbers *sources = arg;
+    sources->items[sources->count++] = db_as_i64(columns[0]);
+    return sources->count == COUNT_OF(sources->items) ? (enum kn_status)DB_STOP : KN_OK;
+}
+
+enum kn_status store_find_task(struct store_reader *reader, struct kn_str id, struct kn_str source,
+                               struct kn_arena *arena, struct task_row *ret)
+{
+    struct source_numbers sources = {0};
+    enum kn_status status;
+    struct lookup lookup = {.reader = reader, .arena = arena, .id = db_clean_text(arena, id)};
+    struct task_row best = {0};
+    if (source.len) {
+        status = dict_find(reader->store->dict, reader->db, DICT_SOURCE, source, sources.items);
+        sources.count = 1;
+    } else {
+        const struct db_value values[] = {db_i64(DICT_SOURCE), db_text(KN_STR("")), db_i64(64)};
+        status = db_run(reader->db, SQL_DICT_OF_KIND, values, take_source, &sources);
+    }
+    for (size_t i = 0; status == KN_OK && i < sources.count; i++) {
+        lookup.source = sources.items[i];
+        lookup.found = false;
+        const struct db_value hash[] = {
+            db_i64((int64_t)task_hash(reader->store->hash_key, lookup.source, lookup.id))};
+        status = db_each(reader->db, SQL_TASKS_BY_HASH, hash, 1, see_candidate, &lookup, NULL);
+        if (lookup.found && lookup.row.no > best.no)
+            best = lookup.row;
+    }
+    if (status != KN_OK)
+        return status;
+    if (!best.no)
+        return KN_NOT_FOUND;
+    *ret = best;
+    return KN_OK;
+}
+
+enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_task_get *get,
+                               struct kn_arena *arena, struct kn_msg_task *ret)
+{
+    struct task_row row;
+    struct kn_str source;
+    if (!get->id.len)
+        return KN_NOT_FOUND;
+    enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
+    if (status == KN_OK)
+        status = dict_text(reader->store->dict, reader->db, row.source, arena, &source);
+    if (status != KN_OK)
+        return status;
+    task_row_message(&row, source, 0, ret);
+    return resolved_fill(reader->db, arena, ret, 1);
+}
+
+/* ---- its events ---------------------------------------------------------------------- */
+
+struct event_page {
+    struct store_reader *reader;
+    struct kn_arena *arena;
+    const struct task_row *row;
+    struct kn_msg_event *items;
+    int64_t (*keys)[3];
+    size_t count;
+};
+
+/* What the backend has of a worker whose clock is wrong, at the time that it counts with. */
+static void correct_learned(const struct merge_task *task, struct kn_msg_event *event)
+{
+    for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++) {
+        const struct kn_msg_event *learned = task->learned[t];
+        if (!learned || learned->type != event->type || learned->origin != event->origin ||
+            learned->timestamp != event->timestamp)
+            continue;
+        event->skew += event->timestamp;
+        event->timestamp = merge_learned_at(task, (enum merge_type)t);
+        event->skew -= event->timestamp;
+    }
+}
+
+/* Rows have the time of the backend, which may lie outside the task's. */
+static void widen(const struct merge_task *task, int64_t *from, int64_t *to)
+{
+    for (unsigned t = 0; t < MERGE_LEARNED_COUNT; t++) {
+        const struct kn_msg_event *learned = task->learned[t];
+        if (learned && learned->timestamp < *from)
+            *from = learned->timestamp;
+        if (learned && learned->timestamp > *to)
+            *to = learned->timestamp;
+    }
+}
+
+static enum kn_status take_event(void *arg, const struct db_value *columns)
+{
+    struct event_page *page = arg;
+    struct kn_msg_event *event = &page->items[page->count];
+    page->keys[page->count][0] = db_as_i64(columns[1]);
+    page->keys[page->count][1] = db_as_i64(columns[2]);
+    page->keys[page->count][2] = db_as_i64(columns[0]);
+    enum kn_status status =
+        event_from_row(columns, page->reader->store->dict, page->reader->db, page->arena, event);
+    event->uuid = page->row->id;
+    if (status == KN_OK && merge_is_learned(event))
+        correct_learned(&page->row->task, event);
+    page->count++;
+    return status;
+}
+
+static bool read_cursor(struct kn_str cursor, int64_t key[3])
+{
+    for (size_t i = 0; i < 3; i++) {
+        const char *comma = cursor.len ? memchr(cursor.ptr, ',', cursor.len) : NULL;
+        size_t len = comma ? (size_t)(comma - cursor.ptr) : cursor.len;
+        if (!kn_str_to_i64((struct kn_str){cursor.ptr, len}, &key[i]))
+            return false;
+        len += comma != NULL;
+        cursor.ptr += len;
+        cursor.len -= len;
+    }
+    return cursor.len == 0;
+}
+
+enum kn_status store_read_events(struct store_reader *reader,
+                                 const struct kn_msg_task_events_get *get, struct kn_arena *arena,
+                                 struct kn_msg_task_event_list *ret, const char **ret_why)
+{
+    struct task_row row;
+    size_t limit = get->limit ? get->limit : LIMIT_DEFAULT;
+    int64_t after[3] = {INT64_MIN, INT64_MIN, INT64_MIN};
+    *ret_why = "limit goes from 1 to 500";
+    if (limit > LIMIT_MAX)
+        return KN_INVALID;
+    *ret_why = "the cursor is not one of ours";
+    if (get->cursor.len && !read_cursor(get->cursor, after))
+        return KN_INVALID;
+    enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
+    if (status != KN_OK)
+        return status;
+    struct event_page page = {.reader = reader, .arena = arena, .row = &row};
+    int64_t from = row.task.first_at, to = row.task.latest_at;
+    widen(&row.task, &from, &to);
+    page.items = kn_arena_array(arena, limit + 1, sizeof *page.items);
+    page.keys = kn_arena_array(arena, limit + 1, sizeof *page.keys);
+    if (!page.items || !page.keys)
+        return KN_NOMEM;
+    const struct db_value values[] = {
+        db_i64(row.no),   db_i64(after[0]),           db_i64(after[1]),
+        db_i64(after[2]), db_i64((int64_t)limit + 1), db_i64(from),
+        db_i64(to)};
+    status = db_run(reader->db, SQL_EVENTS_PAGE, values, take_event, &page);
+    if (status != KN_OK)
+        return status;
+    *ret = (struct kn_msg_task_event_list){0};
+    ret->items.items = page.items;
+    ret->items.count = page.count > limit ? limit : page.count;
+    if (page.count > limit) {
+        const int64_t *key = page.keys[limit - 1];
+        char text[80];
+        snprintf(text, sizeof text, "%lld,%lld,%lld", (long long)key[0], (long long)key[1],
+                 (long long)key[2]);
+        ret->next_cursor = kn_arena_str(arena, kn_str_from(text));
+    }
+    return KN_OK;
+}

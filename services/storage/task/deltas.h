@@ -1,0 +1,89 @@
+/* Signed contributions to the rollups, added up within one commit; what counts is
+ * said in docs/rollups.md. */
+#ifndef KN_STORAGE_TASK_DELTAS_H
+#define KN_STORAGE_TASK_DELTAS_H
+
+#include "services/common/data/hmap.h"
+#include "services/storage/db/dict.h"
+#include "services/storage/task/task_row.h"
+
+struct delta_key {
+    int64_t minute; /* µs */
+    int64_t source;
+    int64_t name;
+    int64_t queue;
+    int64_t worker;
+    int64_t status; /* enum kn_task_status */
+};
+
+/* A stored event, as far as rollups care. */
+struct delta_event {
+    int64_t at;
+    enum kn_event_type type;
+    int64_t host;
+    struct kn_opt_f64 runtime;
+};
+
+/* A queue wait, as far as a task has one. */
+struct delta_wait {
+    bool set;
+    struct delta_key key;
+    double value;
+};
+
+/* What was learned of a task and counts. */
+struct delta_learned {
+    size_t count;
+    struct {
+        struct delta_key key;
+        struct kn_opt_f64 runtime;
+    } items[MERGE_LEARNED_COUNT];
+};
+
+/* Values in a list that grows; in the arena. */
+struct delta_values {
+    double *items;
+    size_t count;
+    size_t cap;
+};
+struct delta {
+    struct delta_key key;
+    int64_t count;
+    struct delta_values runtimes[2]; /* added, removed */
+    struct delta_values waits[2];
+};
+
+struct deltas {
+    struct kn_arena *arena;
+    struct hmap map;
+    struct delta *items;
+    size_t count;
+    size_t cap;
+    enum kn_status status; /* the first error */
+};
+
+/* All that is added lies in the arena. */
+void deltas_init(struct deltas *deltas, struct kn_arena *arena);
+void deltas_fini(struct deltas *deltas);
+/* Empties it; the arena is the caller's. */
+void deltas_clear(struct deltas *deltas);
+
+/* Counts an event of a task with this name and queue once, or takes it out. */
+void deltas_event(struct deltas *deltas, int64_t source, int64_t name, int64_t queue,
+                  const struct delta_event *event, int sign);
+struct delta_wait deltas_wait_of(const struct task_row *row);
+/* Nothing when both say the same. */
+void deltas_wait(struct deltas *deltas, const struct delta_wait *before,
+                 const struct delta_wait *after);
+
+/* *ret is NULL when there is nothing; in the arena. */
+enum kn_status deltas_learned_of(const struct task_row *row, struct kn_arena *arena,
+                                 struct delta_learned **ret) KN_MUST_CHECK;
+/* Counts all of it, or takes it out. NULL is allowed. */
+void deltas_learned(struct deltas *deltas, const struct delta_learned *learned, int sign);
+
+/* As messages, in the arena; those that add up to nothing are left out. */
+enum kn_status deltas_messages(struct deltas *deltas, struct dict *dict, struct db *db,
+                               struct kn_msg_rollup_delta **ret, size_t *ret_count) KN_MUST_CHECK;
+
+#endif

@@ -1,0 +1,28 @@
+/* The rows of tasks that were written last, as they are in the database: a task that has
+ * an event had one a moment ago, nearly always, and need not be read again.
+ *
+ * A ring of bytes, in which new rows take the place of the oldest. One thread. */
+#ifndef KN_STORAGE_TASK_TASK_CACHE_H
+#define KN_STORAGE_TASK_TASK_CACHE_H
+
+#include "services/storage/task/task_row.h"
+
+struct task_cache {
+    char *ring;
+    struct task_cache_slot *slots;
+    uint64_t head;  /* where the next row goes; all that were written until now */
+    uint64_t floor; /* rows before it do not count any more */
+    uint64_t found, missed;
+};
+
+enum kn_status task_cache_init(struct task_cache *cache) KN_MUST_CHECK;
+void task_cache_fini(struct task_cache *cache);
+void task_cache_clear(struct task_cache *cache);
+
+/* Takes the place of what it has of this task. */
+void task_cache_put(struct task_cache *cache, const struct db_value columns[TASK_COLUMNS]);
+/* All columns; texts live until the next put. False: the database knows. */
+bool task_cache_find(struct task_cache *cache, const struct task_row *key,
+                     struct db_value ret[TASK_COLUMNS]);
+
+#endif

@@ -1,0 +1,68 @@
+/* A row of the table tasks: from and to columns, and as a message. */
+#ifndef KN_STORAGE_TASK_TASK_ROW_H
+#define KN_STORAGE_TASK_TASK_ROW_H
+
+#include "services/storage/db/dict.h"
+#include "services/storage/task/merge.h"
+
+struct task_row {
+    int64_t no;
+    uint64_t hash;
+    int64_t source;
+    struct kn_str id;
+    struct merge_task task;
+    /* what the indexes are about, of merge_view(task) */
+    enum kn_task_status status;
+    enum kn_origin origin;
+    int64_t name;
+    int64_t queue;
+    int64_t worker;
+    int64_t started_by;
+    int64_t client;
+};
+
+enum { TASK_COLUMNS = 37 };
+
+/* hash of a task's place: key is the database's own random number. */
+uint64_t task_hash(uint64_t key, int64_t source, struct kn_str id);
+
+/* Only number, hash, source and id of a row of all columns, without a copy. */
+void task_row_peek(const struct db_value *columns, struct task_row *ret);
+int64_t task_row_latest_at(const struct db_value *columns);
+/* Everything; texts are copied into the arena. */
+enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, struct db *db,
+                             struct kn_arena *arena, struct task_row *ret) KN_MUST_CHECK;
+/* Sets status and numbers from row->task, and gives numbers to new names. */
+enum kn_status task_row_settle(struct task_row *row, struct dict *dict,
+                               struct db *db) KN_MUST_CHECK;
+/* What is kept as bytes: those of merge_order_encode, and what was learned (absent
+ * when nothing was), as
+ *   byte    1 << i for each name of the row that is filled in by it
+ *   then    a message task_event_list */
+struct task_bytes {
+    struct kn_str order;
+    struct kn_str learned;
+};
+/* Appends both to out, one behind the other; sets only lengths. */
+void task_row_bytes(const struct task_row *row, struct kn_buf *out, struct task_bytes *ret);
+/* All columns in order. */
+void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
+                     struct db_value ret[TASK_COLUMNS]);
+/* Of all columns, those of SQL_TASK_UPDATE, or SQL_TASK_UPDATE_REST when rest.
+ * Returns how many. ret may be all. */
+size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest,
+                              struct db_value *ret);
+
+/* Of all columns, those of SQL_TASK_ADVANCE: what task-started and task-succeeded can change of
+ * a task that has its worker. */
+void task_row_advance_values(const struct db_value all[TASK_COLUMNS], struct db_value *ret);
+enum { TASK_ADVANCED_BY = 1 << KN_EVENT_TASK_STARTED | 1 << KN_EVENT_TASK_SUCCEEDED };
+
+/* For the feed, for lists: texts are cut to so many bytes, and there is no traceback. */
+enum { TASK_TEXT_FEED = 256, TASK_TEXT_LIST = 4096 };
+/* Texts are borrowed from the row. text_max: bytes of arguments, result and error; 0: all,
+ * and the traceback. */
+void task_row_message(const struct task_row *row, struct kn_str source, size_t text_max,
+                      struct kn_msg_task *ret);
+
+#endif

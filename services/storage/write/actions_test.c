@@ -1,0 +1,219 @@
+/* What is kept of people's actions, on both databases. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "services/storage/rig_test.h"
+
+#include "services/common/process/log.h"
+#include "services/common/text/time.h"
+
+#include <stdio.h>
+
+#define AT (INT64_C(1764000000) * KN_SECOND)
+
+static struct rig rig;
+static bool on_postgres;
+
+static int setup(void **state)
+{
+    (void)state;
+    rig_init(&rig, on_postgres);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    rig_fini(&rig);
+    return 0;
+}
+
+static enum kn_status commit(enum kn_kind kind, const void *msg)
+{
+    const struct kn_msg_feed *feed;
+    struct store_change change = {.kind = kind, .msg = msg, .arena = &rig.arena};
+    assert_int_equal(store_commit(rig.store, &change, 1, &feed), KN_OK);
+    return change.status;
+}
+
+static enum kn_status begin(const char *id, const char *attempt, const char *target)
+{
+    struct kn_msg_audit_entry entry = {
+        .id = kn_str_from(id),
+        .verb = KN_VERB_RETRY,
+        .source = KN_STR("default"),
+        .target = kn_str_from(target),
+        .actor = KN_STR("an\0na"),
+        .request = KN_STR("{\"queue\":\"mail\"}"),
+        .begun_at = AT,
+    };
+    const struct kn_msg_audit_begin msg = {.entry = &entry, .attempt = kn_str_from(attempt)};
+    return commit(KN_KIND_AUDIT_BEGIN, &msg);
+}
+
+static enum kn_status end(const char *id, enum kn_outcome outcome)
+{
+    struct kn_msg_audit_entry entry = {.id = kn_str_from(id),
+                                       .ended_at = AT + 5,
+                                       .outcome = (uint8_t)outcome,
+                                       .text = KN_STR("sent")};
+    const struct kn_msg_audit_end msg = {.entry = &entry};
+    return commit(KN_KIND_AUDIT_END, &msg);
+}
+
+static struct kn_msg_audit_list list_of(struct kn_msg_audit_get get)
+{
+    struct kn_msg_audit_list list;
+    assert_int_equal(store_read_audit(rig.reader, &get, &rig.arena, &list), KN_OK);
+    return list;
+}
+
+static void an_action_is_begun_once(void **state)
+{
+    (void)state;
+    assert_int_equal(begin("a-1", "one", "t-1"), KN_OK);
+    assert_int_equal(begin("a-1", "one", "t-1"), KN_OK); /* the request came twice */
+    assert_int_equal(begin("a-1", "two", "t-1"), KN_CONFLICT);
+    assert_int_equal(begin("", "two", "t-1"), KN_INVALID);
+    assert_int_equal(begin("a-2", "two", "t-2"), KN_OK);
+    assert_int_equal(list_of((struct kn_msg_audit_get){0}).items.count, 2);
+    rig_reopen(&rig);
+    assert_int_equal(begin("a-1", "three", "t-1"), KN_CONFLICT);
+}
+
+static void the_first_end_stays(void **state)
+{
+    (void)state;
+    assert_int_equal(begin("a-1", "one", "t-1"), KN_OK);
+    struct kn_msg_audit_list list = list_of((struct kn_msg_audit_get){.id = KN_STR("a-1")});
+    assert_int_equal(list.items.count, 1);
+    assert_int_equal(list.items.items[0].outcome, KN_OUTCOME_UNKNOWN);
+    assert_int_equal(list.items.items[0].ended_at, 0);
+    assert_int_equal(end("a-1", KN_OUTCOME_DONE), KN_OK);
+    assert_int_equal(end("a-1", KN_OUTCOME_FAILED), KN_OK);
+    assert_int_equal(end("a-9", KN_OUTCOME_DONE), KN_NOT_FOUND);
+    list = list_of((struct kn_msg_audit_get){.target = KN_STR("t-1")});
+    assert_int_equal(list.items.count, 1);
+    const struct kn_msg_audit_entry *entry = &list.items.items[0];
+    assert_int_equal(entry->outcome, KN_OUTCOME_DONE);
+    assert_int_equal(entry->ended_at, AT + 5);
+    assert_true(kn_str_eq(entry->text, KN_STR("sent")));
+    assert_true(kn_str_eq(entry->request, KN_STR("{\"queue\":\"mail\"}")));
+    assert_true(kn_str_eq(entry->source, KN_STR("default")));
+}
+
+static void pages_go_from_the_newest_to_the_oldest(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 7; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "a-%d", i);
+        assert_int_equal(begin(id, "one", i % 2 ? "odd" : "even"), KN_OK);
+    }
+    struct kn_msg_audit_list page = list_of((struct kn_msg_audit_get){.limit = 4});
+    assert_int_equal(page.items.count, 4);
+    assert_true(kn_str_eq(page.items.items[0].id, KN_STR("a-6")));
+    assert_true(page.next != 0);
+    page = list_of((struct kn_msg_audit_get){.limit = 4, .before = page.next});
+    assert_int_equal(page.items.count, 3);
+    assert_true(kn_str_eq(page.items.items[2].id, KN_STR("a-0")));
+    assert_int_equal(page.next, 0);
+    page = list_of((struct kn_msg_audit_get){.target = KN_STR("odd"), .limit = 2});
+    assert_int_equal(page.items.count, 2);
+    assert_true(kn_str_eq(page.items.items[1].id, KN_STR("a-3")));
+    page = list_of(
+        (struct kn_msg_audit_get){.target = KN_STR("odd"), .limit = 2, .before = page.next});
+    assert_int_equal(page.items.count, 1);
+    struct kn_str verbs[] = {KN_STR("revoke")};
+    assert_int_equal(list_of((struct kn_msg_audit_get){.verbs = {verbs, 1}}).items.count, 0);
+}
+
+static void a_pause_is_kept_until_it_is_over(void **state)
+{
+    (void)state;
+    struct kn_msg_pause pause = {.source = KN_STR("default"),
+                                 .queue = KN_STR("mail"),
+                                 .since = AT,
+                                 .by = KN_STR("anna"),
+                                 .consumers = KN_STR("{\"a@b\":{}}")};
+    struct kn_msg_pause_list list;
+    struct kn_msg_queue_list queues;
+    assert_int_equal(commit(KN_KIND_PAUSE, &(struct kn_msg_pause){.source = KN_STR("x")}),
+                     KN_INVALID);
+    assert_int_equal(commit(KN_KIND_PAUSE, &pause), KN_OK);
+    pause.by = KN_STR("otto");
+    assert_int_equal(commit(KN_KIND_PAUSE, &pause), KN_OK);
+    rig_reopen(&rig);
+    assert_int_equal(store_read_pauses(rig.reader, KN_STR("other"), &rig.arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 0);
+    assert_int_equal(store_read_pauses(rig.reader, KN_STR("default"), &rig.arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 1);
+    assert_true(kn_str_eq(list.items.items[0].consumers, pause.consumers));
+    const struct kn_msg_queues_get get = {0};
+    assert_int_equal(store_read_queues(rig.reader, &get, &rig.arena, &queues), KN_OK);
+    assert_int_equal(queues.items.count, 1);
+    assert_true(kn_str_eq(queues.items.items[0].name, KN_STR("mail")));
+    assert_true(kn_str_eq(queues.items.items[0].pause->by, KN_STR("otto")));
+    pause.resuming = true;
+    assert_int_equal(commit(KN_KIND_PAUSE, &pause), KN_OK);
+    assert_int_equal(store_read_queues(rig.reader, &get, &rig.arena, &queues), KN_OK);
+    assert_int_equal(queues.items.count, 0);
+    pause.over = true;
+    assert_int_equal(commit(KN_KIND_PAUSE, &pause), KN_OK);
+    assert_int_equal(store_read_pauses(rig.reader, KN_STR(""), &rig.arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 0);
+}
+
+static enum kn_status link_tasks(const char *task, const char *new, int64_t at)
+{
+    const struct kn_msg_task_link msg = {.source = KN_STR("default"),
+                                         .task_id = kn_str_from(task),
+                                         .new_id = kn_str_from(new),
+                                         .at = at};
+    return commit(KN_KIND_TASK_LINK, &msg);
+}
+
+static struct kn_msg_task_links links_of(const char *source, const char *task)
+{
+    struct kn_msg_task_links links;
+    const struct kn_msg_task_links_get get = {.source = kn_str_from(source),
+                                              .task_id = kn_str_from(task)};
+    assert_int_equal(store_read_links(rig.reader, &get, &rig.arena, &links), KN_OK);
+    return links;
+}
+
+static void tasks_are_linked_both_ways(void **state)
+{
+    (void)state;
+    assert_int_equal(link_tasks("t-1", "t-3", AT + 2), KN_OK);
+    assert_int_equal(link_tasks("t-1", "t-2", AT + 1), KN_OK);
+    assert_int_equal(link_tasks("t-1", "t-2", AT + 1), KN_OK);
+    assert_int_equal(link_tasks("t-2", "t-4", AT + 3), KN_OK);
+    assert_int_equal(link_tasks("", "t-4", AT), KN_INVALID);
+    struct kn_msg_task_links links = links_of("default", "t-1");
+    assert_false(links.retry_of.ptr);
+    assert_int_equal(links.retried_as.count, 2);
+    assert_true(kn_str_eq(links.retried_as.items[0], KN_STR("t-2")));
+    links = links_of("default", "t-2");
+    assert_true(kn_str_eq(links.retry_of, KN_STR("t-1")));
+    assert_int_equal(links.retried_as.count, 1);
+    assert_int_equal(links_of("other", "t-1").retried_as.count, 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    kn_log_setup("actions_test", KN_LOG_WARN, false);
+    const struct CMUnitTest tests[] = {
+        CASE(an_action_is_begun_once),
+        CASE(the_first_end_stays),
+        CASE(pages_go_from_the_newest_to_the_oldest),
+        CASE(a_pause_is_kept_until_it_is_over),
+        CASE(tasks_are_linked_both_ways),
+    };
+    return RIG_RUN(tests, &on_postgres);
+}
