@@ -28,39 +28,39 @@ struct control_queue_scan {
 enum kn_status control_queue_scan_new(struct control_learned_sender *learned,
                                       struct control_queue_scan **ret)
 {
-    struct control_queue_scan *lookout = calloc(1, sizeof *lookout);
-    if (!lookout)
+    struct control_queue_scan *scan = calloc(1, sizeof *scan);
+    if (!scan)
         return KN_NOMEM;
-    lookout->learned = learned;
-    kn_table_init(&lookout->queues, sizeof(struct queue), QUEUES_MAX);
-    *ret = lookout;
+    scan->learned = learned;
+    kn_table_init(&scan->queues, sizeof(struct queue), QUEUES_MAX);
+    *ret = scan;
     return KN_OK;
 }
 
-void control_queue_scan_free(struct control_queue_scan *lookout)
+void control_queue_scan_free(struct control_queue_scan *scan)
 {
-    if (!lookout)
+    if (!scan)
         return;
-    kn_table_fini(&lookout->queues);
-    free(lookout);
+    kn_table_fini(&scan->queues);
+    free(scan);
 }
 
 /* The queues that storage knows. */
-static void learn_names(struct control_queue_scan *lookout, struct control_call *call)
+static void learn_names(struct control_queue_scan *scan, struct control_call *call)
 {
     struct kn_str source = kn_str_from(call->options->source);
     const struct kn_msg_queues_get get = {.sources = {&source, 1}};
     const void *answer;
-    if ((lookout->named_at && kn_time_mono() < lookout->named_at + NAMES_KEPT_US) ||
+    if ((scan->named_at && kn_time_mono() < scan->named_at + NAMES_KEPT_US) ||
         control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &answer) != KN_OK)
         return;
     const struct kn_msg_queue_list *list = answer;
     for (size_t i = 0; i < list->items.count; i++)
-        (void)kn_table_need(&lookout->queues, KN_STR(""), list->items.items[i].name);
-    lookout->named_at = kn_time_mono();
+        (void)kn_table_need(&scan->queues, KN_STR(""), list->items.items[i].name);
+    scan->named_at = kn_time_mono();
 }
 
-static enum kn_status tell(struct control_queue_scan *lookout, struct control_call *call,
+static enum kn_status tell(struct control_queue_scan *scan, struct control_call *call,
                            struct kn_str queue, const struct broker_page *page)
 {
     struct kn_msg_event *events = kn_arena_array(call->arena, page->count, sizeof *events);
@@ -72,11 +72,11 @@ static enum kn_status tell(struct control_queue_scan *lookout, struct control_ca
         control_waiting_show(&page->items[i], call->arena, &waiting);
         count += control_waiting_event(&waiting, queue, kn_time_now(), &events[count]);
     }
-    return control_learned_sender_tell(lookout->learned, events, count);
+    return control_learned_sender_tell(scan->learned, events, count);
 }
 
 /* One page. The cursor moves when storage has it. */
-static enum kn_status read_on(struct control_queue_scan *lookout, struct control_call *call,
+static enum kn_status read_on(struct control_queue_scan *scan, struct control_call *call,
                               struct queue *queue, bool *ret_more)
 {
     struct broker_page page;
@@ -92,42 +92,42 @@ static enum kn_status read_on(struct control_queue_scan *lookout, struct control
     if (status != KN_OK)
         return status;
     if (page.count)
-        status = tell(lookout, call, queue->entry.name, &page);
+        status = tell(scan, call, queue->entry.name, &page);
     if (status == KN_OK)
         snprintf(queue->cursor, sizeof queue->cursor, "%.*s", KN_STR_ARG(page.cursor));
     *ret_more = page.more && page.count;
     return status;
 }
 
-static void look_at(struct control_queue_scan *lookout, struct control_call *call,
-                    struct queue *queue, int *pages)
+static void look_at(struct control_queue_scan *scan, struct control_call *call, struct queue *queue,
+                    int *pages)
 {
     bool more = true;
     enum kn_status status = KN_OK;
     while (status == KN_OK && more && *pages > 0 && !atomic_load(call->stopping)) {
-        status = read_on(lookout, call, queue, &more);
+        status = read_on(scan, call, queue, &more);
         *pages -= more;
     }
     uint64_t skipped;
-    if (status != KN_OK && status != KN_DENIED && kn_log_allow(&lookout->log_limit, &skipped))
-        KN_WARN("lookout.failed", KN_F_STR("queue", queue->entry.name),
+    if (status != KN_OK && status != KN_DENIED && kn_log_allow(&scan->log_limit, &skipped))
+        KN_WARN("queue_scan.failed", KN_F_STR("queue", queue->entry.name),
                 KN_F_TEXT("reason", kn_status_text(status)), KN_F_I64("skipped", skipped));
 }
 
-void control_queue_scan_tick(struct control_queue_scan *lookout, struct control_call *call)
+void control_queue_scan_tick(struct control_queue_scan *scan, struct control_call *call)
 {
-    if (!lookout || call->options->broker->url->kind != BROKER_REDIS)
+    if (!scan || call->options->broker->url->kind != BROKER_REDIS)
         return;
-    learn_names(lookout, call);
-    size_t count = kn_table_count(&lookout->queues), i = 0;
+    learn_names(scan, call);
+    size_t count = kn_table_count(&scan->queues), i = 0;
     int pages = PAGES_A_TICK;
-    size_t first = count ? lookout->first++ % count : 0;
+    size_t first = count ? scan->first++ % count : 0;
     for (int round = 0; round < 2; round++) { /* from the first on, then those before it */
         i = 0;
-        for (struct kn_table_entry *entry = kn_table_first(&lookout->queues); entry;
+        for (struct kn_table_entry *entry = kn_table_first(&scan->queues); entry;
              entry = kn_table_next(entry), i++) {
             if ((i >= first) == (round == 0) && entry->name.len < 256)
-                look_at(lookout, call, (struct queue *)entry, &pages);
+                look_at(scan, call, (struct queue *)entry, &pages);
         }
     }
 }

@@ -13,9 +13,9 @@ struct control_queue_scan;
 enum kn_status control_queue_scan_new(struct control_learned_sender *learned,
                                       struct control_queue_scan **ret) KN_MUST_CHECK;
 /* NULL is allowed. */
-void control_queue_scan_free(struct control_queue_scan *lookout);
+void control_queue_scan_free(struct control_queue_scan *scan);
 
 /* Reads on in each queue. Once a second; NULL is allowed. */
-void control_queue_scan_tick(struct control_queue_scan *lookout, struct control_call *call);
+void control_queue_scan_tick(struct control_queue_scan *scan, struct control_call *call);
 
 #endif

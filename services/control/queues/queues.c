@@ -16,7 +16,7 @@ struct control_queues {
     struct control_actions_options options;
     struct kn_bus_client *storage;
     struct control_learned_sender *learned;
-    struct control_queue_scan *lookout; /* NULL: not wanted */
+    struct control_queue_scan *scan; /* NULL: not wanted */
     struct control_hand hand;
     struct kn_arena arena; /* of a tick */
     uint64_t seen;         /* what the last good pass was about */
@@ -143,7 +143,7 @@ static void *run(void *arg)
         control_queues_unlock(q);
         if (atomic_load(&q->purging) == 0)
             control_purges_finish(&call);
-        control_queue_scan_tick(q->lookout, &call);
+        control_queue_scan_tick(q->scan, &call);
     }
     return NULL;
 }
@@ -158,7 +158,7 @@ static enum kn_status make_parts(struct control_queues *q)
     if (status == KN_OK)
         status = broker_session_new(q->options.broker, &q->hand.session);
     if (status == KN_OK && q->options.look)
-        status = control_queue_scan_new(q->learned, &q->lookout);
+        status = control_queue_scan_new(q->learned, &q->scan);
     return status;
 }
 
@@ -194,7 +194,7 @@ void control_queues_stop(struct control_queues *q)
     pthread_mutex_unlock(&q->lock);
     if (q->started)
         pthread_join(q->thread, NULL);
-    control_queue_scan_free(q->lookout);
+    control_queue_scan_free(q->scan);
     control_learned_sender_free(q->learned);
     control_pidbox_free(q->hand.pidbox);
     broker_session_free(q->hand.session);
