@@ -63,8 +63,8 @@ static const struct {
     {"*250001\r\n", "$-1\r\n", "a reply has too many elements"},
     {"*4000\r\n", "*100\r\n$-1\r\n", ""},
     {"", "*200000\r\n", "a reply has too many elements"},
-    {"", "*1\r\n", ""}, /* deeper than hiredis goes */
-    {"%1\r\n+a\r\n", "+b\r\n", ""},
+    {"", "*1\r\n", ""},              /* deeper than hiredis goes */
+    {"%1\r\n+a\r\n+b\r\n", X1K, ""}, /* a map of RESP3, which hiredis 1.0 and later read */
     {"HTTP/1.1 400 Bad Request\r\n\r\n", "", ""},
 };
 
@@ -81,7 +81,7 @@ static void a_bad_reply_is_read_to_a_bound(void **state)
         broker_redis_bound(redis.ctx);
         assert_int_equal(pthread_create(&thread, NULL, serve, &peer), 0);
         redisReply *reply = NULL;
-        for (int n = 0; n < 2 && (n == 0 || reply); n++) { /* the first may be a map of RESP3 */
+        for (int n = 0; n < 2 && (n == 0 || reply); n++) { /* the first may be read */
             freeReplyObject(reply);
             reply = broker_redis_reply(&redis);
         }
