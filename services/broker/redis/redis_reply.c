@@ -1,6 +1,7 @@
-/* hiredis reads whatever the server sends, however long it is. Here it reads no more than a
- * reply may have: bytes before they are parsed, elements before there is memory for them, and
- * of a line, which it would look through again with each piece that comes, its length. */
+/* hiredis reads whatever the server sends, however long it is, and from 1.0 on however deep: it
+ * frees a reply by recursion. Here it reads no more than a reply may have: bytes before they are
+ * parsed, elements before there is memory for them, levels, and of a line, which it would look
+ * through again with each piece that comes, its length. */
 #include "services/broker/redis/redis.h"
 
 #include "services/common/text/time.h"
@@ -11,6 +12,7 @@
 
 #define LINE_MAX_BYTES ((size_t)64 << 10)
 #define ELEMENTS_MAX ((size_t)250000)
+#define LEVELS_MAX 7              /* of arrays in arrays; hiredis before 1.0 reads no more than 8 */
 #define PATIENCE (60 * KN_SECOND) /* for a whole reply; a piece of it has the socket's time-out */
 
 static redisReplyObjectFunctions bounded;
@@ -18,9 +20,12 @@ static redisReplyObjectFunctions plain; /* hiredis' own */
 
 static _Thread_local size_t elements; /* of the reply that this thread reads */
 
-static bool has_room(size_t count)
+static bool has_room(const redisReadTask *task, size_t count)
 {
-    if (count > ELEMENTS_MAX - elements)
+    unsigned level = 0;
+    for (const redisReadTask *t = task; t && level <= LEVELS_MAX; t = t->parent)
+        level++;
+    if (level > LEVELS_MAX || count > ELEMENTS_MAX - elements)
         return false;
     elements += count;
     return true;
@@ -29,12 +34,12 @@ static bool has_room(size_t count)
 /* The number is an int up to hiredis 0.14, a size_t since. */
 __attribute__((unused)) static void *array_of_int(const redisReadTask *task, int count)
 {
-    return count >= 0 && has_room((size_t)count) ? plain.createArray(task, count) : NULL;
+    return count >= 0 && has_room(task, (size_t)count) ? plain.createArray(task, count) : NULL;
 }
 
 __attribute__((unused)) static void *array_of_size(const redisReadTask *task, size_t count)
 {
-    return has_room(count) ? plain.createArray(task, (int)count) : NULL;
+    return has_room(task, count) ? plain.createArray(task, (int)count) : NULL;
 }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* bounded and plain, until they are set */
@@ -85,7 +90,7 @@ static int next_reply(redisContext *ctx, void **ret)
 {
     int code = redisGetReplyFromReader(ctx, ret);
     if (code != REDIS_OK && ctx->err == REDIS_ERR_OOM)
-        code = fail(ctx, "a reply has too many elements");
+        code = fail(ctx, "a reply has too many elements or levels");
     return code;
 }
 

@@ -59,11 +59,13 @@ static const struct {
     {"$2147483000\r\n", X1K, "a reply is too large"},
     {"*2\r\n+OK\r\n$500000000\r\n", X1K, "a reply is too large"},
     {"*2000\r\n", "$1024\r\n" X1K "\r\n", "a reply is too large"},
-    {"*2147483647\r\n", "", "a reply has too many elements"},
-    {"*250001\r\n", "$-1\r\n", "a reply has too many elements"},
+    {"*2147483647\r\n", "", "a reply has too many elements or levels"},
+    {"*250001\r\n", "$-1\r\n", "a reply has too many elements or levels"},
     {"*4000\r\n", "*100\r\n$-1\r\n", ""},
-    {"", "*200000\r\n", "a reply has too many elements"},
-    {"", "*1\r\n", ""},              /* deeper than hiredis goes */
+    {"", "*200000\r\n", "a reply has too many elements or levels"},
+    {"", "*1\r\n", "a reply has too many elements or levels"},
+    {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", "",
+     "a reply has too many elements or levels"},
     {"%1\r\n+a\r\n+b\r\n", X1K, ""}, /* a map of RESP3, which hiredis 1.0 and later read */
     {"HTTP/1.1 400 Bad Request\r\n\r\n", "", ""},
 };
@@ -104,7 +106,8 @@ static void replies_behind_one_another_are_read_each_within_its_bound(void **sta
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     struct broker_redis redis = {.ctx = redisConnectFd(fds[0]), .reply_max = REPLY_MAX};
     struct peer peer = {.fd = fds[1],
-                        .first = "*3\r\n:1\r\n$-1\r\n*1\r\n+OK\r\n",
+                        /* seven levels in all */
+                        .first = "*3\r\n:1\r\n$-1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n+OK\r\n",
                         .then = "*2\r\n$1024\r\n" X1K "\r\n$-1\r\n"};
     broker_redis_bound(redis.ctx);
     assert_int_equal(pthread_create(&thread, NULL, serve, &peer), 0);
