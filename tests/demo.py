@@ -5,7 +5,7 @@ Everything is in a temporary folder, on free ports, and is gone when this ends.
 """
 
 import argparse
-import contextlib
+import errno
 import os
 import pathlib
 import signal
@@ -118,11 +118,17 @@ def main():
         except RigError as error:
             print(error, file=sys.stderr)
             return 1
+        except OSError as error:
+            if error.errno != errno.EIO:  # the terminal is gone
+                raise
+            return 0
         finally:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
-            with contextlib.suppress(OSError):  # the terminal may be gone
+            try:
                 print("\n==> stopping everything", flush=True)
+            except OSError:  # so that what is left of it can be written when Python ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             for process in started[1:]:
                 process.send(signal.SIGTERM)
             for process in reversed(started):

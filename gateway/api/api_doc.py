@@ -4,7 +4,7 @@
 import json
 import pathlib
 
-HERE = pathlib.Path(__file__).resolve().parent
+GATEWAY = pathlib.Path(__file__).resolve().parents[1]
 HEAD = """# REST interface
 
 <!-- Made by `python3 gateway/api/api_doc.py` from gateway/openapi.json: change it there. -->
@@ -134,4 +134,4 @@ def make(document):
 
 
 if __name__ == "__main__":
-    print(make(json.loads((HERE / "openapi.json").read_text())), end="")
+    print(make(json.loads((GATEWAY / "openapi.json").read_text())), end="")
