@@ -331,7 +331,8 @@ def test_a_master_that_becomes_a_replica_is_a_finding_until_it_is_one_again(fold
         for service in SERVICES:
             kanchi.start(service)
         rig.wait_for(kanchi.is_ready, 30, "Kanchi is ready")
-        assert kanchi.ask("POST", "/tasks", call)[0] == 202
+        # 503 until control listens: nothing was sent
+        rig.wait_for(lambda: kanchi.ask("POST", "/tasks", call)[0] == 202, 30, "control is there")
         client.execute_command("REPLICAOF", "127.0.0.1", rig.free_port())
 
         def found():
