@@ -249,7 +249,7 @@ def test_messages_of_revoked_tasks_are_taken_out_whoever_is_killed(simple):
     job = simple.make(action="revoke", ids=chosen, rate=50)
     kill_before_it_tells(simple, job, client)
     simple.kanchi.start("control")
-    assert simple.wait_job(job, timeout=90)["done"] == 150
+    assert simple.wait_job(job, timeout=90)["done"] == 150, simple.items(job)
     out = [one for one in simple.items(job) if "was removed" in (one["text"] or "")]
     assert len(out) >= 100
     left = messages_of(client)
@@ -263,6 +263,23 @@ def test_messages_of_revoked_tasks_are_taken_out_whoever_is_killed(simple):
                           queues=("parked",), options=("--without-mingle",)):
         simple.wait_statuses(success=150)
     assert simple.calls() == {str(number): 1 for number in range(0, 300, 2)}
+
+
+def test_what_a_killed_control_revoked_is_done(simple):
+    """It told storage that the tasks are revoked, and was killed before it told the job."""
+    idents = parked(simple, 90)
+    client = redis.Redis.from_url(simple.broker_url)
+    job = simple.make(action="revoke", ids=idents, rate=50)
+    kill_before_it_tells(simple, job, client)
+    simple.celery(
+        "with app.events.default_dispatcher() as dispatcher:\n"
+        f"    for ident in {[one['id'] for one in simple.items(job, state='begun')]!r}:\n"
+        "        dispatcher.send('task-revoked', uuid=ident, terminated=False, expired=False)\n")
+    rig.wait_for(lambda: {one["id"] for one in simple.items(job, state="begun")} <=
+                 {one["id"] for one in simple.kanchi.all_items("/tasks", status="revoked")},
+                 30, "storage knows that they are revoked")
+    simple.kanchi.start("control")
+    assert simple.wait_job(job, timeout=90)["done"] == 90, simple.items(job)
 
 
 def test_a_job_is_cancelled(simple):

@@ -96,6 +96,13 @@ static void remove_messages(struct control_jobs *jobs, struct control_call *call
     }
 }
 
+/* This job has revoked it, in a process that was killed before it could tell. Storage says in
+ * the text that it is begun again. */
+static bool is_revoked_by_us(const struct kn_msg_job_item *item)
+{
+    return item->status == KN_TASK_REVOKED && item->text.len > 0;
+}
+
 /* All at once: workers take a list of ids. What has ended is left alone. */
 static void revoke(struct control_jobs *jobs, struct control_call *call,
                    const struct kn_msg_job *job, struct kn_msg_job_item *items, size_t count)
@@ -103,7 +110,9 @@ static void revoke(struct control_jobs *jobs, struct control_call *call,
     size_t left = 0;
     struct kn_msg_command_done done = {0};
     for (size_t i = 0; i < count; i++) {
-        if (has_ended(&items[i]))
+        if (is_revoked_by_us(&items[i]))
+            settle(&items[i], KN_ITEM_DONE, KN_STR("the task is revoked"));
+        else if (has_ended(&items[i]))
             settle(&items[i], KN_ITEM_REFUSED, KN_STR("the task has ended"));
         else
             left++;
