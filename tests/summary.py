@@ -12,6 +12,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 NO_TESTS = 5  # pytest's exit code
+REASON_MAX = 300
 
 
 def outcome_of(case):
@@ -29,8 +30,19 @@ def outcome_of(case):
     return "passed"
 
 
+def reason_of(case):
+    """The first line of what a failed test says, or nothing."""
+    for kind in ("failure", "error"):
+        message = "" if case.find(kind) is None else case.find(kind).get("message", "")
+        for line in message.splitlines():
+            if line.strip() and message != "Failed":  # CTest's, of every test
+                return line.strip()[:REASON_MAX]
+    return ""
+
+
 def read_cases(path):
-    return [(case.get("name"), outcome_of(case))
+    """(name, outcome, reason) of each test."""
+    return [(case.get("name"), outcome_of(case), reason_of(case))
             for case in ElementTree.parse(path).iter("testcase")]
 
 
@@ -46,7 +58,7 @@ def fault_of(cases, code, only):
     """What is wrong with a part as a whole, or None. cases: None when there is no result."""
     if code is None:
         return "did not run to its end"
-    failed = cases and any(outcome == "failed" for _, outcome in cases)
+    failed = cases and any(outcome == "failed" for _, outcome, _ in cases)
     if code not in (0, NO_TESTS) and not failed:
         return f"ended with {code}, and no failed test says why"
     if not cases and not (only and code in (0, NO_TESTS)):
@@ -55,13 +67,13 @@ def fault_of(cases, code, only):
 
 
 def part_of(folder, part, only):
-    """(name, outcome) of each test of a part, and of the part itself where that went wrong."""
+    """Each test of a part as read_cases has it, and the part itself where that went wrong."""
     try:
         cases = read_cases(folder / f"{part}.xml")
     except (OSError, ElementTree.ParseError):
         cases = None
     fault = fault_of(cases, read_exit(folder / f"{part}.exit"), only)
-    return (cases or []) + ([(fault, "failed")] if fault else [])
+    return (cases or []) + ([(fault, "failed", "")] if fault else [])
 
 
 def main(words):
@@ -72,10 +84,10 @@ def main(words):
     options = parser.parse_args(words)
     count = {"passed": 0, "failed": 0, "skipped": 0}
     for part in options.parts:
-        for name, outcome in part_of(options.folder, part, options.only):
+        for name, outcome, reason in part_of(options.folder, part, options.only):
             count[outcome] += 1
             if outcome != "passed":
-                print(f"{outcome}: {part}: {name}")
+                print(f"{outcome}: {part}: {name}" + (f": {reason}" if reason else ""))
     line = f"{count['passed']} passed, {count['failed']} failed"
     if count["skipped"]:
         line += f", {count['skipped']} skipped"

@@ -67,6 +67,15 @@ def test_a_good_part_does_not_hide_a_bad_one(tmp_path):
                      "failed: frontend: did not run to its end", "1 passed, 2 failed"]
 
 
+def test_a_failed_test_says_why(tmp_path):
+    leave(tmp_path, "blackbox", '<testcase name="a"><failure message="&#10; 125 == 150&#10;more"/>'
+          '</testcase><testcase name="b"><error message="no broker"/></testcase>', 1)
+    leave(tmp_path, "unit", CTEST_FAILED, 8)
+    assert summarize(tmp_path, "blackbox", "unit") == (1, [
+        "failed: blackbox: a: 125 == 150", "failed: blackbox: b: no broker", "failed: unit: a",
+        "0 passed, 3 failed"])
+
+
 def test_with_only_a_part_may_have_no_test(tmp_path):
     leave(tmp_path, "unit", PASSED, 0)
     leave(tmp_path, "deploy", "", 5)
