@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { headlineOf, troublesOf, type Situation } from '~/lib/attention'
-import { pointsChange, relativeChange, successRates, twoHours } from '~/lib/figures'
+import { pointsChange, relativeChange, successRates, twoHours } from '~/lib/charts/figures'
 import { gapsWithin } from '~/lib/health'
-import { stripOf } from '~/lib/life'
+import { stripOf } from '~/lib/charts/life'
 import { consumedQueues, poolRows, processedByName, settingsOf, systemRows } from '~/lib/workerTabs'
 import { at, metrics, queue, source, system, timeseries, worker, ZERO } from './fixtures'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { emptyFilter, filterFromUrl, filterToLive, filterToRest, filterToUrl, isFiltered, matches, parsePeriod } from '~/lib/filters'
+import { emptyFilter, filterFromUrl, filterToLive, filterToRest, filterToUrl, isFiltered, matches, parsePeriod } from '~/lib/tasks/filters'
 import { task } from './fixtures'
 
 const NOW = Date.parse('2026-11-23T10:00:00Z')

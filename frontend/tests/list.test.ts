@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { moveBrush, stretchOf } from '~/lib/brush'
-import { depthsByMinute } from '~/lib/depths'
-import { emptyFilter } from '~/lib/filters'
+import { moveBrush, stretchOf } from '~/lib/charts/brush'
+import { depthsByMinute } from '~/lib/charts/depths'
+import { emptyFilter } from '~/lib/tasks/filters'
 import { isTyping, KeyReader, type Shortcut } from '~/lib/keys'
-import { PageWindow } from '~/lib/pages'
+import { PageWindow } from '~/lib/tasks/pages'
 import { findEntries, matchScore, type PaletteEntry } from '~/lib/palette'
-import { suggestionsFor } from '~/lib/suggest'
+import { suggestionsFor } from '~/lib/tasks/suggest'
 import { at, tasks } from './fixtures'
 
 const page = (number: number) => tasks(10, number * 10)

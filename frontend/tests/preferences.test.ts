@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { COLUMNS, gridTemplate, moveColumn, parseColumns, resizeColumn, showColumn } from '~/lib/columns'
+import { COLUMNS, gridTemplate, moveColumn, parseColumns, resizeColumn, showColumn } from '~/lib/tasks/columns'
 import { defaultPreferences, parsePreferences } from '~/lib/preferences'
-import { dropView, isView, MOST_VIEWS, parseViews, saveView } from '~/lib/views'
+import { dropView, isView, MOST_VIEWS, parseViews, saveView } from '~/lib/tasks/views'
 
 describe('preferences', () => {
   it.each([null, '', '{', '[]', 'null', '{"density":7,"columns":"x","views":[null,{}]}'])('%s is the default', (text) => {

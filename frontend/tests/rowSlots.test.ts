@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { RowSlots } from '~/lib/rowSlots'
+import { RowSlots } from '~/lib/tasks/rowSlots'
 
 describe('elements of rows', () => {
   it('stay with what stays, and are taken over by what comes', () => {

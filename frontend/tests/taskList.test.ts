@@ -2,7 +2,7 @@ import { createPinia, setActivePinia } from 'pinia'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { watch } from 'vue'
 import type { Task } from '~/api/types'
-import { emptyFilter } from '~/lib/filters'
+import { emptyFilter } from '~/lib/tasks/filters'
 import { FOLLOW_ROWS, HELD_ROWS, useTaskListStore } from '~/stores/taskList'
 import { at, task, tasks } from './fixtures'
 

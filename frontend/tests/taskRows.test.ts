@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { firstSeen, isNewer, mergeRows } from '~/lib/taskRows'
+import { firstSeen, isNewer, mergeRows } from '~/lib/tasks/taskRows'
 import { at, task, tasks } from './fixtures'
 
 const newestFirst = (n: number, from = 0) => tasks(n, from).reverse()

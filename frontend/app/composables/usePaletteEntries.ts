@@ -2,7 +2,7 @@ import { computed, onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, outcome } from '~/api/client'
 import type { Task } from '~/api/types'
 import { findEntries, type PaletteEntry } from '~/lib/palette'
-import { COMMON_VIEWS } from '~/lib/views'
+import { COMMON_VIEWS } from '~/lib/tasks/views'
 import { OFFERS_EVERYWHERE } from '~/lib/wish'
 
 const TYPING_MS = 150

@@ -1,6 +1,6 @@
 import type { AuditEntry, AuditQuery, TaskStatus } from '~/api/types'
 import { COMMAND_LABEL, type CommandMethod } from './wish'
-import type { UrlQuery } from './filters'
+import type { UrlQuery } from './tasks/filters'
 
 /** The audit in words, and its filter in the URL. */
 

@@ -1,5 +1,5 @@
 import type { Job, Metrics, Queue, System, Task, Worker } from '~/api/types'
-import type { LiveFilter } from './filters'
+import type { LiveFilter } from './tasks/filters'
 import { backoffDelay } from './backoff'
 
 /** A worker as frames have it: without what only GET /workers tells. */

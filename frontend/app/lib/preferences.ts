@@ -1,5 +1,5 @@
-import { parseColumns, type ColumnChoice } from './columns'
-import { parseViews, type SavedView } from './views'
+import { parseColumns, type ColumnChoice } from './tasks/columns'
+import { parseViews, type SavedView } from './tasks/views'
 
 /** What the viewer has chosen for this browser. Kept in localStorage; nothing of it leaves the browser. */
 export interface Preferences {

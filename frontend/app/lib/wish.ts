@@ -1,5 +1,5 @@
 import type { Queue, Task, Worker } from '~/api/types'
-import type { LiveFilter } from './filters'
+import type { LiveFilter } from './tasks/filters'
 
 /** What the viewer wants done. app/actions knows how; it is fetched when the first wish is made. */
 export type Wish

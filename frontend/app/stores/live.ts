@@ -2,7 +2,7 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { basePath } from '~/lib/base'
 import { LiveConnection, TOPICS, type Connection, type Frame, type Topic } from '~/lib/live'
-import type { LiveFilter } from '~/lib/filters'
+import type { LiveFilter } from '~/lib/tasks/filters'
 
 /** Something on the page that wants to be kept up to date. */
 export interface Watcher {

@@ -2,7 +2,7 @@ import { defineStore } from 'pinia'
 import { computed, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { FailureList, MetricsHistory, Timeseries, Totals } from '~/api/types'
-import { endedIn, endedPerSecond, groupOf, meanOf, ofHistory, pointsChange, relativeChange, slowRuntimes, successRates, type TwoHours } from '~/lib/figures'
+import { endedIn, endedPerSecond, groupOf, meanOf, ofHistory, pointsChange, relativeChange, slowRuntimes, successRates, type TwoHours } from '~/lib/charts/figures'
 
 const HOUR = 3_600_000
 const NOTHING: TwoHours = { now: [], before: [] }

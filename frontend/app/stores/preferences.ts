@@ -1,8 +1,8 @@
 import { defineStore } from 'pinia'
 import { computed, shallowRef, watch } from 'vue'
-import { moveColumn, resizeColumn, showColumn, parseColumns, type ColumnKey } from '~/lib/columns'
+import { moveColumn, resizeColumn, showColumn, parseColumns, type ColumnKey } from '~/lib/tasks/columns'
 import { parsePreferences, PREFERENCES_KEY, type Preferences } from '~/lib/preferences'
-import { dropView, saveView } from '~/lib/views'
+import { dropView, saveView } from '~/lib/tasks/views'
 
 /** What the viewer has chosen, in this browser; other tabs follow. */
 export const usePreferencesStore = defineStore('preferences', () => {

@@ -1,7 +1,7 @@
 import { defineStore } from 'pinia'
 import { computed, shallowRef } from 'vue'
 import type { Task } from '~/api/types'
-import { taskKey } from '~/lib/taskRows'
+import { taskKey } from '~/lib/tasks/taskRows'
 
 /** More tasks than this are not chosen one by one. */
 export const MOST_SELECTED = 1000

@@ -2,10 +2,10 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Task } from '~/api/types'
-import { emptyFilter, filterToLive, filterToRest, matches, type TaskFilter } from '~/lib/filters'
+import { emptyFilter, filterToLive, filterToRest, matches, type TaskFilter } from '~/lib/tasks/filters'
 import type { Frame } from '~/lib/live'
-import { PageWindow } from '~/lib/pages'
-import { firstSeen, isNewer, mergeRows, taskKey } from '~/lib/taskRows'
+import { PageWindow } from '~/lib/tasks/pages'
+import { firstSeen, isNewer, mergeRows, taskKey } from '~/lib/tasks/taskRows'
 import { useLiveStore, type Watch } from './live'
 
 /** Bounds: rows kept while the list follows what arrives, rows around the viewer while one scrolls, and held back meanwhile. */

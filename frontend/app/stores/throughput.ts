@@ -2,8 +2,8 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Timeseries } from '~/api/types'
-import { outcomeColumns } from '~/lib/series'
-import { parsePeriod } from '~/lib/filters'
+import { outcomeColumns } from '~/lib/charts/series'
+import { parsePeriod } from '~/lib/tasks/filters'
 
 export const PERIODS = [
   { key: '1h', label: '1 h', step: '1m', unit: 'minute' },
