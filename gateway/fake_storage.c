@@ -6,6 +6,7 @@
  * A commit every 100 ms creates one task. SIGUSR1: one commit that changes 5,000
  * tasks. SIGUSR2: one commit is not published, so that the feed has a gap. */
 #include "proto/bus/bus.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <signal.h>
@@ -44,7 +45,7 @@ static const struct kn_str odd_ids[] = {
     {"a/b/events", 10}, {"Grüße €", 11}, {"with space", 10},       {"..", 2},
     {"100%", 4},        {"?x=1&y#z", 8}, {"<script>alert(1)", 16},
 };
-enum { N_ODD = sizeof odd_ids / sizeof *odd_ids };
+enum { N_ODD = KN_COUNT_OF(odd_ids) };
 
 static struct kn_str long_text(struct kn_arena *arena, size_t len)
 {

@@ -1,6 +1,7 @@
 #include "gateway/gateway.h"
 
 #include "proto/bus/of_service.h"
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
 
@@ -24,7 +25,7 @@ static enum kn_status load_beside_program(struct gw_static **ret)
     char *slash = strrchr(program, '/');
     *slash = '\0';
     enum kn_status status = KN_NOT_FOUND;
-    for (size_t i = 0; i < sizeof places / sizeof *places && status != KN_OK; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(places) && status != KN_OK; i++) {
         snprintf(path, sizeof path, "%s/%s", program, places[i]);
         status = gw_static_load(path, ret);
     }

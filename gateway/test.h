@@ -11,8 +11,6 @@
 
 #include "services/common/text/str.h"
 
-#define N_OF(array) (sizeof(array) / sizeof *(array))
-
 #define assert_str(s, text)                                                                        \
     do {                                                                                           \
         struct kn_str got_ = (s), want_ = kn_str_from(text);                                       \

@@ -1,6 +1,7 @@
 #include "proto/codec.h"
 
 #include "proto/mp.h"
+#include "services/common/count.h"
 
 #include <assert.h>
 #include <msgpack/pack.h>
@@ -100,7 +101,7 @@ KN_MSG_MAP(M)
     {                                                                                              \
         typedef struct kn_msg_##lower the_struct;                                                  \
         static const struct field fields[] = {KN_MSG_##upper(FIELD)};                              \
-        static const struct kn_schema schema = {#lower, fields, sizeof fields / sizeof *fields,    \
+        static const struct kn_schema schema = {#lower, fields, KN_COUNT_OF(fields),               \
                                                 sizeof(the_struct)};                               \
         return &schema;                                                                            \
     }
@@ -112,7 +113,7 @@ const struct kn_schema *kn_schema_of(enum kn_kind kind)
 #define M(number, lower, upper) [number] = schema_##lower,
     static schema_fn *const schemas[] = {KN_MSG_MAP(M)};
 #undef M
-    if ((size_t)kind >= sizeof schemas / sizeof *schemas || !schemas[kind])
+    if ((size_t)kind >= KN_COUNT_OF(schemas) || !schemas[kind])
         return NULL;
     return schemas[kind]();
 }

@@ -6,6 +6,7 @@
 
 #include "proto/codec.h"
 #include "proto/mp.h"
+#include "services/common/count.h"
 
 static struct kn_arena arena;
 static struct kn_buf buf;
@@ -157,7 +158,7 @@ static void malformed_messages_are_refused(void **state)
         {KN_STR("\x81\x63\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01"), KN_TOO_DEEP},
     };
     struct kn_msg_ingest_batch out;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         assert_int_equal(kn_msg_decode(cases[i].data, KN_KIND_INGEST_BATCH, &arena, &out),
                          cases[i].status);
 }
@@ -203,7 +204,7 @@ static void strange_envelopes_are_refused(void **state)
         {KN_STR("\x95\x01"), KN_TRUNCATED},
     };
     struct kn_envelope envelope;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         assert_int_equal(kn_envelope_decode(cases[i].data, &envelope), cases[i].status);
 }
 
@@ -243,7 +244,7 @@ static void every_msgpack_format_is_read(void **state)
         {KN_STR("\xd2\x80\x00\x00\x00"), KN_MP_INT, INT64_C(-2147483648)},
         {KN_STR("\xd3\x80\x00\x00\x00\x00\x00\x00\x00"), KN_MP_INT, INT64_MIN},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_mp_reader r = kn_mp_reader(cases[i].data);
         struct kn_mp_value v;
         assert_int_equal(kn_mp_next(&r, &v), KN_OK);
@@ -256,7 +257,7 @@ static void every_msgpack_format_is_read(void **state)
     static const enum kn_mp_type types[] = {KN_MP_F64, KN_MP_BIN,   KN_MP_EXT,
                                             KN_MP_STR, KN_MP_ARRAY, KN_MP_NIL,
                                             KN_MP_MAP, KN_MP_BOOL,  KN_MP_EXT};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(types); i++) {
         struct kn_mp_value v;
         assert_int_equal(kn_mp_next(&r, &v), KN_OK);
         assert_int_equal(v.type, types[i]);

@@ -1,10 +1,11 @@
 #include "proto/enums.h"
 
+#include "services/common/count.h"
+
 #define X(number, name, text) [number] = text,
 #define E(lower, upper)                                                                            \
     static const char *const lower##_texts[] = {KN_##upper##_MAP(X)};                              \
-    const struct kn_enum kn_enum_##lower = {#lower, lower##_texts,                                 \
-                                            sizeof lower##_texts / sizeof *lower##_texts};
+    const struct kn_enum kn_enum_##lower = {#lower, lower##_texts, KN_COUNT_OF(lower##_texts)};
 KN_ENUM_MAP(E)
 #undef E
 #undef X

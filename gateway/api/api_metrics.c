@@ -1,6 +1,7 @@
 #include "gateway/api/app.h"
 
 #include "proto/codec.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 enum { POINTS_MAX = 1500, POINTS_WANTED = 60, GROUPS_MAX = 50 };
@@ -117,7 +118,7 @@ static uint64_t natural_step(int64_t span_us)
 {
     static const uint64_t steps[] = {60,   120,  300,   600,   900,   1800,
                                      3600, 7200, 14400, 21600, 43200, 86400};
-    enum { N = sizeof steps / sizeof *steps };
+    enum { N = KN_COUNT_OF(steps) };
     uint64_t wanted = (uint64_t)(span_us / KN_SECOND) / POINTS_WANTED;
     for (int i = 0; i < N; i++)
         if (steps[i] >= wanted)

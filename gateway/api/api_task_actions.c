@@ -2,6 +2,7 @@
 #include "gateway/api/app.h"
 
 #include "services/celery/remote/methods.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <stdio.h>
@@ -231,7 +232,7 @@ static void show_result(struct gw_exchange *x, struct kn_str source,
     };
     kn_buf_text(&x->body, "{\"id\":");
     kn_buf_json_str(&x->body, result->id);
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(members); i++) {
         kn_buf_text(&x->body, members[i].name);
         if (members[i].json)
             kn_buf_str(&x->body, members[i].text.len ? members[i].text : KN_STR("null"));

@@ -1,5 +1,7 @@
 #include "gateway/api/filter.h"
 
+#include "services/common/count.h"
+
 #include <strings.h>
 
 void gw_filter_read(struct gw_params *params, struct kn_msg_tasks_get *ret)
@@ -54,7 +56,7 @@ static bool text_matches(const struct kn_msg_task *task, struct kn_str q)
 {
     const struct kn_str texts[] = {task->id,          task->name,        task->args_repr,
                                    task->kwargs_repr, task->result_repr, task->error};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(texts); i++)
         if (texts[i].len && contains(texts[i], q))
             return true;
     return false;
@@ -67,7 +69,7 @@ static int64_t first_seen(const struct kn_msg_task *task)
                              task->succeeded_at, task->failed_at,   task->retried_at,
                              task->revoked_at,   task->rejected_at, task->updated_at};
     int64_t first = 0;
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(times); i++)
         if (times[i] && (!first || times[i] < first))
             first = times[i];
     return first;

@@ -1,5 +1,7 @@
 #include "gateway/api/app.h"
 
+#include "services/common/count.h"
+
 enum { LABELS_MAX = 2000 /* workers and queues that are shown, those online first */ };
 
 /* ---- the text format: https://prometheus.io/docs/instrumenting/exposition_formats/ ------- */
@@ -122,7 +124,7 @@ static void show_family(struct kn_buf *out, size_t f, const struct kn_msg_worker
 static void show_workers(struct kn_buf *out, const struct kn_msg_worker_list *online,
                          const struct kn_msg_worker_list *offline)
 {
-    for (size_t f = 0; f < sizeof worker_families / sizeof *worker_families; f++) {
+    for (size_t f = 0; f < KN_COUNT_OF(worker_families); f++) {
         family(out, worker_families[f].name, "gauge", worker_families[f].help);
         show_family(out, f, online);
         show_family(out, f, offline);
@@ -197,7 +199,7 @@ static void show_sources(struct kn_buf *out, const struct kn_msg_system *system)
                "Events that the spool gave up, since ingestion started.", spool_dropped),
 #undef SOURCE
     };
-    for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
+    for (size_t f = 0; f < KN_COUNT_OF(families); f++) {
         family(out, families[f].name, families[f].type, families[f].help);
         for (size_t i = 0; i < system->ingestion.count; i++) {
             const struct kn_msg_source_status *source = &system->ingestion.items[i];

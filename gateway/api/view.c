@@ -1,6 +1,7 @@
 #include "gateway/api/view.h"
 
 #include "proto/codec.h"
+#include "services/common/count.h"
 #include "services/common/text/json.h"
 #include "services/common/text/time.h"
 
@@ -534,7 +535,7 @@ void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct 
         {"routing_key", event->routing_key},
         {"signum", event->signum},
     };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(texts); i++)
         if (texts[i].text.ptr)
             member_str(out, texts[i].name, texts[i].text);
     if (event->retries.set)

@@ -2,6 +2,7 @@
 
 #include "proto/codec.h"
 #include "services/celery/python/pyliteral.h"
+#include "services/common/count.h"
 
 /* A text of a task that may be long, and how it is shown. */
 struct text {
@@ -42,7 +43,7 @@ void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_vi
         {"error", NULL, task->error, false},
         {"traceback", NULL, task->traceback, false},
     };
-    enum { N = sizeof texts / sizeof *texts };
+    enum { N = KN_COUNT_OF(texts) };
     kn_buf_char(out, '{');
     kn_msg_json_members(out, KN_KIND_TASK, task, skip);
     for (int i = 0; i < N - 1; i++)

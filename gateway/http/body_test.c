@@ -2,6 +2,7 @@
 
 #include "gateway/api/app.h"
 #include "gateway/http/body.h"
+#include "services/common/count.h"
 
 enum { IDS = 6000, ESCAPES = 40000 };
 
@@ -55,7 +56,7 @@ static void want_of_memory_is_not_the_fault_of_the_request(void **state)
         void (*write)(struct kn_buf *out);
         int with_memory;
     } cases[] = {{write_ids, 200}, {write_escapes, 200}, {write_long_key, 400}};
-    for (size_t i = 0; i < N_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_buf body;
         int retry_after;
         kn_buf_init(&body, 0);

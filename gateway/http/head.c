@@ -1,5 +1,7 @@
 #include "gateway/http/head.h"
 
+#include "services/common/count.h"
+
 #include <strings.h>
 
 static bool eq_nocase(struct kn_str a, const char *b)
@@ -203,7 +205,7 @@ static const char *const once[] = {
 
 static enum kn_status check_once(struct gw_head *head)
 {
-    for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(once); i++)
         if (gw_head_count(head, once[i]) > 1)
             return refuse(head, 400, "a single-value header is given twice");
     return KN_OK;

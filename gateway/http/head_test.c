@@ -1,6 +1,7 @@
 #include "gateway/test.h"
 
 #include "gateway/http/head.h"
+#include "services/common/count.h"
 #include "services/common/text/buf.h"
 
 #include <stdio.h>
@@ -51,7 +52,7 @@ static void what_two_readers_could_take_in_two_ways_is_refused(void **state)
 {
     (void)state;
     struct gw_head head;
-    for (size_t i = 0; i < N_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         enum kn_status status = gw_head_parse(kn_str_from(cases[i].text), &head);
         if ((status == KN_OK) != !cases[i].status || head.status != cases[i].status)
             fail_msg("%d for %s", head.status, cases[i].text);

@@ -1,5 +1,6 @@
 #include "gateway/http/host.h"
 
+#include "services/common/count.h"
 #include "services/common/process/loopback.h"
 
 #include <arpa/inet.h>
@@ -40,7 +41,7 @@ static struct kn_str host_name(struct kn_str host)
 static bool is_local_name(struct kn_str name)
 {
     static const char *const local[] = {"localhost", "127.0.0.1", "[::1]"};
-    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(local); i++)
         if (eq_nocase(name, kn_str_from(local[i])))
             return true;
     return false;

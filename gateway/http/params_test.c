@@ -2,6 +2,7 @@
 
 #include "gateway/api/cursor.h"
 #include "gateway/api/filter.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 static void percent_decoding_takes_utf8_and_refuses_the_rest(void **state)
@@ -23,7 +24,7 @@ static void percent_decoding_takes_utf8_and_refuses_the_rest(void **state)
     };
     struct kn_arena arena;
     kn_arena_init(&arena, 0);
-    for (size_t i = 0; i < N_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_str got = KN_STR("untouched");
         enum kn_status status = gw_percent_decode(cases[i].text, cases[i].plus, &arena, &got);
         assert_int_equal(status, cases[i].want ? KN_OK : KN_INVALID);
@@ -79,7 +80,7 @@ static void a_wrong_parameter_is_named(void **state)
         {"nope=1", "nope"},
         {"limit=5&%3Cscript%3E=1", "<script>"},
     };
-    for (size_t i = 0; i < N_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_arena arena;
         struct gw_params params;
         kn_arena_init(&arena, 0);
@@ -167,7 +168,7 @@ static void a_broken_cursor_is_refused(void **state)
     struct kn_arena arena;
     struct kn_str position;
     kn_arena_init(&arena, 0);
-    for (size_t i = 0; i < N_OF(cases); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         assert_int_equal(gw_cursor_read(cases[i], 0, &arena, &position), KN_INVALID);
     kn_arena_fini(&arena);
 }

@@ -1,5 +1,7 @@
 #include "gateway/http/problem.h"
 
+#include "services/common/count.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -33,7 +35,7 @@ void gw_problem_json(struct kn_buf *out, const struct gw_problem *problem, struc
     const struct {
         const char *name, *text;
     } more[] = {{"code", problem->code}, {"new_id", problem->new_id}};
-    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(more); i++) {
         if (!more[i].text || !*more[i].text)
             continue;
         kn_buf_printf(out, ",\"%s\":", more[i].name);
@@ -73,7 +75,7 @@ const char *gw_http_reason(int status)
         {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(table); i++)
         if (table[i].status == status)
             return table[i].reason;
     return "Error";

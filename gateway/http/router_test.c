@@ -4,6 +4,7 @@
 #include "gateway/http/host.h"
 #include "gateway/http/router.h"
 #include "gateway/server/exchange.h"
+#include "services/common/count.h"
 
 static void a_path_finds_its_route_and_argument(void **state)
 {
@@ -35,7 +36,7 @@ static void a_path_finds_its_route_and_argument(void **state)
         {"/metrics/time", "/metrics/time", NULL},
         {"", NULL, NULL},
     };
-    for (size_t i = 0; i < N_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_str arg = KN_STR_ABSENT;
         const struct gw_route *route = gw_route_find(table, kn_str_from(cases[i].path), &arg);
         if (!cases[i].pattern) {
@@ -98,7 +99,7 @@ static void hosts_are_good_by_the_rules(void **state)
         {&loopback, "1.2.3.4.evil.example", false},
         {&loopback, "[evil.example]", false},
     };
-    for (size_t i = 0; i < N_OF(cases); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         assert_int_equal(gw_host_ok(cases[i].rules, kn_str_from(cases[i].host)), cases[i].good);
 }
 
@@ -131,7 +132,7 @@ static void origins_must_be_the_host(void **state)
         {&named, "https://evil.example", "gateway:8080", false, "other.example"},
         {&named, "https://other.example.evil", "other.example", false, NULL},
     };
-    for (size_t i = 0; i < N_OF(cases); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         assert_int_equal(gw_origin_ok(cases[i].rules, kn_str_from(cases[i].origin),
                                       kn_str_from(cases[i].host), kn_str_from(cases[i].forwarded)),
                          cases[i].good);
@@ -172,7 +173,7 @@ static void the_prefix_is_found_with_and_without_stripping(void **state)
         {"/kanchi", "/a, ../b", "/kanchi/", "/kanchi", "/"},
         {"", "/", "/tasks", "", "/tasks"},
     };
-    for (size_t i = 0; i < N_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         const struct gw_app app = {.url_prefix = cases[i].own};
         struct gw_exchange x;
         gw_exchange_init(&x, NULL);
@@ -203,7 +204,7 @@ static void an_etag_is_found_in_a_list(void **state)
         {"\"a\" \"b\"", false},
         {",,,", false},
     };
-    for (size_t i = 0; i < N_OF(cases); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         assert_int_equal(gw_etag_matches(kn_str_from(cases[i].header), "\"a\""), cases[i].match);
     assert_false(gw_etag_matches(KN_STR_ABSENT, "\"a\""));
 }

@@ -1,5 +1,6 @@
 #include "gateway/http/static.h"
 
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 #include "services/common/text/json.h"
 
@@ -58,7 +59,7 @@ static bool ends_with(const char *text, const char *suffix)
 
 static const char *type_of(const char *path)
 {
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(types); i++)
         if (ends_with(path, types[i].suffix))
             return types[i].type;
     return "application/octet-stream";
@@ -246,7 +247,7 @@ static char *make_policy(const json_t *hashes)
 {
     struct kn_buf out;
     kn_buf_init(&out, 16384);
-    for (size_t i = 0; i < sizeof directives / sizeof *directives; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(directives); i++) {
         size_t n;
         json_t *item;
         kn_buf_printf(&out, "%s%s %s", i ? "; " : "", directives[i].name, directives[i].value);
@@ -351,7 +352,7 @@ static const char *next_path(const char *at, const char *end)
 {
     static const char *const attributes[] = {" href=\"/", " src=\"/", " data-base=\"/"};
     const char *first = NULL;
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(attributes); i++) {
         size_t len = strlen(attributes[i]);
         const char *found = memmem(at, (size_t)(end - at), attributes[i], len);
         if (found && (!first || found + len - 1 < first))

@@ -1,6 +1,7 @@
 #include "gateway/test.h"
 
 #include "gateway/http/static.h"
+#include "services/common/count.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -35,7 +36,7 @@ static int make_site(void **state)
     mkdir(path, 0700);
     snprintf(path, sizeof path, "%s/site/_nuxt", dir);
     mkdir(path, 0700);
-    for (size_t i = 0; i < N_OF(names); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(names); i++)
         write_file(names[i], names[i]);
     write_file("csp.json", "{\"script_hashes\": [\"sha256-abc=\", \"sha256-d/f+=\", \"x; y\", 7,"
                            " \"sha256-a'; default-src *\"]}");
@@ -107,7 +108,7 @@ static void a_path_is_a_file_or_the_dashboard(void **state)
         {"/a%", NULL, 400, NULL},
         {"/%ff", NULL, 400, NULL},
     };
-    for (size_t i = 0; i < N_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct gw_exchange x;
         ask(*state, cases[i].path, cases[i].encoding, NULL, &x);
         assert_int_equal(x.status, cases[i].status);

@@ -1,5 +1,6 @@
 #include "gateway/live/hub_internal.h"
 
+#include "services/common/count.h"
 #include "services/common/process/cond.h"
 #include "services/common/text/time.h"
 
@@ -224,7 +225,7 @@ static void tick_entities(struct gw_hub *hub, struct gw_client *client)
                   {"worker:updated", GW_TOPIC_WORKERS, &hub->entities},
                   {"queue:updated", GW_TOPIC_QUEUES, &hub->entities},
                   {"job:updated", GW_TOPIC_JOBS, &hub->jobs}};
-    for (size_t f = 0; f < sizeof frames / sizeof *frames; f++) {
+    for (size_t f = 0; f < KN_COUNT_OF(frames); f++) {
         size_t count = 0;
         if (!(client->topics & frames[f].topic))
             continue;

@@ -1,6 +1,7 @@
 #include "gateway/test.h"
 
 #include "gateway/live/hub.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <jansson.h>
@@ -142,7 +143,7 @@ static void filters_let_through_what_the_list_would_show(void **state)
         {"{\"from\":\"1970-01-01T00:16:40Z\"}", "task:updated a"},
         {"{\"to\":\"1970-01-01T00:16:40Z\"}", ""},
     };
-    for (size_t i = 0; i < N_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char command[256];
         struct gw_hub *hub = new_hub(1 << 20, 100);
         snprintf(command, sizeof command,
@@ -322,7 +323,7 @@ static void frames_of_clients_are_answered(void **state)
     };
     struct gw_hub *hub = new_hub(1 << 20, 100);
     struct gw_client *client = join(hub, NULL);
-    for (size_t i = 0; i < N_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         gw_hub_command(hub, client, kn_str_from(cases[i].frame));
         assert_string_equal(sketch(client), cases[i].type);
     }

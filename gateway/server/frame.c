@@ -1,6 +1,7 @@
 #include "gateway/server/frame.h"
 
 #include "gateway/http/params.h"
+#include "services/common/count.h"
 #include "services/common/text/json.h"
 #include "services/common/text/time.h"
 
@@ -14,7 +15,7 @@ static const struct {
     {"tasks", GW_TOPIC_TASKS},     {"workers", GW_TOPIC_WORKERS}, {"queues", GW_TOPIC_QUEUES},
     {"metrics", GW_TOPIC_METRICS}, {"system", GW_TOPIC_SYSTEM},   {"jobs", GW_TOPIC_JOBS},
 };
-enum { N_TOPICS = sizeof topics / sizeof *topics };
+enum { N_TOPICS = KN_COUNT_OF(topics) };
 
 void gw_topics_json(struct kn_buf *out, unsigned set)
 {
@@ -123,7 +124,7 @@ static void read_filter(const json_t *object, struct kn_arena *arena, struct kn_
     json_object_foreach((json_t *)object, key, value)
     {
         bool known = false;
-        for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (size_t i = 0; i < KN_COUNT_OF(lists); i++) {
             if (strcmp(key, lists[i].key) != 0)
                 continue;
             *lists[i].to = read_texts(value, key, arena, problem);

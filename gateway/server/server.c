@@ -1,6 +1,7 @@
 #include "gateway/server/server_internal.h"
 
 #include "services/common/config/config.h"
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 
 #include <errno.h>
@@ -196,11 +197,11 @@ void gw_server_stop(struct gw_server *server)
         loop_wake(server);
         pthread_join(server->loop, NULL);
     }
-    for (size_t i = 0; i < sizeof server->lanes / sizeof *server->lanes; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(server->lanes); i++)
         lane_stop(&server->lanes[i]);
     close_all(server);
     const int fds[] = {server->listen_fd, server->epoll_fd, server->wake_fd};
-    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
     pthread_mutex_destroy(&server->done_lock);

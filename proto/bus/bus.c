@@ -1,6 +1,7 @@
 #include "proto/bus/bus.h"
 
 #include "proto/bus/internal.h"
+#include "services/common/count.h"
 #include "services/common/process/loopback.h"
 #include "services/common/text/time.h"
 
@@ -103,7 +104,7 @@ enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **
     } files[] = {{options->ca_file, &bus->ca},
                  {options->cert_file, &bus->cert},
                  {options->key_file, &bus->key}};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(files); i++) {
         if (!files[i].path || files[i].path[0] == '\0')
             continue;
         *files[i].pem = read_pem(files[i].path, ret_error);

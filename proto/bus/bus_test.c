@@ -6,6 +6,7 @@
 
 #include "proto/bus/bus.h"
 #include "proto/bus/reporter.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <nng/nng.h>
@@ -432,7 +433,7 @@ static void addresses_beyond_loopback_need_tls_or_consent(void **state)
         {"http://x", KN_INVALID, "http://x: the bus takes ipc://, tcp:// and tls+tcp:// addresses"},
         {"ipc:///nowhere/at/all.ipc", KN_IO, NULL},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_bus_publisher *publisher = NULL;
         char *error = NULL;
         enum kn_status status = kn_bus_publisher_new(bus, cases[i].url, &publisher, &error);
@@ -717,16 +718,16 @@ static void a_server_that_hangs_up_leaves_no_silent_client(void **state)
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(fd, 64), 0);
     assert_int_equal(pthread_create(&thread, NULL, hang_up, &fd), 0);
-    for (size_t i = 0; i < sizeof clients / sizeof *clients; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(clients); i++)
         assert_int_equal(kn_bus_client_new(watched, url, &clients[i], NULL), KN_OK);
-    for (size_t i = 0; i < sizeof clients / sizeof *clients; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(clients); i++)
         assert_int_equal(ask(clients[i], "s", KN_SECOND / 20, &answer, NULL), KN_TIMEOUT);
     shutdown(fd, SHUT_RDWR);
     pthread_join(thread, NULL);
     close(fd);
     unlink(address.sun_path);
     struct kn_bus_server *server = serve(echo, NULL, 1);
-    for (size_t i = 0; i < sizeof clients / sizeof *clients; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(clients); i++) {
         assert_answered(clients[i], &stuck);
         kn_bus_client_free(clients[i]);
     }

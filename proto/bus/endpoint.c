@@ -7,6 +7,7 @@
  * dials it believes to be connected. So we dial what we have bound, and a listener whose socket
  * sees nothing of that is replaced too. */
 #include "proto/bus/internal.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <nng/protocol/pair0/pair.h>
@@ -134,7 +135,7 @@ static void reach(const char *url, char *ret, size_t size)
     static const char *const any[][2] = {
         {"0.0.0.0:", "127.0.0.1:"}, {"*:", "127.0.0.1:"}, {":", "127.0.0.1:"}, {"[::]:", "[::1]:"}};
     const char *host = strstr(url, "://") + 3;
-    for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(any); i++) {
         size_t len = strlen(any[i][0]);
         if (strncmp(host, any[i][0], len) == 0) {
             snprintf(ret, size, "%.*s%s%s", (int)(host - url), url, any[i][1], host + len);
@@ -193,8 +194,7 @@ bool bus_endpoints_mend(struct kn_bus *bus, int64_t limit_us)
     nng_socket done[8];
     size_t count = 0;
     pthread_mutex_lock(&bus->lock);
-    for (struct bus_endpoint *e = bus->endpoints; e && count < sizeof done / sizeof *done;
-         e = e->next) {
+    for (struct bus_endpoint *e = bus->endpoints; e && count < KN_COUNT_OF(done); e = e->next) {
         done[count].id = 0;
         if (e->role == BUS_DIAL)
             redial(bus, e, now);

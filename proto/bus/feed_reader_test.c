@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "proto/bus/feed_reader.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <pthread.h>
@@ -179,7 +180,7 @@ static void what_a_reader_does_not_need_is_not_read(void **state)
 {
     (void)state;
     static const char *const fields[] = {NULL, "tasks", "deltas"};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(fields); i++) {
         without = fields[i];
         struct kn_feed_reader *reader = open_reader(NULL, 0, true);
         without = NULL;

@@ -8,6 +8,7 @@
 
 #include "proto/bus/bus.h"
 #include "services/aggregation/aggregation.h"
+#include "services/common/count.h"
 #include "services/common/data/sketch.h"
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"
@@ -334,7 +335,7 @@ static int begin(void **state)
                                 "100ms",
                                 "--aggregation.worker_timeout",
                                 "1s"};
-    struct kn_config_from from = {.argv = argv, .argc = sizeof argv / sizeof *argv};
+    struct kn_config_from from = {.argv = argv, .argc = KN_COUNT_OF(argv)};
     struct kn_buf error;
     kn_buf_init(&error, 0);
     enum kn_status status = kn_config_load(&config, &from, &error);

@@ -1,6 +1,7 @@
 /* The reader: follows the feed, feeds the ledger and what the figures are made of. */
 #include "services/aggregation/aggregation_impl.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <stdio.h>
@@ -112,7 +113,7 @@ static enum kn_status load_state(struct aggregation *a)
         struct kn_msg_queues_get queues;
     } all;
     memset(&all, 0, sizeof all);
-    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(questions); i++) {
         struct kn_bus_message *answer;
         enum kn_status status = ask(a, questions[i].question, &all, questions[i].answer, &answer);
         if (status != KN_OK)

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "services/aggregation/liveness.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <stdio.h>
@@ -66,7 +67,7 @@ static void a_silent_worker_is_dead_after_its_own_heartbeats(void **state)
         {0, 150, 1150, 1151}, /* sends none */
         {1e300, 10800, 11800, 11801},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct aggr_liveness *l = make();
         aggr_liveness_position(l, 10);
         worker(l, "w", cases[i].freq, KN_WORKER_ONLINE, 1000, 1000);

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "services/aggregation/rollups.h"
+#include "services/common/count.h"
 #include "services/common/data/sketch.h"
 
 #include <math.h>
@@ -74,9 +75,9 @@ static void keys_that_differ_in_anything_are_kept_apart(void **state)
         {.minute = 0, .source = {"a", 1}, .name = {"b", 1}, .status = 3, .count = 1},
     };
     for (unsigned round = 0; round < 2; round++)
-        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
             add(rollups, cases[i]);
-    assert_int_equal(aggr_rollups_rows(rollups), sizeof cases / sizeof *cases);
+    assert_int_equal(aggr_rollups_rows(rollups), KN_COUNT_OF(cases));
     assert_true(aggr_rollups_bytes(rollups) > 0);
     aggr_rollups_clear(rollups);
     assert_int_equal(aggr_rollups_rows(rollups), 0);

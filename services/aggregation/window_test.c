@@ -6,6 +6,7 @@
 
 #include "services/aggregation/gauges.h"
 #include "services/aggregation/window.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <math.h>
@@ -87,7 +88,7 @@ static void a_commit_that_comes_late_counts_where_it_belongs(void **state)
     struct kn_msg_rollup_delta delta = {.status = KN_TASK_SUCCESS, .count = 1};
     struct kn_msg_feed commit = {.events = 5, .deltas = {.items = &delta, .count = 1}};
     static const int64_t seconds[] = {1000, 970, 945, 930, 1, -5, 998};
-    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(seconds); i++)
         aggr_window_add(window, &commit, seconds[i] * KN_SECOND);
     struct kn_msg_metrics metrics = read_at(window, 1001, &arena);
     assert_int_equal(metrics.counts->success, 3);
@@ -135,7 +136,7 @@ static void gauges_show_what_was_said_last(void **state)
         {.source = {"a", 1}, .status = KN_TASK_SUCCESS, .count = 100},
         {.source = {"a", 1}, .status = 200, .count = 100},
     };
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(counts); i++)
         aggr_gauges_count(gauges, counts + i);
     static const struct kn_msg_queue_depth depths[] = {
         {.name = {"q", 1}, .at = 100 * KN_SECOND, .messages = 10},
@@ -146,7 +147,7 @@ static void gauges_show_what_was_said_last(void **state)
         {.name = {"q", 1}, .source = {"b", 1}, .at = 100 * KN_SECOND, .messages = 1},
         {.name = {"q", 1}, .at = 300 * KN_SECOND, .messages = 21},
     };
-    for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(depths); i++)
         aggr_gauges_depth(gauges, depths + i, KN_STR("a"));
     struct kn_msg_metrics metrics = {0};
     aggr_gauges_read(gauges, &metrics);

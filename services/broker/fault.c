@@ -1,5 +1,7 @@
 #include "services/broker/fault.h"
 
+#include "services/common/count.h"
+
 #include <stdlib.h>
 
 enum { ANY = 3, REDIS = 1, AMQP = 2 };
@@ -235,7 +237,7 @@ const struct broker_fault *broker_fault_of(enum broker_kind kind, struct kn_str 
     static const struct broker_fault unknown = {
         "broker_unreachable", "Compare the URL with broker_url in Celery's configuration."};
     int bit = kind == BROKER_REDIS ? REDIS : AMQP;
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(faults); i++)
         if ((faults[i].kinds & bit) && has(error, faults[i].has) &&
             (!faults[i].also || has(error, faults[i].also)))
             return &faults[i].fault;

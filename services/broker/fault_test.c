@@ -1,5 +1,7 @@
 #include "services/broker/fault.h"
 
+#include "services/common/count.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,7 +80,7 @@ static const struct {
 static void the_remedy_fits_the_failure(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         const struct broker_fault *fault =
             broker_fault_of(cases[i].kind, kn_str_from(cases[i].error));
         if (strcmp(fault->code, cases[i].code) != 0 || !strstr(fault->remedy, cases[i].remedy))

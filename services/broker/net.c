@@ -1,5 +1,6 @@
 #include "services/broker/net.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ static void tune(int fd)
         {IPPROTO_TCP, TCP_KEEPIDLE, 15}, {IPPROTO_TCP, TCP_KEEPINTVL, 5},
         {IPPROTO_TCP, TCP_KEEPCNT, 3},
     };
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(options); i++)
         (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 }
 

@@ -1,5 +1,6 @@
 #include "services/broker/url.h"
 
+#include "services/common/count.h"
 #include "services/common/data/arena.h"
 
 #include <assert.h>
@@ -121,7 +122,7 @@ static enum kn_status decode(struct parser *p, struct kn_str s, bool plus, const
 static enum kn_status find_scheme(struct parser *p, struct kn_str name)
 {
     p->scheme = NULL;
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(schemes); i++) {
         if (kn_str_eq(name, kn_str_from(schemes[i].name)))
             p->scheme = &schemes[i];
     }
@@ -263,7 +264,7 @@ static enum kn_status read_check_hostname(struct parser *p, const char *value)
 static enum kn_status read_ssl(struct parser *p, const char *value)
 {
     static const char *const no[] = {"false", "0", "no", "off", "none"};
-    for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(no); i++)
         if (strcasecmp(value, no[i]) == 0)
             return fail(p, "ssl is not true: Celery treats any value as true; remove ssl if you "
                            "don't use TLS");
@@ -305,7 +306,7 @@ static enum kn_status read_option(struct parser *p, struct kn_str key, const cha
         {"ssl_certfile", &p->host->tls.cert_file, NULL},
         {"ssl_keyfile", &p->host->tls.key_file, NULL},
     };
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(options); i++) {
         if (!kn_str_eq(key, kn_str_from(options[i].key)) || !value)
             continue;
         if (options[i].read)

@@ -1,5 +1,7 @@
 #include "services/broker/url.h"
 
+#include "services/common/count.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,7 +84,7 @@ static void assert_text(const char *is, const char *wanted)
 static void good_urls_are_read_as_kombu_reads_them(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(good); i++) {
         struct broker_url *url = NULL;
         struct kn_buf buf;
         kn_buf_init(&buf, 0);
@@ -140,7 +142,7 @@ static const struct {
 static void bad_urls_are_refused_with_the_part_named_and_no_secret(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(bad); i++) {
         struct broker_url *url = NULL;
         struct kn_buf buf;
         kn_buf_init(&buf, 0);

@@ -4,6 +4,7 @@
 #include "services/broker/amqp/amqp.h"
 #include "services/broker/redis/redis.h"
 #include "services/broker/rig_test.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <pthread.h>
@@ -506,7 +507,7 @@ static void pages_go_on_while_workers_take_and_clients_send(void **state)
     page = look("from", page.cursor, 100);
     NUMBERS(&page, 5, 6);
     static const char *const wrong[] = {"x", "1.", "1.abc,2.", "1.,1.,1.,1.,", "-1.,0.,0.,0."};
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(wrong); i++) {
         const struct broker_look what = {.queue = "from", .cursor = kn_str_from(wrong[i])};
         assert_int_equal(broker_session_look(session, &what, &arena, &page), KN_INVALID);
     }

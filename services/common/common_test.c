@@ -4,6 +4,7 @@
 
 #include <cmocka.h>
 
+#include "services/common/count.h"
 #include "services/common/data/arena.h"
 #include "services/common/process/log.h"
 #include "services/common/text/buf.h"
@@ -33,7 +34,7 @@ static void utf8_is_checked_as_rfc_3629_has_it(void **state)
         {KN_STR("12345678\xc3"), false},
         {KN_STR("\xe6\xbc"), false},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         assert_int_equal(kn_utf8_valid(cases[i].text), cases[i].valid);
 }
 
@@ -137,7 +138,7 @@ static void json_strings_are_escaped(void **state)
     };
     struct kn_buf buf;
     kn_buf_init(&buf, 0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         kn_buf_clear(&buf);
         kn_buf_json_str(&buf, cases[i].in);
         kn_buf_char(&buf, '\0');
@@ -153,7 +154,7 @@ static void json_numbers_read_back_the_same(void **state)
     static const double values[] = {0.0, 0.1, -1.5, 1.0 / 3, 1e300, 123456789.123456};
     struct kn_buf buf;
     kn_buf_init(&buf, 0);
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(values); i++) {
         kn_buf_clear(&buf);
         kn_buf_json_f64(&buf, values[i]);
         kn_buf_char(&buf, '\0');
@@ -188,7 +189,7 @@ static void json_numbers_are_short(void **state)
                                     1.0 / 3,   0.12345678, 123456.7,    1e-300, 0};
     struct kn_buf buf;
     kn_buf_init(&buf, 0);
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(values); i++)
         expect_shortest(&buf, values[i]);
     for (uint64_t us = 1; us < UINT64_C(1) << 40; us = us * 9 / 8 + 1) {
         expect_shortest(&buf, (double)us / 1e6);
@@ -267,11 +268,11 @@ static void times_are_read_as_python_and_rfc_3339_write_them(void **state)
                                       "0000-01-01T00:00:00Z",
                                       "2026-11-23T10:00:00.1234567890Z"};
     int64_t us;
-    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(good); i++) {
         assert_true(kn_time_parse(good[i].text, &us));
         assert_int_equal(us, good[i].us);
     }
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(bad); i++)
         assert_false(kn_time_parse(kn_str_from(bad[i]), &us));
     char text[KN_TIME_TEXT];
     kn_time_format(INT64_C(1795428000123456), text);

@@ -1,5 +1,7 @@
 #include "services/common/status.h"
 
+#include "services/common/count.h"
+
 #include <stddef.h>
 
 #define X(name, text) [KN_##name] = #name,
@@ -11,10 +13,10 @@ static const char *const texts[] = {KN_STATUS_MAP(X)};
 
 const char *kn_status_name(enum kn_status status)
 {
-    return (size_t)status < sizeof names / sizeof *names ? names[status] : "?";
+    return (size_t)status < KN_COUNT_OF(names) ? names[status] : "?";
 }
 
 const char *kn_status_text(enum kn_status status)
 {
-    return (size_t)status < sizeof texts / sizeof *texts ? texts[status] : "unknown status";
+    return (size_t)status < KN_COUNT_OF(texts) ? texts[status] : "unknown status";
 }

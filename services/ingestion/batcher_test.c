@@ -1,6 +1,7 @@
 #include "services/ingestion/batcher.h"
 
 #include "proto/codec.h"
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
 
@@ -72,7 +73,7 @@ static const struct {
 static void messages_become_events_or_are_counted(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(messages); i++) {
         struct ingest_batcher *batcher = batcher_of(messages[i].kind);
         struct kn_msg_ingest_batch message;
         struct kn_arena arena;
@@ -173,7 +174,7 @@ static void what_is_not_read_is_remembered_with_its_serializer(void **state)
         {"", "\xff\xfe", "?", 3},
         {"", long_name, long_name + 199 - 63, 4},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct broker_message raw = amqp(cases[i].body, cases[i].content_type, i + 1);
         ingest_batcher_add(batcher, &raw);
         assert_string_equal(unread->serializer, cases[i].serializer);

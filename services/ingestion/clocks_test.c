@@ -1,5 +1,6 @@
 #include "services/ingestion/clocks.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <setjmp.h>
@@ -46,7 +47,7 @@ static void a_right_clock_is_left_alone(void **state)
 {
     (void)state;
     static const int64_t skews[] = {0, 3, -3, 900, -900};
-    for (size_t i = 0; i < sizeof skews / sizeof *skews; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(skews); i++) {
         struct ingest_clocks *clocks = ingest_clocks_new(10);
         for (int64_t at = 0; at < 60000; at += 500) {
             ingest_clocks_live(clocks, NOW + (at - 100) * MS);
@@ -67,7 +68,7 @@ static void a_wrong_clock_is_corrected(void **state)
         int64_t skew, from; /* ms */
     } cases[] = {{1500, 0},      {7200000, 0},  {108000000, 0}, {-7200000, 0},
                  {-72000000, 0}, {-1500, 2000}, {-30000, 2000}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct ingest_clocks *clocks = ingest_clocks_new(10);
         int64_t before = 0;
         for (int64_t at = 0; at < 60000; at += 500) {
@@ -98,7 +99,7 @@ static void a_first_event_that_was_slow_is_believed_as_far_as_it_proves(void **s
 {
     (void)state;
     static const int64_t skews[] = {-7200000, 7200000};
-    for (size_t i = 0; i < sizeof skews / sizeof *skews; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(skews); i++) {
         struct ingest_clocks *clocks = ingest_clocks_new(10);
         ingest_clocks_live(clocks, NOW);
         tell(clocks, "w", HEARTBEAT, skews[i], 1000, 4000);
@@ -115,7 +116,7 @@ static void a_backlog_of_somebody_else_is_not_a_clock_that_is_behind(void **stat
 {
     (void)state;
     static const int64_t lags[] = {20000, 120000, 3600000};
-    for (size_t i = 0; i < sizeof lags / sizeof *lags; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(lags); i++) {
         struct ingest_clocks *clocks = ingest_clocks_new(10);
         int64_t marked = 0;
         for (int64_t at = 0; at < lags[i]; at += 2000) { /* ten times as fast as it was sent */
@@ -186,7 +187,7 @@ static void a_clock_that_is_set_is_believed_when_two_events_say_so(void **state)
     static const struct {
         int64_t before, after;
     } cases[] = {{0, 7200000}, {7200000, 0}, {0, -7200000}, {-7200000, 0}, {-60000, 60000}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct ingest_clocks *clocks = ingest_clocks_new(10);
         for (int64_t at = 0; at < 20000; at += 500) {
             ingest_clocks_live(clocks, NOW + (at - 100) * MS);
@@ -208,7 +209,7 @@ static void when_our_own_clock_is_set_all_seem_wrong_at_once(void **state)
 {
     (void)state;
     static const int64_t sets[] = {3600000, -3600000, 60000, -60000, 2000};
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(sets); i++) {
         struct ingest_clocks *clocks = ingest_clocks_new(10);
         for (int64_t at = 0; at < 20000; at += 500) {
             ingest_clocks_live(clocks, NOW + (at - 100) * MS);

@@ -1,5 +1,6 @@
 #include "services/ingestion/findings.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ static void each_trouble_is_told_with_its_remedy(void **state)
         {{.note = "", .clocks = {{{"w1@a", 7200 * KN_SECOND}, {"w2@b", -KN_MINUTE}}, 2, 2}},
          {"clock_skew", "clock_skew"}},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_msg_finding *items = NULL;
         struct kn_arena arena;
         size_t count = 0;

@@ -4,6 +4,7 @@
 #include "proto/bus/bus.h"
 #include "services/broker/redis/redis.h"
 #include "services/broker/rig_test.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <openssl/evp.h>
@@ -477,11 +478,11 @@ static void what_is_invalid_is_counted_and_the_next_event_is_stored(void **state
     open_storage();
     begin(&run);
     go(&run);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(bad); i++) {
         publish(&run.redis, kn_str_from(bad[i]));
         publish_events(&run.redis, (int)i, (int)i + 1);
     }
-    size_t count = sizeof(bad) / sizeof(bad[0]);
+    size_t count = KN_COUNT_OF(bad);
     await_stored(count);
     end(&run);
     close_storage();

@@ -1,4 +1,5 @@
 #include "services/launcher/certs.h"
+#include "services/common/count.h"
 #include "services/common/process/service.h"
 #include "services/common/text/buf.h"
 
@@ -234,7 +235,7 @@ int launcher_certs(int argc, char **argv)
         return asked ? KN_EXIT_OK : KN_EXIT_CONFIG;
     }
     const char *const *names = argc > 2 ? (const char *const *)argv + 2 : usual_names;
-    size_t count = argc > 2 ? (size_t)argc - 2 : sizeof(usual_names) / sizeof(*usual_names);
+    size_t count = argc > 2 ? (size_t)argc - 2 : KN_COUNT_OF(usual_names);
     for (size_t i = 0; i < count; i++)
         if (!is_name(names[i]))
             return kn_die(NAME, KN_EXIT_CONFIG, "\"%s\" is no name of a host", names[i]);

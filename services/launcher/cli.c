@@ -1,6 +1,7 @@
 #include "services/launcher/cli.h"
 
 #include "services/celery/remote/methods.h"
+#include "services/common/count.h"
 #include "services/common/process/service.h"
 #include "services/common/text/clean.h"
 #include "services/common/text/json.h"
@@ -69,7 +70,7 @@ static const struct option {
     {"dry-run", FOR_RETRY | FOR_REVOKE | FOR_COMMAND, false, false,
      "show what would be done, and do nothing"},
 };
-enum { OPTIONS = sizeof options / sizeof *options };
+enum { OPTIONS = KN_COUNT_OF(options) };
 
 struct cli {
     const struct command *command;
@@ -161,7 +162,7 @@ static const struct command {
     {"audit", FOR_AUDIT, "", "lists what was done, by whom and how it ended", run_list,
      audit_columns, 0, 0},
 };
-enum { COMMANDS = sizeof commands / sizeof *commands };
+enum { COMMANDS = KN_COUNT_OF(commands) };
 
 const char *cli_command_name(unsigned i)
 {

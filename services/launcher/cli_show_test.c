@@ -7,6 +7,8 @@
 
 #include "services/launcher/cli_show.h"
 
+#include "services/common/count.h"
+
 #include <locale.h>
 
 static const struct cli_column columns[] = {
@@ -32,7 +34,7 @@ static void tables_fit_the_terminal(void **state)
                    0, NULL);
     struct kn_buf out;
     kn_buf_init(&out, 0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         kn_buf_clear(&out);
         cli_table(&out, items, columns, cases[i].width);
         kn_buf_char(&out, '\0');

@@ -1,4 +1,5 @@
 /* kanchi: runs all services on one machine. */
+#include "services/common/count.h"
 #include "services/common/process/service.h"
 #include "services/launcher/certs.h"
 #include "services/launcher/cli.h"
@@ -52,7 +53,7 @@ static int print_help(int argc, char **argv)
     (void)argc;
     (void)argv;
     printf("kanchi %s: watches Celery\n\nUsage: kanchi COMMAND [options]\n\n", KANCHI_VERSION);
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(commands); i++)
         printf("  %-12s %s\n", commands[i].name, commands[i].help);
     printf(
         "\nCommands for a running gateway (--url, or KANCHI_URL); see kanchi COMMAND --help:\n\n");
@@ -80,7 +81,7 @@ int main(int argc, char **argv)
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
         word = "version";
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(commands); i++)
         if (strcmp(word, commands[i].name) == 0)
             return finish(commands[i].run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv));
     for (unsigned i = 0; cli_command_name(i); i++)

@@ -1,4 +1,5 @@
 #include "services/launcher/supervisor.h"
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
 
@@ -119,7 +120,7 @@ static enum kn_status add_children(struct supervisor *supervisor, const struct k
 {
     enum kn_status status = KN_OK;
     /* Storage first: the others dial it. */
-    for (size_t i = sizeof(services) / sizeof(services[0]); i-- > 0 && status == KN_OK;) {
+    for (size_t i = KN_COUNT_OF(services); i-- > 0 && status == KN_OK;) {
         size_t count = services[i].per_broker ? config->n_brokers : 1;
         for (size_t k = 0; k < count && status == KN_OK; k++)
             status = add_child(supervisor, i,

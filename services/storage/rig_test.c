@@ -1,5 +1,6 @@
 #include "services/storage/rig_test.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <setjmp.h>
@@ -237,7 +238,7 @@ size_t rig_task_life(struct kn_arena *arena, unsigned number, int64_t at, struct
         {1},          {2, 3},    {2, 6},       {1, 2, 3, 0, 0, 4}, /* 0 after the first: a custom
                                                                       event */
     };
-    const uint8_t *life = lives[rig_below(sizeof lives / sizeof *lives)];
+    const uint8_t *life = lives[rig_below(KN_COUNT_OF(lives))];
     unsigned retries = 0;
     size_t n = 0;
     for (; n < max && n < 8 && (life[n] || (n + 1 < 8 && n > 2 && life[n + 1])); n++) {

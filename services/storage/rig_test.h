@@ -4,6 +4,8 @@
 
 #include "services/storage/store.h"
 
+#include "services/common/count.h"
+
 struct rig {
     bool postgres;
     char folder[64]; /* of this test, removed at its end */
@@ -23,7 +25,7 @@ void rig_stop_postgres(void);
 
 /* Runs an array of tests on SQLite, then, with *on_postgres set, on PostgreSQL; how many
  * failed. */
-#define RIG_RUN(tests, on_postgres) rig_run(tests, sizeof(tests) / sizeof *(tests), on_postgres)
+#define RIG_RUN(tests, on_postgres) rig_run(tests, KN_COUNT_OF(tests), on_postgres)
 struct CMUnitTest;
 int rig_run(const struct CMUnitTest *tests, size_t count, bool *on_postgres);
 

@@ -84,8 +84,6 @@ struct store_reader {
     } runtimes[KNOWN_RUNTIMES];
 };
 
-#define COUNT_OF(a) (sizeof(a) / sizeof *(a))
-
 /* ---- a transaction ------------------------------------------------------------------- */
 
 struct event_work {

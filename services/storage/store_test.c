@@ -11,6 +11,7 @@
 #include "services/storage/write/recount.h"
 
 #include "proto/codec.h"
+#include "services/common/count.h"
 #include "services/common/data/sketch.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
@@ -183,7 +184,7 @@ static void a_batch_seen_before_is_answered_and_not_applied(void **state)
         bool again;
     } cases[] = {{1, 1, false}, {1, 1, true}, {1, 3, false}, {1, 4, false}, {1, 3, true},
                  {1, 2, false}, {1, 2, true}, {1, 4, true},  {2, 1, false}, {1, 5, false}};
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_msg_event e = event(KN_EVENT_TASK_SENT, "t", (int64_t)i);
         struct kn_msg_ingest_batch batch = {
             .source = KN_STR("s"), .epoch = cases[i].epoch, .seq = cases[i].seq, .received = 1};
@@ -233,7 +234,7 @@ static size_t make_learned(const struct kn_msg_event *of, struct kn_msg_event *r
     size_t n = rig_below(4);
     for (size_t i = 0; i < n; i++) {
         ret[i] = (struct kn_msg_event){
-            .type = types[rig_below(COUNT_OF(types))],
+            .type = types[rig_below(KN_COUNT_OF(types))],
             .origin = (uint8_t)(1 + rig_below(2)),
             .uuid = of->uuid,
             .timestamp = of->timestamp - 30 * KN_SECOND + rig_below(60000000),
@@ -303,7 +304,7 @@ static void add_delta(struct rollup_sums *sums, const struct kn_msg_rollup_delta
             sum = &sums->items[i];
     }
     if (!sum) {
-        assert_true(sums->count < COUNT_OF(sums->items));
+        assert_true(sums->count < KN_COUNT_OF(sums->items));
         sum = &sums->items[sums->count++];
         *sum = (struct sum){.key = {.minute = d->minute,
                                     .status = d->status,
@@ -335,7 +336,7 @@ static int by_text(const void *a, const void *b)
 /* One line for each row that is not zero, in order. */
 static char *sums_text(struct rollup_sums *sums)
 {
-    char *lines[COUNT_OF(sums->items)];
+    char *lines[KN_COUNT_OF(sums->items)];
     size_t n = 0;
     struct kn_buf out;
     kn_buf_init(&out, 0);
@@ -420,7 +421,7 @@ static char *counts_text(struct rig *rig)
     kn_buf_init(&out, 0);
     for (size_t i = 0; i < system.counts.count; i++)
         counts[system.counts.items[i].status] += (long)system.counts.items[i].count;
-    for (size_t i = 0; i < COUNT_OF(counts); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(counts); i++)
         kn_buf_printf(&out, "%ld ", counts[i]);
     return kn_buf_take(&out, NULL);
 }
@@ -484,24 +485,25 @@ static void an_event_whose_time_was_corrected_in_another_way_is_the_same(void **
     struct rig *rig = *state;
     struct kn_msg_event events[3];
     struct kn_msg_ingest_ack ack;
-    for (size_t i = 0; i < COUNT_OF(events); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(events); i++) {
         events[i] = event(KN_EVENT_TASK_RECEIVED + (uint8_t)i, "skewed", (int64_t)i * KN_SECOND);
         events[i].skew = 2 * KN_HOUR;
     }
-    ack = rig_ingest(rig, events, COUNT_OF(events), NULL);
+    ack = rig_ingest(rig, events, KN_COUNT_OF(events), NULL);
     assert_int_equal(ack.stored, 3);
-    for (size_t i = 0; i < COUNT_OF(events); i++) { /* by an ingestion that measured another skew */
+    for (size_t i = 0; i < KN_COUNT_OF(events);
+         i++) { /* by an ingestion that measured another skew */
         events[i].timestamp += KN_HOUR;
         events[i].skew -= KN_HOUR;
     }
-    ack = rig_ingest(rig, events, COUNT_OF(events), NULL);
+    ack = rig_ingest(rig, events, KN_COUNT_OF(events), NULL);
     assert_int_equal(ack.stored, 0);
     assert_int_equal(ack.duplicates, 3);
-    for (size_t i = 0; i < COUNT_OF(events); i++) { /* and by one that did not know of it yet */
+    for (size_t i = 0; i < KN_COUNT_OF(events); i++) { /* and by one that did not know of it yet */
         events[i].timestamp += events[i].skew;
         events[i].skew = 0;
     }
-    ack = rig_ingest(rig, events, COUNT_OF(events), NULL);
+    ack = rig_ingest(rig, events, KN_COUNT_OF(events), NULL);
     assert_int_equal(ack.stored, 0);
     struct kn_msg_task task = task_of(rig, "skewed");
     assert_int_equal(task.status, KN_TASK_SUCCESS);
@@ -611,7 +613,7 @@ static void the_list_filters_and_pages(void **state)
         {{.to = AT + 10 * KN_MINUTE, .limit = 4}, 10},
         {{.from = AT + 1000 * KN_MINUTE}, 0},
     };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_msg_tasks_get get = cases[i].get;
         size_t got = walk(rig, &get, &first);
         if (got != cases[i].want)
@@ -688,7 +690,7 @@ static void the_list_refuses_what_it_does_not_know(void **state)
         {.limit = 501},          {.sort = KN_STR("name")}, {.statuses = ONE(KN_STR("lost"))},
         {.cursor = KN_STR("x")}, {.cursor = KN_STR("-5")},
     };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_msg_task_list list;
         const char *why = NULL;
         assert_int_equal(store_read_tasks(rig->reader, &cases[i], &rig->arena, &list, &why),
@@ -818,7 +820,7 @@ static void a_worker_starts_with_its_process_and_not_with_its_connection(void **
         {"and a start with the same pid", KN_EVENT_WORKER_ONLINE, 410, 8, 0, 0, 410},
         {"another worker of this name, which is older", KN_EVENT_CUSTOM, 420, 9, 0, 419, 410},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         int64_t at = AT + cases[i].at * KN_SECOND;
         struct kn_msg_event one = event(cases[i].type, NULL, cases[i].at * KN_SECOND);
         struct kn_msg_worker_inspect answer = {.source = KN_STR("default"),
@@ -848,8 +850,8 @@ static void a_worker_starts_with_its_process_and_not_with_its_connection(void **
     const struct kn_msg_worker_life_get get = {
         .id = KN_STR("w1@h"), .from = AT, .to = AT + 500 * KN_SECOND};
     assert_int_equal(store_read_worker_life(rig->reader, &get, &rig->arena, &life), KN_OK);
-    assert_int_equal(life.items.count, COUNT_OF(want));
-    for (size_t i = 0; i < COUNT_OF(want); i++) {
+    assert_int_equal(life.items.count, KN_COUNT_OF(want));
+    for (size_t i = 0; i < KN_COUNT_OF(want); i++) {
         assert_int_equal(life.items.items[i].at, want[i].at);
         assert_int_equal(life.items.items[i].change, want[i].change);
     }
@@ -871,7 +873,7 @@ static void two_workers_that_take_turns_are_noticed(void **state)
         {KN_EVENT_WORKER_HEARTBEAT, 8, 9, 8},    {KN_EVENT_WORKER_HEARTBEAT, 9, 9, 8},
         {KN_EVENT_WORKER_HEARTBEAT, 10, 10, 10},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_msg_event one = event(cases[i].type, NULL, cases[i].at * KN_SECOND);
         one.pid = cases[i].pid;
         one.received_at = one.timestamp;
@@ -989,7 +991,7 @@ static void an_ingestion_that_begins_late_leaves_a_gap(void **state)
         {9, 2, 130, 132, 3, 100}, /* another one may have been there */
         {10, 1, 140, 143, 4, 120},
     };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         const struct kn_msg_ingest_batch batch = {
             .source = KN_STR("s"),
             .epoch = cases[i].epoch,
@@ -1164,7 +1166,7 @@ static void rollups_add_up_and_move_the_reader_once(void **state)
         store_read_position(rig->reader, KN_STR("aggregation"), &rig->arena, &position), KN_OK);
     assert_int_equal(position.number, 4);
     static const uint64_t steps[] = {0, 60, 3600, 86400};
-    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(steps); i++) {
         struct kn_msg_rollups_get get = {.from = hour, .to = hour + 3 * KN_HOUR, .step = steps[i]};
         struct kn_msg_series_list list = series_of(rig, &get);
         assert_int_equal(list.series.count, 1);
@@ -1235,9 +1237,9 @@ static void a_flood_of_groups_leaves_the_largest_exact(void **state)
     int64_t hour = AT / KN_HOUR * KN_HOUR;
     static const char *const by[] = {"name", "queue"};
     static const uint64_t steps[] = {60, 0};
-    for (size_t i = 0; i < COUNT_OF(by); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(by); i++) {
         put_flood(rig, i == 0, hour + (int64_t)i * KN_DAY, 2 * i);
-        for (size_t s = 0; s < COUNT_OF(steps); s++) {
+        for (size_t s = 0; s < KN_COUNT_OF(steps); s++) {
             struct kn_msg_rollups_get get = {.from = hour + (int64_t)i * KN_DAY,
                                              .to = hour + (int64_t)i * KN_DAY + 23 * KN_HOUR,
                                              .step = steps[s],
@@ -1343,7 +1345,7 @@ static void what_was_learned_counts_once_until_the_event_comes(void **state)
                  {KN_TASK_SUCCESS, KN_ORIGIN_BACKEND, "'from the backend'"},
                  {KN_TASK_SUCCESS, KN_ORIGIN_BACKEND, "'from the backend'"},
                  {KN_TASK_SUCCESS, KN_ORIGIN_EVENTS, "'from the event'"}};
-    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(steps); i++) {
         assert_int_equal(rig_ingest(rig, steps[i], 1, &feed).stored, i == 3);
         add_feed(sums, feed);
         rig_reopen(rig);
@@ -1403,8 +1405,8 @@ static void overdue_tasks_are_those_that_take_longer_than_their_name_does(void *
         {"waiting", KN_EVENT_TASK_RECEIVED, "fast", 15, 5, false},
         {"reserved", KN_EVENT_TASK_RECEIVED, "fast", 15, -12, true},
     };
-    struct kn_msg_event events[COUNT_OF(tasks)];
-    for (size_t i = 0; i < COUNT_OF(tasks); i++) {
+    struct kn_msg_event events[KN_COUNT_OF(tasks)];
+    for (size_t i = 0; i < KN_COUNT_OF(tasks); i++) {
         events[i] = event(tasks[i].type, tasks[i].id, 0);
         events[i].timestamp = now - tasks[i].age * KN_SECOND;
         events[i].name = kn_str_from(tasks[i].name);
@@ -1422,7 +1424,7 @@ static void overdue_tasks_are_those_that_take_longer_than_their_name_does(void *
             struct kn_msg_overdue_list list = overdue_of(rig, (enum kn_task_status)s, after, 1);
             for (size_t i = 0; i < list.items.count; i++, found++) {
                 bool known = false;
-                for (size_t t = 0; t < COUNT_OF(tasks); t++)
+                for (size_t t = 0; t < KN_COUNT_OF(tasks); t++)
                     known |= tasks[t].want &&
                              merge_status_of_type(
                                  (enum merge_type)(tasks[t].type - KN_EVENT_TASK_SENT)) == s &&
@@ -1434,7 +1436,7 @@ static void overdue_tasks_are_those_that_take_longer_than_their_name_does(void *
             after = list.next;
         } while (after);
     }
-    for (size_t t = 0; t < COUNT_OF(tasks); t++)
+    for (size_t t = 0; t < KN_COUNT_OF(tasks); t++)
         wanted += tasks[t].want;
     assert_int_equal(found, wanted);
     struct kn_msg_overdue_list list = overdue_of(rig, KN_TASK_STARTED, 0, 0);

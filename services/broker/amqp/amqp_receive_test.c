@@ -2,6 +2,7 @@
 #include "services/broker/amqp/amqp.h"
 #include "services/broker/receiver.h"
 #include "services/broker/rig_test.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <setjmp.h>
@@ -149,7 +150,7 @@ static void events_arrive_over_every_kind_of_url(void **state)
     assert_int_equal(api_put("permissions/%2Fteam%2Fa/guest",
                              "{\"configure\":\".*\",\"write\":\".*\",\"read\":\".*\"}"),
                      0);
-    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(urls); i++) {
         char instance[16];
         snprintf(instance, sizeof(instance), "url%zu", i);
         struct broker_url *url = url_of(urls[i]);
@@ -183,7 +184,7 @@ static const struct {
 static void what_is_wrong_is_said_without_the_password(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(dead_ends) / sizeof(dead_ends[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(dead_ends); i++) {
         struct broker_receiver_status status;
         struct broker_url *url = url_of(dead_ends[i].url);
         struct broker_options options = options_for(url, "dead");

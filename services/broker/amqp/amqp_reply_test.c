@@ -1,6 +1,8 @@
 /* What the answers of RabbitMQ mean. Without a server. */
 #include "services/broker/amqp/amqp.h"
 
+#include "services/common/count.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,7 +39,7 @@ static void a_queue_whose_node_is_down_is_there(void **state)
          KN_IO},
         {"", KN_IO},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         if (status_of(AMQP_NOT_FOUND, cases[i].text) != cases[i].status)
             fail_msg("%s", cases[i].text);
     assert_int_equal(status_of(AMQP_ACCESS_REFUSED, "ACCESS_REFUSED"), KN_DENIED);

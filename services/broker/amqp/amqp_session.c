@@ -1,5 +1,6 @@
 #include "services/broker/session_impl.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <sys/time.h>
@@ -63,7 +64,7 @@ static enum kn_status set_properties(const struct broker_outgoing *message,
         {message->correlation_id, &p->correlation_id, AMQP_BASIC_CORRELATION_ID_FLAG},
         {message->reply_to, &p->reply_to, AMQP_BASIC_REPLY_TO_FLAG},
     };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(texts); i++) {
         if (!texts[i].text.ptr)
             continue;
         *texts[i].to = bytes_of(texts[i].text);

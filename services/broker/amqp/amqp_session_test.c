@@ -4,6 +4,7 @@
 #include "services/broker/rig_test.h"
 #include "services/broker/session.h"
 #include "services/broker/waiting.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <setjmp.h>
@@ -288,7 +289,7 @@ static void the_management_api_is_found(void **state)
     const char *const argv[] = {"sh", "-c", script, NULL};
     rig_program_start(&files, rabbit.dir, argv);
     with.url = tls;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(good); i++) {
         struct broker_meter *meter = NULL;
         struct kn_arena arena;
         struct kn_str vhosts[4];
@@ -324,7 +325,7 @@ static void the_certificate_of_the_management_api_is_verified_unless_switched_of
         {"", "", "localhost", "not trusted: SSL certificate problem"},
         {"nowhere.pem", "", "localhost", "nowhere.pem"},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char ca[128] = "", address[128];
         if (*cases[i].ca)
             snprintf(ca, sizeof(ca), "ssl_ca_certs=%s/%s&", rabbit.dir, cases[i].ca);

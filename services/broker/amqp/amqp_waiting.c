@@ -3,6 +3,7 @@
  * acknowledges a piece in tx.commit, or nothing when the channel ends before. */
 #include "services/broker/session_impl.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <openssl/evp.h>
@@ -416,7 +417,7 @@ static void drop_headers(amqp_basic_properties_t *p)
         return;
     for (int i = 0; i < p->headers.num_entries; i++) {
         bool drop = false;
-        for (size_t j = 0; j < sizeof dropped / sizeof *dropped; j++)
+        for (size_t j = 0; j < KN_COUNT_OF(dropped); j++)
             drop = drop ||
                    kn_str_eq(broker_amqp_str(p->headers.entries[i].key), kn_str_from(dropped[j]));
         if (!drop)

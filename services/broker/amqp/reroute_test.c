@@ -1,5 +1,7 @@
 #include "services/broker/amqp/reroute.h"
 
+#include "services/common/count.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +38,7 @@ static void only_exchange_and_routing_key_are_replaced(void **state)
     };
     struct kn_buf out;
     kn_buf_init(&out, 0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         kn_buf_clear(&out);
         assert_int_equal(broker_reroute(kn_str_from(cases[i].before), KN_STR("to"), &out),
                          cases[i].after ? KN_OK : KN_INVALID);

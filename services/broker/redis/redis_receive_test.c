@@ -2,6 +2,7 @@
 #include "services/broker/receiver.h"
 #include "services/broker/redis/redis.h"
 #include "services/broker/rig_test.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <setjmp.h>
@@ -52,7 +53,7 @@ static const char *const *redis_args(void)
                                 "resetchannels",
                                 "&/3.celeryev/*",
                                 "+@all"};
-    for (; n < sizeof(list) / sizeof(list[0]); n++)
+    for (; n < KN_COUNT_OF(list); n++)
         args[n] = list[n];
     return args;
 }
@@ -139,7 +140,7 @@ static struct broker_url *road_url(const char *format)
 static void events_arrive_over_every_kind_of_url_and_channel(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(roads) / sizeof(roads[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(roads); i++) {
         struct broker_options options;
         broker_options_init(&options);
         struct broker_url *url = road_url(roads[i].url);
@@ -176,7 +177,7 @@ static const struct {
 static void what_is_wrong_is_said_without_the_password(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(dead_ends) / sizeof(dead_ends[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(dead_ends); i++) {
         struct broker_options options;
         struct broker_receiver_status status;
         broker_options_init(&options);

@@ -1,6 +1,7 @@
 /* Replies of a server that means harm: how much of them is read. */
 #include "services/broker/redis/redis.h"
 
+#include "services/common/count.h"
 #include "services/common/text/str.h"
 
 #include <pthread.h>
@@ -73,7 +74,7 @@ static const struct {
 static void a_bad_reply_is_read_to_a_bound(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(bad); i++) {
         int fds[2];
         pthread_t thread;
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);

@@ -4,6 +4,7 @@
 #include "services/broker/rig_test.h"
 #include "services/broker/session.h"
 #include "services/broker/values.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <setjmp.h>
@@ -165,7 +166,7 @@ static void reply_queues_of_the_killed_are_swept_away_and_nobody_elses(void **st
     struct broker_session *session = NULL;
     int64_t now = 0;
     size_t count = 0;
-    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(kept); i++)
         RUN(NULL, 0, "SADD", REPLY_SET, kept[i]);
     for (int i = 0; i < 3000; i++) {
         char member[64];
@@ -180,7 +181,7 @@ static void reply_queues_of_the_killed_are_swept_away_and_nobody_elses(void **st
     assert_int_equal(broker_session_replies_sweep(session, "reply.celery.pidbox", "x-", &count),
                      KN_OK);
     assert_int_equal(count, 3000);
-    assert_int_equal(RUN(NULL, 0, "SCARD", REPLY_SET), sizeof(kept) / sizeof(kept[0]));
+    assert_int_equal(RUN(NULL, 0, "SCARD", REPLY_SET), KN_COUNT_OF(kept));
     assert_int_equal(RUN(NULL, 0, "EXISTS", "pre:late7"), 0);
     assert_int_equal(RUN(NULL, 0, "EXISTS", "pre:x-99999999999-a.reply"), 1);
     assert_int_equal(broker_session_replies_sweep(session, "none", "x-", &count), KN_OK);
@@ -249,7 +250,7 @@ static void a_message_goes_to_the_list_of_its_priority(void **state)
                      "9"}};
     struct broker_session *session = NULL;
     assert_int_equal(broker_session_new(&options, &session), KN_OK);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         const struct broker_outgoing message = {.envelope = KN_STR("m"),
                                                 .priority = cases[i].priority};
         assert_int_equal(broker_session_send(session, "jobs", &message), KN_OK);

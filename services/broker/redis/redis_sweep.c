@@ -1,6 +1,7 @@
 /* Reply queues that nobody takes away any more. */
 #include "services/broker/session_impl.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <stdio.h>
@@ -80,7 +81,7 @@ static enum kn_status sweep_page(struct broker_session *s, struct kn_str set, st
     const struct kn_str args[] = {
         KN_STR("SSCAN"), set,           kn_str_from(cursor), KN_STR("MATCH"), kn_str_from(pattern),
         KN_STR("COUNT"), KN_STR("1000")};
-    redisReply *reply = broker_redis_ask(s, sizeof(args) / sizeof(*args), args);
+    redisReply *reply = broker_redis_ask(s, KN_COUNT_OF(args), args);
     if (!reply)
         return KN_IO;
     enum kn_status status = KN_OK;

@@ -2,6 +2,8 @@
  * <key prefix>unacked, by delivery tag, as [message, exchange, routing key]. */
 #include "services/broker/session_impl.h"
 
+#include "services/common/count.h"
+
 #include <stdio.h>
 
 enum { SCANS_MAX = 100000 }; /* a server might never end the walk */
@@ -17,7 +19,7 @@ static enum kn_status scan(struct broker_session *s, struct kn_str key, char cur
 {
     const struct kn_str args[] = {KN_STR("HSCAN"), key, kn_str_from(cursor), KN_STR("COUNT"),
                                   KN_STR("100")};
-    redisReply *reply = broker_redis_ask(s, sizeof args / sizeof *args, args);
+    redisReply *reply = broker_redis_ask(s, KN_COUNT_OF(args), args);
     if (!reply)
         return KN_IO;
     bool good = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&

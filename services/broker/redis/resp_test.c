@@ -1,5 +1,7 @@
 #include "services/broker/redis/resp.h"
 
+#include "services/common/count.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,7 +42,7 @@ static const struct {
 static void replies_are_read_or_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(replies); i++) {
         struct broker_resp resp;
         struct kn_str data = kn_str_from(replies[i].bytes);
         enum kn_status status = broker_resp_next(data, 10, &resp);
@@ -60,7 +62,7 @@ static void replies_are_read_or_refused(void **state)
 static void a_reply_that_is_cut_anywhere_asks_for_more(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(replies); i++) {
         struct kn_str data = kn_str_from(replies[i].bytes);
         if (replies[i].status != KN_OK)
             continue;

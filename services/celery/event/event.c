@@ -1,5 +1,6 @@
 #include "services/celery/event/event_fields.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <strings.h>
@@ -255,7 +256,7 @@ static bool find_encoding(const struct celery_message *m)
     static const char *const known[] = {"utf-8", "utf8", "us-ascii", "ascii", "binary"};
     if (!m->content_encoding.len)
         return true;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(known); i++) {
         if (type_is(m->content_encoding, known[i]))
             return true;
     }

@@ -1,5 +1,6 @@
 #include "services/celery/event/event_fields.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 enum { LOADAVG_MAX = 3 };
@@ -67,7 +68,7 @@ static const struct field fields[] = {
     FIELD("routing_key", routing_key, TEXT),
 };
 
-enum { FIELD_COUNT = sizeof fields / sizeof *fields, FIELD_LEN_MAX = 11 };
+enum { FIELD_COUNT = KN_COUNT_OF(fields), FIELD_LEN_MAX = 11 };
 
 /* Index of the first field of each length; must agree with the table above. */
 static const uint8_t fields_from[FIELD_LEN_MAX + 2] = {

@@ -7,6 +7,7 @@
 #include "proto/codec.h"
 #include "services/celery/event/event.h"
 #include "services/celery/read/base64.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <jansson.h>
@@ -148,7 +149,7 @@ static void every_type_of_celery_is_known_and_others_keep_their_name(void **stat
     }
     static const char *const custom[] = {"custom", "task-progress", "task-orphaned", "my.event",
                                          "\xc3\xa4"};
-    for (size_t i = 0; i < sizeof custom / sizeof *custom; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(custom); i++) {
         char json[200];
         snprintf(json, sizeof json, "{\"type\":\"%s\"," NOW "}", custom[i]);
         struct kn_msg_event e = decode_one(json);
@@ -189,7 +190,7 @@ static void values_of_other_types_find_their_place_or_go_to_extra(void **state)
         {"\"uuid\":\"u\",\"uui\":1,\"uuidd\":2,\"\":3,\"routing_keys\":4", NULL, "u",
          "{\"uui\":1,\"uuidd\":2,\"\":3,\"routing_keys\":4}"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char json[400];
         snprintf(json, sizeof json, "{\"type\":\"task-sent\",%s," NOW "}", cases[i].members);
         struct kn_msg_event e = decode_one(json);
@@ -218,7 +219,7 @@ static void texts_are_unescaped(void **state)
          "sixteen bytes ..\n and more of them to come"},
         {"\xf0\x9f\x98\x80 \x7f", "\xf0\x9f\x98\x80 \x7f"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char json[400];
         snprintf(json, sizeof json, "{\"type\":\"x\",\"name\":\"%s\"," NOW "}", cases[i].json);
         assert_text(decode_one(json).name, cases[i].text);
@@ -241,7 +242,7 @@ static void timestamps_are_microseconds(void **state)
         {"946684800", INT64_C(946684800000000)},
         {"1795559865", INT64_C(1795559865000000)},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char json[200];
         snprintf(json, sizeof json, "{\"type\":\"x\",\"timestamp\":%s}", cases[i].json);
         struct kn_msg_event e = decode_one(json);
@@ -306,7 +307,7 @@ static void what_is_wrong_has_a_cause(void **state)
         {X1000("["), CELERY_CAUSE_TOO_DEEP},
         {"{\"type\":\"x\"," NOW ",\"hostname\":\"" X1000("hello") "\"}", CELERY_CAUSE_TOO_BIG},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct celery_events events = decode(cases[i].json);
         if (events.count != 0 || events.invalid == 0 || events.first[0].cause != cases[i].cause)
             fail_msg("%.60s: %zu events, %zu invalid: %s", cases[i].json, events.count,
@@ -326,7 +327,7 @@ static void a_clock_that_is_off_by_days_is_noted_beside_our_own_time(void **stat
         {"946684800", 946684800, 0},   {"946684799", 0, -848788666},  {"0", 0, -1795473465},
         {"4102444800", 0, 2306971335},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char json[64];
         snprintf(json, sizeof json, "{\"type\":\"x\",\"timestamp\":%s}", cases[i].timestamp);
         struct kn_msg_event e = decode_one(json);
@@ -362,7 +363,7 @@ static void failures_say_what_and_of_whom(void **state)
         {WRAPPED ",\"traceback\":\"" FRAMES "Plain\\n\"", NULL, "Plain()"},
         {WRAPPED ",\"traceback\":\"" FRAMES "Gone: it's\\nmore\\n\"", NULL, "Gone(\"it's\")"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char json[1024];
         snprintf(json, sizeof json, "{\"type\":\"task-failed\",\"uuid\":\"u\",%s," NOW "}",
                  cases[i].fields);
@@ -389,7 +390,7 @@ static void each_event_of_a_list_is_judged_alone(void **state)
         "{\"type\":\"x\"," NOW ",\"a\":" X1000("[") X1000("]") "}",
         X100("{\"]\":") "\"}{][,\"" X100("}"),
     };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(bad); i++) {
         struct kn_buf json;
         kn_buf_init(&json, 0);
         kn_buf_printf(&json, "[%s, %s ,%s]", GOOD("one"), bad[i], GOOD("two"));
@@ -406,7 +407,7 @@ static void lists_of_any_length_are_read(void **state)
 {
     (void)state;
     static const size_t counts[] = {0, 1, 7, 8, 9, 24, 1000, 10000};
-    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(counts); c++) {
         struct kn_buf json;
         kn_buf_init(&json, 0);
         for (size_t i = 0; i < counts[c]; i++)
@@ -473,7 +474,7 @@ static void serializers_are_json_and_msgpack(void **state)
         {"application/json", "utf-8", "application/x-gzip", false, CELERY_CAUSE_COMPRESSION},
         {"application/x-msgpack", "binary", NULL, false, CELERY_CAUSE_NO_OBJECT},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct celery_events events;
         struct celery_message message = {.body = KN_STR(GOOD("a")),
                                          .content_type = kn_str_from(cases[i].type),
@@ -535,7 +536,7 @@ static void msgpack_values_become_json(void **state)
         {KN_STR("a\x07\x07"), NULL},
         {KN_STR("a" X100("\x91") "\x01"), NULL},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_buf body;
         kn_buf_init(&body, 0);
         kn_buf_append(&body, PACKED(""), sizeof PACKED("") - 1);
@@ -596,7 +597,7 @@ static void base64_is_read_as_python_reads_it(void **state)
         {"YWJ", NULL},
         {"YWJjZ", NULL},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char out[100];
         size_t len;
         bool good = celery_base64_decode(kn_str_from(cases[i].text), out, &len);
@@ -632,7 +633,7 @@ static void envelopes_are_opened_or_refused(void **state)
         {"{\"body\":\"a\",\"content-type\":\"\xff\"}", KN_INVALID, NULL},
         {X1000("{\"headers\":"), KN_TOO_DEEP, NULL},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct celery_message message;
         const char *error = NULL;
         enum kn_status status =
@@ -750,7 +751,7 @@ static void what_real_workers_send_is_read_as_python_reads_it(void **state)
     };
     char *line = NULL;
     size_t room = 0, lines = 0;
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(files); i++) {
         FILE *f = fopen(files[i], "r");
         if (!f)
             fail_msg("%s is missing", files[i]);

@@ -1,6 +1,7 @@
 #include "services/celery/message/result_meta.h"
 
 #include "services/celery/read/reader.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 enum { NAME_MAX_BYTES = 1024 };
@@ -123,7 +124,7 @@ static const struct {
 
 static void take_status(struct meta *m, struct kn_str status)
 {
-    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(states); i++) {
         if (kn_str_eq(status, states[i].status))
             m->event->type = (uint8_t)states[i].type;
     }

@@ -7,6 +7,7 @@
 #include "services/celery/message/result_meta.h"
 
 #include "services/celery/python/pyliteral.h"
+#include "services/common/count.h"
 
 #include <stdio.h>
 
@@ -62,7 +63,7 @@ static void final_states_become_the_event_that_would_have_told_them(void **state
          "2026-11-23T10:00:00.5000",
          KN_EVENT_TASK_SUCCEEDED, "[1, 2, 'x']", NULL, 0, 0},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_arena arena;
         struct kn_msg_event e;
         kn_arena_init(&arena, 0);
@@ -89,7 +90,7 @@ static void a_state_that_is_not_final_is_named_and_no_more(void **state)
         {KN_STR("{\"status\":\"RETRY\",\"result\":null,\"worker\":\"w\"}"), "RETRY"},
         {KN_STR("{\"status\":\"PROGRESS\",\"result\":{}}"), "PROGRESS"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_arena arena;
         struct kn_msg_event e;
         kn_arena_init(&arena, 0);
@@ -116,7 +117,7 @@ static void what_has_no_state_is_passed_over(void **state)
         {KN_STR("{\"status\":\"SUCCESS\",\"result\":\"\xff\"}"), KN_INVALID},
         {KN_STR("\xde\x00\x05garbage"), KN_INVALID},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_arena arena;
         struct kn_msg_event e;
         kn_arena_init(&arena, 0);

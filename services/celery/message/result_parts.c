@@ -1,6 +1,7 @@
 #include "services/celery/message/result_parts.h"
 
 #include "services/celery/read/json_slice.h"
+#include "services/common/count.h"
 
 /* A pickle begins with 0x80, which in msgpack is an empty map. */
 static bool find_format(struct kn_str value, enum celery_format *ret)
@@ -32,7 +33,7 @@ static enum kn_status take(struct celery_reader *r, struct kn_arena *arena, stru
     struct celery_token token;
     const char *start = celery_slice_start(r);
     enum kn_status status = celery_reader_next(r, &token);
-    for (size_t i = 0; i < sizeof members / sizeof *members && status == KN_OK; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(members) && status == KN_OK; i++) {
         if (!kn_str_eq(key, members[i].name))
             continue;
         if (members[i].json) {

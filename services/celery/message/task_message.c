@@ -1,6 +1,7 @@
 #include "services/celery/message/task_message.h"
 
 #include "services/celery/read/json_slice.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <strings.h>
@@ -67,7 +68,7 @@ static enum kn_status take_member(struct celery_reader *r, struct kn_str key,
         return take_limits(r, value, task);
     if (kn_str_eq(key, KN_STR("retries")))
         take_number(value, &task->retries);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts && value->kind == CELERY_TEXT; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(texts) && value->kind == CELERY_TEXT; i++) {
         if (kn_str_eq(key, texts[i].name) && kn_utf8_valid(value->text))
             *texts[i].to = value->text;
     }

@@ -6,6 +6,8 @@
 
 #include "services/celery/message/task_message.h"
 
+#include "services/common/count.h"
+
 #define HEADERS(more) "{\"lang\":\"py\",\"task\":\"t.add\",\"id\":\"i1\"" more "}"
 #define EMBED "{\"callbacks\": null, \"chord\": null}"
 
@@ -131,7 +133,7 @@ static void a_body_that_cannot_be_read_says_why(void **state)
         {"application/json", NULL, {"[[1],{},{}] 2", 13}, NULL, "the body is not that of a task"},
         {"application/json", NULL, {"", 0}, NULL, "the body is not that of a task"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_arena arena;
         struct celery_task_message t;
         kn_arena_init(&arena, 0);
@@ -164,7 +166,7 @@ static void what_is_no_task_is_refused(void **state)
         {NULL, "{\"task\":\"t\"}"},
         {NULL, ""},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_arena arena;
         struct celery_task_message t;
         kn_arena_init(&arena, 0);
@@ -229,7 +231,7 @@ static void queues_of_delayed_delivery_are_known(void **state)
                  {"_", false},
                  {"", false},
                  {"7", false}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         assert_int_equal(celery_is_delay_queue(kn_str_from(cases[i].name)), cases[i].delay);
 }
 

@@ -6,6 +6,7 @@
 
 #include "services/celery/message/task_message.h"
 #include "services/celery/message/task_send.h"
+#include "services/common/count.h"
 
 static void assert_text(struct kn_str got, const char *want)
 {
@@ -76,7 +77,7 @@ static void only_the_members_that_are_named_change(void **state)
         {"{} {}", NULL},
     };
     const struct celery_json_change changes[] = {{"id", KN_STR("\"b\"")}, {"r", KN_STR("0")}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_arena arena;
         struct kn_buf out;
         kn_arena_init(&arena, 0);

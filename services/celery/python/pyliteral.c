@@ -3,6 +3,8 @@
  * the rest is a literal, and refused then. */
 #include "services/celery/python/pyliteral_parts.h"
 
+#include "services/common/count.h"
+
 enum { DEFAULT_BYTES = 1 << 20, DEFAULT_DEPTH = 100 };
 
 static enum kn_status open_frame(struct literal *l, char open)
@@ -84,7 +86,7 @@ static bool read_constant(struct literal *l)
     static const struct {
         const char *python, *json;
     } constants[] = {{"None", "null"}, {"True", "true"}, {"False", "false"}};
-    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(constants); i++) {
         if (celery_literal_word(l, constants[i].python)) {
             kn_buf_text(l->json, constants[i].json);
             return true;

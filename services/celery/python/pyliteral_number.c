@@ -1,6 +1,8 @@
 /* Numbers, digit by digit as they stand. */
 #include "services/celery/python/pyliteral_parts.h"
 
+#include "services/common/count.h"
+
 enum {
     FLOAT_TEXT_MAX = 400,
     BIG_DIGITS_MAX = 4300, /* Python's own limit, sys.int_info.default_max_str_digits */
@@ -50,7 +52,7 @@ static enum kn_status read_based(struct literal *l, bool negative)
             carry /= 1000000000;
         }
         if (carry) {
-            if (used == sizeof limbs / sizeof *limbs)
+            if (used == KN_COUNT_OF(limbs))
                 return KN_TOO_BIG;
             limbs[used++] = (uint32_t)carry;
         }

@@ -6,6 +6,8 @@
 
 #include "services/celery/python/pyliteral.h"
 
+#include "services/common/count.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,7 +41,7 @@ static void check(const struct literal_case *c)
 }
 
 #define CHECK_ALL(cases)                                                                           \
-    for (size_t i = 0; i < sizeof(cases) / sizeof *(cases); i++)                                   \
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)                                                \
     check(&(cases)[i])
 
 static void containers_become_arrays_and_objects(void **state)
@@ -269,7 +271,7 @@ static void what_saferepr_cut_is_never_data(void **state)
         "('a\\', 'b\\', [[...]], 'c')",
         "('a\\', 'b...', 1)",
     };
-    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cut); i++) {
         if (!celery_repr_is_cut(kn_str_from(cut[i])))
             fail_msg("%s is cut", cut[i]);
         struct literal_case c = {kn_str_from(cut[i]), KN_TRUNCATED, NULL};
@@ -288,7 +290,7 @@ static void what_saferepr_cut_is_never_data(void **state)
         "(1., 2.)",
         "'a\\'s ... b'",
     };
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(whole); i++) {
         if (celery_repr_is_cut(kn_str_from(whole[i])))
             fail_msg("%s is whole", whole[i]);
     }
@@ -305,7 +307,7 @@ static void backslashes_that_saferepr_means_otherwise_are_ambiguous(void **state
         {"'C:\\new'", true},     {"'\\x41'", true},       {"'\\u00e4'", true}, {"'a\\101'", true},
         {"'ends so\\''", false}, {"'a\\', b'", true},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct celery_literal_info info;
         struct kn_buf json;
         kn_buf_init(&json, 0);
@@ -352,7 +354,7 @@ static void depth_and_size_have_limits(void **state)
         {"-", 100000, {0}, KN_INVALID},
         {"'", 100001, {0}, KN_INVALID},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_buf json;
         kn_buf_init(&json, 0);
         size_t len;

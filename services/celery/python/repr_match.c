@@ -2,6 +2,7 @@
 
 #include "services/celery/python/vouch.h"
 #include "services/celery/read/reader.h"
+#include "services/common/count.h"
 
 struct match {
     struct celery_reader r;
@@ -61,7 +62,7 @@ static bool pass_unsayable(struct match *m)
 static bool is_word(const struct match *m)
 {
     static const char *const words[] = {"None", "True", "False"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(words); i++) {
         const char *behind = m->p + strlen(words[i]);
         if (at(m, words[i]) && (behind == m->end || strchr(",:)]}", *behind)))
             return true;
@@ -203,7 +204,7 @@ static bool match_container(struct match *m, const struct celery_token *token)
 {
     static const char *const deep[] = {"[...]", "(...)", "(...,)", "{...}"};
     bool passes = is_unsayable(m);
-    for (size_t i = 0; i < sizeof deep / sizeof *deep; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(deep); i++)
         passes = passes || at(m, deep[i]);
     if (!passes)
         return token->kind == CELERY_LIST ? match_list(m) : match_map(m);

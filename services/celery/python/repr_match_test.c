@@ -6,6 +6,8 @@
 
 #include "services/celery/python/repr_match.h"
 
+#include "services/common/count.h"
+
 #define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 
 static void a_text_is_compared_with_json(void **state)
@@ -71,7 +73,7 @@ static void a_text_is_compared_with_json(void **state)
         {"", "[1]", CELERY_MATCH_NOTHING},
         {"(1", "[1]", CELERY_MATCH_DIFFERENT},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_arena arena;
         kn_arena_init(&arena, 0);
         enum celery_match got =

@@ -1,6 +1,7 @@
 #include "services/celery/python/vouch.h"
 
 #include "services/celery/python/pyliteral.h"
+#include "services/common/count.h"
 #include "services/common/text/json.h"
 
 #include <jansson.h>
@@ -23,7 +24,7 @@ static enum celery_accepts accepts_name(const char *name)
         {"msgpack", CELERY_ACCEPTS_PLAIN},
         {"application/x-msgpack", CELERY_ACCEPTS_PLAIN},
     };
-    for (size_t i = 0; name && i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; name && i < KN_COUNT_OF(names); i++) {
         if (strcmp(name, names[i].name) == 0)
             return names[i].is;
     }
@@ -149,7 +150,7 @@ bool celery_looks_hidden(struct kn_str s)
         s.ptr++, s.len--;
     while (s.len && memchr(">])}*_-. ", s.ptr[s.len - 1], 9))
         s.len--;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(words); i++) {
         if (s.len == strlen(words[i]) && strncasecmp(s.ptr, words[i], s.len) == 0)
             return true;
     }
@@ -289,7 +290,7 @@ static bool read_word(struct voucher *v)
     static const struct {
         const char *python, *json;
     } words[] = {{"None", "null"}, {"True", "true"}, {"False", "false"}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(words); i++) {
         if (at(v, words[i].python) && ends_value(v, v->p + strlen(words[i].python))) {
             v->p += strlen(words[i].python);
             kn_buf_text(v->out, words[i].json);

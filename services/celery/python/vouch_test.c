@@ -6,6 +6,7 @@
 
 #include "services/celery/message/result_parts.h"
 #include "services/celery/python/vouch.h"
+#include "services/common/count.h"
 
 static void assert_text(struct kn_str got, const char *want)
 {
@@ -63,7 +64,7 @@ static void what_can_be_read_in_one_way_is_vouched_for(void **state)
          "{\"a\":{\"b\":[]},\"c d\":\"x\"}"},
         {"('a... b', 'c')", 0, CELERY_ACCEPTS_JSON, "[\"a... b\",\"c\"]"},
     };
-    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(samples); i++)
         check(&samples[i]);
 }
 
@@ -138,7 +139,7 @@ static void what_may_be_something_else_is_refused(void **state)
         "range(3)",
         "('a', 'b'",
     };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(texts); i++)
         check(&(struct sample){texts[i], false, CELERY_ACCEPTS_JSON, NULL});
     check(&(struct sample){"[]", true, CELERY_ACCEPTS_JSON, NULL});
     check(&(struct sample){"(1,)", false, CELERY_ACCEPTS_UNKNOWN, NULL});
@@ -178,7 +179,7 @@ static void a_configuration_says_what_a_worker_accepts(void **state)
         {"{\"SHOP_accept_content\": [\"pickle\"], \"x\": 1}", CELERY_ACCEPTS_ANY},
         {"{\"result_accept_content\": [\"pickle\"]}", CELERY_ACCEPTS_JSON},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         check_conf(cases[i].conf, cases[i].accepts, true);
     check_conf("{\"accept_content\": [\"pickle\"]}", CELERY_ACCEPTS_ANY, false);
     check_conf("{\"accept_content\": [\"msgpack\"]}", CELERY_ACCEPTS_PLAIN, false);
@@ -199,7 +200,7 @@ static void what_the_backend_has_is_certain_when_only_json_was_accepted(void **s
         {"[1]", CELERY_ACCEPTS_UNKNOWN, KN_UNSUPPORTED},
         {"[]", CELERY_ACCEPTS_ANY, KN_OK},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_str reason;
         assert_int_equal(celery_vouch_stored(kn_str_from(cases[i].json), cases[i].accepts, &reason),
                          cases[i].status);

@@ -1,5 +1,6 @@
 #include "services/celery/remote/methods.h"
 
+#include "services/common/count.h"
 #include "services/common/text/json.h"
 
 #include <ctype.h>
@@ -162,8 +163,8 @@ static const char *const signals[] = {"TERM", "INT",  "QUIT", "KILL",
                                       "HUP",  "ABRT", "USR1", "USR2"}; /* CELERY_SIGNALS */
 static const char *const exchange_types[] = {"direct", "topic", "fanout", "headers"};
 enum {
-    SIGNALS = sizeof signals / sizeof *signals,
-    EXCHANGE_TYPES = sizeof exchange_types / sizeof *exchange_types,
+    SIGNALS = KN_COUNT_OF(signals),
+    EXCHANGE_TYPES = KN_COUNT_OF(exchange_types),
 };
 
 static void describe_choice(struct kn_buf *out, const char *const *choices, size_t count)

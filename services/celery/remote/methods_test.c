@@ -7,6 +7,8 @@
 
 #include "services/celery/remote/methods.h"
 
+#include "services/common/count.h"
+
 #include <jansson.h>
 
 static void requests_are_taken_or_refused_by_the_table(void **state)
@@ -77,7 +79,7 @@ static void requests_are_taken_or_refused_by_the_table(void **state)
     struct kn_buf out, error;
     kn_buf_init(&out, 0);
     kn_buf_init(&error, 0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         const struct celery_method *method = celery_method_find(kn_str_from(cases[i].method));
         assert_non_null(method);
         kn_buf_clear(&out);

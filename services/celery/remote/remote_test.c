@@ -6,6 +6,8 @@
 
 #include "services/celery/remote/remote.h"
 
+#include "services/common/count.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +104,7 @@ static void commands_have_the_members_that_kombu_sends(void **state)
     };
     struct kn_buf out;
     kn_buf_init(&out, 0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         celery_command_body(&out, &cases[i].command);
         assert_buf(&out, cases[i].body);
         celery_command_headers(&out, &cases[i].command);
@@ -115,7 +117,7 @@ static void a_command_for_redis_is_an_envelope_that_opens_again(void **state)
 {
     (void)state;
     static const struct kn_str methods[] = {KN_STR("ping"), KN_STR("pings"), KN_STR("stats!")};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(methods); i++) {
         const struct celery_command command = {.method = methods[i], .ns = KN_STR("x")};
         struct celery_message message;
         const char *error;
@@ -157,7 +159,7 @@ static void replies_name_their_worker(void **state)
         {"{\"w\": 1} x", KN_INVALID, NULL, NULL, false},
         {"{\"w\": \"\xff\"}", KN_INVALID, NULL, NULL, false},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct celery_reply reply = {.hostname = KN_STR("before")};
         const struct celery_message message = {.body = kn_str_from(cases[i].body),
                                                .ticket = KN_STR("t")};
@@ -209,7 +211,7 @@ static void stats_of_any_pool_are_understood(void **state)
         {"{\"pid\":1,\"pool\":\"N/A\",\"rusage\":\"N/A\",\"uptime\":null}", NULL, 0},
         {"{\"pid\":\"x\"}", NULL, 0},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_msg_worker_inspect inspect = {0};
         assert_int_equal(celery_inspect_stats(kn_str_from(cases[i].value), &arena, &inspect),
                          KN_OK);
@@ -223,7 +225,7 @@ static void answers_that_are_no_answers_change_nothing(void **state)
 {
     (void)state;
     static const char *const values[] = {"", "null", "7", "\"x\"", "{\"error\":\"no\"}", "{", "[["};
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(values); i++) {
         struct kn_msg_worker_inspect inspect = {0}, before = {0};
         struct kn_str value = kn_str_from(values[i]);
         assert_int_equal(celery_inspect_stats(value, &arena, &inspect), KN_INVALID);
@@ -272,7 +274,7 @@ static void tasks_that_wait_in_a_worker_are_told_with_their_arguments(void **sta
         {"7", "null", NULL, NULL},
     };
     struct celery_held_tasks held;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char text[512];
         snprintf(text, sizeof text,
                  "[{\"eta\":\"2026-11-30T10:00:00+00:00\",\"priority\":6,\"request\":{\"id\":\"a\","

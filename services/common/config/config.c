@@ -4,6 +4,7 @@
 
 #include "services/common/config/config_foreign.h"
 #include "services/common/config/config_table.h"
+#include "services/common/count.h"
 #include "services/common/process/loopback.h"
 #include "services/common/text/mask.h"
 
@@ -131,7 +132,7 @@ static enum kn_status add_option(struct load *load, const char *place, struct kn
         return KN_OK;
     }
     const struct config_row *row = find_path(key, &index);
-    for (size_t i = 0; i < sizeof(short_options) / sizeof(short_options[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(short_options); i++)
         if (kn_str_eq(key, kn_str_from(short_options[i].option)))
             row = config_row_find(short_options[i].section, kn_str_from(short_options[i].name));
     if (!row)

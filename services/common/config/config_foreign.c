@@ -1,5 +1,6 @@
 #include "services/common/config/config_foreign.h"
 
+#include "services/common/count.h"
 #include "services/common/text/str.h"
 
 #include <arpa/inet.h>
@@ -53,7 +54,7 @@ static bool is_port_variable(struct kn_str rest, const char *value)
                          kn_str_starts(tail, KN_STR("_UDP"))))
         return false;
     tail = (struct kn_str){tail.ptr + protocol, tail.len - protocol};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(parts); i++)
         if (kn_str_eq(tail, kn_str_from(parts[i].name)))
             return parts[i].fits(value);
     return false;

@@ -1,6 +1,8 @@
 /* The rows of the table, made from the lists in config.h. */
 #include "services/common/config/config_table.h"
 
+#include "services/common/count.h"
+
 #include <string.h>
 
 #define ROW(section, holder, member, label, row_type, text, range, words)                          \
@@ -34,14 +36,14 @@ const struct config_row config_rows[] = {
         KN_CONFIG_AGGREGATION(AGGREGATION_ROW) KN_CONFIG_CONTROL(CONTROL_ROW)
             KN_CONFIG_GATEWAY(GATEWAY_ROW) KN_CONFIG_BUS(BUS_ROW) KN_CONFIG_HEALTH(HEALTH_ROW)
                 KN_CONFIG_LOG(LOG_ROW)};
-const size_t config_n_rows = sizeof(config_rows) / sizeof(config_rows[0]);
+const size_t config_n_rows = KN_COUNT_OF(config_rows);
 
 const struct config_row config_broker_rows[] = {KN_CONFIG_BROKER(BROKER_ROW)};
-const size_t config_n_broker_rows = sizeof(config_broker_rows) / sizeof(config_broker_rows[0]);
+const size_t config_n_broker_rows = KN_COUNT_OF(config_broker_rows);
 
 #define SECTION(name, table, help) {#name, help},
 const struct config_section config_sections[] = {KN_CONFIG_SECTIONS(SECTION)};
-const size_t config_n_sections = sizeof(config_sections) / sizeof(config_sections[0]);
+const size_t config_n_sections = KN_COUNT_OF(config_sections);
 
 const struct config_row *config_row_find(const char *section, struct kn_str name)
 {

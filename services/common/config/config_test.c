@@ -9,6 +9,7 @@
 #include "services/common/config/config.h"
 #include "services/common/config/config_foreign.h"
 #include "services/common/config/config_table.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <ctype.h>
@@ -34,7 +35,7 @@ static int leave_folder(void **state)
 {
     (void)state;
     static const char *const made[] = {"k.yaml", "secret"};
-    for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(made); i++)
         (void)unlink(made[i]);
     return chdir(root) == 0 && rmdir(folder) == 0 ? 0 : -1;
 }
@@ -301,7 +302,7 @@ static const struct {
 static void config_says_place_key_fault_and_what_is_allowed(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(bad); i++) {
         struct kn_config config;
         struct kn_buf error;
         char args[256];
@@ -327,7 +328,7 @@ static void url_prefix_is_written_in_one_way(void **state)
                  {"/", ""},
                  {"", ""},
                  {"/~x-y_z", "/~x-y_z"}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_config config;
         char env[64];
         snprintf(env, sizeof(env), "KANCHI_GATEWAY_URL_PREFIX=%s", cases[i].text);
@@ -380,8 +381,8 @@ static void config_ignores_the_variables_of_services_and_links(void **state)
         "KANCHI",         "KANCHI_GATEWAY",   "KANCHI_BROKER",       "KANCHI_BROKERS_1",
         "KANCHI_STORAGE", "KANCHI_PORT",      "KANCHI_SERVICE_HOST", "KANCHI_NAME",
         "KANCHI_LOG",     "KANCHI_PORT_PORT", "KANCHI_WEB_80",       "KANCHI_SERVICE_PORT"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        for (size_t j = 0; j < sizeof(made_by_others) / sizeof(made_by_others[0]); j++) {
+    for (size_t i = 0; i < KN_COUNT_OF(names); i++)
+        for (size_t j = 0; j < KN_COUNT_OF(made_by_others); j++) {
             struct kn_config config;
             char env[256];
             named(env, sizeof(env), made_by_others[j], names[i]);
@@ -400,7 +401,7 @@ static void config_key_is_never_ignored(void **state)
     for (size_t i = 0; i < config_n_rows + config_n_broker_rows; i++) {
         const struct config_row *row =
             i < config_n_rows ? &config_rows[i] : &config_broker_rows[i - config_n_rows];
-        for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
+        for (size_t j = 0; j < KN_COUNT_OF(values); j++) {
             char variable[128];
             int n = snprintf(variable, sizeof(variable), "KANCHI_%s%s%s=", row->section,
                              *row->section ? "_" : "", row->name);

@@ -1,6 +1,7 @@
 /* One value of the configuration: from text to its type, and what is allowed. */
 #include "services/common/config/config_table.h"
 #include "services/common/config/url_prefix.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <stdio.h>
@@ -32,8 +33,6 @@ static const struct {
     {"d", KN_DAY}, {"h", KN_HOUR}, {"m", KN_MINUTE}, {"s", KN_SECOND}, {"ms", 1000}, {"us", 1},
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static bool size_parse(struct kn_str text, int64_t *ret)
 {
     size_t digits = 0;
@@ -45,7 +44,7 @@ static bool size_parse(struct kn_str text, int64_t *ret)
     struct kn_str unit = {text.ptr + digits, text.len - digits};
     while (unit.len > 0 && unit.ptr[0] == ' ')
         unit = (struct kn_str){unit.ptr + 1, unit.len - 1};
-    for (size_t i = 0; i < COUNT(size_units); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(size_units); i++) {
         if (!kn_str_eq(unit, kn_str_from(size_units[i].name)))
             continue;
         if (number > (uint64_t)(INT64_MAX / size_units[i].bytes))
@@ -70,7 +69,7 @@ void config_size_format(int64_t bytes, struct kn_buf *ret)
 
 void config_duration_format(int64_t us, struct kn_buf *ret)
 {
-    for (size_t i = 0; i < COUNT(duration_units); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(duration_units); i++)
         if (us != 0 && us % duration_units[i].us == 0) {
             kn_buf_printf(ret, "%lld%s", (long long)(us / duration_units[i].us),
                           duration_units[i].name);
@@ -187,7 +186,7 @@ static enum kn_status bool_set(const struct config_row *row, const char *text, b
         bool value;
     } words[] = {{"true", true},   {"yes", true}, {"on", true},   {"1", true},
                  {"false", false}, {"no", false}, {"off", false}, {"0", false}};
-    for (size_t i = 0; i < COUNT(words); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(words); i++)
         if (strcasecmp(text, words[i].text) == 0) {
             *ret = words[i].value;
             return KN_OK;

@@ -8,6 +8,8 @@
 
 #include "services/common/config/exposed.h"
 
+#include "services/common/count.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +46,7 @@ static const struct entry {
     {"old/", 0755, NULL},
     {"old/kanchi.db", 0644, ""},
 };
-enum { ENTRIES = sizeof(entries) / sizeof(entries[0]) };
+enum { ENTRIES = KN_COUNT_OF(entries) };
 
 /* options and warnings: "@" stands for the folder. */
 static const struct {
@@ -179,7 +181,7 @@ static void gather(const char *path, unsigned mode, struct kn_str text, void *ar
 static void what_any_user_can_read_or_change_is_named_with_its_remedy(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_config config;
         struct kn_buf found;
         kn_buf_init(&found, 0);

@@ -6,6 +6,8 @@
 
 #include "services/common/data/sketch.h"
 
+#include "services/common/count.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -79,7 +81,7 @@ static void quantiles_are_within_one_percent(void **state)
                                                     bimodal, constant,    tiny};
     static const double quantiles[] = {0, 0.01, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1};
     double *values = malloc(VALUES * sizeof *values);
-    for (size_t d = 0; d < sizeof distributions / sizeof *distributions; d++) {
+    for (size_t d = 0; d < KN_COUNT_OF(distributions); d++) {
         struct kn_sketch sketch;
         kn_sketch_init(&sketch);
         double sum = 0;
@@ -87,14 +89,14 @@ static void quantiles_are_within_one_percent(void **state)
             sum += values[i] = distributions[d]();
         fill(&sketch, values, VALUES);
         qsort(values, VALUES, sizeof *values, by_value);
-        for (size_t q = 0; q < sizeof quantiles / sizeof *quantiles; q++) {
+        for (size_t q = 0; q < KN_COUNT_OF(quantiles); q++) {
             double exact = values[(size_t)(quantiles[q] * (VALUES - 1))], got;
             assert_true(kn_sketch_quantile(&sketch, quantiles[q], &got));
             assert_true(fabs(got - exact) <= exact * 0.01 + 1e-6);
         }
-        double all[sizeof quantiles / sizeof *quantiles], alone, mean;
-        assert_true(kn_sketch_quantiles(&sketch, quantiles, sizeof all / sizeof *all, all));
-        for (size_t q = 0; q < sizeof all / sizeof *all; q++) {
+        double all[KN_COUNT_OF(quantiles)], alone, mean;
+        assert_true(kn_sketch_quantiles(&sketch, quantiles, KN_COUNT_OF(all), all));
+        for (size_t q = 0; q < KN_COUNT_OF(all); q++) {
             assert_true(kn_sketch_quantile(&sketch, quantiles[q], &alone));
             assert_true(alone == all[q]);
         }
@@ -234,7 +236,7 @@ static void hostile_bytes_are_refused(void **state)
     };
     struct kn_sketch sketch;
     kn_sketch_init(&sketch);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         assert_int_equal(kn_sketch_decode(&sketch, cases[i].bytes), cases[i].status);
     kn_sketch_fini(&sketch);
 }

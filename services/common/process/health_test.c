@@ -1,5 +1,6 @@
 #include "services/common/process/health.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <arpa/inet.h>
@@ -76,7 +77,7 @@ static void ready_is_what_was_told(void **state)
         {true, false, "", "HTTP/1.1 503 ", "not ready\n"},
         {true, true, "", "HTTP/1.1 200 ", "ready\n"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         if (cases[i].told)
             kn_health_set(cases[i].ready, kn_str_from(cases[i].why));
         const char *text = ask("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -105,7 +106,7 @@ static void requests_are_answered_by_their_first_line(void **state)
         {"\r\n\r\n", "HTTP/1.1 405 ", ""},
         {"GET\r\n\r\n", "HTTP/1.1 405 ", ""},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         const char *text = ask(cases[i].request);
         assert_memory_equal(text, cases[i].status, strlen(cases[i].status));
         assert_non_null(strstr(text, cases[i].has));

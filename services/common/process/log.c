@@ -1,5 +1,6 @@
 #include "services/common/process/log.h"
 
+#include "services/common/count.h"
 #include "services/common/text/clean.h"
 #include "services/common/text/time.h"
 
@@ -39,7 +40,7 @@ bool kn_log_is_json(void)
 
 bool kn_log_level_parse(struct kn_str name, enum kn_log_level *ret)
 {
-    for (size_t i = 0; i < sizeof level_names / sizeof *level_names; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(level_names); i++) {
         if (kn_str_eq(name, kn_str_from(level_names[i]))) {
             *ret = (enum kn_log_level)i;
             return true;

@@ -7,6 +7,8 @@
 
 #include "services/common/process/loopback.h"
 
+#include "services/common/count.h"
+
 #include <stdio.h>
 
 static const struct {
@@ -35,7 +37,7 @@ static const struct {
 static void a_name_that_begins_like_loopback_is_not(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char address[64];
         snprintf(address, sizeof address, "%s:80", cases[i].host);
         if (kn_host_is_loopback(kn_str_from(cases[i].host)) != cases[i].loopback ||

@@ -1,5 +1,6 @@
 #include "services/common/process/service.h"
 #include "services/common/config/exposed.h"
+#include "services/common/count.h"
 #include "services/common/process/health.h"
 #include "services/common/process/log.h"
 #include "services/common/text/clean.h"
@@ -50,7 +51,7 @@ static void catch_signals(void)
 {
     static const int asked_to_stop[] = {SIGTERM, SIGINT, SIGHUP};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    for (size_t i = 0; i < sizeof(asked_to_stop) / sizeof(asked_to_stop[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(asked_to_stop); i++)
         sigaction(asked_to_stop[i], &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 }

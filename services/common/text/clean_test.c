@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 #include "services/common/process/service.h"
 #include "services/common/text/clean.h"
@@ -40,7 +41,7 @@ static void what_a_terminal_obeys_is_shown_and_not_sent(void **state)
     };
     struct kn_buf out;
     kn_buf_init(&out, 0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         kn_buf_clear(&out);
         kn_clean(&out, kn_str_from(cases[i].text));
         kn_buf_char(&out, '\0');
@@ -82,7 +83,7 @@ static void no_log_line_holds_what_a_terminal_obeys(void **state)
         {"商店", "商店"},
     };
     char line[4096], wanted[256];
-    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < 2 * KN_COUNT_OF(cases); i++) {
         bool json = i % 2;
         int ends[2];
         assert_int_equal(pipe(ends), 0);

@@ -7,6 +7,8 @@
 
 #include "services/common/text/json.h"
 
+#include "services/common/count.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -58,7 +60,7 @@ static const struct {
 static void *load_all(void *arg)
 {
     bool *good = arg;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char *text = nested(cases[i].open, cases[i].close, cases[i].depth, cases[i].deepest);
         if (loads(text) != cases[i].good) {
             print_error("case %zu\n", i);

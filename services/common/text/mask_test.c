@@ -7,6 +7,8 @@
 
 #include "services/common/text/mask.h"
 
+#include "services/common/count.h"
+
 static void a_shown_url_holds_no_piece_of_a_password(void **state)
 {
     (void)state;
@@ -33,7 +35,7 @@ static void a_shown_url_holds_no_piece_of_a_password(void **state)
         {"postgresql://u:100%sure@h/db", "postgresql://h/db"},
         {"u:secret@h", "***"},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_buf shown;
         kn_buf_init(&shown, 0);
         kn_mask_url(cases[i][0], &shown);
@@ -66,7 +68,7 @@ static void sentences_about_a_url_lose_its_secrets(void **state)
         {"amqp://a:one1@h;amqp://b:two2@i", "one1 or two2", "*** or ***"},
         {NULL, "as it is", "as it is"},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_buf masked;
         kn_buf_init(&masked, 0);
         kn_mask_text(kn_str_from(cases[i].text), cases[i].url, &masked);
@@ -92,7 +94,7 @@ static void a_url_has_a_password_before_its_host_or_in_its_query(void **state)
         {"sqlite:/srv/kanchi.db", false},
         {"", false},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++)
         if (kn_url_has_password(cases[i].url) != cases[i].has_one)
             fail_msg("%s", cases[i].url);
 }

@@ -1,5 +1,7 @@
 #include "services/common/text/time.h"
 
+#include "services/common/count.h"
+
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -66,7 +68,7 @@ void kn_time_format(int64_t us, char ret[KN_TIME_TEXT])
     }
     const int parts[] = {tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec};
     char *at = put_digits(ret, 4, (unsigned)(tm.tm_year + 1900));
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(parts); i++) {
         *at++ = separators[i];
         at = put_digits(at, 2, (unsigned)parts[i]);
     }
@@ -182,7 +184,7 @@ bool kn_duration_parse(struct kn_str text, int64_t *ret_us)
     if (!kn_str_to_f64((struct kn_str){text.ptr, digits}, &number))
         return false;
     struct kn_str unit = {text.ptr + digits, text.len - digits};
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(units); i++) {
         if (!kn_str_eq(unit, kn_str_from(units[i].unit)))
             continue;
         double us = number * (double)units[i].us;

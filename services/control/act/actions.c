@@ -1,6 +1,7 @@
 #include "services/control/act/actions.h"
 
 #include "proto/codec.h"
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"
@@ -103,7 +104,7 @@ static const struct row {
 
 static const struct row *row_of(enum kn_kind kind)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(rows); i++)
         if (rows[i].kind == kind)
             return &rows[i];
     return NULL;

@@ -1,5 +1,7 @@
 #include "services/control/act/attempts.h"
 
+#include "services/common/count.h"
+
 #include <stdlib.h>
 
 enum { PAGE = 500, PAGES_MAX = 10 };
@@ -70,7 +72,7 @@ static void join(struct control_attempt *attempt, const struct control_attempt *
     const struct kn_str from[] = {one->name, one->seen, one->queue, one->exchange,
                                   one->routing_key};
     bool later = one->at >= attempt->at;
-    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(to); i++)
         if (from[i].ptr && (later || !to[i]->ptr))
             *to[i] = from[i];
     attempt->at = later ? one->at : attempt->at;

@@ -6,6 +6,8 @@
 
 #include "services/control/act/attempts.h"
 
+#include "services/common/count.h"
+
 static struct kn_arena arena; /* of what a test gets */
 
 static struct kn_msg_event sent(const char *name, int64_t retries, const char *args, int64_t at)
@@ -39,7 +41,7 @@ static struct control_attempts of(const struct kn_msg_event *events, size_t coun
     assert_int_equal(control_attempts_of(events, count, &task, &arena, &attempts), KN_OK);
     return attempts;
 }
-#define OF(events) of(events, sizeof events / sizeof *events)
+#define OF(events) of(events, KN_COUNT_OF(events))
 
 static void assert_text(struct kn_str got, const char *want)
 {

@@ -1,6 +1,7 @@
 /* One command to workers, and what they answer. */
 #include "services/control/act/actions.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 #include "services/control/ask/conf.h"
 
@@ -118,7 +119,7 @@ enum kn_status control_command_asked(struct control_call *call,
 static struct kn_str shown(const struct gathering *g, struct kn_str value)
 {
     static const char *const masked[] = {"conf", "stats", "report"};
-    for (size_t i = 0; i < sizeof masked / sizeof *masked; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(masked); i++)
         if (kn_str_eq(g->method, kn_str_from(masked[i])))
             return control_masked(value, g->call->arena);
     return kn_arena_str(g->call->arena, value);

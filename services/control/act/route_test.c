@@ -6,6 +6,8 @@
 
 #include "services/control/act/route.h"
 
+#include "services/common/count.h"
+
 #define SEP "\x06\x16"
 
 static void assert_text(struct kn_str got, const char *want)
@@ -35,7 +37,7 @@ static void bindings_lead_to_queues(void **state)
         {{"a.b" SEP SEP "one", "a.*" SEP SEP "two"}, "a.b", {"one"}, KN_OK},
         {{"nonsense", ""}, "a.b", {NULL}, KN_OK},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_arena arena;
         struct kn_str bindings[4];
         struct kn_strs got = {0};

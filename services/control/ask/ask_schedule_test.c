@@ -6,6 +6,7 @@
 
 #include "services/control/ask/ask_schedule.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <stdio.h>
@@ -28,7 +29,7 @@ static void pauses_grow_and_news_shorten_them(void **state)
     struct control_ask_schedule *asked = fresh(10, 100);
     int64_t now = 1000;
     for (int news = 0; news < 2; news++) {
-        for (size_t i = 0; i < sizeof pauses / sizeof *pauses; i++) {
+        for (size_t i = 0; i < KN_COUNT_OF(pauses); i++) {
             assert_true(control_ask_schedule_due(asked, ID, 77 + news, now));
             control_ask_schedule_nothing(asked, ID, now);
             assert_false(

@@ -1,5 +1,6 @@
 #include "services/control/ask/conf.h"
 
+#include "services/common/count.h"
 #include "services/common/text/buf.h"
 #include "services/common/text/json.h"
 
@@ -106,7 +107,7 @@ static bool is_secret_key(const char *key)
 {
     static const char *const words[] = {"password", "passwd", "secret",     "token",
                                         "api_key",  "apikey", "private_key"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(words); i++)
         if (strcasestr(key, words[i]))
             return true;
     return false;

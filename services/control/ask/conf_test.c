@@ -6,6 +6,8 @@
 
 #include "services/control/ask/conf.h"
 
+#include "services/common/count.h"
+
 static void settings_are_read_under_their_new_and_old_names(void **state)
 {
     (void)state;
@@ -27,7 +29,7 @@ static void settings_are_read_under_their_new_and_old_names(void **state)
         {KN_STR("{"), KN_INVALID, false, false, false, false},
         {{NULL, 0}, KN_INVALID, false, false, false, false},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct control_conf conf = {0};
         assert_int_equal(control_conf_read(cases[i].conf, &conf), cases[i].status);
         assert_int_equal(conf.known, cases[i].status == KN_OK);
@@ -64,7 +66,7 @@ static void secrets_are_masked_wherever_they_are(void **state)
     };
     struct kn_arena arena;
     kn_arena_init(&arena, 0);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_str out = control_masked(cases[i].in, &arena);
         assert_non_null(out.ptr);
         assert_string_equal(out.ptr, cases[i].out.ptr);

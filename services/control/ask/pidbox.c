@@ -1,5 +1,6 @@
 #include "services/control/ask/pidbox.h"
 
+#include "services/common/count.h"
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"
 
@@ -132,7 +133,7 @@ enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
         .content_type = KN_STR("application/json"),
         .content_encoding = KN_STR("utf-8"),
         .headers = headers,
-        .header_count = sizeof headers / sizeof *headers,
+        .header_count = KN_COUNT_OF(headers),
         .delivery_mode = 2,
         .once = question->once,
     };

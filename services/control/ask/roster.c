@@ -1,5 +1,6 @@
 #include "services/control/ask/roster.h"
 
+#include "services/common/count.h"
 #include "services/common/data/table.h"
 #include "services/common/text/time.h"
 
@@ -456,7 +457,7 @@ static const struct {
      KN_STR("Set result_extended = True.")},
 };
 
-enum { FINDINGS = sizeof findings / sizeof *findings, NAMED = 3 };
+enum { FINDINGS = KN_COUNT_OF(findings), NAMED = 3 };
 
 /* "a@host", "a@host, b@host and 4 others" */
 static struct kn_str name_workers(const struct control_roster *roster, size_t which,

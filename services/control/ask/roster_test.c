@@ -4,6 +4,7 @@
 
 #include <cmocka.h>
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 #include "services/control/ask/roster.h"
 
@@ -81,7 +82,7 @@ static void a_worker_is_asked_when_it_appears_comes_back_or_was_restarted(void *
         {8, 60, KN_WORKER_OFFLINE, false}, {8, 60, KN_WORKER_ONLINE, true},
     };
     struct control_roster *roster = control_roster_new(10, true);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         list(roster, "a@h", cases[i].status, cases[i].pid, cases[i].started_at);
         assert_int_equal(demand(roster, 1), cases[i].asked ? CONTROL_ASK_ALL : 0);
         assert_int_equal(demand(roster, 1), 0);
@@ -267,7 +268,7 @@ static void two_workers_of_one_name_are_told_apart_and_left_in_peace(void **stat
     };
     struct kn_msg_service_status status = {0};
     struct control_roster *roster = control_roster_new(10, true);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         list_one(roster, &(struct kn_msg_worker){.hostname = KN_STR("a@h"),
                                                  .status = KN_WORKER_ONLINE,
                                                  .pid = cases[i].pid,
@@ -320,7 +321,7 @@ static void a_worker_whose_answers_are_not_read_is_not_a_silent_one(void **state
          false},
         {KN_STR(""), false},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_msg_service_status status = {0};
         struct control_roster *roster = control_roster_new(10, true);
         list(roster, "a@h", KN_WORKER_ONLINE, 7, 0);

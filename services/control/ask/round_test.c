@@ -6,6 +6,8 @@
 
 #include "services/control/ask/round.h"
 
+#include "services/common/count.h"
+
 #define STATS "{\"pid\":7,\"rusage\":{\"utime\":1,\"stime\":2,\"maxrss\":2048}}"
 static const unsigned TWO = 1u << CONTROL_ASK_STATS | 1u << CONTROL_ASK_CONF;
 
@@ -74,7 +76,7 @@ static void what_does_not_answer_the_question_is_refused(void **state)
         {"a", STATS, CONTROL_QUESTION_COUNT, false},
     };
     struct control_round *round = make(10, 1 << 20);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct celery_reply r = {.hostname = kn_str_from(cases[i].host),
                                  .value = kn_str_from(cases[i].value),
                                  .failed = cases[i].failed};
@@ -126,7 +128,7 @@ static void two_processes_of_one_name_are_noticed(void **state)
         {"{\"pid\":7,\"uptime\":50}", "{\"pid\":8,\"uptime\":50}", true},
         {"{\"pid\":1,\"uptime\":50}", "{\"pid\":1,\"uptime\":20}", true}, /* in containers */
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct control_round *round = make(10, 1 << 20);
         assert_int_equal(reply(round, CONTROL_ASK_STATS, "a", cases[i].first), KN_OK);
         assert_int_equal(reply(round, CONTROL_ASK_STATS, "a", cases[i].second), KN_OK);

@@ -3,6 +3,7 @@
 #include "services/broker/fault.h"
 #include "services/broker/meter.h"
 #include "services/celery/message/task_message.h"
+#include "services/common/count.h"
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"
 #include "services/control/ask/conf.h"
@@ -266,7 +267,7 @@ static struct kn_str name_them(struct doctor *d, bool (*holds)(const struct pati
 
 static void look_at_settings(struct doctor *d)
 {
-    for (size_t m = 0; m < sizeof matters / sizeof *matters; m++) {
+    for (size_t m = 0; m < KN_COUNT_OF(matters); m++) {
         size_t count;
         struct kn_str names = name_them(d, matters[m].holds, &count);
         if (count > 0)

@@ -2,6 +2,7 @@
  * add_consumer wants it (celery/worker/consumer/consumer.py, add_task_queue). */
 #include "services/control/queues/queues.h"
 
+#include "services/common/count.h"
 #include "services/common/text/json.h"
 #include "services/common/text/time.h"
 
@@ -51,7 +52,7 @@ static json_t *consumer_of(const json_t *queue)
     copy_member(arguments, "exchange", exchange, "name");
     copy_member(arguments, "exchange_type", exchange, "type");
     copy_member(arguments, "routing_key", queue, "routing_key");
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(options); i++)
         copy_member(arguments, options[i], queue, options[i]);
     return arguments;
 }

@@ -3,6 +3,7 @@
 #include "proto/codec.h"
 #include "services/broker/values.h"
 #include "services/celery/message/result_meta.h"
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
 #include "services/control/ask/conf.h"
@@ -264,7 +265,7 @@ static const struct {
 static struct kn_str why_not(const struct control_backends *b)
 {
     for (size_t i = 0; i < b->count; i++)
-        for (size_t k = 0; k < sizeof lacks / sizeof *lacks; k++)
+        for (size_t k = 0; k < KN_COUNT_OF(lacks); k++)
             if (lacks[k].kind == b->items[i]->place.kind)
                 return lacks[k].why;
     return KN_STR("there is no result backend that Kanchi can read");
@@ -517,7 +518,7 @@ enum kn_status control_backends_value(struct control_backends *b, struct kn_str 
 static void describe(const struct trouble *trouble, struct kn_msg_finding *ret,
                      const char **ret_text)
 {
-    for (size_t i = 0; i < sizeof lacks / sizeof *lacks; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(lacks); i++) {
         if (lacks[i].kind != trouble->kind)
             continue;
         ret->code = lacks[i].code;

@@ -6,6 +6,8 @@
 
 #include "services/control/settle/calls.h"
 
+#include "services/common/count.h"
+
 enum { TAKEN_AT = 100, EXCHANGE = 1, LEARNED = 2 };
 
 static const struct {
@@ -44,7 +46,7 @@ static const struct {
 static void a_later_call_shows_where_it_was_sent_again(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(cases); c++) {
         struct kn_msg_event events[3];
         struct kn_msg_task_event_list list = {.items = {events, 0}};
         struct control_calls calls;

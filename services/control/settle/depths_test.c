@@ -4,6 +4,7 @@
 
 #include <cmocka.h>
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 #include "services/control/settle/depths.h"
 
@@ -43,7 +44,7 @@ static const struct {
 static void a_queue_that_has_not_changed_has_no_new_message(void **state)
 {
     (void)state;
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(cases); c++) {
         struct kn_msg_queue_point points[6];
         struct kn_msg_queue queue = {.history = {.items = points}};
         for (int i = 0; i < 6 && cases[c].depths[i] != NONE; i++)
@@ -72,7 +73,7 @@ static void a_queue_that_changed_within_a_point_may_have_a_new_message(void **st
         {"it was purged", {5, 5, 5}, {5, 5, 0}, 0, SAME},
         {"it was purged, and one came", {5, 5, 5}, {5, 5, 0}, 5, CHANGED},
     };
-    for (size_t c = 0; c < sizeof thinned / sizeof *thinned; c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(thinned); c++) {
         struct kn_msg_queue_point points[3];
         struct kn_msg_queue queue = {.history = {.items = points, .count = 3},
                                      .messages = KN_SOME_I64(thinned[c].now)};
@@ -157,7 +158,7 @@ static void only_a_queue_that_grew_may_have_a_message_of_a_task_that_is_done(voi
         {KN_TASK_REVOKED, false}, {KN_TASK_SUCCESS, false}, {KN_TASK_FAILURE, false},
         {KN_TASK_ORPHANED, true}, {KN_TASK_REJECTED, true}, {KN_TASK_STARTED, true},
     };
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(expected); i++) {
         assert_false(control_depths_suspects(SAME, expected[i].status));
         assert_int_equal(control_depths_suspects(CHANGED, expected[i].status), expected[i].changed);
         assert_true(control_depths_suspects(GREW, expected[i].status));

@@ -1,5 +1,6 @@
 #include "services/control/settle/held.h"
 
+#include "services/common/count.h"
 #include "services/control/ask/conf.h"
 
 enum { TEXT_MAX = 1024 };
@@ -56,13 +57,13 @@ enum kn_status control_held_write(const struct control_answer *answer, int64_t a
     struct writer w = {
         .hostname = answer->inspect->hostname, .at = at, .exact = are_exact(answer->inspect->conf)};
     size_t count = 0;
-    for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
+    for (size_t l = 0; l < KN_COUNT_OF(lists); l++)
         count += lists[l]->count;
     count = count < CONTROL_HELD_MAX ? count : CONTROL_HELD_MAX;
     w.items = kn_arena_array(arena, 2 * count + 1, sizeof *w.items);
     if (!w.items)
         return KN_NOMEM;
-    for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
+    for (size_t l = 0; l < KN_COUNT_OF(lists); l++)
         for (size_t i = 0; i < lists[l]->count; i++)
             write_task(&w, &lists[l]->items[i]);
     ret->items = w.items;

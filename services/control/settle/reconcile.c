@@ -1,5 +1,6 @@
 #include "services/control/settle/reconcile.h"
 
+#include "services/common/count.h"
 #include "services/common/process/cond.h"
 #include "services/common/process/log.h"
 #include "services/common/process/service.h"
@@ -189,7 +190,7 @@ static void probe_backends(struct control_reconcile *r, bool needed)
     static struct kn_str ended[] = {{"success", 7}, {"failure", 7}};
     struct kn_str source = kn_str_from(r->options.source), ids[CONTROL_BACKENDS_ASK_MAX];
     const struct kn_msg_tasks_get get = {.sources = {&source, 1},
-                                         .statuses = {ended, sizeof ended / sizeof *ended},
+                                         .statuses = {ended, KN_COUNT_OF(ended)},
                                          .limit = CONTROL_BACKENDS_ASK_MAX / 2};
     int64_t now = kn_time_mono();
     if (r->probed_at && now < r->probed_at + (needed ? PROBE_MIN_US : r->probe_pause))

@@ -6,6 +6,8 @@
 
 #include "services/control/settle/result_backend.h"
 
+#include "services/common/count.h"
+
 static void a_masked_password_is_the_brokers_on_its_own_server_only(void **state)
 {
     (void)state;
@@ -33,7 +35,7 @@ static void a_masked_password_is_the_brokers_on_its_own_server_only(void **state
     struct broker_url *broker = NULL;
     assert_int_equal(broker_url_parse(KN_STR("redis://u:secret@broker:6380/0"), &broker, NULL),
                      KN_OK);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct control_backend_place place;
         control_backend_place_read(kn_str_from(cases[i].text), broker, &place);
         if (place.kind != cases[i].want)
@@ -72,7 +74,7 @@ static void the_brokers_tls_settings_are_those_of_a_backend_on_its_host(void **s
                                              "ssl_cert_reqs=none"),
                                       &broker, NULL),
                      KN_OK);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct control_backend_place place;
         control_backend_place_read(kn_str_from(cases[i].text), broker, &place);
         const struct broker_tls_options *tls = &place.url.hosts[0].tls;

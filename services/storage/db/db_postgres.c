@@ -3,6 +3,7 @@
  * before the first row is shown, so that a row function may ask again. */
 #include "services/storage/db/db.h"
 
+#include "services/common/count.h"
 #include "services/common/text/buf.h"
 #include "services/common/text/mask.h"
 #include "services/common/text/time.h"
@@ -67,7 +68,7 @@ static enum kn_status status_of_state(struct postgres *p, const char *state)
                    {"57014", KN_TIMEOUT}};
     if (!state || strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0)
         p->lost = true;
-    for (size_t i = 0; state && i < sizeof classes / sizeof *classes; i++) {
+    for (size_t i = 0; state && i < KN_COUNT_OF(classes); i++) {
         if (strncmp(state, classes[i].start, strlen(classes[i].start)) == 0)
             return classes[i].status;
     }

@@ -8,6 +8,7 @@
 #include "services/storage/rig_test.h"
 #include "services/storage/store_internal.h"
 
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
 
@@ -333,7 +334,7 @@ static void a_job_is_what_the_dry_run_counted(void **state)
         {true, {ids, 3}, KN_SOME_I64(3), 0, KN_INVALID, 0},
     };
     create.dry_run = false;
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         create.filter = cases[i].by_filter ? &failures : NULL;
         create.ids = cases[i].ids;
         create.expected = cases[i].expected;
@@ -554,7 +555,7 @@ static void the_audit_can_not_be_changed(void **state)
     };
     make_failures(1);
     assert_int_equal(resolve("t0", false), KN_OK);
-    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(texts); i++) {
         assert_int_not_equal(db_script(rig.store->db, texts[i]), KN_OK);
         assert_non_null(strstr(db_error(rig.store->db), "append-only"));
     }

@@ -2,6 +2,7 @@
  * hours from the rows of a day and of an hour, the rest from those of a minute; of
  * these the totals, unless queues or workers are asked for, and the row of all
  * names, unless names are. */
+#include "services/common/count.h"
 #include "services/common/data/sketch.h"
 #include "services/common/text/time.h"
 #include "services/storage/store_internal.h"
@@ -69,9 +70,9 @@ static struct kn_msg_quantiles *quantiles(struct kn_arena *arena, const struct k
     q->mean.set = kn_sketch_mean(sketch, &q->mean.value);
     static const double asked[] = {0, 0.50, 0.95, 0.99, 1};
     struct kn_opt_f64 *answers[] = {&q->min, &q->p50, &q->p95, &q->p99, &q->max};
-    double values[COUNT_OF(asked)];
-    bool any = kn_sketch_quantiles(sketch, asked, COUNT_OF(asked), values);
-    for (size_t i = 0; any && i < COUNT_OF(asked); i++)
+    double values[KN_COUNT_OF(asked)];
+    bool any = kn_sketch_quantiles(sketch, asked, KN_COUNT_OF(asked), values);
+    for (size_t i = 0; any && i < KN_COUNT_OF(asked); i++)
         *answers[i] = KN_SOME_F64(values[i]);
     return q;
 }
@@ -507,7 +508,7 @@ static enum kn_status choose(struct rollups *r, const struct kn_msg_rollups_get 
                                                      [BY_NAME] = DICT_NAME,
                                                      [BY_QUEUE] = DICT_QUEUE,
                                                      [BY_WORKER] = DICT_HOST};
-    for (size_t c = 0; c < COUNT_OF(lists); c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(lists); c++) {
         struct choice *choice = &r->choices[c];
         choice->set = lists[c]->count > 0;
         if (lists[c]->count > VALUES_MAX)

@@ -4,6 +4,7 @@
  * where to go on, so none takes for ever. */
 #include "services/storage/store_internal.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <ctype.h>
@@ -212,13 +213,13 @@ static size_t choose_stream(const struct filter *f, const struct choice **ret)
     const struct choice *choices[] = {NULL, &f->name, &f->worker, &f->queue, &f->status};
     if (f->resolved.set && f->resolved.value) {
         *ret = NULL;
-        return COUNT_OF(choices);
+        return KN_COUNT_OF(choices);
     }
     if (f->status.set && f->status_is_rare && f->status_has_all) {
         *ret = &f->status;
-        return COUNT_OF(choices) - 1;
+        return KN_COUNT_OF(choices) - 1;
     }
-    for (size_t i = 1; i < COUNT_OF(choices); i++) {
+    for (size_t i = 1; i < KN_COUNT_OF(choices); i++) {
         if (choices[i]->set && (choices[i] != &f->status || f->status_has_all)) {
             *ret = choices[i];
             return i;
@@ -473,7 +474,7 @@ static enum kn_status span_of(struct store_reader *reader, const struct filter *
 static bool matches_nothing(const struct filter *f)
 {
     const struct choice *choices[] = {&f->source, &f->status, &f->name, &f->queue, &f->worker};
-    for (size_t i = 0; i < COUNT_OF(choices); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(choices); i++) {
         if (choices[i]->set && !choices[i]->count)
             return true;
     }
@@ -581,7 +582,7 @@ static enum kn_status take_source(void *arg, const struct db_value *columns)
 {
     struct source_numbers *sources = arg;
     sources->items[sources->count++] = db_as_i64(columns[0]);
-    return sources->count == COUNT_OF(sources->items) ? (enum kn_status)DB_STOP : KN_OK;
+    return sources->count == KN_COUNT_OF(sources->items) ? (enum kn_status)DB_STOP : KN_OK;
 }
 
 enum kn_status store_find_task(struct store_reader *reader, struct kn_str id, struct kn_str source,

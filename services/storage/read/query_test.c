@@ -2,6 +2,7 @@
 #include "services/storage/rig_test.h"
 #include "services/storage/store_internal.h"
 
+#include "services/common/count.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
 
@@ -61,7 +62,7 @@ static void a_workflow_is_found_from_any_of_its_tasks(void **state)
     ingest_member(rig, "root", "root", NULL, 3);
     ingest_member(rig, "grandchild", "root", "child-1", 4);
     const char *const ids[] = {"root", "child-1", "grandchild"};
-    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(ids); i++) {
         struct kn_msg_task_list list = family_of(rig, ids[i], 10, KN_STR_ABSENT);
         assert_int_equal(list.items.count, 3);
         assert_text(list.items.items[0].id, "root");
@@ -124,7 +125,7 @@ static void failures_are_grouped_by_name_and_exception(void **state)
         {"shop.mail", "ValueError('too new')", 100},
         {"shop.mail", NULL, 16},
     };
-    for (size_t i = 0; i < COUNT_OF(failures); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(failures); i++) {
         char id[16];
         snprintf(id, sizeof id, "t%zu", i);
         struct kn_msg_event lived[] = {
@@ -171,7 +172,7 @@ static void names_are_found_by_a_part_in_any_case(void **state)
 {
     struct rig *rig = *state;
     const char *const names[] = {"shop.Mail.send", "shop.charge", "reports.mail", "other"};
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(names); i++) {
         struct kn_msg_event received = event(KN_EVENT_TASK_RECEIVED, names[i], (int64_t)i);
         received.name = kn_str_from(names[i]);
         rig_ingest(rig, &received, 1, NULL);
@@ -211,15 +212,15 @@ static void a_worker_comes_goes_and_is_started_anew(void **state)
                                                        {AT + 20, KN_WORKER_CHANGE_RESTART},
                                                        {AT + 30, KN_WORKER_CHANGE_OFFLINE},
                                                        {AT + 40, KN_WORKER_CHANGE_ONLINE}};
-    for (size_t i = 0; i < COUNT_OF(events); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(events); i++) {
         struct kn_msg_event said = event(events[i].type, NULL, events[i].at);
         rig_ingest(rig, &said, 1, NULL);
         rig_ingest(rig, &said, 1, NULL);
     }
     struct kn_msg_worker_life life = life_of(rig, 0, 100);
     assert_text(life.source, "default");
-    assert_int_equal(life.items.count, COUNT_OF(want));
-    for (size_t i = 0; i < COUNT_OF(want); i++) {
+    assert_int_equal(life.items.count, KN_COUNT_OF(want));
+    for (size_t i = 0; i < KN_COUNT_OF(want); i++) {
         assert_int_equal(life.items.items[i].at, want[i].at);
         assert_int_equal(life.items.items[i].change, want[i].change);
     }

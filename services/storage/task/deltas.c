@@ -1,5 +1,6 @@
 #include "services/storage/task/deltas.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <math.h>
@@ -34,7 +35,7 @@ static uint64_t key_hash(const struct delta_key *key)
     const int64_t parts[] = {key->minute, key->source, key->name,
                              key->queue,  key->worker, key->status};
     uint64_t hash = 0;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    for (size_t i = 0; i < KN_COUNT_OF(parts); i++)
         hash = hmap_mix(hash ^ (uint64_t)parts[i]);
     return hash;
 }

@@ -6,6 +6,7 @@
 
 #include "services/storage/task/merge.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <stdio.h>
@@ -29,7 +30,7 @@ static struct kn_str pick(void)
 {
     static const struct kn_str choices[] = {{NULL, 0}, {"", 0},   {"a", 1},
                                             {"b", 1},  {"ab", 2}, {"\xc3\xa4", 2}};
-    return choices[below(sizeof choices / sizeof *choices)];
+    return choices[below(KN_COUNT_OF(choices))];
 }
 
 static struct kn_msg_event random_event(void)
@@ -242,7 +243,7 @@ static void status_follows_precedence_and_the_latest_retry(void **state)
         {{OK, RET}, KN_TASK_SUCCESS}, /* its event is late */
         {{OK, RET, R}, KN_TASK_RECEIVED},
     };
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(cases); c++) {
         struct merge_task task = {0};
         enum kn_origin origin;
         for (int i = 0; i < EVENTS_MAX && cases[c].types[i]; i++)
@@ -415,7 +416,7 @@ static void attempts_are_told_apart_whatever_the_clocks_say(void **state)
           {F, "a", 4, 3, 1, 0}},
          KN_TASK_FAILURE},
     };
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(cases); c++) {
         struct kn_msg_event events[EVENTS_MAX];
         unsigned order[EVENTS_MAX];
         size_t n = 0;
@@ -479,7 +480,7 @@ static void what_was_learned_decides_only_what_events_leave_open(void **state)
         {{{LOST, 2, 9}}, KN_TASK_PENDING, KN_ORIGIN_EVENTS},
         {{{REJ, 0, 3}, {LOST, 2, 9}}, KN_TASK_REJECTED, KN_ORIGIN_EVENTS},
     };
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(cases); c++) {
         struct kn_msg_event events[EVENTS_MAX];
         struct merge_task task = {0}, room;
         enum kn_origin origin;
@@ -508,7 +509,7 @@ static void times_that_were_learned_fit_our_clock(void **state)
     /* whichever of its events is the only one that was not lost */
     static const enum kn_event_type seen[] = {KN_EVENT_TASK_SENT, KN_EVENT_TASK_RECEIVED,
                                               KN_EVENT_TASK_STARTED};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases * 3; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases) * 3; i++) {
         size_t c = i / 3;
         struct merge_task task = {0}, room;
         struct kn_msg_event event = {.type = seen[i % 3],
@@ -704,7 +705,7 @@ static void queue_wait_falls_back_to_received_and_is_never_negative(void **state
         {4000000, 0, 3000000, -1},      {0, 0, 3000000, -1},      {1000000, 2000000, 0, -1},
         {1000000, 1000000, 1000000, 0},
     };
-    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(cases); c++) {
         struct merge_task task = {0};
         const int64_t times[] = {cases[c].sent, cases[c].received, cases[c].started};
         for (unsigned t = 0; t < 3; t++) {
@@ -740,7 +741,7 @@ static void damaged_order_bytes_are_refused(void **state)
                                           {"\x00\x01", 2},
                                           {"\x00\x63", 2},
                                           {"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct merge_task task = {0};
         assert_int_equal(merge_order_decode(cases[i], &task), KN_INVALID);
     }

@@ -1,6 +1,7 @@
 #include "services/storage/task/task_row.h"
 
 #include "proto/codec.h"
+#include "services/common/count.h"
 #include "services/common/data/hmap.h"
 #include "services/common/text/time.h"
 
@@ -60,8 +61,6 @@ static const struct {
     {C_CLIENT, MERGE_CLIENT, DICT_HOST, offsetof(struct task_row, client)},
 };
 
-#define COUNT(a) (sizeof(a) / sizeof *(a))
-
 static int64_t *number_of(struct task_row *row, size_t i)
 {
     return (int64_t *)(void *)((char *)row + names[i].number);
@@ -116,7 +115,7 @@ static enum kn_status read_learned(struct kn_str bytes, struct kn_arena *arena,
         return KN_NOMEM;
     if (!copy.len)
         return KN_INVALID;
-    for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(names); i++) {
         if (copy.ptr[0] & 1 << i)
             task->text[names[i].text] = KN_STR_ABSENT;
     }
@@ -142,9 +141,9 @@ enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, 
     row.id = kn_arena_str(arena, row.id);
     read_numbers(columns, &row.task);
     row.task.revoked.signum = kn_arena_str(arena, db_as_str(columns[C_SIGNUM]));
-    for (size_t i = 0; i < COUNT(texts); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(texts); i++)
         row.task.text[texts[i].text] = kn_arena_str(arena, db_as_str(columns[texts[i].column]));
-    for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(names); i++) {
         int64_t *number = number_of(&row, i);
         *number = db_as_i64(columns[names[i].column]);
         enum kn_status status = dict_text(dict, db, *number, arena, &row.task.text[names[i].text]);
@@ -170,7 +169,7 @@ enum kn_status task_row_settle(struct task_row *row, struct dict *dict, struct d
     struct merge_task room;
     const struct merge_task *view = merge_view(&row->task, &room);
     row->status = merge_status(view, &row->origin);
-    for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(names); i++) {
         enum kn_status status = dict_number(dict, db, (enum dict_kind)names[i].kind,
                                             view->text[names[i].text], number_of(row, i));
         if (status != KN_OK)
@@ -195,7 +194,7 @@ static void write_learned(const struct merge_task *task, struct kn_buf *out)
     }
     if (!list.items.count)
         return;
-    for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t i = 0; i < KN_COUNT_OF(names); i++) {
         if (!task->text[names[i].text].ptr && view->text[names[i].text].ptr)
             filled |= (uint8_t)(1 << i);
     }
@@ -221,7 +220,7 @@ void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
     ret[C_HASH] = db_i64((int64_t)row->hash);
     ret[C_SOURCE] = db_i64(row->source);
     ret[C_STATUS] = db_i64(row->status);
-    for (size_t i = 0; i < COUNT(names); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(names); i++)
         ret[names[i].column] = db_i64(*number_of((struct task_row *)row, i));
     ret[C_FIRST_AT] = db_i64(task->first_at);
     ret[C_LATEST_AT] = db_i64(task->latest_at);
@@ -237,7 +236,7 @@ void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
     ret[C_LEARNED] = db_blob(bytes->learned);
     ret[C_ID] = db_text(row->id);
     ret[C_SIGNUM] = db_text(task->revoked.signum);
-    for (size_t i = 0; i < COUNT(texts); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(texts); i++)
         ret[texts[i].column] = db_text(task->text[texts[i].text]);
 }
 
@@ -265,7 +264,7 @@ void task_row_advance_values(const struct db_value all[TASK_COLUMNS], struct db_
                                       C_RUNTIME,
                                       C_ORDERING,
                                       C_RESULT};
-    for (size_t i = 0; i < COUNT(columns); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(columns); i++)
         ret[i] = all[columns[i]];
 }
 

@@ -1,6 +1,7 @@
 /* What is kept of people's actions: the audit. */
 #include "services/storage/store_internal.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 struct found {
@@ -105,7 +106,7 @@ static const struct {
 
 bool is_action_change(enum kn_kind kind)
 {
-    for (size_t i = 0; i < COUNT_OF(changes); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(changes); i++)
         if (changes[i].kind == kind)
             return true;
     return false;
@@ -113,7 +114,7 @@ bool is_action_change(enum kn_kind kind)
 
 enum kn_status tx_action(struct tx *tx, struct store_change *change)
 {
-    for (size_t i = 0; i < COUNT_OF(changes); i++)
+    for (size_t i = 0; i < KN_COUNT_OF(changes); i++)
         if (changes[i].kind == change->kind)
             return changes[i].apply(tx, change);
     change->status = KN_UNSUPPORTED;

@@ -3,6 +3,7 @@
 #include "services/storage/store_internal.h"
 
 #include "proto/codec.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <stdlib.h>
@@ -312,7 +313,7 @@ static enum kn_status make_days(struct tx *tx)
     struct store *store = tx->store;
     for (size_t i = 0; db_is_postgres(store->db) && i < tx->n_events; i++) {
         int64_t day = tx->events[i].event->timestamp / KN_DAY;
-        int64_t *known = &store->days[(uint64_t)day % COUNT_OF(store->days)];
+        int64_t *known = &store->days[(uint64_t)day % KN_COUNT_OF(store->days)];
         if (*known == day)
             continue;
         const struct db_value values[] = {db_i64(day)};
@@ -626,7 +627,7 @@ static enum kn_status write_tasks(struct tx *tx)
         bytes[i].learned.ptr = bytes[i].learned.len ? at : NULL;
         at += bytes[i].learned.len;
     }
-    for (size_t i = 0; status == KN_OK && i < COUNT_OF(ids); i++)
+    for (size_t i = 0; status == KN_OK && i < KN_COUNT_OF(ids); i++)
         status = write_tasks_with(tx, ids[i], bytes);
     return status;
 }

@@ -3,6 +3,7 @@
  * of age: a sweep rests when it finds nothing for a while, goes on from there in the
  * next round, and begins anew every few hours for those that are out of order. On
  * PostgreSQL events go by whole partitions. */
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 #include "services/storage/store_internal.h"
 #include "services/storage/write/rollups.h"
@@ -278,7 +279,7 @@ enum kn_status store_retain(struct store *store, bool *ret_more)
     enum kn_status status = in_transaction(store, &done);
     if (status == KN_OK)
         db_give_back(store->db, VACUUM_PAGES);
-    *ret_more = status == KN_OK && !(done && ++retain->step == COUNT_OF(steps_of_a_round));
+    *ret_more = status == KN_OK && !(done && ++retain->step == KN_COUNT_OF(steps_of_a_round));
     if (!*ret_more) {
         retain->step = 0;
         retain->next_at = kn_time_mono() + ROUND_US;
