@@ -7,8 +7,8 @@
 #include "services/common/text/time.h"
 #include "services/control/ask/pidbox.h"
 #include "services/control/ask/round.h"
+#include "services/control/call/learned_sender.h"
 #include "services/control/settle/held.h"
-#include "services/control/settle/learned_sender.h"
 #include "services/control/settle/reconcile.h"
 
 #include <pthread.h>
@@ -507,8 +507,9 @@ void control_stop(struct control *c)
     free(c);
 }
 
-void control_hold_events(struct control *c, struct kn_str hostname, bool hold)
+void control_hold_events(void *control, struct kn_str hostname, bool hold)
 {
+    struct control *c = control;
     pthread_mutex_lock(&c->events_lock);
     pthread_mutex_lock(&c->lock);
     control_roster_hold(c->roster, hostname, hold);

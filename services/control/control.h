@@ -10,7 +10,7 @@
 #include "proto/bus/bus.h"
 #include "services/broker/settings.h"
 #include "services/common/config/config.h"
-#include "services/control/settle/result_backend.h"
+#include "services/control/find/result_backend.h"
 
 struct control;
 
@@ -47,8 +47,8 @@ void control_stop(struct control *control);
 
 /* Somebody switches a worker's events off (hold), or on again: as long as it runs, control
  * does not switch them on by itself. From any thread; when it returns, nothing of that
- * kind is on its way to the broker. */
-void control_hold_events(struct control *control, struct kn_str hostname, bool hold);
+ * kind is on its way to the broker. control is a struct control. */
+void control_hold_events(void *control, struct kn_str hostname, bool hold);
 
 /* A kn_reporter_fill; arg is the struct control. */
 void control_report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status);

@@ -14,6 +14,7 @@
 
 struct parts {
     struct broker_settings broker;
+    struct control_options options;
     struct kn_bus *bus;
     struct kn_bus_client *storage;
     struct control *control;
@@ -33,17 +34,19 @@ static void stop(struct parts *p)
     broker_settings_fini(&p->broker);
 }
 
-static enum kn_status start_actions(struct parts *p, struct kn_config *config,
-                                    const struct control_options *from, const char *id, char **why)
+static enum kn_status start_actions(struct parts *p, struct kn_config *config, const char *id,
+                                    char **why)
 {
-    const struct control_actions_options options = {
+    const struct control_options *from = &p->options;
+    const struct control_call_options options = {
         .source = from->source,
         .broker = &p->broker.options,
-        .results = from->results,
+        .results = &from->results,
         .reply_timeout_us = from->reply_timeout_us,
         .memory_max = from->memory_max,
         .request_timeout_us = from->request_timeout_us,
-        .control = p->control,
+        .hold_events = control_hold_events,
+        .hold_events_arg = p->control,
         .look = config->control.look_into_queues,
         .look_max = (size_t)config->control.look_max,
         .retry_from_repr = config->control.retry_from_repr,
@@ -58,8 +61,7 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config,
 static enum kn_status start(struct parts *p, const struct kn_service *service,
                             struct kn_config *config, struct kn_buf *error)
 {
-    struct control_options options;
-    enum kn_status status = control_options_read(config, &p->broker, &options, error);
+    enum kn_status status = control_options_read(config, &p->broker, &p->options, error);
     if (status != KN_OK)
         return status;
     char *why = NULL;
@@ -67,9 +69,9 @@ static enum kn_status start(struct parts *p, const struct kn_service *service,
     if (status == KN_OK)
         status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, &why);
     if (status == KN_OK)
-        status = control_start(&options, p->storage, &p->control);
+        status = control_start(&p->options, p->storage, &p->control);
     if (status == KN_OK)
-        status = start_actions(p, config, &options, service->id, &why);
+        status = start_actions(p, config, service->id, &why);
     if (status == KN_OK)
         status = kn_reporter_new(p->storage, "control", service->id, control_report, p->control,
                                  &p->reporter);

@@ -1,5 +1,8 @@
 #include "services/control/act/actions.h"
 
+#include "services/control/act/handlers.h"
+#include "services/control/ask/pidbox.h"
+
 #include "proto/codec.h"
 #include "services/common/count.h"
 #include "services/common/process/log.h"
@@ -8,14 +11,13 @@
 #include "services/control/queues/queues.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { CALL_BYTES_MAX = 64 << 20, REQUEST_SHOWN_MAX = 64 << 10, RESULT_SHOWN_MAX = 64 << 10 };
 
 struct control_actions {
-    struct control_actions_options options;
+    struct control_call_options options;
     struct kn_bus_client *storage;
     struct control_queues *queues;
     struct kn_bus_server *server;
@@ -108,55 +110,6 @@ static const struct row *row_of(enum kn_kind kind)
         if (rows[i].kind == kind)
             return &rows[i];
     return NULL;
-}
-
-/* ---- for handlers ---------------------------------------------------------------------- */
-
-static void say(struct control_call *call, const char *format, va_list args)
-{
-    char text[1024];
-    vsnprintf(text, sizeof text, format, args);
-    call->text = kn_arena_str(call->arena, kn_str_from(text));
-}
-
-enum kn_status control_call_fail(struct control_call *call, enum kn_status status,
-                                 const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    say(call, format, args);
-    va_end(args);
-    return status;
-}
-
-enum kn_status control_call_refuse(struct control_call *call, enum kn_status status,
-                                   const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    say(call, format, args);
-    va_end(args);
-    call->outcome = KN_OUTCOME_REFUSED;
-    return status;
-}
-
-enum kn_status control_call_ask(struct control_call *call, enum kn_kind kind, const void *msg,
-                                enum kn_kind want, const void **ret)
-{
-    struct kn_bus_message *answer;
-    char *error = NULL;
-    enum kn_status status = kn_bus_request(call->storage, kind, msg,
-                                           call->options->request_timeout_us, &answer, &error);
-    if (status != KN_OK) {
-        control_call_fail(call, status, "storage: %s", error ? error : kn_status_text(status));
-        free(error);
-        return status;
-    }
-    if (answer->kind == want)
-        *ret = kn_msg_copy(call->arena, want, answer->msg);
-    status = answer->kind != want ? KN_UNSUPPORTED : *ret ? KN_OK : KN_NOMEM;
-    kn_bus_message_free(answer);
-    return status;
 }
 
 /* ---- the audit ------------------------------------------------------------------------- */
@@ -342,10 +295,9 @@ static enum kn_status make_hands(struct control_actions *actions)
     return KN_OK;
 }
 
-enum kn_status control_actions_start(const struct control_actions_options *options,
-                                     struct kn_bus *bus, const char *url,
-                                     struct kn_bus_client *storage, struct control_actions **ret,
-                                     char **ret_error)
+enum kn_status control_actions_start(const struct control_call_options *options, struct kn_bus *bus,
+                                     const char *url, struct kn_bus_client *storage,
+                                     struct control_actions **ret, char **ret_error)
 {
     struct control_actions *actions = calloc(1, sizeof *actions);
     if (!actions)

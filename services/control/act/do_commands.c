@@ -1,6 +1,7 @@
 /* Requests for remote control of workers: which are taken, and what goes with them. */
-#include "services/control/act/actions.h"
-#include "services/control/control.h"
+#include "services/celery/remote/methods.h"
+#include "services/control/act/handlers.h"
+#include "services/control/ask/command.h"
 
 #include "services/common/text/time.h"
 
@@ -11,11 +12,17 @@ static const int64_t LOOK_US = KN_SECOND / 4; /* between two looks at who is onl
 
 /* ---- events that are switched on and off ------------------------------------------------ */
 
+static void hold(struct control_call *call, struct kn_str hostname, bool off)
+{
+    if (call->options->hold_events)
+        call->options->hold_events(call->options->hold_events_arg, hostname, off);
+}
+
 /* Control switches events on by itself; what somebody says goes over that. */
 static void hold_events(struct control_call *call, const struct kn_strs *hostnames)
 {
-    for (size_t i = 0; call->options->control && i < hostnames->count; i++)
-        control_hold_events(call->options->control, hostnames->items[i], true);
+    for (size_t i = 0; i < hostnames->count; i++)
+        hold(call, hostnames->items[i], true);
 }
 
 static void note_events(struct control_call *call, const struct kn_msg_command_done *done, bool on)
@@ -31,8 +38,7 @@ static void note_events(struct control_call *call, const struct kn_msg_command_d
         const void *answer;
         if (reply->failed)
             continue;
-        if (call->options->control)
-            control_hold_events(call->options->control, reply->hostname, !on);
+        hold(call, reply->hostname, !on);
         (void)!control_call_ask(call, KN_KIND_WORKER_INSPECT, &inspect, KN_KIND_DONE, &answer);
     }
     call->text = KN_STR_ABSENT;
@@ -155,8 +161,7 @@ static void contradict(struct control_call *call, const struct kn_msg_worker_lis
             "{\"error\":\"It says that task events were off already, but they are on: Celery "
             "can't switch them off in a worker that was started with -E or "
             "worker_send_task_events.\"}");
-        if (call->options->control)
-            control_hold_events(call->options->control, reply->hostname, false);
+        hold(call, reply->hostname, false);
     }
 }
 

@@ -1,5 +1,5 @@
 /* The doctor's look at the broker, for the gateway. */
-#include "services/control/act/actions.h"
+#include "services/control/act/handlers.h"
 #include "services/control/doctor/doctor.h"
 
 enum kn_status control_do_doctor(struct control_call *call)

@@ -1,17 +1,16 @@
 /* What waits in a queue: shown, purged, moved; and queues that are paused. */
-#include "services/control/queues/queues.h"
+#include "services/control/act/handlers.h"
 
-#include "services/common/process/log.h"
 #include "services/common/text/time.h"
-#include "services/control/queues/waiting.h"
+#include "services/control/find/waiting.h"
+#include "services/control/queues/queues.h"
 
 #include <stdio.h>
 
 /* A move must end before its request is sent again by the bus. */
 static const int64_t MOVE_US = 45 * KN_SECOND;
 static const size_t PAGE_BYTES = 4 << 20;
-static const char kept[] = "kanchi.purged"; /* purges of which not all may be told */
-enum { NAME_MAX_LEN = 255, PURGED_AT_ONCE = 100, AGES_MAX = 200 };
+enum { AGES_MAX = 200 };
 
 static bool on_redis(const struct control_call *call)
 {
@@ -33,9 +32,9 @@ static enum kn_status check_queue(struct control_call *call, const char *what, s
     struct kn_str source = kn_str_from(call->options->source);
     const struct kn_msg_queues_get get = {.name = name, .sources = {&source, 1}};
     const void *answer;
-    if (!name.len || name.len > NAME_MAX_LEN || memchr(name.ptr, '\0', name.len))
+    if (!name.len || name.len > CONTROL_QUEUE_NAME_MAX || memchr(name.ptr, '\0', name.len))
         return control_call_refuse(call, KN_INVALID, "%s: a name has 1 to %d bytes", what,
-                                   NAME_MAX_LEN);
+                                   CONTROL_QUEUE_NAME_MAX);
     if (!on_redis(call))
         return KN_OK;
     enum kn_status status =
@@ -135,69 +134,6 @@ static enum kn_status differs(struct control_call *call, uint64_t expected, uint
                                (unsigned long long)expected, (unsigned long long)found);
 }
 
-/* Tells of each task in a page of what was purged. */
-static enum kn_status tell_purged(struct control_call *call, const struct broker_page *page,
-                                  struct kn_str queue, struct kn_arena *arena)
-{
-    struct kn_msg_event *events = kn_arena_array(arena, 2 * page->count, sizeof *events);
-    size_t count = 0;
-    int64_t now = kn_time_now();
-    for (size_t i = 0; events && i < page->count; i++) {
-        struct kn_msg_waiting waiting;
-        control_waiting_show(&page->items[i], arena, &waiting);
-        if (!control_waiting_event(&waiting, queue, now, &events[count]))
-            continue;
-        events[count + 1] = (struct kn_msg_event){.type = KN_EVENT_TASK_REVOKED,
-                                                  .origin = KN_ORIGIN_BROKER,
-                                                  .uuid = waiting.id,
-                                                  .timestamp = now,
-                                                  .received_at = now};
-        count += 2;
-    }
-    return events ? control_learned_sender_tell(control_queues_learned(call->queues), events, count)
-                  : KN_NOMEM;
-}
-
-/* The messages are gone from the queue already; only what is known of them is at stake. */
-static bool tell_all_purged(struct control_call *call, const char *keep, struct kn_str queue)
-{
-    struct kn_arena arena;
-    struct broker_page page = {0};
-    kn_arena_init(&arena, 0);
-    enum kn_status status;
-    do {
-        kn_arena_reset(&arena);
-        status = broker_session_purged(call->hand->session, keep, PURGED_AT_ONCE, &arena, &page);
-        if (status == KN_OK && page.count)
-            status = tell_purged(call, &page, queue, &arena);
-    } while (status == KN_OK && page.count && !atomic_load(call->stopping));
-    kn_arena_fini(&arena);
-    return status == KN_OK && page.count == 0;
-}
-
-static void end_purge(struct control_call *call, struct kn_str member)
-{
-    enum kn_status status = broker_session_purged_end(call->hand->session, kept, member);
-    if (status != KN_OK) /* it is looked at again until it expires, and empty */
-        KN_DEBUG("purge.not_ended", KN_F_TEXT("reason", kn_status_text(status)));
-}
-
-static enum kn_status purge_and_tell(struct control_call *call, struct broker_purge purge,
-                                     uint64_t *ret_count, bool *ret_told)
-{
-    char member[64 + NAME_MAX_LEN + 1] = "";
-    if (purge.keep) /* as finish_purge reads it */
-        snprintf(member, sizeof member, "%s %s", purge.keep, purge.queue);
-    purge.member = kn_str_from(member);
-    enum kn_status status = broker_session_purge(call->hand->session, &purge, ret_count);
-    if (status != KN_OK || !purge.keep)
-        return status;
-    *ret_told = tell_all_purged(call, purge.keep, kn_str_from(purge.queue));
-    if (*ret_told)
-        end_purge(call, purge.member);
-    return KN_OK;
-}
-
 enum kn_status control_do_purge(struct control_call *call)
 {
     const struct kn_msg_queue_purge *msg = call->msg;
@@ -227,11 +163,10 @@ enum kn_status control_do_purge(struct control_call *call)
     struct broker_purge purge = {.queue = queue.ptr,
                                  .expected = msg->expected,
                                  .tolerance = msg->expected / 10 > 10 ? msg->expected / 10 : 10,
-                                 .keep = on_redis(call) ? keep : NULL,
-                                 .kept = kept};
+                                 .keep = on_redis(call) ? keep : NULL};
     uint64_t count = 0;
     control_queues_purging(call->queues, true);
-    status = purge_and_tell(call, purge, &count, &told);
+    status = control_purge_and_tell(call, purge, &count, &told);
     control_queues_purging(call->queues, false);
     if (status == KN_CONFLICT)
         return differs(call, msg->expected, count);
@@ -245,29 +180,6 @@ enum kn_status control_do_purge(struct control_call *call)
     else if (!told)
         changed->note = KN_STR("some tasks are not marked as revoked yet");
     return KN_OK;
-}
-
-static void finish_purge(struct control_call *call, struct kn_str member)
-{
-    char keep[64];
-    const char *space = memchr(member.ptr, ' ', member.len);
-    size_t len = space ? (size_t)(space - member.ptr) : sizeof keep;
-    if (len >= sizeof keep)
-        return;
-    snprintf(keep, sizeof keep, "%.*s", (int)len, member.ptr);
-    struct kn_str queue = {space + 1, member.len - len - 1};
-    if (tell_all_purged(call, keep, queue))
-        end_purge(call, member);
-}
-
-void control_purges_finish(struct control_call *call)
-{
-    struct broker_page members;
-    if (!on_redis(call) ||
-        broker_session_kept(call->hand->session, kept, call->arena, &members) != KN_OK)
-        return;
-    for (size_t i = 0; i < members.count && !atomic_load(call->stopping); i++)
-        finish_purge(call, members.items[i].envelope);
 }
 
 /* ---- moving ------------------------------------------------------------------------------ */

@@ -1,8 +1,9 @@
 /* The whole result of a task, out of the result backend. */
-#include "services/control/act/retry_source.h"
+#include "services/control/act/handlers.h"
 
 #include "services/celery/message/result_parts.h"
 #include "services/common/text/time.h"
+#include "services/control/find/backends.h"
 
 static enum kn_status fill(struct control_call *call, struct kn_str id, struct kn_str value,
                            struct kn_msg_task_result *ret)

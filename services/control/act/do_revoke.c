@@ -1,11 +1,14 @@
 /* Revoke: every worker is told, and the message that waits is taken out of its queue. */
-#include "services/control/act/retry_source.h"
+#include "services/control/act/handlers.h"
 
 #include "services/broker/redis/lists.h"
 #include "services/celery/remote/methods.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
 #include "services/control/act/removal.h"
+#include "services/control/ask/command.h"
+#include "services/control/find/message.h"
+#include "services/control/find/route.h"
 #include "services/control/queues/queues.h"
 
 static struct kn_str arguments_of(struct control_call *call, const struct kn_msg_task_revoke *ask)
@@ -64,7 +67,7 @@ static enum kn_status remove_from(struct removal *r, struct kn_str queue)
     int64_t removed = 0;
     kn_buf_init(&found.value, 0);
     kn_buf_init(&found.list, 0);
-    enum kn_status status = control_find_message(r->call, r->task.id, queue, false, &found);
+    enum kn_status status = control_message_find(r->call, r->task.id, queue, false, &found);
     r->complete = r->complete && found.complete;
     if (status == KN_OK && r->call->action)
         status = broker_lists_remove(r->call->hand->session, kn_buf_view(&found.list),

@@ -1,4 +1,5 @@
 /* Retry and apply: a new message for a task. */
+#include "services/control/act/handlers.h"
 #include "services/control/act/outgoing.h"
 #include "services/control/act/retry_source.h"
 

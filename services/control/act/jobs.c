@@ -4,7 +4,10 @@
 #include "services/common/process/log.h"
 #include "services/common/text/json.h"
 #include "services/common/text/time.h"
+#include "services/control/act/handlers.h"
 #include "services/control/act/removals.h"
+#include "services/control/ask/command.h"
+#include "services/control/ask/pidbox.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -15,7 +18,7 @@ enum { TAKE = 25, MEMORY_MAX = 256 << 20 }; /* few are in doubt when it is kille
 #define PORTION_US (12 * KN_SECOND)         /* then the rest is given back: storage waits 30 s */
 
 struct control_jobs {
-    struct control_actions_options options;
+    struct control_call_options options;
     const char *taker;
     struct kn_bus_client *storage;
     struct control_hand hand;
@@ -292,7 +295,7 @@ static void *run(void *arg)
 
 /* ---- life ------------------------------------------------------------------------------ */
 
-enum kn_status control_jobs_start(const struct control_actions_options *options, const char *taker,
+enum kn_status control_jobs_start(const struct control_call_options *options, const char *taker,
                                   struct kn_bus_client *storage, struct control_jobs **ret)
 {
     struct control_jobs *jobs = calloc(1, sizeof *jobs);

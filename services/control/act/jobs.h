@@ -4,12 +4,12 @@
 #ifndef CONTROL_ACT_JOBS_H
 #define CONTROL_ACT_JOBS_H
 
-#include "services/control/act/actions.h"
+#include "services/control/call/call.h"
 
 struct control_jobs;
 
 /* taker: names this process. What options point to, taker and storage must outlive it. */
-enum kn_status control_jobs_start(const struct control_actions_options *options, const char *taker,
+enum kn_status control_jobs_start(const struct control_call_options *options, const char *taker,
                                   struct kn_bus_client *storage,
                                   struct control_jobs **ret) KN_MUST_CHECK;
 /* Gives back what was not touched. NULL is allowed. */

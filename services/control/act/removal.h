@@ -3,8 +3,8 @@
 #define CONTROL_ACT_REMOVAL_H
 
 #include "services/broker/waiting.h"
-#include "services/control/act/actions.h"
-#include "services/control/settle/learned_sender.h"
+#include "services/control/call/call.h"
+#include "services/control/call/learned_sender.h"
 
 struct control_removal_task {
     struct kn_str id;

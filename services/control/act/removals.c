@@ -4,8 +4,8 @@
 #include "services/common/data/table.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
-#include "services/control/act/route.h"
-#include "services/control/settle/seek.h"
+#include "services/control/find/route.h"
+#include "services/control/find/seek.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #define CONTROL_ACT_REMOVALS_H
 
 #include "services/control/act/removal.h"
-#include "services/control/settle/learned_sender.h"
+#include "services/control/call/learned_sender.h"
 
 struct control_removals;
 

@@ -5,12 +5,13 @@
 #include "services/celery/message/result_parts.h"
 #include "services/celery/python/repr_match.h"
 #include "services/common/text/time.h"
-#include "services/control/queues/waiting.h"
-#include "services/control/settle/backends.h"
-#include "services/control/settle/calls.h"
-#include "services/control/settle/depths.h"
-#include "services/control/settle/learned_sender.h"
-#include "services/control/settle/seek.h"
+#include "services/control/call/learned_sender.h"
+#include "services/control/find/backends.h"
+#include "services/control/find/calls.h"
+#include "services/control/find/depths.h"
+#include "services/control/find/message.h"
+#include "services/control/find/seek.h"
+#include "services/control/find/waiting.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,19 +19,6 @@
 enum { QUEUES_MAX = 1000 }; /* that are searched for one message */
 
 /* ---- what storage knows ----------------------------------------------------------------- */
-
-enum kn_status control_workers(struct control_call *call, bool conf,
-                               const struct kn_msg_worker_list **ret)
-{
-    struct kn_str source = kn_str_from(call->options->source);
-    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .conf = conf};
-    const void *answer;
-    enum kn_status status =
-        control_call_ask(call, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST, &answer);
-    if (status == KN_OK)
-        *ret = answer;
-    return status;
-}
 
 static const struct kn_msg_worker *worker_of(const struct control_retry_source *o)
 {
@@ -99,54 +87,6 @@ static void pass_over(struct control_retry_source *o, const char *what, struct k
 
 /* ---- the message -------------------------------------------------------------------------- */
 
-static enum kn_status unwrap(struct kn_str value, struct kn_arena *arena, struct kn_str *ret,
-                             struct kn_str *ret_queue)
-{
-    struct kn_str exchange, key;
-    enum kn_status status = celery_unacked_decode(value, arena, ret, &exchange, &key);
-    if (status == KN_OK && !exchange.len && key.len)
-        *ret_queue = key;
-    return status;
-}
-
-bool control_is_message_of(struct kn_str value, struct kn_str task_id, struct kn_arena *scratch)
-{
-    struct celery_task_message message;
-    struct kn_str queue = KN_STR_ABSENT;
-    const char *error;
-    if (!memmem(value.ptr, value.len, task_id.ptr, task_id.len) &&
-        memmem(value.ptr, value.len, "\"headers\"", 9) &&
-        memmem(value.ptr, value.len, "\"root_id\"", 9))
-        return false; /* protocol 2 says the id in clear */
-    kn_arena_reset(scratch);
-    if (value.len && value.ptr[0] == '[' && unwrap(value, scratch, &value, &queue) != KN_OK)
-        return false;
-    return celery_task_message_decode_redis(value, scratch, &message, &error) == KN_OK &&
-           kn_str_eq(message.id, task_id);
-}
-
-struct wanted {
-    struct kn_str id;
-    struct kn_arena scratch;
-};
-
-static bool is_wanted(void *arg, struct kn_str value)
-{
-    struct wanted *wanted = arg;
-    return control_is_message_of(value, wanted->id, &wanted->scratch);
-}
-
-enum kn_status control_find_message(struct control_call *call, struct kn_str task_id,
-                                    struct kn_str queue, bool unacked, struct broker_found *ret)
-{
-    struct wanted wanted = {.id = task_id};
-    kn_arena_init(&wanted.scratch, 64 << 20);
-    enum kn_status status = broker_lists_find(call->hand->session, queue, unacked,
-                                              call->options->look_max, is_wanted, &wanted, ret);
-    kn_arena_fini(&wanted.scratch);
-    return status;
-}
-
 static enum kn_status take_message(struct control_call *call, struct control_retry_source *o,
                                    struct kn_str queue, const struct broker_found *found)
 {
@@ -191,7 +131,7 @@ static enum kn_status look_into(struct control_call *call, struct control_retry_
     struct broker_found found = {.complete = true};
     kn_buf_init(&found.value, 0);
     kn_buf_init(&found.list, 0);
-    enum kn_status status = control_find_message(call, o->task->id, queue, unacked, &found);
+    enum kn_status status = control_message_find(call, o->task->id, queue, unacked, &found);
     if (status == KN_OK) {
         status = take_message(call, o, queue, &found);
         if (status == KN_OK)
@@ -444,21 +384,6 @@ static enum kn_status look_at_message(struct control_call *call, struct control_
 }
 
 /* ---- the result backend --------------------------------------------------------------------- */
-
-enum kn_status control_result_value(struct control_call *call,
-                                    const struct kn_msg_worker_list *workers, struct kn_str id,
-                                    struct kn_str *ret, struct kn_str *ret_why)
-{
-    struct control_backends *backends =
-        control_backends_new(&call->options->results, call->options->broker);
-    if (!backends)
-        return KN_NOMEM;
-    control_backends_learn(backends, workers);
-    enum kn_status status =
-        control_backends_value(backends, id, CONTROL_RESULT_MAX, call->arena, ret, ret_why);
-    control_backends_free(backends);
-    return status;
-}
 
 static bool is_kind(struct kn_str json, char open)
 {

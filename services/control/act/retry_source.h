@@ -9,11 +9,9 @@
 
 #include "services/celery/message/task_message.h"
 #include "services/celery/python/vouch.h"
-#include "services/control/act/actions.h"
-#include "services/control/act/attempts.h"
-#include "services/control/act/route.h"
-
-enum { CONTROL_RESULT_MAX = 16 << 20 }; /* bytes of a value of the result backend */
+#include "services/control/call/call.h"
+#include "services/control/find/attempts.h"
+#include "services/control/find/route.h"
 
 struct control_retry_source {
     const struct kn_msg_task *task;
@@ -67,24 +65,5 @@ enum kn_status control_retry_source_find(struct control_call *call,
                                          struct control_retry_source *origin, bool args,
                                          bool kwargs) KN_MUST_CHECK;
 void control_retry_source_fini(struct control_retry_source *origin);
-
-/* The workers of the source, with their configuration, or (conf false) with the tasks that
- * they have registered. */
-enum kn_status control_workers(struct control_call *call, bool conf,
-                               const struct kn_msg_worker_list **ret) KN_MUST_CHECK;
-/* The value that the result backend has of a task; as control_backends_value. */
-enum kn_status control_result_value(struct control_call *call,
-                                    const struct kn_msg_worker_list *workers, struct kn_str id,
-                                    struct kn_str *ret, struct kn_str *ret_why) KN_MUST_CHECK;
-
-/* Whether a message, or what "unacked" has of it, is that of a task. */
-bool control_is_message_of(struct kn_str value, struct kn_str task_id,
-                           struct kn_arena *scratch) KN_MUST_CHECK;
-/* The message of a task in the lists of a Redis; ret as broker_lists_find has it. queue
- * absent: only among what is not acknowledged. */
-struct broker_found;
-enum kn_status control_find_message(struct control_call *call, struct kn_str task_id,
-                                    struct kn_str queue, bool unacked,
-                                    struct broker_found *ret) KN_MUST_CHECK;
 
 #endif

@@ -5,6 +5,7 @@
 #include "services/common/count.h"
 #include "services/common/text/json.h"
 #include "services/common/text/time.h"
+#include "services/control/ask/command.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "services/common/data/table.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
-#include "services/control/queues/waiting.h"
+#include "services/control/find/waiting.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 #ifndef CONTROL_QUEUES_QUEUE_SCAN_H
 #define CONTROL_QUEUES_QUEUE_SCAN_H
 
-#include "services/control/act/actions.h"
-#include "services/control/settle/learned_sender.h"
+#include "services/control/call/call.h"
+#include "services/control/call/learned_sender.h"
 
 struct control_queue_scan;
 

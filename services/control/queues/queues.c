@@ -3,6 +3,7 @@
 #include "services/common/process/cond.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
+#include "services/control/ask/pidbox.h"
 #include "services/control/queues/queue_scan.h"
 
 #include <pthread.h>
@@ -13,7 +14,7 @@ static const int64_t AGAIN_US = 15 * KN_SECOND; /* pauses are seen to, whatever 
 enum { ARENA_MAX = 64 << 20 };
 
 struct control_queues {
-    struct control_actions_options options;
+    struct control_call_options options;
     struct kn_bus_client *storage;
     struct control_learned_sender *learned;
     struct control_queue_scan *scan; /* NULL: not wanted */
@@ -134,6 +135,7 @@ static void *run(void *arg)
             .options = &q->options,
             .storage = q->storage,
             .queues = q,
+            .learned = q->learned,
             .hand = &q->hand,
             .arena = &q->arena,
             .stopping = &q->stopping,
@@ -162,7 +164,7 @@ static enum kn_status make_parts(struct control_queues *q)
     return status;
 }
 
-enum kn_status control_queues_start(const struct control_actions_options *options,
+enum kn_status control_queues_start(const struct control_call_options *options,
                                     struct kn_bus_client *storage, struct control_queues **ret)
 {
     struct control_queues *q = calloc(1, sizeof *q);

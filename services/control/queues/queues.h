@@ -4,13 +4,16 @@
 #ifndef CONTROL_QUEUES_QUEUES_H
 #define CONTROL_QUEUES_QUEUES_H
 
-#include "services/control/act/actions.h"
-#include "services/control/settle/learned_sender.h"
+#include "services/broker/waiting.h"
+#include "services/control/call/call.h"
+#include "services/control/call/learned_sender.h"
 
 struct control_queues;
 
+enum { CONTROL_QUEUE_NAME_MAX = 255 }; /* bytes */
+
 /* What options point to, and storage, must outlive it. */
-enum kn_status control_queues_start(const struct control_actions_options *options,
+enum kn_status control_queues_start(const struct control_call_options *options,
                                     struct kn_bus_client *storage,
                                     struct control_queues **ret) KN_MUST_CHECK;
 /* NULL is allowed. */
@@ -24,8 +27,12 @@ void control_queues_unlock(struct control_queues *queues);
 /* A request purges, and tells of it: nobody else need finish it. */
 void control_queues_purging(struct control_queues *queues, bool begins);
 
-/* ---- do_queues.c ----------------------------------------------------------------------- */
+/* ---- purges.c -------------------------------------------------------------------------- */
 
+/* Purges, and tells storage of the tasks whose messages were set aside (purge.keep); false in
+ * *ret_told: of a part of them only, control_purges_finish goes on. */
+enum kn_status control_purge_and_tell(struct control_call *call, struct broker_purge purge,
+                                      uint64_t *ret_count, bool *ret_told) KN_MUST_CHECK;
 /* Tells of what was purged by somebody who could not tell of it: he, or storage, was gone. */
 void control_purges_finish(struct control_call *call);
 

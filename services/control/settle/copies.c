@@ -1,8 +1,8 @@
 #include "services/control/settle/copies.h"
 
 #include "services/common/text/time.h"
-#include "services/control/settle/calls.h"
-#include "services/control/settle/depths.h"
+#include "services/control/find/calls.h"
+#include "services/control/find/depths.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 
 #include "proto/bus/bus.h"
 #include "services/common/data/arena.h"
-#include "services/control/settle/seek.h"
+#include "services/control/find/seek.h"
 
 enum control_copy_state {
     CONTROL_COPY_UNKNOWN, /* there is one, or may be */

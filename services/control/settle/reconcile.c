@@ -5,11 +5,11 @@
 #include "services/common/process/log.h"
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"
-#include "services/control/ask/ask_schedule.h"
 #include "services/control/ask/inquiry.h"
-#include "services/control/settle/backends.h"
+#include "services/control/call/learned_sender.h"
+#include "services/control/find/backends.h"
+#include "services/control/settle/ask_schedule.h"
 #include "services/control/settle/copies.h"
-#include "services/control/settle/learned_sender.h"
 
 #include <pthread.h>
 #include <stdio.h>

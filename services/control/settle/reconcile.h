@@ -7,7 +7,7 @@
 
 #include "proto/bus/bus.h"
 #include "services/broker/broker.h"
-#include "services/control/settle/result_backend.h"
+#include "services/control/find/result_backend.h"
 
 struct control_reconcile;
 

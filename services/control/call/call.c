@@ -1,0 +1,67 @@
+#include "services/control/call/call.h"
+
+#include "proto/codec.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void say(struct control_call *call, const char *format, va_list args)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, format, args);
+    call->text = kn_arena_str(call->arena, kn_str_from(text));
+}
+
+enum kn_status control_call_fail(struct control_call *call, enum kn_status status,
+                                 const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(call, format, args);
+    va_end(args);
+    return status;
+}
+
+enum kn_status control_call_refuse(struct control_call *call, enum kn_status status,
+                                   const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say(call, format, args);
+    va_end(args);
+    call->outcome = KN_OUTCOME_REFUSED;
+    return status;
+}
+
+enum kn_status control_call_ask(struct control_call *call, enum kn_kind kind, const void *msg,
+                                enum kn_kind want, const void **ret)
+{
+    struct kn_bus_message *answer;
+    char *error = NULL;
+    enum kn_status status = kn_bus_request(call->storage, kind, msg,
+                                           call->options->request_timeout_us, &answer, &error);
+    if (status != KN_OK) {
+        control_call_fail(call, status, "storage: %s", error ? error : kn_status_text(status));
+        free(error);
+        return status;
+    }
+    if (answer->kind == want)
+        *ret = kn_msg_copy(call->arena, want, answer->msg);
+    status = answer->kind != want ? KN_UNSUPPORTED : *ret ? KN_OK : KN_NOMEM;
+    kn_bus_message_free(answer);
+    return status;
+}
+
+enum kn_status control_workers(struct control_call *call, bool conf,
+                               const struct kn_msg_worker_list **ret)
+{
+    struct kn_str source = kn_str_from(call->options->source);
+    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .conf = conf};
+    const void *answer;
+    enum kn_status status =
+        control_call_ask(call, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST, &answer);
+    if (status == KN_OK)
+        *ret = answer;
+    return status;
+}

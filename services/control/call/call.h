@@ -1,0 +1,75 @@
+/* One request to control: what it works with, what it answers, and the questions that all who work
+ * on it ask. Nothing here knows who that is. */
+#ifndef CONTROL_CALL_CALL_H
+#define CONTROL_CALL_CALL_H
+
+#include "proto/bus/bus.h"
+#include "services/broker/settings.h"
+#include "services/common/data/arena.h"
+
+#include <stdatomic.h>
+
+struct control_learned_sender;
+struct control_pidbox;
+struct control_queues;
+struct control_result_settings;
+
+struct control_call_options {
+    const char *source;
+    const struct broker_options *broker;
+    const struct control_result_settings *results;
+    int64_t reply_timeout_us;   /* of workers, unless a request says else */
+    size_t memory_max;          /* bytes of replies of one request */
+    int64_t request_timeout_us; /* of storage */
+    bool look;                  /* into queues, for waiting tasks */
+    size_t look_max;            /* maximum number of waiting messages searched for a task */
+    bool retry_from_repr;       /* whether arguments may be taken from events */
+
+    /* A user switched a worker's events off (hold) or on again; NULL: nobody is told. */
+    void (*hold_events)(void *arg, struct kn_str hostname, bool hold);
+    void *hold_events_arg;
+};
+
+/* Connections of one thread; each connects when it is first needed. */
+struct control_hand {
+    struct control_pidbox *pidbox;
+    struct broker_session *session; /* to send messages */
+    uint64_t tickets;
+};
+
+/* A handler sets answer_kind and answer, or returns a status and may set text to one sentence that
+ * says why. */
+struct control_call {
+    const struct control_call_options *options;
+    struct kn_bus_client *storage;
+    struct control_queues *queues;
+    struct control_learned_sender *learned; /* to tell storage of tasks */
+    struct control_hand *hand;
+    struct kn_arena *arena; /* ends with the request */
+    const atomic_bool *stopping;
+    const struct kn_msg_action *action; /* NULL: a question, or a dry run */
+    const void *msg;
+
+    bool began; /* something was handed to the broker or to storage, or may have been */
+    enum kn_kind answer_kind;
+    const void *answer;
+    enum kn_outcome outcome; /* for the audit; UNKNOWN: DONE with OK, UNKNOWN with UNCERTAIN,
+                                else FAILED */
+    struct kn_str text;      /* in the arena, or static */
+};
+
+/* Sets text; returns status. */
+enum kn_status control_call_fail(struct control_call *call, enum kn_status status,
+                                 const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same, with REFUSED: nothing was changed. */
+enum kn_status control_call_refuse(struct control_call *call, enum kn_status status,
+                                   const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Asks storage. The answer's texts live as long as the call. */
+enum kn_status control_call_ask(struct control_call *call, enum kn_kind kind, const void *msg,
+                                enum kn_kind want, const void **ret) KN_MUST_CHECK;
+/* The workers of the source, with their configuration, or (conf false) with the tasks that
+ * they have registered. */
+enum kn_status control_workers(struct control_call *call, bool conf,
+                               const struct kn_msg_worker_list **ret) KN_MUST_CHECK;
+
+#endif

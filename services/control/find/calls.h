@@ -1,0 +1,29 @@
+/* Where the messages of a task were sent, as its task-sent events say. No I/O. */
+#ifndef CONTROL_FIND_CALLS_H
+#define CONTROL_FIND_CALLS_H
+
+#include "proto/messages.h"
+#include "services/common/data/arena.h"
+
+/* A message that was sent after a worker took the task. */
+struct control_resent {
+    struct kn_str queue, name;
+};
+
+struct control_calls {
+    struct kn_strs sent_to; /* queues, each once */
+    struct control_resent *resent;
+    size_t n_resent;
+    bool unsure; /* its message may be in any queue */
+};
+
+/* events NULL: not known. Redis lists the queues of an exchange, so there a message is never in
+ * any queue. Texts lie in the arena. */
+enum kn_status control_calls_read(const struct kn_msg_task_event_list *events, int64_t taken_at,
+                                  bool redis, struct kn_arena *arena,
+                                  struct control_calls *ret) KN_MUST_CHECK;
+
+/* Adds a queue, for which there must be room, unless it is there or has no name. */
+void control_calls_add(struct kn_strs *queues, struct kn_str queue);
+
+#endif
