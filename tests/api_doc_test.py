@@ -22,7 +22,7 @@ def test_every_link_in_it_leads_somewhere():
 
 
 def test_every_path_that_the_gateway_routes_is_in_it():
-    routes = re.findall(r'\{"(/[^"]+)", ', (ROOT / "gateway/api/app.c").read_text())
+    routes = re.findall(r'\{"(/[^"]+)", ', (ROOT / "gateway/api/routes.c").read_text())
     assert routes
     paths = {re.sub(r"\{\w+\}", "*", path)
              for path in re.findall(r"^### `[A-Z]+ (\S+)`$", (ROOT / "docs/api.md").read_text(), re.M)}

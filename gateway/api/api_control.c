@@ -1,5 +1,5 @@
 /* Remote control of workers. */
-#include "gateway/api/app.h"
+#include "gateway/api/handler.h"
 
 #include "services/celery/remote/methods.h"
 #include "services/common/text/time.h"

@@ -1,7 +1,7 @@
 /* Bulk jobs, and marks as resolved. */
-#include "gateway/api/app.h"
+#include "gateway/api/handler.h"
 
-#include "gateway/server/frame.h"
+#include "gateway/live/frame.h"
 #include "proto/codec.h"
 
 #include <inttypes.h>

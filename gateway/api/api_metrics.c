@@ -1,4 +1,4 @@
-#include "gateway/api/app.h"
+#include "gateway/api/handler.h"
 
 #include "proto/codec.h"
 #include "services/common/count.h"

@@ -1,5 +1,5 @@
 /* What waits in queues, and what may be done to them. */
-#include "gateway/api/app.h"
+#include "gateway/api/handler.h"
 
 #include "proto/codec.h"
 #include "services/common/text/time.h"

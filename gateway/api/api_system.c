@@ -1,4 +1,4 @@
-#include "gateway/api/app.h"
+#include "gateway/api/handler.h"
 
 #include "services/common/text/time.h"
 

@@ -1,5 +1,5 @@
 /* What people do to tasks: send, send again, revoke; and their whole results. */
-#include "gateway/api/app.h"
+#include "gateway/api/handler.h"
 
 #include "services/celery/remote/methods.h"
 #include "services/common/count.h"

@@ -1,5 +1,5 @@
-#include "gateway/api/app.h"
-#include "gateway/api/filter.h"
+#include "gateway/api/handler.h"
+#include "gateway/view/filter.h"
 
 static void show_page(struct gw_exchange *x, const struct kn_msg_task_list *list)
 {

@@ -1,155 +1,9 @@
 #include "gateway/api/app.h"
 
-#include "gateway/api/cursor.h"
+#include "gateway/api/routes.h"
+#include "gateway/http/body.h"
+#include "gateway/http/reply.h"
 #include "services/common/config/url_prefix.h"
-
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#define READ "GET, HEAD, OPTIONS"
-
-static const struct gw_route routes[] = {
-    {"/api/v1/tasks", READ ", POST", gw_api_tasks, gw_api_apply},
-    {"/api/v1/tasks/*/events", READ, gw_api_task_events, NULL},
-    {"/api/v1/tasks/*/resolve", "POST, DELETE, OPTIONS", NULL, gw_api_task_resolve},
-    {"/api/v1/tasks/*/family", READ, gw_api_task_family, NULL},
-    {"/api/v1/task-names", READ, gw_api_task_names, NULL},
-    {"/api/v1/failures", READ, gw_api_failures, NULL},
-    {"/api/v1/tasks/*/result", READ, gw_api_task_result, NULL},
-    {"/api/v1/tasks/*/retry", "POST, OPTIONS", NULL, gw_api_retry},
-    {"/api/v1/tasks/*", READ ", DELETE", gw_api_task, gw_api_revoke},
-    {"/api/v1/revoke-by-headers", "POST, OPTIONS", NULL, gw_api_revoke_by_headers},
-    {"/api/v1/workers", READ, gw_api_workers, NULL},
-    {"/api/v1/workers/*/life", READ, gw_api_worker_life, NULL},
-    {"/api/v1/workers/*", READ, gw_api_worker, NULL},
-    {"/api/v1/queues", READ, gw_api_queues, NULL},
-    {"/api/v1/queues/*/messages", "GET, HEAD, DELETE, OPTIONS", gw_api_queue_messages,
-     gw_api_queue_purge},
-    {"/api/v1/queues/*/move", "POST, OPTIONS", NULL, gw_api_queue_move},
-    {"/api/v1/queues/*/pause", "POST, OPTIONS", NULL, gw_api_queue_pause},
-    {"/api/v1/queues/*/resume", "POST, OPTIONS", NULL, gw_api_queue_resume},
-    {"/api/v1/queues/*", READ, gw_api_queue, NULL},
-    {"/api/v1/inspect/*", READ, gw_api_inspect, NULL},
-    {"/api/v1/commands", READ, gw_api_commands, NULL},
-    {"/api/v1/commands/*", "POST, OPTIONS", NULL, gw_api_command},
-    {"/api/v1/jobs", READ ", POST", gw_api_jobs, gw_api_job_create},
-    {"/api/v1/jobs/*/items", READ, gw_api_job_items, NULL},
-    {"/api/v1/jobs/*", READ ", DELETE", gw_api_job, gw_api_job_cancel},
-    {"/api/v1/audit", READ, gw_api_audit, NULL},
-    {"/api/v1/metrics", READ, gw_api_metrics, NULL},
-    {"/api/v1/metrics/history", READ, gw_api_metrics_history, NULL},
-    {"/api/v1/metrics/totals", READ, gw_api_totals, NULL},
-    {"/api/v1/metrics/timeseries", READ, gw_api_timeseries, NULL},
-    {"/api/v1/system", READ, gw_api_system, NULL},
-    {"/api/v1/system/doctor", READ, gw_api_doctor, NULL},
-    {"/api/v1/openapi.json", READ, gw_api_openapi, NULL},
-    {"/api/v1/ws", "GET, OPTIONS", gw_api_websocket, NULL},
-    {"/healthz", READ, gw_healthz, NULL},
-    {"/readyz", READ, gw_readyz, NULL},
-    {"/metrics", READ, gw_prometheus, NULL},
-    {NULL, NULL, NULL, NULL},
-};
-
-void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
-{
-    char detail[sizeof x->problem.detail];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(detail, sizeof detail, format, args);
-    va_end(args);
-    x->problem = (struct gw_problem){0};
-    gw_problem_set(&x->problem, status, NULL, "%s", detail);
-    gw_exchange_fail(x);
-}
-
-void gw_fail_unknown(struct gw_exchange *x, const char *why)
-{
-    struct kn_str id = kn_utf8_head(x->new_id, sizeof x->problem.new_id - 1);
-    if (id.len)
-        gw_fail(x, 504,
-                "%s: it is unknown whether the task was sent. If it was, it has the id %.*s", why,
-                KN_STR_ARG(id));
-    else
-        gw_fail(x, 504, "%s: it is unknown whether the action was taken", why);
-    gw_tell_unknown(x);
-}
-
-void gw_tell_unknown(struct gw_exchange *x)
-{
-    struct kn_str id = kn_utf8_head(x->new_id, sizeof x->problem.new_id - 1);
-    x->problem.code = GW_OUTCOME_UNKNOWN;
-    snprintf(x->problem.new_id, sizeof x->problem.new_id, "%.*s", KN_STR_ARG(id));
-    gw_exchange_fail(x);
-}
-
-void gw_fail_memory(struct gw_exchange *x)
-{
-    static const char why[] = "too many large responses in progress";
-    if (x->acted)
-        gw_fail_unknown(x, why);
-    else
-        gw_fail(x, 503, "%s, try again later", why);
-}
-
-bool gw_params_ok(struct gw_exchange *x)
-{
-    if (x->arena.overflow) { /* what could not be read for want of memory is not at fault */
-        gw_fail_memory(x);
-        return false;
-    }
-    if (gw_params_finish(&x->params))
-        return true;
-    x->problem = x->params.problem;
-    gw_exchange_fail(x);
-    return false;
-}
-
-/* ---- lists ------------------------------------------------------------------------------ */
-
-struct kn_str gw_read_cursor(struct gw_exchange *x)
-{
-    struct kn_str text = gw_params_text(&x->params, "cursor"), position = KN_STR_ABSENT;
-    if (!text.ptr)
-        return position;
-    uint64_t print = gw_params_fingerprint(&x->params, x->path);
-    enum kn_status status = gw_cursor_read(text, print, &x->arena, &position);
-    if (status == KN_CONFLICT)
-        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: issued for other parameters");
-    else if (status != KN_OK)
-        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: not issued by this list");
-    return position;
-}
-
-void gw_end_list(struct gw_exchange *x, struct kn_str position)
-{
-    kn_buf_text(&x->body, "],\"next_cursor\":");
-    if (position.ptr) {
-        kn_buf_char(&x->body, '"');
-        gw_cursor_write(&x->body, gw_params_fingerprint(&x->params, x->path), position);
-        kn_buf_text(&x->body, "\"}");
-    } else {
-        kn_buf_text(&x->body, "null}");
-    }
-}
-
-uint64_t gw_read_number_cursor(struct gw_exchange *x)
-{
-    struct kn_str position = gw_read_cursor(x);
-    uint64_t number = 0;
-    if (position.ptr && !kn_str_to_u64(position, &number))
-        gw_problem_set(&x->params.problem, 400, "cursor", "cursor: not issued by this list");
-    return number;
-}
-
-void gw_end_numbered_list(struct gw_exchange *x, uint64_t next)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%" PRIu64, next);
-    gw_end_list(x, next ? kn_str_from(text) : KN_STR_ABSENT);
-}
-
-/* ---- the request ------------------------------------------------------------------------ */
 
 static bool strip(struct kn_str *path, struct kn_str prefix)
 {
@@ -255,8 +109,8 @@ static void route_to(struct gw_app *app, struct gw_exchange *x)
         x->allow = "GET, HEAD, POST, DELETE, OPTIONS";
         return;
     }
-    const struct gw_route *route = gw_route_find(routes, x->path, &arg);
-    const char *allow = route ? route->allow : READ;
+    const struct gw_route *route = gw_route_find(gw_routes, x->path, &arg);
+    const char *allow = route ? route->allow : "GET, HEAD, OPTIONS";
     if (!route && is_below_api(x->path)) {
         gw_fail(x, 404, "path not found: see /api/v1/openapi.json");
         return;

@@ -1,5 +1,5 @@
 /* Asking storage and control, for the handlers in api_*.c. */
-#include "gateway/api/app.h"
+#include "gateway/api/handler.h"
 
 #include "services/common/process/log.h"
 #include "services/common/process/service.h"

@@ -1,6 +1,6 @@
 #include "gateway/http/body.h"
 
-#include "gateway/api/app.h"
+#include "gateway/http/reply.h"
 #include "services/celery/read/reader.h"
 #include "services/common/text/time.h"
 

@@ -4,7 +4,7 @@
 #ifndef KN_GATEWAY_HTTP_BODY_H
 #define KN_GATEWAY_HTTP_BODY_H
 
-#include "gateway/server/exchange.h"
+#include "gateway/http/exchange.h"
 
 enum { GW_MEMBERS_MAX = 64, GW_LIST_MAX = 100000 };
 

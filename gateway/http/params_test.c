@@ -1,7 +1,7 @@
 #include "gateway/test.h"
 
-#include "gateway/api/cursor.h"
-#include "gateway/api/filter.h"
+#include "gateway/http/cursor.h"
+#include "gateway/view/filter.h"
 #include "services/common/count.h"
 #include "services/common/text/time.h"
 

@@ -1,9 +1,9 @@
 #include "gateway/test.h"
 
 #include "gateway/api/app.h"
+#include "gateway/http/exchange.h"
 #include "gateway/http/host.h"
 #include "gateway/http/router.h"
-#include "gateway/server/exchange.h"
 #include "services/common/count.h"
 
 static void a_path_finds_its_route_and_argument(void **state)

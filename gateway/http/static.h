@@ -4,7 +4,7 @@
 #ifndef KN_GATEWAY_HTTP_STATIC_H
 #define KN_GATEWAY_HTTP_STATIC_H
 
-#include "gateway/server/exchange.h"
+#include "gateway/http/exchange.h"
 
 enum {
     GW_STATIC_FILES_MAX = 4096,

@@ -9,8 +9,8 @@
 #ifndef KN_GATEWAY_LIVE_HUB_H
 #define KN_GATEWAY_LIVE_HUB_H
 
-#include "gateway/api/view.h"
-#include "gateway/server/frame.h"
+#include "gateway/live/frame.h"
+#include "gateway/view/view.h"
 
 struct gw_hub;
 struct gw_client;

@@ -2,8 +2,8 @@
 #ifndef KN_GATEWAY_LIVE_HUB_INTERNAL_H
 #define KN_GATEWAY_LIVE_HUB_INTERNAL_H
 
-#include "gateway/api/filter.h"
 #include "gateway/live/hub.h"
+#include "gateway/view/filter.h"
 #include "proto/codec.h"
 #include "services/common/data/hmap.h"
 

@@ -3,8 +3,9 @@
 #define KN_GATEWAY_SERVER_SERVER_INTERNAL_H
 
 #include "gateway/http/head.h"
-#include "gateway/live/ws.h"
+#include "gateway/http/reply.h"
 #include "gateway/server/server.h"
+#include "gateway/server/ws.h"
 
 #include <pthread.h>
 
@@ -18,6 +19,7 @@
 enum {
     REQUEST_BODY_MAX = 1 << 20, /* bytes */
     HELD_MAX = 64 << 20,        /* bytes of requests and answers in all connections together */
+    READ_MAX = 64 << 10,        /* bytes at once */
     PROBE_THREADS = 2,          /* for /readyz and /metrics alone */
     PROBES_WAITING_MAX = 64,
     PEERS = 4096, /* places in which connections are counted by where they come from */
@@ -130,20 +132,27 @@ struct conn {
 
 /* Takes over the descriptor. */
 void conn_open(struct gw_server *server, int fd);
+void conn_kill(struct conn *conn);
+void conn_free(struct conn *conn);
+void conn_set_state(struct conn *conn, enum conn_state state);
+/* Has epoll watch for events. operation: of epoll_ctl. */
+bool conn_watch(struct conn *conn, int operation, uint32_t events);
+/* Tells the server how much memory this connection holds. */
+void conn_account(struct conn *conn);
+/* Kills connections until there is room for one more and for all bytes; keep is not one of
+ * them. False: there is none. */
+bool conn_make_room(struct gw_server *server, const struct conn *keep);
+
+/* ---- conn_run.c ------------------------------------------------------------------------- */
+
 /* events: as epoll has them. */
 void conn_event(struct conn *conn, uint32_t events);
 /* Continues as far as it can without waiting. */
 void conn_run(struct conn *conn);
 /* Looks whether it took too long. */
 void conn_check(struct conn *conn, int64_t now);
-void conn_kill(struct conn *conn);
-void conn_free(struct conn *conn);
-void conn_set_state(struct conn *conn, enum conn_state state);
 /* The answer of its request is ready. */
 void conn_answer(struct conn *conn);
-/* Kills connections until there is room for one more and for all bytes; keep is not one of
- * them. False: there is none. */
-bool conn_make_room(struct gw_server *server, const struct conn *keep);
 
 /* ---- http.c ----------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-#include "gateway/server/frame.h"
+#include "gateway/live/frame.h"
 
 #include "gateway/http/params.h"
 #include "services/common/count.h"

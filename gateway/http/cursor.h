@@ -5,8 +5,8 @@
  *   8 bytes  fingerprint of the request it belongs to, little-endian
  *   rest     the position, as whoever answers the list understands it
  */
-#ifndef KN_GATEWAY_API_CURSOR_H
-#define KN_GATEWAY_API_CURSOR_H
+#ifndef KN_GATEWAY_HTTP_CURSOR_H
+#define KN_GATEWAY_HTTP_CURSOR_H
 
 #include "services/common/data/arena.h"
 #include "services/common/text/buf.h"

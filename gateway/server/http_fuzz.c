@@ -1,5 +1,5 @@
 #include "gateway/http/head.h"
-#include "gateway/live/ws.h"
+#include "gateway/server/ws.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* One request and its answer, apart from the web server that carries them. */
-#ifndef KN_GATEWAY_SERVER_EXCHANGE_H
-#define KN_GATEWAY_SERVER_EXCHANGE_H
+#ifndef KN_GATEWAY_HTTP_EXCHANGE_H
+#define KN_GATEWAY_HTTP_EXCHANGE_H
 
 #include "gateway/http/params.h"
 #include "gateway/http/problem.h"
@@ -18,7 +18,7 @@ enum {
 };
 
 struct gw_exchange {
-    struct gw_app *app;
+    struct gw_app *app; /* the handlers know it */
     /* What was asked. All texts live as long as the exchange. */
     struct kn_str method;
     struct kn_str path;  /* still percent-encoded; without the prefix once that is found */
@@ -55,7 +55,8 @@ struct gw_exchange {
     struct gw_problem problem;
 };
 
-void gw_exchange_init(struct gw_exchange *x, struct gw_app *app);
+/* memory: for making the answer; NULL: not bounded. */
+void gw_exchange_init(struct gw_exchange *x, struct kn_budget *memory);
 void gw_exchange_fini(struct gw_exchange *x);
 
 /* Makes the answer a problem document: x->problem, which must be set. */

@@ -1,4 +1,4 @@
-#include "gateway/live/ws.h"
+#include "gateway/server/ws.h"
 
 #include "services/celery/read/base64.h"
 

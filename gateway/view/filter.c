@@ -1,4 +1,4 @@
-#include "gateway/api/filter.h"
+#include "gateway/view/filter.h"
 
 #include "services/common/count.h"
 

@@ -1,4 +1,4 @@
-#include "gateway/api/view.h"
+#include "gateway/view/view.h"
 
 #include "proto/codec.h"
 #include "services/celery/python/pyliteral.h"

@@ -1,6 +1,6 @@
 /* What WebSocket clients send (docs/websocket.md). */
-#ifndef KN_GATEWAY_SERVER_FRAME_H
-#define KN_GATEWAY_SERVER_FRAME_H
+#ifndef KN_GATEWAY_LIVE_FRAME_H
+#define KN_GATEWAY_LIVE_FRAME_H
 
 #include "gateway/http/problem.h"
 #include "proto/messages.h"

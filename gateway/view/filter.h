@@ -1,7 +1,7 @@
 /* The filter of the task list: read from a query string or from a WebSocket
  * frame, and held against tasks of the feed. */
-#ifndef KN_GATEWAY_API_FILTER_H
-#define KN_GATEWAY_API_FILTER_H
+#ifndef KN_GATEWAY_VIEW_FILTER_H
+#define KN_GATEWAY_VIEW_FILTER_H
 
 #include "gateway/http/params.h"
 

@@ -1,6 +1,6 @@
 /* Frames of WebSocket, RFC 6455. No I/O. */
-#ifndef KN_GATEWAY_LIVE_WS_H
-#define KN_GATEWAY_LIVE_WS_H
+#ifndef KN_GATEWAY_SERVER_WS_H
+#define KN_GATEWAY_SERVER_WS_H
 
 #include "services/common/status.h"
 #include "services/common/text/buf.h"

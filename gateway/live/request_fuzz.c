@@ -1,6 +1,6 @@
-#include "gateway/api/cursor.h"
-#include "gateway/api/filter.h"
-#include "gateway/server/frame.h"
+#include "gateway/http/cursor.h"
+#include "gateway/live/frame.h"
+#include "gateway/view/filter.h"
 
 #include <stdlib.h>
 

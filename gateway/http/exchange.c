@@ -1,15 +1,13 @@
-#include "gateway/server/exchange.h"
-
-#include "gateway/api/app.h"
+#include "gateway/http/exchange.h"
 
 #include <stdio.h>
 
-void gw_exchange_init(struct gw_exchange *x, struct gw_app *app)
+void gw_exchange_init(struct gw_exchange *x, struct kn_budget *memory)
 {
-    *x = (struct gw_exchange){.app = app, .status = 200, .type = "application/json"};
+    *x = (struct gw_exchange){.status = 200, .type = "application/json"};
     kn_arena_init(&x->arena, GW_REQUEST_ARENA_MAX);
     kn_buf_init(&x->body, GW_BODY_MAX);
-    x->arena.budget = x->body.budget = app ? app->memory : NULL;
+    x->arena.budget = x->body.budget = memory;
 }
 
 void gw_exchange_fini(struct gw_exchange *x)

@@ -1,4 +1,4 @@
-#include "gateway/api/cursor.h"
+#include "gateway/http/cursor.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

@@ -1,8 +1,8 @@
 /* Messages of storage and aggregation as the JSON of the REST interface and of
  * WebSocket frames (gateway/openapi.json). Everything is appended to a buffer
  * that keeps its first error. */
-#ifndef KN_GATEWAY_API_VIEW_H
-#define KN_GATEWAY_API_VIEW_H
+#ifndef KN_GATEWAY_VIEW_VIEW_H
+#define KN_GATEWAY_VIEW_VIEW_H
 
 #include "proto/messages.h"
 #include "services/common/text/buf.h"
