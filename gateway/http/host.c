@@ -1,7 +1,7 @@
 #include "gateway/http/host.h"
 
 #include "services/common/count.h"
-#include "services/common/process/loopback.h"
+#include "services/common/text/loopback.h"
 
 #include <arpa/inet.h>
 #include <strings.h>

@@ -2,7 +2,7 @@
 
 #include "proto/bus/internal.h"
 #include "services/common/count.h"
-#include "services/common/process/loopback.h"
+#include "services/common/text/loopback.h"
 #include "services/common/text/time.h"
 
 #include <nng/supplemental/tls/tls.h>

@@ -15,7 +15,7 @@
 #define KN_PROTO_BUS_BUS_H
 
 #include "proto/codec.h"
-#include "services/common/data/budget.h"
+#include "services/common/budget.h"
 
 struct kn_bus;
 struct kn_bus_publisher;

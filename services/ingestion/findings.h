@@ -4,8 +4,8 @@
 
 #include "services/broker/broker.h"
 #include "services/common/data/arena.h"
-#include "services/ingestion/batcher.h"
-#include "services/ingestion/spool.h"
+#include "services/ingestion/batch/batcher.h"
+#include "services/ingestion/spool/spool.h"
 
 struct ingest_facts {
     struct kn_str source;

@@ -3,9 +3,9 @@
 #include "services/broker/receiver.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
-#include "services/ingestion/batcher.h"
+#include "services/ingestion/batch/batcher.h"
 #include "services/ingestion/findings.h"
-#include "services/ingestion/sender.h"
+#include "services/ingestion/send/sender.h"
 #include "services/ingestion/survey.h"
 
 #include <stdatomic.h>

@@ -14,7 +14,7 @@
 
 #include "proto/bus/bus.h"
 #include "services/broker/broker.h"
-#include "services/ingestion/spool.h"
+#include "services/ingestion/spool/spool.h"
 
 struct ingestion;
 

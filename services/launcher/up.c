@@ -1,5 +1,5 @@
 #include "services/launcher/up.h"
-#include "services/common/config/exposed.h"
+#include "services/common/process/exposed.h"
 #include "services/common/process/log.h"
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"

@@ -5,7 +5,7 @@
 #include "services/common/config/config_foreign.h"
 #include "services/common/config/config_table.h"
 #include "services/common/count.h"
-#include "services/common/process/loopback.h"
+#include "services/common/text/loopback.h"
 #include "services/common/text/mask.h"
 
 #include <ctype.h>

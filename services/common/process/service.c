@@ -1,6 +1,6 @@
 #include "services/common/process/service.h"
-#include "services/common/config/exposed.h"
 #include "services/common/count.h"
+#include "services/common/process/exposed.h"
 #include "services/common/process/health.h"
 #include "services/common/process/log.h"
 #include "services/common/text/clean.h"

@@ -3,7 +3,7 @@
 #ifndef KN_COMMON_TEXT_BUF_H
 #define KN_COMMON_TEXT_BUF_H
 
-#include "services/common/data/budget.h"
+#include "services/common/budget.h"
 #include "services/common/status.h"
 #include "services/common/text/str.h"
 

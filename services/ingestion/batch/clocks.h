@@ -14,8 +14,8 @@
  * remembered.
  *
  * No I/O, no clock of its own. One thread. */
-#ifndef INGESTION_CLOCKS_H
-#define INGESTION_CLOCKS_H
+#ifndef INGESTION_BATCH_CLOCKS_H
+#define INGESTION_BATCH_CLOCKS_H
 
 #include "proto/messages.h"
 

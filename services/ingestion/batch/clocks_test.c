@@ -1,4 +1,4 @@
-#include "services/ingestion/clocks.h"
+#include "services/ingestion/batch/clocks.h"
 
 #include "services/common/count.h"
 #include "services/common/text/time.h"

@@ -1,7 +1,7 @@
 /* Memory that several users share: each takes what it needs and gives it back. Safe for several
  * threads. A NULL budget grants everything. */
-#ifndef KN_COMMON_DATA_BUDGET_H
-#define KN_COMMON_DATA_BUDGET_H
+#ifndef KN_COMMON_BUDGET_H
+#define KN_COMMON_BUDGET_H
 
 #include "services/common/status.h"
 

@@ -1,6 +1,6 @@
 /* Files and folders of the configuration that any user of this machine can read or change. */
-#ifndef KN_COMMON_CONFIG_EXPOSED_H
-#define KN_COMMON_CONFIG_EXPOSED_H
+#ifndef KN_COMMON_PROCESS_EXPOSED_H
+#define KN_COMMON_PROCESS_EXPOSED_H
 
 #include "services/common/config/config.h"
 

@@ -1,4 +1,4 @@
-#include "services/common/process/loopback.h"
+#include "services/common/text/loopback.h"
 
 #include <arpa/inet.h>
 

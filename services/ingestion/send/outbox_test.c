@@ -1,4 +1,4 @@
-#include "services/ingestion/outbox.h"
+#include "services/ingestion/send/outbox.h"
 
 #include "proto/codec.h"
 #include "services/common/process/log.h"

@@ -1,4 +1,4 @@
-#include "services/ingestion/batcher.h"
+#include "services/ingestion/batch/batcher.h"
 
 #include "services/celery/event/envelope.h"
 #include "services/common/process/log.h"

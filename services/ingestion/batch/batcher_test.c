@@ -1,4 +1,4 @@
-#include "services/ingestion/batcher.h"
+#include "services/ingestion/batch/batcher.h"
 
 #include "proto/codec.h"
 #include "services/common/count.h"

@@ -8,11 +8,11 @@
  * count of what was lost stay and are told to storage in their turn.
  *
  * Not safe for several threads: the outbox's lock guards it. */
-#ifndef INGESTION_SPOOL_H
-#define INGESTION_SPOOL_H
+#ifndef INGESTION_SPOOL_SPOOL_H
+#define INGESTION_SPOOL_SPOOL_H
 
 #include "services/common/text/buf.h"
-#include "services/ingestion/batch.h"
+#include "services/ingestion/batch/batch.h"
 
 struct ingest_spool;
 

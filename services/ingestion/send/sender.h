@@ -1,11 +1,11 @@
 /* Sends the batches of an outbox to storage, several under way at once, each
  * again until it is answered, and tells the broker what is safe. A thread. */
-#ifndef INGESTION_SENDER_H
-#define INGESTION_SENDER_H
+#ifndef INGESTION_SEND_SENDER_H
+#define INGESTION_SEND_SENDER_H
 
 #include "proto/bus/bus.h"
 #include "services/broker/receiver.h"
-#include "services/ingestion/outbox.h"
+#include "services/ingestion/send/outbox.h"
 
 struct ingest_sender;
 

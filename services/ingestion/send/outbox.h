@@ -12,11 +12,11 @@
  * When the spool is full (or there is none, and the memory is full) the oldest
  * lose their events, or the one who puts has to wait: see ingest_batch_empty. What
  * is under way is never emptied: storage may have it already. */
-#ifndef INGESTION_OUTBOX_H
-#define INGESTION_OUTBOX_H
+#ifndef INGESTION_SEND_OUTBOX_H
+#define INGESTION_SEND_OUTBOX_H
 
-#include "services/ingestion/batch.h"
-#include "services/ingestion/spool.h"
+#include "services/ingestion/batch/batch.h"
+#include "services/ingestion/spool/spool.h"
 
 #include <pthread.h>
 

@@ -1,6 +1,6 @@
 /* Loopback addresses. */
-#ifndef KN_COMMON_PROCESS_LOOPBACK_H
-#define KN_COMMON_PROCESS_LOOPBACK_H
+#ifndef KN_COMMON_TEXT_LOOPBACK_H
+#define KN_COMMON_TEXT_LOOPBACK_H
 
 #include "services/common/text/str.h"
 

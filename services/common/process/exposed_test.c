@@ -6,7 +6,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
-#include "services/common/config/exposed.h"
+#include "services/common/process/exposed.h"
 
 #include "services/common/count.h"
 

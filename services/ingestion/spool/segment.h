@@ -19,10 +19,10 @@
  * A file ends behind its last record whose header is right and whose body is
  * there in full: what a crash left behind it is no record. A body that is damaged
  * hides no other record. */
-#ifndef INGESTION_SEGMENT_H
-#define INGESTION_SEGMENT_H
+#ifndef INGESTION_SPOOL_SEGMENT_H
+#define INGESTION_SPOOL_SEGMENT_H
 
-#include "services/ingestion/batch.h"
+#include "services/ingestion/batch/batch.h"
 
 #define SEGMENT_START 16  /* bytes of a file before its first record */
 #define SEGMENT_HEADER 48 /* bytes of a record before its body */

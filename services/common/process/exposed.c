@@ -1,4 +1,4 @@
-#include "services/common/config/exposed.h"
+#include "services/common/process/exposed.h"
 #include "services/common/config/config_table.h"
 #include "services/common/process/log.h"
 

@@ -1,4 +1,4 @@
-#include "services/ingestion/sender.h"
+#include "services/ingestion/send/sender.h"
 
 #include "services/common/process/cond.h"
 #include "services/common/process/log.h"

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "services/common/process/loopback.h"
+#include "services/common/text/loopback.h"
 
 #include "services/common/count.h"
 

@@ -2,8 +2,8 @@
  * ingest_batch. It keeps its number whatever happens: when its events have to be
  * given up, it is emptied and carries their count instead, so that storage hears
  * of each loss once and sees no hole. */
-#ifndef INGESTION_BATCH_H
-#define INGESTION_BATCH_H
+#ifndef INGESTION_BATCH_BATCH_H
+#define INGESTION_BATCH_BATCH_H
 
 #include "proto/messages.h"
 #include "services/common/status.h"

@@ -1,4 +1,4 @@
-#include "services/ingestion/outbox.h"
+#include "services/ingestion/send/outbox.h"
 
 #include "services/common/process/cond.h"
 #include "services/common/text/time.h"

@@ -1,13 +1,13 @@
 /* The batch that is being filled: decodes messages into it, and closes it when
  * it is full or old. One thread. Does no I/O but logging. */
-#ifndef INGESTION_BATCHER_H
-#define INGESTION_BATCHER_H
+#ifndef INGESTION_BATCH_BATCHER_H
+#define INGESTION_BATCH_BATCHER_H
 
 #include "services/broker/broker.h"
 #include "services/broker/receiver.h"
 #include "services/celery/event/event.h"
-#include "services/ingestion/batch.h"
-#include "services/ingestion/clocks.h"
+#include "services/ingestion/batch/batch.h"
+#include "services/ingestion/batch/clocks.h"
 
 struct ingest_batcher_options {
     struct kn_str source; /* must outlive the batches */

@@ -1,10 +1,10 @@
 /* The spool on a real folder. */
-#include "services/ingestion/spool.h"
+#include "services/ingestion/spool/spool.h"
 
 #include "proto/codec.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
-#include "services/ingestion/segment.h"
+#include "services/ingestion/spool/segment.h"
 
 #include <dirent.h>
 #include <errno.h>

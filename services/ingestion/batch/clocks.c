@@ -1,4 +1,4 @@
-#include "services/ingestion/clocks.h"
+#include "services/ingestion/batch/clocks.h"
 
 #include "services/common/data/table.h"
 #include "services/common/text/time.h"

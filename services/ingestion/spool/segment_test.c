@@ -1,4 +1,4 @@
-#include "services/ingestion/segment.h"
+#include "services/ingestion/spool/segment.h"
 
 #include <endian.h>
 #include <setjmp.h>

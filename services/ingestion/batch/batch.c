@@ -1,4 +1,4 @@
-#include "services/ingestion/batch.h"
+#include "services/ingestion/batch/batch.h"
 
 #include "proto/codec.h"
 

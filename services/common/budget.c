@@ -1,4 +1,4 @@
-#include "services/common/data/budget.h"
+#include "services/common/budget.h"
 
 void kn_budget_init(struct kn_budget *budget, size_t max)
 {
