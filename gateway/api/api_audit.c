@@ -6,14 +6,14 @@ void gw_api_audit(struct gw_exchange *x)
 {
     static const char *const skip[] = {"no", NULL};
     struct kn_msg_audit_get get = {
-        .verbs = gw_params_texts(&x->params, "action", &kn_enum_verb),
-        .sources = gw_params_texts(&x->params, "source", NULL),
+        .verbs = gw_params_texts(&x->params, "action"),
+        .sources = gw_params_texts(&x->params, "source"),
         .target = gw_params_text(&x->params, "target"),
         .actor = gw_params_text(&x->params, "actor"),
         .id = gw_params_text(&x->params, "id"),
         .from = gw_params_time(&x->params, "from"),
         .to = gw_params_time(&x->params, "to"),
-        .limit = gw_params_u64(&x->params, "limit", 1, 500, 50),
+        .limit = gw_params_u64(&x->params, "limit"),
     };
     get.before = gw_read_number_cursor(x);
     if (!gw_params_ok(x))

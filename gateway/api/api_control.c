@@ -4,8 +4,6 @@
 #include "services/celery/remote/methods.h"
 #include "services/common/text/time.h"
 
-#define TIMEOUT_MOST 60.0 /* seconds */
-
 static int64_t to_us(struct kn_opt_f64 seconds)
 {
     return seconds.set ? (int64_t)(seconds.value * (double)KN_SECOND) : 0;
@@ -90,12 +88,11 @@ void gw_api_inspect(struct gw_exchange *x)
         .source = gw_params_text(&x->params, "source"),
         .method = x->arg,
         .arguments = gw_params_text(&x->params, "arguments"),
-        .destinations = gw_params_texts(&x->params, "worker", NULL),
+        .destinations = gw_params_texts(&x->params, "worker"),
         .pattern = gw_params_text(&x->params, "pattern"),
-        .timeout =
-            (int64_t)gw_params_u64(&x->params, "timeout", 1, (uint64_t)TIMEOUT_MOST, 0) * KN_SECOND,
+        .timeout = (int64_t)gw_params_u64(&x->params, "timeout") * KN_SECOND,
     };
-    struct kn_strs ids = gw_params_texts(&x->params, "id", NULL);
+    struct kn_strs ids = gw_params_texts(&x->params, "id");
     if (ids.count && command.arguments.ptr)
         gw_problem_set(&x->params.problem, 400, "id", "id: cannot be combined with arguments");
     else if (ids.count)
@@ -112,7 +109,7 @@ void gw_api_command(struct gw_exchange *x)
         .arguments = gw_body_json(x, "arguments", '{'),
         .destinations = gw_body_texts(x, "workers"),
         .pattern = gw_body_text(x, "pattern"),
-        .timeout = to_us(gw_body_f64(x, "timeout", 0.1, TIMEOUT_MOST)),
+        .timeout = to_us(gw_body_f64(x, "timeout", 0.1, GW_TIMEOUT_MAX)),
         .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     /* a list that turned out empty must not become everybody */
@@ -124,7 +121,7 @@ void gw_api_command(struct gw_exchange *x)
     if (!method)
         return;
     if (method->action) {
-        command.action = gw_new_action(x);
+        command.action = gw_new_action(x, command.dry_run);
         if (!command.action)
             return;
     }

@@ -78,10 +78,9 @@ static void show_worker(struct kn_buf *out, const void *item)
 
 void gw_api_workers(struct gw_exchange *x)
 {
-    struct kn_msg_workers_get get = {
-        .statuses = gw_params_texts(&x->params, "status", &kn_enum_worker_status),
-        .sources = gw_params_texts(&x->params, "source", NULL)};
-    uint64_t limit = gw_params_u64(&x->params, "limit", 1, 500, 50);
+    struct kn_msg_workers_get get = {.statuses = gw_params_texts(&x->params, "status"),
+                                     .sources = gw_params_texts(&x->params, "source")};
+    uint64_t limit = gw_params_u64(&x->params, "limit");
     struct kn_str position = gw_read_cursor(x);
     if (!gw_params_ok(x))
         return;
@@ -173,8 +172,8 @@ static void show_queue(struct kn_buf *out, const void *item)
 
 void gw_api_queues(struct gw_exchange *x)
 {
-    struct kn_msg_queues_get get = {.sources = gw_params_texts(&x->params, "source", NULL)};
-    uint64_t limit = gw_params_u64(&x->params, "limit", 1, 500, 50);
+    struct kn_msg_queues_get get = {.sources = gw_params_texts(&x->params, "source")};
+    uint64_t limit = gw_params_u64(&x->params, "limit");
     struct kn_str position = gw_read_cursor(x);
     if (!gw_params_ok(x))
         return;

@@ -129,7 +129,7 @@ void gw_api_job_create(struct gw_exchange *x)
         gw_fail(x, 400, "source: with a filter, set it inside the filter");
         return;
     }
-    create.action = gw_new_action(x);
+    create.action = gw_new_action(x, create.dry_run);
     if (!create.action)
         return;
     create.request = request_of(x, &create, gw_body_json(x, "filter", '{'));
@@ -148,7 +148,7 @@ void gw_api_job_create(struct gw_exchange *x)
 
 void gw_api_jobs(struct gw_exchange *x)
 {
-    struct kn_msg_jobs_get get = {.limit = gw_params_u64(&x->params, "limit", 1, 500, 50)};
+    struct kn_msg_jobs_get get = {.limit = gw_params_u64(&x->params, "limit")};
     get.after = gw_read_number_cursor(x);
     if (!gw_params_ok(x))
         return;
@@ -188,8 +188,8 @@ void gw_api_job_items(struct gw_exchange *x)
     struct kn_msg_jobs_get get = {
         .id = x->arg,
         .items = true,
-        .states = gw_params_texts(&x->params, "state", &kn_enum_item_state),
-        .limit = gw_params_u64(&x->params, "limit", 1, 500, 50),
+        .states = gw_params_texts(&x->params, "state"),
+        .limit = gw_params_u64(&x->params, "limit"),
     };
     get.after = gw_read_number_cursor(x);
     if (!gw_params_ok(x))
@@ -213,7 +213,7 @@ void gw_api_job_cancel(struct gw_exchange *x)
     struct kn_msg_job_cancel cancel = {.id = x->arg};
     if (!gw_body_ok(x))
         return;
-    cancel.action = gw_new_action(x);
+    cancel.action = gw_new_action(x, false);
     if (!cancel.action)
         return;
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_JOB_CANCEL, &cancel, KN_KIND_JOB);
@@ -226,7 +226,7 @@ void gw_api_job_cancel(struct gw_exchange *x)
 
 /* ---- one task --------------------------------------------------------------------------- */
 
-void gw_api_task_resolve(struct gw_exchange *x)
+static void resolve_task(struct gw_exchange *x, bool undo)
 {
     struct kn_msg_task_get get = {.id = x->arg, .source = gw_params_text(&x->params, "source")};
     if (!gw_body_ok(x))
@@ -236,10 +236,10 @@ void gw_api_task_resolve(struct gw_exchange *x)
         return;
     get.source = ((const struct kn_msg_task *)task->msg)->source;
     struct kn_msg_resolve resolve = {
-        .action = gw_new_action(x),
+        .action = gw_new_action(x, false),
         .id = x->arg,
         .source = get.source,
-        .undo = kn_str_eq(x->method, KN_STR("DELETE")),
+        .undo = undo,
     };
     struct kn_bus_message *done =
         resolve.action ? gw_ask(x, KN_KIND_RESOLVE, &resolve, KN_KIND_DONE) : NULL;
@@ -249,4 +249,14 @@ void gw_api_task_resolve(struct gw_exchange *x)
     kn_bus_message_free(after);
     kn_bus_message_free(done);
     kn_bus_message_free(task);
+}
+
+void gw_api_task_resolve(struct gw_exchange *x)
+{
+    resolve_task(x, false);
+}
+
+void gw_api_task_unresolve(struct gw_exchange *x)
+{
+    resolve_task(x, true);
 }

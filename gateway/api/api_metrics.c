@@ -25,8 +25,7 @@ static const struct kn_msg_point *only_point(const struct kn_msg_series_list *li
 
 void gw_api_metrics(struct gw_exchange *x)
 {
-    static const char *const windows[] = {"5m", "1m", "15m", "1h", "6h", "24h", NULL};
-    int64_t seconds = window_seconds(gw_params_choice(&x->params, "window", windows));
+    int64_t seconds = window_seconds(gw_params_choice(&x->params, "window"));
     const struct kn_msg_metrics *metrics = NULL;
     struct gw_status_counts tasks;
     if (!gw_params_ok(x))
@@ -51,10 +50,10 @@ void gw_api_metrics(struct gw_exchange *x)
 
 static void read_filters(struct gw_exchange *x, struct kn_msg_rollups_get *get)
 {
-    get->names = gw_params_texts(&x->params, "name", NULL);
-    get->queues = gw_params_texts(&x->params, "queue", NULL);
-    get->workers = gw_params_texts(&x->params, "worker", NULL);
-    get->sources = gw_params_texts(&x->params, "source", NULL);
+    get->names = gw_params_texts(&x->params, "name");
+    get->queues = gw_params_texts(&x->params, "queue");
+    get->workers = gw_params_texts(&x->params, "worker");
+    get->sources = gw_params_texts(&x->params, "source");
 }
 
 void gw_api_metrics_history(struct gw_exchange *x)
@@ -67,10 +66,9 @@ void gw_api_metrics_history(struct gw_exchange *x)
 
 void gw_api_totals(struct gw_exchange *x)
 {
-    static const char *const groups[] = {"", "name", "queue", "worker", "source", NULL};
-    struct kn_msg_rollups_get get = {.limit = gw_params_u64(&x->params, "limit", 1, 500, 50)};
+    struct kn_msg_rollups_get get = {.limit = gw_params_u64(&x->params, "limit")};
     gw_params_period(&x->params, &get.from, &get.to);
-    const char *group = gw_params_choice(&x->params, "group_by", groups);
+    const char *group = gw_params_choice(&x->params, "group_by");
     read_filters(x, &get);
     if (!gw_params_ok(x))
         return;
@@ -87,8 +85,8 @@ void gw_api_totals(struct gw_exchange *x)
 
 void gw_api_failures(struct gw_exchange *x)
 {
-    struct kn_msg_failures_get get = {.limit = gw_params_u64(&x->params, "limit", 1, 100, 20),
-                                      .sources = gw_params_texts(&x->params, "source", NULL)};
+    struct kn_msg_failures_get get = {.limit = gw_params_u64(&x->params, "limit"),
+                                      .sources = gw_params_texts(&x->params, "source")};
     gw_params_period(&x->params, &get.from, &get.to);
     if (!gw_params_ok(x))
         return;
@@ -145,10 +143,9 @@ static void read_span(struct gw_exchange *x, struct kn_msg_rollups_get *get)
 
 void gw_api_timeseries(struct gw_exchange *x)
 {
-    static const char *const groups[] = {"", "status", "name", "queue", "worker", "source", NULL};
     struct kn_msg_rollups_get get = {.limit = GROUPS_MAX};
     read_span(x, &get);
-    const char *group = gw_params_choice(&x->params, "group_by", groups);
+    const char *group = gw_params_choice(&x->params, "group_by");
     read_filters(x, &get);
     if (!gw_params_ok(x))
         return;

@@ -14,7 +14,7 @@ void gw_api_queue_messages(struct gw_exchange *x)
     struct kn_msg_waiting_get get = {
         .source = gw_params_text(&x->params, "source"),
         .queue = x->arg,
-        .limit = gw_params_u64(&x->params, "limit", 1, 200, 50),
+        .limit = gw_params_u64(&x->params, "limit"),
         .requeue = gw_params_flag(&x->params, "requeue"),
     };
     get.cursor = gw_read_cursor(x);
@@ -59,13 +59,14 @@ void gw_api_queue_purge(struct gw_exchange *x)
     struct kn_msg_queue_purge msg = {
         .source = gw_params_text(&x->params, "source"),
         .queue = x->arg,
-        .expected = gw_params_u64(&x->params, "expected", 0, INT64_MAX, UINT64_MAX),
+        .expected = gw_params_u64(&x->params, "expected"),
         .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
     if (msg.expected == UINT64_MAX)
         gw_problem_set(&x->params.problem, 400, "expected",
                        "expected: say how many messages are to be removed");
-    if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) || !(msg.action = gw_new_action(x)))
+    if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) ||
+        !(msg.action = gw_new_action(x, msg.dry_run)))
         return;
     act(x, msg.source, KN_KIND_QUEUE_PURGE, &msg);
 }
@@ -83,7 +84,8 @@ void gw_api_queue_move(struct gw_exchange *x)
     };
     if (!msg.to.len)
         gw_problem_set(&x->params.problem, 400, "to", "to: missing");
-    if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) || !(msg.action = gw_new_action(x)))
+    if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) ||
+        !(msg.action = gw_new_action(x, msg.dry_run)))
         return;
     act(x, msg.source, KN_KIND_QUEUE_MOVE, &msg);
 }
@@ -96,7 +98,8 @@ static void pause_or_resume(struct gw_exchange *x, bool resume)
         .resume = resume,
         .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
-    if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) || !(msg.action = gw_new_action(x)))
+    if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) ||
+        !(msg.action = gw_new_action(x, msg.dry_run)))
         return;
     act(x, msg.source, KN_KIND_QUEUE_PAUSE, &msg);
 }

@@ -87,7 +87,7 @@ static void read_options(struct gw_exchange *x, struct kn_msg_task_send *send)
 static void send_task(struct gw_exchange *x, struct kn_msg_task_send *send)
 {
     x->new_id = send->new_id = gw_new_uuid(x);
-    send->action = gw_new_action(x);
+    send->action = gw_new_action(x, send->dry_run);
     if (!send->new_id.ptr || !send->action)
         return;
     struct kn_bus_message *answer =
@@ -111,13 +111,11 @@ void gw_api_apply(struct gw_exchange *x)
 
 void gw_api_retry(struct gw_exchange *x)
 {
-    static const char *const attempts[] = {"first", "last", NULL};
-    static const char *const sources[] = {"", "message", "backend", "events", NULL};
     struct kn_msg_task_send send = {
         .task_id = x->arg,
         .force = gw_params_flag(&x->params, "force"),
-        .attempt = kn_str_from(gw_params_choice(&x->params, "attempt", attempts)),
-        .arguments = kn_str_from(gw_params_choice(&x->params, "arguments", sources)),
+        .attempt = kn_str_from(gw_params_choice(&x->params, "attempt")),
+        .arguments = kn_str_from(gw_params_choice(&x->params, "arguments")),
         .unregistered = gw_body_flag(x, "unregistered", false),
     };
     read_options(x, &send);
@@ -151,7 +149,7 @@ static void show_revoked(struct kn_buf *out, const struct kn_msg_task_revoked *r
 
 static void revoke(struct gw_exchange *x, struct kn_msg_task_revoke *ask)
 {
-    ask->action = gw_new_action(x);
+    ask->action = gw_new_action(x, ask->dry_run);
     if (!ask->action)
         return;
     struct kn_bus_message *answer =

@@ -14,12 +14,11 @@ static void show_page(struct gw_exchange *x, const struct kn_msg_task_list *list
 
 void gw_api_tasks(struct gw_exchange *x)
 {
-    static const char *const sorts[] = {"-received_at", "received_at", NULL};
     struct kn_msg_tasks_get get = {0};
     gw_filter_read(&x->params, &get);
-    const char *sort = gw_params_choice(&x->params, "sort", sorts);
-    get.sort = sort == sorts[0] ? KN_STR("newest") : KN_STR("oldest");
-    get.limit = gw_params_u64(&x->params, "limit", 1, 500, 50);
+    const char *sort = gw_params_choice(&x->params, "sort");
+    get.sort = sort[0] == '-' ? KN_STR("newest") : KN_STR("oldest");
+    get.limit = gw_params_u64(&x->params, "limit");
     get.cursor = gw_read_cursor(x);
     if (!gw_params_ok(x))
         return;
@@ -65,8 +64,7 @@ void gw_api_task_events(struct gw_exchange *x)
 {
     struct kn_msg_task_get task_get = {.id = x->arg,
                                        .source = gw_params_text(&x->params, "source")};
-    struct kn_msg_task_events_get get = {.id = x->arg,
-                                         .limit = gw_params_u64(&x->params, "limit", 1, 500, 50)};
+    struct kn_msg_task_events_get get = {.id = x->arg, .limit = gw_params_u64(&x->params, "limit")};
     get.cursor = gw_read_cursor(x);
     if (!gw_params_ok(x))
         return;
@@ -95,7 +93,7 @@ void gw_api_task_family(struct gw_exchange *x)
 {
     struct kn_msg_family_get get = {.id = x->arg,
                                     .source = gw_params_text(&x->params, "source"),
-                                    .limit = gw_params_u64(&x->params, "limit", 1, 500, 50)};
+                                    .limit = gw_params_u64(&x->params, "limit")};
     get.cursor = gw_read_cursor(x);
     if (!gw_params_ok(x))
         return;
@@ -109,8 +107,7 @@ void gw_api_task_family(struct gw_exchange *x)
 void gw_api_task_names(struct gw_exchange *x)
 {
     const struct kn_msg_task_names_get get = {.q = gw_params_text(&x->params, "q"),
-                                              .limit =
-                                                  gw_params_u64(&x->params, "limit", 1, 500, 50)};
+                                              .limit = gw_params_u64(&x->params, "limit")};
     if (!gw_params_ok(x))
         return;
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_TASK_NAMES_GET, &get, KN_KIND_TASK_NAMES);

@@ -61,9 +61,9 @@ enum gw_lane gw_app_lane(struct kn_str path)
     return kn_str_starts(path, KN_STR("/api/")) ? GW_LANE_WORK : GW_LANE_NOW;
 }
 
-static bool is_reading(const struct gw_exchange *x)
+static bool is_reading(const struct gw_route *route)
 {
-    return x->head || kn_str_eq(x->method, KN_STR("GET"));
+    return route->method == GW_GET || route->method == GW_UPGRADE;
 }
 
 static void call_route(struct gw_exchange *x, const struct gw_route *route, struct kn_str arg)
@@ -77,12 +77,13 @@ static void call_route(struct gw_exchange *x, const struct gw_route *route, stru
         gw_fail(x, 400, "the path has an invalid %%XX or a NUL, or is not UTF-8");
         return;
     }
-    gw_params_init(&x->params, x->query, &x->arena);
-    if (is_reading(x)) {
+    gw_params_init(&x->params, x->query, route->params, &x->arena);
+    if (is_reading(route)) {
         route->handler(x);
     } else if (x->app->may_act) {
+        x->body_names = route->body ? route->body : "";
         gw_body_read(x);
-        route->act(x);
+        route->handler(x);
     } else {
         gw_fail(x, 403, "actions are disabled (gateway.actions)");
     }
@@ -110,20 +111,19 @@ static void route_to(struct gw_app *app, struct gw_exchange *x)
         return;
     }
     const struct gw_route *route = gw_route_find(gw_routes, x->path, &arg);
-    const char *allow = route ? route->allow : "GET, HEAD, OPTIONS";
+    const char *allow = route ? gw_route_allow(route) : GW_ALLOW_READING;
     if (!route && is_below_api(x->path)) {
         gw_fail(x, 404, "path not found: see /api/v1/openapi.json");
         return;
     }
-    const struct gw_route any = {"", allow, NULL, NULL};
-    if (!gw_route_allows(&any, x->method)) {
+    if (!gw_allows(allow, x->method)) {
         x->allow = allow;
         gw_fail(x, 405, "this path supports %s", allow);
     } else if (kn_str_eq(x->method, KN_STR("OPTIONS"))) {
         x->status = 204;
         x->allow = allow;
     } else if (route) {
-        call_route(x, route, arg);
+        call_route(x, gw_route_of(route, x->method), arg);
     } else {
         gw_static_answer(app->files, x);
     }

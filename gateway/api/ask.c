@@ -266,7 +266,7 @@ struct kn_str gw_new_uuid(struct gw_exchange *x)
     return copy;
 }
 
-struct kn_msg_action *gw_new_action(struct gw_exchange *x)
+struct kn_msg_action *gw_new_action(struct gw_exchange *x, bool dry_run)
 {
     struct kn_str id = gw_new_uuid(x);
     struct kn_msg_action *action = id.ptr ? kn_arena_alloc(&x->arena, sizeof *action) : NULL;
@@ -279,6 +279,6 @@ struct kn_msg_action *gw_new_action(struct gw_exchange *x)
                                      .remote = kn_str_from(x->remote),
                                      .agent = kn_utf8_head(x->agent, 256),
                                      .at = kn_time_now()};
-    x->changes = !gw_params_flag(&x->params, "dry_run");
+    x->changes = !dry_run;
     return action;
 }

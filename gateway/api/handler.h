@@ -23,7 +23,7 @@ struct kn_bus_message *gw_ask_control(struct gw_exchange *x, struct kn_str sourc
                                       enum kn_kind kind, const void *msg, enum kn_kind want,
                                       int64_t patience);
 /* Who acts, for a request that does: in the arena. NULL, and x is a problem. */
-struct kn_msg_action *gw_new_action(struct gw_exchange *x);
+struct kn_msg_action *gw_new_action(struct gw_exchange *x, bool dry_run);
 /* A random UUID in the arena; absent, and x is a problem. */
 struct kn_str gw_new_uuid(struct gw_exchange *x);
 /* Reports a wrong parameter of x if signal is present and not one of CELERY_SIGNALS. */

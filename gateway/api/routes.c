@@ -1,45 +1,39 @@
 #include "gateway/api/routes.h"
 
-#define READ "GET, HEAD, OPTIONS"
+#include "gateway/http/params.h"
+#include "gateway/view/filter.h"
 
-const struct gw_route gw_routes[] = {
-    {"/api/v1/tasks", READ ", POST", gw_api_tasks, gw_api_apply},
-    {"/api/v1/tasks/*/events", READ, gw_api_task_events, NULL},
-    {"/api/v1/tasks/*/resolve", "POST, DELETE, OPTIONS", NULL, gw_api_task_resolve},
-    {"/api/v1/tasks/*/family", READ, gw_api_task_family, NULL},
-    {"/api/v1/task-names", READ, gw_api_task_names, NULL},
-    {"/api/v1/failures", READ, gw_api_failures, NULL},
-    {"/api/v1/tasks/*/result", READ, gw_api_task_result, NULL},
-    {"/api/v1/tasks/*/retry", "POST, OPTIONS", NULL, gw_api_retry},
-    {"/api/v1/tasks/*", READ ", DELETE", gw_api_task, gw_api_revoke},
-    {"/api/v1/revoke-by-headers", "POST, OPTIONS", NULL, gw_api_revoke_by_headers},
-    {"/api/v1/workers", READ, gw_api_workers, NULL},
-    {"/api/v1/workers/*/life", READ, gw_api_worker_life, NULL},
-    {"/api/v1/workers/*", READ, gw_api_worker, NULL},
-    {"/api/v1/queues", READ, gw_api_queues, NULL},
-    {"/api/v1/queues/*/messages", "GET, HEAD, DELETE, OPTIONS", gw_api_queue_messages,
-     gw_api_queue_purge},
-    {"/api/v1/queues/*/move", "POST, OPTIONS", NULL, gw_api_queue_move},
-    {"/api/v1/queues/*/pause", "POST, OPTIONS", NULL, gw_api_queue_pause},
-    {"/api/v1/queues/*/resume", "POST, OPTIONS", NULL, gw_api_queue_resume},
-    {"/api/v1/queues/*", READ, gw_api_queue, NULL},
-    {"/api/v1/inspect/*", READ, gw_api_inspect, NULL},
-    {"/api/v1/commands", READ, gw_api_commands, NULL},
-    {"/api/v1/commands/*", "POST, OPTIONS", NULL, gw_api_command},
-    {"/api/v1/jobs", READ ", POST", gw_api_jobs, gw_api_job_create},
-    {"/api/v1/jobs/*/items", READ, gw_api_job_items, NULL},
-    {"/api/v1/jobs/*", READ ", DELETE", gw_api_job, gw_api_job_cancel},
-    {"/api/v1/audit", READ, gw_api_audit, NULL},
-    {"/api/v1/metrics", READ, gw_api_metrics, NULL},
-    {"/api/v1/metrics/history", READ, gw_api_metrics_history, NULL},
-    {"/api/v1/metrics/totals", READ, gw_api_totals, NULL},
-    {"/api/v1/metrics/timeseries", READ, gw_api_timeseries, NULL},
-    {"/api/v1/system", READ, gw_api_system, NULL},
-    {"/api/v1/system/doctor", READ, gw_api_doctor, NULL},
-    {"/api/v1/openapi.json", READ, gw_api_openapi, NULL},
-    {"/api/v1/ws", "GET, OPTIONS", gw_api_websocket, NULL},
-    {"/healthz", READ, gw_healthz, NULL},
-    {"/readyz", READ, gw_readyz, NULL},
-    {"/metrics", READ, gw_prometheus, NULL},
-    {NULL, NULL, NULL, NULL},
-};
+#define NO_BODY NULL
+#define SEND_OPTIONS                                                                               \
+    "source args kwargs queue priority countdown eta expires time_limit soft_time_limit"
+
+#define NO_PARAMS                                                                                  \
+    {                                                                                              \
+        0                                                                                          \
+    }
+#define TEXT GW_PARAM_TEXT
+#define TEXTS GW_PARAM_TEXTS
+#define NAMES GW_PARAM_NAMES
+#define FLAG GW_PARAM_FLAG
+#define CHOICE GW_PARAM_CHOICE
+#define TIME GW_PARAM_TIME
+#define DURATION GW_PARAM_DURATION
+#define NUMBER GW_PARAM_NUMBER
+
+#define LIMIT NUMBER("limit", 1, 500, 50)
+#define CURSOR TEXT("cursor")
+#define DRY_RUN FLAG("dry_run")
+#define SOURCE TEXT("source")
+#define SOURCES TEXTS("source")
+#define PERIOD TIME("from"), TIME("to")
+#define ROLLUP_FILTERS TEXTS("name"), TEXTS("queue"), TEXTS("worker"), SOURCES
+
+#define R(method_, pattern_, handler_, body_, answer_, ...)                                        \
+    {.pattern = (pattern_),                                                                        \
+     .method = GW_##method_,                                                                       \
+     .handler = (handler_),                                                                        \
+     .body = body_,                                                                                \
+     .answer = (answer_),                                                                          \
+     .params = (const struct gw_param_spec[]){__VA_ARGS__, {0}}},
+
+const struct gw_route gw_routes[] = {GW_ROUTES(R){0}};

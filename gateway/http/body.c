@@ -4,6 +4,7 @@
 #include "services/celery/read/reader.h"
 #include "services/common/text/time.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 struct gw_member {
@@ -92,9 +93,22 @@ void gw_body_read(struct gw_exchange *x)
     x->n_members = 0;
 }
 
+/* Whether the route declares this member. */
+static bool is_declared(const struct gw_exchange *x, const char *key)
+{
+    size_t len = strlen(key);
+    for (const char *at = x->body_names; at; at = strchr(at, ' ')) {
+        at += *at == ' ';
+        if (strncmp(at, key, len) == 0 && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    }
+    return !x->body_names;
+}
+
 /* NULL when it is not there, or null. */
 static struct gw_member *find(struct gw_exchange *x, const char *key)
 {
+    assert(is_declared(x, key));
     struct gw_member *found = NULL;
     for (size_t i = 0; i < x->n_members; i++) {
         struct gw_member *member = &x->members[i];

@@ -39,7 +39,7 @@ static int status_with(size_t left, struct kn_str body, int *ret_retry_after)
     gw_exchange_init(&x, NULL);
     x.arena.budget = &budget;
     x.body_in = body;
-    gw_params_init(&x.params, KN_STR_ABSENT, &x.arena);
+    gw_params_init(&x.params, KN_STR_ABSENT, NULL, &x.arena);
     gw_body_read(&x);
     gw_body_texts(&x, "ids");
     (void)!gw_body_ok(&x);

@@ -34,6 +34,7 @@ struct gw_exchange {
     char remote[64];       /* address of the client */
     struct kn_str prefix;  /* of the paths that the browser asks for: "" or "/kanchi" */
     struct gw_params params;
+    const char *body_names;    /* members that the body may have, a space between; NULL: any */
     struct gw_member *members; /* of the body, body.h */
     size_t n_members;
     struct kn_arena arena;

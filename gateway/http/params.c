@@ -2,6 +2,7 @@
 
 #include "services/common/text/time.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static int hex_digit(char c)
@@ -69,9 +70,10 @@ static void add_param(struct gw_params *params, struct kn_str text)
     params->count++;
 }
 
-void gw_params_init(struct gw_params *params, struct kn_str query, struct kn_arena *arena)
+void gw_params_init(struct gw_params *params, struct kn_str query,
+                    const struct gw_param_spec *specs, struct kn_arena *arena)
 {
-    *params = (struct gw_params){.arena = arena};
+    *params = (struct gw_params){.arena = arena, .specs = specs};
     params->items = kn_arena_array(arena, GW_PARAMS_MAX, sizeof *params->items);
     if (!params->items) {
         gw_problem_set(&params->problem, 503, NULL, "out of memory");
@@ -90,6 +92,24 @@ void gw_params_init(struct gw_params *params, struct kn_str query, struct kn_are
             add_param(params, (struct kn_str){at, (size_t)(stop - at)});
         at = stop + 1;
     }
+}
+
+/* Of this kind, which is asserted. */
+static const struct gw_param_spec *spec_of(struct gw_params *params, const char *key,
+                                           enum gw_param_kind kind)
+{
+    static const char *const no_choices[] = {"", NULL};
+    static const struct gw_param_spec none = {.choices = no_choices};
+    const struct gw_param_spec *specs = params->specs;
+    for (size_t i = 0; specs && specs[i].name; i++)
+        if (strcmp(specs[i].name, key) == 0) {
+            assert(specs[i].kind == kind && "the route declares another kind");
+            params->read |= UINT64_C(1) << i;
+            return &specs[i];
+        }
+    assert(!"the route does not declare this parameter");
+    (void)kind;
+    return &none;
 }
 
 /* The next parameter called key after *at; NULL when there is none. */
@@ -112,13 +132,20 @@ static struct gw_param *next_param(struct gw_params *params, const char *key, si
     return NULL;
 }
 
-struct kn_str gw_params_text(struct gw_params *params, const char *key)
+/* One value; absent when it is not there. More than one is a problem. */
+static struct kn_str only_value(struct gw_params *params, const char *key)
 {
     size_t at = 0;
     struct gw_param *param = next_param(params, key, &at);
     if (param && next_param(params, key, &at))
         gw_problem_set(&params->problem, 400, key, "%s: may be given only once", key);
     return param ? param->value : KN_STR_ABSENT;
+}
+
+struct kn_str gw_params_text(struct gw_params *params, const char *key)
+{
+    spec_of(params, key, GW_TEXT);
+    return only_value(params, key);
 }
 
 static void describe_choices(struct kn_buf *out, const char *const *texts, size_t count)
@@ -139,9 +166,9 @@ static void refuse_choice(struct gw_params *params, const char *key, const char 
     kn_buf_fini(&list);
 }
 
-struct kn_strs gw_params_texts(struct gw_params *params, const char *key,
-                               const struct kn_enum *names)
+struct kn_strs gw_params_texts(struct gw_params *params, const char *key)
 {
+    const struct kn_enum *names = spec_of(params, key, GW_TEXTS)->names;
     struct kn_strs list = {0};
     size_t at = 0;
     for (struct gw_param *param; (param = next_param(params, key, &at));) {
@@ -166,9 +193,9 @@ struct kn_strs gw_params_texts(struct gw_params *params, const char *key,
     return list;
 }
 
-const char *gw_params_choice(struct gw_params *params, const char *key, const char *const *choices)
+static const char *choose(struct gw_params *params, const char *key, const char *const *choices)
 {
-    struct kn_str text = gw_params_text(params, key);
+    struct kn_str text = only_value(params, key);
     if (!text.ptr)
         return choices[0];
     for (size_t i = 0; choices[i]; i++)
@@ -178,15 +205,22 @@ const char *gw_params_choice(struct gw_params *params, const char *key, const ch
     return choices[0];
 }
 
+const char *gw_params_choice(struct gw_params *params, const char *key)
+{
+    return choose(params, key, spec_of(params, key, GW_CHOICE)->choices);
+}
+
 bool gw_params_flag(struct gw_params *params, const char *key)
 {
     static const char *const choices[] = {"false", "true", NULL};
-    return gw_params_choice(params, key, choices) == choices[1];
+    spec_of(params, key, GW_FLAG);
+    return choose(params, key, choices) == choices[1];
 }
 
 int64_t gw_params_time(struct gw_params *params, const char *key)
 {
-    struct kn_str text = gw_params_text(params, key);
+    spec_of(params, key, GW_TIME);
+    struct kn_str text = only_value(params, key);
     int64_t us = 0;
     if (text.ptr && !kn_time_parse(text, &us))
         gw_problem_set(&params->problem, 400, key,
@@ -206,23 +240,24 @@ void gw_params_period(struct gw_params *params, int64_t *ret_from, int64_t *ret_
         gw_problem_set(&params->problem, 400, "from", "from: must be before to");
 }
 
-uint64_t gw_params_u64(struct gw_params *params, const char *key, uint64_t least, uint64_t most,
-                       uint64_t fallback)
+uint64_t gw_params_u64(struct gw_params *params, const char *key)
 {
-    struct kn_str text = gw_params_text(params, key);
+    const struct gw_param_spec *spec = spec_of(params, key, GW_NUMBER);
+    struct kn_str text = only_value(params, key);
     if (!text.ptr)
-        return fallback;
+        return spec->fallback;
     uint64_t value;
-    if (kn_str_to_u64(text, &value) && value >= least && value <= most)
+    if (kn_str_to_u64(text, &value) && value >= spec->least && value <= spec->most)
         return value;
     gw_problem_set(&params->problem, 400, key, "%s: must be a whole number from %llu to %llu", key,
-                   (unsigned long long)least, (unsigned long long)most);
-    return fallback;
+                   (unsigned long long)spec->least, (unsigned long long)spec->most);
+    return spec->fallback;
 }
 
 int64_t gw_params_duration(struct gw_params *params, const char *key)
 {
-    struct kn_str text = gw_params_text(params, key);
+    spec_of(params, key, GW_DURATION);
+    struct kn_str text = only_value(params, key);
     int64_t us = 0;
     if (text.ptr && (!kn_duration_parse(text, &us) || us <= 0)) {
         gw_problem_set(&params->problem, 400, key,
@@ -246,8 +281,16 @@ uint64_t gw_params_fingerprint(const struct gw_params *params, struct kn_str pat
     return sum;
 }
 
+/* A route that declares what its handler does not read tells clients something untrue. */
+static void assert_all_read(const struct gw_params *params)
+{
+    for (size_t i = 0; params->specs && params->specs[i].name; i++)
+        assert(params->read >> i & 1);
+}
+
 bool gw_params_finish(struct gw_params *params)
 {
+    assert_all_read(params);
     for (size_t i = 0; i < params->count && !params->problem.status; i++) {
         if (params->items[i].used)
             continue;

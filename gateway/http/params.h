@@ -1,7 +1,8 @@
 /* The query string of a request. It is split and decoded once; then each
- * parameter is read by name. The first mistake is kept in params->problem, so
- * read without looking and ask once with gw_params_finish, which also refuses
- * what nobody read. */
+ * parameter is read by name, as its route declares it: reading one that is not
+ * declared is our own mistake. The first mistake of the client is kept in
+ * params->problem, so read without looking and ask once with gw_params_finish,
+ * which also refuses what is not declared. */
 #ifndef KN_GATEWAY_HTTP_PARAMS_H
 #define KN_GATEWAY_HTTP_PARAMS_H
 
@@ -15,6 +16,62 @@ enum {
     GW_REPEAT_MAX = 100, /* values of one parameter */
 };
 
+enum gw_param_kind {
+    GW_TEXT,
+    GW_TEXTS, /* any number of texts */
+    GW_FLAG,
+    GW_CHOICE,
+    GW_TIME,
+    GW_NUMBER,
+    GW_DURATION,
+};
+
+/* A parameter as its route declares it. A list of them ends with one without a name. */
+struct gw_param_spec {
+    const char *name;
+    enum gw_param_kind kind;
+    const struct kn_enum *names;    /* GW_TEXTS: each must be one of them; NULL: anything */
+    const char *const *choices;     /* GW_CHOICE, ended by NULL; the first when it is absent */
+    uint64_t least, most, fallback; /* GW_NUMBER; fallback when it is absent */
+};
+
+#define GW_PARAM_TEXT(name_)                                                                       \
+    {                                                                                              \
+        .name = (name_), .kind = GW_TEXT                                                           \
+    }
+#define GW_PARAM_TEXTS(name_)                                                                      \
+    {                                                                                              \
+        .name = (name_), .kind = GW_TEXTS                                                          \
+    }
+#define GW_PARAM_NAMES(name_, names_)                                                              \
+    {                                                                                              \
+        .name = (name_), .kind = GW_TEXTS, .names = (names_)                                       \
+    }
+#define GW_PARAM_FLAG(name_)                                                                       \
+    {                                                                                              \
+        .name = (name_), .kind = GW_FLAG                                                           \
+    }
+#define GW_PARAM_CHOICE(name_, ...)                                                                \
+    {                                                                                              \
+        .name = (name_), .kind = GW_CHOICE, .choices = (const char *const[])                       \
+        {                                                                                          \
+            __VA_ARGS__, NULL                                                                      \
+        }                                                                                          \
+    }
+#define GW_PARAM_TIME(name_)                                                                       \
+    {                                                                                              \
+        .name = (name_), .kind = GW_TIME                                                           \
+    }
+#define GW_PARAM_DURATION(name_)                                                                   \
+    {                                                                                              \
+        .name = (name_), .kind = GW_DURATION                                                       \
+    }
+#define GW_PARAM_NUMBER(name_, least_, most_, fallback_)                                           \
+    {                                                                                              \
+        .name = (name_), .kind = GW_NUMBER, .least = (least_), .most = (most_),                    \
+        .fallback = (fallback_)                                                                    \
+    }
+
 struct gw_param {
     struct kn_str key;
     struct kn_str value;
@@ -22,7 +79,9 @@ struct gw_param {
 };
 
 struct gw_params {
-    struct kn_arena *arena; /* not owned */
+    struct kn_arena *arena;            /* not owned */
+    const struct gw_param_spec *specs; /* not owned; NULL: none */
+    uint64_t read;                     /* which of the specs, by bit */
     struct gw_param *items;
     size_t count;
     struct gw_problem problem;
@@ -33,24 +92,23 @@ struct gw_params {
 enum kn_status gw_percent_decode(struct kn_str text, bool plus, struct kn_arena *arena,
                                  struct kn_str *ret) KN_MUST_CHECK;
 
-/* query: what stands after "?"; may be absent. Everything lies in the arena. */
-void gw_params_init(struct gw_params *params, struct kn_str query, struct kn_arena *arena);
+/* query: what stands after "?"; may be absent. specs: at most 64, or NULL. Everything lies in the
+ * arena. */
+void gw_params_init(struct gw_params *params, struct kn_str query,
+                    const struct gw_param_spec *specs, struct kn_arena *arena);
 
 /* One text; absent when it is not there. More than one is a problem. */
 struct kn_str gw_params_text(struct gw_params *params, const char *key);
-/* Any number of texts. With names, each must be one of its texts. */
-struct kn_strs gw_params_texts(struct gw_params *params, const char *key,
-                               const struct kn_enum *names);
+struct kn_strs gw_params_texts(struct gw_params *params, const char *key);
 /* "true" or "false"; false when it is not there. */
 bool gw_params_flag(struct gw_params *params, const char *key);
-/* One of choices (ended by NULL); choices[0] when it is not there. */
-const char *gw_params_choice(struct gw_params *params, const char *key, const char *const *choices);
+/* One of the choices; the first when it is not there. */
+const char *gw_params_choice(struct gw_params *params, const char *key);
 /* RFC 3339; 0 when it is not there. */
 int64_t gw_params_time(struct gw_params *params, const char *key);
 /* from and to; without them the last hour. From must come before to. */
 void gw_params_period(struct gw_params *params, int64_t *ret_from, int64_t *ret_to);
-uint64_t gw_params_u64(struct gw_params *params, const char *key, uint64_t least, uint64_t most,
-                       uint64_t fallback);
+uint64_t gw_params_u64(struct gw_params *params, const char *key);
 /* Microseconds; 0 when it is not there. */
 int64_t gw_params_duration(struct gw_params *params, const char *key);
 

@@ -33,15 +33,23 @@ static void percent_decoding_takes_utf8_and_refuses_the_rest(void **state)
     kn_arena_fini(&arena);
 }
 
+static const struct gw_param_spec specs[] = {
+    GW_FILTER_PARAMS,
+    GW_PARAM_CHOICE("sort", "-received_at", "received_at"),
+    GW_PARAM_NUMBER("limit", 1, 500, 50),
+    GW_PARAM_DURATION("step"),
+    GW_PARAM_TEXT("cursor"),
+    {0},
+};
+
 /* Reads what the task list reads; "" when all is well, else the parameter at fault. */
 static const char *fault_of(const char *query, struct gw_params *params, struct kn_arena *arena)
 {
-    static const char *const sorts[] = {"-received_at", "received_at", NULL};
     struct kn_msg_tasks_get get = {0};
-    gw_params_init(params, kn_str_from(query), arena);
+    gw_params_init(params, kn_str_from(query), specs, arena);
     gw_filter_read(params, &get);
-    gw_params_choice(params, "sort", sorts);
-    gw_params_u64(params, "limit", 1, 500, 50);
+    gw_params_choice(params, "sort");
+    gw_params_u64(params, "limit");
     gw_params_duration(params, "step");
     gw_params_text(params, "cursor");
     if (gw_params_finish(params))
@@ -122,7 +130,7 @@ static void too_many_and_too_long_parameters_are_refused(void **state)
 static uint64_t print_of(const char *query, struct kn_arena *arena)
 {
     struct gw_params params;
-    gw_params_init(&params, kn_str_from(query), arena);
+    gw_params_init(&params, kn_str_from(query), NULL, arena);
     return gw_params_fingerprint(&params, KN_STR("/api/v1/tasks"));
 }
 

@@ -10,11 +10,11 @@ static void a_path_finds_its_route_and_argument(void **state)
 {
     (void)state;
     static const struct gw_route table[] = {
-        {"/tasks", "GET, HEAD", NULL, NULL},
-        {"/tasks/*/events", "GET", NULL, NULL},
-        {"/tasks/*", "GET", NULL, NULL},
-        {"/metrics/time", "GET", NULL, NULL},
-        {NULL, NULL, NULL, NULL},
+        {.pattern = "/tasks", .method = GW_GET},
+        {.pattern = "/tasks/{id}/events", .method = GW_GET},
+        {.pattern = "/tasks/{id}", .method = GW_GET},
+        {.pattern = "/metrics/time", .method = GW_GET},
+        {0},
     };
     static const struct {
         const char *path;
@@ -23,14 +23,14 @@ static void a_path_finds_its_route_and_argument(void **state)
     } cases[] = {
         {"/tasks", "/tasks", NULL},
         {"/tasks/", NULL, NULL},
-        {"/tasks/a", "/tasks/*", "a"},
-        {"/tasks/a%2Fb", "/tasks/*", "a%2Fb"},
-        {"/tasks/a/b", "/tasks/*", "a/b"},
-        {"/tasks/a/events", "/tasks/*/events", "a"},
-        {"/tasks/a/b/events", "/tasks/*/events", "a/b"},
-        {"/tasks/a%2Fevents", "/tasks/*", "a%2Fevents"},
-        {"/tasks/events", "/tasks/*", "events"},
-        {"/tasks//events", "/tasks/*", "/events"},
+        {"/tasks/a", "/tasks/{id}", "a"},
+        {"/tasks/a%2Fb", "/tasks/{id}", "a%2Fb"},
+        {"/tasks/a/b", "/tasks/{id}", "a/b"},
+        {"/tasks/a/events", "/tasks/{id}/events", "a"},
+        {"/tasks/a/b/events", "/tasks/{id}/events", "a/b"},
+        {"/tasks/a%2Fevents", "/tasks/{id}", "a%2Fevents"},
+        {"/tasks/events", "/tasks/{id}", "events"},
+        {"/tasks//events", "/tasks/{id}", "/events"},
         {"/task", NULL, NULL},
         {"/tasksx", NULL, NULL},
         {"/metrics/time", "/metrics/time", NULL},
@@ -52,15 +52,46 @@ static void a_path_finds_its_route_and_argument(void **state)
 static void methods_are_compared_whole(void **state)
 {
     (void)state;
-    static const struct gw_route route = {"/", "GET, HEAD, OPTIONS", NULL, NULL};
-    assert_true(gw_route_allows(&route, KN_STR("GET")));
-    assert_true(gw_route_allows(&route, KN_STR("HEAD")));
-    assert_true(gw_route_allows(&route, KN_STR("OPTIONS")));
-    assert_false(gw_route_allows(&route, KN_STR("get")));
-    assert_false(gw_route_allows(&route, KN_STR("GE")));
-    assert_false(gw_route_allows(&route, KN_STR("POST")));
-    assert_false(gw_route_allows(&route, KN_STR("")));
-    assert_false(gw_route_allows(&route, KN_STR("GET, HEAD")));
+    static const char allow[] = "GET, HEAD, OPTIONS";
+    assert_true(gw_allows(allow, KN_STR("GET")));
+    assert_true(gw_allows(allow, KN_STR("HEAD")));
+    assert_true(gw_allows(allow, KN_STR("OPTIONS")));
+    assert_false(gw_allows(allow, KN_STR("get")));
+    assert_false(gw_allows(allow, KN_STR("GE")));
+    assert_false(gw_allows(allow, KN_STR("POST")));
+    assert_false(gw_allows(allow, KN_STR("")));
+    assert_false(gw_allows(allow, KN_STR("GET, HEAD")));
+}
+
+static void a_path_answers_the_methods_of_its_rows(void **state)
+{
+    (void)state;
+    static const struct gw_route table[] = {
+        {.pattern = "/a", .method = GW_GET},      {.pattern = "/a", .method = GW_DELETE},
+        {.pattern = "/b", .method = GW_POST},     {.pattern = "/b", .method = GW_DELETE},
+        {.pattern = "/ws", .method = GW_UPGRADE}, {0},
+    };
+    static const struct {
+        const char *path, *allow, *method;
+        int row; /* -1: none */
+    } cases[] = {
+        {"/a", "GET, HEAD, OPTIONS, DELETE", "GET", 0},
+        {"/a", "GET, HEAD, OPTIONS, DELETE", "HEAD", 0},
+        {"/a", "GET, HEAD, OPTIONS, DELETE", "DELETE", 1},
+        {"/a", "GET, HEAD, OPTIONS, DELETE", "POST", -1},
+        {"/b", "POST, DELETE, OPTIONS", "POST", 2},
+        {"/b", "POST, DELETE, OPTIONS", "DELETE", 3},
+        {"/b", "POST, DELETE, OPTIONS", "GET", -1},
+        {"/ws", "GET, OPTIONS", "GET", 4},
+        {"/ws", "GET, OPTIONS", "HEAD", -1},
+    };
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
+        struct kn_str arg;
+        const struct gw_route *first = gw_route_find(table, kn_str_from(cases[i].path), &arg);
+        const struct gw_route *want = cases[i].row < 0 ? NULL : &table[cases[i].row];
+        assert_string_equal(gw_route_allow(first), cases[i].allow);
+        assert_ptr_equal(gw_route_of(first, kn_str_from(cases[i].method)), want);
+    }
 }
 
 static void hosts_are_good_by_the_rules(void **state)
@@ -214,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_finds_its_route_and_argument),
         cmocka_unit_test(methods_are_compared_whole),
+        cmocka_unit_test(a_path_answers_the_methods_of_its_rows),
         cmocka_unit_test(hosts_are_good_by_the_rules),
         cmocka_unit_test(origins_must_be_the_host),
         cmocka_unit_test(probes_may_use_any_name),

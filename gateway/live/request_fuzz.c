@@ -8,13 +8,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The first byte chooses: a query string, a cursor, or a frame of a WebSocket client. */
 
+static const struct gw_param_spec specs[] = {
+    GW_FILTER_PARAMS,
+    GW_PARAM_NUMBER("limit", 1, 500, 50),
+    GW_PARAM_DURATION("step"),
+    {0},
+};
+
 static void query_string(struct kn_str text, struct kn_arena *arena)
 {
     struct gw_params params;
     struct kn_msg_tasks_get get = {0};
-    gw_params_init(&params, text, arena);
+    gw_params_init(&params, text, specs, arena);
     gw_filter_read(&params, &get);
-    gw_params_u64(&params, "limit", 1, 500, 50);
+    gw_params_u64(&params, "limit");
     gw_params_duration(&params, "step");
     gw_params_fingerprint(&params, KN_STR("/"));
     if (gw_params_finish(&params) != (params.problem.status == 0))

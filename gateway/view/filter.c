@@ -6,18 +6,17 @@
 
 void gw_filter_read(struct gw_params *params, struct kn_msg_tasks_get *ret)
 {
-    ret->statuses = gw_params_texts(params, "status", &kn_enum_task_status);
-    ret->names = gw_params_texts(params, "name", NULL);
-    ret->workers = gw_params_texts(params, "worker", NULL);
-    ret->queues = gw_params_texts(params, "queue", NULL);
-    ret->sources = gw_params_texts(params, "source", NULL);
+    ret->statuses = gw_params_texts(params, "status");
+    ret->names = gw_params_texts(params, "name");
+    ret->workers = gw_params_texts(params, "worker");
+    ret->queues = gw_params_texts(params, "queue");
+    ret->sources = gw_params_texts(params, "source");
     ret->q = gw_params_text(params, "q");
     ret->from = gw_params_time(params, "from");
     ret->to = gw_params_time(params, "to");
-    static const char *const flags[] = {"", "true", "false", NULL};
-    const char *resolved = gw_params_choice(params, "resolved", flags);
-    if (resolved != flags[0])
-        ret->resolved = KN_SOME_I64(resolved == flags[1]);
+    const char *resolved = gw_params_choice(params, "resolved");
+    if (resolved[0])
+        ret->resolved = KN_SOME_I64(strcmp(resolved, "true") == 0);
 }
 
 struct gw_filter gw_filter_of(const struct kn_msg_tasks_get *get)

@@ -5,8 +5,15 @@
 
 #include "gateway/http/params.h"
 
-/* Fills the filter's fields of ret (status name worker queue source q from to);
- * mistakes go to params->problem. Texts are those of params. */
+/* The filter's parameters, as routes declare them. */
+#define GW_FILTER_PARAMS                                                                           \
+    GW_PARAM_NAMES("status", &kn_enum_task_status), GW_PARAM_TEXTS("name"),                        \
+        GW_PARAM_TEXTS("worker"), GW_PARAM_TEXTS("queue"), GW_PARAM_TEXTS("source"),               \
+        GW_PARAM_TEXT("q"), GW_PARAM_TIME("from"), GW_PARAM_TIME("to"),                            \
+        GW_PARAM_CHOICE("resolved", "", "true", "false")
+
+/* Fills the filter's fields of ret from these parameters; mistakes go to params->problem. Texts
+ * are those of params. */
 void gw_filter_read(struct gw_params *params, struct kn_msg_tasks_get *ret);
 
 /* A filter made ready to be held against many tasks. */
