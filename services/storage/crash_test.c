@@ -7,8 +7,8 @@
 
 #include "services/storage/db/migrate.h"
 #include "services/storage/rig_test.h"
-#include "services/storage/store_internal.h"
-#include "services/storage/write/writer.h"
+#include "services/storage/state/state.h"
+#include "services/storage/writer.h"
 
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"

@@ -2,403 +2,119 @@
 
 #include "proto/bus/of_service.h"
 #include "proto/bus/reporter.h"
-#include "services/common/process/cond.h"
 #include "services/common/process/health.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
 #include "services/storage/db/db.h"
+#include "services/storage/readers.h"
+#include "services/storage/requests.h"
 #include "services/storage/store.h"
-#include "services/storage/write/registry.h"
-#include "services/storage/write/writer.h"
+#include "services/storage/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { WRITE_THREADS = 16, QUERIES_WAITING = 24, THREADS_MAX = 64, READERS_MAX = 64 };
+enum { WRITE_THREADS = 16, QUERIES_WAITING = 24, THREADS_MAX = 64 };
 enum { ERROR_SIZE = 256 };
-#define QUERY_US (10 * KN_SECOND)     /* if the caller does not say how long it waits */
-#define QUERY_US_MAX (10 * KN_MINUTE) /* whatever it says */
 
 struct storage {
     const struct kn_service *service;
     struct store *store;
     struct writer *writer;
     struct registry *registry;
+    struct readers *readers;
     struct kn_bus *bus;
     struct kn_bus_publisher *publisher;
     struct kn_bus_server *server;
     atomic_bool queries_fail; /* the database did not answer the last one */
-    atomic_bool ending;       /* queries are broken off */
     const char *disk;         /* where the database is, for people */
     int lock_fd;              /* of the database's lock file, -1 without one */
-
-    pthread_mutex_t lock; /* what follows */
-    pthread_cond_t returned;
-    struct store_reader *readers[READERS_MAX];
-    size_t free_readers;
-    size_t n_readers;
-    size_t queries; /* that have a reader or wait for one */
-    size_t queries_max;
 };
-
-/* ---- readers ------------------------------------------------------------------------- */
-
-/* Until when the caller waits for the answer, by the monotonic clock. */
-static int64_t deadline_of(const struct kn_bus_message *request)
-{
-    uint64_t patience = request->number ? request->number : QUERY_US;
-    return kn_time_mono() + (int64_t)(patience < QUERY_US_MAX ? patience : QUERY_US_MAX);
-}
-
-/* A reader whose queries end when the caller no longer waits. TIMEOUT if none was free in time,
- * AGAIN if too many wait already: the remaining threads are for writing. */
-static enum kn_status borrow(struct storage *storage, const struct kn_bus_message *request,
-                             struct store_reader **ret)
-{
-    int64_t deadline = deadline_of(request);
-    struct store_reader *reader = NULL;
-    pthread_mutex_lock(&storage->lock);
-    bool many = storage->queries >= storage->queries_max;
-    if (!many) {
-        storage->queries++;
-        while (!storage->free_readers && !atomic_load(&storage->ending) &&
-               kn_cond_wait_until(&storage->returned, &storage->lock, deadline))
-            continue;
-        if (storage->free_readers)
-            reader = storage->readers[--storage->free_readers];
-        else
-            storage->queries--;
-    }
-    pthread_mutex_unlock(&storage->lock);
-    if (!reader)
-        return many ? KN_AGAIN : KN_TIMEOUT;
-    store_reader_revive(reader);
-    store_reader_limit(reader, deadline, &storage->ending);
-    *ret = reader;
-    return KN_OK;
-}
-
-static void give_back(struct storage *storage, struct store_reader *reader)
-{
-    pthread_mutex_lock(&storage->lock);
-    storage->readers[storage->free_readers++] = reader;
-    storage->queries--;
-    pthread_cond_signal(&storage->returned);
-    pthread_mutex_unlock(&storage->lock);
-}
-
-/* ---- the system ---------------------------------------------------------------------- */
-
-/* What an ingestion says of its source goes over what the database knows. */
-static void join_ingestion(struct kn_msg_system *system, const struct kn_msg_ingestion_status *says)
-{
-    for (size_t i = 0; i < system->ingestion.count; i++) {
-        struct kn_msg_source_status *source = &system->ingestion.items[i];
-        if (!kn_str_eq(source->source, says->source))
-            continue;
-        source->state = says->state;
-        source->broker = says->broker;
-        source->error = says->error;
-        source->backlog_events += says->backlog_events;
-        source->spool_bytes += says->spool_bytes;
-        source->spool_max += says->spool_max;
-        source->spool_events += says->spool_events;
-        source->spool_dropped += says->spool_dropped;
-        if (says->queue_messages.set) /* of each its own, or the same one */
-            source->queue_messages = says->queue_messages;
-        source->queue_bytes_max = says->queue_bytes_max;
-        if (says->lag_seconds > source->lag_seconds)
-            source->lag_seconds = says->lag_seconds;
-        if (says->events_received > source->events_received)
-            source->events_received = says->events_received;
-    }
-}
-
-/* A source that has an ingestion but no batch yet. */
-static enum kn_status add_source(struct kn_msg_system *system, struct kn_arena *arena,
-                                 struct kn_str name)
-{
-    for (size_t i = 0; i < system->ingestion.count; i++) {
-        if (kn_str_eq(system->ingestion.items[i].source, name))
-            return KN_OK;
-    }
-    size_t n = system->ingestion.count;
-    struct kn_msg_source_status *items = kn_arena_array(arena, n + 1, sizeof *items);
-    if (!items)
-        return KN_NOMEM;
-    if (n)
-        memcpy(items, system->ingestion.items, n * sizeof *items);
-    items[n] = (struct kn_msg_source_status){.source = name, .state = KN_LINK_CONNECTING};
-    system->ingestion.items = items;
-    system->ingestion.count = n + 1;
-    return KN_OK;
-}
-
-static enum kn_status join_services(struct kn_msg_system *system, struct kn_arena *arena)
-{
-    size_t findings = 0, n = 0;
-    for (size_t i = 0; i < system->services.count; i++) {
-        const struct kn_msg_service_status *service = &system->services.items[i];
-        findings += service->findings.count;
-        if (!service->ingestion || service->state == KN_SERVICE_AWAY)
-            continue;
-        enum kn_status status = add_source(system, arena, service->ingestion->source);
-        if (status != KN_OK)
-            return status;
-        join_ingestion(system, service->ingestion);
-    }
-    system->findings.items = kn_arena_array(arena, findings, sizeof *system->findings.items);
-    if (findings && !system->findings.items)
-        return KN_NOMEM;
-    for (size_t i = 0; i < system->services.count; i++) {
-        const struct kn_msg_service_status *service = &system->services.items[i];
-        for (size_t f = 0; f < service->findings.count; f++)
-            system->findings.items[n++] = service->findings.items[f];
-    }
-    system->findings.count = n;
-    return KN_OK;
-}
-
-static enum kn_status read_system(struct storage *storage, struct store_reader *reader,
-                                  struct kn_arena *arena, struct kn_msg_system *ret)
-{
-    enum kn_status status = store_read_system(reader, arena, ret);
-    if (status == KN_OK)
-        status =
-            registry_list(storage->registry, arena, &ret->services.items, &ret->services.count);
-    return status == KN_OK ? join_services(ret, arena) : status;
-}
 
 /* ---- requests ------------------------------------------------------------------------ */
 
-union answer {
-    struct kn_msg_task_list task_list;
-    struct kn_msg_task task;
-    struct kn_msg_task_event_list task_event_list;
-    struct kn_msg_worker_list worker_list;
-    struct kn_msg_queue_list queue_list;
-    struct kn_msg_known_queues known_queues;
-    struct kn_msg_feed_list feed_list;
-    struct kn_msg_reader_position reader_position;
-    struct kn_msg_series_list series_list;
-    struct kn_msg_overdue_list overdue_list;
-    struct kn_msg_audit_list audit_list;
-    struct kn_msg_job_list job_list;
-    struct kn_msg_job_items job_items;
-    struct kn_msg_failure_list failure_list;
-    struct kn_msg_task_names task_names;
-    struct kn_msg_worker_life worker_life;
-    struct kn_msg_pause_list pause_list;
-    struct kn_msg_task_links task_links;
-    struct kn_msg_system system;
-};
-
-static enum kn_status query(struct storage *storage, struct store_reader *r,
-                            const struct kn_bus_message *request, struct kn_arena *arena,
-                            union answer *a, enum kn_kind *ret_kind, const char **why)
+/* Reads what is asked for, or what the change needs. */
+static enum kn_status read_for(struct storage *storage, const struct request *row,
+                               const struct kn_bus_message *request, struct query *query)
 {
-    const void *msg = request->msg;
-    switch (request->kind) {
-    case KN_KIND_TASKS_GET:
-        *ret_kind = KN_KIND_TASK_LIST;
-        return store_read_tasks(r, msg, arena, &a->task_list, why);
-    case KN_KIND_TASK_GET:
-        *ret_kind = KN_KIND_TASK;
-        return store_read_task(r, msg, arena, &a->task);
-    case KN_KIND_TASK_EVENTS_GET:
-        *ret_kind = KN_KIND_TASK_EVENT_LIST;
-        return store_read_events(r, msg, arena, &a->task_event_list, why);
-    case KN_KIND_WORKERS_GET:
-        *ret_kind = KN_KIND_WORKER_LIST;
-        return store_read_workers(r, msg, arena, &a->worker_list);
-    case KN_KIND_QUEUES_GET:
-        *ret_kind = KN_KIND_QUEUE_LIST;
-        return store_read_queues(r, msg, arena, &a->queue_list);
-    case KN_KIND_KNOWN_QUEUES_GET:
-        *ret_kind = KN_KIND_KNOWN_QUEUES;
-        return store_read_known_queues(r, ((const struct kn_msg_known_queues_get *)msg)->source,
-                                       arena, &a->known_queues);
-    case KN_KIND_FEED_GET:
-        *ret_kind = KN_KIND_FEED_LIST;
-        return store_read_feed(r, msg, arena, &a->feed_list);
-    case KN_KIND_READER_GET:
-        *ret_kind = KN_KIND_READER_POSITION;
-        return store_read_position(r, ((const struct kn_msg_reader_get *)msg)->reader, arena,
-                                   &a->reader_position);
-    case KN_KIND_ROLLUPS_GET:
-        *ret_kind = KN_KIND_SERIES_LIST;
-        return store_read_rollups(r, msg, arena, &a->series_list, why);
-    case KN_KIND_OVERDUE_GET:
-        *ret_kind = KN_KIND_OVERDUE_LIST;
-        return store_read_overdue(r, msg, arena, &a->overdue_list);
-    case KN_KIND_AUDIT_GET:
-        *ret_kind = KN_KIND_AUDIT_LIST;
-        return store_read_audit(r, msg, arena, &a->audit_list);
-    case KN_KIND_JOBS_GET:
-        if (((const struct kn_msg_jobs_get *)msg)->items) {
-            *ret_kind = KN_KIND_JOB_ITEMS;
-            return store_read_job_items(r, msg, arena, &a->job_items, why);
-        }
-        *ret_kind = KN_KIND_JOB_LIST;
-        return store_read_jobs(r, msg, arena, &a->job_list);
-    case KN_KIND_FAMILY_GET:
-        *ret_kind = KN_KIND_TASK_LIST;
-        return store_read_family(r, msg, arena, &a->task_list, why);
-    case KN_KIND_FAILURES_GET:
-        *ret_kind = KN_KIND_FAILURE_LIST;
-        return store_read_failures(r, msg, arena, &a->failure_list, why);
-    case KN_KIND_TASK_NAMES_GET:
-        *ret_kind = KN_KIND_TASK_NAMES;
-        return store_read_task_names(r, msg, arena, &a->task_names);
-    case KN_KIND_WORKER_LIFE_GET:
-        *ret_kind = KN_KIND_WORKER_LIFE;
-        return store_read_worker_life(r, msg, arena, &a->worker_life);
-    case KN_KIND_PAUSES_GET:
-        *ret_kind = KN_KIND_PAUSE_LIST;
-        return store_read_pauses(r, ((const struct kn_msg_pauses_get *)msg)->source, arena,
-                                 &a->pause_list);
-    case KN_KIND_TASK_LINKS_GET:
-        *ret_kind = KN_KIND_TASK_LINKS;
-        return store_read_links(r, msg, arena, &a->task_links);
-    case KN_KIND_SYSTEM_GET:
-        *ret_kind = KN_KIND_SYSTEM;
-        return read_system(storage, r, arena, &a->system);
-    default:
-        *why = "storage does not answer this";
-        return KN_UNSUPPORTED;
-    }
-}
-
-static enum kn_status answer_query(struct storage *storage, const struct kn_bus_message *request,
-                                   struct kn_bus_reply *reply)
-{
-    union answer answer = {0};
-    enum kn_kind kind = KN_KIND_NONE;
-    const char *why = NULL;
-    struct kn_arena arena;
-    kn_arena_init(&arena, 0);
-    struct store_reader *reader;
-    enum kn_status status = borrow(storage, request, &reader);
-    if (status == KN_OK) {
-        status = query(storage, reader, request, &arena, &answer, &kind, &why);
-        give_back(storage, reader);
-        atomic_store(&storage->queries_fail, status == KN_IO);
-    }
-    if (status == KN_OK)
-        kn_bus_reply_set(reply, kind, &answer);
-    else if (why)
-        kn_bus_reply_error(reply, "%s", why);
-    kn_arena_fini(&arena);
+    size_t size = kn_msg_size(row->answer);
+    query->answer = kn_arena_alloc(query->arena, size);
+    if (!query->answer)
+        return KN_NOMEM;
+    memset(query->answer, 0, size);
+    enum kn_status status = readers_borrow(storage->readers, request->number, &query->reader);
+    if (status != KN_OK)
+        return status;
+    status = row->read(query);
+    readers_give_back(storage->readers, query->reader);
+    atomic_store(&storage->queries_fail, status == KN_IO);
     return status;
 }
 
-/* Commits one change; its answer lies in the arena. */
-static enum kn_status commit(struct storage *storage, enum kn_kind kind, const void *msg,
-                             struct kn_arena *arena, struct kn_bus_reply *reply)
+/* Commits one change. */
+static enum kn_status apply(struct storage *storage, const struct request *row, struct query *query,
+                            struct kn_bus_reply *reply)
 {
+    static const struct kn_msg_done done;
     char error[ERROR_SIZE];
-    struct store_change change = {.kind = kind, .msg = msg, .arena = arena};
+    struct store_change change = {
+        .kind = row->kind, .msg = query->msg, .job = query->job, .arena = query->arena};
     enum kn_status status = writer_commit(storage->writer, &change, error, sizeof error);
     if (status != KN_OK && (*error || change.why))
         kn_bus_reply_error(reply, "%s", *error ? error : change.why);
-    else if (status == KN_OK && kind == KN_KIND_INGEST_BATCH)
-        kn_bus_reply_set(reply, KN_KIND_INGEST_ACK, &change.ack);
-    else if (status == KN_OK && change.answer_kind != KN_KIND_NONE)
-        kn_bus_reply_set(reply, change.answer_kind, change.answer);
+    else if (status == KN_OK && row->answer == KN_KIND_INGEST_ACK)
+        kn_bus_reply_set(reply, row->answer, &change.ack);
+    else if (status == KN_OK && change.answer)
+        kn_bus_reply_set(reply, row->answer, change.answer);
     else if (status == KN_OK)
-        kn_bus_reply_set(reply, KN_KIND_DONE, &(struct kn_msg_done){0});
+        kn_bus_reply_set(reply, KN_KIND_DONE, &done);
     return status;
 }
 
-static enum kn_status answer_change(struct storage *storage, const struct kn_bus_message *request,
-                                    struct kn_bus_reply *reply)
+static enum kn_status answer_row(struct storage *storage, const struct request *row,
+                                 const struct kn_bus_message *request, struct kn_arena *arena,
+                                 struct kn_bus_reply *reply)
 {
-    struct kn_arena arena;
-    kn_arena_init(&arena, 0);
-    enum kn_status status = commit(storage, request->kind, request->msg, &arena, reply);
-    kn_arena_fini(&arena);
-    return status;
-}
-
-/* The tasks are looked for by a reader, so that nothing else waits meanwhile. */
-static enum kn_status answer_job_create(struct storage *storage,
-                                        const struct kn_bus_message *request,
-                                        struct kn_bus_reply *reply)
-{
-    const struct kn_msg_job_create *create = request->msg;
-    const char *why = NULL;
-    struct store_job draft;
-    struct kn_msg_job job;
-    struct kn_arena arena;
-    kn_arena_init(&arena, 0);
-    struct store_reader *reader;
-    enum kn_status status = borrow(storage, request, &reader);
-    if (status == KN_OK) {
-        status = store_plan_job(reader, create, &arena, &draft, &job, &why);
-        give_back(storage, reader);
-    }
-    if (status != KN_OK && why)
-        kn_bus_reply_error(reply, "%s", why);
-    else if (status == KN_OK && create->dry_run)
-        kn_bus_reply_set(reply, KN_KIND_JOB, &job);
-    else if (status == KN_OK)
-        status = commit(storage, KN_KIND_JOB_CREATE, &draft, &arena, reply);
-    kn_arena_fini(&arena);
-    return status;
-}
-
-/* Nearly always there is nothing to take: then nothing is written. */
-static enum kn_status answer_job_take(struct storage *storage, const struct kn_bus_message *request,
-                                      struct kn_bus_reply *reply)
-{
-    const struct kn_msg_job_take *take = request->msg;
-    struct kn_msg_job_items nothing = {0};
-    struct kn_arena arena;
-    if (!take->source.len)
+    struct query query = {
+        .msg = request->msg, .registry = storage->registry, .arena = arena, .kind = row->answer};
+    if (row->check && !row->check(request->msg))
         return KN_INVALID;
-    kn_arena_init(&arena, 0);
-    struct store_reader *reader;
-    enum kn_status status = borrow(storage, request, &reader);
-    if (status == KN_OK) {
-        status = store_read_work(reader, take->source, &arena, &nothing.wait);
-        give_back(storage, reader);
+    if (row->note) {
+        enum kn_status status = row->note(storage->registry, request->msg);
+        if (status == KN_OK)
+            kn_bus_reply_set(reply, row->answer, &(struct kn_msg_done){0});
+        return status;
     }
-    if (status == KN_OK && (take->results.count || !nothing.wait)) {
-        status = commit(storage, KN_KIND_JOB_TAKE, take, &arena, reply);
-    } else if (status == KN_OK) {
-        if (nothing.wait > KN_SECOND)
-            nothing.wait = KN_SECOND;
-        kn_bus_reply_set(reply, KN_KIND_JOB_ITEMS, &nothing);
-    }
-    kn_arena_fini(&arena);
+    enum kn_status status = row->read ? read_for(storage, row, request, &query) : KN_OK;
+    if (status == KN_OK && !query.answer)
+        return apply(storage, row, &query, reply);
+    if (status == KN_OK)
+        kn_bus_reply_set(reply, query.kind, query.answer);
+    else if (query.why)
+        kn_bus_reply_error(reply, "%s", query.why);
     return status;
 }
 
 static enum kn_status handle(void *arg, const struct kn_bus_message *request,
                              struct kn_bus_reply *reply)
 {
-    struct storage *storage = arg;
-    if (request->kind == KN_KIND_JOB_CREATE)
-        return answer_job_create(storage, request, reply);
-    if (request->kind == KN_KIND_JOB_TAKE)
-        return answer_job_take(storage, request, reply);
-    if (store_is_change(request->kind))
-        return answer_change(storage, request, reply);
-    if (request->kind != KN_KIND_SERVICE_STATUS)
-        return answer_query(storage, request, reply);
-    enum kn_status status = registry_put(storage->registry, request->msg);
-    if (status == KN_OK)
-        kn_bus_reply_set(reply, KN_KIND_DONE, &(struct kn_msg_done){0});
+    const struct request *row = request_of(request->kind);
+    struct kn_arena arena;
+    if (!row) {
+        kn_bus_reply_error(reply, "storage does not answer this");
+        return KN_UNSUPPORTED;
+    }
+    kn_arena_init(&arena, 0);
+    enum kn_status status = answer_row(arg, row, request, &arena, reply);
+    kn_arena_fini(&arena);
     return status;
 }
 
-/* ---- publishing ---------------------------------------------------------------------------------
- */
+/* ---- publishing ---------------------------------------------------------------------- */
 
 static void publish(void *arg, const struct kn_msg_feed *feed)
 {
@@ -567,11 +283,8 @@ static enum kn_status open_store(struct storage *storage, const struct kn_config
         status = lock_database(storage, sqlite_path(c->database), ret_error);
     if (status == KN_OK)
         status = await_store(storage, &options, c->database_wait, ret_error);
-    while (status == KN_OK && storage->n_readers < (size_t)c->readers) {
-        status = store_reader_new(storage->store, &storage->readers[storage->n_readers], ret_error);
-        if (status == KN_OK)
-            storage->free_readers = ++storage->n_readers;
-    }
+    if (status == KN_OK)
+        status = readers_open(storage->readers, storage->store, (size_t)c->readers, ret_error);
     return status;
 }
 
@@ -579,9 +292,10 @@ static enum kn_status bind_bus(struct storage *storage, const struct kn_config *
                                char **ret_error)
 {
     const struct kn_config_bus *b = &config->bus;
-    unsigned wanted = WRITE_THREADS + (unsigned)storage->n_readers + QUERIES_WAITING;
+    unsigned readers = (unsigned)config->storage.readers;
+    unsigned wanted = WRITE_THREADS + readers + QUERIES_WAITING;
     unsigned threads = wanted < THREADS_MAX ? wanted : THREADS_MAX;
-    storage->queries_max = threads - WRITE_THREADS;
+    readers_limit(storage->readers, threads - WRITE_THREADS);
     enum kn_status status = kn_service_make_socket_folder(b->storage, ret_error);
     if (status == KN_OK)
         status = kn_service_make_socket_folder(b->storage_feed, ret_error);
@@ -607,9 +321,8 @@ enum kn_status storage_new(const struct kn_config *config, const struct kn_servi
     storage->service = service;
     storage->lock_fd = -1;
     storage->registry = registry_new();
-    pthread_mutex_init(&storage->lock, NULL);
-    kn_cond_init(&storage->returned);
-    enum kn_status status = storage->registry ? KN_OK : KN_NOMEM;
+    storage->readers = readers_new();
+    enum kn_status status = storage->registry && storage->readers ? KN_OK : KN_NOMEM;
     if (status == KN_OK)
         status = open_store(storage, config, ret_error);
     if (status == KN_OK)
@@ -626,21 +339,16 @@ void storage_free(struct storage *storage)
 {
     if (!storage)
         return;
-    atomic_store(&storage->ending, true);
-    pthread_mutex_lock(&storage->lock);
-    pthread_cond_broadcast(&storage->returned);
-    pthread_mutex_unlock(&storage->lock);
+    if (storage->readers)
+        readers_end(storage->readers);
     kn_bus_server_free(storage->server);
     writer_free(storage->writer);
     kn_bus_publisher_free(storage->publisher);
     kn_bus_free(storage->bus);
-    for (size_t i = 0; i < storage->n_readers; i++)
-        store_reader_free(storage->readers[i]);
+    readers_free(storage->readers);
     store_close(storage->store);
     registry_free(storage->registry);
     if (storage->lock_fd >= 0)
         close(storage->lock_fd);
-    pthread_cond_destroy(&storage->returned);
-    pthread_mutex_destroy(&storage->lock);
     free(storage);
 }

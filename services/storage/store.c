@@ -1,5 +1,6 @@
-#include "services/storage/store_internal.h"
+#include "services/storage/state/state.h"
 
+#include "services/common/data/array.h"
 #include "services/common/process/log.h"
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"
@@ -137,7 +138,7 @@ static enum kn_status load_feed(struct store *store)
 static enum kn_status take_count(void *arg, const struct db_value *columns)
 {
     struct store *store = arg;
-    if (!grow_array(&store->counts, &store->cap_counts, store->n_counts, sizeof *store->counts))
+    if (!kn_array_grow(&store->counts, &store->cap_counts, store->n_counts, sizeof *store->counts))
         return KN_NOMEM;
     store->counts[store->n_counts++] = (struct status_count){
         db_as_i64(columns[0]), (uint8_t)db_as_i64(columns[1]), db_as_i64(columns[2]), 0};

@@ -43,22 +43,18 @@ struct store_job {
     size_t count;
 };
 
-/* One request that changes something. msg of JOB_CREATE is a struct store_job. JOB_TAKE
- * without a source is a step of the jobs that storage does itself: the answer says when
- * the next is due. */
+/* One request that changes something. */
 struct store_change {
-    enum kn_kind kind; /* one that store_is_change */
+    enum kn_kind kind; /* one that is applied, see requests.h */
     const void *msg;
+    const struct store_job *job;  /* of JOB_CREATE, which needs no msg */
     struct kn_arena *arena;       /* for the answer; not needed for those without one */
     enum kn_status status;        /* set by store_commit: what became of it */
     const char *why;              /* likewise, static: more about a status that is not OK */
     struct kn_msg_ingest_ack ack; /* likewise, of INGEST_BATCH */
     bool whole;                   /* likewise: no batch before it is missing */
-    enum kn_kind answer_kind;     /* likewise, of those with another answer; else NONE */
-    const void *answer;           /* in the arena */
+    const void *answer; /* likewise, in the arena: of kinds with another answer than DONE */
 };
-/* Whether requests of this kind change something. */
-bool store_is_change(enum kn_kind kind);
 
 /* Applies all in one transaction. OK: it is committed, and each change has its own
  * status (those that are not OK changed nothing). Otherwise nothing was changed.
@@ -66,6 +62,10 @@ bool store_is_change(enum kn_kind kind);
  * tell; it lives until the next call, and borrows from the changes. */
 enum kn_status store_commit(struct store *store, struct store_change *changes, size_t count,
                             const struct kn_msg_feed **ret_feed) KN_MUST_CHECK;
+/* A step of the bulk jobs that storage does itself, in a transaction. *ret_wait: µs until the next
+ * is due; *ret_feed as above. */
+enum kn_status store_do_jobs(struct store *store, int64_t *ret_wait,
+                             const struct kn_msg_feed **ret_feed) KN_MUST_CHECK;
 /* What the last failure was about; until the next call. */
 const char *store_error(const struct store *store);
 /* After the connection was lost: opens it anew. */

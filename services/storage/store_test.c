@@ -7,7 +7,7 @@
 
 #include "services/storage/db/migrate.h"
 #include "services/storage/rig_test.h"
-#include "services/storage/store_internal.h"
+#include "services/storage/state/state.h"
 #include "services/storage/write/recount.h"
 
 #include "proto/codec.h"

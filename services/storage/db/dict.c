@@ -191,3 +191,32 @@ enum kn_status dict_text(struct dict *dict, struct db *db, int64_t number, struc
     *ret = text;
     return KN_OK;
 }
+
+/* ---- sources -------------------------------------------------------------------------- */
+
+static enum kn_status take_source(void *arg, const struct db_value *columns)
+{
+    struct dict_sources *sources = arg;
+    struct kn_str name = kn_arena_str(sources->arena, db_as_str(columns[1]));
+    if (!name.ptr)
+        return KN_NOMEM;
+    sources->items[sources->count++] = (struct dict_source){db_as_i64(columns[0]), name};
+    return KN_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return kn_str_cmp(((const struct dict_source *)a)->name, ((const struct dict_source *)b)->name);
+}
+
+enum kn_status dict_sources(struct db *db, struct kn_arena *arena, struct dict_sources *ret)
+{
+    const struct db_value values[] = {db_i64(DICT_SOURCE), db_text(KN_STR("")),
+                                      db_i64(SOURCES_MAX)};
+    ret->count = 0;
+    ret->arena = arena;
+    enum kn_status status = db_run(db, SQL_DICT_OF_KIND, values, take_source, ret);
+    if (ret->count)
+        qsort(ret->items, ret->count, sizeof *ret->items, by_name);
+    return status;
+}

@@ -27,4 +27,17 @@ enum kn_status dict_text(struct dict *dict, struct db *db, int64_t number, struc
 /* Forgets the cache: numbers given in a transaction that was rolled back are void. */
 void dict_forget(struct dict *dict);
 
+/* All sources that were ever heard of, by name; at most SOURCES_MAX. Texts are in the arena. */
+enum { SOURCES_MAX = 100 };
+struct dict_sources {
+    struct dict_source {
+        int64_t number;
+        struct kn_str name;
+    } items[SOURCES_MAX];
+    size_t count;
+    struct kn_arena *arena;
+};
+enum kn_status dict_sources(struct db *db, struct kn_arena *arena,
+                            struct dict_sources *ret) KN_MUST_CHECK;
+
 #endif

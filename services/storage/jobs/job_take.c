@@ -1,7 +1,9 @@
 /* Bulk jobs: taking some of their tasks, and what became of them. */
 #include "services/storage/jobs/jobs.h"
+#include "services/storage/write/write.h"
 
 #include "proto/codec.h"
+#include "services/common/data/array.h"
 #include "services/common/text/time.h"
 
 #include <stdlib.h>
@@ -34,12 +36,9 @@ static enum kn_status set_item(struct tx *tx, int64_t job, int64_t item, enum kn
                                struct kn_str text, struct kn_str new_id)
 {
     const struct db_value values[] = {
-        db_i64(job),
-        db_i64(item),
-        db_i64(state),
-        state == KN_ITEM_WAITING ? db_null() : db_i64(kn_time_now()),
-        db_text(tx_clean(tx, text)),
-        db_text(tx_clean(tx, new_id)),
+        db_i64(job),       db_i64(item),
+        db_i64(state),     state == KN_ITEM_WAITING ? db_null() : db_i64(kn_time_now()),
+        tx_text(tx, text), tx_text(tx, new_id),
     };
     return db_run(tx->store->db, SQL_JOB_ITEM_SET, values, NULL, NULL);
 }
@@ -200,7 +199,7 @@ static enum kn_status begin_items(struct tx *tx, struct job_work *work,
         return KN_NOMEM;
     const struct db_value values[] = {db_i64((int64_t)work->job.no), db_i64(source),
                                       db_i64((int64_t)taking.max), db_i64(now),
-                                      db_text(tx_clean(tx, take->taker))};
+                                      tx_text(tx, take->taker)};
     enum kn_status status = db_run(tx->store->db, SQL_JOB_TAKE, values, take_item, &taking);
     tx_job_move(tx, work, KN_ITEM_WAITING, KN_ITEM_BEGUN, list->items.count);
     list->job = &work->job;
@@ -225,7 +224,7 @@ static enum kn_status take_again(struct tx *tx, const struct kn_msg_job_take *ta
     if (!list->items.items || !list->job)
         return KN_NOMEM;
     const struct db_value values[] = {db_i64((int64_t)job->no), db_i64(source),
-                                      db_text(tx_clean(tx, take->taker)), db_i64(kn_time_now())};
+                                      tx_text(tx, take->taker), db_i64(kn_time_now())};
     return db_run(tx->store->db, SQL_JOB_AGAIN, values, take_item, &taking);
 }
 
@@ -323,7 +322,7 @@ struct stale {
 static enum kn_status take_stale(void *arg, const struct db_value *columns)
 {
     struct stale *stale = arg;
-    if (!grow_array(&stale->items, &stale->cap, stale->count, sizeof *stale->items))
+    if (!kn_array_grow(&stale->items, &stale->cap, stale->count, sizeof *stale->items))
         return KN_NOMEM;
     stale->items[stale->count++] =
         (struct own_item){db_as_i64(columns[0]), db_as_i64(columns[1]), db_null()};
@@ -369,7 +368,7 @@ static enum kn_status give_up_stale(struct tx *tx, struct job_work *work, int64_
 
 /* One step of the jobs that storage does, and a look after the others; *ret_wait: when
  * the next is due. */
-static enum kn_status step(struct tx *tx, int64_t *ret_wait)
+enum kn_status tx_jobs_step(struct tx *tx, int64_t *ret_wait)
 {
     struct open_jobs open;
     int64_t now = kn_time_now();
@@ -398,19 +397,14 @@ enum kn_status tx_job_take(struct tx *tx, struct store_change *request)
     const struct kn_msg_job_take *take = request->msg;
     struct kn_msg_job_items list = {0};
     enum kn_status status = KN_OK;
-    if (!take->source.ptr) {
-        status = step(tx, &list.wait);
-    } else if (!take->source.len || !take->taker.len) {
-        return job_refuse(request, KN_INVALID, "a source and a taker are needed");
-    } else {
-        if (take->results.count)
-            status = take_results(tx, take);
-        if (status == KN_OK && take->limit)
-            status = take_some(tx, take, &list);
-    }
+    if (!take->source.len || !take->taker.len)
+        return tx_refuse(request, KN_INVALID, "a source and a taker are needed");
+    if (take->results.count)
+        status = take_results(tx, take);
+    if (status == KN_OK && take->limit)
+        status = take_some(tx, take, &list);
     if (status != KN_OK)
         return status;
     request->answer = kn_msg_copy(request->arena, KN_KIND_JOB_ITEMS, &list);
-    request->answer_kind = KN_KIND_JOB_ITEMS;
     return request->answer ? KN_OK : KN_NOMEM;
 }

@@ -4,6 +4,7 @@
  * at a time. What was taken and never heard of again is given up after a while: begun
  * again where that does no harm, else uncertain for ever. */
 #include "services/storage/jobs/jobs.h"
+#include "services/storage/write/write.h"
 
 #include "proto/codec.h"
 #include "services/common/text/time.h"
@@ -70,24 +71,11 @@ enum kn_status job_count_row(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-enum kn_status job_refuse(struct store_change *change, enum kn_status status, const char *why)
-{
-    change->status = status;
-    change->why = why;
-    return KN_OK;
-}
-
 /* The answer is made when the transaction is at its end, and lives in the caller's arena. */
 static enum kn_status answer_job(struct store_change *change, const struct job_work *work)
 {
     change->answer = kn_msg_copy(change->arena, KN_KIND_JOB, &work->job);
-    change->answer_kind = KN_KIND_JOB;
     return change->answer ? KN_OK : KN_NOMEM;
-}
-
-struct kn_str tx_clean(struct tx *tx, struct kn_str text)
-{
-    return text.ptr ? db_clean_text(tx->arena, text) : text;
 }
 
 /* ---- the audit ----------------------------------------------------------------------- */
@@ -103,8 +91,8 @@ static enum kn_status audit_begin(struct tx *tx, struct store_change *change,
     entry.agent = action->agent;
     entry.begun_at = action->at ? action->at : kn_time_now();
     const struct kn_msg_audit_begin begin = {.entry = &entry, .attempt = action->id};
-    struct store_change audit = {.kind = KN_KIND_AUDIT_BEGIN, .msg = &begin};
-    enum kn_status status = tx_action(tx, &audit);
+    struct store_change audit = {.msg = &begin};
+    enum kn_status status = tx_audit_begin(tx, &audit);
     change->status = audit.status;
     change->why = audit.why;
     *ret_go = status == KN_OK && audit.status == KN_OK;
@@ -120,8 +108,8 @@ static enum kn_status audit_end(struct tx *tx, struct kn_str id, enum kn_outcome
                                        .text = text,
                                        .result = result};
     const struct kn_msg_audit_end end = {.entry = &entry};
-    struct store_change audit = {.kind = KN_KIND_AUDIT_END, .msg = &end};
-    return tx_action(tx, &audit);
+    struct store_change audit = {.msg = &end};
+    return tx_audit_end(tx, &audit);
 }
 
 static enum kn_outcome outcome_of(const struct kn_msg_job *job)
@@ -172,17 +160,17 @@ static enum kn_status put_job(struct tx *tx, const struct store_job *draft, int6
     const struct kn_msg_job_create *create = draft->create;
     const struct kn_msg_action *action = create->action;
     const struct db_value values[] = {
-        db_text(tx_clean(tx, action->id)),
+        tx_text(tx, action->id),
         db_i64(create->what),
         db_i64(KN_JOB_IS_RUNNING),
         db_f64(draft->rate),
         db_i64(0),
-        db_text(tx_clean(tx, action->actor)),
+        tx_text(tx, action->actor),
         db_i64(kn_time_now()),
-        db_text(tx_clean(tx, action->remote)),
-        db_text(tx_clean(tx, action->agent)),
-        db_text(tx_clean(tx, create->options)),
-        db_text(tx_clean(tx, create->request)),
+        tx_text(tx, action->remote),
+        tx_text(tx, action->agent),
+        tx_text(tx, create->options),
+        tx_text(tx, create->request),
     };
     return db_run(tx->store->db, SQL_JOB_NEW, values, take_i64, ret_no);
 }
@@ -212,13 +200,13 @@ static enum kn_status put_items(struct tx *tx, const struct store_job *draft, in
 
 enum kn_status tx_job_create(struct tx *tx, struct store_change *request)
 {
-    const struct store_job *draft = request->msg;
+    const struct store_job *draft = request->job;
     const struct kn_msg_job_create *create = draft->create;
     struct job_work *work;
     int64_t no = 0, count = 0;
     bool go;
     if (!create->action || !create->action->id.len || create->what >= KN_JOB_ACTION_COUNT)
-        return job_refuse(request, KN_INVALID, "a job needs an action with an id");
+        return tx_refuse(request, KN_INVALID, "a job needs an action with an id");
     struct kn_str id = tx_clean(tx, create->action->id);
     enum kn_status status = tx_job_open(tx, id, &work);
     if (status != KN_OK || work) /* the request came twice */
@@ -264,14 +252,14 @@ enum kn_status tx_job_cancel(struct tx *tx, struct store_change *request)
     bool go;
     char text[96];
     if (!cancel->action || !cancel->action->id.len || !cancel->id.len)
-        return job_refuse(request, KN_INVALID, "an action and a job's id are needed");
+        return tx_refuse(request, KN_INVALID, "an action and a job's id are needed");
     enum kn_status status = tx_job_open(tx, tx_clean(tx, cancel->id), &work);
     if (status != KN_OK)
         return status;
     if (!work)
-        return job_refuse(request, KN_NOT_FOUND, "there is no such job");
+        return tx_refuse(request, KN_NOT_FOUND, "there is no such job");
     if (!job_is_open(&work->job))
-        return job_refuse(request, KN_CONFLICT, "the job has ended");
+        return tx_refuse(request, KN_CONFLICT, "the job has ended");
     struct kn_msg_audit_entry entry = {.verb = KN_VERB_CANCEL, .target = cancel->id};
     status = audit_begin(tx, request, cancel->action, entry, &go);
     if (status != KN_OK || !go)
@@ -329,7 +317,7 @@ enum kn_status tx_task_resolve(struct tx *tx, struct store_change *request)
     enum kn_task_status task_status;
     bool go;
     if (!msg->action || !msg->action->id.len || !msg->id.len || !msg->source.len)
-        return job_refuse(request, KN_INVALID, "an action, a task's id and its source are needed");
+        return tx_refuse(request, KN_INVALID, "an action, a task's id and its source are needed");
     enum kn_status status =
         dict_number(tx->store->dict, tx->store->db, DICT_SOURCE, msg->source, &source);
     if (status == KN_OK)
@@ -337,10 +325,10 @@ enum kn_status tx_task_resolve(struct tx *tx, struct store_change *request)
     if (status != KN_OK)
         return status;
     if (!task)
-        return job_refuse(request, KN_NOT_FOUND, "there is no such task");
+        return tx_refuse(request, KN_NOT_FOUND, "there is no such task");
     if (!msg->undo && !may_be_resolved(task_status))
-        return job_refuse(request, KN_CONFLICT,
-                          "the task has not failed: there is nothing to resolve");
+        return tx_refuse(request, KN_CONFLICT,
+                         "the task has not failed: there is nothing to resolve");
     struct kn_msg_audit_entry entry = {
         .verb = KN_VERB_RESOLVE,
         .source = msg->source,

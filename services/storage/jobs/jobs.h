@@ -1,9 +1,23 @@
-/* Inside of bulk jobs: what making, taking and ending them share. */
+/* Bulk jobs in a transaction; and what making, taking and ending them share. */
 #ifndef KN_STORAGE_JOBS_JOBS_H
 #define KN_STORAGE_JOBS_JOBS_H
 
 #include "services/storage/jobs/job_row.h"
-#include "services/storage/store_internal.h"
+#include "services/storage/state/state.h"
+
+enum kn_status tx_job_create(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+enum kn_status tx_job_take(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+enum kn_status tx_job_cancel(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+enum kn_status tx_task_resolve(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+/* One step of the jobs that storage does itself, and a look after the others; *ret_wait: µs until
+ * the next is due. */
+enum kn_status tx_jobs_step(struct tx *tx, int64_t *ret_wait) KN_MUST_CHECK;
+/* Writes the jobs that were changed, ends those that are done, and tells of them. */
+enum kn_status tx_jobs_finish(struct tx *tx) KN_MUST_CHECK;
+/* A step of giving up old ones. */
+enum kn_status jobs_drop(struct store *store, int64_t before, bool *ret_done) KN_MUST_CHECK;
+
+/* ---- inside -------------------------------------------------------------------------- */
 
 /* A job that the transaction has locked. */
 struct job_work {
@@ -26,12 +40,8 @@ void tx_job_move(struct tx *tx, struct job_work *work, enum kn_item_state from,
 bool job_is_open(const struct kn_msg_job *job);
 /* A db_row_fn that adds one to a uint64_t. */
 enum kn_status job_count_row(void *arg, const struct db_value *columns);
-/* Returns OK: the caller was wrong, the transaction is not. */
-enum kn_status job_refuse(struct store_change *request, enum kn_status status, const char *why);
 /* The task with an id on a source, and its status; 0 when there is none. */
 enum kn_status tx_find_task(struct tx *tx, int64_t source, struct kn_str id, int64_t *ret_no,
                             enum kn_task_status *ret_status) KN_MUST_CHECK;
-/* Text that the database can keep; absent stays absent. */
-struct kn_str tx_clean(struct tx *tx, struct kn_str text);
 
 #endif

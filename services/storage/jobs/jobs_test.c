@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "services/storage/rig_test.h"
-#include "services/storage/store_internal.h"
+#include "services/storage/state/state.h"
 
 #include "services/common/count.h"
 #include "services/common/process/log.h"
@@ -116,6 +116,8 @@ static struct kn_msg_action action(const char *id)
 static enum kn_status commit(enum kn_kind kind, const void *msg, const void **ret_answer)
 {
     struct store_change change = {.kind = kind, .msg = msg, .arena = &rig.arena};
+    if (kind == KN_KIND_JOB_CREATE)
+        change.job = msg;
     if (store_commit(rig.store, &change, 1, &feed) != KN_OK)
         fail_msg("%s", store_error(rig.store));
     if (ret_answer)
@@ -194,10 +196,9 @@ static void report(const char *taker, const char *job, struct kn_msg_job_items i
 
 static int64_t step(void)
 {
-    const struct kn_msg_job_take own = {.limit = 1};
-    const void *answer;
-    assert_int_equal(commit(KN_KIND_JOB_TAKE, &own, &answer), KN_OK);
-    return ((const struct kn_msg_job_items *)answer)->wait;
+    int64_t wait;
+    assert_int_equal(store_do_jobs(rig.store, &wait, &feed), KN_OK);
+    return wait;
 }
 
 static void sql(const char *text)

@@ -1,5 +1,5 @@
 /* Queries for names, the feed and the system. */
-#include "services/storage/store_internal.h"
+#include "services/storage/read/read.h"
 
 #include "proto/codec.h"
 #include "services/common/text/time.h"

@@ -1,5 +1,5 @@
 /* Queries for what is kept of people's actions. */
-#include "services/storage/store_internal.h"
+#include "services/storage/read/read.h"
 
 #include "proto/codec.h"
 
@@ -143,4 +143,50 @@ enum kn_status store_read_links(struct store_reader *reader,
     links.retry_of = of.count ? one : KN_STR_ABSENT;
     *ret = links;
     return KN_OK;
+}
+
+/* ---- paused queues ------------------------------------------------------------------- */
+
+enum { PAUSES_MAX = 1000 };
+
+struct pauses_read {
+    struct kn_str source;
+    struct kn_arena *arena;
+    struct kn_msg_pause_list *list;
+};
+
+static enum kn_status take_pause(void *arg, const struct db_value *columns)
+{
+    struct pauses_read *read = arg;
+    const struct kn_msg_pause row = {
+        .source = db_as_str(columns[0]),
+        .queue = db_as_str(columns[1]),
+        .since = db_as_i64(columns[2]),
+        .by = db_as_str(columns[3]),
+        .consumers = db_as_str(columns[4]),
+        .resuming = db_as_i64(columns[5]) != 0,
+    };
+    if (read->source.len && !kn_str_eq(read->source, row.source))
+        return KN_OK;
+    if (read->list->items.count == PAUSES_MAX)
+        return (enum kn_status)DB_STOP;
+    const struct kn_msg_pause *copy = kn_msg_copy(read->arena, KN_KIND_PAUSE, &row);
+    if (!copy)
+        return KN_NOMEM;
+    read->list->items.items[read->list->items.count++] = *copy;
+    return KN_OK;
+}
+
+enum kn_status store_read_pauses(struct store_reader *reader, struct kn_str source,
+                                 struct kn_arena *arena, struct kn_msg_pause_list *ret)
+{
+    struct kn_msg_pause_list list = {0};
+    struct pauses_read read = {.source = source, .arena = arena, .list = &list};
+    list.items.items = kn_arena_array(arena, PAUSES_MAX, sizeof *list.items.items);
+    if (!list.items.items)
+        return KN_NOMEM;
+    enum kn_status status = db_run(reader->db, SQL_PAUSES, NULL, take_pause, &read);
+    if (status == KN_OK)
+        *ret = list;
+    return status;
 }

@@ -1,7 +1,7 @@
 /* Failures of a period by task name and exception. The failed tasks are walked, the newest
  * first, as many as a request may look at; they are ordered by arrival and not by when
  * they failed, so the walk goes on to those that came a day before the period. */
-#include "services/storage/store_internal.h"
+#include "services/storage/read/read.h"
 
 #include "services/common/text/time.h"
 

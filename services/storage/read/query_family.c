@@ -1,5 +1,5 @@
 /* The tasks of one workflow: canvases and tasks that call others have one root. */
-#include "services/storage/store_internal.h"
+#include "services/storage/read/read.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* Queries for workers and queues. Lists come in pages, in the order of source and name, and cost
  * in proportion to what they show. */
-#include "services/storage/store_internal.h"
+#include "services/storage/read/read.h"
 
 #include "proto/codec.h"
 #include "services/common/text/time.h"
@@ -27,40 +27,12 @@ static bool is_in(struct kn_str text, const struct kn_strs *list)
 
 /* ---- sources -------------------------------------------------------------------------- */
 
-static enum kn_status take_source(void *arg, const struct db_value *columns)
-{
-    struct store_sources *sources = arg;
-    struct kn_str name = kn_arena_str(sources->arena, db_as_str(columns[1]));
-    if (!name.ptr)
-        return KN_NOMEM;
-    sources->items[sources->count++] = (struct store_source){db_as_i64(columns[0]), name};
-    return KN_OK;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return kn_str_cmp(((const struct store_source *)a)->name,
-                      ((const struct store_source *)b)->name);
-}
-
-enum kn_status store_all_sources(struct db *db, struct kn_arena *arena, struct store_sources *ret)
-{
-    const struct db_value values[] = {db_i64(DICT_SOURCE), db_text(KN_STR("")),
-                                      db_i64(SOURCES_MAX)};
-    ret->count = 0;
-    ret->arena = arena;
-    enum kn_status status = db_run(db, SQL_DICT_OF_KIND, values, take_source, ret);
-    if (ret->count)
-        qsort(ret->items, ret->count, sizeof *ret->items, by_name);
-    return status;
-}
-
 /* Those that are asked for. */
 static enum kn_status choose_sources(struct store_reader *reader, const struct kn_strs *wanted,
-                                     struct kn_arena *arena, struct store_sources *ret)
+                                     struct kn_arena *arena, struct dict_sources *ret)
 {
     size_t n = 0;
-    enum kn_status status = store_all_sources(reader->db, arena, ret);
+    enum kn_status status = dict_sources(reader->db, arena, ret);
     for (size_t i = 0; status == KN_OK && i < ret->count; i++)
         if (is_in(ret->items[i].name, wanted))
             ret->items[n++] = ret->items[i];
@@ -69,7 +41,7 @@ static enum kn_status choose_sources(struct store_reader *reader, const struct k
 }
 
 /* Where a list continues in a source after a position. False: not in this source. */
-static bool goes_on(const struct store_source *source, struct kn_str after_source,
+static bool goes_on(const struct dict_source *source, struct kn_str after_source,
                     struct kn_str after, struct kn_str *ret)
 {
     int order = after_source.len ? kn_str_cmp(source->name, after_source) : 1;
@@ -167,7 +139,7 @@ static enum kn_status read_page(struct workers_read *read, int64_t source, struc
     return status;
 }
 
-static enum kn_status read_pages(struct workers_read *read, const struct store_sources *sources)
+static enum kn_status read_pages(struct workers_read *read, const struct dict_sources *sources)
 {
     const struct kn_msg_workers_get *get = read->get;
     size_t limit = get->limit < WHOLE_MAX ? (size_t)get->limit : WHOLE_MAX;
@@ -182,7 +154,7 @@ static enum kn_status read_pages(struct workers_read *read, const struct store_s
 }
 
 /* Online ones first: if there are too many, offline ones are left out. */
-static enum kn_status read_whole(struct workers_read *read, const struct store_sources *sources)
+static enum kn_status read_whole(struct workers_read *read, const struct dict_sources *sources)
 {
     enum kn_status status = KN_OK;
     for (int online = 1; online >= 0; online--) {
@@ -196,7 +168,7 @@ static enum kn_status read_whole(struct workers_read *read, const struct store_s
     return status;
 }
 
-static enum kn_status read_worker(struct workers_read *read, const struct store_sources *sources)
+static enum kn_status read_worker(struct workers_read *read, const struct dict_sources *sources)
 {
     struct store_reader *reader = read->reader;
     int64_t host;
@@ -214,7 +186,7 @@ static enum kn_status read_worker(struct workers_read *read, const struct store_
 enum kn_status store_read_workers(struct store_reader *reader, const struct kn_msg_workers_get *get,
                                   struct kn_arena *arena, struct kn_msg_worker_list *ret)
 {
-    struct store_sources sources;
+    struct dict_sources sources;
     struct workers_read read = {.reader = reader, .get = get, .arena = arena};
     enum kn_status status = choose_sources(reader, &get->sources, arena, &sources);
     if (status != KN_OK)
@@ -413,7 +385,7 @@ static enum kn_status take_queue(void *arg, const struct db_value *columns)
     return status;
 }
 
-static enum kn_status read_queues(struct queues_read *read, const struct store_source *source,
+static enum kn_status read_queues(struct queues_read *read, const struct dict_source *source,
                                   struct kn_str after, size_t max)
 {
     size_t first = read->list.items.count, seen = 0;
@@ -434,7 +406,7 @@ static enum kn_status read_queues(struct queues_read *read, const struct store_s
     return status;
 }
 
-static enum kn_status read_queue(struct queues_read *read, const struct store_source *source)
+static enum kn_status read_queue(struct queues_read *read, const struct dict_source *source)
 {
     struct store_reader *reader = read->reader;
     size_t first = read->list.items.count;
@@ -479,7 +451,7 @@ static enum kn_status add_pauses(struct queues_read *read)
 enum kn_status store_read_queues(struct store_reader *reader, const struct kn_msg_queues_get *get,
                                  struct kn_arena *arena, struct kn_msg_queue_list *ret)
 {
-    struct store_sources sources;
+    struct dict_sources sources;
     struct queues_read read = {.reader = reader, .get = get, .arena = arena};
     size_t limit = get->limit && get->limit < WHOLE_MAX ? (size_t)get->limit : WHOLE_MAX;
     enum kn_status status = choose_sources(reader, &get->sources, arena, &sources);

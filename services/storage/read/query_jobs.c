@@ -1,5 +1,5 @@
 /* Queries for bulk jobs, and the choice of a new one's tasks. */
-#include "services/storage/store_internal.h"
+#include "services/storage/read/read.h"
 
 #include "services/common/text/time.h"
 #include "services/storage/jobs/job_row.h"

@@ -3,7 +3,7 @@
  * looked at. */
 #include "services/common/data/sketch.h"
 #include "services/common/text/time.h"
-#include "services/storage/store_internal.h"
+#include "services/storage/read/read.h"
 #include "services/storage/task/cells.h"
 #include "services/storage/write/rollups.h"
 

@@ -3,9 +3,10 @@
  * these the totals, unless queues or workers are asked for, and the row of all
  * names, unless names are. */
 #include "services/common/count.h"
+#include "services/common/data/array.h"
 #include "services/common/data/sketch.h"
 #include "services/common/text/time.h"
-#include "services/storage/store_internal.h"
+#include "services/storage/read/read.h"
 #include "services/storage/task/cells.h"
 #include "services/storage/write/rollups.h"
 
@@ -134,7 +135,7 @@ static struct group *find_group(const struct rollups *r, int64_t key, uint64_t h
 
 static enum kn_status add_group(struct rollups *r, int64_t key, uint64_t hash, struct group **ret)
 {
-    if (!grow_array(&r->groups, &r->cap_groups, r->n_groups, sizeof *r->groups) ||
+    if (!kn_array_grow(&r->groups, &r->cap_groups, r->n_groups, sizeof *r->groups) ||
         hmap_add(&r->map, hash, (uint32_t)r->n_groups) != KN_OK)
         return KN_NOMEM;
     struct group *group = &r->groups[r->n_groups];

@@ -2,7 +2,9 @@
  * numbers; one of them is walked, newest first, and the other filters are checked
  * row by row. A request looks at a bounded number of rows, and its cursor says
  * where to go on, so none takes for ever. */
-#include "services/storage/store_internal.h"
+#include "services/storage/read/read.h"
+#include "services/storage/state/event_row.h"
+#include "services/storage/write/write.h"
 
 #include "services/common/count.h"
 #include "services/common/text/time.h"

@@ -1,6 +1,6 @@
 /* Workflows, failures, names and lives of workers, on both databases. */
 #include "services/storage/rig_test.h"
-#include "services/storage/store_internal.h"
+#include "services/storage/state/state.h"
 
 #include "services/common/count.h"
 #include "services/common/process/log.h"

@@ -1,7 +1,8 @@
 /* Tasks that somebody has marked as resolved. A mark is about the end that the task had
  * when it was put: it goes when the task ends another way, or fails again. */
-#include "services/storage/store_internal.h"
+#include "services/storage/write/write.h"
 
+#include "services/common/data/array.h"
 #include "services/common/text/time.h"
 
 bool may_be_resolved(enum kn_task_status status)
@@ -12,7 +13,7 @@ bool may_be_resolved(enum kn_task_status status)
 
 static enum kn_status changed(struct tx *tx, int64_t no)
 {
-    if (!grow_array(&tx->marked, &tx->cap_marked, tx->n_marked, sizeof *tx->marked))
+    if (!kn_array_grow(&tx->marked, &tx->cap_marked, tx->n_marked, sizeof *tx->marked))
         return KN_NOMEM;
     tx->marked[tx->n_marked++] = no;
     return KN_OK;

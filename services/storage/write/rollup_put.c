@@ -7,11 +7,12 @@
  * small rows, however many workers and names there are. */
 #include "services/storage/write/rollups.h"
 
+#include "services/common/data/array.h"
 #include "services/common/data/sketch.h"
 #include "services/common/text/time.h"
-#include "services/storage/store_internal.h"
 #include "services/storage/task/cells.h"
 #include "services/storage/write/recount.h"
+#include "services/storage/write/write.h"
 
 #include <stdlib.h>
 
@@ -187,7 +188,7 @@ static enum kn_status add_rows(struct tx *tx, const struct rows *rows)
 
 static enum kn_status append(struct rows *rows, const struct row *row)
 {
-    if (!grow_array(&rows->items, &rows->cap, rows->count, sizeof *rows->items))
+    if (!kn_array_grow(&rows->items, &rows->cap, rows->count, sizeof *rows->items))
         return KN_NOMEM;
     rows->items[rows->count++] = *row;
     return KN_OK;
@@ -374,7 +375,7 @@ static enum kn_status rebuild(struct tx *tx, const struct kn_msg_rollup_put *put
     return status == KN_OK ? db_run(store->db, SQL_READER_PUT, values, NULL, NULL) : status;
 }
 
-enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put)
+static enum kn_status put_rollups(struct tx *tx, const struct kn_msg_rollup_put *put)
 {
     struct store *store = tx->store;
     if (!put->reader.len || !put->feed.len || (put->to < put->from && !put->rebuild))
@@ -388,4 +389,11 @@ enum kn_status tx_rollup_put(struct tx *tx, const struct kn_msg_rollup_put *put)
     const struct db_value values[] = {db_text(put->reader), db_text(put->feed),
                                       db_i64((int64_t)put->to)};
     return status == KN_OK ? db_run(store->db, SQL_READER_PUT, values, NULL, NULL) : status;
+}
+
+enum kn_status tx_rollup_put(struct tx *tx, struct store_change *change)
+{
+    enum kn_status status = put_rollups(tx, change->msg);
+    change->status = status;
+    return status == KN_CONFLICT || status == KN_INVALID ? KN_OK : status;
 }

@@ -1,6 +1,8 @@
 /* The workers of a transaction: all that a batch names are read at once, and written
  * at once at its end. */
-#include "services/storage/store_internal.h"
+#include "services/storage/write/write.h"
+
+#include "services/common/data/array.h"
 
 enum { CONSUMED_MAX = 1000 /* queues of one worker */ };
 
@@ -39,7 +41,7 @@ static enum kn_status worker_of(struct tx *tx, struct kn_str source, struct kn_s
         return status;
     if ((*ret = find(tx, source_no, host)))
         return KN_OK;
-    if (!grow_array(&tx->workers, &tx->cap_workers, tx->n_workers, sizeof *tx->workers))
+    if (!kn_array_grow(&tx->workers, &tx->cap_workers, tx->n_workers, sizeof *tx->workers))
         return KN_NOMEM;
     status = hmap_add(&tx->worker_map, worker_hash(source_no, host), (uint32_t)tx->n_workers);
     if (status != KN_OK)
@@ -115,7 +117,7 @@ static enum kn_status read_answers(void *arg, const struct db_value *columns)
     return worker_row_read_answers(db_as_str(columns[0]), read->tx->arena, read->row);
 }
 
-enum kn_status tx_worker_answers(struct tx *tx, struct worker_work *work)
+static enum kn_status fetch_answers(struct tx *tx, struct worker_work *work)
 {
     const struct db_value key[] = {db_i64(work->row.source), db_i64(work->row.host)};
     if (work->answered)
@@ -270,5 +272,29 @@ enum kn_status tx_workers_finish(struct tx *tx)
     }
     tx->feed.workers.items = told;
     tx->feed.workers.count = n;
+    return status;
+}
+
+/* ---- what control and aggregation say of one ----------------------------------------- */
+
+enum kn_status tx_worker_inspect(struct tx *tx, struct store_change *change)
+{
+    const struct kn_msg_worker_inspect *inspect = change->msg;
+    struct worker_work *work;
+    enum kn_status status = tx_worker(tx, inspect->source, inspect->hostname, &work);
+    if (status == KN_OK)
+        status = fetch_answers(tx, work);
+    if (status == KN_OK && worker_row_inspect(&work->row, inspect))
+        work->dirty = work->tell = true;
+    return status;
+}
+
+enum kn_status tx_worker_liveness(struct tx *tx, struct store_change *change)
+{
+    const struct kn_msg_worker_liveness *liveness = change->msg;
+    struct worker_work *work;
+    enum kn_status status = tx_worker(tx, liveness->source, liveness->hostname, &work);
+    if (status == KN_OK && worker_row_liveness(&work->row, liveness))
+        work->dirty = work->tell = true;
     return status;
 }

@@ -1,4 +1,4 @@
-#include "services/storage/write/worker_row.h"
+#include "services/storage/state/worker_row.h"
 
 #include "proto/codec.h"
 #include "services/common/text/time.h"

@@ -1,7 +1,7 @@
 /* The one thread that writes. Requests wait in a queue; what waits together is
  * committed together. A request is answered after its commit, never before. */
-#ifndef KN_STORAGE_WRITE_WRITER_H
-#define KN_STORAGE_WRITE_WRITER_H
+#ifndef KN_STORAGE_WRITER_H
+#define KN_STORAGE_WRITER_H
 
 #include "services/storage/store.h"
 

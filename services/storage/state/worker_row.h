@@ -1,7 +1,7 @@
 /* What is known of a worker: from its own events, from its answers to control,
  * and aggregation's verdict on whether it lives. Each part keeps the newest. */
-#ifndef KN_STORAGE_WRITE_WORKER_ROW_H
-#define KN_STORAGE_WRITE_WORKER_ROW_H
+#ifndef KN_STORAGE_STATE_WORKER_ROW_H
+#define KN_STORAGE_STATE_WORKER_ROW_H
 
 #include "services/storage/db/db.h"
 #include "services/storage/task/merge.h"

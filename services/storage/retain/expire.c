@@ -1,6 +1,6 @@
 /* Workers and queues that are gone: pods that never return under their name, deleted queues. In
  * small steps, as in retain.c; each reads little more than what it changes. */
-#include "services/storage/store_internal.h"
+#include "services/storage/retain/retain.h"
 
 #include "services/common/text/time.h"
 
@@ -70,12 +70,12 @@ enum kn_status expire_workers(struct store *store, bool *ret_done)
 {
     int64_t keep = store->options.retention_workers_us;
     struct kn_arena arena;
-    struct store_sources sources;
+    struct dict_sources sources;
     static struct worker_keys keys; /* of the writing thread */
     kn_arena_init(&arena, 0);
     keys.arena = &arena;
     *ret_done = true;
-    enum kn_status status = store_all_sources(store->db, &arena, &sources);
+    enum kn_status status = dict_sources(store->db, &arena, &sources);
     for (size_t s = 0; status == KN_OK && s < sources.count; s++) {
         int64_t source = sources.items[s].number;
         status = correct_online(store, source, &keys);
@@ -133,9 +133,9 @@ static enum kn_status take_silent(void *arg, const struct db_value *columns)
 enum kn_status store_find_silent(struct store *store, struct kn_arena *arena,
                                  struct store_change *changes, size_t max, size_t *ret_count)
 {
-    struct store_sources sources;
+    struct dict_sources sources;
     struct silent_read read = {.arena = arena, .changes = changes, .max = max};
-    enum kn_status status = store_all_sources(store->db, arena, &sources);
+    enum kn_status status = dict_sources(store->db, arena, &sources);
     for (size_t s = 0; status == KN_OK && s < sources.count && read.count < max; s++) {
         int64_t minute = 0;
         const struct db_value source[] = {db_i64(sources.items[s].number)};

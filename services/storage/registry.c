@@ -1,4 +1,4 @@
-#include "services/storage/write/registry.h"
+#include "services/storage/registry.h"
 
 #include "services/common/text/time.h"
 

@@ -1,6 +1,6 @@
 /* What the services say of themselves, in memory only. A lock guards it. */
-#ifndef KN_STORAGE_WRITE_REGISTRY_H
-#define KN_STORAGE_WRITE_REGISTRY_H
+#ifndef KN_STORAGE_REGISTRY_H
+#define KN_STORAGE_REGISTRY_H
 
 #include "proto/codec.h"
 

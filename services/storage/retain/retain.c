@@ -3,9 +3,10 @@
  * of age: a sweep rests when it finds nothing for a while, goes on from there in the
  * next round, and begins anew every few hours for those that are out of order. On
  * PostgreSQL events go by whole partitions. */
+#include "services/storage/retain/retain.h"
 #include "services/common/count.h"
 #include "services/common/text/time.h"
-#include "services/storage/store_internal.h"
+#include "services/storage/jobs/jobs.h"
 #include "services/storage/write/rollups.h"
 
 #include <stdlib.h>
@@ -20,29 +21,6 @@ static enum kn_status take_i64(void *arg, const struct db_value *columns)
     if (columns[0].kind == DB_I64)
         *(int64_t *)arg = columns[0].i64;
     return KN_OK;
-}
-
-/* Before which everything goes; 0: nothing does. */
-static int64_t cutoff(int64_t keep_us)
-{
-    return keep_us ? kn_time_now() - keep_us : 0;
-}
-
-/* Clocks of several machines differ. */
-int64_t store_deleted_to(const struct store *store)
-{
-    int64_t before = cutoff(store->options.retention_tasks_us);
-    if (before < store->retain.before)
-        before = store->retain.before;
-    return before ? before + KN_HOUR : INT64_MIN;
-}
-
-/* Events without their task are of no use. */
-int64_t store_events_cutoff(const struct store *store)
-{
-    int64_t events = cutoff(store->options.retention_events_us);
-    int64_t tasks = cutoff(store->options.retention_tasks_us);
-    return events > tasks ? events : tasks;
 }
 
 /* ---- tasks and their events ---------------------------------------------------------- */
@@ -91,19 +69,6 @@ static enum kn_status see_stale(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-static enum kn_status subtract_counts(struct store *store)
-{
-    enum kn_status status = KN_OK;
-    for (size_t i = 0; status == KN_OK && i < store->n_counts; i++) {
-        const struct status_count *count = &store->counts[i];
-        const struct db_value values[] = {db_i64(count->source), db_i64(count->status),
-                                          db_i64(count->delta)};
-        if (count->delta)
-            status = db_each(store->db, SQL_TASK_COUNT_ADD, values, 1, NULL, NULL, NULL);
-    }
-    return status;
-}
-
 /* Where the sweep stands after a step that found something, or nothing. */
 static bool rests(struct sweep *sweep, bool found)
 {
@@ -146,7 +111,7 @@ static enum kn_status sweep_step(struct sweep *sweep, db_row_fn *see, bool *ret_
     if (status == KN_OK)
         status = db_each(db, SQL_RESOLVED_DELETE, sweep->tasks, sweep->n_tasks, NULL, NULL, NULL);
     if (status == KN_OK)
-        status = subtract_counts(sweep->store);
+        status = store_write_counts(sweep->store);
     bool found = sweep->n_tasks > 0;
     for (size_t i = 0; i < sweep->n_events / 2; i++)
         found |= changed[i];
@@ -159,7 +124,7 @@ static enum kn_status drop_tasks(struct store *store, bool *ret_done)
 {
     struct sweep sweep = {.store = store,
                           .at = &store->retain.sweeps[0],
-                          .before = cutoff(store->options.retention_tasks_us)};
+                          .before = store_cutoff(store->options.retention_tasks_us)};
     int64_t oldest = INT64_MAX;
     if (sweep.before > store->retain.before)
         store->retain.before = sweep.before;
@@ -182,7 +147,7 @@ static enum kn_status drop_stale_events(struct store *store, bool *ret_done)
     struct sweep sweep = {
         .store = store, .at = &store->retain.sweeps[1], .before = store_events_cutoff(store)};
     *ret_done = db_is_postgres(store->db) ||
-                sweep.before == cutoff(store->options.retention_tasks_us) || !sweep.before;
+                sweep.before == store_cutoff(store->options.retention_tasks_us) || !sweep.before;
     return *ret_done ? KN_OK : sweep_step(&sweep, see_stale, ret_done);
 }
 
@@ -205,7 +170,7 @@ static enum kn_status drop_events(struct store *store, bool *ret_done)
 
 static enum kn_status drop_rollups(struct store *store, bool *ret_done)
 {
-    int64_t before = cutoff(store->options.retention_rollups_us) / KN_MINUTE;
+    int64_t before = store_cutoff(store->options.retention_rollups_us) / KN_MINUTE;
     enum kn_status status = KN_OK;
     *ret_done = true;
     for (size_t i = 0; before && status == KN_OK && i < ROLLUP_STEPS; i++) {
@@ -225,7 +190,7 @@ static enum kn_status drop_rollups(struct store *store, bool *ret_done)
 
 static enum kn_status drop_rest(struct store *store, bool *ret_done)
 {
-    int64_t gaps = cutoff(store->options.retention_rollups_us);
+    int64_t gaps = store_cutoff(store->options.retention_rollups_us);
     enum kn_status status = KN_OK;
     *ret_done = true;
     const struct db_value gaps_before[] = {db_i64(gaps)};
@@ -234,7 +199,8 @@ static enum kn_status drop_rest(struct store *store, bool *ret_done)
         status = db_run(store->db, SQL_GAPS_DELETE, gaps_before, NULL, NULL);
     if (status == KN_OK && gaps)
         status = db_run(store->db, SQL_LIFE_DELETE, gaps_before, NULL, NULL);
-    const struct db_value links_before[] = {db_i64(cutoff(store->options.retention_tasks_us))};
+    const struct db_value links_before[] = {
+        db_i64(store_cutoff(store->options.retention_tasks_us))};
     if (status == KN_OK && links_before[0].i64)
         status = db_run(store->db, SQL_LINKS_DELETE, links_before, NULL, NULL);
     return status == KN_OK ? db_run(store->db, SQL_MARKS_TRIM, marks, NULL, NULL) : status;
@@ -243,7 +209,7 @@ static enum kn_status drop_rest(struct store *store, bool *ret_done)
 /* Bulk jobs go with the tasks of their time. */
 static enum kn_status drop_jobs(struct store *store, bool *ret_done)
 {
-    int64_t before = cutoff(store->options.retention_tasks_us);
+    int64_t before = store_cutoff(store->options.retention_tasks_us);
     *ret_done = true;
     return before ? jobs_drop(store, before, ret_done) : KN_OK;
 }

@@ -1,4 +1,4 @@
-#include "services/storage/write/writer.h"
+#include "services/storage/writer.h"
 
 #include "services/common/process/cond.h"
 #include "services/common/process/log.h"
@@ -249,17 +249,13 @@ static int64_t retain(struct writer *writer)
 /* A step of the jobs that need nothing but the database. */
 static void do_jobs(struct writer *writer)
 {
-    const struct kn_msg_job_take own = {.limit = 1};
     const struct kn_msg_feed *feed = NULL;
-    struct kn_arena arena;
     static struct kn_log_limit limit;
     uint64_t skipped;
+    int64_t wait = KN_SECOND;
     if (kn_time_mono() < writer->jobs_at)
         return;
-    kn_arena_init(&arena, 0);
-    struct store_change step = {.kind = KN_KIND_JOB_TAKE, .msg = &own, .arena = &arena};
-    enum kn_status status = store_commit(writer->store, &step, 1, &feed);
-    const struct kn_msg_job_items *answer = step.answer;
+    enum kn_status status = store_do_jobs(writer->store, &wait, &feed);
     if (status == KN_OK && feed) {
         note(writer, "", KN_OK);
         if (writer->publish)
@@ -268,8 +264,7 @@ static void do_jobs(struct writer *writer)
         KN_WARN("storage.jobs_failed", KN_F_TEXT("error", store_error(writer->store)),
                 KN_F_I64("lines_skipped", skipped));
     }
-    writer->jobs_at = kn_time_mono() + (status == KN_OK && answer ? answer->wait : KN_SECOND);
-    kn_arena_fini(&arena);
+    writer->jobs_at = kn_time_mono() + (status == KN_OK ? wait : KN_SECOND);
 }
 
 /* Sets unwatched workers offline. */

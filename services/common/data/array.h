@@ -1,0 +1,12 @@
+/* Arrays on the heap that grow by doubling. */
+#ifndef KN_COMMON_DATA_ARRAY_H
+#define KN_COMMON_DATA_ARRAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Makes room for one more. items: address of the pointer to the first, which may move; count: how
+ * many there are. False: out of memory, and nothing has changed. */
+bool kn_array_grow(void *items, size_t *cap, size_t count, size_t size);
+
+#endif

@@ -1,0 +1,205 @@
+/* Inside the store: what its rooms share. */
+#ifndef KN_STORAGE_STATE_STATE_H
+#define KN_STORAGE_STATE_STATE_H
+
+#include "services/storage/state/worker_row.h"
+#include "services/storage/store.h"
+#include "services/storage/task/deltas.h"
+#include "services/storage/task/task_cache.h"
+
+enum { DICT_MAX = 65536, TASK_BLOCK = 1024, FEED_ID_SIZE = 33 };
+
+/* How many tasks of a source have a status. */
+struct status_count {
+    int64_t source;
+    uint8_t status;
+    int64_t count; /* committed */
+    int64_t delta; /* of the transaction */
+};
+
+struct store {
+    struct store_options options;
+    char *database;
+    char *feed_name;
+    struct db *db;
+    bool unread; /* the connection is new, but what is in memory of the database is not */
+    struct dict *dict;
+    char *error;
+    int schema_version;
+    bool timescaledb;
+
+    uint64_t hash_key;
+    int64_t next_no; /* of the block of task numbers */
+    int64_t end_no;
+
+    int64_t feed_no;
+    char feed_id[FEED_ID_SIZE];
+    uint64_t feed_number;
+    char holder[33];    /* what this process calls itself in the feed's row */
+    int64_t renewed_at; /* monotonic: when that row was last said to be ours */
+
+    struct status_count *counts;
+    size_t n_counts;
+    size_t cap_counts;
+
+    struct task_cache tasks;
+    struct source_changes { /* how often a source's counters have changed, as of our last commit */
+        int64_t source, changes;
+    } * sources;
+    size_t n_sources, cap_sources;
+
+    int64_t days[64]; /* whose partitions are known to be there; by day modulo 64 */
+
+    struct kn_arena arena; /* of the commit */
+    struct kn_buf body;    /* of the feed's row */
+    struct tx *tx;         /* kept for its memory */
+    bool is_careful;       /* no event is taken for new without asking the database */
+
+    struct retain {
+        int64_t queue_source, queue; /* after which expire_queues goes on */
+        int64_t next_at;             /* monotonic: no round begins before */
+        unsigned step;               /* of the round */
+        int64_t before;              /* tasks whose latest event is older were deleted */
+        struct retain_sweep {
+            int64_t restart_at; /* monotonic: then it begins at the first task again */
+            int64_t after;      /* the task where it goes on */
+            int64_t idle_since; /* where it was when it last found something */
+            unsigned idle;      /* steps since */
+            int64_t survivor;   /* first_at of the oldest task that it left */
+        } sweeps[2];            /* dead tasks, events of living ones */
+    } retain;
+};
+
+enum { KNOWN_RUNTIMES = 256 };
+
+struct store_reader {
+    struct store *store; /* options, dict, feed: what does not change */
+    struct db *db;
+    uint64_t bytes; /* of the database */
+    int64_t bytes_until;
+    struct known_runtime { /* by name modulo their number */
+        int64_t source, name;
+        int64_t slow_us; /* 99 of 100 take no longer */
+        int64_t until;   /* monotonic */
+    } runtimes[KNOWN_RUNTIMES];
+};
+
+/* ---- a transaction ------------------------------------------------------------------- */
+
+struct event_work {
+    const struct kn_msg_event *event;
+    uint64_t ident;
+    int64_t host;
+    uint32_t task;   /* index, NO_TASK for those of no task */
+    uint32_t change; /* its index in the transaction */
+    uint32_t next;   /* of the same task, NO_EVENT at the end */
+    bool is_new;
+    bool is_idle; /* it says nothing new: it is not stored */
+};
+enum { NO_TASK = UINT32_MAX, NO_EVENT = UINT32_MAX };
+
+struct task_work {
+    struct task_row row;
+    bool exists;   /* had a row before this transaction */
+    bool touched;  /* has new events */
+    bool advances; /* they change nothing but the columns of SQL_TASK_ADVANCE */
+    enum kn_task_status status_before;
+    int64_t name_before;
+    int64_t queue_before;
+    int64_t worker_before;
+    int64_t first_at_before;
+    struct delta_wait wait_before;
+    struct delta_learned *learned_before; /* NULL: nothing */
+    int64_t end_before;                   /* of those that may be marked as resolved */
+    int64_t resolved_at;                  /* 0: it is not marked, or no longer */
+    struct kn_str resolved_by;
+    uint32_t first_event;
+    uint32_t last_event;
+};
+
+struct worker_work {
+    struct worker_row row;
+    bool dirty;
+    bool answered; /* control asked it: its answers were read, and changed */
+    bool tell;     /* readers of the feed */
+    bool known;    /* was there before this transaction, as */
+    uint8_t status_before;
+    int64_t started_before;
+};
+
+struct tx {
+    struct store *store;
+    struct kn_arena *arena;
+    const struct store_change *changes; /* that are applied */
+    struct deltas deltas;
+
+    struct task_work *tasks;
+    size_t n_tasks, cap_tasks;
+    struct hmap task_map; /* by hash */
+    struct event_work *events;
+    size_t n_events, cap_events;
+    struct hmap event_map; /* by ident, to find repetitions in the transaction */
+
+    struct worker_work *workers;
+    size_t n_workers, cap_workers, n_workers_read;
+    struct hmap worker_map;
+
+    struct kn_msg_queue_depth *queues;
+    size_t n_queues, cap_queues;
+    struct kn_msg_gap *gaps;
+    size_t n_gaps, cap_gaps;
+
+    int64_t *marked; /* tasks that were marked as resolved, or no longer are */
+    size_t n_marked, cap_marked;
+    struct job_work *jobs; /* that this transaction changes; in the arena */
+    bool jobs_changed;     /* whether some of them must be written */
+
+    struct kn_msg_feed feed;
+};
+
+struct tx *tx_new(struct store *store);
+void tx_free(struct tx *tx);
+void tx_begin(struct tx *tx);
+
+/* The caller of the change was wrong, the transaction is not: returns OK. why is static. */
+enum kn_status tx_refuse(struct store_change *change, enum kn_status status,
+                         const char *why) KN_MUST_CHECK;
+/* Text that the database can keep; absent stays absent. */
+struct kn_str tx_clean(struct tx *tx, struct kn_str text);
+struct db_value tx_text(struct tx *tx, struct kn_str text);
+
+/* After a transaction failed: rolls back, and forgets what was only true in it. */
+void store_abandon(struct store *store);
+/* After it was committed. */
+void store_settle(struct store *store);
+/* Where no lock can be held: claims the feed in its row. EXISTS: another process has it. */
+enum kn_status store_hold_feed(struct store *store) KN_MUST_CHECK;
+
+/* ---- counts -------------------------------------------------------------------------- */
+
+/* Adds to the count of a status, in the transaction. */
+enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,
+                           int64_t add) KN_MUST_CHECK;
+/* Writes what store_count has added. */
+enum kn_status store_write_counts(struct store *store) KN_MUST_CHECK;
+/* After a row of counters changed for the changes-th time. CONFLICT when another process has
+ * written to the source meanwhile: what is in memory of it may be old. */
+enum kn_status store_note_changes(struct store *store, int64_t source,
+                                  int64_t changes) KN_MUST_CHECK;
+/* Whether tasks of this status are in the table by status: those that succeeded are most, and
+ * are found as fast among all. */
+static inline bool store_has_state(int64_t status)
+{
+    return status != KN_TASK_SUCCESS;
+}
+
+/* ---- what retention has deleted ------------------------------------------------------ */
+
+/* Before which everything goes that is kept for so long; 0: nothing does. */
+int64_t store_cutoff(int64_t keep_us);
+/* Tasks whose latest event is not newer may have been deleted, by this process or another. */
+int64_t store_deleted_to(const struct store *store);
+/* Older events and points of queues are deleted; 0: none. */
+int64_t store_events_cutoff(const struct store *store);
+
+#endif

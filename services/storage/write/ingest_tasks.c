@@ -1,0 +1,191 @@
+/* Writing the tasks of a commit, once they are merged: rows, the table by status, spans, and what
+ * the feed tells of them. */
+#include "services/storage/write/ingest.h"
+
+#include "services/common/count.h"
+#include "services/common/text/time.h"
+
+static enum sql_id statement_for(const struct task_work *work)
+{
+    if (!work->exists)
+        return SQL_TASK_NEW;
+    bool rest = work->name_before == work->row.name && work->queue_before == work->row.queue &&
+                work->worker_before == work->row.worker;
+    if (rest && work->advances)
+        return SQL_TASK_ADVANCE;
+    return rest ? SQL_TASK_UPDATE_REST : SQL_TASK_UPDATE;
+}
+
+/* Rows for one of the statements. */
+static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id,
+                                       const struct task_bytes *bytes)
+{
+    size_t width = strlen(sql_statements[id].types), n = 0;
+    struct db_value all[TASK_COLUMNS];
+    for (size_t i = 0; i < tx->n_tasks; i++)
+        n += tx->tasks[i].touched && statement_for(&tx->tasks[i]) == id;
+    struct db_value *values = kn_arena_array(tx->arena, n * width, sizeof *values);
+    if (!values)
+        return KN_NOMEM;
+    n = 0;
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        const struct task_work *work = &tx->tasks[i];
+        if (!work->touched || statement_for(work) != id)
+            continue;
+        task_row_values(&work->row, &bytes[i], all);
+        task_cache_put(&tx->store->tasks, all);
+        if (id == SQL_TASK_NEW)
+            memcpy(values + n * width, all, sizeof all);
+        else if (id == SQL_TASK_ADVANCE)
+            task_row_advance_values(all, values + n * width);
+        else
+            task_row_update_values(all, id == SQL_TASK_UPDATE_REST, values + n * width);
+        n++;
+    }
+    return db_each(tx->store->db, id, values, n, NULL, NULL, NULL);
+}
+
+/* The tasks by status, in the table of their own. */
+static enum kn_status write_states(struct tx *tx)
+{
+    enum { WIDTH = 2 };
+    size_t dropped = 0, put = 0;
+    struct db_value *drops = kn_arena_array(tx->arena, tx->n_tasks * WIDTH, sizeof *drops);
+    struct db_value *puts = kn_arena_array(tx->arena, tx->n_tasks * WIDTH, sizeof *puts);
+    if (!drops || !puts)
+        return KN_NOMEM;
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        const struct task_work *work = &tx->tasks[i];
+        if (!work->touched || (work->exists && work->status_before == work->row.status))
+            continue;
+        if (work->exists && store_has_state(work->status_before)) {
+            drops[dropped++] = db_i64(work->status_before);
+            drops[dropped++] = db_i64(work->row.no);
+        }
+        if (!store_has_state(work->row.status))
+            continue;
+        puts[put++] = db_i64(work->row.status);
+        puts[put++] = db_i64(work->row.no);
+    }
+    enum kn_status status =
+        db_each(tx->store->db, SQL_TASK_STATE_DROP, drops, dropped / WIDTH, NULL, NULL, NULL);
+    return status == KN_OK
+               ? db_each(tx->store->db, SQL_TASK_STATE_PUT, puts, put / WIDTH, NULL, NULL, NULL)
+               : status;
+}
+
+static enum kn_status write_tasks(struct tx *tx)
+{
+    static const enum sql_id ids[] = {SQL_TASK_NEW, SQL_TASK_UPDATE, SQL_TASK_UPDATE_REST,
+                                      SQL_TASK_ADVANCE};
+    struct kn_buf *out = &tx->store->body;
+    struct task_bytes *bytes = kn_arena_array(tx->arena, tx->n_tasks, sizeof *bytes);
+    if (!bytes)
+        return KN_NOMEM;
+    kn_buf_clear(out);
+    for (size_t i = 0; i < tx->n_tasks; i++)
+        task_row_bytes(&tx->tasks[i].row, out, &bytes[i]);
+    enum kn_status status = kn_buf_status(out);
+    const char *at = out->data;
+    for (size_t i = 0; status == KN_OK && i < tx->n_tasks; i++) {
+        bytes[i].order.ptr = at;
+        at += bytes[i].order.len;
+        bytes[i].learned.ptr = bytes[i].learned.len ? at : NULL;
+        at += bytes[i].learned.len;
+    }
+    for (size_t i = 0; status == KN_OK && i < KN_COUNT_OF(ids); i++)
+        status = write_tasks_with(tx, ids[i], bytes);
+    return status;
+}
+
+/* Which numbers the tasks have whose first event fell into the same minute, or second; a
+ * few rows for a batch. */
+struct span {
+    int64_t source, at, first, last;
+};
+
+static void note_span(struct span *spans, size_t *count, int64_t unit, const struct task_row *row)
+{
+    int64_t at = row->task.first_at / unit;
+    for (size_t i = *count; i-- > 0;) {
+        struct span *span = &spans[i];
+        if (span->at != at || span->source != row->source)
+            continue;
+        if (row->no < span->first)
+            span->first = row->no;
+        if (row->no > span->last)
+            span->last = row->no;
+        return;
+    }
+    spans[(*count)++] = (struct span){row->source, at, row->no, row->no};
+}
+
+static enum kn_status write_spans(struct tx *tx, int64_t unit, enum sql_id id)
+{
+    enum { ROOM = 256, WIDTH = 4 };
+    struct span spans[ROOM];
+    struct db_value values[ROOM * WIDTH];
+    size_t count = 0;
+    for (size_t t = 0; t < tx->n_tasks || count;) {
+        for (; t < tx->n_tasks && count < ROOM; t++) {
+            if (tx->tasks[t].touched)
+                note_span(spans, &count, unit, &tx->tasks[t].row);
+        }
+        for (size_t i = 0; i < count; i++) {
+            values[i * WIDTH] = db_i64(spans[i].source);
+            values[i * WIDTH + 1] = db_i64(spans[i].at);
+            values[i * WIDTH + 2] = db_i64(spans[i].first);
+            values[i * WIDTH + 3] = db_i64(spans[i].last);
+        }
+        enum kn_status status = db_each(tx->store->db, id, values, count, NULL, NULL, NULL);
+        if (status != KN_OK)
+            return status;
+        count = 0;
+    }
+    return KN_OK;
+}
+
+/* ---- the feed's part ----------------------------------------------------------------- */
+
+static enum kn_status tell_tasks(struct tx *tx)
+{
+    size_t n = 0;
+    struct kn_msg_task_change *changes = kn_arena_array(tx->arena, tx->n_tasks, sizeof *changes);
+    struct kn_msg_task *tasks = kn_arena_array(tx->arena, tx->n_tasks, sizeof *tasks);
+    if (!changes || !tasks)
+        return KN_NOMEM;
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        const struct task_work *work = &tx->tasks[i];
+        struct kn_str source;
+        if (!work->touched)
+            continue;
+        enum kn_status status =
+            dict_text(tx->store->dict, tx->store->db, work->row.source, tx->arena, &source);
+        if (status != KN_OK)
+            return status;
+        task_row_message(&work->row, source, TASK_TEXT_FEED, &tasks[n]);
+        tasks[n].resolved_at = work->resolved_at;
+        tasks[n].resolved_by = work->resolved_by;
+        changes[n] = (struct kn_msg_task_change){.task = &tasks[n],
+                                                 .created = !work->exists,
+                                                 .previous_status = (uint8_t)work->status_before};
+        n++;
+    }
+    tx->feed.tasks.items = changes;
+    tx->feed.tasks.count = n;
+    return KN_OK;
+}
+
+enum kn_status tx_write_tasks(struct tx *tx)
+{
+    enum kn_status status = write_tasks(tx);
+    if (status == KN_OK)
+        status = write_states(tx);
+    if (status == KN_OK)
+        status = write_spans(tx, KN_MINUTE, SQL_TASK_MINUTE_PUT);
+    if (status == KN_OK)
+        status = write_spans(tx, KN_SECOND, SQL_TASK_SECOND_PUT);
+    if (status == KN_OK)
+        status = tx_marks_review(tx);
+    return status == KN_OK ? tell_tasks(tx) : status;
+}
