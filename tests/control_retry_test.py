@@ -144,7 +144,7 @@ def test_a_retry_is_the_same_call_or_is_refused(request, folder, redis_url, brok
                 for ident in one.sent}
         for one in waiting:  # now the first calls come
             assert post(kanchi, "/commands/add_consumer", {
-                "workers": [one.worker.hostname],
+                "workers": [one.worker.hostname], "timeout": 30,
                 "arguments": {"queue": f"parked-{one.serializer}"}})[0] == 200
         rig.wait_for(lambda: all(one.sent.keys() <= one.calls().keys() for one in waiting),
                      120 + SETS / 10, "the calls that waited are recorded")

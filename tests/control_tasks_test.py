@@ -142,7 +142,7 @@ def test_a_task_that_waits_is_taken_out_alone(stack):
         assert status == 200 and answer["removed"] == 0, answer
     stack.wait_status(idents[4], "revoked")  # no worker has told of it
     assert post(stack.kanchi, "/commands/add_consumer",
-                {"arguments": {"queue": "parked"}})[0] == 200
+                {"timeout": 20, "arguments": {"queue": "parked"}})[0] == 200
     for ident in idents[:4] + idents[5:]:
         stack.wait_called(ident)
     assert idents[4] not in stack.calls()

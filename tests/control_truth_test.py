@@ -204,7 +204,8 @@ def depth(stage, queue):
 
 
 def command(stage, method, queue):
-    status, answer = post(stage.kanchi, f"/commands/{method}", {"arguments": {"queue": queue}})
+    status, answer = post(stage.kanchi, f"/commands/{method}",
+                          {"timeout": 20, "arguments": {"queue": queue}})
     assert status == 200 and not answer["missing"], answer
 
 

@@ -25,7 +25,8 @@ def test_sentinels_and_redis_each_have_tls_or_not(folder, start, redis_tls,  # n
             wait_for_status(kanchi, done, "success")
             answer = rig.wait_for(lambda: kanchi.get(f"/tasks/{done}/result"), 20, "its result")
             assert answer["state"] == "SUCCESS"
-            assert not kanchi.post("/commands/ping", {"workers": [worker.hostname]})["missing"]
+            assert not kanchi.post("/commands/ping", {
+                "workers": [worker.hostname], "timeout": 20})["missing"]
             assert not finding(kanchi, "result_backend_unreachable")
 
 
