@@ -56,6 +56,31 @@ struct broker_message {
     int64_t received_at;
 };
 
+/* How a broker differs from others, for callers: they ask for what they need, and never which
+ * broker it is. */
+struct broker_traits {
+    const char *product; /* its name in texts, "Redis" */
+
+    bool enveloped; /* a message is one text, kombu's envelope, without properties beside it */
+    bool routed_by_kombu; /* exchanges, bindings and priorities are kombu's own, under keys that its
+                             transport options name; so bindings can be read */
+    const char *default_vhost; /* NULL: it has numbered databases instead */
+
+    bool keeps_events;      /* they wait in a queue of ours until they are acknowledged; otherwise
+                               those are lost that come while we are away, or our buffer is full */
+    const char *gap_reason; /* why events are missing, as the gap says */
+
+    bool reads_in_place;  /* waiting and unacknowledged messages can be read without being taken;
+                             otherwise only the first ones of a queue, which are marked by it */
+    bool declares_queues; /* a queue that was never declared is NOT_FOUND; otherwise it is empty */
+    bool keeps_purged;    /* a purge can keep the messages to be read afterwards */
+    bool removes_one_by_one; /* after a failure, what was removed before is known and stays removed
+                              */
+};
+
+/* Static. */
+const struct broker_traits *broker_traits(const struct broker_url *url);
+
 enum broker_state { BROKER_CONNECTING, BROKER_CONNECTED, BROKER_AWAY };
 /* "connecting", "connected", "away". Static. */
 const char *broker_state_name(enum broker_state state);

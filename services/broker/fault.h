@@ -9,8 +9,8 @@ struct broker_fault {
     const char *remedy;
 };
 
-/* Looks up the error text of this library; never NULL: for an unknown one, the remedy is to compare
- * the URL. Static. */
-const struct broker_fault *broker_fault_of(enum broker_kind kind, struct kn_str error);
+/* Looks up the error text of this library, for the driver of a URL; never NULL: for an unknown one,
+ * the remedy is to compare the URL. Static. */
+const struct broker_fault *broker_fault_of(const struct broker_driver *driver, struct kn_str error);
 
 #endif

@@ -76,7 +76,7 @@ static enum kn_status measure(struct broker_meter *meter, const struct kn_str *n
     for (size_t i = 0; i < name_count; i++)
         broker_depths_add(&depths, arena, names[i]);
     kn_buf_clear(&meter->error);
-    enum kn_status status = meter->options.url->kind == BROKER_REDIS
+    enum kn_status status = broker_traits(meter->options.url)->enveloped /* TODO */
                                 ? broker_redis_measure(meter, arena, &depths)
                                 : broker_amqp_measure(meter, arena, &depths);
     if (status == KN_OK)
@@ -92,6 +92,18 @@ enum kn_status broker_meter_measure(struct broker_meter *meter, const struct kn_
     enum kn_status status = measure(meter, names, name_count, arena, ret);
     if (status != KN_OK && stale)
         status = measure(meter, names, name_count, arena, ret);
+    broker_meter_keep_error(meter);
+    return status;
+}
+
+enum kn_status broker_meter_places(struct broker_meter *meter, struct kn_arena *arena,
+                                   struct kn_str *ret, size_t max, size_t *ret_count)
+{
+    *ret_count = 0;
+    kn_buf_clear(&meter->error);
+    enum kn_status status = broker_traits(meter->options.url)->enveloped /* TODO */
+                                ? broker_redis_places(meter, arena, ret, max, ret_count)
+                                : broker_amqp_places(meter, arena, ret, max, ret_count);
     broker_meter_keep_error(meter);
     return status;
 }

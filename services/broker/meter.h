@@ -48,9 +48,10 @@ enum kn_status broker_meter_measure(struct broker_meter *meter, const struct kn_
                                     size_t name_count, struct kn_arena *arena,
                                     struct broker_depths *ret) KN_MUST_CHECK;
 
-/* The virtual hosts of a RabbitMQ in which workers run, ours too, as far as the user of the
- * management API may see them; at most max. UNSUPPORTED without that API. */
-enum kn_status broker_meter_vhosts(struct broker_meter *meter, struct kn_arena *arena,
+/* The virtual hosts in which workers run, or the numbers of the databases in which they listen or
+ * have listened, ascending; ours too, at most max, in the arena. UNSUPPORTED when it can't be told:
+ * on RabbitMQ without the management API, which tells what its user may see. */
+enum kn_status broker_meter_places(struct broker_meter *meter, struct kn_arena *arena,
                                    struct kn_str *ret, size_t max, size_t *ret_count) KN_MUST_CHECK;
 
 #endif

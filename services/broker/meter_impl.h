@@ -44,6 +44,10 @@ void broker_meter_keep_error(struct broker_meter *meter);
 /* Adds what can be discovered, and measures all. */
 enum kn_status broker_redis_measure(struct broker_meter *meter, struct kn_arena *arena,
                                     struct broker_depths *depths) KN_MUST_CHECK;
+enum kn_status broker_redis_places(struct broker_meter *meter, struct kn_arena *arena,
+                                   struct kn_str *ret, size_t max, size_t *ret_count) KN_MUST_CHECK;
+enum kn_status broker_amqp_places(struct broker_meter *meter, struct kn_arena *arena,
+                                  struct kn_str *ret, size_t max, size_t *ret_count) KN_MUST_CHECK;
 void broker_amqp_meter_init(struct broker_meter *meter);
 enum kn_status broker_amqp_measure(struct broker_meter *meter, struct kn_arena *arena,
                                    struct broker_depths *depths) KN_MUST_CHECK;

@@ -90,7 +90,8 @@ void broker_receiver_flush(struct broker_receiver *r)
     if (!r->chunk || r->chunk->count == 0)
         return;
     r->chunk->complete_to = r->alive_at;
-    size_t lost = broker_chunks_push(&r->chunks, r->chunk, r->options.url->kind == BROKER_REDIS);
+    size_t lost =
+        broker_chunks_push(&r->chunks, r->chunk, !broker_traits(r->options.url)->keeps_events);
     r->chunk = NULL;
     broker_receiver_complete(r);
     if (lost == 0)
@@ -137,7 +138,7 @@ static void *receive(void *arg)
         uint64_t before = r->status.connects;
         kn_buf_clear(&error);
         set_state(r, BROKER_CONNECTING, KN_STR_ABSENT);
-        enum kn_status status = r->options.url->kind == BROKER_REDIS
+        enum kn_status status = broker_traits(r->options.url)->enveloped /* TODO */
                                     ? broker_redis_receive(r, &error)
                                     : broker_amqp_receive(r, &error);
         broker_receiver_flush(r);
@@ -205,7 +206,7 @@ enum kn_status broker_receiver_take(struct broker_receiver *receiver, int64_t ti
 void broker_receiver_release(struct broker_receiver *receiver, struct broker_chunk *chunk)
 {
     broker_chunk_put(&receiver->chunks, chunk);
-    if (receiver->options.url->kind == BROKER_AMQP)
+    if (broker_traits(receiver->options.url)->keeps_events)
         wake_reader(receiver); /* there may be room again */
 }
 
@@ -214,7 +215,7 @@ void broker_receiver_ack(struct broker_receiver *receiver, uint64_t tag)
     uint64_t before = receiver->ack_to;
     while (before < tag && !atomic_compare_exchange_weak(&receiver->ack_to, &before, tag)) {
     }
-    if (receiver->options.url->kind == BROKER_AMQP)
+    if (broker_traits(receiver->options.url)->keeps_events)
         wake_reader(receiver);
 }
 

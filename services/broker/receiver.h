@@ -8,7 +8,7 @@
 #ifndef BROKER_RECEIVER_H
 #define BROKER_RECEIVER_H
 
-#include "services/broker/amqp/chunks.h"
+#include "services/broker/chunks.h"
 
 struct broker_receiver;
 

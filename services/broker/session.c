@@ -21,7 +21,7 @@ enum kn_status broker_session_new(const struct broker_options *options, struct b
 
 static bool on_redis(const struct broker_session *s)
 {
-    return s->options.url->kind == BROKER_REDIS;
+    return broker_traits(s->options.url)->enveloped /* TODO */;
 }
 
 bool broker_session_connected(const struct broker_session *s)
@@ -58,6 +58,11 @@ void broker_session_free(struct broker_session *s)
 const char *broker_session_error(const struct broker_session *session)
 {
     return session->text;
+}
+
+const struct broker_traits *broker_session_traits(const struct broker_session *session)
+{
+    return broker_traits(session->options.url);
 }
 
 enum kn_status broker_session_result(struct broker_session *s, enum kn_status status)

@@ -19,6 +19,9 @@ void broker_session_free(struct broker_session *session);
 /* The last failure as a sentence without secrets; "" when there was none. */
 const char *broker_session_error(const struct broker_session *session);
 
+/* Of its broker. */
+const struct broker_traits *broker_session_traits(const struct broker_session *session);
+
 struct broker_header {
     const char *name; /* not looked at in a list */
     enum {

@@ -61,6 +61,14 @@ enum kn_status broker_redis_sweep(struct broker_session *s, const char *exchange
                                   const char *prefix, size_t *ret_count) KN_MUST_CHECK;
 enum kn_status broker_redis_look(struct broker_session *s, const struct broker_look *look,
                                  struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_find(struct broker_session *s, struct kn_str queue, bool unacked,
+                                 size_t max, bool (*is)(void *arg, struct kn_str value), void *arg,
+                                 struct broker_found *ret) KN_MUST_CHECK;
+enum kn_status broker_redis_take_out(struct broker_session *s, const struct broker_found *found,
+                                     int64_t *ret_removed) KN_MUST_CHECK;
+enum kn_status broker_redis_bindings(struct broker_session *s, struct kn_str exchange,
+                                     struct kn_arena *arena, struct kn_str **ret,
+                                     size_t *ret_count) KN_MUST_CHECK;
 enum kn_status broker_redis_unacked(struct broker_session *s,
                                     const struct broker_unacked *unacked) KN_MUST_CHECK;
 enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_purge *purge,

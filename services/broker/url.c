@@ -1,36 +1,12 @@
 #include "services/broker/url.h"
 
+#include "services/broker/driver.h"
 #include "services/common/count.h"
 #include "services/common/data/arena.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <strings.h>
-
-#define REDIS_PORT 6379
-#define SENTINEL_PORT 26379
-#define AMQP_PORT 5672
-#define AMQPS_PORT 5671
-
-enum scheme_flags { F_TLS = 1, F_SOCKET = 2, F_SENTINEL = 4 };
-
-static const struct scheme {
-    const char *name;
-    enum broker_kind kind;
-    int flags;
-    uint16_t port;
-} schemes[] = {
-    {"redis", BROKER_REDIS, 0, REDIS_PORT},
-    {"rediss", BROKER_REDIS, F_TLS, REDIS_PORT},
-    {"redis+socket", BROKER_REDIS, F_SOCKET, 0},
-    {"socket", BROKER_REDIS, F_SOCKET, 0},
-    {"unix", BROKER_REDIS, F_SOCKET, 0},
-    {"sentinel", BROKER_REDIS, F_SENTINEL, SENTINEL_PORT},
-    {"amqp", BROKER_AMQP, 0, AMQP_PORT},
-    {"pyamqp", BROKER_AMQP, 0, AMQP_PORT},
-    {"librabbitmq", BROKER_AMQP, 0, AMQP_PORT},
-    {"amqps", BROKER_AMQP, F_TLS, AMQPS_PORT},
-};
 
 /* The URL with the memory that its texts live in. */
 struct owned_url {
@@ -41,12 +17,13 @@ struct owned_url {
 struct parser {
     struct owned_url *out;
     struct kn_buf *error;
-    const struct scheme *scheme; /* of the URL that is read */
-    struct broker_host *host;    /* likewise */
+    const struct broker_driver *driver; /* of the URL that is read */
+    const struct broker_scheme *scheme; /* likewise */
+    struct broker_host *host;           /* likewise */
     bool first;
     bool first_tls;     /* the query of the first URL switched TLS on */
     uint16_t last_port; /* that was written; 0: none so far */
-    uint16_t defaults[BROKER_HOSTS_MAX];
+    const struct broker_scheme *schemes[BROKER_HOSTS_MAX];
 };
 
 /* One URL of the list, cut into its parts; nothing is decoded yet. */
@@ -121,15 +98,12 @@ static enum kn_status decode(struct parser *p, struct kn_str s, bool plus, const
 
 static enum kn_status find_scheme(struct parser *p, struct kn_str name)
 {
-    p->scheme = NULL;
-    for (size_t i = 0; i < KN_COUNT_OF(schemes); i++) {
-        if (kn_str_eq(name, kn_str_from(schemes[i].name)))
-            p->scheme = &schemes[i];
+    p->driver = broker_driver_of(name, &p->scheme);
+    if (!p->driver && p->error) {
+        kn_buf_text(p->error, "the scheme is not one that Kanchi speaks: ");
+        broker_drivers_schemes(p->error);
     }
-    if (!p->scheme)
-        return fail(p, "the scheme is not one that Kanchi speaks: redis, rediss, redis+socket, "
-                       "socket, unix, sentinel, amqp, amqps, pyamqp");
-    return KN_OK;
+    return p->driver ? KN_OK : KN_CONFIG;
 }
 
 static void cut(struct kn_str rest, struct parts *ret)
@@ -215,7 +189,7 @@ static enum kn_status read_place(struct parser *p, const char *text)
 {
     if (!text)
         return KN_OK; /* what the URL before has */
-    if (p->scheme->kind == BROKER_REDIS)
+    if (!p->driver->traits.default_vhost)
         return read_db(p, text);
     p->host->vhost = text;
     return KN_OK;
@@ -224,7 +198,7 @@ static enum kn_status read_place(struct parser *p, const char *text)
 static enum kn_status read_path(struct parser *p, struct kn_str path)
 {
     const char *text = NULL;
-    bool is_socket = p->scheme->flags & F_SOCKET;
+    bool is_socket = p->scheme->flags & BROKER_SCHEME_SOCKET;
     if (!is_socket && path.len > 0)
         path = from(path, 1);
     enum kn_status status = decode(p, path, false, &text);
@@ -273,8 +247,8 @@ static enum kn_status read_ssl(struct parser *p, const char *value)
 
 static enum kn_status read_login(struct parser *p, const char *value)
 {
-    if (p->scheme->kind != BROKER_AMQP)
-        return KN_OK; /* means nothing to Redis */
+    if (!p->driver->external_login)
+        return KN_OK; /* it means nothing */
     p->host->external = strcmp(value, "EXTERNAL") == 0;
     /* AMQPLAIN says the same user and password in another form */
     if (!p->host->external && strcmp(value, "PLAIN") != 0 && strcmp(value, "AMQPLAIN") != 0)
@@ -373,7 +347,7 @@ static enum kn_status begin_host(struct parser *p)
     p->host = &url->hosts[url->host_count];
     if (url->host_count == 0) {
         *p->host = (struct broker_host){.tls = no_tls};
-        p->host->vhost = p->scheme->kind == BROKER_AMQP ? "/" : NULL;
+        p->host->vhost = p->driver->traits.default_vhost;
     } else {
         const struct broker_host *first = &url->hosts[0], *before = p->host - 1;
         *p->host = (struct broker_host){
@@ -383,7 +357,7 @@ static enum kn_status begin_host(struct parser *p)
             .tls = p->first_tls ? first->tls : no_tls,
         };
     }
-    p->defaults[url->host_count++] = p->scheme->port;
+    p->schemes[url->host_count++] = p->scheme;
     return KN_OK;
 }
 
@@ -402,7 +376,7 @@ static enum kn_status read_bare(struct parser *p, struct kn_str text)
     status = read_host(p, text);
     if (status == KN_OK && find_any(text, ":") == text.len)
         p->host->port = first_port;
-    p->defaults[url->host_count - 1] = p->defaults[0];
+    p->schemes[url->host_count - 1] = p->schemes[0];
     return status;
 }
 
@@ -410,12 +384,12 @@ static enum kn_status read_bare(struct parser *p, struct kn_str text)
 static enum kn_status check_mix(struct parser *p)
 {
     const struct broker_url *url = &p->out->url;
-    bool sentinel = p->scheme->flags & F_SENTINEL;
-    if (p->scheme->kind != url->kind)
-        return fail(p, "the list has URLs of Redis and of RabbitMQ: configure a broker for each");
+    bool sentinel = p->scheme->flags & BROKER_SCHEME_SENTINEL;
+    if (p->driver != url->driver)
+        return fail(p, "the list has URLs of different brokers: configure a broker for each");
     if (sentinel != url->sentinel)
         return fail(p, "sentinel:// is in a list with other schemes: all must be sentinels");
-    if (url->socket_path || p->scheme->flags & F_SOCKET)
+    if (url->socket_path || p->scheme->flags & BROKER_SCHEME_SOCKET)
         return fail(p, "a unix socket is in a list with other URLs");
     return KN_OK;
 }
@@ -436,9 +410,9 @@ static enum kn_status read_one(struct parser *p, struct kn_str text)
     assert(p->scheme);
     struct parts parts;
     cut(from(text, colon + 3), &parts);
-    p->out->url.kind = p->scheme->kind;
-    p->out->url.sentinel = p->scheme->flags & F_SENTINEL;
-    if (!(p->scheme->flags & F_SOCKET))
+    p->out->url.driver = p->driver;
+    p->out->url.sentinel = p->scheme->flags & BROKER_SCHEME_SENTINEL;
+    if (!(p->scheme->flags & BROKER_SCHEME_SOCKET))
         status = read_host(p, parts.hostport);
     if (status == KN_OK)
         status = read_user(p, parts.userinfo);
@@ -446,21 +420,22 @@ static enum kn_status read_one(struct parser *p, struct kn_str text)
         status = read_path(p, parts.path);
     if (status == KN_OK)
         status = read_query(p, parts.query);
-    if (p->scheme->flags & F_TLS)
+    if (p->scheme->flags & BROKER_SCHEME_TLS)
         p->host->tls.enabled = true;
     return status;
 }
 
-static enum kn_status finish_host(struct parser *p, struct broker_host *host, uint16_t port)
+static enum kn_status finish_host(struct parser *p, struct broker_host *host,
+                                  const struct broker_scheme *scheme)
 {
-    bool amqp = p->out->url.kind == BROKER_AMQP;
+    const char *login = p->out->url.driver->default_login;
     if (host->port == 0)
-        host->port = amqp && host->tls.enabled ? AMQPS_PORT : port;
+        host->port = host->tls.enabled ? scheme->tls_port : scheme->port;
     if (host->external)
         host->user = host->password = NULL; /* the certificate alone identifies us */
-    if (amqp && !host->external) {
-        host->user = host->user ? host->user : "guest";
-        host->password = host->password ? host->password : "guest";
+    if (login && !host->external) {
+        host->user = host->user ? host->user : login;
+        host->password = host->password ? host->password : login;
     }
     if (host->tls.enabled && p->out->url.socket_path)
         return fail(p, "there is no TLS on a unix socket");
@@ -476,7 +451,7 @@ static enum kn_status finish(struct parser *p)
     struct broker_url *url = &p->out->url;
     enum kn_status status = KN_OK;
     for (size_t i = 0; i < url->host_count && status == KN_OK; i++)
-        status = finish_host(p, &url->hosts[i], p->defaults[i]);
+        status = finish_host(p, &url->hosts[i], p->schemes[i]);
     return status == KN_OK && p->out->arena.overflow ? KN_NOMEM : status;
 }
 
@@ -526,7 +501,7 @@ void broker_url_free(struct broker_url *url)
     struct owned_url *owned = (struct owned_url *)url;
     for (size_t i = 0; i < url->host_count; i++) {
         const char *password = url->hosts[i].password;
-        if (url->kind != BROKER_AMQP || (password && strcmp(password, "guest") != 0))
+        if (!url->driver || password != url->driver->default_login)
             wipe(password);
     }
     wipe(url->sentinel_password);
@@ -548,28 +523,30 @@ static void write_encoded(struct kn_buf *buf, const char *text, const char *keep
     }
 }
 
-/* "/" as a virtual host is written out where it would be taken from the URL before. */
+/* The default virtual host is written out where it would be taken from the URL before. */
 static void write_place(const struct broker_url *url, const struct broker_host *host,
                         struct kn_buf *buf)
 {
-    if (url->kind == BROKER_REDIS) {
+    const char *default_vhost = url->driver->traits.default_vhost;
+    if (!default_vhost) {
         kn_buf_printf(buf, "/%d", host->db);
         return;
     }
     kn_buf_char(buf, '/');
-    if (strcmp(host->vhost, "/") != 0 || host != url->hosts)
+    if (strcmp(host->vhost, default_vhost) != 0 || host != url->hosts)
         write_encoded(buf, host->vhost, "");
 }
 
 static const char *scheme_name(const struct broker_url *url, const struct broker_host *host)
 {
-    if (url->socket_path)
-        return "redis+socket";
-    if (url->sentinel)
-        return "sentinel";
-    if (url->kind == BROKER_AMQP)
-        return host->tls.enabled ? "amqps" : "amqp";
-    return host->tls.enabled ? "rediss" : "redis";
+    int flags = url->socket_path    ? BROKER_SCHEME_SOCKET
+                : url->sentinel     ? BROKER_SCHEME_SENTINEL
+                : host->tls.enabled ? BROKER_SCHEME_TLS
+                                    : 0;
+    const struct broker_scheme *scheme = url->driver->schemes;
+    while (scheme->name && scheme->flags != flags)
+        scheme++;
+    return scheme->name ? scheme->name : url->driver->schemes->name;
 }
 
 static void write_user(const struct broker_host *host, struct kn_buf *buf)

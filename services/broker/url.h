@@ -23,7 +23,7 @@
 #define BROKER_HOSTS_MAX 16
 #define BROKER_URL_MAX 8192 /* bytes */
 
-enum broker_kind { BROKER_REDIS, BROKER_AMQP };
+struct broker_driver; /* of one kind of broker */
 
 enum broker_tls_verify {
     BROKER_TLS_REQUIRED, /* certificate and host name must be right */
@@ -54,8 +54,8 @@ struct broker_host {
 
 /* Texts as above. */
 struct broker_url {
-    enum broker_kind kind;
-    bool sentinel; /* the hosts are sentinels, to be asked for master_name */
+    const struct broker_driver *driver; /* its scheme decides; see drivers.c */
+    bool sentinel;                      /* the hosts are sentinels, to be asked for master_name */
     struct broker_host hosts[BROKER_HOSTS_MAX];
     size_t host_count;       /* at least 1 */
     const char *socket_path; /* unix socket; there is one host then */

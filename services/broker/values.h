@@ -12,6 +12,9 @@ enum { BROKER_VALUES_MAX = 256 }; /* keys at once */
 
 struct broker_values;
 
+/* Whether the server of a URL can be read by keys. */
+bool broker_values_can(const struct broker_url *url);
+
 /* The options are copied; what they point to must outlive it. */
 enum kn_status broker_values_new(const struct broker_options *options,
                                  struct broker_values **ret) KN_MUST_CHECK;

@@ -2,7 +2,7 @@
 
 static bool on_redis(const struct broker_session *s)
 {
-    return s->options.url->kind == BROKER_REDIS;
+    return broker_traits(s->options.url)->enveloped /* TODO */;
 }
 
 static enum kn_status look(struct broker_session *s, const struct broker_look *what,
@@ -37,6 +37,39 @@ enum kn_status broker_session_unacked(struct broker_session *session,
     enum kn_status status = unacked(session, what);
     if (broker_session_again(session, before, status))
         status = unacked(session, what);
+    return broker_session_result(session, status);
+}
+
+enum kn_status broker_session_find(struct broker_session *session, struct kn_str queue,
+                                   bool unacked_too, size_t max,
+                                   bool (*is)(void *arg, struct kn_str value), void *arg,
+                                   struct broker_found *ret)
+{
+    if (!on_redis(session))
+        return KN_UNSUPPORTED;
+    bool before = broker_session_connected(session);
+    enum kn_status status = broker_redis_find(session, queue, unacked_too, max, is, arg, ret);
+    if (status != KN_NOT_FOUND && broker_session_again(session, before, status))
+        status = broker_redis_find(session, queue, unacked_too, max, is, arg, ret);
+    return broker_session_result(session, status);
+}
+
+enum kn_status broker_session_take_out(struct broker_session *session,
+                                       const struct broker_found *found, int64_t *ret_removed)
+{
+    return on_redis(session) ? broker_redis_take_out(session, found, ret_removed) : KN_UNSUPPORTED;
+}
+
+enum kn_status broker_session_bindings(struct broker_session *session, struct kn_str exchange,
+                                       struct kn_arena *arena, struct kn_str **ret,
+                                       size_t *ret_count)
+{
+    if (!on_redis(session))
+        return KN_UNSUPPORTED;
+    bool before = broker_session_connected(session);
+    enum kn_status status = broker_redis_bindings(session, exchange, arena, ret, ret_count);
+    if (broker_session_again(session, before, status))
+        status = broker_redis_bindings(session, exchange, arena, ret, ret_count);
     return broker_session_result(session, status);
 }
 

@@ -66,6 +66,31 @@ struct broker_unacked {
 enum kn_status broker_session_unacked(struct broker_session *session,
                                       const struct broker_unacked *unacked) KN_MUST_CHECK;
 
+struct broker_found {
+    struct kn_buf value; /* to be given back by the caller, initialised before */
+    struct kn_buf list;  /* where it is, for _take_out; empty: among the unacknowledged ones */
+    bool complete;       /* false: there were more than max values, and it is not found */
+};
+/* Looks through a queue (absent: none), then (unacked) through what is not acknowledged, for the
+ * value that is wanted, at up to max values. NOT_FOUND. A value that moves from one to the other
+ * meanwhile is missed rarely, and never found twice. UNSUPPORTED by a broker that can't be read in
+ * place. */
+enum kn_status broker_session_find(struct broker_session *session, struct kn_str queue,
+                                   bool unacked, size_t max,
+                                   bool (*is)(void *arg, struct kn_str value), void *arg,
+                                   struct broker_found *ret) KN_MUST_CHECK;
+/* Takes what was found out of its list, if it is still there, byte for byte: at once.
+ * *ret_removed: 1 or 0. */
+enum kn_status broker_session_take_out(struct broker_session *session,
+                                       const struct broker_found *found,
+                                       int64_t *ret_removed) KN_MUST_CHECK;
+
+/* kombu's bindings of an exchange, in the arena: routing key, pattern and queue, with the separator
+ * of the options between them. UNSUPPORTED by a broker that routes itself. */
+enum kn_status broker_session_bindings(struct broker_session *session, struct kn_str exchange,
+                                       struct kn_arena *arena, struct kn_str **ret,
+                                       size_t *ret_count) KN_MUST_CHECK;
+
 /* UNSUPPORTED: the queue is a stream of RabbitMQ, which can be neither purged nor moved from or to.
  * NOT_FOUND when it does not exist (RabbitMQ). */
 enum kn_status broker_session_no_stream(struct broker_session *session,

@@ -39,7 +39,7 @@ static size_t decode(struct kn_str payload, struct kn_arena *arena, int64_t now_
 {
     struct celery_events events;
     kn_arena_reset(arena);
-    if (celery_event_decode_redis(payload, NULL, now_us, arena, &events) != KN_OK) {
+    if (celery_event_decode_envelope(payload, NULL, now_us, arena, &events) != KN_OK) {
         fprintf(stderr, "the arena is full\n");
         exit(1);
     }

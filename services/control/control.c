@@ -524,7 +524,7 @@ static void tell_fault(struct control *c, struct kn_arena *arena,
     char text[512];
     struct kn_str error = kn_str_from(c->link.error);
     size_t before = status->findings.count;
-    const struct broker_fault *fault = broker_fault_of(c->options.broker.url->kind, error);
+    const struct broker_fault *fault = broker_fault_of(c->options.broker.url->driver, error);
     struct kn_msg_finding *list = kn_arena_array(arena, before + 1, sizeof *list);
     if (!list)
         return;

@@ -42,7 +42,7 @@ static void add_space(struct list *list)
         "see why storage is away or slow; ingestion.spool_max allows for more";
     long long used = (long long)(spool->bytes >> 20);
     long long most = (long long)(spool->max >> 20);
-    if (spool->full && list->facts->kind == BROKER_REDIS)
+    if (spool->full && !broker_traits(list->facts->url)->keeps_events)
         add(list, KN_SEVERITY_ERROR, "spool_full", remedy,
             "The spool is full (%lld MB), as storage does not take events: the oldest are given "
             "up.",
@@ -50,8 +50,8 @@ static void add_space(struct list *list)
     else if (spool->full)
         add(list, KN_SEVERITY_ERROR, "spool_full", remedy,
             "The spool is full (%lld MB), as storage does not take events: they wait in our queue "
-            "on RabbitMQ, which drops its oldest when it is full too.",
-            most);
+            "on %s, which drops its oldest when it is full too.",
+            most, broker_traits(list->facts->url)->product);
     else if (spool->bytes > spool->max / 2)
         add(list, KN_SEVERITY_WARNING, "spool_filling", remedy,
             "The spool holds %lld of %lld MB, as storage does not take events.", used, most);
@@ -94,7 +94,8 @@ static void add_unread(struct list *list)
 static void add_fault(struct list *list, enum kn_severity severity, const char *what,
                       const char *error)
 {
-    const struct broker_fault *fault = broker_fault_of(list->facts->kind, kn_str_from(error));
+    const struct broker_fault *fault =
+        broker_fault_of(list->facts->url->driver, kn_str_from(error));
     add(list, severity, fault->code, fault->remedy, "%s: %s", what, error);
 }
 
@@ -138,9 +139,9 @@ void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
         add(&list, KN_SEVERITY_ERROR, "publishers_blocked",
             "Free memory or disk space on the RabbitMQ node, or raise vm_memory_high_watermark or "
             "lower disk_free_limit.",
-            "RabbitMQ blocks publishers: %s. Clients and workers can't send tasks, results or "
+            "%s blocks publishers: %s. Clients and workers can't send tasks, results or "
             "events until it is over.",
-            facts->alarm);
+            broker_traits(facts->url)->product, facts->alarm);
     if (facts->note[0])
         add(&list, KN_SEVERITY_WARNING, "broker_note", "see docs/brokers.md", "%s", facts->note);
     *ret = list.items;

@@ -9,11 +9,11 @@
 
 struct ingest_facts {
     struct kn_str source;
-    enum broker_kind kind;
-    const char *note;       /* of the receiver; "" for none */
+    const struct broker_url *url; /* of the broker */
+    const char *note;             /* of the receiver; "" for none */
     const char *error;      /* why the broker can't be used; "" or NULL: it can, or it is unknown */
     const char *unmeasured; /* why queues can't be measured; "" or NULL: they can */
-    const char *alarm;      /* by which RabbitMQ blocks publishers; "" or NULL for none */
+    const char *alarm;      /* by which the broker blocks publishers; "" or NULL for none */
     const char *dir;        /* of the spool; NULL: there is none */
     struct ingest_spool_status spool;
     struct ingest_unread unread;

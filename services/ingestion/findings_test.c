@@ -16,7 +16,10 @@
 static void each_trouble_is_told_with_its_remedy(void **state)
 {
     (void)state;
-    static const struct {
+    struct broker_url *redis = NULL, *rabbit = NULL;
+    assert_int_equal(broker_url_parse(KN_STR("redis://"), &redis, NULL), KN_OK);
+    assert_int_equal(broker_url_parse(KN_STR("amqp://"), &rabbit, NULL), KN_OK);
+    const struct {
         struct ingest_facts facts;
         const char *codes[3]; /* in this order */
     } cases[] = {
@@ -31,9 +34,9 @@ static void each_trouble_is_told_with_its_remedy(void **state)
         {{.note = "other limits"}, {"broker_note"}},
         {{.note = "", .alarm = "memory alarm"}, {"publishers_blocked"}},
         {{.note = "", .alarm = ""}, {NULL}},
-        {{.note = "", .kind = BROKER_AMQP, .error = "ACCESS_REFUSED - access to queue 'a' refused"},
+        {{.note = "", .url = rabbit, .error = "ACCESS_REFUSED - access to queue 'a' refused"},
          {"access_refused"}},
-        {{.note = "", .kind = BROKER_AMQP, .error = "ACCESS_REFUSED - Login was refused"},
+        {{.note = "", .url = rabbit, .error = "ACCESS_REFUSED - Login was refused"},
          {"broker_login_refused"}},
         {{.note = "", .unmeasured = "NOPERM this user has no permissions (SCAN 0)"},
          {"access_refused"}},
@@ -49,8 +52,10 @@ static void each_trouble_is_told_with_its_remedy(void **state)
         struct kn_arena arena;
         size_t count = 0;
         size_t expected = 0;
+        struct ingest_facts facts = cases[i].facts;
         kn_arena_init(&arena, 0);
-        ingest_findings(&cases[i].facts, &arena, &items, &count);
+        facts.url = facts.url ? facts.url : redis;
+        ingest_findings(&facts, &arena, &items, &count);
         for (; expected < 3 && cases[i].codes[expected]; expected++) {
             assert_true(expected < count);
             assert_true(kn_str_eq(items[expected].code, kn_str_from(cases[i].codes[expected])));
@@ -59,6 +64,8 @@ static void each_trouble_is_told_with_its_remedy(void **state)
         assert_int_equal(count, expected);
         kn_arena_fini(&arena);
     }
+    broker_url_free(redis);
+    broker_url_free(rabbit);
 }
 
 static void a_wrong_clock_is_told_with_its_worker_and_by_how_much(void **state)

@@ -25,7 +25,8 @@ struct ingestion {
     struct ingest_batcher *batcher; /* the decoding thread's */
     struct ingest_sender *sender;
     struct ingest_survey *survey;
-    char own_queue[BROKER_QUEUE_TEXT]; /* on RabbitMQ; else "" */
+    bool keeps_events;                 /* see broker_traits */
+    char own_queue[BROKER_QUEUE_TEXT]; /* if it does; else "" */
     pthread_t thread;
     bool running; /* the decoding thread was started */
     atomic_bool stopping;
@@ -79,10 +80,10 @@ static void heed(struct ingestion *in, struct ingest_kept kept)
     count_lost(in, kept.lost + kept.untold);
 }
 
-/* RabbitMQ keeps what we don't take: wait for room. Not when we are to stop. */
+/* If the broker keeps what we don't take: wait for room. Not when we are to stop. */
 static void await_room(struct ingestion *in)
 {
-    if (in->options.broker.url->kind != BROKER_AMQP)
+    if (!in->keeps_events)
         return;
     while (!in->stopping && !ingest_outbox_await_room(&in->outbox, KN_SECOND / 4))
         heed(in, ingest_outbox_tend(&in->outbox));
@@ -149,19 +150,18 @@ static void tell_state(struct ingestion *in, const struct broker_receiver_status
         in->state = status->state;
 }
 
-/* Gaps that what was decoded by now comes after are in this batch or before. On RabbitMQ the
- * events' own times count: they may have waited in the queue for long. */
+/* Gaps that what was decoded by now comes after are in this batch or before. If they wait on
+ * the broker, the events' own times count: they may have waited in the queue for long. */
 static void tell_complete(struct ingestion *in, const struct broker_receiver_status *status)
 {
-    int64_t to = in->options.broker.url->kind == BROKER_AMQP ? ingest_batcher_newest(in->batcher)
-                                                             : in->complete_to;
+    int64_t to = in->keeps_events ? ingest_batcher_newest(in->batcher) : in->complete_to;
     if (!in->gap_waits)
         ingest_batcher_complete(in->batcher, status->begins_at, to);
     in->received_to = status->complete_to;
 }
 
-/* The next gap, in the connection or in what the spool had kept. What RabbitMQ lost may
- * have waited there since before we got our last message. */
+/* The next gap, in the connection or in what the spool had kept. What a broker lost that keeps
+ * events may have waited there since before we got our last message. */
 static bool next_gap(struct ingestion *in)
 {
     int64_t newest = ingest_batcher_newest(in->batcher);
@@ -170,7 +170,7 @@ static bool next_gap(struct ingestion *in)
         return true;
     if (!broker_receiver_next_gap(in->receiver, &in->gap))
         return false;
-    if (in->options.broker.url->kind == BROKER_AMQP && newest && newest < in->gap.from)
+    if (in->keeps_events && newest && newest < in->gap.from)
         in->gap.from = newest;
     return true;
 }
@@ -179,9 +179,7 @@ static struct kn_str gap_reason(const struct ingestion *in)
 {
     if (in->gap_of_spool)
         return KN_STR("the spool on disk was damaged");
-    return in->options.broker.url->kind == BROKER_REDIS
-               ? KN_STR("the connection to Redis was lost")
-               : KN_STR("RabbitMQ restarted or lost our queue");
+    return kn_str_from(broker_traits(in->options.broker.url)->gap_reason);
 }
 
 /* Gaps and losses become part of the batch. */
@@ -224,12 +222,12 @@ static void look_at_clocks(struct ingestion *in, int64_t now)
     pthread_mutex_unlock(&in->lock);
 }
 
-/* Until when all that was published is here. What waits on RabbitMQ comes as long as we take
+/* Until when all that was published is here. What waits on the broker comes as long as we take
  * it: when storage has all, and nothing comes, there is no more. */
 static void tell_live(struct ingestion *in, bool idle)
 {
     struct ingest_backlog backlog;
-    if (in->options.broker.url->kind == BROKER_REDIS) {
+    if (!in->keeps_events) {
         ingest_batcher_live(in->batcher, in->complete_to);
         return;
     }
@@ -349,12 +347,12 @@ static enum kn_status start_parts(struct ingestion *in, struct kn_bus_client *st
     const struct ingest_batcher_options batcher = {
         .source = kn_str_from(o->source),
         .epoch = kn_new_epoch(),
-        .kind = o->broker.url->kind,
+        .enveloped = broker_traits(o->broker.url)->enveloped,
         .batch_events = o->batch_events,
         .batch_age_us = o->batch_age_us,
         .event_max = o->event_max,
     };
-    if (o->broker.url->kind == BROKER_AMQP)
+    if (in->keeps_events)
         broker_receiver_queue(&o->broker, in->own_queue, sizeof(in->own_queue));
     const struct ingest_survey_options survey = {
         .source = kn_str_from(o->source),
@@ -392,7 +390,7 @@ static enum kn_status open_outbox(struct ingestion *in, struct kn_buf *error)
                          .spool = in->spool,
                          .spool_after_us = o->spool_after_us,
                          .max = in->spool ? o->memory_max / 32 : o->memory_max - o->memory_max / 4,
-                         .drop_oldest = o->broker.url->kind == BROKER_REDIS});
+                         .drop_oldest = !in->keeps_events});
     return status;
 }
 
@@ -404,6 +402,7 @@ enum kn_status ingestion_start(const struct ingestion_options *options,
     if (!in)
         return KN_NOMEM;
     in->options = *options;
+    in->keeps_events = broker_traits(options->broker.url)->keeps_events;
     in->options.broker.message_max = options->event_max;
     in->options.broker.buffer_max =
         options->memory_max > BUFFER_MIN ? options->memory_max : BUFFER_MIN;
@@ -499,7 +498,7 @@ static void fill_spool(struct ingestion *in, struct kn_arena *arena, const char 
     struct ingest_facts facts = {.source = to->source,
                                  .error = away,
                                  .unmeasured = unmeasured,
-                                 .kind = in->options.broker.url->kind,
+                                 .url = in->options.broker.url,
                                  .note = note,
                                  .alarm = alarm,
                                  .dir = in->options.spool.dir,
@@ -517,10 +516,11 @@ static void fill_spool(struct ingestion *in, struct kn_arena *arena, const char 
     ingest_findings(&facts, arena, &status->findings.items, &status->findings.count);
 }
 
-static struct kn_str blocked(struct kn_arena *arena, const char *alarm)
+static struct kn_str blocked(const struct ingestion *in, struct kn_arena *arena, const char *alarm)
 {
     char text[128];
-    snprintf(text, sizeof(text), "RabbitMQ blocks publishers: %s", alarm);
+    snprintf(text, sizeof(text), "%s blocks publishers: %s",
+             broker_traits(in->options.broker.url)->product, alarm);
     return copy(arena, text);
 }
 
@@ -559,5 +559,5 @@ void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_serv
     else if (sender.away)
         status->detail = copy(arena, sender.error);
     else if (alarm[0])
-        status->detail = blocked(arena, alarm);
+        status->detail = blocked(in, arena, alarm);
 }

@@ -183,7 +183,7 @@ static void setup(struct load *load)
         die(load, "the broker's URL is not valid");
     broker_options_init(&load->broker);
     load->broker.url = load->url;
-    load->kind = load->url->kind == BROKER_REDIS ? &sender_redis : &sender_amqp;
+    load->kind = broker_traits(load->url)->enveloped ? &sender_redis : &sender_amqp;
     load->sender = calloc(1, load->kind->size);
     payload_setup(load->options.seed);
     if (!load->sender || fleet_new(&load->options, &load->fleet) != KN_OK ||

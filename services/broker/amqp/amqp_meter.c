@@ -214,15 +214,13 @@ static void add_vhost(struct kn_str *vhosts, size_t max, size_t *count, struct k
 
 /* A worker has a queue HOSTNAME.celery.pidbox, by its control_exchange, as long as it runs:
  * kombu/pidbox.py. */
-enum kn_status broker_meter_vhosts(struct broker_meter *meter, struct kn_arena *arena,
-                                   struct kn_str *ret, size_t max, size_t *ret_count)
+enum kn_status broker_amqp_places(struct broker_meter *meter, struct kn_arena *arena,
+                                  struct kn_str *ret, size_t max, size_t *ret_count)
 {
     char suffix[256];
     json_t *list = NULL;
     snprintf(suffix, sizeof(suffix), ".%s.pidbox", meter->options.control_exchange);
-    *ret_count = 0;
-    kn_buf_clear(&meter->error);
-    if (meter->options.url->kind != BROKER_AMQP || !meter->options.management_url)
+    if (!meter->options.management_url)
         return KN_UNSUPPORTED;
     enum kn_status status = fetch_list(meter, "?columns=name,vhost", &list);
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -233,7 +231,6 @@ enum kn_status broker_meter_vhosts(struct broker_meter *meter, struct kn_arena *
                       kn_str_from(json_string_value(json_object_get(queue, "vhost"))));
     }
     json_decref(list);
-    broker_meter_keep_error(meter);
     return status;
 }
 

@@ -248,7 +248,7 @@ static void queues_are_measured_and_found_where_the_api_is_known(void **state)
     assert_string_equal(broker_meter_error(meter), "");
     struct kn_str vhosts[4];
     size_t count = 9;
-    assert_int_equal(broker_meter_vhosts(meter, &arena, vhosts, 4, &count), KN_OK);
+    assert_int_equal(broker_meter_places(meter, &arena, vhosts, 4, &count), KN_OK);
     assert_int_equal(count, 1); /* that of w.celery.pidbox */
     assert_true(kn_str_eq(vhosts[0], KN_STR("/")));
     broker_meter_free(meter);
@@ -259,7 +259,7 @@ static void queues_are_measured_and_found_where_the_api_is_known(void **state)
     assert_int_equal(depths.count, 1);
     assert_non_null(strstr(broker_meter_error(meter), "management"));
     assert_null(strstr(broker_meter_error(meter), "secret"));
-    assert_int_equal(broker_meter_vhosts(meter, &arena, vhosts, 4, &count), KN_IO);
+    assert_int_equal(broker_meter_places(meter, &arena, vhosts, 4, &count), KN_IO);
     broker_meter_free(meter);
     kn_arena_fini(&arena);
 }
@@ -298,7 +298,7 @@ static void the_management_api_is_found(void **state)
         format_url(place, sizeof(place), good[i], files.port);
         with.management_url = place;
         assert_int_equal(broker_meter_new(&with, &meter), KN_OK);
-        if (broker_meter_vhosts(meter, &arena, vhosts, 4, &count) != KN_OK)
+        if (broker_meter_places(meter, &arena, vhosts, 4, &count) != KN_OK)
             fail_msg("%s", place);
         if (strstr(good[i], "/p/q"))
             assert_true(count == 1 && kn_str_eq(vhosts[0], KN_STR("v")));
@@ -342,7 +342,7 @@ static void the_certificate_of_the_management_api_is_verified_unless_switched_of
         with.management_url = address;
         kn_arena_init(&arena, 0);
         assert_int_equal(broker_meter_new(&with, &meter), KN_OK);
-        enum kn_status status = broker_meter_vhosts(meter, &arena, vhosts, 4, &count);
+        enum kn_status status = broker_meter_places(meter, &arena, vhosts, 4, &count);
         const char *why = broker_meter_error(meter);
         if (*cases[i].error ? status != KN_IO || !strstr(why, cases[i].error) : status != KN_OK)
             fail_msg("%s%s at %s: %s", ca, cases[i].options, cases[i].host, why);

@@ -1,5 +1,7 @@
-#include "services/broker/redis/lists.h"
-
+/* One message among those that wait: found, and taken out. kombu (kombu/transport/redis.py) LPUSHes
+ * to the list of a queue, or of the queue and a step of priority, and takes from the other end;
+ * what a worker has taken and not acknowledged is in the hash "unacked": [message, exchange,
+ * routing key]. */
 #include "services/broker/session_impl.h"
 
 #include <inttypes.h>
@@ -9,16 +11,11 @@ enum { CHUNK = 200 };
 
 struct search {
     struct broker_session *session;
-    broker_lists_is *is;
+    bool (*is)(void *arg, struct kn_str value);
     void *arg;
     size_t left;
     struct broker_found *found;
 };
-
-bool broker_lists_has(const struct broker_session *session)
-{
-    return session->options.url->kind == BROKER_REDIS;
-}
 
 static redisReply *run(struct broker_session *s, size_t count, const struct kn_str *args,
                        enum kn_status *ret_status)
@@ -128,56 +125,37 @@ static enum kn_status search_unacked(struct search *search)
     return status == KN_OK && !found ? KN_NOT_FOUND : status;
 }
 
-static enum kn_status find(struct search *search, struct kn_str queue, bool unacked)
+enum kn_status broker_redis_find(struct broker_session *s, struct kn_str queue, bool unacked,
+                                 size_t max, bool (*is)(void *arg, struct kn_str value), void *arg,
+                                 struct broker_found *ret)
 {
-    search->found->complete = true;
-    enum kn_status status = broker_redis_connect(search->session);
+    struct search search = {.session = s, .is = is, .arg = arg, .left = max, .found = ret};
+    ret->complete = true;
+    enum kn_status status = broker_redis_connect(s);
     if (status == KN_OK && queue.len)
-        status = search_queue(search, queue);
+        status = search_queue(&search, queue);
     else if (status == KN_OK)
         status = KN_NOT_FOUND;
     if (status == KN_NOT_FOUND && unacked)
-        status = search_unacked(search);
-    return status == KN_OK ? kn_buf_status(&search->found->value) : status;
+        status = search_unacked(&search);
+    return status == KN_OK ? kn_buf_status(&ret->value) : status;
 }
 
-enum kn_status broker_lists_find(struct broker_session *session, struct kn_str queue, bool unacked,
-                                 size_t max, broker_lists_is *is, void *arg,
-                                 struct broker_found *ret)
+enum kn_status broker_redis_take_out(struct broker_session *s, const struct broker_found *found,
+                                     int64_t *ret_removed)
 {
-    struct search search = {.session = session, .is = is, .arg = arg, .left = max, .found = ret};
-    if (!broker_lists_has(session))
-        return KN_UNSUPPORTED;
-    bool before = broker_session_connected(session);
-    enum kn_status status = find(&search, queue, unacked);
-    if (status != KN_NOT_FOUND && broker_session_again(session, before, status)) {
-        search.left = max;
-        status = find(&search, queue, unacked);
-    }
-    return broker_session_result(session, status);
-}
-
-enum kn_status broker_lists_remove(struct broker_session *session, struct kn_str list,
-                                   struct kn_str value, int64_t *ret_removed)
-{
-    if (!broker_lists_has(session))
-        return KN_UNSUPPORTED;
-    enum kn_status status = broker_redis_connect(session);
-    const struct kn_str args[] = {KN_STR("LREM"), list, KN_STR("1"), value};
-    redisReply *reply = status == KN_OK ? run(session, 4, args, &status) : NULL;
+    enum kn_status status = broker_redis_connect(s);
+    const struct kn_str args[] = {KN_STR("LREM"), kn_buf_view(&found->list), KN_STR("1"),
+                                  kn_buf_view(&found->value)};
+    redisReply *reply = status == KN_OK ? run(s, 4, args, &status) : NULL;
     if (status == KN_OK)
         *ret_removed = reply->integer;
     freeReplyObject(reply);
     return status;
 }
 
-struct kn_str broker_lists_separator(const struct broker_session *session)
-{
-    return kn_str_from(session->options.separator);
-}
-
-static enum kn_status bindings(struct broker_session *s, struct kn_str exchange,
-                               struct kn_arena *arena, struct kn_str **ret, size_t *ret_count)
+enum kn_status broker_redis_bindings(struct broker_session *s, struct kn_str exchange,
+                                     struct kn_arena *arena, struct kn_str **ret, size_t *ret_count)
 {
     struct kn_buf name, key;
     kn_buf_init(&name, 0);
@@ -207,16 +185,4 @@ static enum kn_status bindings(struct broker_session *s, struct kn_str exchange,
         *ret_count = n;
     }
     return status;
-}
-
-enum kn_status broker_lists_bindings(struct broker_session *session, struct kn_str exchange,
-                                     struct kn_arena *arena, struct kn_str **ret, size_t *ret_count)
-{
-    if (!broker_lists_has(session))
-        return KN_UNSUPPORTED;
-    bool before = broker_session_connected(session);
-    enum kn_status status = bindings(session, exchange, arena, ret, ret_count);
-    if (broker_session_again(session, before, status))
-        status = bindings(session, exchange, arena, ret, ret_count);
-    return broker_session_result(session, status);
 }

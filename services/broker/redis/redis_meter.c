@@ -9,6 +9,7 @@
 
 #include "services/common/text/json.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@
 #define MEMBERS_MAX 10000 /* of a set of bindings */
 #define UNACKED_MAX 2000  /* messages whose queue is looked up */
 #define UNACKED_BYTES ((size_t)8 << 20)
+#define NUMBER_MAX 1000000 /* of a database */
 #define UNACKED_SCANS 1000 /* HSCAN calls; a walk over so few messages ends sooner */
 
 /* A reply that is no error, or NULL with the error told. */
@@ -367,4 +369,78 @@ enum kn_status broker_redis_measure(struct broker_meter *meter, struct kn_arena 
     if (status != KN_OK)
         broker_redis_close(&meter->redis);
     return status;
+}
+
+/* ---- databases ------------------------------------------------------------------- */
+
+static void add_number(int *list, size_t *count, size_t max, int64_t number)
+{
+    if (number < 0 || number >= NUMBER_MAX)
+        return;
+    for (size_t i = 0; i < *count; i++)
+        if (list[i] == (int)number)
+            return;
+    if (*count < max)
+        list[(*count)++] = (int)number;
+}
+
+/* The number behind a name as " db=" in a line; -1 when there is none. */
+static int64_t field_of(struct kn_str line, const char *name)
+{
+    const char *at = memmem(line.ptr, line.len, name, strlen(name));
+    if (!at)
+        return -1;
+    const char *end = line.ptr + line.len, *digits = at + strlen(name), *stop = digits;
+    while (stop < end && isdigit((unsigned char)*stop))
+        stop++;
+    uint64_t number;
+    return kn_str_to_u64((struct kn_str){digits, (size_t)(stop - digits)}, &number) &&
+                   number < NUMBER_MAX
+               ? (int64_t)number
+               : -1;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* A worker has a connection with a pattern subscription, for commands; its database is
+ * the one in which it works. */
+static size_t find_listening(struct kn_str clients, int *list, size_t max)
+{
+    size_t count = 0;
+    while (clients.len) {
+        const char *end = memchr(clients.ptr, '\n', clients.len);
+        struct kn_str line = {clients.ptr, end ? (size_t)(end - clients.ptr) : clients.len};
+        size_t used = line.len + (end != NULL);
+        if (field_of(line, " psub=") >= 1)
+            add_number(list, &count, max, field_of(line, " db="));
+        clients = (struct kn_str){clients.ptr + used, clients.len - used};
+    }
+    qsort(list, count, sizeof *list, by_number);
+    return count;
+}
+
+enum kn_status broker_redis_places(struct broker_meter *meter, struct kn_arena *arena,
+                                   struct kn_str *ret, size_t max, size_t *ret_count)
+{
+    const struct kn_str args[] = {KN_STR("CLIENT"), KN_STR("LIST")};
+    enum kn_status status = KN_OK;
+    int *numbers = kn_arena_array(arena, max, sizeof *numbers);
+    if (!numbers)
+        return KN_NOMEM;
+    if (!meter->redis.ctx)
+        status = broker_redis_open(&meter->options, -1, &meter->error, &meter->redis);
+    redisReply *reply = status == KN_OK ? ask(meter, 2, args) : NULL;
+    struct kn_str clients = reply ? text_of(reply) : KN_STR_ABSENT;
+    size_t count = find_listening(clients, numbers, max);
+    for (size_t i = 0; i < count; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "%d", numbers[i]);
+        ret[i] = kn_arena_str(arena, kn_str_from(text));
+    }
+    freeReplyObject(reply);
+    *ret_count = count;
+    return status != KN_OK ? status : clients.ptr ? KN_OK : KN_UNSUPPORTED;
 }

@@ -2,6 +2,7 @@
  * somebody made huge costs no more than max bytes. */
 #include "services/broker/values.h"
 
+#include "services/broker/driver.h"
 #include "services/broker/redis/redis.h"
 
 #include <assert.h>
@@ -16,6 +17,11 @@ struct broker_values {
     redisReply *replies[BROKER_VALUES_MAX];
     size_t count;
 };
+
+bool broker_values_can(const struct broker_url *url)
+{
+    return url->driver == &broker_redis_driver;
+}
 
 enum kn_status broker_values_new(const struct broker_options *options, struct broker_values **ret)
 {

@@ -6,7 +6,7 @@
  * delivered, and so was all before it. */
 #include "services/broker/session_impl.h"
 
-#include "services/broker/amqp/reroute.h"
+#include "services/broker/redis/reroute.h"
 #include "services/common/text/time.h"
 
 #include <openssl/evp.h>

@@ -323,9 +323,10 @@ enum kn_status celery_event_decode_message(const struct celery_message *m,
     return KN_OK;
 }
 
-enum kn_status celery_event_decode_redis(struct kn_str payload,
-                                         const struct celery_event_limits *limits, int64_t now_us,
-                                         struct kn_arena *arena, struct celery_events *ret_events)
+enum kn_status celery_event_decode_envelope(struct kn_str payload,
+                                            const struct celery_event_limits *limits,
+                                            int64_t now_us, struct kn_arena *arena,
+                                            struct celery_events *ret_events)
 {
     struct celery_message message;
     const char *error = NULL;

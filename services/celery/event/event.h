@@ -86,10 +86,10 @@ enum kn_status celery_event_decode_message(const struct celery_message *message,
                                            struct celery_events *ret_events) KN_MUST_CHECK;
 
 /* The same for a message of Redis pub/sub: envelope and body. */
-enum kn_status celery_event_decode_redis(struct kn_str payload,
-                                         const struct celery_event_limits *limits, int64_t now_us,
-                                         struct kn_arena *arena,
-                                         struct celery_events *ret_events) KN_MUST_CHECK;
+enum kn_status celery_event_decode_envelope(struct kn_str payload,
+                                            const struct celery_event_limits *limits,
+                                            int64_t now_us, struct kn_arena *arena,
+                                            struct celery_events *ret_events) KN_MUST_CHECK;
 
 /* Channels and exchange that carry events.
  * Redis (kombu/transport/redis.py, _get_publish_topic): PSUBSCRIBE to

@@ -42,7 +42,7 @@ static void decode_event(char kind, struct kn_str input, struct kn_arena *arena)
     struct celery_events events;
     enum kn_status status;
     if (kind == 'e') {
-        status = celery_event_decode_redis(input, NULL, now_us, arena, &events);
+        status = celery_event_decode_envelope(input, NULL, now_us, arena, &events);
     } else {
         struct celery_message message = {.body = input};
         if (kind == 'm')

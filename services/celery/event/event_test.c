@@ -644,8 +644,8 @@ static void envelopes_are_opened_or_refused(void **state)
             assert_text(message.body, cases[i].body);
         else {
             struct celery_events events;
-            assert_int_equal(celery_event_decode_redis(kn_str_from(cases[i].payload), NULL, now_us,
-                                                       &arena, &events),
+            assert_int_equal(celery_event_decode_envelope(kn_str_from(cases[i].payload), NULL,
+                                                          now_us, &arena, &events),
                              KN_OK);
             assert_int_equal(events.causes[CELERY_CAUSE_ENVELOPE], 1);
             assert_non_null(events.first[0].detail.ptr);
@@ -729,9 +729,9 @@ static void check_line(const char *line)
     const json_t *payload = json_object_get(object, "payload");
     const json_t *theirs = json_object_get(object, "events");
     struct kn_str text = {json_string_value(payload), json_string_length(payload)};
-    assert_int_equal(
-        celery_event_decode_redis(text, NULL, kn_time_now() + 100 * 365 * KN_DAY, &arena, &events),
-        KN_OK);
+    assert_int_equal(celery_event_decode_envelope(text, NULL, kn_time_now() + 100 * 365 * KN_DAY,
+                                                  &arena, &events),
+                     KN_OK);
     assert_int_equal(events.invalid, 0);
     assert_int_equal(events.count, json_array_size(theirs));
     for (size_t i = 0; i < events.count; i++)

@@ -274,9 +274,9 @@ enum kn_status celery_task_message_decode(const struct celery_message *message,
     return KN_OK;
 }
 
-enum kn_status celery_task_message_decode_redis(struct kn_str payload, struct kn_arena *arena,
-                                                struct celery_task_message *ret,
-                                                const char **ret_error)
+enum kn_status celery_task_message_decode_envelope(struct kn_str payload, struct kn_arena *arena,
+                                                   struct celery_task_message *ret,
+                                                   const char **ret_error)
 {
     struct celery_message message;
     enum kn_status status = celery_envelope_decode(payload, arena, &message, ret_error);

@@ -46,7 +46,7 @@ static enum kn_status decode(char kind, struct kn_str input, struct kn_arena *ar
     const char *error = NULL;
     struct celery_message message = {.body = input};
     if (kind == 'e') {
-        enum kn_status status = celery_task_message_decode_redis(input, arena, ret, &error);
+        enum kn_status status = celery_task_message_decode_envelope(input, arena, ret, &error);
         must(status == KN_OK || status == KN_NOMEM || error);
         return status;
     }

@@ -189,11 +189,11 @@ static void a_value_of_redis_is_an_envelope(void **state)
         "\"content-type\": \"application/json\", \"headers\": {\"task\": \"t\", \"id\": \"i\"}, "
         "\"properties\": {\"priority\": 3, \"body_encoding\": \"base64\", "
         "\"delivery_info\": {\"exchange\": \"\", \"routing_key\": \"q\"}}}");
-    assert_int_equal(celery_task_message_decode_redis(value, &arena, &t, &error), KN_OK);
+    assert_int_equal(celery_task_message_decode_envelope(value, &arena, &t, &error), KN_OK);
     assert_text(t.args, "[1]");
     assert_text(t.headers, "{\"task\": \"t\", \"id\": \"i\"}");
     assert_int_equal(t.priority.value, 3);
-    assert_int_equal(celery_task_message_decode_redis(KN_STR("{}"), &arena, &t, &error),
+    assert_int_equal(celery_task_message_decode_envelope(KN_STR("{}"), &arena, &t, &error),
                      KN_INVALID);
     assert_string_equal(error, "no body");
     struct kn_str payload, exchange, key;

@@ -46,8 +46,8 @@ static void what_is_sent_reads_back(void **state)
                                         .delivery_tag = KN_STR("d"),
                                         .priority = 6,
                                     });
-    assert_int_equal(celery_task_message_decode_redis(kn_buf_view(&envelope), &arena, &t, &error),
-                     KN_OK);
+    assert_int_equal(
+        celery_task_message_decode_envelope(kn_buf_view(&envelope), &arena, &t, &error), KN_OK);
     assert_text(t.name, "t.\"x\"");
     assert_text(t.root_id, "i");
     assert_text(t.parent_id, "p");

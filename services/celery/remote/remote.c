@@ -33,37 +33,6 @@ void celery_remote_reply_queue(struct kn_buf *out, struct kn_str ns, struct kn_s
     celery_remote_reply_exchange(out, ns);
 }
 
-void celery_remote_redis_channel(struct kn_buf *out, struct kn_str keyprefix, int db,
-                                 struct kn_str ns)
-{
-    kn_buf_str(out, keyprefix);
-    kn_buf_printf(out, "/%d.", db);
-    celery_remote_exchange(out, ns);
-}
-
-void celery_remote_redis_binding(struct kn_buf *out, struct kn_str keyprefix, struct kn_str ns)
-{
-    kn_buf_str(out, keyprefix);
-    kn_buf_text(out, "_kombu.binding.");
-    celery_remote_reply_exchange(out, ns);
-}
-
-void celery_remote_redis_member(struct kn_buf *out, struct kn_str ns, struct kn_str oid)
-{
-    static const char sep[] = "\x06\x16"; /* kombu/transport/redis.py, Channel.sep */
-    kn_buf_str(out, oid);
-    kn_buf_text(out, sep);
-    kn_buf_text(out, sep);
-    celery_remote_reply_queue(out, ns, oid);
-}
-
-void celery_remote_redis_list(struct kn_buf *out, struct kn_str keyprefix, struct kn_str ns,
-                              struct kn_str oid)
-{
-    kn_buf_str(out, keyprefix);
-    celery_remote_reply_queue(out, ns, oid);
-}
-
 /* ---- commands ------------------------------------------------------------ */
 
 /* Mailbox._publish */
@@ -114,8 +83,8 @@ void celery_command_headers(struct kn_buf *out, const struct celery_command *c)
     kn_buf_char(out, '}');
 }
 
-void celery_command_redis(struct kn_buf *out, const struct celery_command *c,
-                          struct kn_str delivery_tag)
+void celery_command_envelope(struct kn_buf *out, const struct celery_command *c,
+                             struct kn_str delivery_tag)
 {
     struct kn_buf body;
     kn_buf_init(&body, 0);

@@ -7,16 +7,7 @@
  *   replies   exchange reply.<ns>.pidbox, type direct, not durable
  *             queue <oid>.reply.<ns>.pidbox, bound with routing key <oid>;
  *             auto-delete and exclusive, expires after 10 s without a reader
- *   oid       any text that is ours alone (kombu makes a UUID)
- *
- * On Redis (kombu/transport/redis.py):
- *   a command is PUBLISHed on <keyprefix>/<db>.<ns>.pidbox (fanout_prefix; no
- *   routing key, so nothing behind);
- *   workers find the queue of a reply in the set
- *   <keyprefix>_kombu.binding.reply.<ns>.pidbox, whose members are
- *   <routing key>\x06\x16<pattern>\x06\x16<queue>, and LPUSH the reply to the list
- *   <keyprefix><queue>. Newer kombu deletes sets whose deadline has passed: SADD
- *   before every question, SREM at the end, DEL the list. */
+ *   oid       any text that is ours alone (kombu makes a UUID) */
 #ifndef KN_CELERY_REMOTE_REMOTE_H
 #define KN_CELERY_REMOTE_REMOTE_H
 
@@ -31,14 +22,6 @@
 void celery_remote_exchange(struct kn_buf *out, struct kn_str ns);
 void celery_remote_reply_exchange(struct kn_buf *out, struct kn_str ns);
 void celery_remote_reply_queue(struct kn_buf *out, struct kn_str ns, struct kn_str oid);
-/* Redis: channel of the commands, key of the set of reply queues, our member of
- * it, and the list that is our reply queue. keyprefix is global_keyprefix. */
-void celery_remote_redis_channel(struct kn_buf *out, struct kn_str keyprefix, int db,
-                                 struct kn_str ns);
-void celery_remote_redis_binding(struct kn_buf *out, struct kn_str keyprefix, struct kn_str ns);
-void celery_remote_redis_member(struct kn_buf *out, struct kn_str ns, struct kn_str oid);
-void celery_remote_redis_list(struct kn_buf *out, struct kn_str keyprefix, struct kn_str ns,
-                              struct kn_str oid);
 
 /* A command. Texts belong to the caller. */
 struct celery_command {
@@ -63,8 +46,8 @@ void celery_command_body(struct kn_buf *out, const struct celery_command *comman
 void celery_command_headers(struct kn_buf *out, const struct celery_command *command);
 /* All of it as kombu's envelope, for PUBLISH on Redis. delivery_tag: any text
  * that no other message has. */
-void celery_command_redis(struct kn_buf *out, const struct celery_command *command,
-                          struct kn_str delivery_tag);
+void celery_command_envelope(struct kn_buf *out, const struct celery_command *command,
+                             struct kn_str delivery_tag);
 
 /* A reply of one worker: what it answered, as compact JSON. An error in the
  * worker is the object {"error": "…"}. */

@@ -55,19 +55,6 @@ static void names_are_those_of_kombu(void **state)
     assert_buf(&out, "reply.celery.pidbox");
     celery_remote_reply_queue(&out, KN_STR_ABSENT, KN_STR("01284155"));
     assert_buf(&out, "01284155.reply.celery.pidbox");
-    celery_remote_redis_channel(&out, KN_STR_ABSENT, 0, KN_STR_ABSENT);
-    assert_buf(&out, "/0.celery.pidbox");
-    celery_remote_redis_channel(&out, KN_STR("pre:"), 3, KN_STR("x"));
-    assert_buf(&out, "pre:/3.x.pidbox");
-    celery_remote_redis_binding(&out, KN_STR_ABSENT, KN_STR_ABSENT);
-    assert_buf(&out, "_kombu.binding.reply.celery.pidbox");
-    celery_remote_redis_binding(&out, KN_STR("pre:"), KN_STR_ABSENT);
-    assert_buf(&out, "pre:_kombu.binding.reply.celery.pidbox");
-    celery_remote_redis_member(&out, KN_STR_ABSENT, KN_STR("01284155"));
-    assert_buf(&out, "01284155\x06\x16\x06\x16"
-                     "01284155.reply.celery.pidbox");
-    celery_remote_redis_list(&out, KN_STR("pre:"), KN_STR_ABSENT, KN_STR("01284155"));
-    assert_buf(&out, "pre:01284155.reply.celery.pidbox");
     kn_buf_fini(&out);
 }
 
@@ -124,7 +111,7 @@ static void a_command_for_redis_is_an_envelope_that_opens_again(void **state)
         struct kn_buf out, body;
         kn_buf_init(&out, 0);
         kn_buf_init(&body, 0);
-        celery_command_redis(&out, &command, KN_STR("tag-1"));
+        celery_command_envelope(&out, &command, KN_STR("tag-1"));
         celery_command_body(&body, &command);
         assert_int_equal(celery_envelope_decode(kn_buf_view(&out), &arena, &message, &error),
                          KN_OK);

@@ -12,9 +12,9 @@ static const int64_t MOVE_US = 45 * KN_SECOND;
 static const size_t PAGE_BYTES = 4 << 20;
 enum { AGES_MAX = 200 };
 
-static bool on_redis(const struct control_call *call)
+static const struct broker_traits *traits_of(const struct control_call *call)
 {
-    return call->options->broker->url->kind == BROKER_REDIS;
+    return broker_traits(call->options->broker->url);
 }
 
 static enum kn_status broker_failed(struct control_call *call, enum kn_status status)
@@ -26,7 +26,7 @@ static enum kn_status broker_failed(struct control_call *call, enum kn_status st
 }
 
 /* A queue that workers consume, that was measured, or that is bound: on Redis any list
- * would look like one. RabbitMQ says itself what there is. */
+ * would look like one. A broker that declares queues says itself what there is. */
 static enum kn_status check_queue(struct control_call *call, const char *what, struct kn_str name)
 {
     struct kn_str source = kn_str_from(call->options->source);
@@ -35,7 +35,7 @@ static enum kn_status check_queue(struct control_call *call, const char *what, s
     if (!name.len || name.len > CONTROL_QUEUE_NAME_MAX || memchr(name.ptr, '\0', name.len))
         return control_call_refuse(call, KN_INVALID, "%s: a name has 1 to %d bytes", what,
                                    CONTROL_QUEUE_NAME_MAX);
-    if (!on_redis(call))
+    if (traits_of(call)->declares_queues)
         return KN_OK;
     enum kn_status status =
         control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &answer);
@@ -92,7 +92,7 @@ enum kn_status control_do_waiting(struct control_call *call)
     enum kn_status status = check_queue(call, "queue", queue);
     if (status != KN_OK)
         return status;
-    bool takes = !on_redis(call);
+    bool takes = !traits_of(call)->reads_in_place;
     const struct broker_look look = {.queue = queue.ptr,
                                      .cursor = get->cursor.ptr ? get->cursor : KN_STR(""),
                                      .limit = takes && !get->requeue ? 0 : (size_t)get->limit,
@@ -163,7 +163,7 @@ enum kn_status control_do_purge(struct control_call *call)
     struct broker_purge purge = {.queue = queue.ptr,
                                  .expected = msg->expected,
                                  .tolerance = msg->expected / 10 > 10 ? msg->expected / 10 : 10,
-                                 .keep = on_redis(call) ? keep : NULL};
+                                 .keep = traits_of(call)->keeps_purged ? keep : NULL};
     uint64_t count = 0;
     control_queues_purging(call->queues, true);
     status = control_purge_and_tell(call, purge, &count, &told);
@@ -174,7 +174,7 @@ enum kn_status control_do_purge(struct control_call *call)
         return broker_failed(call, status);
     changed->waiting = changed->affected = count;
     changed->complete = true;
-    if (!on_redis(call))
+    if (!traits_of(call)->keeps_purged)
         changed->note = KN_STR("RabbitMQ does not say which messages were purged: tasks that were "
                                "waiting stay pending");
     else if (!told)
@@ -324,7 +324,7 @@ static enum kn_status check_exists(struct control_call *call, const char *queue)
 {
     struct broker_page page;
     const struct broker_look count = {.queue = queue};
-    if (on_redis(call))
+    if (!traits_of(call)->declares_queues)
         return KN_OK; /* see check_queue */
     enum kn_status status = broker_session_look(call->hand->session, &count, call->arena, &page);
     if (status == KN_NOT_FOUND)

@@ -1,7 +1,6 @@
 /* Revoke: every worker is told, and the message that waits is taken out of its queue. */
 #include "services/control/act/handlers.h"
 
-#include "services/broker/redis/lists.h"
 #include "services/celery/remote/methods.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
@@ -70,8 +69,7 @@ static enum kn_status remove_from(struct removal *r, struct kn_str queue)
     enum kn_status status = control_message_find(r->call, r->task.id, queue, false, &found);
     r->complete = r->complete && found.complete;
     if (status == KN_OK && r->call->action)
-        status = broker_lists_remove(r->call->hand->session, kn_buf_view(&found.list),
-                                     kn_buf_view(&found.value), &removed);
+        status = broker_session_take_out(r->call->hand->session, &found, &removed);
     else if (status == KN_OK)
         removed = 1;
     kn_buf_fini(&found.value);
@@ -124,7 +122,7 @@ static enum kn_status all_queues(struct removal *r)
     return status;
 }
 
-static void remove_on_redis(struct removal *r, bool known)
+static void remove_in_place(struct removal *r, bool known)
 {
     enum kn_status status = known ? KN_OK : all_queues(r);
     for (size_t i = 0; i < r->queues.count && status == KN_OK; i++)
@@ -159,7 +157,7 @@ static struct kn_str why_not(struct removal *r, enum kn_status status)
 }
 
 /* A dry run does not look: that already marks messages as redelivered. */
-static void remove_on_rabbitmq(struct removal *r)
+static void remove_by_taking(struct removal *r)
 {
     struct broker_removed removed;
     const struct control_removal removal = {.queue = r->queues.items[0].ptr,
@@ -189,18 +187,18 @@ static void remove_message(struct control_call *call, const struct kn_msg_task_r
 {
     struct removal r = {
         .call = call, .answer = answer, .task = {.id = ask->task_id}, .complete = true};
-    bool on_redis = broker_lists_has(call->hand->session);
-    if (!on_redis && !ask->remove) {
+    bool in_place = broker_session_traits(call->hand->session)->reads_in_place;
+    if (!in_place && !ask->remove) {
         answer->removal =
             KN_STR("a waiting message on RabbitMQ stays in its queue unless you use remove=true. "
                    "The worker that gets it discards it, as long as it remembers");
         return;
     }
     bool known = find_queue(&r, ask->queue);
-    if (on_redis)
-        remove_on_redis(&r, known);
+    if (in_place)
+        remove_in_place(&r, known);
     else if (known)
-        remove_on_rabbitmq(&r);
+        remove_by_taking(&r);
     else
         answer->removal = KN_STR("its queue is unknown: specify it (queue)");
     if (r.waits &&

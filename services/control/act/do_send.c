@@ -3,7 +3,6 @@
 #include "services/control/act/outgoing.h"
 #include "services/control/act/retry_source.h"
 
-#include "services/broker/redis/lists.h"
 #include "services/celery/python/repr_match.h"
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"
@@ -454,7 +453,7 @@ static enum kn_status look_for_copies(struct sending *s, struct control_retry_so
     enum kn_task_status state = (enum kn_task_status)o->task->status;
     const char *text = kn_enum_text(&kn_enum_task_status, state);
     bool done = state == KN_TASK_SUCCESS || state == KN_TASK_FAILURE;
-    bool redis = broker_lists_has(s->call->hand->session);
+    bool in_place = broker_session_traits(s->call->hand->session)->reads_in_place;
     enum kn_status status =
         control_retry_source_look(s->call, o, done ? CONTROL_LOOK_DONE : CONTROL_LOOK_LOST);
     if (status != KN_OK)
@@ -469,9 +468,9 @@ static enum kn_status look_for_copies(struct sending *s, struct control_retry_so
             "the task is %s, and its message may still be waiting: %s. Check its queue, or use "
             "force to send it anyway",
             text,
-            redis ? "Kanchi searched only some of the waiting messages (control.look_max)"
-                  : "on RabbitMQ, Kanchi can't search for it without taking it from its queue");
-    if (redis)
+            in_place ? "Kanchi searched only some of the waiting messages (control.look_max)"
+                     : "on RabbitMQ, Kanchi can't search for it without taking it from its queue");
+    if (in_place)
         warn(s, "Kanchi searched only some of the waiting messages (control.look_max): another "
                 "copy of the task may be among the rest");
     return KN_OK;

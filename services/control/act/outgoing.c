@@ -1,6 +1,5 @@
 #include "services/control/act/outgoing.h"
 
-#include "services/broker/redis/lists.h"
 #include "services/common/text/json.h"
 
 #include <jansson.h>
@@ -88,7 +87,7 @@ static enum kn_status read_headers(struct kn_str json, struct kn_arena *arena,
     return status;
 }
 
-/* On Redis headers go as they are: a copy may have what no JSON reader but Python's takes. */
+/* In an envelope headers go as they are: a copy may have what no JSON reader but Python's takes. */
 enum kn_status control_send_task(struct broker_session *session,
                                  const struct celery_task_wrap *wrap, struct kn_arena *arena)
 {
@@ -96,7 +95,7 @@ enum kn_status control_send_task(struct broker_session *session,
     struct kn_buf envelope;
     struct kn_str queue = kn_arena_str(arena, wrap->queue); /* ends with a NUL */
     enum kn_status status = queue.ptr ? KN_OK : KN_NOMEM;
-    if (status == KN_OK && !broker_lists_has(session))
+    if (status == KN_OK && !broker_session_traits(session)->enveloped)
         status = read_headers(wrap->headers, arena, &headers);
     kn_buf_init(&envelope, 0);
     celery_task_envelope(&envelope, wrap);

@@ -47,7 +47,7 @@ enum kn_status control_remove_messages(struct control_call *call,
     kn_arena_fini(&search.scratch);
     for (size_t i = 0; status != KN_OK && i < removal->count; i++)
         removal->tasks[i].gone =
-            removal->tasks[i].gone && call->options->broker->url->kind == BROKER_REDIS;
+            removal->tasks[i].gone && broker_traits(call->options->broker->url)->removes_one_by_one;
     return status;
 }
 

@@ -1,6 +1,5 @@
 #include "services/control/act/removals.h"
 
-#include "services/broker/redis/lists.h"
 #include "services/common/data/table.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
@@ -157,8 +156,8 @@ static void seek_missing(struct portion *p)
         places[count] = i;
         sought[count++] = (struct control_seek_task){.id = p->tasks[i].id};
     }
-    const struct control_seek_options options = {
-        .session = p->call->hand->session, .redis = true, .queues = &list};
+    const struct control_seek_options options = {.session = p->call->hand->session,
+                                                 .queues = &list};
     if (!count || control_seek(&options, sought, count) != KN_OK)
         return;
     for (size_t i = 0; i < count; i++)
@@ -178,7 +177,7 @@ void control_removals_take(struct control_removals *removals, struct control_cal
                         .until = kn_time_mono() + TIME_US};
     enum kn_status status = p.queues && p.searched ? KN_OK : KN_NOMEM;
     uint64_t skipped;
-    if (!broker_lists_has(call->hand->session))
+    if (!broker_session_traits(call->hand->session)->reads_in_place)
         return;
     if (status == KN_OK)
         find_queues(&p);

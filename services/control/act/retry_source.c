@@ -1,7 +1,6 @@
 #include "services/control/act/retry_source.h"
 
 #include "proto/codec.h"
-#include "services/broker/redis/lists.h"
 #include "services/celery/message/result_parts.h"
 #include "services/celery/python/repr_match.h"
 #include "services/common/text/time.h"
@@ -97,7 +96,7 @@ static enum kn_status take_message(struct control_call *call, struct control_ret
     if (status == KN_OK && !found->list.len)
         status = celery_unacked_decode(value, call->arena, &value, &exchange, &key);
     if (status == KN_OK)
-        status = celery_task_message_decode_redis(value, call->arena, &o->message, &error);
+        status = celery_task_message_decode_envelope(value, call->arena, &o->message, &error);
     if (status != KN_OK)
         return status;
     o->has_message = true;
@@ -253,7 +252,7 @@ enum kn_status control_retry_source_look(struct control_call *call, struct contr
                                          enum control_look look)
 {
     struct kn_strs queues = {0};
-    if (!broker_lists_has(call->hand->session)) {
+    if (!broker_session_traits(call->hand->session)->reads_in_place) {
         o->looked = false;
         return look == CONTROL_LOOK_DONE ? KN_OK
                                          : find_suspect(call, o, look == CONTROL_LOOK_UNFINISHED);
@@ -358,7 +357,7 @@ static enum kn_status look_at_message(struct control_call *call, struct control_
     if (!o->has_message) {
         pass_over(
             o, "message",
-            !broker_lists_has(call->hand->session)
+            !broker_session_traits(call->hand->session)->reads_in_place
                 ? KN_STR("on RabbitMQ, Kanchi can't look at it without taking it from its queue")
             : o->looked ? KN_STR("it is no longer waiting")
                         : KN_STR("not among the first waiting messages (look_max)"));

@@ -9,7 +9,6 @@
 
 struct control_pidbox {
     struct broker_session *session;
-    bool redis;
     char oid[64]; /* routing key of our replies, until the next open */
     char unique[17];
     uint64_t opened, sent;
@@ -38,7 +37,6 @@ enum kn_status control_pidbox_new(const struct broker_options *options, struct c
         return status;
     }
     pidbox->ns = kn_str_from(options->control_exchange);
-    pidbox->redis = options->url->kind == BROKER_REDIS;
     kn_random_hex(pidbox->unique, sizeof pidbox->unique);
     kn_buf_init(&pidbox->body, 0);
     kn_buf_init(&pidbox->envelope, 0);
@@ -115,7 +113,7 @@ enum kn_status control_pidbox_ask(struct control_pidbox *pidbox,
     kn_buf_clear(&pidbox->body);
     kn_buf_clear(&pidbox->envelope);
     celery_command_body(&pidbox->body, &command);
-    celery_command_redis(&pidbox->envelope, &command, kn_str_from(tag));
+    celery_command_envelope(&pidbox->envelope, &command, kn_str_from(tag));
     enum kn_status status = kn_buf_status(&pidbox->body);
     if (status == KN_OK)
         status = kn_buf_status(&pidbox->envelope);
@@ -163,7 +161,7 @@ enum kn_status control_pidbox_reply(struct control_pidbox *pidbox, int64_t timeo
         .ticket = message.ticket,
     };
     const char *error;
-    if (pidbox->redis)
+    if (broker_session_traits(pidbox->session)->enveloped)
         status = celery_envelope_decode(message.body, arena, &reply, &error);
     if (status == KN_OK) {
         status = celery_reply_decode(&reply, arena, ret);

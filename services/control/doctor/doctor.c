@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WORKERS_MAX = 10000, DATABASES_MAX = 64, FINDINGS_MAX = 200, NAMED = 5 };
+enum { WORKERS_MAX = 10000, PLACES_MAX = 64, FINDINGS_MAX = 200, NAMED = 5 };
 /* Events are told apart from their time by less than this on the way to us. */
 static const int64_t SKEW_AHEAD_US = 2 * KN_SECOND, SKEW_BEHIND_US = 10 * KN_SECOND;
 
@@ -106,7 +106,7 @@ static bool has_other_steps(const struct doctor *d, const struct control_conf *c
         steps = conf->priority_steps;
         count = conf->priority_count;
     }
-    return ours->url->kind == BROKER_REDIS &&
+    return broker_traits(ours->url)->routed_by_kombu &&
            (count != ours->priority_count || memcmp(steps, ours->priority_steps, count) != 0);
 }
 
@@ -358,7 +358,7 @@ static void look_at_queues(struct doctor *d)
     const char *why = meter ? broker_meter_error(meter) : "";
     if (*why) {
         const struct broker_fault *fault =
-            broker_fault_of(d->options->broker->url->kind, kn_str_from(why));
+            broker_fault_of(d->options->broker->url->driver, kn_str_from(why));
         find(d, KN_SEVERITY_WARNING, fault->code, KN_STR_ABSENT, fault->remedy,
              "queues cannot be measured: %s", why);
     }
@@ -376,42 +376,37 @@ static void look_at_queues(struct doctor *d)
     broker_meter_free(meter);
 }
 
-static void look_at_databases(struct doctor *d)
+/* Other databases or virtual hosts of the same server. */
+static void look_at_places(struct doctor *d)
 {
-    int found[DATABASES_MAX];
-    struct kn_buf text;
-    size_t count = control_doctor_databases(d->options->broker, found, DATABASES_MAX), others = 0;
-    kn_buf_init(&text, 0);
-    for (size_t i = 0; i < count; i++)
-        if (found[i] != d->options->broker->url->hosts[0].db)
-            kn_buf_printf(&text, "%s%d", others++ ? ", " : "", found[i]);
-    struct kn_str numbers = kn_arena_str(d->arena, kn_buf_view(&text));
-    if (others)
-        find(d, KN_SEVERITY_INFO, "other_databases", numbers,
-             "Each is a broker of its own: the number at the end of the URL chooses it.",
-             "workers seem to listen in other databases of this Redis: %.*s", KN_STR_ARG(numbers));
-    kn_buf_fini(&text);
-}
-
-static void look_at_vhosts(struct doctor *d)
-{
+    const struct broker_host *host = &d->options->broker->url->hosts[0];
+    const struct broker_traits *traits = broker_traits(d->options->broker->url);
     struct broker_meter *meter = NULL;
-    struct kn_str found[DATABASES_MAX];
+    struct kn_str found[PLACES_MAX];
     struct kn_buf text;
+    char db[16];
     size_t count = 0, others = 0;
     kn_buf_init(&text, 0);
+    snprintf(db, sizeof db, "%d", host->db);
+    struct kn_str ours = kn_str_from(traits->default_vhost ? host->vhost : db);
     enum kn_status status = broker_meter_new(d->options->broker, &meter);
     if (status == KN_OK)
-        status = broker_meter_vhosts(meter, d->arena, found, DATABASES_MAX, &count);
+        status = broker_meter_places(meter, d->arena, found, PLACES_MAX, &count);
     for (size_t i = 0; status == KN_OK && i < count; i++)
-        if (!kn_str_eq(found[i], kn_str_from(d->options->broker->url->hosts[0].vhost)))
+        if (!kn_str_eq(found[i], ours))
             kn_buf_printf(&text, "%s%.*s", others++ ? ", " : "", KN_STR_ARG(found[i]));
     struct kn_str names = kn_arena_str(d->arena, kn_buf_view(&text));
-    if (others)
+    struct kn_str shown = kn_utf8_head(names, 512);
+    if (others && traits->default_vhost)
         find(d, KN_SEVERITY_INFO, "other_virtual_hosts", names,
              "Each is a broker of its own: the path of the URL chooses it.",
-             "workers run in other virtual hosts of this RabbitMQ: %.*s",
-             KN_STR_ARG(kn_utf8_head(names, 512)));
+             "workers run in other virtual hosts of this %s: %.*s", traits->product,
+             KN_STR_ARG(shown));
+    else if (others)
+        find(d, KN_SEVERITY_INFO, "other_databases", names,
+             "Each is a broker of its own: the number at the end of the URL chooses it.",
+             "workers seem to listen in other databases of this %s: %.*s", traits->product,
+             KN_STR_ARG(shown));
     kn_buf_fini(&text);
     broker_meter_free(meter);
 }
@@ -434,9 +429,9 @@ static size_t count_online(const struct doctor *d)
 
 static void tell_silence(struct doctor *d)
 {
-    bool redis = d->options->broker->url->kind == BROKER_REDIS;
+    const struct broker_traits *traits = broker_traits(d->options->broker->url);
     size_t online = count_online(d);
-    if (redis && online)
+    if (traits->routed_by_kombu && online)
         find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
              "Their events arrive, but questions or replies get lost. Check that "
              "worker_enable_remote_control is True, and that control_exchange, and fanout_prefix "
@@ -446,12 +441,13 @@ static void tell_silence(struct doctor *d)
              online == 1 ? "is" : "are");
     else
         find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
-             redis ? "Check that a worker runs with this broker URL, that its "
-                     "worker_enable_remote_control is True, and that its control_exchange matches "
-                     "this broker's."
-                   : "Check that a worker runs with this broker URL and virtual host (only the "
-                     "management API shows other hosts), that its worker_enable_remote_control is "
-                     "True, and that its control_exchange matches this broker's.",
+             traits->default_vhost
+                 ? "Check that a worker runs with this broker URL and virtual host (only the "
+                   "management API shows other hosts), that its worker_enable_remote_control is "
+                   "True, and that its control_exchange matches this broker's."
+                 : "Check that a worker runs with this broker URL, that its "
+                   "worker_enable_remote_control is True, and that its control_exchange matches "
+                   "this broker's.",
              "no worker answered");
 }
 
@@ -483,7 +479,7 @@ enum kn_status control_doctor_look(struct control_pidbox *pidbox,
     if (status != KN_OK) {
         const char *why = control_pidbox_error(pidbox);
         const struct broker_fault *fault =
-            broker_fault_of(options->broker->url->kind, kn_str_from(why));
+            broker_fault_of(options->broker->url->driver, kn_str_from(why));
         find(&d, KN_SEVERITY_ERROR, fault->code, KN_STR_ABSENT, fault->remedy, "cannot be used: %s",
              *why ? why : kn_status_text(status));
         *ret = report;
@@ -493,10 +489,7 @@ enum kn_status control_doctor_look(struct control_pidbox *pidbox,
     look_at_settings(&d);
     look_at_clocks(&d);
     look_at_queues(&d);
-    if (options->broker->url->kind == BROKER_REDIS)
-        look_at_databases(&d);
-    else
-        look_at_vhosts(&d);
+    look_at_places(&d);
     *ret = report;
     return arena->overflow ? KN_NOMEM : KN_OK;
 }

@@ -23,8 +23,4 @@ enum kn_status control_doctor_look(struct control_pidbox *pidbox,
                                    struct kn_arena *arena,
                                    struct kn_msg_doctor_report *ret) KN_MUST_CHECK;
 
-/* Numbers of the databases of a Redis in which workers listen or have listened. At most
- * max; 0 when it can't be told. */
-size_t control_doctor_databases(const struct broker_options *broker, int *ret, size_t max);
-
 #endif

@@ -12,7 +12,7 @@ void control_calls_add(struct kn_strs *queues, struct kn_str queue)
 }
 
 static void note(struct control_calls *calls, const struct kn_msg_event *event, bool later,
-                 bool redis, struct kn_arena *arena)
+                 bool routes_known, struct kn_arena *arena)
 {
     struct control_route route =
         control_route_of(event->queue, event->exchange, event->routing_key);
@@ -20,7 +20,7 @@ static void note(struct control_calls *calls, const struct kn_msg_event *event, 
     control_calls_add(&calls->sent_to, queue);
     if (!later)
         return;
-    if (route.exchange.len && !redis)
+    if (route.exchange.len && !routes_known)
         calls->unsure = true;
     else
         calls->resent[calls->n_resent++] =
@@ -31,7 +31,8 @@ static void note(struct control_calls *calls, const struct kn_msg_event *event, 
  * single event does not show that the task was sent again. Nor does it show the opposite, as its
  * client may send no events. */
 enum kn_status control_calls_read(const struct kn_msg_task_event_list *events, int64_t taken_at,
-                                  bool redis, struct kn_arena *arena, struct control_calls *ret)
+                                  bool routes_known, struct kn_arena *arena,
+                                  struct control_calls *ret)
 {
     size_t max = events ? events->items.count : 0, count = 0;
     struct control_calls calls = {.unsure = !events || events->next_cursor.len};
@@ -43,7 +44,7 @@ enum kn_status control_calls_read(const struct kn_msg_task_event_list *events, i
         const struct kn_msg_event *event = &events->items.items[i];
         if (event->type != KN_EVENT_TASK_SENT || event->origin != KN_ORIGIN_EVENTS)
             continue;
-        note(&calls, event, event->timestamp > taken_at, redis, arena);
+        note(&calls, event, event->timestamp > taken_at, routes_known, arena);
         count++;
     }
     if (count < 2)

@@ -17,10 +17,10 @@ struct control_calls {
     bool unsure; /* its message may be in any queue */
 };
 
-/* events NULL: not known. Redis lists the queues of an exchange, so there a message is never in
- * any queue. Texts lie in the arena. */
+/* events NULL: not known. routes_known: the queues of an exchange can be
+ * looked up, so a message is never in any queue. Texts lie in the arena. */
 enum kn_status control_calls_read(const struct kn_msg_task_event_list *events, int64_t taken_at,
-                                  bool redis, struct kn_arena *arena,
+                                  bool routes_known, struct kn_arena *arena,
                                   struct control_calls *ret) KN_MUST_CHECK;
 
 /* Adds a queue, for which there must be room, unless it is there or has no name. */

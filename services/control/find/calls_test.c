@@ -17,7 +17,7 @@ static const struct {
         int64_t at;
         int how;
     } sent[3];
-    bool redis;
+    bool routes_known;
     size_t sent_to, resent;
     bool unsure;
 } cases[] = {
@@ -37,7 +37,7 @@ static const struct {
      .unsure = true},
     {"sent again through an exchange on Redis",
      {{"a", 50, 0}, {"a.b", 150, EXCHANGE}},
-     .redis = true,
+     .routes_known = true,
      .sent_to = 1,
      .resent = 1},
     {"seen in a queue", {{"a", 50, 0}, {"b", 150, LEARNED}}, .sent_to = 1},
@@ -62,7 +62,7 @@ static void a_later_call_shows_where_it_was_sent_again(void **state)
                 .routing_key = queue};
         }
         kn_arena_init(&arena, 0);
-        assert_int_equal(control_calls_read(&list, TAKEN_AT, cases[c].redis, &arena, &calls),
+        assert_int_equal(control_calls_read(&list, TAKEN_AT, cases[c].routes_known, &arena, &calls),
                          KN_OK);
         if (calls.sent_to.count != cases[c].sent_to || calls.n_resent != cases[c].resent ||
             calls.unsure != cases[c].unsure)

@@ -1,6 +1,6 @@
 #include "services/control/find/message.h"
 
-#include "services/broker/redis/lists.h"
+#include "services/broker/waiting.h"
 #include "services/celery/message/task_message.h"
 
 static enum kn_status unwrap(struct kn_str value, struct kn_arena *arena, struct kn_str *ret,
@@ -25,7 +25,7 @@ bool control_is_message_of(struct kn_str value, struct kn_str task_id, struct kn
     kn_arena_reset(scratch);
     if (value.len && value.ptr[0] == '[' && unwrap(value, scratch, &value, &queue) != KN_OK)
         return false;
-    return celery_task_message_decode_redis(value, scratch, &message, &error) == KN_OK &&
+    return celery_task_message_decode_envelope(value, scratch, &message, &error) == KN_OK &&
            kn_str_eq(message.id, task_id);
 }
 
@@ -45,8 +45,8 @@ enum kn_status control_message_find(struct control_call *call, struct kn_str tas
 {
     struct wanted wanted = {.id = task_id};
     kn_arena_init(&wanted.scratch, 64 << 20);
-    enum kn_status status = broker_lists_find(call->hand->session, queue, unacked,
-                                              call->options->look_max, is_wanted, &wanted, ret);
+    enum kn_status status = broker_session_find(call->hand->session, queue, unacked,
+                                                call->options->look_max, is_wanted, &wanted, ret);
     kn_arena_fini(&wanted.scratch);
     return status;
 }

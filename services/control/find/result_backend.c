@@ -1,5 +1,7 @@
 #include "services/control/find/result_backend.h"
 
+#include "services/broker/values.h"
+
 #include <strings.h>
 
 struct kn_str control_backend_scheme(struct kn_str text)
@@ -40,7 +42,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_server(const struct broker_url *a, const struct broker_url *b)
 {
-    if (a->kind != b->kind || a->sentinel != b->sentinel || a->host_count != b->host_count ||
+    if (a->driver != b->driver || a->sentinel != b->sentinel || a->host_count != b->host_count ||
         !same_text(a->socket_path, b->socket_path))
         return false;
     for (size_t i = 0; i < a->host_count; i++) {
@@ -103,7 +105,7 @@ void control_backend_place_read(struct kn_str text, const struct broker_url *bro
     *ret = (struct control_backend_place){.kind = kind_of_scheme(control_backend_scheme(text))};
     if (ret->kind != CONTROL_BACKEND_REDIS)
         return;
-    if (broker_url_parse(text, &ret->parsed, NULL) != KN_OK || ret->parsed->kind != BROKER_REDIS) {
+    if (broker_url_parse(text, &ret->parsed, NULL) != KN_OK || !broker_values_can(ret->parsed)) {
         ret->kind = CONTROL_BACKEND_WRONG;
         return;
     }

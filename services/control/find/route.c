@@ -1,6 +1,6 @@
 #include "services/control/find/route.h"
 
-#include "services/broker/redis/lists.h"
+#include "services/broker/waiting.h"
 
 #include <string.h>
 
@@ -101,11 +101,11 @@ enum kn_status control_route_queues(struct control_call *call, const struct cont
         *ret = (struct kn_strs){one, route->queue.len ? 1 : 0};
         return one->ptr || !route->queue.len ? KN_OK : KN_NOMEM;
     }
-    enum kn_status status = broker_lists_bindings(call->hand->session, route->exchange, call->arena,
-                                                  &bindings.items, &bindings.count);
+    enum kn_status status = broker_session_bindings(call->hand->session, route->exchange,
+                                                    call->arena, &bindings.items, &bindings.count);
     if (status != KN_OK)
         return status;
     return control_route_match(bindings.items, bindings.count,
-                               broker_lists_separator(call->hand->session), route->routing_key,
+                               kn_str_from(call->options->broker->separator), route->routing_key,
                                call->arena, ret);
 }

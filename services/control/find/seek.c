@@ -143,7 +143,7 @@ static enum kn_status look_around(struct seek *seek)
     return status == KN_OK ? broker_session_unacked(seek->options->session, &unacked) : status;
 }
 
-static enum kn_status seek_on_redis(struct seek *seek)
+static enum kn_status seek_in_place(struct seek *seek)
 {
     enum kn_status status = KN_OK;
     kn_arena_init(&seek->scratch, ARENA_MAX);
@@ -321,7 +321,7 @@ static enum kn_status are_empty(struct seek *seek)
     return KN_OK;
 }
 
-static enum kn_status seek_on_rabbitmq(struct seek *seek)
+static enum kn_status seek_by_depths(struct seek *seek)
 {
     seek->round = control_depths_round(seek->options->queues);
     enum kn_status status = count_all_own(seek);
@@ -338,5 +338,6 @@ enum kn_status control_seek(const struct control_seek_options *options,
 {
     struct seek seek = {
         .options = options, .tasks = tasks, .count = count, .deadline = kn_time_mono() + TIME_US};
-    return options->redis ? seek_on_redis(&seek) : seek_on_rabbitmq(&seek);
+    return broker_session_traits(options->session)->reads_in_place ? seek_in_place(&seek)
+                                                                   : seek_by_depths(&seek);
 }

@@ -21,7 +21,6 @@ enum { CONTROL_SEEK_MAX = 1000 }; /* tasks at once */
 
 struct control_seek_options {
     struct broker_session *session;
-    bool redis;
     const struct kn_msg_queue_list *queues; /* that are known */
     bool own;      /* RabbitMQ: only the queues that a task's messages were sent to */
     bool suspects; /* RabbitMQ: go on when no task can be lost: a queue is to be named */

@@ -31,7 +31,7 @@ void control_waiting_show(const struct broker_waiting *message, struct kn_arena 
         return;
     }
     enum kn_status status =
-        celery_task_message_decode_redis(message->envelope, arena, &task, &error);
+        celery_task_message_decode_envelope(message->envelope, arena, &task, &error);
     if (status != KN_OK) {
         ret->unreadable = kn_str_from(error ? error : kn_status_text(status));
         return;

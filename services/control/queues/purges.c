@@ -90,7 +90,7 @@ static void finish_purge(struct control_call *call, struct kn_str member)
 void control_purges_finish(struct control_call *call)
 {
     struct broker_page members;
-    if (call->options->broker->url->kind != BROKER_REDIS ||
+    if (!broker_traits(call->options->broker->url)->keeps_purged ||
         broker_session_kept(call->hand->session, kept, call->arena, &members) != KN_OK)
         return;
     for (size_t i = 0; i < members.count && !atomic_load(call->stopping); i++)

@@ -116,7 +116,7 @@ static void look_at(struct control_queue_scan *scan, struct control_call *call, 
 
 void control_queue_scan_tick(struct control_queue_scan *scan, struct control_call *call)
 {
-    if (!scan || call->options->broker->url->kind != BROKER_REDIS)
+    if (!scan || !broker_traits(call->options->broker->url)->reads_in_place)
         return;
     learn_names(scan, call);
     size_t count = kn_table_count(&scan->queues), i = 0;

@@ -45,7 +45,8 @@ static enum kn_status read_calls(const struct control_copies_options *o,
     struct kn_bus_message *answer =
         request(o, KN_KIND_TASK_EVENTS_GET, &get, KN_KIND_TASK_EVENT_LIST);
     enum kn_status status =
-        control_calls_read(answer ? answer->msg : NULL, task->taken_at, o->redis, o->arena, ret);
+        control_calls_read(answer ? answer->msg : NULL, task->taken_at,
+                           broker_session_traits(o->session)->routed_by_kombu, o->arena, ret);
     kn_bus_message_free(answer);
     return status;
 }
@@ -58,7 +59,6 @@ static enum kn_status seek(const struct control_copies_options *o, struct contro
     const struct kn_msg_queues_get get = {.sources = {&source, 1}};
     struct kn_bus_message *queues = request(o, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
     const struct control_seek_options options = {.session = o->session,
-                                                 .redis = o->redis,
                                                  .queues = queues ? queues->msg : NULL,
                                                  .fresh = fresh,
                                                  .history = history_of,
@@ -81,7 +81,7 @@ static void judge(const struct control_copies_options *o, struct control_copy *c
 {
     copy->state = sought->found || calls->unsure ? CONTROL_COPY_UNKNOWN : CONTROL_COPY_NONE;
     copy->queue = sought->queue;
-    if (sought->queue.ptr && o->redis)
+    if (sought->queue.ptr && broker_session_traits(o->session)->reads_in_place)
         copy->state = CONTROL_COPY_WAITS;
     for (size_t i = 0; sought->queue.ptr && i < calls->n_resent; i++) {
         if (!kn_str_eq(calls->resent[i].queue, sought->queue))

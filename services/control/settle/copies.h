@@ -26,7 +26,6 @@ struct control_copies_options {
     struct kn_bus_client *storage;
     int64_t request_timeout_us;
     struct broker_session *session;
-    bool redis;
     struct kn_arena *arena;
 };
 

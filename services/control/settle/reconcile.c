@@ -336,13 +336,12 @@ static void settle_missing(struct control_reconcile *r, struct tick *t)
             .task = task, .missing_at = control_ask_schedule_missing_at(r->asked, task->id)};
         ones[count++] = &t->items[i];
     }
-    const struct control_copies_options options = {
-        .source = r->options.source,
-        .storage = r->storage,
-        .request_timeout_us = r->options.request_timeout_us,
-        .session = r->session,
-        .redis = r->options.broker->url->kind == BROKER_REDIS,
-        .arena = &r->arena};
+    const struct control_copies_options options = {.source = r->options.source,
+                                                   .storage = r->storage,
+                                                   .request_timeout_us =
+                                                       r->options.request_timeout_us,
+                                                   .session = r->session,
+                                                   .arena = &r->arena};
     if (count)
         seek_failed(r, control_copies_find(&options, copies, count));
     for (size_t i = 0; i < count; i++) {

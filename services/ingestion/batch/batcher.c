@@ -126,12 +126,12 @@ static void invalid(struct ingest_batcher *b, enum celery_cause cause, struct kn
 
 /* ---- decoding ---------------------------------------------------------------- */
 
-/* Reads the envelope (Redis), and sees to it that the body is in the arena, where
+/* Reads the envelope, if there is one, and sees to it that the body is in the arena, where
  * it lives as long as the batch. */
 static enum kn_status unwrap(struct ingest_batcher *b, const struct broker_message *message,
                              struct celery_message *ret, const char **ret_error)
 {
-    if (b->options.kind == BROKER_AMQP) {
+    if (!b->options.enveloped) {
         *ret = (struct celery_message){.body = message->body,
                                        .content_type = message->content_type,
                                        .content_encoding = message->content_encoding,

@@ -12,7 +12,7 @@
 struct ingest_batcher_options {
     struct kn_str source; /* must outlive the batches */
     uint64_t epoch;
-    enum broker_kind kind;
+    bool enveloped; /* messages are: see broker_traits */
     size_t batch_events;
     int64_t batch_age_us;
     size_t event_max; /* bytes of one message */

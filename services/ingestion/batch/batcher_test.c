@@ -17,12 +17,12 @@
 #define EVENT                                                                                      \
     "{\"type\": \"task-sent\", \"uuid\": \"u\", \"hostname\": \"h\", \"timestamp\": 1700000000.0}"
 
-static struct ingest_batcher *batcher_of(enum broker_kind kind)
+static struct ingest_batcher *batcher_of(bool enveloped)
 {
     struct ingest_batcher *batcher = NULL;
     const struct ingest_batcher_options options = {.source = KN_STR("default"),
                                                    .epoch = 3,
-                                                   .kind = kind,
+                                                   .enveloped = enveloped,
                                                    .batch_events = 4,
                                                    .batch_age_us = 20000,
                                                    .event_max = 4096};
@@ -51,30 +51,30 @@ static struct broker_message amqp(const char *body, const char *content_type, ui
 }
 
 static const struct {
-    enum broker_kind kind;
+    bool enveloped;
     const char *body, *content_type;
     size_t events, invalid;
 } messages[] = {
-    {BROKER_AMQP, EVENT, "application/json", 1, 0},
-    {BROKER_AMQP, "[" EVENT ", " EVENT "]", "application/json", 2, 0},
-    {BROKER_AMQP, "[" EVENT ", {}, 7]", "application/json", 1, 2},
-    {BROKER_AMQP, "[]", "application/json", 0, 0},
-    {BROKER_AMQP, "gASV", "application/x-python-serialize", 0, 1},
-    {BROKER_AMQP, "", "application/json", 0, 1},
-    {BROKER_REDIS,
+    {false, EVENT, "application/json", 1, 0},
+    {false, "[" EVENT ", " EVENT "]", "application/json", 2, 0},
+    {false, "[" EVENT ", {}, 7]", "application/json", 1, 2},
+    {false, "[]", "application/json", 0, 0},
+    {false, "gASV", "application/x-python-serialize", 0, 1},
+    {false, "", "application/json", 0, 1},
+    {true,
      "{\"body\": \"e30=\", \"content-type\": \"application/json\", "
      "\"content-encoding\": \"utf-8\", \"properties\": {\"body_encoding\": "
      "\"base64\"}}",
      NULL, 0, 1},
-    {BROKER_REDIS, EVENT, NULL, 0, 1},
-    {BROKER_REDIS, "\xff", NULL, 0, 1},
+    {true, EVENT, NULL, 0, 1},
+    {true, "\xff", NULL, 0, 1},
 };
 
 static void messages_become_events_or_are_counted(void **state)
 {
     (void)state;
     for (size_t i = 0; i < KN_COUNT_OF(messages); i++) {
-        struct ingest_batcher *batcher = batcher_of(messages[i].kind);
+        struct ingest_batcher *batcher = batcher_of(messages[i].enveloped);
         struct kn_msg_ingest_batch message;
         struct kn_arena arena;
         kn_arena_init(&arena, 0);
@@ -103,7 +103,7 @@ static void messages_become_events_or_are_counted(void **state)
 static void batches_are_numbered_without_holes_and_full_by_events_or_age(void **state)
 {
     (void)state;
-    struct ingest_batcher *batcher = batcher_of(BROKER_AMQP);
+    struct ingest_batcher *batcher = batcher_of(false);
     for (uint64_t seq = 1; seq <= 3; seq++) {
         struct kn_msg_ingest_batch message;
         struct kn_arena arena;
@@ -127,7 +127,7 @@ static void batches_are_numbered_without_holes_and_full_by_events_or_age(void **
 static void losses_and_gaps_travel_with_a_batch(void **state)
 {
     (void)state;
-    struct ingest_batcher *batcher = batcher_of(BROKER_REDIS);
+    struct ingest_batcher *batcher = batcher_of(true);
     struct kn_msg_ingest_batch message;
     struct kn_arena arena;
     const struct broker_gap gap = {10, 20};
@@ -158,7 +158,7 @@ static void losses_and_gaps_travel_with_a_batch(void **state)
 static void what_is_not_read_is_remembered_with_its_serializer(void **state)
 {
     (void)state;
-    struct ingest_batcher *batcher = batcher_of(BROKER_AMQP);
+    struct ingest_batcher *batcher = batcher_of(false);
     const struct ingest_unread *unread = ingest_batcher_unread(batcher);
     char long_name[200];
     memset(long_name, 'x', sizeof(long_name) - 1);

@@ -1,4 +1,4 @@
-#include "services/broker/amqp/reroute.h"
+#include "services/broker/redis/reroute.h"
 
 #include "services/common/count.h"
 

@@ -2,8 +2,8 @@
  *   {"body": …, "properties": {…, "delivery_info": {"exchange": "", "routing_key": "q"}, …}}
  * to which kombu gives it back when a worker dies with it (kombu/transport/redis.py,
  * _do_restore_message). No I/O. */
-#ifndef BROKER_AMQP_REROUTE_H
-#define BROKER_AMQP_REROUTE_H
+#ifndef BROKER_REDIS_REROUTE_H
+#define BROKER_REDIS_REROUTE_H
 
 #include "services/common/text/buf.h"
 

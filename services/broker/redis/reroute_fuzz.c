@@ -1,4 +1,4 @@
-#include "services/broker/amqp/reroute.h"
+#include "services/broker/redis/reroute.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

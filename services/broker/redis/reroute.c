@@ -1,4 +1,4 @@
-#include "services/broker/amqp/reroute.h"
+#include "services/broker/redis/reroute.h"
 
 /* A place in a text; ends[] of what was found are places too. */
 struct scan {
