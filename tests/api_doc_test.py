@@ -81,7 +81,7 @@ def described(operation):
         else:
             kind = "choice" if texts else "text"
         yield one["name"], (kind, set(texts), schema.get("minimum", 0), schema.get("maximum"),
-                            schema.get("default"))
+                            schema.get("default") if kind != "flag" else None)
 
 
 NOTHING = {"", "none"}  # of an enumeration, of a choice

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SOURCES_MAX = 256 };
-
 /* ---- asking storage --------------------------------------------------------------------- */
 
 /* An explanation of its own says more than that it failed. */
@@ -186,34 +184,16 @@ struct kn_bus_message *gw_ask(struct gw_exchange *x, enum kn_kind kind, const vo
 
 /* ---- asking control --------------------------------------------------------------------- */
 
-struct sources {
-    struct kn_str names[SOURCES_MAX];
-    size_t count;
-};
-
-static void add_source(struct sources *sources, struct kn_str name)
+/* Whether these names are enough. A name that is not among them may be new. */
+static bool is_settled(const struct gw_sources *known, struct kn_str source)
 {
-    if (!name.len || sources->count == SOURCES_MAX)
+    return source.ptr ? gw_sources_have(known, source) : known->count == 1;
+}
+
+static void choose(struct gw_exchange *x, const struct gw_sources *known, struct kn_str *source)
+{
+    if (source->ptr && gw_sources_have(known, *source))
         return;
-    for (size_t i = 0; i < sources->count; i++)
-        if (kn_str_eq(sources->names[i], name))
-            return;
-    sources->names[sources->count++] = name;
-}
-
-static void find_sources(const struct kn_msg_system *system, struct sources *ret)
-{
-    for (size_t i = 0; i < system->ingestion.count; i++)
-        add_source(ret, system->ingestion.items[i].source);
-    for (size_t i = 0; i < system->services.count; i++)
-        add_source(ret, system->services.items[i].source);
-}
-
-static void choose(struct gw_exchange *x, const struct sources *known, struct kn_str *source)
-{
-    for (size_t i = 0; source->ptr && i < known->count; i++)
-        if (kn_str_eq(known->names[i], *source))
-            return;
     if (source->ptr)
         gw_fail(x, 404, "source not found");
     else if (known->count == 0)
@@ -221,19 +201,21 @@ static void choose(struct gw_exchange *x, const struct sources *known, struct kn
     else if (known->count > 1)
         gw_fail(x, 400, "source: required, because there are several");
     else
-        *source = kn_arena_str(&x->arena, known->names[0]);
+        *source = kn_arena_str(&x->arena, kn_str_from(known->names[0]));
 }
 
 bool gw_find_source(struct gw_exchange *x, struct kn_str *source)
 {
-    const struct kn_msg_system_get get = {0};
-    struct kn_bus_message *answer = gw_ask(x, KN_KIND_SYSTEM_GET, &get, KN_KIND_SYSTEM);
-    if (!answer)
-        return false;
-    struct sources known = {0};
-    find_sources(answer->msg, &known);
+    struct gw_sources known;
+    if (!gw_live_sources(x->app->live, &known) || !is_settled(&known, *source)) {
+        const struct kn_msg_system_get get = {0};
+        struct kn_bus_message *answer = gw_ask(x, KN_KIND_SYSTEM_GET, &get, KN_KIND_SYSTEM);
+        if (!answer)
+            return false;
+        gw_sources_of(answer->msg, &known);
+        kn_bus_message_free(answer);
+    }
     choose(x, &known, source);
-    kn_bus_message_free(answer);
     return !x->problem.status;
 }
 

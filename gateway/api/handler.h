@@ -15,7 +15,7 @@ int64_t gw_patience(struct gw_app *app);
 struct kn_bus_message *gw_ask(struct gw_exchange *x, enum kn_kind kind, const void *msg,
                               enum kn_kind want);
 /* Whether storage knows this source; if not, x is a problem. Absent: it becomes the only
- * one that there is. */
+ * one that there is. Asks storage only for what the gateway does not know itself. */
 bool gw_find_source(struct gw_exchange *x, struct kn_str *source);
 /* The same of the control of a source, which may take patience µs longer than it takes to
  * ask. The source is one that storage knows. */

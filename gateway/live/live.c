@@ -13,6 +13,7 @@ enum { SOURCES_MAX = 1000 };
 #define FEED_SILENCE (5 * KN_SECOND)
 #define METRICS_AGE (10 * KN_SECOND)
 #define SYSTEM_EVERY (2 * KN_SECOND)
+#define SYSTEM_AGE (5 * KN_SECOND)
 
 struct source_counts {
     char *source;
@@ -40,8 +41,10 @@ struct gw_live {
     struct gw_history history;
     int64_t feed_at; /* monotonic; 0: never */
     bool stopping;
-    struct source_counts sources[SOURCES_MAX];
-    size_t n_sources;
+    struct source_counts counted[SOURCES_MAX];
+    size_t n_counted;
+    struct gw_sources sources;
+    int64_t sources_at; /* monotonic; 0: never */
 };
 
 static bool stopping(struct gw_live *live)
@@ -58,18 +61,18 @@ static void set_count(struct gw_live *live, const struct kn_msg_status_count *co
 {
     if (count->status >= KN_TASK_STATUS_COUNT)
         return;
-    for (size_t i = 0; i < live->n_sources; i++) {
-        if (kn_str_eq(kn_str_from(live->sources[i].source), count->source)) {
-            live->sources[i].counts.n[count->status] = count->count;
+    for (size_t i = 0; i < live->n_counted; i++) {
+        if (kn_str_eq(kn_str_from(live->counted[i].source), count->source)) {
+            live->counted[i].counts.n[count->status] = count->count;
             return;
         }
     }
-    if (live->n_sources == SOURCES_MAX)
+    if (live->n_counted == SOURCES_MAX)
         return;
     char *name = strndup(count->source.ptr ? count->source.ptr : "", count->source.len);
     if (!name)
         return;
-    struct source_counts *added = &live->sources[live->n_sources++];
+    struct source_counts *added = &live->counted[live->n_counted++];
     *added = (struct source_counts){.source = name};
     added->counts.n[count->status] = count->count;
 }
@@ -85,10 +88,18 @@ static void set_counts(struct gw_live *live, const struct kn_msg_status_count *i
 static struct gw_status_counts sum_counts(const struct gw_live *live)
 {
     struct gw_status_counts sum = {0};
-    for (size_t i = 0; i < live->n_sources; i++)
+    for (size_t i = 0; i < live->n_counted; i++)
         for (unsigned s = 0; s < KN_TASK_STATUS_COUNT; s++)
-            sum.n[s] += live->sources[i].counts.n[s];
+            sum.n[s] += live->counted[i].counts.n[s];
     return sum;
+}
+
+static void keep_sources(struct gw_live *live, const struct kn_msg_system *system)
+{
+    pthread_mutex_lock(&live->lock);
+    gw_sources_of(system, &live->sources);
+    live->sources_at = kn_time_mono();
+    pthread_mutex_unlock(&live->lock);
 }
 
 /* ---- questions without waiting ---------------------------------------------------------- */
@@ -105,6 +116,7 @@ static void use_answer(struct gw_live *live, const struct kn_bus_message *answer
     struct kn_buf json;
     kn_buf_init(&json, 16 << 20);
     set_counts(live, system->counts.items, system->counts.count);
+    keep_sources(live, system);
     gw_view_system(&json, system);
     if (kn_buf_status(&json) == KN_OK)
         gw_hub_system(live->options.hub, kn_buf_view(&json));
@@ -279,8 +291,8 @@ void gw_live_stop(struct gw_live *live)
         pthread_join(live->metrics_thread, NULL);
     kn_feed_reader_free(live->reader);
     kn_bus_subscriber_free(live->metrics_sub);
-    for (size_t i = 0; i < live->n_sources; i++)
-        free(live->sources[i].source);
+    for (size_t i = 0; i < live->n_counted; i++)
+        free(live->counted[i].source);
     kn_arena_fini(&live->arena);
     pthread_mutex_destroy(&live->lock);
     free(live);
@@ -310,6 +322,16 @@ enum kn_status gw_live_metrics(struct gw_live *live, struct kn_arena *arena,
     }
     pthread_mutex_unlock(&live->lock);
     return status;
+}
+
+bool gw_live_sources(struct gw_live *live, struct gw_sources *ret)
+{
+    pthread_mutex_lock(&live->lock);
+    bool known = live->sources_at && kn_time_mono() - live->sources_at < SYSTEM_AGE;
+    if (known)
+        *ret = live->sources;
+    pthread_mutex_unlock(&live->lock);
+    return known;
 }
 
 void gw_live_history(struct gw_live *live, struct kn_buf *out)

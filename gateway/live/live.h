@@ -4,6 +4,7 @@
 #define KN_GATEWAY_LIVE_LIVE_H
 
 #include "gateway/live/hub.h"
+#include "gateway/live/sources.h"
 #include "proto/bus/bus.h"
 
 struct gw_live;
@@ -31,6 +32,9 @@ bool gw_live_connected(struct gw_live *live);
 enum kn_status gw_live_metrics(struct gw_live *live, struct kn_arena *arena,
                                const struct kn_msg_metrics **ret_metrics,
                                struct gw_status_counts *ret_tasks) KN_MUST_CHECK;
+/* The sources of storage's newest SYSTEM document, which is asked for every 2 seconds. False when
+ * there is none that is younger than 5 seconds. */
+bool gw_live_sources(struct gw_live *live, struct gw_sources *ret);
 /* Appends the document of GET /metrics/history. */
 void gw_live_history(struct gw_live *live, struct kn_buf *out);
 
