@@ -9,8 +9,7 @@ int main(int argc, char **argv)
     char *error = NULL;
     int code = KN_EXIT_OK;
     if (!kn_service_init(&service, &config, "kanchi-gateway",
-                         "REST, WebSocket and the dashboard, over storage's answers", argc, argv,
-                         &code))
+                         "Serve the REST API, the WebSocket and the dashboard", argc, argv, &code))
         return code;
     enum kn_status status = gateway_start(&gateway, &service, &config, &error);
     if (status == KN_OK) {

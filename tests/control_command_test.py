@@ -177,7 +177,7 @@ def test_what_is_not_in_the_table_is_refused_with_what_is_allowed(stack):
     for method, arguments, told in [
             ("pool_grow", {"n": 5000}, "an integer from 1 to 1000"),
             ("rate_limit", {"task_name": "x", "rate_limit": "often"}, "10/m"),
-            ("revoke", {}, "task_id is missing"), ("ping", {"x": 1}, "takes no arguments")]:
+            ("revoke", {}, "missing argument task_id"), ("ping", {"x": 1}, "takes no arguments")]:
         status, problem = stack.kanchi.ask("POST", f"/commands/{method}",
                                            {"workers": [ONE], "arguments": arguments})
         assert status == 400 and told in problem["detail"], problem

@@ -73,7 +73,7 @@ def test_the_demo_shows_tasks_and_leaves_nothing_behind(folder, end):
             return answer.read().decode()
 
     try:
-        rig.wait_for(lambda: terminal.shows("Ctrl-C stops it"), 60, "Kanchi is ready")
+        rig.wait_for(lambda: terminal.shows("Press Ctrl-C to stop"), 60, "Kanchi is ready")
         assert '<div id="__nuxt">' in ask("/")
         rig.wait_for(lambda: any(one["status"] == "success" for one in
                                  json.loads(ask("/api/v1/tasks"))["items"]), 60, "tasks")

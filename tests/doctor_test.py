@@ -27,7 +27,7 @@ def test_a_worker_that_answers_is_named_with_what_it_lacks(request, folder, brok
     with rig.CeleryWorker(folder, url, name="alone", events=False, env={"SAMPLE_EVENTS": 0}):
         done = doctor("--broker", url)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 worker answered: alone@kanchi-test" in done.stdout
+    assert "1 worker replied: alone@kanchi-test" in done.stdout
     assert "worker_send_task_events is off: alone@kanchi-test" in done.stdout
     assert "task_send_sent_event" not in done.stdout
     assert "guest:guest" not in done.stdout
@@ -261,7 +261,7 @@ def test_workers_with_a_separator_of_their_own_answer_when_it_is_set(folder, red
                           env={"MISTAKEN_SEP": ":"}):
         done = doctor("--broker", redis_url, KANCHI_BROKER_SEPARATOR=":")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 worker answered: apart@kanchi-test" in done.stdout
+    assert "1 worker replied: apart@kanchi-test" in done.stdout
 
 
 @pytest.mark.parametrize("broker", ["redis_url", "rabbitmq_url"])
@@ -274,7 +274,7 @@ def test_workers_with_exchanges_of_their_own_answer_when_they_are_set(request, f
                       KANCHI_BROKER_FANOUT_PREFIX="/all.")
     assert told.returncode == 1 and "control_exchange" in told.stdout
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 worker answered: own@kanchi-test" in done.stdout
+    assert "1 worker replied: own@kanchi-test" in done.stdout
 
 
 @pytest.mark.parametrize("broker", ["redis_url", "rabbitmq_url"])

@@ -47,8 +47,9 @@ int main(int argc, char **argv)
     struct parts parts = {0};
     char *error = NULL;
     int code = KN_EXIT_OK;
-    if (!kn_service_init(&service, &config, NAME, "counts, percentiles, and which workers live",
-                         argc, argv, &code))
+    if (!kn_service_init(&service, &config, NAME,
+                         "Compute counts and percentiles, and track which workers are online", argc,
+                         argv, &code))
         return code;
     enum kn_status status = start(&parts, &service, &config, &error);
     if (status == KN_OK) {

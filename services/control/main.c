@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #define NAME "kanchi-control"
-#define ABOUT "asks and commands the workers of one broker"
+#define ABOUT "Inspect and control the workers of one broker"
 
 struct parts {
     struct broker_settings broker;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define NAME "kanchi-ingestion"
-#define ABOUT "Reads the events of one broker and hands them to storage."
+#define ABOUT "Read events from one broker and send them to storage"
 
 struct process {
     struct kn_service service;

@@ -197,8 +197,8 @@ static int renew(const char *folder, const struct identity *ca, const char *cons
     kn_buf_fini(&list);
     identity_fini(&bus);
     if (!good)
-        return fail("cannot make the certificate", folder);
-    printf("%s/bus.pem is new\n", folder);
+        return fail("cannot create the certificate", folder);
+    printf("created %s/bus.pem\n", folder);
     return KN_EXIT_OK;
 }
 
@@ -210,12 +210,12 @@ static int make(const char *folder, const char *const *names, size_t count)
                 X509_verify(bus.cert, ca.key) == 1 && has_names(bus.cert, names, count);
     identity_fini(&bus);
     if (kept) {
-        printf("%s has all that it needs\n", folder);
+        printf("the certificates in %s are valid\n", folder);
     } else {
         if (!ca.cert || !lasts(ca.cert)) {
             identity_fini(&ca);
             if (!issue(NULL, NULL, &ca) || !save(folder, "ca", &ca))
-                code = fail("cannot make the authority", folder);
+                code = fail("cannot create the certificate authority", folder);
         }
         if (code == KN_EXIT_OK)
             code = renew(folder, &ca, names, count);
@@ -229,17 +229,19 @@ int launcher_certs(int argc, char **argv)
     if (argc < 2 || argv[1][0] == '-') {
         bool asked = argc > 1 && strcmp(argv[1], "--help") == 0;
         fprintf(asked ? stdout : stderr,
-                "Usage: kanchi certs DIR [NAME]...\n\nMakes DIR/ca.pem, and DIR/bus.pem with "
-                "bus.key for services that are reached under\nthese names (storage, aggregation, "
-                "control and localhost when none are given).\nWhat is there and good is kept.\n");
+                "Usage: kanchi certs DIR [NAME]...\n\nCreate a certificate authority (DIR/ca.pem) "
+                "and a "
+                "certificate for the bus\n(DIR/bus.pem and bus.key) that is valid for these host "
+                "names; by default storage,\naggregation, control and localhost. Valid files are "
+                "kept; others are replaced.\n");
         return asked ? KN_EXIT_OK : KN_EXIT_CONFIG;
     }
     const char *const *names = argc > 2 ? (const char *const *)argv + 2 : usual_names;
     size_t count = argc > 2 ? (size_t)argc - 2 : KN_COUNT_OF(usual_names);
     for (size_t i = 0; i < count; i++)
         if (!is_name(names[i]))
-            return kn_die(NAME, KN_EXIT_CONFIG, "\"%s\" is no name of a host", names[i]);
+            return kn_die(NAME, KN_EXIT_CONFIG, "\"%s\" is not a valid host name", names[i]);
     if (strlen(argv[1]) > 4000 || kn_service_make_folder(argv[1]) != KN_OK)
-        return kn_die(NAME, KN_EXIT_FAILED, "%.200s cannot be made: %s", argv[1], strerror(errno));
+        return kn_die(NAME, KN_EXIT_FAILED, "cannot create %.200s: %s", argv[1], strerror(errno));
     return make(argv[1], names, count);
 }

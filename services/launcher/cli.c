@@ -40,35 +40,36 @@ static const struct option {
     bool query; /* goes into the query as it is */
     const char *help;
 } options[] = {
-    {"url", FOR_ALL, true, false, "address of the gateway, or KANCHI_URL; " DEFAULT_URL},
-    {"json", FOR_ALL, false, false, "the answer as JSON, for scripts"},
-    {"source", FOR_ALL, true, true, "which broker, if there are several"},
-    {"limit", FOR_LISTS, true, true, "maximum number of items"},
-    {"cursor", FOR_LISTS, true, true, "next page, as given on standard error"},
-    {"status", FOR_TASKS | FOR_WORKERS, true, true, "only with this status; may be repeated"},
-    {"name", FOR_TASKS, true, true, "only tasks of this name; may be repeated"},
-    {"worker", FOR_TASKS | FOR_INSPECT | FOR_COMMAND, true, true, "a hostname; may be repeated"},
+    {"url", FOR_ALL, true, false, "Address of the gateway; default: KANCHI_URL or " DEFAULT_URL},
+    {"json", FOR_ALL, false, false, "Print the answer as JSON"},
+    {"source", FOR_ALL, true, true, "Name of the broker, if there are several"},
+    {"limit", FOR_LISTS, true, true, "Maximum number of items"},
+    {"cursor", FOR_LISTS, true, true, "Show the next page; standard error names its cursor"},
+    {"status", FOR_TASKS | FOR_WORKERS, true, true, "Only with this status; may be repeated"},
+    {"name", FOR_TASKS, true, true, "Only tasks with this name; may be repeated"},
+    {"worker", FOR_TASKS | FOR_INSPECT | FOR_COMMAND, true, true,
+     "Host name of a worker; may be repeated"},
     {"queue", FOR_TASKS | FOR_REVOKE, true, true,
-     "only of this queue; may be repeated; with revoke: where the task waits"},
-    {"q", FOR_TASKS, true, true, "only tasks that contain this text"},
-    {"messages", FOR_QUEUES, false, false, "show waiting messages"},
-    {"pattern", FOR_INSPECT | FOR_COMMAND, true, true, "hostnames that match this glob"},
-    {"all", FOR_COMMAND, false, false, "every worker that listens"},
-    {"timeout", FOR_INSPECT | FOR_COMMAND, true, true, "seconds to wait for workers"},
-    {"id", FOR_INSPECT, true, true, "a task's id, for query_task; may be repeated"},
-    {"terminate", FOR_REVOKE, false, true, "end its process if it is running"},
-    {"signal", FOR_REVOKE, true, true, "signal to end it with; default TERM"},
-    {"remove", FOR_REVOKE, false, true, "RabbitMQ: remove its message from the queue"},
+     "Only tasks in this queue; may be repeated; with revoke: the task's queue"},
+    {"q", FOR_TASKS, true, true, "Only tasks that contain this text"},
+    {"messages", FOR_QUEUES, false, false, "Show waiting messages"},
+    {"pattern", FOR_INSPECT | FOR_COMMAND, true, true, "Workers whose host name matches this glob"},
+    {"all", FOR_COMMAND, false, false, "All workers"},
+    {"timeout", FOR_INSPECT | FOR_COMMAND, true, true, "Seconds to wait for replies"},
+    {"id", FOR_INSPECT, true, true, "Task ID, for query_task; may be repeated"},
+    {"terminate", FOR_REVOKE, false, true, "If the task is running, terminate its process"},
+    {"signal", FOR_REVOKE, true, true, "Signal for --terminate; default TERM"},
+    {"remove", FOR_REVOKE, false, true, "RabbitMQ: also remove the task's message from its queue"},
     {"force", FOR_RETRY, false, true,
-     "send it even if it may run twice (it has not ended, or its message waits)"},
+     "Retry even if the task may run twice (it is unfinished, or its message is queued)"},
     {"attempt", FOR_RETRY, true, true,
-     "which attempt's arguments to use if they differ: first (default) or last"},
+     "If attempts had different arguments, use those of the first (default) or last"},
     {"arguments", FOR_RETRY, true, true,
-     "use the arguments from this source only, without comparing: message, backend or events"},
-    {"args", FOR_RETRY, true, false, "send these positional arguments instead, a JSON array"},
-    {"kwargs", FOR_RETRY, true, false, "send these keyword arguments instead, a JSON object"},
+     "Take the arguments only from here, unchecked: message, backend or events"},
+    {"args", FOR_RETRY, true, false, "Positional arguments to use instead (JSON array)"},
+    {"kwargs", FOR_RETRY, true, false, "Keyword arguments to use instead (JSON object)"},
     {"dry-run", FOR_RETRY | FOR_REVOKE | FOR_COMMAND, false, false,
-     "show what would be done, and do nothing"},
+     "Show what would be done without doing it"},
 };
 enum { OPTIONS = KN_COUNT_OF(options) };
 
@@ -148,19 +149,19 @@ static const struct command {
     const struct cli_column *columns;
     size_t words_least, words_most;
 } commands[] = {
-    {"tasks", FOR_TASKS, "[ID]", "lists tasks, or shows one", run_list, task_columns, 0, 1},
-    {"workers", FOR_WORKERS, "[HOSTNAME]", "lists workers, or shows one", run_list, worker_columns,
-     0, 1},
-    {"queues", FOR_QUEUES, "[NAME]", "lists queues, or shows one", run_list, queue_columns, 0, 1},
-    {"retry", FOR_RETRY, "ID", "sends a task again with its arguments", run_retry, NULL, 1, 1},
-    {"revoke", FOR_REVOKE, "ID", "keeps a task from running", run_revoke, NULL, 1, 1},
-    {"inspect", FOR_INSPECT, "QUESTION [NAME=VALUE]...", "asks workers: ping, active, stats ...",
+    {"tasks", FOR_TASKS, "[ID]", "List tasks, or show one", run_list, task_columns, 0, 1},
+    {"workers", FOR_WORKERS, "[HOSTNAME]", "List workers, or show one", run_list, worker_columns, 0,
+     1},
+    {"queues", FOR_QUEUES, "[NAME]", "List queues, or show one", run_list, queue_columns, 0, 1},
+    {"retry", FOR_RETRY, "ID", "Send a task again with the same arguments", run_retry, NULL, 1, 1},
+    {"revoke", FOR_REVOKE, "ID", "Keep a task from running", run_revoke, NULL, 1, 1},
+    {"inspect", FOR_INSPECT, "QUESTION [NAME=VALUE]...", "Query workers: ping, active, stats ...",
      run_inspect, NULL, 1, WORDS_MAX},
     {"command", FOR_COMMAND, "METHOD [NAME=VALUE]...",
-     "commands workers: pool_grow, rate_limit, shutdown ...", run_command, NULL, 1, WORDS_MAX},
-    {"jobs", FOR_JOBS, "[ID]", "lists bulk jobs, or shows one", run_list, job_columns, 0, 1},
-    {"audit", FOR_AUDIT, "", "lists what was done, by whom and how it ended", run_list,
-     audit_columns, 0, 0},
+     "Control workers: pool_grow, rate_limit, shutdown ...", run_command, NULL, 1, WORDS_MAX},
+    {"jobs", FOR_JOBS, "[ID]", "List bulk jobs, or show one", run_list, job_columns, 0, 1},
+    {"audit", FOR_AUDIT, "", "List actions: who did what, and the outcome", run_list, audit_columns,
+     0, 0},
 };
 enum { COMMANDS = KN_COUNT_OF(commands) };
 
@@ -223,8 +224,9 @@ static json_t *ask(const struct cli *cli, const char *method, const char *path, 
     else if (code >= 300)
         *ret_code = complain_of(code, kn_buf_view(&answer));
     else if (!(json = kn_json_load(kn_buf_view(&answer), JSON_ALLOW_NUL)))
-        *ret_code = complain("", KN_STR("the answer is not JSON: is this Kanchi's gateway?"),
-                             CLI_UNREACHABLE);
+        *ret_code =
+            complain("", KN_STR("the answer is not JSON; check that --url is Kanchi's gateway"),
+                     CLI_UNREACHABLE);
     else if (given(cli, "json")) {
         struct kn_buf out;
         kn_buf_init(&out, 0);
@@ -266,7 +268,7 @@ static void show(const struct cli *cli, const json_t *json, const struct cli_col
         cli_members(&out, json);
     flush(stdout, &out);
     if (items && json_is_string(json_object_get(json, "next_cursor")))
-        complain("there is more: --cursor ",
+        complain("next page: --cursor ",
                  kn_str_from(json_string_value(json_object_get(json, "next_cursor"))), 0);
     kn_buf_fini(&out);
 }
@@ -290,7 +292,7 @@ static int run_list(struct cli *cli)
     struct kn_buf path;
     bool messages = given(cli, "messages");
     if (messages && cli->n_words == 0)
-        return complain("", KN_STR("--messages takes the name of a queue"), KN_EXIT_CONFIG);
+        return complain("", KN_STR("--messages requires the name of a queue"), KN_EXIT_CONFIG);
     kn_buf_init(&path, 65536);
     kn_buf_printf(&path, "/api/v1/%s", cli->command->name);
     if (cli->n_words) {
@@ -383,7 +385,7 @@ static int read_arguments(struct cli *cli, bool actions, const struct celery_met
     struct kn_buf text;
     kn_buf_init(&text, 0);
     if (!method || (method->action && !actions)) {
-        kn_buf_printf(&text, "there is no %s \"%s\": ", actions ? "command" : "question",
+        kn_buf_printf(&text, "unknown %s \"%s\"; allowed are ", actions ? "command" : "question",
                       cli->words[0]);
         celery_method_names(&text, true, actions);
         int code = complain("", kn_buf_view(&text), KN_EXIT_CONFIG);
@@ -394,8 +396,8 @@ static int read_arguments(struct cli *cli, bool actions, const struct celery_met
     int code = KN_EXIT_OK;
     for (size_t i = 1; i < cli->n_words && code == KN_EXIT_OK; i++)
         if (!add_argument(arguments, method, cli->words[i]))
-            code =
-                complain("arguments are NAME=VALUE: ", kn_str_from(cli->words[i]), KN_EXIT_CONFIG);
+            code = complain("arguments must be NAME=VALUE: ", kn_str_from(cli->words[i]),
+                            KN_EXIT_CONFIG);
     char *json = json_dumps(arguments, JSON_COMPACT);
     struct kn_buf sent;
     kn_buf_init(&sent, 0);
@@ -433,8 +435,7 @@ static int show_replies(const struct cli *cli, const json_t *json)
         json_t *row = json_object();
         json_object_set(row, "worker", json_array_get(others, i));
         json_object_set_new(row, "ok", json_string(dry_run ? "-" : "?"));
-        json_object_set_new(row, "answer",
-                            json_string(dry_run ? "would be asked" : "no answer in time"));
+        json_object_set_new(row, "answer", json_string(dry_run ? "would be sent" : "no reply"));
         json_array_append_new(rows, row);
     }
     if (!given(cli, "json")) {
@@ -524,8 +525,8 @@ static int run_command(struct cli *cli)
     size_t whom = !!given(cli, "worker") + !!given(cli, "pattern") + !!given(cli, "all");
     if (code == KN_EXIT_OK && whom != 1)
         code = complain("",
-                        KN_STR("say for whom: --worker (more than once for several), "
-                               "--pattern, or --all"),
+                        KN_STR("choose the workers with --worker (may be repeated), "
+                               "--pattern or --all"),
                         KN_EXIT_CONFIG);
     kn_buf_init(&path, 65536);
     if (code == KN_EXIT_OK) {
@@ -568,7 +569,7 @@ static int help(const struct command *command)
         flush(stdout, &text);
         kn_buf_fini(&text);
     }
-    printf("\nExit codes: 0 done, 1 refused, 2 a wrong command line, 3 not by every worker,\n"
+    printf("\nExit codes: 0 success, 1 refused, 2 invalid command line, 3 failed on some workers,\n"
            "4 no answer from the gateway.\n");
     return KN_EXIT_OK;
 }
@@ -587,15 +588,13 @@ static int read_option(struct cli *cli, int argc, char **argv, int *at)
     struct kn_str name = {word, sign ? (size_t)(sign - word) : strlen(word)};
     const struct option *option = find_option(cli->command, name);
     if (!option)
-        return complain("there is no such option; --help lists them: ", kn_str_from(argv[*at]),
-                        KN_EXIT_CONFIG);
+        return complain("unknown option; see --help: ", kn_str_from(argv[*at]), KN_EXIT_CONFIG);
     const char *value = sign ? sign + 1 : NULL;
     if (option->value && !value)
         value = *at + 1 < argc ? argv[++*at] : NULL;
     if (option->value != (value != NULL) || cli->n_given == WORDS_MAX)
-        return complain(
-            option->value ? "this option takes a value: " : "this option takes no value: ", name,
-            KN_EXIT_CONFIG);
+        return complain(option->value ? "option requires a value: " : "option takes no value: ",
+                        name, KN_EXIT_CONFIG);
     cli->given[cli->n_given].option = option;
     cli->given[cli->n_given++].value = value;
     return KN_EXIT_OK;

@@ -39,7 +39,7 @@ static void show_workers(const struct kn_msg_doctor_report *report)
     struct kn_buf out;
     size_t count = report->workers.count;
     kn_buf_init(&out, 0);
-    kn_buf_printf(&out, "%zu %s answered: ", count, count == 1 ? "worker" : "workers");
+    kn_buf_printf(&out, "%zu %s replied: ", count, count == 1 ? "worker" : "workers");
     for (size_t i = 0; i < count && i < NAMED; i++)
         kn_buf_printf(&out, "%s%.*s", i ? ", " : "", KN_STR_ARG(report->workers.items[i]));
     if (count > NAMED)
@@ -113,7 +113,8 @@ int launcher_doctor(int argc, char **argv)
     struct kn_service service;
     struct doctor doctor = {.sound = true};
     int code;
-    if (!kn_program_init(&service, &doctor.config, NAME, "looks at the brokers", argc, argv, &code))
+    if (!kn_program_init(&service, &doctor.config, NAME, "Check the brokers and workers", argc,
+                         argv, &code))
         return code;
     kn_exposed_warn(&doctor.config, NAME);
     code = KN_EXIT_OK;

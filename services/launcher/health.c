@@ -14,7 +14,7 @@ static int ask(const char *address)
     enum kn_status status = ask_path(address, "/readyz", PATIENCE_MS, &answer, &code);
     int result = KN_EXIT_OK;
     if (status != KN_OK)
-        result = kn_die(NAME, KN_EXIT_FAILED, "nobody answers at %s", address);
+        result = kn_die(NAME, KN_EXIT_FAILED, "no answer from %s", address);
     else if (code != 200)
         result = kn_die(NAME, KN_EXIT_FAILED, "%.*s", KN_STR_ARG(kn_buf_view(&answer)));
     kn_buf_fini(&answer);
@@ -26,7 +26,7 @@ int launcher_health(int argc, char **argv)
     struct kn_service service;
     struct kn_config config;
     int code;
-    if (!kn_program_init(&service, &config, NAME, "asks a service whether it is ready", argc, argv,
+    if (!kn_program_init(&service, &config, NAME, "Check whether a service is ready", argc, argv,
                          &code))
         return code;
     code = ask(*config.health.listen ? config.health.listen : config.gateway.listen);

@@ -39,27 +39,28 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"up", launcher_up, "starts all services on this machine; see kanchi up --help"},
-    {"doctor", launcher_doctor, "checks the brokers and workers; takes --broker too"},
-    {"health", launcher_health, "asks the service with this configuration whether it is ready"},
-    {"certs", launcher_certs, "makes the certificates of the bus: kanchi certs DIR [NAME]..."},
-    {"config-doc", print_config_doc, "writes docs/configuration.md to standard output"},
-    {"version", print_version, "shows the version"},
-    {"help", print_help, "shows this text"},
+    {"up", launcher_up, "Start all services on this machine"},
+    {"doctor", launcher_doctor, "Check the brokers and workers, without a running Kanchi"},
+    {"health", launcher_health, "Check whether the service with this configuration is ready"},
+    {"certs", launcher_certs, "Create the TLS certificates of the bus"},
+    {"config-doc", print_config_doc, "Print docs/configuration.md"},
+    {"version", print_version, "Print the version"},
+    {"help", print_help, "Print this help"},
 };
 
 static int print_help(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    printf("kanchi %s: watches Celery\n\nUsage: kanchi COMMAND [options]\n\n", KANCHI_VERSION);
+    printf("kanchi %s: monitoring and control for Celery\n\nUsage: kanchi COMMAND [options]\n\n",
+           KANCHI_VERSION);
     for (size_t i = 0; i < KN_COUNT_OF(commands); i++)
         printf("  %-12s %s\n", commands[i].name, commands[i].help);
-    printf(
-        "\nCommands for a running gateway (--url, or KANCHI_URL); see kanchi COMMAND --help:\n\n");
+    printf("\nCommands that use a running gateway (--url or KANCHI_URL):\n\n");
     for (unsigned i = 0; cli_command_name(i); i++)
         printf("  %-12s %s\n", cli_command_name(i), cli_command_help(i));
-    printf("\nTo begin: kanchi up --broker redis://localhost:6379/0\n");
+    printf("\nkanchi COMMAND --help describes a command.\n"
+           "Quick start: kanchi up --broker redis://localhost:6379/0\n");
     return KN_EXIT_OK;
 }
 
@@ -69,7 +70,7 @@ static int finish(int code)
     bool written = fflush(stdout) == 0 && !ferror(stdout);
     if (written || code != KN_EXIT_OK)
         return code;
-    return kn_die("kanchi", KN_EXIT_FAILED, "cannot write to standard output: %s",
+    return kn_die("kanchi", KN_EXIT_FAILED, "standard output: %s",
                   errno ? strerror(errno) : "input or output failed");
 }
 
@@ -87,6 +88,5 @@ int main(int argc, char **argv)
     for (unsigned i = 0; cli_command_name(i); i++)
         if (strcmp(word, cli_command_name(i)) == 0)
             return finish(launcher_cli(argc - 1, argv + 1));
-    return kn_die("kanchi", KN_EXIT_CONFIG, "there is no command \"%s\"; kanchi help lists them",
-                  word);
+    return kn_die("kanchi", KN_EXIT_CONFIG, "unknown command \"%s\"; see kanchi help", word);
 }

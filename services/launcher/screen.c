@@ -55,7 +55,7 @@ static const char *state_of(const json_t *source)
 {
     const char *state = text_of(source, "state");
     if (strcmp(state, "away") == 0)
-        return "cannot be reached, trying again";
+        return "unreachable, retrying";
     return *state ? state : "connecting";
 }
 
@@ -129,7 +129,7 @@ void screen_show(const struct kn_config *config, bool ready)
     if (system)
         show_found(&out, config, system);
     show_findings(&out, system);
-    kn_buf_text(&out, "\n  Ctrl-C stops it.\n\n");
+    kn_buf_text(&out, "\n  Press Ctrl-C to stop.\n\n");
     fwrite(out.data, 1, out.len, stdout);
     fflush(stdout);
     kn_buf_fini(&out);

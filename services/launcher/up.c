@@ -55,13 +55,13 @@ static int take_folder(const struct kn_config *config, const struct kn_service *
     char path[4200];
     snprintf(path, sizeof(path), "%s/bus", config->data);
     if (kn_service_make_folder(path) != KN_OK) {
-        kn_die(NAME, 0, "data: %s cannot be made: %s", path, strerror(errno));
+        kn_die(NAME, 0, "data: cannot create %s: %s", path, strerror(errno));
         return -1;
     }
     snprintf(path, sizeof(path), "%s/kanchi.lock", config->data);
     int fd = open(path, O_RDWR | O_CREAT, 0600); /* NOLINT(android-cloexec-open) */
     if (fd < 0) {
-        kn_die(NAME, 0, "data: %s cannot be written: %s", path, strerror(errno));
+        kn_die(NAME, 0, "data: cannot write %s: %s", path, strerror(errno));
         return -1;
     }
     if (take_lock(fd, service)) {
@@ -70,7 +70,7 @@ static int take_folder(const struct kn_config *config, const struct kn_service *
         return fd;
     }
     kn_die(NAME, 0,
-           "data: %s is in use by another kanchi (process %d): stop it, or choose another --data",
+           "data: %s is in use by another kanchi (PID %d): stop it, or choose another --data",
            config->data, (int)owner_of(fd));
     close(fd);
     return -1;
@@ -94,7 +94,7 @@ static bool port_is_free(const char *address)
     bool free_now = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
                     bind(fd, found->ai_addr, found->ai_addrlen) == 0;
     if (!free_now)
-        kn_die(NAME, 0, "gateway.listen: %s cannot be used: %s: choose another --listen", address,
+        kn_die(NAME, 0, "gateway.listen: cannot listen on %s: %s: choose another --listen", address,
                strerror(errno));
     if (fd >= 0)
         close(fd);
@@ -161,8 +161,8 @@ int launcher_up(int argc, char **argv)
     struct kn_service service;
     struct kn_config config;
     int code;
-    if (!kn_program_init(&service, &config, NAME, "watches Celery: all services on this machine",
-                         argc, argv, &code))
+    if (!kn_program_init(&service, &config, NAME, "Start all services on this machine", argc, argv,
+                         &code))
         return code;
     /* All services have one configuration, and an address is for one. */
     config.health.listen = "";

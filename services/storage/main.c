@@ -18,8 +18,8 @@ int main(int argc, char **argv)
     int code = KN_EXIT_OK;
     umask(S_IRWXG | S_IRWXO);
     if (!kn_service_init(&service, &config, "kanchi-storage",
-                         "Keeps tasks, workers, queues and rollups; alone talks to the database",
-                         argc, argv, &code))
+                         "Store tasks, workers, queues and rollups in the database", argc, argv,
+                         &code))
         return code;
     enum kn_status status = storage_new(&config, &service, &storage, &error);
     if (status == KN_OK) {

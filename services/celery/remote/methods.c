@@ -38,114 +38,112 @@
         .help = (help_)                                                                            \
     }
 
-#define TERMINATE YES_NO("terminate", "also ends the process that runs the task")
-#define SIGNAL OPTIONAL(SIGNAL, "signal", "to end it with, TERM when absent")
-#define TASK_IDS REQUIRED(TEXTS, "task_id", "ids of tasks")
-#define TASK_NAME REQUIRED(TEXT, "task_name", "a task's registered name")
-#define QUEUE REQUIRED(TEXT, "queue", "name of the queue")
+#define TERMINATE YES_NO("terminate", "terminate the task's process if it is running")
+#define SIGNAL OPTIONAL(SIGNAL, "signal", "signal for terminate; default TERM")
+#define TASK_IDS REQUIRED(TEXTS, "task_id", "task IDs")
+#define TASK_NAME REQUIRED(TEXT, "task_name", "registered task name")
+#define QUEUE REQUIRED(TEXT, "queue", "queue name")
 
 const struct celery_method celery_methods[] = {
-    {"ping", false, false, "whether the worker answers", NONE},
-    {"active",
-     false,
-     false,
-     "tasks that run",
-     {YES_NO("safe", "arguments as texts, whatever they are")}},
-    {"reserved", false, false, "tasks that the worker has taken and that wait there", NONE},
-    {"scheduled", false, false, "tasks that wait there for their ETA", NONE},
-    {"revoked", false, false, "ids of tasks that the worker will not run", NONE},
+    {"ping", false, false, "Check that the worker responds", NONE},
+    {"active", false, false, "Running tasks", {YES_NO("safe", "show all arguments as text")}},
+    {"reserved", false, false, "Prefetched tasks, not started", NONE},
+    {"scheduled", false, false, "Tasks waiting for their ETA", NONE},
+    {"revoked", false, false, "IDs of tasks that the worker will discard", NONE},
     {"registered",
      false,
      false,
-     "tasks that the worker knows",
-     {OPTIONAL(TEXTS, "taskinfoitems", "attributes to show with each"),
-      YES_NO("builtins", "Celery's own too")}},
-    {"stats", false, false, "pool, counters, use of resources", NONE},
-    {"active_queues", false, false, "queues that the worker consumes from", NONE},
+     "Registered tasks",
+     {OPTIONAL(TEXTS, "taskinfoitems", "attributes to show for each task"),
+      YES_NO("builtins", "include Celery's built-in tasks")}},
+    {"stats", false, false, "Pool, counters and resource usage", NONE},
+    {"active_queues", false, false, "Queues that the worker consumes", NONE},
     {"conf",
      false,
      false,
-     "the worker's configuration",
-     {YES_NO("with_defaults", "what is not set, too")}},
-    {"report", false, false, "versions and settings, as for a bug report", NONE},
+     "The worker's configuration",
+     {YES_NO("with_defaults", "include defaults")}},
+    {"report", false, false, "Versions and settings, for bug reports", NONE},
     {"query_task",
      false,
      false,
-     "what the worker knows of some tasks",
-     {REQUIRED(TEXTS, "ids", "ids of tasks")}},
-    {"clock", false, false, "the worker's logical clock", NONE},
-    {"memsample", false, false, "takes a sample of resident memory (needs psutil)", NONE},
+     "What the worker knows about the given tasks",
+     {REQUIRED(TEXTS, "ids", "task IDs")}},
+    {"clock", false, false, "The worker's logical clock", NONE},
+    {"memsample", false, false, "Sample the resident memory (requires psutil)", NONE},
     {"memdump",
      false,
      false,
-     "samples of memory so far (needs psutil)",
-     {COUNT("samples", 1, 1000, NULL, "how many")}},
+     "The memory samples taken so far (requires psutil)",
+     {COUNT("samples", 1, 1000, NULL, "number of samples")}},
     {"objgraph",
      false,
      false,
-     "draws a graph of objects into a file of the worker (needs objgraph)",
-     {OPTIONAL(TEXT, "type", "of the objects, Request when absent"),
-      COUNT("num", 1, 10000, NULL, "how many"), COUNT("max_depth", 1, 100, NULL, "levels")}},
+     "Write an object graph to a file on the worker's host (requires objgraph)",
+     {OPTIONAL(TEXT, "type", "object type; default Request"),
+      COUNT("num", 1, 10000, NULL, "number of objects"),
+      COUNT("max_depth", 1, 100, NULL, "depth of the graph")}},
 
-    {"revoke", true, false, "tasks are not run by the worker", {TASK_IDS, TERMINATE, SIGNAL}},
+    {"revoke", true, false, "Discard tasks instead of running them", {TASK_IDS, TERMINATE, SIGNAL}},
     {"revoke_by_stamped_headers",
      true,
      false,
-     "tasks with these stamps are not run by the worker (Celery 5.3 and newer)",
-     {REQUIRED(STAMPS, "headers", "stamps by the name of their header"), TERMINATE, SIGNAL}},
+     "Discard tasks with these stamped headers (Celery 5.3 or later)",
+     {REQUIRED(STAMPS, "headers", "stamped headers and their values"), TERMINATE, SIGNAL}},
     {"terminate",
      true,
      false,
-     "ends the processes that run these tasks",
+     "Terminate the processes running these tasks",
      {TASK_IDS,
       {.name = "signal",
        .type = CELERY_ARGUMENT_SIGNAL,
        .fallback = "\"TERM\"",
-       .help = "to end them with"}}},
+       .help = "signal to send"}}},
     {"rate_limit",
      true,
      false,
-     "limits how often the worker starts a task",
-     {TASK_NAME, REQUIRED(RATE, "rate_limit", "a second, minute or hour; 0: no limit")}},
+     "Limit how often the worker starts a task",
+     {TASK_NAME, REQUIRED(RATE, "rate_limit", "per second, minute or hour; 0: no limit")}},
     {"time_limit",
      true,
      false,
-     "limits how long a task may run; a limit that is absent is taken away",
-     {TASK_NAME, LIMIT("soft", "until SoftTimeLimitExceeded is raised"),
-      LIMIT("hard", "until its process is killed")}},
+     "Limit how long a task may run; an omitted limit is removed",
+     {TASK_NAME, LIMIT("soft", "time until SoftTimeLimitExceeded is raised"),
+      LIMIT("hard", "time until the task's process is killed")}},
     {"pool_grow",
      true,
      false,
-     "adds processes or threads to the pool",
-     {COUNT("n", 1, 1000, "1", "how many")}},
+     "Add processes or threads to the pool",
+     {COUNT("n", 1, 1000, "1", "number of processes or threads")}},
     {"pool_shrink",
      true,
      false,
-     "takes processes or threads from the pool",
-     {COUNT("n", 1, 1000, "1", "how many")}},
+     "Remove processes or threads from the pool",
+     {COUNT("n", 1, 1000, "1", "number of processes or threads")}},
     {"pool_restart",
      true,
      false,
-     "starts the pool anew (needs worker_pool_restarts)",
-     {OPTIONAL(TEXTS, "modules", "to import"), YES_NO("reload", "modules that are known too")}},
+     "Restart the pool (requires worker_pool_restarts)",
+     {OPTIONAL(TEXTS, "modules", "modules to import"),
+      YES_NO("reload", "also reload modules already imported")}},
     {"autoscale",
      true,
      false,
-     "sets the bounds of a worker with --autoscale",
-     {COUNT("max", 0, 10000, NULL, "processes at most"),
-      COUNT("min", 0, 10000, NULL, "processes at least")}},
+     "Set the limits of a worker that runs with --autoscale",
+     {COUNT("max", 0, 10000, NULL, "maximum number of processes"),
+      COUNT("min", 0, 10000, NULL, "minimum number of processes")}},
     {"add_consumer",
      true,
      false,
-     "consumes from a queue, which is made when it is missing",
-     {QUEUE, OPTIONAL(TEXT, "exchange", "as the queue when absent"),
-      OPTIONAL(EXCHANGE_TYPE, "exchange_type", "direct when absent"),
-      OPTIONAL(TEXT, "routing_key", "as the queue when absent"),
-      OPTIONAL(TABLE, "queue_arguments", "x-max-priority and so on, of a queue on RabbitMQ")}},
-    {"cancel_consumer", true, false, "consumes no more from a queue", {QUEUE}},
-    {"enable_events", true, false, "task events are sent", NONE},
-    {"disable_events", true, false, "task events are no more sent", NONE},
-    {"shutdown", true, true, "ends the worker when its running tasks are done", NONE},
+     "Consume a queue; create it if it does not exist",
+     {QUEUE, OPTIONAL(TEXT, "exchange", "default: same as queue"),
+      OPTIONAL(EXCHANGE_TYPE, "exchange_type", "default: direct"),
+      OPTIONAL(TEXT, "routing_key", "default: same as queue"),
+      OPTIONAL(TABLE, "queue_arguments", "RabbitMQ queue arguments such as x-max-priority")}},
+    {"cancel_consumer", true, false, "Stop consuming a queue", {QUEUE}},
+    {"enable_events", true, false, "Send task events", NONE},
+    {"disable_events", true, false, "Stop sending task events", NONE},
+    {"shutdown", true, true, "Stop the worker after its running tasks finish", NONE},
     {0},
 };
 
@@ -187,19 +185,19 @@ void celery_argument_describe(struct kn_buf *out, const struct celery_argument *
         kn_buf_text(out, "seconds, or null");
         break;
     case CELERY_ARGUMENT_TEXT:
-        kn_buf_text(out, "a text");
+        kn_buf_text(out, "a string");
         break;
     case CELERY_ARGUMENT_TEXTS:
-        kn_buf_printf(out, "a text or a list of up to %d", CELERY_ARGUMENT_LIST_MAX);
+        kn_buf_printf(out, "a string or a list of up to %d", CELERY_ARGUMENT_LIST_MAX);
         break;
     case CELERY_ARGUMENT_STAMPS:
-        kn_buf_text(out, "an object whose members are a text or a list of texts");
+        kn_buf_text(out, "an object; each value a string or a list of strings");
         break;
     case CELERY_ARGUMENT_TABLE:
-        kn_buf_text(out, "an object whose members are texts, numbers or booleans");
+        kn_buf_text(out, "an object; each value a string, number or boolean");
         break;
     case CELERY_ARGUMENT_RATE:
-        kn_buf_text(out, "a number, or a text as \"10/s\", \"10/m\" or \"10/h\"");
+        kn_buf_text(out, "a number, or a string such as \"10/s\", \"10/m\" or \"10/h\"");
         break;
     case CELERY_ARGUMENT_SIGNAL:
         describe_choice(out, signals, SIGNALS);
@@ -408,11 +406,11 @@ static enum kn_status check_given(const struct celery_method *method, const json
         const char *name = json_object_iter_key(i);
         const struct celery_argument *argument = find_argument(method, name);
         if (!argument) {
-            kn_buf_printf(error, "there is no argument \"%.64s\"", name);
+            kn_buf_printf(error, "unknown argument \"%.64s\"", name);
             return refuse(method, error);
         }
         if (!fits(argument, json_object_iter_value(i))) {
-            kn_buf_printf(error, "the argument %s does not fit", argument->name);
+            kn_buf_printf(error, "invalid value of argument %s", argument->name);
             return refuse(method, error);
         }
     }
@@ -425,12 +423,12 @@ static enum kn_status check_missing(const struct celery_method *method, const js
     for (const struct celery_argument *one = method->arguments; one->name; one++) {
         if (!one->required || json_object_get(given, one->name))
             continue;
-        kn_buf_printf(error, "the argument %s is missing", one->name);
+        kn_buf_printf(error, "missing argument %s", one->name);
         return refuse(method, error);
     }
     const json_t *most = json_object_get(given, "max"), *least = json_object_get(given, "min");
     if (!strcmp(method->name, "autoscale") && !most && !least) {
-        kn_buf_text(error, "max or min is needed");
+        kn_buf_text(error, "max or min is required");
         return refuse(method, error);
     }
     if (most && least && json_integer_value(most) < json_integer_value(least)) {
@@ -462,7 +460,7 @@ enum kn_status celery_method_check(const struct celery_method *method, struct kn
                                    struct kn_buf *ret_arguments, struct kn_buf *error)
 {
     if (arguments.len > CELERY_ARGUMENTS_BYTES_MAX) {
-        kn_buf_printf(error, "arguments have at most %d bytes", CELERY_ARGUMENTS_BYTES_MAX);
+        kn_buf_printf(error, "arguments must have at most %d bytes", CELERY_ARGUMENTS_BYTES_MAX);
         return KN_INVALID;
     }
     json_t *given =
@@ -471,7 +469,7 @@ enum kn_status celery_method_check(const struct celery_method *method, struct kn
     if (json_is_object(given)) {
         status = check_given(method, given, error);
     } else {
-        kn_buf_text(error, "arguments are a JSON object");
+        kn_buf_text(error, "arguments must be a JSON object");
         status = refuse(method, error);
     }
     if (status == KN_OK)

@@ -77,7 +77,7 @@ static enum kn_status add_broker(struct load *load, const char *text)
 {
     size_t index = load->broker_options++;
     if (index >= BROKERS_MAX)
-        return fail(load, "--broker", "is there more than 256 times");
+        return fail(load, "--broker", "may be repeated at most 256 times");
     size_t len = 0;
     while (is_name_char(text[len]))
         len++;
@@ -136,7 +136,7 @@ static enum kn_status add_option(struct load *load, const char *place, struct kn
         if (kn_str_eq(key, kn_str_from(short_options[i].option)))
             row = config_row_find(short_options[i].section, kn_str_from(short_options[i].name));
     if (!row)
-        return fail(load, place, "unknown option, --help lists what is allowed");
+        return fail(load, place, "unknown option; see --help");
     push(&load->options, row, index, text, place);
     return KN_OK;
 }
@@ -164,12 +164,12 @@ static enum kn_status read_options(struct load *load)
             continue;
         }
         if (strncmp(arg, "--", 2) != 0 || arg[2] == '\0')
-            return fail(load, arg, "unknown argument, --help lists what is allowed");
+            return fail(load, arg, "unknown argument; see --help");
         struct kn_str key = {arg + 2, strcspn(arg + 2, "=")};
         struct kn_str place = kn_arena_str(load->arena, (struct kn_str){arg, key.len + 2});
         const char *text = arg[2 + key.len] == '=' ? arg + 3 + key.len : NULL;
         if (!text && ++i == from->argc)
-            return fail(load, arg, "needs a value behind it");
+            return fail(load, arg, "requires a value");
         enum kn_status status =
             place.ptr ? add_option(load, place.ptr, key, text ? text : from->argv[i]) : KN_NOMEM;
         if (status != KN_OK)
@@ -243,7 +243,7 @@ static enum kn_status add_env(struct load *load, const char *variable)
     if (row)
         push(&load->env, row, index, variable + len + 1, place.ptr);
     else
-        return fail(load, place.ptr, "unknown variable, --help lists what is allowed");
+        return fail(load, place.ptr, "unknown variable; see --help");
     return KN_OK;
 }
 
@@ -334,8 +334,8 @@ static enum kn_status check_twins(struct load *load, const struct config_row *ro
         const struct config_row *secret = config_secret_of(&rows[i]);
         if (!secret || !texts[i] || !texts[secret - rows])
             continue;
-        kn_buf_printf(load->error, "%s:%zu: %s.%s: is there beside %s, allowed is one of them",
-                      load->path,
+        kn_buf_printf(load->error,
+                      "%s:%zu: %s.%s: cannot be combined with %s; set only one of them", load->path,
                       config_file_line(&load->file, rows[i].section, index, rows[i].name),
                       rows[i].section, rows[i].name, secret->name);
         return KN_CONFIG;
@@ -439,8 +439,8 @@ static enum kn_status read_secret(struct load *load, void *base, const struct co
     size_t len = in ? fread(content, 1, sizeof(content) - 1, in) : 0;
     bool failed = !in || ferror(in) || len == sizeof(content) - 1;
     if (failed)
-        kn_buf_printf(load->error, "%s.%s: %s cannot be read: %s", row->section, row->name, path,
-                      in ? "it is no file of less than 64 KB" : strerror(errno));
+        kn_buf_printf(load->error, "%s.%s: cannot read %s: %s", row->section, row->name, path,
+                      in ? "not a regular file, or 64 KB or larger" : strerror(errno));
     if (in)
         fclose(in);
     if (failed)
@@ -504,24 +504,24 @@ static enum kn_status check_brokers(struct load *load)
             return KN_NOMEM;
         if (!kn_config_is_source(kn_str_from(broker->name)))
             return fail(load, "brokers.name",
-                        "is not allowed, a name has up to 64 letters, "
+                        "is not allowed; a name has up to 64 letters, "
                         "digits, \"-\", \"_\" and \".\"");
         for (size_t k = 0; k < i; k++)
             if (strcmp(config->brokers[k].name, broker->name) == 0) {
-                kn_buf_printf(load->error, "brokers.name: \"%s\" is there twice", broker->name);
+                kn_buf_printf(load->error, "brokers.name: \"%s\" is given twice", broker->name);
                 return KN_CONFIG;
             }
         if (!*broker->url)
             return fail(load, "brokers.url", "is empty");
         if (!*broker->tls_cert != !*broker->tls_key)
-            return fail(load, "brokers.tls_cert", "and tls_key go together");
+            return fail(load, "brokers.tls_cert", "requires tls_key, and the reverse");
         if (!are_steps(&broker->priority_steps))
             return fail(load, "brokers.priority_steps",
-                        "is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+                        "is not allowed; it takes up to 16 numbers from 0 to 255, ascending "
                         "from 0, such as [0, 3, 6, 9]");
         if (strncmp(broker->url, "sentinel:", 9) == 0 && !*broker->sentinel_master &&
             !strstr(broker->url, "master_name="))
-            return fail(load, "brokers.sentinel_master", "is needed for a sentinel:// URL");
+            return fail(load, "brokers.sentinel_master", "is required for a sentinel:// URL");
     }
     return KN_OK;
 }
@@ -543,7 +543,7 @@ static enum kn_status check_address(struct load *load, const char *key, const ch
         size_t len = strlen(address) - 6 + extra;
         if (len > SOCKET_PATH_MAX) {
             kn_buf_printf(load->error,
-                          "%s: the path %s has %zu bytes, allowed are %zu for a socket: choose a "
+                          "%s: the path %s has %zu bytes; a socket allows %zu: choose a "
                           "shorter --data",
                           key, address + 6, len, SOCKET_PATH_MAX);
             return KN_CONFIG;
@@ -553,12 +553,12 @@ static enum kn_status check_address(struct load *load, const char *key, const ch
     if (strncmp(address, "tls+tcp://", 10) == 0)
         return *bus->ca && *bus->cert && *bus->key
                    ? KN_OK
-                   : fail(load, key, "tls+tcp:// needs bus.ca, bus.cert and bus.key");
+                   : fail(load, key, "tls+tcp:// requires bus.ca, bus.cert and bus.key");
     if (strncmp(address, "tcp://", 6) != 0)
-        return fail(load, key, "is no address of the bus, allowed is ipc://, tcp:// or tls+tcp://");
+        return fail(load, key, "is not a bus address; allowed: ipc://, tcp:// or tls+tcp://");
     if (!tcp_is_local(address) && !bus->insecure)
         return fail(load, key,
-                    "tcp:// beyond this machine is open to the world, allowed is "
+                    "tcp:// beyond this machine is unprotected; allowed: "
                     "tls+tcp://, or bus.insecure: true");
     return KN_OK;
 }
@@ -583,7 +583,7 @@ static enum kn_status resolve_control(struct load *load)
     if (!config->bus.control)
         return KN_NOMEM;
     if (config->n_brokers > 1 && !strstr(config->bus.control, "{source}"))
-        return fail(load, "bus.control", "needs {source} in it, for there are several brokers");
+        return fail(load, "bus.control", "must contain {source}, as there are several brokers");
     enum kn_status status = KN_OK;
     for (size_t i = 0; i < config->n_brokers && status == KN_OK; i++) {
         const char *address = kn_config_control_address(config, config->brokers[i].name);
@@ -612,7 +612,7 @@ static enum kn_status resolve_paths(struct load *load)
         return fail(load, "data", "is empty");
     if (config->data[0] != '/') {
         if (!getcwd(folder, sizeof(folder)))
-            return fail(load, "data", "the working directory cannot be found");
+            return fail(load, "data", "cannot determine the working directory");
         const char *base = join(load, folder, "/");
         config->data = base ? join(load, base, config->data) : NULL;
     }
@@ -711,9 +711,9 @@ enum kn_status kn_config_broker(const struct kn_config *config, const char *sour
             return KN_OK;
         }
     if (*source)
-        kn_buf_printf(ret_error, "\"%s\" is no broker's name, allowed is", source);
+        kn_buf_printf(ret_error, "\"%s\" is not the name of a broker; allowed:", source);
     else
-        kn_buf_text(ret_error, "there are several brokers, say with --source which one of");
+        kn_buf_text(ret_error, "there are several brokers; choose one with --source:");
     for (size_t i = 0; i < config->n_brokers; i++)
         kn_buf_printf(ret_error, "%s %s", i ? "," : "", config->brokers[i].name);
     return KN_CONFIG;

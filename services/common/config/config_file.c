@@ -230,7 +230,7 @@ static void list_keys(const char *section, struct kn_buf *ret)
 static enum kn_status unknown_key(struct check *check, const yaml_node_t *node, const char *section,
                                   struct kn_str key)
 {
-    (void)fault(check, node, section, key, "unknown key, allowed are ");
+    (void)fault(check, node, section, key, "unknown key; allowed: ");
     list_keys(section, check->error);
     return KN_CONFIG;
 }
@@ -256,7 +256,7 @@ static enum kn_status check_value(struct check *check, const struct config_row *
         if (value->type != YAML_SCALAR_NODE)
             return fault(check, value, row->section, key, "must be a single value");
         if (memchr(value->data.scalar.value, 0, value->data.scalar.length))
-            return fault(check, value, row->section, key, "must not have a NUL in it");
+            return fault(check, value, row->section, key, "must not contain a NUL byte");
         return KN_OK;
     }
     if (value->type != YAML_SEQUENCE_NODE)
@@ -267,7 +267,7 @@ static enum kn_status check_value(struct check *check, const struct config_row *
          at < value->data.sequence.items.top; at++) {
         const yaml_node_t *item = yaml_document_get_node(&check->document, *at);
         if (item->type != YAML_SCALAR_NODE || node_is_null(item))
-            return fault(check, item, row->section, key, "must be a list of texts");
+            return fault(check, item, row->section, key, "must be a list of strings");
     }
     return KN_OK;
 }
@@ -278,17 +278,17 @@ static enum kn_status check_section(struct check *check, const char *section,
     if (node_is_null(node) && strcmp(section, "brokers") != 0)
         return KN_OK;
     if (node->type != YAML_MAPPING_NODE)
-        return fault(check, node, section, KN_STR(""), "must be keys with values");
+        return fault(check, node, section, KN_STR(""), "must be a mapping of keys to values");
     for (yaml_node_pair_t *at = node->data.mapping.pairs.start; at < node->data.mapping.pairs.top;
          at++) {
         const yaml_node_t *key = yaml_document_get_node(&check->document, at->key);
         if (key->type != YAML_SCALAR_NODE)
-            return fault(check, key, section, KN_STR(""), "has a key that is no text");
+            return fault(check, key, section, KN_STR(""), "has a key that is not a string");
         const struct config_row *row = config_row_find(section, node_text(key));
         if (!row)
             return unknown_key(check, key, section, node_text(key));
         if (seen_before(check, node, at))
-            return fault(check, key, section, node_text(key), "is there twice");
+            return fault(check, key, section, node_text(key), "is given twice");
         enum kn_status status =
             check_value(check, row, yaml_document_get_node(&check->document, at->value));
         if (status != KN_OK)
@@ -301,7 +301,7 @@ static enum kn_status check_brokers(struct check *check, const yaml_node_t *node
 {
     if (node->type != YAML_SEQUENCE_NODE)
         return fault(check, node, "brokers", KN_STR(""),
-                     "must be a list, each entry beginning with \"- \"");
+                     "must be a list with entries that begin with \"- \"");
     if (node->data.sequence.items.top - node->data.sequence.items.start > BROKERS_MAX)
         return fault(check, node, "brokers", KN_STR(""), "has more than 256 entries");
     for (yaml_node_item_t *at = node->data.sequence.items.start; at < node->data.sequence.items.top;
@@ -327,7 +327,7 @@ static enum kn_status check_key(struct check *check, const yaml_node_t *key,
 {
     char section[64];
     if (key->type != YAML_SCALAR_NODE)
-        return fault(check, key, "", KN_STR(""), "has a key that is no text");
+        return fault(check, key, "", KN_STR(""), "has a key that is not a string");
     struct kn_str name = node_text(key);
     const struct config_row *row = config_row_find("", name);
     if (row)
@@ -347,7 +347,7 @@ static enum kn_status check_document(struct check *check, bool *ret_empty)
     if (*ret_empty)
         return KN_OK;
     if (root->type != YAML_MAPPING_NODE)
-        return fault(check, root, "", KN_STR(""), "must be keys with values");
+        return fault(check, root, "", KN_STR(""), "must be a mapping of keys to values");
     for (yaml_node_pair_t *at = root->data.mapping.pairs.start; at < root->data.mapping.pairs.top;
          at++) {
         const yaml_node_t *key = yaml_document_get_node(&check->document, at->key);
@@ -356,7 +356,7 @@ static enum kn_status check_document(struct check *check, bool *ret_empty)
         if (status != KN_OK)
             return status;
         if (seen_before(check, root, at))
-            return fault(check, key, "", node_text(key), "is there twice");
+            return fault(check, key, "", node_text(key), "is given twice");
     }
     return KN_OK;
 }
@@ -396,7 +396,7 @@ static enum kn_status read_all(struct config_file *file, struct kn_buf *ret_erro
     struct stat info;
     FILE *in = fopen(file->path, "re");
     if (!in || fstat(fileno(in), &info) != 0 || S_ISDIR(info.st_mode)) {
-        kn_buf_printf(ret_error, "%s: cannot be read: %s", file->path,
+        kn_buf_printf(ret_error, "%s: cannot read the file: %s", file->path,
                       in ? "it is a folder" : strerror(errno));
         if (in)
             fclose(in);
@@ -408,8 +408,8 @@ static enum kn_status read_all(struct config_file *file, struct kn_buf *ret_erro
     bool failed = ferror(in) != 0;
     fclose(in);
     if (failed || kn_buf_status(&content) != KN_OK) {
-        kn_buf_printf(ret_error, "%s: cannot be read: %s", file->path,
-                      failed ? "input failed" : "it is larger than 4 MB");
+        kn_buf_printf(ret_error, "%s: cannot read the file: %s", file->path,
+                      failed ? "input failed" : "larger than 4 MB");
         kn_buf_fini(&content);
         return KN_CONFIG;
     }

@@ -187,64 +187,64 @@ static const struct {
     const char *error;
 } bad[] = {
     {"ingestion:\n  batch_evnts: 3\n", "", "",
-     "k.yaml:2: ingestion.batch_evnts: unknown key, allowed are source, batch_events, batch_age, "
+     "k.yaml:2: ingestion.batch_evnts: unknown key; allowed: source, batch_events, batch_age, "
      "memory_max, event_max, queue_interval, inflight, instance, queue_max, queue_age, spool, "
      "spool_max, spool_age, spool_after, spool_fsync"},
     {"storage: {}\ngatway: 1\n", "", "",
-     "k.yaml:2: gatway: unknown key, allowed are data, ingestion, storage, aggregation, control, "
+     "k.yaml:2: gatway: unknown key; allowed: data, ingestion, storage, aggregation, control, "
      "gateway, bus, health, log, brokers"},
     {"log:\n  # a comment\n  level: loud\n", "", "",
-     "k.yaml:3: log.level: \"loud\" is not known, allowed is debug, info, warn, error or off"},
+     "k.yaml:3: log.level: \"loud\" is unknown; allowed: debug, info, warn, error or off"},
     {"ingestion:\n\n  batch_events: many\n", "", "",
-     "k.yaml:3: ingestion.batch_events: \"many\" is not a whole number, allowed is 1 to 100000"},
+     "k.yaml:3: ingestion.batch_events: \"many\" is not a whole number; allowed: 1 to 100000"},
     {"ingestion:\n  memory_max: 12 apples\n", "", "",
-     "k.yaml:2: ingestion.memory_max: \"12 apples\" is not a size such as 64MB, allowed is 1MB to "
+     "k.yaml:2: ingestion.memory_max: \"12 apples\" is not a size such as 64MB; allowed: 1MB to "
      "64GB"},
     {"ingestion:\n  batch_age: 1h\n", "", "",
-     "k.yaml:2: ingestion.batch_age: \"1h\" is too large, allowed is 1ms to 10s"},
+     "k.yaml:2: ingestion.batch_age: \"1h\" is too large; allowed: 1ms to 10s"},
     {"ingestion:\n  inflight: 0\n", "", "",
-     "k.yaml:2: ingestion.inflight: \"0\" is too small, allowed is 1 to 64"},
+     "k.yaml:2: ingestion.inflight: \"0\" is too small; allowed: 1 to 64"},
     {"brokers:\n  - name: a\n    enable_events: perhaps\n", "", "",
-     "k.yaml:3: brokers.enable_events: \"perhaps\" is neither true nor false, allowed is true or "
+     "k.yaml:3: brokers.enable_events: \"perhaps\" is not a boolean; allowed: true or "
      "false"},
     {"brokers:\n  - name: a\n  - name: b\n    url: kafka://user:secret@h\n", "", "",
-     "k.yaml:4: brokers.url: does not begin as Kanchi knows it, allowed is redis://, "
+     "k.yaml:4: brokers.url: has an unknown scheme; allowed: redis://, "
      "rediss://, redis+socket://, "
      "unix://, sentinel://, amqp://, amqps:// or pyamqp://"},
     {"brokers:\n  url: redis://h\n", "", "",
-     "k.yaml:2: brokers: must be a list, each entry beginning with \"- \""},
+     "k.yaml:2: brokers: must be a list with entries that begin with \"- \""},
     {"brokers:\n  - url: redis://h\n    url_file: x\n", "", "",
-     "k.yaml:3: brokers.url_file: is there beside url, allowed is one of them"},
+     "k.yaml:3: brokers.url_file: cannot be combined with url; set only one of them"},
     {"brokers:\n  - name: a b\n", "", "",
-     "brokers.name: is not allowed, a name has up to 64 letters, digits, \"-\", \"_\" and \".\""},
-    {"brokers: [{name: a}, {name: a}]\n", "", "", "brokers.name: \"a\" is there twice"},
+     "brokers.name: is not allowed; a name has up to 64 letters, digits, \"-\", \"_\" and \".\""},
+    {"brokers: [{name: a}, {name: a}]\n", "", "", "brokers.name: \"a\" is given twice"},
     {"brokers: [{priority_steps: [3, 6]}]\n", "", "",
-     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "brokers.priority_steps: is not allowed; it takes up to 16 numbers from 0 to 255, ascending "
      "from 0, such as [0, 3, 6, 9]"},
     {"brokers: [{priority_steps: [0, 3, 3]}]\n", "", "",
-     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "brokers.priority_steps: is not allowed; it takes up to 16 numbers from 0 to 255, ascending "
      "from 0, such as [0, 3, 6, 9]"},
     {"brokers: [{priority_steps: [0, 256]}]\n", "", "",
-     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "brokers.priority_steps: is not allowed; it takes up to 16 numbers from 0 to 255, ascending "
      "from 0, such as [0, 3, 6, 9]"},
     {"brokers: [{priority_steps: [0, x]}]\n", "", "",
-     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "brokers.priority_steps: is not allowed; it takes up to 16 numbers from 0 to 255, ascending "
      "from 0, such as [0, 3, 6, 9]"},
     {"brokers: [{priority_steps: [0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}]\n", "", "",
-     "brokers.priority_steps: is not allowed, there are up to 16 numbers from 0 to 255, ascending "
+     "brokers.priority_steps: is not allowed; it takes up to 16 numbers from 0 to 255, ascending "
      "from 0, such as [0, 3, 6, 9]"},
     {"brokers: [{url: 'sentinel://h:26379'}]\n", "", "",
-     "brokers.sentinel_master: is needed for a sentinel:// URL"},
+     "brokers.sentinel_master: is required for a sentinel:// URL"},
     {"brokers:\n  - queues: a\n", "", "",
      "k.yaml:2: brokers.queues: must be a list, such as [a, b]"},
     {"data: [a]\n", "", "", "k.yaml:1: data: must be a single value"},
-    {"log: 3\n", "", "", "k.yaml:1: log: must be keys with values"},
-    {"- a\n", "", "", "k.yaml:1: must be keys with values"},
-    {"log:\n  level: info\n  level: debug\n", "", "", "k.yaml:3: log.level: is there twice"},
-    {"log: {}\nlog: {}\n", "", "", "k.yaml:2: log: is there twice"},
+    {"log: 3\n", "", "", "k.yaml:1: log: must be a mapping of keys to values"},
+    {"- a\n", "", "", "k.yaml:1: must be a mapping of keys to values"},
+    {"log:\n  level: info\n  level: debug\n", "", "", "k.yaml:3: log.level: is given twice"},
+    {"log: {}\nlog: {}\n", "", "", "k.yaml:2: log: is given twice"},
     {"log:\n  level: info\n bad: x\n", "", "", "k.yaml:3: is not YAML: did not find expected key"},
     {"gateway:\n  listen: 8080\n", "", "",
-     "k.yaml:2: gateway.listen: \"8080\" is no address with a port from 0 to 65535, allowed is "
+     "k.yaml:2: gateway.listen: \"8080\" is not an address with a port from 0 to 65535; allowed: "
      "host:port"},
     {"gateway: {url_prefix: 'http://x/kanchi'}\n", "", "",
      "k.yaml:1: gateway.url_prefix: \"http://x/kanchi\" is not a path of letters, digits and -._~ "
@@ -254,49 +254,43 @@ static const struct {
     {"gateway: {url_prefix: //evil.example}\n", "", "",
      "k.yaml:1: gateway.url_prefix: \"//evil.example\" has an empty segment"},
     {"bus: {storage: 'tcp://0.0.0.0:7000'}\n", "", "",
-     "bus.storage: tcp:// beyond this machine is open to the world, allowed is tls+tcp://, or "
+     "bus.storage: tcp:// beyond this machine is unprotected; allowed: tls+tcp://, or "
      "bus.insecure: true"},
     {"bus: {storage: 'tls+tcp://h:7000'}\n", "", "",
-     "bus.storage: tls+tcp:// needs bus.ca, bus.cert and bus.key"},
+     "bus.storage: tls+tcp:// requires bus.ca, bus.cert and bus.key"},
     {"bus: {metrics: 'udp://h:7000'}\n", "", "",
-     "bus.metrics: is no address of the bus, allowed is ipc://, tcp:// or tls+tcp://"},
-    {"", "--listne 1:2", "", "--listne: unknown option, --help lists what is allowed"},
-    {"", "--data", "", "--data: needs a value behind it"},
-    {"", "up", "", "up: unknown argument, --help lists what is allowed"},
+     "bus.metrics: is not a bus address; allowed: ipc://, tcp:// or tls+tcp://"},
+    {"", "--listne 1:2", "", "--listne: unknown option; see --help"},
+    {"", "--data", "", "--data: requires a value"},
+    {"", "up", "", "up: unknown argument; see --help"},
     {"", "--broker=redis://h:x1/0", "",
-     "--broker: has a port that is not a number from 1 to 65535, allowed is redis://, rediss://, "
+     "--broker: has a port that is not a number from 1 to 65535; allowed: redis://, rediss://, "
      "redis+socket://, "
      "unix://, sentinel://, amqp://, amqps:// or pyamqp://"},
     {"", "--broker localhost", "",
-     "--broker: does not begin as Kanchi knows it, allowed is redis://, rediss://, "
+     "--broker: has an unknown scheme; allowed: redis://, rediss://, "
      "redis+socket://, "
      "unix://, sentinel://, amqp://, amqps:// or pyamqp://"},
     {"", "--database mysql://h", "",
-     "--database: does not begin as Kanchi knows it, allowed is sqlite:, "
+     "--database: has an unknown scheme; allowed: sqlite:, "
      "postgresql:// or postgres://"},
     {"", "--source nobody", "",
-     "ingestion.source: \"nobody\" is no broker's name, allowed is default"},
-    {"", "", "KANCHI_LOG_LEVL=x",
-     "KANCHI_LOG_LEVL: unknown variable, --help lists what is allowed"},
-    {"", "", "KANCHI_GATEWAY_PORT=8080",
-     "KANCHI_GATEWAY_PORT: unknown variable, --help lists what is allowed"},
-    {"", "", "KANCHI_SERVICE_HOST=db",
-     "KANCHI_SERVICE_HOST: unknown variable, --help lists what is allowed"},
-    {"", "", "KANCHI_SERVICE_LEVEL=1",
-     "KANCHI_SERVICE_LEVEL: unknown variable, --help lists what is allowed"},
+     "ingestion.source: \"nobody\" is not the name of a broker; allowed: default"},
+    {"", "", "KANCHI_LOG_LEVL=x", "KANCHI_LOG_LEVL: unknown variable; see --help"},
+    {"", "", "KANCHI_GATEWAY_PORT=8080", "KANCHI_GATEWAY_PORT: unknown variable; see --help"},
+    {"", "", "KANCHI_SERVICE_HOST=db", "KANCHI_SERVICE_HOST: unknown variable; see --help"},
+    {"", "", "KANCHI_SERVICE_LEVEL=1", "KANCHI_SERVICE_LEVEL: unknown variable; see --help"},
     {"", "", "KANCHI_SERVICE_PORT_HTTP=tcp://10.0.0.1:80",
-     "KANCHI_SERVICE_PORT_HTTP: unknown variable, --help lists what is allowed"},
+     "KANCHI_SERVICE_PORT_HTTP: unknown variable; see --help"},
     {"", "", "KANCHI_PORT_8080_TPC=tcp://10.0.0.1:80",
-     "KANCHI_PORT_8080_TPC: unknown variable, --help lists what is allowed"},
-    {"", "", "KANCHI_PORT_TCP=tcp://10.0.0.1:80",
-     "KANCHI_PORT_TCP: unknown variable, --help lists what is allowed"},
-    {"", "", "KANCHI_DB_ENV_PGDATA=/data",
-     "KANCHI_DB_ENV_PGDATA: unknown variable, --help lists what is allowed"},
-    {"", "", "KANCHI_NAME=kanchi", "KANCHI_NAME: unknown variable, --help lists what is allowed"},
+     "KANCHI_PORT_8080_TPC: unknown variable; see --help"},
+    {"", "", "KANCHI_PORT_TCP=tcp://10.0.0.1:80", "KANCHI_PORT_TCP: unknown variable; see --help"},
+    {"", "", "KANCHI_DB_ENV_PGDATA=/data", "KANCHI_DB_ENV_PGDATA: unknown variable; see --help"},
+    {"", "", "KANCHI_NAME=kanchi", "KANCHI_NAME: unknown variable; see --help"},
     {"", "", "KANCHI_STORAGE_READERS=-1",
-     "KANCHI_STORAGE_READERS: \"-1\" is too small, allowed is 1 to 64"},
+     "KANCHI_STORAGE_READERS: \"-1\" is too small; allowed: 1 to 64"},
     {"", "", "KANCHI_BROKER_URL_FILE=/nowhere",
-     "brokers.url_file: /nowhere cannot be read: No such file or directory"},
+     "brokers.url_file: cannot read /nowhere: No such file or directory"},
 };
 
 static void config_says_place_key_fault_and_what_is_allowed(void **state)
@@ -422,7 +416,7 @@ static void config_refuses_a_file_that_is_not_there(void **state)
     kn_buf_init(&error, 0);
     assert_int_equal(load(&config, "--config no.yaml", "", &error), KN_CONFIG);
     kn_buf_char(&error, '\0');
-    assert_string_equal(error.data, "no.yaml: cannot be read: No such file or directory");
+    assert_string_equal(error.data, "no.yaml: cannot read the file: No such file or directory");
     kn_buf_fini(&error);
 }
 
@@ -436,7 +430,7 @@ static void config_refuses_a_data_folder_too_long_for_sockets(void **state)
     kn_buf_init(&error, 0);
     assert_int_equal(load(&config, args, "", &error), KN_CONFIG);
     kn_buf_char(&error, '\0');
-    assert_non_null(strstr(error.data, "has 117 bytes, allowed are 107 for a socket"));
+    assert_non_null(strstr(error.data, "has 117 bytes; a socket allows 107"));
     kn_buf_fini(&error);
 }
 
@@ -452,8 +446,7 @@ static void config_finds_the_broker_of_a_service(void **state)
     assert_string_equal(broker->url, "redis://b");
     assert_int_equal(kn_config_broker(&config, "", &broker, &error), KN_CONFIG);
     kn_buf_char(&error, '\0');
-    assert_string_equal(error.data,
-                        "there are several brokers, say with --source which one of a, b");
+    assert_string_equal(error.data, "there are several brokers; choose one with --source: a, b");
     assert_non_null(strstr(kn_config_control_address(&config, "b"), "/bus/control-b.ipc"));
     kn_buf_fini(&error);
     kn_config_fini(&config);

@@ -152,7 +152,7 @@ static enum kn_status wrong(const struct config_row *row, const char *text, cons
     }
     kn_buf_text(ret_why, what);
     size_t before = ret_why->len;
-    kn_buf_text(ret_why, ", allowed is ");
+    kn_buf_text(ret_why, "; allowed: ");
     size_t start = ret_why->len;
     config_allowed_format(row, ret_why);
     if (ret_why->len == start)
@@ -191,7 +191,7 @@ static enum kn_status bool_set(const struct config_row *row, const char *text, b
             *ret = words[i].value;
             return KN_OK;
         }
-    return wrong(row, text, "is neither true nor false", ret_why);
+    return wrong(row, text, "is not a boolean", ret_why);
 }
 
 static bool among(const char *allowed, struct kn_str text)
@@ -225,7 +225,7 @@ static const char *url_fault(const struct config_row *row, const char *text)
 {
     size_t beginning = url_beginning(row->allowed, text);
     if (beginning == 0)
-        return "does not begin as Kanchi knows it";
+        return "has an unknown scheme";
     const char *host = text + beginning;
     if (host[-1] == ':')
         return *host ? NULL : "names no file";
@@ -256,11 +256,11 @@ static enum kn_status text_set(const struct config_row *row, const char *text, c
     if (fault)
         return wrong(row, text, fault, ret_why);
     if (row->type == CONFIG_ENUM && !among(row->allowed, kn_str_from(text)))
-        return wrong(row, text, "is not known", ret_why);
+        return wrong(row, text, "is unknown", ret_why);
     bool none = !*text && !*row->fallback;
     if (row->type == CONFIG_ADDRESS && !none &&
         !kn_config_split_address(text, host, sizeof(host), &port))
-        return wrong(row, text, "is no address with a port from 0 to 65535", ret_why);
+        return wrong(row, text, "is not an address with a port from 0 to 65535", ret_why);
     struct kn_str copy = kn_arena_str(arena, kn_str_from(text));
     if (!copy.ptr)
         return KN_NOMEM;

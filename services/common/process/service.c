@@ -289,7 +289,7 @@ enum kn_status kn_service_make_socket_folder(const char *url, char **ret_error)
         *slash = '\0';
         status = kn_service_make_folder(folder);
         if (status != KN_OK &&
-            asprintf(ret_error, "cannot make the folder %s: %s", folder, strerror(errno)) < 0)
+            asprintf(ret_error, "cannot create the folder %s: %s", folder, strerror(errno)) < 0)
             *ret_error = NULL;
     }
     free(folder);
