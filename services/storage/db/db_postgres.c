@@ -21,7 +21,7 @@ enum {
     OID_TEXT_ARRAY = 1009,
     OID_FLOAT8_ARRAY = 1022
 };
-enum { COLUMNS_MAX = 48, PARAMS_MAX = 40, NAME_SIZE = 16, COPY_PART = 8 << 20 };
+enum { NAME_SIZE = 16, COPY_PART = 8 << 20 };
 
 struct postgres {
     struct db db;
@@ -387,7 +387,7 @@ static bool is_copy(enum sql_id id)
     return strncmp(sql_statements[id].postgres, "COPY ", 5) == 0;
 }
 
-static void oids_of(enum sql_id id, Oid oids[PARAMS_MAX])
+static void oids_of(enum sql_id id, Oid oids[SQL_PARAMS_MAX])
 {
     const char *types = sql_statements[id].types;
     for (size_t i = 0; types[i]; i++)
@@ -396,7 +396,7 @@ static void oids_of(enum sql_id id, Oid oids[PARAMS_MAX])
 
 static enum kn_status prepare(struct postgres *p, enum sql_id id, char name[NAME_SIZE])
 {
-    Oid oids[PARAMS_MAX];
+    Oid oids[SQL_PARAMS_MAX];
     snprintf(name, NAME_SIZE, "s%d", (int)id);
     if (p->prepared[id])
         return KN_OK;
@@ -416,10 +416,10 @@ static enum kn_status prepare(struct postgres *p, enum sql_id id, char name[NAME
 static enum kn_status execute(struct postgres *p, enum sql_id id, const size_t *ends,
                               const bool *nulls, PGresult **ret)
 {
-    const char *pointers[PARAMS_MAX];
-    int lengths[PARAMS_MAX], formats[PARAMS_MAX];
+    const char *pointers[SQL_PARAMS_MAX];
+    int lengths[SQL_PARAMS_MAX], formats[SQL_PARAMS_MAX];
     char name[NAME_SIZE];
-    Oid oids[PARAMS_MAX];
+    Oid oids[SQL_PARAMS_MAX];
     int n = (int)strlen(sql_statements[id].types);
     enum kn_status status = db_is_over(&p->db) ? KN_TIMEOUT : kn_buf_status(&p->params);
     if (status == KN_OK && !p->db.pooled)
@@ -441,9 +441,9 @@ static enum kn_status execute(struct postgres *p, enum sql_id id, const size_t *
 
 static enum kn_status show_rows(PGresult *result, db_row_fn *row, void *arg)
 {
-    struct db_value columns[COLUMNS_MAX];
+    struct db_value columns[SQL_COLUMNS_MAX];
     int rows = PQntuples(result), n = PQnfields(result);
-    enum kn_status status = KN_OK;
+    enum kn_status status = n > SQL_COLUMNS_MAX ? KN_INTERNAL : KN_OK;
     for (int r = 0; row && r < rows && status == KN_OK; r++) {
         for (int c = 0; c < n; c++)
             columns[c] = get_value(result, r, c);
@@ -457,8 +457,8 @@ static enum kn_status postgres_run(struct db *db, enum sql_id id, const struct d
                                    db_row_fn *row, void *arg)
 {
     struct postgres *p = self(db);
-    size_t ends[PARAMS_MAX] = {0};
-    bool nulls[PARAMS_MAX] = {false};
+    size_t ends[SQL_PARAMS_MAX] = {0};
+    bool nulls[SQL_PARAMS_MAX] = {false};
     PGresult *result;
     kn_buf_clear(&p->params);
     for (size_t i = 0; sql_statements[id].types[i]; i++) {
@@ -532,8 +532,8 @@ static enum kn_status postgres_each(struct db *db, enum sql_id id, const struct 
 {
     struct postgres *p = self(db);
     const char *types = sql_statements[id].types;
-    size_t ends[PARAMS_MAX] = {0}, width = strlen(types);
-    bool nulls[PARAMS_MAX] = {false};
+    size_t ends[SQL_PARAMS_MAX] = {0}, width = strlen(types);
+    bool nulls[SQL_PARAMS_MAX] = {false};
     PGresult *result;
     if (is_copy(id))
         return count ? copy_rows(p, id, values, count) : KN_OK;

@@ -12,8 +12,6 @@
 #include <time.h>
 
 enum {
-    COLUMNS_MAX = 48,
-    PARAMS_MAX = 40,
     BUSY_MS = 10000,
     BUSY_PAUSE_MS = 5,
     STEPS = 4000 /* of the virtual machine, some 0.1 ms */
@@ -23,7 +21,7 @@ struct sqlite {
     struct db db;
     sqlite3 *handle;
     sqlite3_stmt *statements[SQL_COUNT];
-    uint8_t params[SQL_COUNT][PARAMS_MAX]; /* where $1, $2 … are bound */
+    uint8_t params[SQL_COUNT][SQL_PARAMS_MAX]; /* where $1, $2 … are bound */
 };
 
 static struct sqlite *self(const struct db *db)
@@ -155,12 +153,14 @@ static struct db_value column_value(sqlite3_stmt *statement, int i)
 /* Steps to the end; the rows go to row. */
 static enum kn_status step_all(sqlite3_stmt *statement, db_row_fn *row, void *arg)
 {
-    struct db_value columns[COLUMNS_MAX];
+    struct db_value columns[SQL_COLUMNS_MAX];
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         if (!row)
             continue;
         int n = sqlite3_column_count(statement);
+        if (n > SQL_COLUMNS_MAX)
+            return KN_INTERNAL;
         for (int i = 0; i < n; i++)
             columns[i] = column_value(statement, i);
         enum kn_status status = row(arg, columns);

@@ -5,7 +5,27 @@
 #ifndef KN_STORAGE_DB_SQL_H
 #define KN_STORAGE_DB_SQL_H
 
+#include "services/storage/db/sql_tasks.h"
+
+/* Values of a statement, and columns of a row, at most: both databases have room for so many. */
+enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
+
+/* Numbers that stand in statements, where an index or a sequence is made for them; sql.c checks
+ * that they are those of proto/enums.h. */
+#define SQL_TEXT_OF(number) #number
+#define SQL_TEXT(number) SQL_TEXT_OF(number)
+#define SQL_ITEM_WAITING 0
+#define SQL_ITEM_BEGUN 1
+#define SQL_ITEM_CANCELLED 6
+#define SQL_ENDED 2         /* jobs and their items: the first state that is an end */
+#define SQL_BLOCK_SIZE 1024 /* numbers of tasks that are taken at once */
+
 /* clang-format off */
+#define SQL_WAITING SQL_TEXT(SQL_ITEM_WAITING)
+#define SQL_BEGUN SQL_TEXT(SQL_ITEM_BEGUN)
+#define SQL_CANCELLED SQL_TEXT(SQL_ITEM_CANCELLED)
+#define SQL_OPEN "state < " SQL_TEXT(SQL_ENDED)
+
 #define SQL_AUDIT_ROWS \
     "SELECT a.no, a.id, a.verb, a.method, a.source, a.target, a.actor, " \
     "a.remote, a.agent, a.request, a.begun_at, e.ended_at, e.outcome, " \
@@ -57,147 +77,21 @@
         "SELECT id, text FROM dict WHERE kind = $1 AND text > $2 ORDER BY " \
         "text LIMIT $3") \
     S(TASK_BLOCK, "", \
-        "UPDATE task_blocks SET next = next + 1024 RETURNING next - 1024", \
+        "UPDATE task_blocks SET next = next + " SQL_TEXT(SQL_BLOCK_SIZE) \
+        " RETURNING next - " SQL_TEXT(SQL_BLOCK_SIZE), \
         "SELECT nextval('task_blocks')") \
     S(TASKS_BY_HASH, "i", \
-        "SELECT no, hash, source, status, name, queue, worker, " \
-        "started_by, client, first_at, latest_at, sent_at, received_at, " \
-        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
-        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
-        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback, learned " \
-        "FROM tasks " \
-        "WHERE hash = $1", \
-        "SELECT no, hash, source, status, name, queue, worker, " \
-        "started_by, client, first_at, latest_at, sent_at, received_at, " \
-        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
-        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
-        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback, learned " \
-        "FROM tasks " \
-        "WHERE hash = ANY($1::int8[])") \
+        SQL_TASKS "WHERE hash = $1", \
+        SQL_TASKS "WHERE hash = ANY($1::int8[])") \
     S(TASKS_BY_NO, "i", \
-        "SELECT no, hash, source, status, name, queue, worker, " \
-        "started_by, client, first_at, latest_at, sent_at, received_at, " \
-        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
-        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
-        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback, learned " \
-        "FROM tasks " \
-        "WHERE no = $1", \
-        "SELECT no, hash, source, status, name, queue, worker, " \
-        "started_by, client, first_at, latest_at, sent_at, received_at, " \
-        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
-        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
-        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback, learned " \
-        "FROM tasks " \
-        "WHERE no = ANY($1::int8[])") \
-    S(TASK_NEW, "iiiiiiiiiiiiiiiiiiiiiifibtttttttttttb", \
-        "INSERT INTO tasks (no, hash, source, status, name, queue, " \
-        "worker, started_by, client, first_at, latest_at, sent_at, " \
-        "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
-        "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
-        "ordering, id, args_repr, kwargs_repr, root_id, parent_id, " \
-        "exchange, routing_key, signum, result_repr, error, traceback, " \
-        "learned) " \
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, " \
-        "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, " \
-        "$27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)", \
-        "COPY tasks (no, hash, source, status, name, queue, " \
-        "worker, started_by, client, first_at, latest_at, sent_at, " \
-        "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
-        "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
-        "ordering, id, args_repr, kwargs_repr, root_id, parent_id, " \
-        "exchange, routing_key, signum, result_repr, error, traceback, " \
-        "learned) FROM STDIN (FORMAT binary)") \
-    S(TASK_UPDATE, "iiiiiiiiiiiiiiiiiiiifibttttttttttb", \
-        "UPDATE tasks SET status = $2, name = $3, queue = $4, worker = " \
-        "$5, started_by = $6, client = $7, first_at = $8, latest_at = $9, " \
-        "sent_at = $10, received_at = $11, started_at = $12, succeeded_at " \
-        "= $13, failed_at = $14, rejected_at = $15, revoked_at = $16, " \
-        "retried_at = $17, eta = $18, expires = $19, retries = $20, " \
-        "runtime = $21, revoked = $22, ordering = $23, args_repr = $24, " \
-        "kwargs_repr = $25, root_id = $26, parent_id = $27, exchange = " \
-        "$28, routing_key = $29, signum = $30, result_repr = $31, error = " \
-        "$32, traceback = $33, learned = $34 WHERE no = $1", \
-        "UPDATE tasks t SET status = u.status, name = u.name, queue = " \
-        "u.queue, worker = u.worker, started_by = u.started_by, client = " \
-        "u.client, first_at = u.first_at, latest_at = u.latest_at, " \
-        "sent_at = u.sent_at, received_at = u.received_at, started_at = " \
-        "u.started_at, succeeded_at = u.succeeded_at, failed_at = " \
-        "u.failed_at, rejected_at = u.rejected_at, revoked_at = " \
-        "u.revoked_at, retried_at = u.retried_at, eta = u.eta, expires = " \
-        "u.expires, retries = u.retries, runtime = u.runtime, revoked = " \
-        "u.revoked, ordering = u.ordering, args_repr = u.args_repr, " \
-        "kwargs_repr = u.kwargs_repr, root_id = u.root_id, parent_id = " \
-        "u.parent_id, exchange = u.exchange, routing_key = u.routing_key, " \
-        "signum = u.signum, result_repr = u.result_repr, error = u.error, " \
-        "traceback = u.traceback, learned = u.learned FROM unnest($1::int8[], $2::int8[], " \
-        "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], " \
-        "$8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[], " \
-        "$13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::int8[], " \
-        "$18::int8[], $19::int8[], $20::int8[], $21::float8[], " \
-        "$22::int8[], $23::bytea[], $24::text[], $25::text[], " \
-        "$26::text[], $27::text[], $28::text[], $29::text[], $30::text[], " \
-        "$31::text[], $32::text[], $33::text[], $34::bytea[]) AS u(no, " \
-        "status, name, " \
-        "queue, worker, started_by, client, first_at, latest_at, sent_at, " \
-        "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
-        "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
-        "ordering, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback, learned) " \
-        "WHERE t.no = " \
-        "u.no") \
-    S(TASK_UPDATE_REST, "iiiiiiiiiiiiiiiiifibttttttttttb", \
-        "UPDATE tasks SET status = $2, started_by = $3, client = $4, " \
-        "first_at = $5, latest_at = $6, sent_at = $7, received_at = $8, " \
-        "started_at = $9, succeeded_at = $10, failed_at = $11, " \
-        "rejected_at = $12, revoked_at = $13, retried_at = $14, eta = " \
-        "$15, expires = $16, retries = $17, runtime = $18, revoked = $19, " \
-        "ordering = $20, args_repr = $21, kwargs_repr = $22, root_id = " \
-        "$23, parent_id = $24, exchange = $25, routing_key = $26, signum " \
-        "= $27, result_repr = $28, error = $29, traceback = $30, learned = " \
-        "$31 WHERE no " \
-        "= $1", \
-        "UPDATE tasks t SET status = u.status, started_by = u.started_by, " \
-        "client = u.client, first_at = u.first_at, latest_at = " \
-        "u.latest_at, sent_at = u.sent_at, received_at = u.received_at, " \
-        "started_at = u.started_at, succeeded_at = u.succeeded_at, " \
-        "failed_at = u.failed_at, rejected_at = u.rejected_at, revoked_at " \
-        "= u.revoked_at, retried_at = u.retried_at, eta = u.eta, expires " \
-        "= u.expires, retries = u.retries, runtime = u.runtime, revoked = " \
-        "u.revoked, ordering = u.ordering, args_repr = u.args_repr, " \
-        "kwargs_repr = u.kwargs_repr, root_id = u.root_id, parent_id = " \
-        "u.parent_id, exchange = u.exchange, routing_key = u.routing_key, " \
-        "signum = u.signum, result_repr = u.result_repr, error = u.error, " \
-        "traceback = u.traceback, learned = u.learned FROM unnest($1::int8[], $2::int8[], " \
-        "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], " \
-        "$8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[], " \
-        "$13::int8[], $14::int8[], $15::int8[], $16::int8[], $17::int8[], " \
-        "$18::float8[], $19::int8[], $20::bytea[], $21::text[], " \
-        "$22::text[], $23::text[], $24::text[], $25::text[], $26::text[], " \
-        "$27::text[], $28::text[], $29::text[], $30::text[], " \
-        "$31::bytea[]) AS u(no, " \
-        "status, started_by, client, first_at, latest_at, sent_at, " \
-        "received_at, started_at, succeeded_at, failed_at, rejected_at, " \
-        "revoked_at, retried_at, eta, expires, retries, runtime, revoked, " \
-        "ordering, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback, learned) " \
-        "WHERE t.no = " \
-        "u.no") \
-    S(TASK_ADVANCE, "iiiiiifbt", \
-        "UPDATE tasks SET status = $2, started_by = $3, latest_at = $4, " \
-        "started_at = $5, succeeded_at = $6, runtime = $7, ordering = $8, " \
-        "result_repr = $9 WHERE no = $1", \
-        "UPDATE tasks t SET status = u.status, started_by = u.started_by, " \
-        "latest_at = u.latest_at, started_at = u.started_at, succeeded_at " \
-        "= u.succeeded_at, runtime = u.runtime, ordering = u.ordering, " \
-        "result_repr = u.result_repr FROM unnest($1::int8[], $2::int8[], " \
-        "$3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::float8[], " \
-        "$8::bytea[], $9::text[]) AS u(no, status, started_by, latest_at, " \
-        "started_at, succeeded_at, runtime, ordering, result_repr) WHERE " \
-        "t.no = u.no") \
+        SQL_TASKS "WHERE no = $1", \
+        SQL_TASKS "WHERE no = ANY($1::int8[])") \
+    SAME(TASKS_PAGE, "ii", \
+        SQL_TASKS "WHERE no > $1 ORDER BY no LIMIT $2") \
+    S(TASK_NEW, SQL_TASK_TYPES, SQL_TASK_INSERT, SQL_TASK_COPY) \
+    S(TASK_UPDATE, SQL_TASK_SET_TYPES(UPDATE), SQL_TASK_SET(UPDATE), SQL_TASKS_SET(UPDATE)) \
+    S(TASK_UPDATE_REST, SQL_TASK_SET_TYPES(REST), SQL_TASK_SET(REST), SQL_TASKS_SET(REST)) \
+    S(TASK_ADVANCE, SQL_TASK_SET_TYPES(ADVANCE), SQL_TASK_SET(ADVANCE), SQL_TASKS_SET(ADVANCE)) \
     S(TASK_STATE_PUT, "ii", \
         "INSERT INTO task_states (status, no) VALUES ($1, $2)", \
         "COPY task_states (status, no) FROM STDIN (FORMAT binary)") \
@@ -495,96 +389,17 @@
         SQL_ROLLUPS_AT("cells")) \
     SAME(ROLLUPS_CLEAR, "i", \
         "DELETE FROM rollups WHERE minute >= $1") \
-    SAME(SCAN_ALL, "iii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE no < $1 AND no >= $2 ORDER BY no DESC LIMIT $3") \
-    SAME(SCAN_ALL_OLDEST, "iii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE no > $1 AND no <= $2 ORDER BY no ASC LIMIT $3") \
-    SAME(SCAN_ALL_TEXT, "iii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE no < " \
-        "$1 AND no >= $2 ORDER BY no DESC LIMIT $3") \
-    SAME(SCAN_ALL_TEXT_OLDEST, "iii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE no > " \
-        "$1 AND no <= $2 ORDER BY no ASC LIMIT $3") \
-    SAME(SCAN_STATUS, "iiii", \
-        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
-        "t.first_at FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
-        "s.status = $4 AND s.no < $1 AND s.no >= $2 ORDER BY s.no DESC " \
-        "LIMIT $3") \
-    SAME(SCAN_STATUS_OLDEST, "iiii", \
-        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
-        "t.first_at FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
-        "s.status = $4 AND s.no > $1 AND s.no <= $2 ORDER BY s.no ASC " \
-        "LIMIT $3") \
-    SAME(SCAN_STATUS_TEXT, "iiii", \
-        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
-        "t.first_at, t.id, t.args_repr, t.kwargs_repr, t.result_repr, " \
-        "t.error FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
-        "s.status = $4 AND s.no < $1 AND s.no >= $2 ORDER BY s.no DESC " \
-        "LIMIT $3") \
-    SAME(SCAN_STATUS_TEXT_OLDEST, "iiii", \
-        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
-        "t.first_at, t.id, t.args_repr, t.kwargs_repr, t.result_repr, " \
-        "t.error FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
-        "s.status = $4 AND s.no > $1 AND s.no <= $2 ORDER BY s.no ASC " \
-        "LIMIT $3") \
-    SAME(SCAN_NAME, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE name = $4 AND name <> 0 AND no < $1 AND no >= $2 " \
-        "ORDER BY no DESC LIMIT $3") \
-    SAME(SCAN_NAME_OLDEST, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE name = $4 AND name <> 0 AND no > $1 AND no <= $2 " \
-        "ORDER BY no ASC LIMIT $3") \
-    SAME(SCAN_NAME_TEXT, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE name " \
-        "= $4 AND name <> 0 AND no < $1 AND no >= $2 ORDER BY no DESC " \
-        "LIMIT $3") \
-    SAME(SCAN_NAME_TEXT_OLDEST, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE name " \
-        "= $4 AND name <> 0 AND no > $1 AND no <= $2 ORDER BY no ASC " \
-        "LIMIT $3") \
-    SAME(SCAN_QUEUE, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE queue = $4 AND queue <> 0 AND no < $1 AND no >= $2 " \
-        "ORDER BY no DESC LIMIT $3") \
-    SAME(SCAN_QUEUE_OLDEST, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE queue = $4 AND queue <> 0 AND no > $1 AND no <= $2 " \
-        "ORDER BY no ASC LIMIT $3") \
-    SAME(SCAN_QUEUE_TEXT, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
-        "queue = $4 AND queue <> 0 AND no < $1 AND no >= $2 ORDER BY no " \
-        "DESC LIMIT $3") \
-    SAME(SCAN_QUEUE_TEXT_OLDEST, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
-        "queue = $4 AND queue <> 0 AND no > $1 AND no <= $2 ORDER BY no " \
-        "ASC LIMIT $3") \
-    SAME(SCAN_WORKER, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE worker = $4 AND worker <> 0 AND no < $1 AND no >= $2 " \
-        "ORDER BY no DESC LIMIT $3") \
-    SAME(SCAN_WORKER_OLDEST, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at FROM " \
-        "tasks WHERE worker = $4 AND worker <> 0 AND no > $1 AND no <= $2 " \
-        "ORDER BY no ASC LIMIT $3") \
-    SAME(SCAN_WORKER_TEXT, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
-        "worker = $4 AND worker <> 0 AND no < $1 AND no >= $2 ORDER BY no " \
-        "DESC LIMIT $3") \
-    SAME(SCAN_WORKER_TEXT_OLDEST, "iiii", \
-        "SELECT no, source, status, name, queue, worker, first_at, id, " \
-        "args_repr, kwargs_repr, result_repr, error FROM tasks WHERE " \
-        "worker = $4 AND worker <> 0 AND no > $1 AND no <= $2 ORDER BY no " \
-        "ASC LIMIT $3") \
+    SQL_SCANS(SAME, ALL, "iii", " FROM tasks t WHERE ", "t.no") \
+    SQL_SCANS(SAME, STATUS, "iiii", \
+        " FROM task_states s JOIN tasks t ON t.no = s.no WHERE s.status = $4 AND ", "s.no") \
+    SQL_SCANS(SAME, NAME, "iiii", \
+        " FROM tasks t WHERE t.name = $4 AND t.name <> 0 AND ", "t.no") \
+    SQL_SCANS(SAME, QUEUE, "iiii", \
+        " FROM tasks t WHERE t.queue = $4 AND t.queue <> 0 AND ", "t.no") \
+    SQL_SCANS(SAME, WORKER, "iiii", \
+        " FROM tasks t WHERE t.worker = $4 AND t.worker <> 0 AND ", "t.no") \
+    SQL_SCANS(SAME, RESOLVED, "iii", \
+        " FROM resolved r JOIN tasks t ON t.no = r.no WHERE ", "r.no") \
     SAME(TASKS_UNFINISHED, "iii", \
         "SELECT t.no, t.source, t.name, t.latest_at, t.eta, t.worker, t.id, " \
         "t.received_at, t.started_at FROM task_states s JOIN tasks t ON " \
@@ -626,15 +441,6 @@
         "DELETE FROM queue_points WHERE source = $1 AND queue = $2 AND at < $3") \
     SAME(GAPS_DELETE, "i", \
         "DELETE FROM gaps WHERE to_at < $1") \
-    SAME(TASKS_PAGE, "ii", \
-        "SELECT no, hash, source, status, name, queue, worker, " \
-        "started_by, client, first_at, latest_at, sent_at, received_at, " \
-        "started_at, succeeded_at, failed_at, rejected_at, revoked_at, " \
-        "retried_at, eta, expires, retries, runtime, revoked, ordering, " \
-        "id, args_repr, kwargs_repr, root_id, parent_id, exchange, " \
-        "routing_key, signum, result_repr, error, traceback, learned " \
-        "FROM tasks " \
-        "WHERE no > $1 ORDER BY no LIMIT $2") \
     SAME(AUDIT_BEGIN, "ttittttttti", \
         "INSERT INTO audit (id, attempt, verb, method, source, target, " \
         "actor, remote, agent, request, begun_at) VALUES ($1, $2, $3, $4, " \
@@ -678,9 +484,9 @@
         "$9, $10, $11, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING no") \
     S(JOB_ITEM_NEW, "iii", \
         "INSERT INTO job_items (job, item, source, task, id, state) SELECT $1, " \
-        "$2, source, no, id, 0 FROM tasks WHERE no = $3", \
+        "$2, source, no, id, " SQL_WAITING " FROM tasks WHERE no = $3", \
         "INSERT INTO job_items (job, item, source, task, id, state) SELECT " \
-        "u.job, u.item, t.source, t.no, t.id, 0 FROM unnest($1::int8[], " \
+        "u.job, u.item, t.source, t.no, t.id, " SQL_WAITING " FROM unnest($1::int8[], " \
         "$2::int8[], $3::int8[]) AS u(job, item, task) JOIN tasks t ON t.no = " \
         "u.task") \
     SAME(JOB_ITEM_COUNT, "i", \
@@ -693,40 +499,40 @@
     SAME(JOBS_PAGE, "ii", \
         SQL_JOB "WHERE no < $1 ORDER BY no DESC LIMIT $2") \
     SAME(JOBS_OPEN, "i", \
-        SQL_JOB "WHERE state < 2 ORDER BY due_at, no LIMIT $1") \
+        SQL_JOB "WHERE " SQL_OPEN " ORDER BY due_at, no LIMIT $1") \
     SAME(JOB_PUT, "iiiiiiiiiiii", \
         "UPDATE jobs SET state = $2, due_at = $3, ended_at = $4, total = $5, " \
         "waiting = $6, begun = $7, done = $8, refused = $9, failed = $10, " \
         "uncertain = $11, cancelled = $12 WHERE no = $1") \
     SAME(JOB_HAS, "iii", \
         "SELECT 1 FROM job_items WHERE job = $1 AND source = $2 AND state = $3 " \
-        "AND state < 2 LIMIT 1") \
+        "AND " SQL_OPEN " LIMIT 1") \
     S(JOB_TAKE, "iiiit", \
-        "UPDATE job_items SET state = 1, at = $4, taker = $5 WHERE job = $1 AND " \
-        "item IN (SELECT item FROM job_items WHERE job = $1 AND state = 0 AND " \
+        "UPDATE job_items SET state = " SQL_BEGUN ", at = $4, taker = $5 WHERE job = $1 AND " \
+        "item IN (SELECT item FROM job_items WHERE job = $1 AND state = " SQL_WAITING " AND " \
         "source = $2 ORDER BY item LIMIT $3) RETURNING item, id, (SELECT status " \
         "FROM tasks WHERE no = task), text", \
-        "UPDATE job_items SET state = 1, at = $4, taker = $5 WHERE job = $1 AND " \
-        "item IN (SELECT item FROM job_items WHERE job = $1 AND state = 0 AND " \
+        "UPDATE job_items SET state = " SQL_BEGUN ", at = $4, taker = $5 WHERE job = $1 AND " \
+        "item IN (SELECT item FROM job_items WHERE job = $1 AND state = " SQL_WAITING " AND " \
         "source = $2 ORDER BY item LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING " \
         "item, id, (SELECT status FROM tasks WHERE no = task), text") \
     S(JOB_NEXT, "ii", \
         "SELECT i.item, i.task, t.status FROM job_items i LEFT JOIN tasks t ON " \
-        "t.no = i.task WHERE i.job = $1 AND i.state = 0 ORDER BY i.source, " \
+        "t.no = i.task WHERE i.job = $1 AND i.state = " SQL_WAITING " ORDER BY i.source, " \
         "i.item LIMIT $2", \
         "SELECT i.item, i.task, t.status FROM job_items i LEFT JOIN tasks t ON " \
-        "t.no = i.task WHERE i.job = $1 AND i.state = 0 ORDER BY i.source, " \
+        "t.no = i.task WHERE i.job = $1 AND i.state = " SQL_WAITING " ORDER BY i.source, " \
         "i.item LIMIT $2 FOR UPDATE OF i SKIP LOCKED") \
     SAME(JOB_AGAIN, "iiti", \
-        "UPDATE job_items SET at = $4 WHERE job = $1 AND state = 1 AND source = " \
+        "UPDATE job_items SET at = $4 WHERE job = $1 AND state = " SQL_BEGUN " AND source = " \
         "$2 AND taker = $3 RETURNING item, id, (SELECT status FROM tasks WHERE " \
         "no = task), text") \
     SAME(JOB_STALE, "iiiit", \
         "UPDATE job_items SET state = $3, at = $4, text = $5 WHERE job = $1 AND " \
-        "state = 1 AND at < $2 RETURNING item, source") \
+        "state = " SQL_BEGUN " AND at < $2 RETURNING item, source") \
     SAME(JOB_CANCEL, "iit", \
-        "UPDATE job_items SET state = 6, at = $2, text = $3 WHERE job = $1 AND " \
-        "state = 0 RETURNING item") \
+        "UPDATE job_items SET state = " SQL_CANCELLED ", at = $2, text = $3 WHERE job = $1 AND " \
+        "state = " SQL_WAITING " RETURNING item") \
     SAME(JOB_ITEM_GET, "ii", \
         "SELECT state, taker FROM job_items WHERE job = $1 AND item = $2") \
     SAME(JOB_ITEM_SET, "iiiitt", \
@@ -739,32 +545,14 @@
         "job = $1 AND item > $2 AND ($3 >> state::int) & 1 = 1 ORDER BY item " \
         "LIMIT $4") \
     SAME(JOBS_OLD, "i", \
-        "SELECT no FROM jobs WHERE state >= 2 AND ended_at < $1 ORDER BY no " \
-        "LIMIT 1") \
+        "SELECT no FROM jobs WHERE NOT (" SQL_OPEN ") AND ended_at < $1 ORDER " \
+        "BY no LIMIT 1") \
     SAME(JOB_ITEMS_DELETE, "ii", \
         "DELETE FROM job_items WHERE job = $1 AND item IN (SELECT item FROM " \
         "job_items WHERE job = $1 ORDER BY item LIMIT $2)") \
     SAME(JOB_DELETE, "i", \
         "DELETE FROM jobs WHERE no = $1 AND NOT EXISTS (SELECT 1 FROM job_items " \
         "WHERE job = $1)") \
-    SAME(SCAN_RESOLVED, "iii", \
-        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
-        "t.first_at FROM resolved r JOIN tasks t ON t.no = r.no WHERE " \
-        "r.no < $1 AND r.no >= $2 ORDER BY r.no DESC LIMIT $3") \
-    SAME(SCAN_RESOLVED_OLDEST, "iii", \
-        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
-        "t.first_at FROM resolved r JOIN tasks t ON t.no = r.no WHERE " \
-        "r.no > $1 AND r.no <= $2 ORDER BY r.no ASC LIMIT $3") \
-    SAME(SCAN_RESOLVED_TEXT, "iii", \
-        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
-        "t.first_at, t.id, t.args_repr, t.kwargs_repr, t.result_repr, " \
-        "t.error FROM resolved r JOIN tasks t ON t.no = r.no WHERE " \
-        "r.no < $1 AND r.no >= $2 ORDER BY r.no DESC LIMIT $3") \
-    SAME(SCAN_RESOLVED_TEXT_OLDEST, "iii", \
-        "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, " \
-        "t.first_at, t.id, t.args_repr, t.kwargs_repr, t.result_repr, " \
-        "t.error FROM resolved r JOIN tasks t ON t.no = r.no WHERE " \
-        "r.no > $1 AND r.no <= $2 ORDER BY r.no ASC LIMIT $3") \
     SAME(LINK_PUT, "ttti", \
         "INSERT INTO task_links (source, task_id, new_id, at) VALUES ($1, $2, $3, $4) " \
         "ON CONFLICT DO NOTHING") \

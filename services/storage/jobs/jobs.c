@@ -293,7 +293,7 @@ static enum kn_status see_task(void *arg, const struct db_value *columns)
     task_row_peek(columns, &peek);
     if (peek.source == read->source && kn_str_eq(peek.id, read->id) && peek.no > read->no) {
         read->no = peek.no;
-        read->status = (enum kn_task_status)db_as_i64(columns[3]);
+        read->status = peek.status;
     }
     return KN_OK;
 }

@@ -7,7 +7,7 @@
 #include "services/storage/task/deltas.h"
 #include "services/storage/task/task_cache.h"
 
-enum { DICT_MAX = 65536, TASK_BLOCK = 1024, FEED_ID_SIZE = 33 };
+enum { DICT_MAX = 65536, FEED_ID_SIZE = 33 };
 
 /* How many tasks of a source have a status. */
 struct status_count {

@@ -5,48 +5,28 @@
 #include "services/common/data/hmap.h"
 #include "services/common/text/time.h"
 
-/* The columns, in the order of the table. */
 enum column {
     C_NO,
-    C_HASH,
-    C_SOURCE,
-    C_STATUS,
-    C_NAME,
-    C_QUEUE,
-    C_WORKER,
-    C_STARTED_BY,
-    C_CLIENT,
-    C_FIRST_AT,
-    C_LATEST_AT,
-    C_TYPES, /* sent_at to retried_at */
-    C_ETA = C_TYPES + MERGE_TYPE_COUNT,
-    C_EXPIRES,
-    C_RETRIES,
-    C_RUNTIME,
-    C_REVOKED,
-    C_ORDERING,
-    C_ID,
-    C_ARGS,
-    C_KWARGS,
-    C_ROOT,
-    C_PARENT,
-    C_EXCHANGE,
-    C_ROUTING_KEY,
-    C_SIGNUM,
-    C_RESULT,
-    C_ERROR,
-    C_TRACEBACK,
-    C_LEARNED,
+#define C(group, field, NAME, column, type) C_##NAME,
+    TASK_COLUMN_MAP(C)
+#undef C
 };
-_Static_assert(C_LEARNED + 1 == TASK_COLUMNS, "all columns");
+_Static_assert((int)TASK_COLUMNS <= (int)SQL_COLUMNS_MAX, "a row must fit");
+_Static_assert(C_RETRIED_AT - C_SENT_AT == MERGE_RETRIED - MERGE_SENT, "a column for each type");
 
 static const struct {
     uint8_t column;
     uint8_t text;
 } texts[] = {
-    {C_ARGS, MERGE_ARGS},     {C_KWARGS, MERGE_KWARGS},     {C_ROOT, MERGE_ROOT},
-    {C_PARENT, MERGE_PARENT}, {C_EXCHANGE, MERGE_EXCHANGE}, {C_ROUTING_KEY, MERGE_ROUTING_KEY},
-    {C_RESULT, MERGE_RESULT}, {C_ERROR, MERGE_ERROR},       {C_TRACEBACK, MERGE_TRACEBACK}};
+#define TEXTS_TEXT(NAME, column) {C_##NAME, MERGE_##NAME},
+#define TEXTS_TASK_NAME(NAME, column)
+#define TEXTS_QUEUE(NAME, column)
+#define TEXTS_HOST(NAME, column)
+#define TEXTS_OTHER(NAME, column)
+#define C(group, field, NAME, column, type) TEXTS_##field(NAME, column)
+    TASK_COLUMN_MAP(C)
+#undef C
+};
 
 static const struct {
     uint8_t column;
@@ -54,12 +34,17 @@ static const struct {
     uint8_t kind;
     uint16_t number; /* offset in struct task_row */
 } names[] = {
-    {C_NAME, MERGE_NAME, DICT_NAME, offsetof(struct task_row, name)},
-    {C_QUEUE, MERGE_QUEUE, DICT_QUEUE, offsetof(struct task_row, queue)},
-    {C_WORKER, MERGE_WORKER, DICT_HOST, offsetof(struct task_row, worker)},
-    {C_STARTED_BY, MERGE_STARTED_BY, DICT_HOST, offsetof(struct task_row, started_by)},
-    {C_CLIENT, MERGE_CLIENT, DICT_HOST, offsetof(struct task_row, client)},
+#define NAMED(NAME, column, kind) {C_##NAME, MERGE_##NAME, kind, offsetof(struct task_row, column)},
+#define NAMES_TEXT(NAME, column)
+#define NAMES_TASK_NAME(NAME, column) NAMED(NAME, column, DICT_NAME)
+#define NAMES_QUEUE(NAME, column) NAMED(NAME, column, DICT_QUEUE)
+#define NAMES_HOST(NAME, column) NAMED(NAME, column, DICT_HOST)
+#define NAMES_OTHER(NAME, column)
+#define C(group, field, NAME, column, type) NAMES_##field(NAME, column)
+    TASK_COLUMN_MAP(C)
+#undef C
 };
+_Static_assert(sizeof names / sizeof *names <= 8, "a bit for each, see write_learned");
 
 static int64_t *number_of(struct task_row *row, size_t i)
 {
@@ -78,6 +63,7 @@ void task_row_peek(const struct db_value *columns, struct task_row *ret)
     ret->no = db_as_i64(columns[C_NO]);
     ret->hash = (uint64_t)db_as_i64(columns[C_HASH]);
     ret->source = db_as_i64(columns[C_SOURCE]);
+    ret->status = (enum kn_task_status)db_as_i64(columns[C_STATUS]);
     ret->id = db_as_str(columns[C_ID]);
 }
 
@@ -92,7 +78,7 @@ static void read_numbers(const struct db_value *columns, struct merge_task *task
     task->first_at = db_as_i64(columns[C_FIRST_AT]);
     task->latest_at = db_as_i64(columns[C_LATEST_AT]);
     for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++)
-        task->type_key[t].at = db_as_i64(columns[C_TYPES + t]);
+        task->type_key[t].at = db_as_i64(columns[C_SENT_AT + t]);
     task->eta = db_as_i64(columns[C_ETA]);
     task->expires = db_as_i64(columns[C_EXPIRES]);
     if (columns[C_RETRIES].kind == DB_I64)
@@ -225,7 +211,7 @@ void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
     ret[C_FIRST_AT] = db_i64(task->first_at);
     ret[C_LATEST_AT] = db_i64(task->latest_at);
     for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++)
-        ret[C_TYPES + t] = task->types & 1u << t ? db_i64(task->type_key[t].at) : db_null();
+        ret[C_SENT_AT + t] = task->types & 1u << t ? db_i64(task->type_key[t].at) : db_null();
     ret[C_ETA] = db_time(task->eta);
     ret[C_EXPIRES] = db_time(task->expires);
     ret[C_RETRIES] = task->retries.set ? db_i64(task->retries.value) : db_null();
@@ -240,32 +226,45 @@ void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
         ret[texts[i].column] = db_text(task->text[texts[i].text]);
 }
 
-size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest,
-                              struct db_value *ret)
+/* clang-format off */
+static const uint8_t updated[] = {
+    C_NO, C_STATUS,
+#define C(group, field, NAME, column, type) TASK_IN_UPDATE_##group(C_##NAME, )
+    TASK_COLUMN_MAP(C)
+#undef C
+};
+static const uint8_t updated_rest[] = {
+    C_NO, C_STATUS,
+#define C(group, field, NAME, column, type) TASK_IN_REST_##group(C_##NAME, )
+    TASK_COLUMN_MAP(C)
+#undef C
+};
+static const uint8_t advanced[] = {
+    C_NO, C_STATUS,
+#define C(group, field, NAME, column, type) TASK_IN_ADVANCE_##group(C_##NAME, )
+    TASK_COLUMN_MAP(C)
+#undef C
+};
+/* clang-format on */
+
+static void choose(const uint8_t *columns, size_t count, const struct db_value *all,
+                   struct db_value *ret)
 {
-    size_t n = 0;
-    for (unsigned c = 0; c < TASK_COLUMNS; c++) {
-        bool fixed = c == C_HASH || c == C_SOURCE || c == C_ID;
-        bool names_too = rest && (c == C_NAME || c == C_QUEUE || c == C_WORKER);
-        if (!fixed && !names_too)
-            ret[n++] = all[c];
-    }
-    return n;
+    for (size_t i = 0; i < count; i++)
+        ret[i] = all[columns[i]];
 }
 
-void task_row_advance_values(const struct db_value all[TASK_COLUMNS], struct db_value *ret)
+void task_row_values_of(enum sql_id id, const struct db_value all[TASK_COLUMNS],
+                        struct db_value *ret)
 {
-    static const uint8_t columns[] = {C_NO,
-                                      C_STATUS,
-                                      C_STARTED_BY,
-                                      C_LATEST_AT,
-                                      C_TYPES + MERGE_STARTED,
-                                      C_TYPES + MERGE_SUCCEEDED,
-                                      C_RUNTIME,
-                                      C_ORDERING,
-                                      C_RESULT};
-    for (size_t i = 0; i < KN_COUNT_OF(columns); i++)
-        ret[i] = all[columns[i]];
+    if (id == SQL_TASK_ADVANCE)
+        choose(advanced, KN_COUNT_OF(advanced), all, ret);
+    else if (id == SQL_TASK_UPDATE_REST)
+        choose(updated_rest, KN_COUNT_OF(updated_rest), all, ret);
+    else if (id == SQL_TASK_UPDATE)
+        choose(updated, KN_COUNT_OF(updated), all, ret);
+    else
+        memcpy(ret, all, TASK_COLUMNS * sizeof *ret);
 }
 
 /* ---- as a message -------------------------------------------------------------------- */
@@ -274,6 +273,18 @@ static void cut(struct kn_str *text, size_t max)
 {
     if (text->len > max)
         *text = kn_utf8_head(*text, max);
+}
+
+static void put_texts(const struct kn_str *text, struct kn_msg_task *ret)
+{
+#define PUT_TEXT(NAME, column) ret->column = text[MERGE_##NAME];
+#define PUT_TASK_NAME(NAME, column)
+#define PUT_QUEUE(NAME, column)
+#define PUT_HOST(NAME, column)
+#define PUT_OTHER(NAME, column)
+#define C(group, field, NAME, column, type) PUT_##field(NAME, column)
+    TASK_COLUMN_MAP(C)
+#undef C
 }
 
 void task_row_message(const struct task_row *row, struct kn_str source, size_t text_max,
@@ -291,18 +302,8 @@ void task_row_message(const struct task_row *row, struct kn_str source, size_t t
         .status_from = (uint8_t)row->origin,
         .name = text[MERGE_NAME],
         .queue = text[MERGE_QUEUE],
-        .exchange = text[MERGE_EXCHANGE],
-        .routing_key = text[MERGE_ROUTING_KEY],
-        .args_repr = text[MERGE_ARGS],
-        .kwargs_repr = text[MERGE_KWARGS],
-        .result_repr = text[MERGE_RESULT],
-        .error = text[MERGE_ERROR],
-
-        .traceback = text_max ? KN_STR_ABSENT : text[MERGE_TRACEBACK],
         .worker_id = text[MERGE_WORKER],
         .client = text[MERGE_CLIENT],
-        .root_id = text[MERGE_ROOT],
-        .parent_id = text[MERGE_PARENT],
         .retries = task->retries,
         .eta = task->eta,
         .expires = task->expires,
@@ -321,6 +322,7 @@ void task_row_message(const struct task_row *row, struct kn_str source, size_t t
         .terminated = task->revoked.terminated,
         .expired = task->revoked.expired,
     };
+    put_texts(text, ret);
     if (task->skew)
         ret->clock_skew = KN_SOME_F64((double)task->skew / (double)KN_SECOND);
     if (merge_queue_wait(task, &wait))
@@ -330,5 +332,6 @@ void task_row_message(const struct task_row *row, struct kn_str source, size_t t
         cut(&ret->kwargs_repr, text_max);
         cut(&ret->result_repr, text_max);
         cut(&ret->error, text_max);
+        ret->traceback = KN_STR_ABSENT;
     }
 }

@@ -21,12 +21,15 @@ struct task_row {
     int64_t client;
 };
 
-enum { TASK_COLUMNS = 37 };
+/* Columns of a row. */
+#define C(group, field, NAME, column, type) +1
+enum { TASK_COLUMNS = 1 TASK_COLUMN_MAP(C) };
+#undef C
 
 /* hash of a task's place: key is the database's own random number. */
 uint64_t task_hash(uint64_t key, int64_t source, struct kn_str id);
 
-/* Only number, hash, source and id of a row of all columns, without a copy. */
+/* Only number, hash, source, status and id of a row of all columns, without a copy. */
 void task_row_peek(const struct db_value *columns, struct task_row *ret);
 int64_t task_row_latest_at(const struct db_value *columns);
 /* Everything; texts are copied into the arena. */
@@ -37,7 +40,8 @@ enum kn_status task_row_settle(struct task_row *row, struct dict *dict,
                                struct db *db) KN_MUST_CHECK;
 /* What is kept as bytes: those of merge_order_encode, and what was learned (absent
  * when nothing was), as
- *   byte    1 << i for each name of the row that is filled in by it
+ *   byte    1 << i for each name of the row (TASK_NAME, QUEUE, HOST in task_columns.h) that is
+ *           filled in by it
  *   then    a message task_event_list */
 struct task_bytes {
     struct kn_str order;
@@ -48,14 +52,11 @@ void task_row_bytes(const struct task_row *row, struct kn_buf *out, struct task_
 /* All columns in order. */
 void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
                      struct db_value ret[TASK_COLUMNS]);
-/* Of all columns, those of SQL_TASK_UPDATE, or SQL_TASK_UPDATE_REST when rest.
- * Returns how many. ret may be all. */
-size_t task_row_update_values(const struct db_value all[TASK_COLUMNS], bool rest,
-                              struct db_value *ret);
-
-/* Of all columns, those of SQL_TASK_ADVANCE: what task-started and task-succeeded can change of
- * a task that has its worker. */
-void task_row_advance_values(const struct db_value all[TASK_COLUMNS], struct db_value *ret);
+/* Of all columns, those that the statement (SQL_TASK_NEW, _UPDATE, _UPDATE_REST, _ADVANCE) has as
+ * values. */
+void task_row_values_of(enum sql_id id, const struct db_value all[TASK_COLUMNS],
+                        struct db_value *ret);
+/* Events that change nothing but what SQL_TASK_ADVANCE writes, of a task that has its worker. */
 enum { TASK_ADVANCED_BY = 1 << KN_EVENT_TASK_STARTED | 1 << KN_EVENT_TASK_SUCCEEDED };
 
 /* For the feed, for lists: texts are cut to so many bytes, and there is no traceback. */

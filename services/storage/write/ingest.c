@@ -225,7 +225,7 @@ static enum kn_status take_block(void *arg, const struct db_value *columns)
 {
     struct store *store = arg;
     store->next_no = db_as_i64(columns[0]);
-    store->end_no = store->next_no + TASK_BLOCK;
+    store->end_no = store->next_no + SQL_BLOCK_SIZE;
     return KN_OK;
 }
 

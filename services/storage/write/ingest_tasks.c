@@ -34,12 +34,7 @@ static enum kn_status write_tasks_with(struct tx *tx, enum sql_id id,
             continue;
         task_row_values(&work->row, &bytes[i], all);
         task_cache_put(&tx->store->tasks, all);
-        if (id == SQL_TASK_NEW)
-            memcpy(values + n * width, all, sizeof all);
-        else if (id == SQL_TASK_ADVANCE)
-            task_row_advance_values(all, values + n * width);
-        else
-            task_row_update_values(all, id == SQL_TASK_UPDATE_REST, values + n * width);
+        task_row_values_of(id, all, values + n * width);
         n++;
     }
     return db_each(tx->store->db, id, values, n, NULL, NULL, NULL);
