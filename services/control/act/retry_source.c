@@ -190,18 +190,6 @@ static enum kn_status find_queues(struct control_call *call, struct control_retr
 
 /* ---- RabbitMQ ---- */
 
-static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int64_t from)
-{
-    struct control_call *call = arg;
-    struct kn_str source = kn_str_from(call->options->source);
-    const struct kn_msg_queues_get get = {.name = queue, .sources = {&source, 1}, .from = from};
-    const void *answer;
-    if (control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &answer) != KN_OK)
-        return NULL;
-    const struct kn_msg_queue_list *list = answer;
-    return list->items.count ? &list->items.items[0] : NULL;
-}
-
 static enum kn_status find_sent_to(struct control_call *call, const struct control_retry_source *o,
                                    struct kn_strs *ret)
 {
@@ -219,9 +207,6 @@ static enum kn_status find_sent_to(struct control_call *call, const struct contr
 static enum kn_status find_suspect(struct control_call *call, struct control_retry_source *o,
                                    bool own)
 {
-    struct kn_str source = kn_str_from(call->options->source);
-    const struct kn_msg_queues_get get = {.sources = {&source, 1}};
-    const void *queues;
     int64_t taken_at =
         o->task->started_at > o->task->received_at ? o->task->started_at : o->task->received_at;
     struct control_seek_task task = {.id = o->task->id,
@@ -229,18 +214,16 @@ static enum kn_status find_suspect(struct control_call *call, struct control_ret
     enum kn_status status = find_sent_to(call, o, &task.sent_to);
     if (status != KN_OK)
         return status;
-    status = control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &queues);
-    const struct control_seek_options options = {.session = call->hand->session,
-                                                 .queues = status == KN_OK ? queues : NULL,
-                                                 .fresh =
-                                                     control_depths_fresh(kn_time_now(), KN_HOUR),
-                                                 .own = own,
-                                                 .suspects = true,
-                                                 .history = history_of,
-                                                 .arg = call,
-                                                 .arena = call->arena};
-    if (status != KN_OK || control_seek(&options, &task, 1) != KN_OK)
-        call->text = KN_STR_ABSENT; /* what was found before counts all the same */
+    const struct control_seek_options options = {
+        .session = call->hand->session,
+        .own = own,
+        .suspects = true,
+        .fresh = control_depths_fresh(kn_time_now(), KN_HOUR),
+        .source = call->options->source,
+        .storage = call->storage,
+        .request_timeout_us = call->options->request_timeout_us,
+        .arena = call->arena};
+    (void)!control_seek(&options, &task, 1); /* what was found before counts all the same */
     if (task.queue.ptr &&
         control_depths_suspects(task.grown ? CONTROL_DEPTHS_GREW : CONTROL_DEPTHS_CHANGED,
                                 (enum kn_task_status)o->task->status))

@@ -20,6 +20,7 @@ struct seek {
     const struct control_seek_options *options;
     struct control_seek_task *tasks;
     size_t count;
+    const struct kn_msg_queue_list *queues;
     int64_t deadline; /* monotonic */
 
     /* Redis */
@@ -30,6 +31,33 @@ struct seek {
 
     int64_t round; /* RabbitMQ: when the queues were measured last */
 };
+
+/* ---- what storage knows -------------------------------------------------------------------- */
+
+/* NULL: it does not answer. */
+static struct kn_bus_message *ask_queues(const struct control_seek_options *o, struct kn_str name,
+                                         int64_t from)
+{
+    struct kn_str source = kn_str_from(o->source);
+    const struct kn_msg_queues_get get = {.name = name, .sources = {&source, 1}, .from = from};
+    return kn_bus_request_kind(o->storage, KN_KIND_QUEUES_GET, &get, o->request_timeout_us,
+                               KN_KIND_QUEUE_LIST);
+}
+
+/* The queue with its depths from before that time on, in the arena; NULL: unknown. */
+static const struct kn_msg_queue *history_of(const struct seek *seek, struct kn_str queue,
+                                             int64_t since)
+{
+    struct kn_arena *arena = seek->options->arena;
+    struct kn_bus_message *answer = ask_queues(seek->options, queue, control_depths_from(since));
+    const struct kn_msg_queue_list *list = answer ? answer->msg : NULL;
+    const struct kn_msg_queue *copy =
+        list && list->items.count ? kn_msg_copy(arena, KN_KIND_QUEUE, &list->items.items[0]) : NULL;
+    kn_bus_message_free(answer);
+    return copy;
+}
+
+/* ---- bounds -------------------------------------------------------------------------------- */
 
 static bool is_late(const struct seek *seek)
 {
@@ -119,7 +147,7 @@ static enum kn_status look_into_queue(struct seek *seek, struct kn_str queue)
 /* A queue may be too new to be known. */
 static enum kn_status look_into_all(struct seek *seek)
 {
-    const struct kn_msg_queue_list *queues = seek->options->queues;
+    const struct kn_msg_queue_list *queues = seek->queues;
     enum kn_status status = KN_OK;
     for (size_t i = 0; i < seek->count; i++) {
         const struct kn_strs *sent_to = &seek->tasks[i].sent_to;
@@ -182,12 +210,6 @@ static void suspect(struct control_seek_task *task, struct kn_str queue,
     task->grown = say == CONTROL_DEPTHS_GREW;
 }
 
-static const struct kn_msg_queue *history_of(const struct seek *seek, struct kn_str queue,
-                                             int64_t since)
-{
-    return seek->options->history(seek->options->arg, queue, control_depths_from(since));
-}
-
 /* A queue that is gone has none. */
 static enum kn_status count(struct seek *seek, struct kn_str queue, struct broker_page *ret)
 {
@@ -204,7 +226,7 @@ static enum kn_status count(struct seek *seek, struct kn_str queue, struct broke
 static enum kn_status count_own(struct seek *seek, struct control_seek_task *task,
                                 struct kn_str name)
 {
-    const struct kn_msg_queue *known = control_depths_find(seek->options->queues, name);
+    const struct kn_msg_queue *known = control_depths_find(seek->queues, name);
     struct kn_msg_queue queue = {.name = name};
     struct broker_page page;
     if (known && known->workers.count)
@@ -271,7 +293,7 @@ static void compare_depth(struct seek *seek, struct kn_str name, const struct br
  * has begun to since it was measured may be a worker. */
 static enum kn_status compare_depths(struct seek *seek)
 {
-    const struct kn_msg_queue_list *queues = seek->options->queues;
+    const struct kn_msg_queue_list *queues = seek->queues;
     for (size_t i = 0; i < queues->items.count; i++) {
         const struct kn_msg_queue *queue = &queues->items.items[i];
         struct broker_page page;
@@ -293,7 +315,7 @@ static enum kn_status compare_depths(struct seek *seek)
 /* Whether it is known that a queue that a worker consumes is not empty, or it can't be told. */
 static bool is_known_full(const struct seek *seek)
 {
-    const struct kn_msg_queue_list *queues = seek->options->queues;
+    const struct kn_msg_queue_list *queues = seek->queues;
     for (size_t i = 0; i < queues->items.count; i++) {
         const struct kn_msg_queue *queue = &queues->items.items[i];
         bool full = control_depths_left_out(queue, seek->round) ||
@@ -307,9 +329,7 @@ static bool is_known_full(const struct seek *seek)
 /* Queues that a worker consumes. */
 static enum kn_status are_empty(struct seek *seek)
 {
-    const struct kn_msg_queue_list *queues = seek->options->queues;
-    if (is_known_full(seek))
-        return KN_FULL;
+    const struct kn_msg_queue_list *queues = seek->queues;
     for (size_t i = 0; i < queues->items.count; i++) {
         struct broker_page page = {0};
         enum kn_status status = queues->items.items[i].workers.count
@@ -323,21 +343,40 @@ static enum kn_status are_empty(struct seek *seek)
 
 static enum kn_status seek_by_depths(struct seek *seek)
 {
-    seek->round = control_depths_round(seek->options->queues);
+    seek->round = control_depths_round(seek->queues);
     enum kn_status status = count_all_own(seek);
-    if (status == KN_OK &&
-        (seek->options->own || (!seek->options->suspects && is_known_full(seek))))
+    if (status != KN_OK)
+        return status;
+    bool full = is_known_full(seek);
+    if (seek->options->own || (full && !seek->options->suspects))
         return KN_FULL;
-    if (status == KN_OK)
-        status = compare_depths(seek);
-    return status == KN_OK ? are_empty(seek) : status;
+    status = compare_depths(seek);
+    return status != KN_OK ? status : full ? KN_FULL : are_empty(seek);
+}
+
+static enum kn_status seek_in(const struct control_seek_options *options,
+                              const struct kn_msg_queue_list *queues,
+                              struct control_seek_task *tasks, size_t count)
+{
+    struct seek seek = {.options = options,
+                        .tasks = tasks,
+                        .count = count,
+                        .queues = queues,
+                        .deadline = kn_time_mono() + TIME_US};
+    return broker_session_traits(options->session)->reads_in_place ? seek_in_place(&seek)
+                                                                   : seek_by_depths(&seek);
 }
 
 enum kn_status control_seek(const struct control_seek_options *options,
                             struct control_seek_task *tasks, size_t count)
 {
-    struct seek seek = {
-        .options = options, .tasks = tasks, .count = count, .deadline = kn_time_mono() + TIME_US};
-    return broker_session_traits(options->session)->reads_in_place ? seek_in_place(&seek)
-                                                                   : seek_by_depths(&seek);
+    if (options->queues)
+        return seek_in(options, options->queues, tasks, count);
+    struct kn_bus_message *queues = ask_queues(options, KN_STR_ABSENT, 0);
+    enum kn_status status = queues ? seek_in(options, queues->msg, tasks, count) : KN_FULL;
+    for (size_t i = 0; i < count; i++)
+        if (tasks[i].queue.ptr)
+            tasks[i].queue = kn_arena_str(options->arena, tasks[i].queue);
+    kn_bus_message_free(queues);
+    return status;
 }

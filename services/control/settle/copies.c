@@ -4,46 +4,15 @@
 #include "services/control/find/calls.h"
 #include "services/control/find/depths.h"
 
-#include <string.h>
-
 enum { EVENTS_MAX = 500 };
-
-static struct kn_bus_message *request(const struct control_copies_options *o, enum kn_kind kind,
-                                      const void *msg, enum kn_kind wanted)
-{
-    return kn_bus_request_kind(o->storage, kind, msg, o->request_timeout_us, wanted);
-}
-
-static const struct kn_msg_queue *history_of(void *arg, struct kn_str queue, int64_t from)
-{
-    const struct control_copies_options *o = arg;
-    struct kn_str source = kn_str_from(o->source);
-    const struct kn_msg_queues_get get = {.name = queue, .sources = {&source, 1}, .from = from};
-    struct kn_bus_message *answer = request(o, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
-    const struct kn_msg_queue_list *list = answer ? answer->msg : NULL;
-    struct kn_msg_queue *ret =
-        list && list->items.count ? kn_arena_alloc(o->arena, sizeof *ret) : NULL;
-    struct kn_msg_queue_point *points =
-        ret ? kn_arena_array(o->arena, list->items.items[0].history.count + 1, sizeof *points)
-            : NULL;
-    if (points) {
-        const struct kn_msg_queue *found = &list->items.items[0];
-        *ret = (struct kn_msg_queue){.messages = found->messages};
-        ret->history.items = points;
-        ret->history.count = found->history.count;
-        memcpy(points, found->history.items, found->history.count * sizeof *points);
-    }
-    kn_bus_message_free(answer);
-    return points ? ret : NULL;
-}
 
 static enum kn_status read_calls(const struct control_copies_options *o,
                                  const struct kn_msg_overdue_task *task, struct control_calls *ret)
 {
     const struct kn_msg_task_events_get get = {
         .id = task->id, .source = kn_str_from(o->source), .limit = EVENTS_MAX};
-    struct kn_bus_message *answer =
-        request(o, KN_KIND_TASK_EVENTS_GET, &get, KN_KIND_TASK_EVENT_LIST);
+    struct kn_bus_message *answer = kn_bus_request_kind(
+        o->storage, KN_KIND_TASK_EVENTS_GET, &get, o->request_timeout_us, KN_KIND_TASK_EVENT_LIST);
     enum kn_status status =
         control_calls_read(answer ? answer->msg : NULL, task->taken_at,
                            broker_session_traits(o->session)->routed_by_kombu, o->arena, ret);
@@ -54,23 +23,16 @@ static enum kn_status read_calls(const struct control_copies_options *o,
 static enum kn_status seek(const struct control_copies_options *o, struct control_seek_task *tasks,
                            size_t count, int64_t missing_at)
 {
-    int64_t fresh = control_depths_fresh(kn_time_now(), kn_time_mono() - missing_at);
-    struct kn_str source = kn_str_from(o->source);
-    const struct kn_msg_queues_get get = {.sources = {&source, 1}};
-    struct kn_bus_message *queues = request(o, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST);
-    const struct control_seek_options options = {.session = o->session,
-                                                 .queues = queues ? queues->msg : NULL,
-                                                 .fresh = fresh,
-                                                 .history = history_of,
-                                                 .arg = (void *)o,
-                                                 .arena = o->arena};
-    enum kn_status status = queues ? control_seek(&options, tasks, count) : KN_FULL;
-    for (size_t i = 0; i < count; i++) {
+    const struct control_seek_options options = {
+        .session = o->session,
+        .fresh = control_depths_fresh(kn_time_now(), kn_time_mono() - missing_at),
+        .source = o->source,
+        .storage = o->storage,
+        .request_timeout_us = o->request_timeout_us,
+        .arena = o->arena};
+    enum kn_status status = control_seek(&options, tasks, count);
+    for (size_t i = 0; i < count; i++)
         tasks[i].found = tasks[i].found || status != KN_OK;
-        if (tasks[i].queue.ptr)
-            tasks[i].queue = kn_arena_str(o->arena, tasks[i].queue);
-    }
-    kn_bus_message_free(queues);
     return status;
 }
 
