@@ -322,10 +322,14 @@
     F(1, id, STR, _)                                                                               \
     F(2, source, STR, _)                                                                           \
     F(3, limit, U64, _)                                                                            \
-    F(4, cursor, STR, _)
+    F(4, cursor, STR, _)                                                                           \
+    F(5, with_task, BOOL, _)    /* in the answer, too; an older storage leaves it out */           \
+    F(6, with_workers, BOOL, _) /* likewise: those of the task's source, with conf */
 #define KN_MSG_TASK_EVENT_LIST(F)                                                                  \
     F(1, items, LIST, event)                                                                       \
-    F(2, next_cursor, STR, _)
+    F(2, next_cursor, STR, _)                                                                      \
+    F(3, task, MSG, task)                                                                          \
+    F(4, workers, MSG, worker_list)
 
 /* All tasks of the workflow that a task belongs to: its root first, then those that have
  * this root, in order of arrival. Answered with a task_list. */
@@ -656,8 +660,11 @@
 #define KN_MSG_AUDIT_BEGIN(F)                                                                      \
     F(1, entry, MSG, audit_entry)                                                                  \
     F(2, attempt, STR, _)
-/* Of entry count id, ended_at, outcome, text and result. The first end stays. */
-#define KN_MSG_AUDIT_END(F) F(1, entry, MSG, audit_entry)
+/* Of entry count id, ended_at, outcome, text and result. The first end stays. The link is stored
+ * with it, as that of a task_link; the answer then says linked, which an older storage does not. */
+#define KN_MSG_AUDIT_END(F)                                                                        \
+    F(1, entry, MSG, audit_entry)                                                                  \
+    F(2, link, MSG, task_link)
 #define KN_MSG_AUDIT_GET(F)                                                                        \
     F(1, verbs, STRS, _)                                                                           \
     F(2, sources, STRS, _)                                                                         \
@@ -978,7 +985,9 @@
 
 /* ---- answers ---------------------------------------------------------------- */
 
-#define KN_MSG_DONE(F) F(1, unused, BOOL, _)
+#define KN_MSG_DONE(F)                                                                             \
+    F(1, unused, BOOL, _)                                                                          \
+    F(2, linked, BOOL, _) /* see audit_end */
 /* A request that failed. status: number of an enum kn_status. */
 #define KN_MSG_FAILURE(F)                                                                          \
     F(1, status, U64, _)                                                                           \

@@ -53,7 +53,7 @@ struct store_change {
     const char *why;              /* likewise, static: more about a status that is not OK */
     struct kn_msg_ingest_ack ack; /* likewise, of INGEST_BATCH */
     bool whole;                   /* likewise: no batch before it is missing */
-    const void *answer; /* likewise, in the arena: of kinds with another answer than DONE */
+    const void *answer; /* likewise, in the arena or static; NULL: a DONE without more */
 };
 
 /* Applies all in one transaction. OK: it is committed, and each change has its own

@@ -883,6 +883,35 @@ static void two_workers_that_take_turns_are_noticed(void **state)
     }
 }
 
+static void events_come_with_their_task_and_its_workers(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event sent = event(KN_EVENT_TASK_SENT, "t", 100);
+    struct kn_msg_task_events_get get = {.id = KN_STR("t")};
+    struct kn_msg_task_event_list list;
+    const char *why;
+    const struct kn_msg_worker_inspect inspect = {.source = KN_STR("default"),
+                                                  .hostname = KN_STR("w1@h"),
+                                                  .at = 100,
+                                                  .conf = KN_STR("{\"a\":1}"),
+                                                  .stats = KN_STR("{\"b\":2}")};
+    rig_ingest(rig, &sent, 1, NULL);
+    commit_one(rig, KN_KIND_WORKER_INSPECT, &inspect);
+    assert_int_equal(store_read_events(rig->reader, &get, &rig->arena, &list, &why), KN_OK);
+    assert_true(!list.task && !list.workers);
+    get.with_task = get.with_workers = true;
+    assert_int_equal(store_read_events(rig->reader, &get, &rig->arena, &list, &why), KN_OK);
+    assert_int_equal(list.items.count, 1);
+    assert_text(list.task->id, "t");
+    assert_text(list.task->source, "default");
+    assert_int_equal(list.workers->items.count, 1);
+    assert_text(list.workers->items.items[0].conf, "{\"a\":1}");
+    assert_false(list.workers->items.items[0].stats.ptr);
+    get.id = KN_STR("nobody");
+    assert_int_equal(store_read_events(rig->reader, &get, &rig->arena, &list, &why), KN_NOT_FOUND);
+    assert_null(why);
+}
+
 static void answers_of_a_worker_leave_what_they_do_not_say(void **state)
 {
     struct rig *rig = *state;
@@ -1548,6 +1577,7 @@ int main(void)
         CASE(a_task_is_merged_over_several_batches),
         CASE(ids_and_texts_may_be_anything),
         CASE(events_come_back_in_order_and_page_by_page),
+        CASE(events_come_with_their_task_and_its_workers),
         CASE(a_batch_seen_before_is_answered_and_not_applied),
         CASE(the_same_batch_twice_in_one_commit_counts_once),
         CASE(any_order_and_repetition_gives_the_same_tables),

@@ -193,7 +193,8 @@ static void end(struct control_call *call, enum kn_status status)
     };
     if (status == KN_OK && call->answer)
         entry.result = json_of(call->arena, call->answer_kind, call->answer, RESULT_SHOWN_MAX);
-    const struct kn_msg_audit_end msg = {.entry = &entry};
+    const struct kn_msg_audit_end msg = {.entry = &entry,
+                                         .link = call->link.task_id.ptr ? &call->link : NULL};
     uint64_t skipped;
     /* not by control_call_ask, whose arena may be what is full */
     struct kn_bus_message *stored = kn_bus_request_kind(
@@ -202,6 +203,9 @@ static void end(struct control_call *call, enum kn_status status)
         KN_ERROR("action.outcome_not_stored", KN_F_STR("id", entry.id),
                  KN_F_TEXT("outcome", kn_enum_text(&kn_enum_outcome, entry.outcome)),
                  KN_F_I64("skipped", skipped));
+    bool linked = stored && ((const struct kn_msg_done *)stored->msg)->linked;
+    if (!linked && !control_call_link(call)) /* by an older storage, for one */
+        control_send_unlinked(call);
     kn_bus_message_free(stored);
     call->text = why;
 }

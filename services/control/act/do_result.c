@@ -47,7 +47,7 @@ enum kn_status control_do_result(struct control_call *call)
         return KN_NOMEM;
     if (!ask->task_id.len)
         return control_call_refuse(call, KN_INVALID, "task: missing");
-    enum kn_status status = control_workers(call, true, &workers);
+    enum kn_status status = control_workers(call, &workers);
     if (status != KN_OK)
         return status;
     status = control_result_value(call, workers, ask->task_id, &value, &why);

@@ -261,19 +261,6 @@ static struct kn_str show(struct sending *s)
     return keep(s, &out);
 }
 
-static void link_tasks(struct sending *s)
-{
-    const struct kn_msg_task_link link = {.source = kn_str_from(s->call->options->source),
-                                          .task_id = s->ask->task_id,
-                                          .new_id = s->ask->new_id,
-                                          .at = kn_time_now()};
-    const void *done;
-    if (control_call_ask(s->call, KN_KIND_TASK_LINK, &link, KN_KIND_DONE, &done) == KN_OK)
-        return;
-    s->call->text = KN_STR_ABSENT;
-    warn(s, "it was sent, but the link to the original task could not be saved");
-}
-
 static enum kn_status broker_failed(struct sending *s, enum kn_status status)
 {
     const char *error = broker_session_error(s->call->hand->session);
@@ -319,7 +306,10 @@ static enum kn_status deliver(struct sending *s)
             return control_call_refuse(call, status, "%s; nothing was sent",
                                        broker_session_error(call->hand->session));
         if ((status == KN_OK || status == KN_UNCERTAIN) && s->ask->task_id.ptr)
-            link_tasks(s);
+            call->link = (struct kn_msg_task_link){.source = kn_str_from(call->options->source),
+                                                   .task_id = s->ask->task_id,
+                                                   .new_id = s->ask->new_id,
+                                                   .at = kn_time_now()};
         if (status != KN_OK)
             return broker_failed(s, status);
         sent->action_id = call->action->id;
@@ -567,18 +557,15 @@ static bool is_registered(const struct kn_msg_worker *worker, struct kn_str name
 }
 
 /* Workers don't list Celery's own tasks. */
-static enum kn_status check_name(struct sending *s, struct kn_str name, bool real)
+static enum kn_status check_name(struct sending *s, const struct kn_msg_worker_list *workers,
+                                 struct kn_str name, bool real)
 {
-    const struct kn_msg_worker_list *workers;
     bool known = false;
     s->name = name;
     if (!name.len)
         return control_call_refuse(s->call, KN_CONFLICT, "the name of the task is unknown");
     if (s->ask->unregistered || kn_str_starts(name, KN_STR("celery.")))
         return KN_OK;
-    enum kn_status status = control_workers(s->call, false, &workers);
-    if (status != KN_OK)
-        return status;
     for (size_t i = 0; i < workers->items.count; i++) {
         if (is_registered(&workers->items.items[i], name))
             return KN_OK;
@@ -617,7 +604,7 @@ static enum kn_status retry_anew(struct sending *s, const struct control_retry_s
             s->call, KN_CONFLICT,
             "the worker does not accept JSON, the only format that Kanchi writes");
     s->from = all ? "request" : o->from;
-    enum kn_status status = check_name(s, o->name, o->real_name);
+    enum kn_status status = check_name(s, o->workers, o->name, o->real_name);
     if (status != KN_OK)
         return status;
     struct celery_task_call call = {
@@ -654,7 +641,7 @@ static enum kn_status retry(struct sending *s, struct control_retry_source *o)
     s->from = ask->args.ptr && ask->kwargs.ptr ? "request" : "message";
     if (copy) {
         o->real_name = true;
-        status = check_name(s, o->message.name, true);
+        status = check_name(s, o->workers, o->message.name, true);
     }
     if (status == KN_OK)
         status = copy ? send_message(s, o) : retry_anew(s, o);
@@ -668,31 +655,24 @@ static enum kn_status retry(struct sending *s, struct control_retry_source *o)
 /* ---- apply
  * ----------------------------------------------------------------------------------------- */
 
-static bool takes_json(const struct kn_msg_worker_list *confs, struct kn_str hostname)
-{
-    bool takes = true;
-    for (size_t i = 0; i < confs->items.count; i++)
-        if (kn_str_eq(confs->items.items[i].hostname, hostname))
-            celery_conf_accepts(confs->items.items[i].conf, &takes);
-    return takes;
-}
-
 /* The one queue that all workers with this task consume; absent when there are several. */
 static enum kn_status find_workers(struct sending *s, const struct kn_msg_worker_list *workers,
-                                   const struct kn_msg_worker_list *confs, struct kn_str *ret_queue)
+                                   struct kn_str *ret_queue)
 {
     size_t found = 0;
     struct kn_str queue = KN_STR_ABSENT;
     bool one = true, json = true;
     for (size_t i = 0; i < workers->items.count; i++) {
         const struct kn_msg_worker *worker = &workers->items.items[i];
+        bool takes = true;
         if (worker->status != KN_WORKER_ONLINE || !is_registered(worker, s->ask->name))
             continue;
         one = one && worker->queues.count == 1 &&
               (!found || kn_str_eq(queue, worker->queues.items[0]));
         if (one)
             queue = worker->queues.items[0];
-        json = json && takes_json(confs, worker->hostname);
+        celery_conf_accepts(worker->conf, &takes);
+        json = json && takes;
         found++;
     }
     if (!found && !s->ask->unregistered)
@@ -709,7 +689,7 @@ static enum kn_status find_workers(struct sending *s, const struct kn_msg_worker
 
 static enum kn_status apply(struct sending *s)
 {
-    const struct kn_msg_worker_list *workers, *confs;
+    const struct kn_msg_worker_list *workers;
     struct kn_str queue = KN_STR_ABSENT;
     const struct kn_msg_task_send *ask = s->ask;
     struct celery_task_call call = {
@@ -717,11 +697,9 @@ static enum kn_status apply(struct sending *s)
         .args = ask->args.ptr ? ask->args : KN_STR("[]"),
         .kwargs = ask->kwargs.ptr ? ask->kwargs : KN_STR("{}"),
     };
-    enum kn_status status = control_workers(s->call, false, &workers);
+    enum kn_status status = control_workers(s->call, &workers);
     if (status == KN_OK)
-        status = control_workers(s->call, true, &confs);
-    if (status == KN_OK)
-        status = find_workers(s, workers, confs, &queue);
+        status = find_workers(s, workers, &queue);
     if (status == KN_OK)
         status = set_route(s, &(struct control_route){.queue = queue});
     set_priority(s, (struct kn_opt_i64){0});
@@ -749,4 +727,18 @@ enum kn_status control_do_send(struct control_call *call)
         status = retry(&s, &origin);
     control_retry_source_fini(&origin);
     return status;
+}
+
+void control_send_unlinked(struct control_call *call)
+{
+    struct kn_msg_task_sent *sent = kn_arena_alloc(call->arena, sizeof *sent);
+    struct kn_str *warnings = kn_arena_array(call->arena, WARNINGS_MAX + 1, sizeof *warnings);
+    if (call->answer_kind != KN_KIND_TASK_SENT || !sent || !warnings)
+        return;
+    *sent = *(const struct kn_msg_task_sent *)call->answer;
+    memcpy(warnings, sent->warnings.items, sent->warnings.count * sizeof *warnings);
+    warnings[sent->warnings.count++] =
+        KN_STR("it was sent, but the link to the original task could not be saved");
+    sent->warnings.items = warnings;
+    call->answer = sent;
 }

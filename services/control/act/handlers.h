@@ -13,4 +13,7 @@ control_handler control_do_send; /* retry and apply */
 control_handler control_do_revoke;
 control_handler control_do_result;
 
+/* Warns in the answer that call->link could not be stored. */
+void control_send_unlinked(struct control_call *call);
+
 #endif

@@ -175,7 +175,7 @@ static struct kn_str queue_of(struct control_jobs *jobs, const struct kn_msg_job
 
 /* False: the broker is unavailable. */
 static bool retry(struct control_jobs *jobs, const struct kn_msg_job *job, struct kn_str queue,
-                  struct kn_msg_job_item *item)
+                  struct control_portion *portion, struct kn_msg_job_item *item)
 {
     struct kn_msg_action action = {.id = job->id, .actor = job->actor};
     const struct kn_msg_task_send send = {.action = &action,
@@ -186,7 +186,9 @@ static bool retry(struct control_jobs *jobs, const struct kn_msg_job *job, struc
     struct control_call call = call_of(jobs);
     call.action = &action;
     call.msg = &send;
+    call.portion = portion;
     enum kn_status status = of_what_began(&call, control_do_send(&call));
+    (void)!control_call_link(&call); /* without it the task is sent all the same */
     struct kn_str why = call.text.ptr ? call.text : kn_str_from(kn_status_text(status));
     if (status == KN_OK) {
         settle(item, KN_ITEM_DONE, KN_STR_ABSENT);
@@ -211,12 +213,13 @@ static void retry_all(struct control_jobs *jobs, const struct kn_msg_job *job,
 {
     int64_t until = kn_time_mono() + PORTION_US;
     struct kn_str queue = queue_of(jobs, job);
+    struct control_portion portion = {0};
     bool go_on = true;
     for (size_t i = 0; i < count; i++) {
         if (!go_on || atomic_load(&jobs->stopping) || kn_time_mono() > until)
             settle(&items[i], KN_ITEM_WAITING, KN_STR_ABSENT);
         else
-            go_on = retry(jobs, job, queue, &items[i]);
+            go_on = retry(jobs, job, queue, &portion, &items[i]);
     }
 }
 

@@ -44,21 +44,43 @@ static void learn_worker(struct control_retry_source *o)
         o->route.queue = worker->queues.items[0];
 }
 
+/* An older storage answers only what it was asked for in other requests, too. */
+static enum kn_status ask_storage(struct control_call *call, struct kn_str task_id,
+                                  struct control_retry_source *o)
+{
+    struct kn_str source = kn_str_from(call->options->source);
+    bool workers_known = call->portion && call->portion->workers;
+    const struct kn_msg_task_events_get get = {.id = task_id,
+                                               .source = source,
+                                               .limit = CONTROL_ATTEMPTS_PAGE,
+                                               .with_task = true,
+                                               .with_workers = !workers_known};
+    const struct kn_msg_task_get task = {.id = task_id, .source = source};
+    const void *answer;
+    enum kn_status status =
+        control_call_ask(call, KN_KIND_TASK_EVENTS_GET, &get, KN_KIND_TASK_EVENT_LIST, &answer);
+    if (status != KN_OK)
+        return status;
+    const struct kn_msg_task_event_list *events = answer;
+    o->task = events->task;
+    o->workers = events->workers;
+    if (call->portion && events->workers)
+        call->portion->workers = events->workers;
+    if (!o->task) {
+        status = control_call_ask(call, KN_KIND_TASK_GET, &task, KN_KIND_TASK, &answer);
+        o->task = status == KN_OK ? answer : NULL;
+    }
+    if (status == KN_OK && !o->workers)
+        status = control_workers(call, &o->workers);
+    return status == KN_OK ? control_attempts_read(call, o->task, events, &o->attempts) : status;
+}
+
 enum kn_status control_retry_source_begin(struct control_call *call, struct kn_str task_id,
                                           bool last, struct control_retry_source *ret)
 {
-    const struct kn_msg_task_get get = {.id = task_id,
-                                        .source = kn_str_from(call->options->source)};
-    const void *answer;
     *ret = (struct control_retry_source){.takes_json = true, .looked = true};
     kn_buf_init(&ret->why, 16 << 10);
-    enum kn_status status = control_call_ask(call, KN_KIND_TASK_GET, &get, KN_KIND_TASK, &answer);
-    if (status == KN_OK) {
-        ret->task = answer;
-        status = control_attempts_read(call, ret->task, &ret->attempts);
-    }
-    if (status == KN_OK)
-        status = control_workers(call, true, &ret->workers);
+    enum kn_status status = ask_storage(call, task_id, ret);
     if (status != KN_OK)
         return status;
     ret->last = last;

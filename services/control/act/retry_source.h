@@ -15,7 +15,7 @@
 
 struct control_retry_source {
     const struct kn_msg_task *task;
-    const struct kn_msg_worker_list *workers; /* of the source, with conf; maybe long gone */
+    const struct kn_msg_worker_list *workers; /* as control_workers; maybe long gone */
     enum celery_accepts accepts;              /* of the worker that had it */
     bool takes_json, takes_pickle;            /* it, or the queue's workers */
     bool restarted;                           /* that worker, since */

@@ -53,15 +53,30 @@ enum kn_status control_call_ask(struct control_call *call, enum kn_kind kind, co
     return status;
 }
 
-enum kn_status control_workers(struct control_call *call, bool conf,
-                               const struct kn_msg_worker_list **ret)
+enum kn_status control_workers(struct control_call *call, const struct kn_msg_worker_list **ret)
 {
     struct kn_str source = kn_str_from(call->options->source);
-    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .conf = conf};
-    const void *answer;
+    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .full = true};
+    const void *answer = call->portion ? call->portion->workers : NULL;
     enum kn_status status =
-        control_call_ask(call, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST, &answer);
-    if (status == KN_OK)
-        *ret = answer;
-    return status;
+        answer ? KN_OK
+               : control_call_ask(call, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST, &answer);
+    if (status != KN_OK)
+        return status;
+    if (call->portion)
+        call->portion->workers = answer;
+    *ret = answer;
+    return KN_OK;
+}
+
+bool control_call_link(struct control_call *call)
+{
+    if (!call->link.task_id.ptr)
+        return true;
+    struct kn_bus_message *done =
+        kn_bus_request_kind(call->storage, KN_KIND_TASK_LINK, &call->link,
+                            call->options->request_timeout_us, KN_KIND_DONE);
+    bool stored = done;
+    kn_bus_message_free(done);
+    return stored;
 }

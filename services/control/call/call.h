@@ -37,6 +37,11 @@ struct control_hand {
     uint64_t tickets;
 };
 
+/* What the calls of a bulk portion ask storage once for all of them; in the arena of all. */
+struct control_portion {
+    const struct kn_msg_worker_list *workers; /* as control_workers; NULL: not asked yet */
+};
+
 /* A handler sets answer_kind and answer, or returns a status and may set text to one sentence that
  * says why. */
 struct control_call {
@@ -49,13 +54,16 @@ struct control_call {
     const atomic_bool *stopping;
     const struct kn_msg_action *action; /* NULL: a question, or a dry run */
     const void *msg;
+    struct control_portion *portion; /* NULL: it is alone */
 
     bool began; /* something was handed to the broker or to storage, or may have been */
     enum kn_kind answer_kind;
     const void *answer;
-    enum kn_outcome outcome; /* for the audit; UNKNOWN: DONE with OK, UNKNOWN with UNCERTAIN,
-                                else FAILED */
-    struct kn_str text;      /* in the arena, or static */
+    enum kn_outcome outcome;      /* for the audit; UNKNOWN: DONE with OK, UNKNOWN with UNCERTAIN,
+                                     else FAILED */
+    struct kn_str text;           /* in the arena, or static */
+    struct kn_msg_task_link link; /* for storage, sent by whoever runs the handler; no task_id:
+                                     there is none */
 };
 
 /* Sets text; returns status. */
@@ -67,9 +75,10 @@ enum kn_status control_call_refuse(struct control_call *call, enum kn_status sta
 /* Asks storage. The answer's texts live as long as the call. */
 enum kn_status control_call_ask(struct control_call *call, enum kn_kind kind, const void *msg,
                                 enum kn_kind want, const void **ret) KN_MUST_CHECK;
-/* The workers of the source, with their configuration, or (conf false) with the tasks that
- * they have registered. */
-enum kn_status control_workers(struct control_call *call, bool conf,
+/* The workers of the source, with their configuration and registered tasks. */
+enum kn_status control_workers(struct control_call *call,
                                const struct kn_msg_worker_list **ret) KN_MUST_CHECK;
+/* Sends the link, if there is one, in a request of its own. False: it was not stored. */
+bool control_call_link(struct control_call *call) KN_MUST_CHECK;
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-enum { PAGE = 500, PAGES_MAX = 10 };
+enum { PAGES_MAX = 10, EVENTS_MAX = CONTROL_ATTEMPTS_PAGE * PAGES_MAX };
 
 static bool is_call(const struct kn_msg_event *event)
 {
@@ -187,27 +187,28 @@ enum kn_status control_attempts_of(const struct kn_msg_event *events, size_t cou
 
 /* All events, in pages. */
 static enum kn_status read_events(struct control_call *call, const struct kn_msg_task *task,
+                                  const struct kn_msg_task_event_list *list,
                                   struct kn_msg_event **ret, size_t *ret_count, bool *ret_all)
 {
-    struct kn_msg_task_events_get get = {.id = task->id, .source = task->source, .limit = PAGE};
+    struct kn_msg_task_events_get get = {
+        .id = task->id, .source = task->source, .limit = CONTROL_ATTEMPTS_PAGE};
     size_t count = 0;
-    struct kn_msg_event *events =
-        kn_arena_array(call->arena, (size_t)PAGE * PAGES_MAX, sizeof *events);
+    struct kn_msg_event *events = kn_arena_array(call->arena, EVENTS_MAX, sizeof *events);
     if (!events)
         return KN_NOMEM;
-    for (int page = 0; page < PAGES_MAX; page++) {
+    for (int page = 1;; page++) {
         const void *answer;
+        for (size_t i = 0; i < list->items.count && count < EVENTS_MAX; i++)
+            if (is_call(&list->items.items[i]))
+                events[count++] = list->items.items[i];
+        get.cursor = list->next_cursor;
+        if (!get.cursor.len || page == PAGES_MAX)
+            break;
         enum kn_status status =
             control_call_ask(call, KN_KIND_TASK_EVENTS_GET, &get, KN_KIND_TASK_EVENT_LIST, &answer);
         if (status != KN_OK)
             return status;
-        const struct kn_msg_task_event_list *list = answer;
-        for (size_t i = 0; i < list->items.count && count < (size_t)PAGE * PAGES_MAX; i++)
-            if (is_call(&list->items.items[i]))
-                events[count++] = list->items.items[i];
-        get.cursor = list->next_cursor;
-        if (!get.cursor.len)
-            break;
+        list = answer;
     }
     *ret = events;
     *ret_count = count;
@@ -216,12 +217,13 @@ static enum kn_status read_events(struct control_call *call, const struct kn_msg
 }
 
 enum kn_status control_attempts_read(struct control_call *call, const struct kn_msg_task *task,
+                                     const struct kn_msg_task_event_list *first,
                                      struct control_attempts *ret)
 {
     struct kn_msg_event *events;
     size_t count;
     bool all;
-    enum kn_status status = read_events(call, task, &events, &count, &all);
+    enum kn_status status = read_events(call, task, first, &events, &count, &all);
     if (status == KN_OK)
         status = control_attempts_of(events, count, task, call->arena, ret);
     if (status == KN_OK)

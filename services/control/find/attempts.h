@@ -24,9 +24,11 @@ struct control_attempts {
     const struct control_attempt *first, *last; /* of the latest use of the id */
 };
 
-/* Asks storage for the task's events. If there are none, ret has one attempt, made from the task's
- * own fields. */
+enum { CONTROL_ATTEMPTS_PAGE = 500 }; /* events */
+/* Of the task's events: those of the first page, and storage is asked for the others. If there are
+ * none, ret has one attempt, made from the task's own fields. */
 enum kn_status control_attempts_read(struct control_call *call, const struct kn_msg_task *task,
+                                     const struct kn_msg_task_event_list *first,
                                      struct control_attempts *ret) KN_MUST_CHECK;
 /* The same, of events. No I/O. */
 enum kn_status control_attempts_of(const struct kn_msg_event *events, size_t count,

@@ -618,20 +618,25 @@ enum kn_status store_find_task(struct store_reader *reader, struct kn_str id, st
     return KN_OK;
 }
 
+static enum kn_status fill_task(struct store_reader *reader, const struct task_row *row,
+                                struct kn_arena *arena, struct kn_msg_task *ret)
+{
+    struct kn_str source;
+    enum kn_status status = dict_text(reader->store->dict, reader->db, row->source, arena, &source);
+    if (status != KN_OK)
+        return status;
+    task_row_message(row, source, 0, ret);
+    return resolved_fill(reader->db, arena, ret, 1);
+}
+
 enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_task_get *get,
                                struct kn_arena *arena, struct kn_msg_task *ret)
 {
     struct task_row row;
-    struct kn_str source;
     if (!get->id.len)
         return KN_NOT_FOUND;
     enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
-    if (status == KN_OK)
-        status = dict_text(reader->store->dict, reader->db, row.source, arena, &source);
-    if (status != KN_OK)
-        return status;
-    task_row_message(&row, source, 0, ret);
-    return resolved_fill(reader->db, arena, ret, 1);
+    return status == KN_OK ? fill_task(reader, &row, arena, ret) : status;
 }
 
 /* ---- its events ---------------------------------------------------------------------- */
@@ -701,6 +706,37 @@ static bool read_cursor(struct kn_str cursor, int64_t key[3])
     return cursor.len == 0;
 }
 
+static enum kn_status add_workers(struct store_reader *reader, struct kn_str source,
+                                  struct kn_arena *arena, struct kn_msg_task_event_list *list)
+{
+    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .full = true};
+    struct kn_msg_worker_list *workers = kn_arena_alloc(arena, sizeof *workers);
+    if (!workers)
+        return KN_NOMEM;
+    enum kn_status status = store_read_workers(reader, &get, arena, workers);
+    for (size_t i = 0; status == KN_OK && i < workers->items.count; i++)
+        workers->items.items[i].stats = workers->items.items[i].active_queues = KN_STR_ABSENT;
+    list->workers = workers;
+    return status;
+}
+
+/* What else was asked for: the task, the workers of its source. */
+static enum kn_status add_company(struct store_reader *reader,
+                                  const struct kn_msg_task_events_get *get,
+                                  const struct task_row *row, struct kn_arena *arena,
+                                  struct kn_msg_task_event_list *list)
+{
+    if (!get->with_task && !get->with_workers)
+        return KN_OK;
+    struct kn_msg_task *task = kn_arena_alloc(arena, sizeof *task);
+    enum kn_status status = task ? fill_task(reader, row, arena, task) : KN_NOMEM;
+    if (status == KN_OK && get->with_task)
+        list->task = task;
+    if (status == KN_OK && get->with_workers)
+        status = add_workers(reader, task->source, arena, list);
+    return status;
+}
+
 enum kn_status store_read_events(struct store_reader *reader,
                                  const struct kn_msg_task_events_get *get, struct kn_arena *arena,
                                  struct kn_msg_task_event_list *ret, const char **ret_why)
@@ -714,6 +750,7 @@ enum kn_status store_read_events(struct store_reader *reader,
     *ret_why = "the cursor is not one of ours";
     if (get->cursor.len && !read_cursor(get->cursor, after))
         return KN_INVALID;
+    *ret_why = NULL;
     enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
     if (status != KN_OK)
         return status;
@@ -741,5 +778,5 @@ enum kn_status store_read_events(struct store_reader *reader,
                  (long long)key[2]);
         ret->next_cursor = kn_arena_str(arena, kn_str_from(text));
     }
-    return KN_OK;
+    return add_company(reader, get, &row, arena, ret);
 }

@@ -54,29 +54,48 @@ enum kn_status tx_audit_begin(struct tx *tx, struct store_change *change)
     return db_run(tx->store->db, SQL_AUDIT_BEGIN, values, NULL, NULL);
 }
 
-enum kn_status tx_audit_end(struct tx *tx, struct store_change *change)
+static bool is_link(const struct kn_msg_task_link *link)
 {
-    const struct kn_msg_audit_entry *entry = ((const struct kn_msg_audit_end *)change->msg)->entry;
-    if (!entry || !entry->id.len || !entry->ended_at)
-        return tx_refuse(change, KN_INVALID, "an end needs an id and a time");
-    struct found found = {.attempt = KN_STR_ABSENT};
-    enum kn_status status = find(tx, db_clean_text(tx->arena, entry->id), &found);
-    if (status != KN_OK || found.ended)
-        return status; /* the first end stays */
-    if (!found.no)
-        return tx_refuse(change, KN_NOT_FOUND, "this action was never begun");
-    const struct db_value values[] = {db_i64(found.no), db_i64(entry->ended_at),
-                                      db_i64(entry->outcome), tx_text(tx, entry->text),
-                                      tx_text(tx, entry->result)};
-    return db_run(tx->store->db, SQL_AUDIT_END, values, NULL, NULL);
+    return link->source.len && link->task_id.len && link->new_id.len && link->at;
+}
+
+static enum kn_status put_link(struct tx *tx, const struct kn_msg_task_link *link)
+{
+    const struct db_value values[] = {tx_text(tx, link->source), tx_text(tx, link->task_id),
+                                      tx_text(tx, link->new_id), db_i64(link->at)};
+    return db_run(tx->store->db, SQL_LINK_PUT, values, NULL, NULL);
 }
 
 enum kn_status tx_task_link(struct tx *tx, struct store_change *change)
 {
-    const struct kn_msg_task_link *link = change->msg;
-    if (!link->source.len || !link->task_id.len || !link->new_id.len || !link->at)
-        return tx_refuse(change, KN_INVALID, "a link needs a source, two ids and a time");
-    const struct db_value values[] = {tx_text(tx, link->source), tx_text(tx, link->task_id),
-                                      tx_text(tx, link->new_id), db_i64(link->at)};
-    return db_run(tx->store->db, SQL_LINK_PUT, values, NULL, NULL);
+    return is_link(change->msg)
+               ? put_link(tx, change->msg)
+               : tx_refuse(change, KN_INVALID, "a link needs a source, two ids and a time");
+}
+
+static enum kn_status link_at_end(struct tx *tx, struct store_change *change,
+                                  const struct kn_msg_task_link *link)
+{
+    static const struct kn_msg_done linked = {.linked = true};
+    change->answer = &linked;
+    return put_link(tx, link);
+}
+
+enum kn_status tx_audit_end(struct tx *tx, struct store_change *change)
+{
+    const struct kn_msg_audit_end *msg = change->msg;
+    const struct kn_msg_audit_entry *entry = msg->entry;
+    if (!entry || !entry->id.len || !entry->ended_at)
+        return tx_refuse(change, KN_INVALID, "an end needs an id and a time");
+    struct found found = {.attempt = KN_STR_ABSENT};
+    enum kn_status status = find(tx, db_clean_text(tx->arena, entry->id), &found);
+    if (status == KN_OK && !found.no)
+        return tx_refuse(change, KN_NOT_FOUND, "this action was never begun");
+    const struct db_value values[] = {db_i64(found.no), db_i64(entry->ended_at),
+                                      db_i64(entry->outcome), tx_text(tx, entry->text),
+                                      tx_text(tx, entry->result)};
+    if (status == KN_OK && !found.ended) /* the first end stays */
+        status = db_run(tx->store->db, SQL_AUDIT_END, values, NULL, NULL);
+    return status == KN_OK && msg->link && is_link(msg->link) ? link_at_end(tx, change, msg->link)
+                                                              : status;
 }

@@ -203,6 +203,39 @@ static void tasks_are_linked_both_ways(void **state)
     assert_int_equal(links_of("other", "t-1").retried_as.count, 0);
 }
 
+static const struct kn_msg_done *end_with_link(const char *id, const char *task, const char *new)
+{
+    const struct kn_msg_feed *feed;
+    struct kn_msg_audit_entry entry = {
+        .id = kn_str_from(id), .ended_at = AT + 5, .outcome = KN_OUTCOME_DONE};
+    struct kn_msg_task_link link = {.source = KN_STR("default"),
+                                    .task_id = kn_str_from(task),
+                                    .new_id = kn_str_from(new),
+                                    .at = AT};
+    const struct kn_msg_audit_end msg = {.entry = &entry, .link = &link};
+    struct store_change change = {.kind = KN_KIND_AUDIT_END, .msg = &msg, .arena = &rig.arena};
+    assert_int_equal(store_commit(rig.store, &change, 1, &feed), KN_OK);
+    return change.status == KN_OK ? change.answer : NULL;
+}
+
+static void an_end_links_tasks_and_says_so(void **state)
+{
+    (void)state;
+    assert_int_equal(begin("a-1", "p-1", "t-1"), KN_OK);
+    assert_null(end_with_link("a-2", "t-1", "t-2")); /* it was never begun */
+    assert_int_equal(links_of("default", "t-1").retried_as.count, 0);
+    for (int twice = 0; twice < 2; twice++) {
+        const struct kn_msg_done *done = end_with_link("a-1", "t-1", "t-2");
+        assert_true(done && done->linked);
+        assert_int_equal(links_of("default", "t-1").retried_as.count, 1);
+    }
+    assert_int_equal(begin("a-3", "p-1", "t-1"), KN_OK);
+    assert_null(end_with_link("a-3", "", "t-3")); /* stored, but it can't be a link */
+    assert_int_equal(
+        list_of((struct kn_msg_audit_get){.id = KN_STR("a-3"), .limit = 1}).items.items[0].outcome,
+        KN_OUTCOME_DONE);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -214,6 +247,7 @@ int main(void)
         CASE(pages_go_from_the_newest_to_the_oldest),
         CASE(a_pause_is_kept_until_it_is_over),
         CASE(tasks_are_linked_both_ways),
+        CASE(an_end_links_tasks_and_says_so),
     };
     return RIG_RUN(tests, &on_postgres);
 }
