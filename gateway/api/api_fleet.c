@@ -69,6 +69,27 @@ static void send_page(struct gw_exchange *x, struct row *rows, size_t count, siz
     gw_end_list(x, shown && i < count ? position_of(&rows[last], &x->arena) : KN_STR_ABSENT);
 }
 
+/* Several sources may have one of the same name: the one whose time is latest; NULL without any.
+ * time_at: where an item has its time, an int64_t. */
+static const void *newest_of(const void *items, size_t count, size_t size, size_t time_at)
+{
+    const char *newest = NULL;
+    int64_t latest = 0;
+    for (const char *item = items; count; count--, item += size) {
+        int64_t time;
+        memcpy(&time, item + time_at, sizeof time);
+        if (newest && time <= latest)
+            continue;
+        newest = item;
+        latest = time;
+    }
+    return newest;
+}
+
+#define NEWEST(list, time)                                                                         \
+    newest_of((list).items, (list).count, sizeof *(list).items,                                    \
+              offsetof(__typeof__(*(list).items), time))
+
 /* ---- workers ---------------------------------------------------------------------------- */
 
 static void show_worker(struct kn_buf *out, const void *item)
@@ -124,10 +145,7 @@ void gw_api_worker(struct gw_exchange *x)
     if (!answer)
         return;
     const struct kn_msg_worker_list *list = answer->msg;
-    const struct kn_msg_worker *newest = NULL;
-    for (size_t i = 0; i < list->items.count; i++)
-        if (!newest || list->items.items[i].last_seen > newest->last_seen)
-            newest = &list->items.items[i];
+    const struct kn_msg_worker *newest = NEWEST(list->items, last_seen);
     if (newest)
         gw_view_worker(&x->body, newest, GW_VIEW_WHOLE);
     else
@@ -206,10 +224,7 @@ void gw_api_queue(struct gw_exchange *x)
     if (!answer)
         return;
     const struct kn_msg_queue_list *list = answer->msg;
-    const struct kn_msg_queue *newest = NULL;
-    for (size_t i = 0; i < list->items.count; i++)
-        if (!newest || list->items.items[i].measured_at > newest->measured_at)
-            newest = &list->items.items[i];
+    const struct kn_msg_queue *newest = NEWEST(list->items, measured_at);
     if (newest)
         gw_view_queue(&x->body, newest);
     else

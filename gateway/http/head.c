@@ -2,13 +2,6 @@
 
 #include "services/common/count.h"
 
-#include <strings.h>
-
-static bool eq_nocase(struct kn_str a, const char *b)
-{
-    return a.len == strlen(b) && strncasecmp(a.ptr, b, a.len) == 0;
-}
-
 /* RFC 9110, section 5.6.2. */
 static bool is_token_char(unsigned char c)
 {
@@ -77,7 +70,7 @@ static enum kn_status read_version(struct gw_head *head, struct kn_str version)
 static bool skip_authority(struct kn_str *target, struct kn_str *ret_authority)
 {
     struct kn_str scheme = {target->ptr, target->len < 7 ? target->len : 7};
-    if (!eq_nocase(scheme, "http://"))
+    if (!kn_str_eq_nocase(scheme, KN_STR("http://")))
         return false;
     size_t end = 7;
     while (end < target->len && !strchr("/?", target->ptr[end]))
@@ -168,7 +161,7 @@ static enum kn_status read_lines(struct gw_head *head, struct kn_str data,
 struct kn_str gw_head_get(const struct gw_head *head, const char *name)
 {
     for (size_t i = 0; i < head->n_headers; i++)
-        if (eq_nocase(head->headers[i].name, name))
+        if (kn_str_eq_nocase(head->headers[i].name, kn_str_from(name)))
             return head->headers[i].value;
     return KN_STR_ABSENT;
 }
@@ -177,7 +170,7 @@ size_t gw_head_count(const struct gw_head *head, const char *name)
 {
     size_t count = 0;
     for (size_t i = 0; i < head->n_headers; i++)
-        count += eq_nocase(head->headers[i].name, name);
+        count += kn_str_eq_nocase(head->headers[i].name, kn_str_from(name));
     return count;
 }
 
@@ -185,12 +178,12 @@ bool gw_head_lists(const struct gw_head *head, const char *name, const char *wor
 {
     for (size_t i = 0; i < head->n_headers; i++) {
         struct kn_str rest = head->headers[i].value, item;
-        if (!eq_nocase(head->headers[i].name, name))
+        if (!kn_str_eq_nocase(head->headers[i].name, kn_str_from(name)))
             continue;
         while ((item = cut(&rest, ',')).ptr)
-            if (eq_nocase(trim(item), word))
+            if (kn_str_eq_nocase(trim(item), kn_str_from(word)))
                 return true;
-        if (eq_nocase(trim(rest), word))
+        if (kn_str_eq_nocase(trim(rest), kn_str_from(word)))
             return true;
     }
     return false;
@@ -218,7 +211,7 @@ static enum kn_status read_length(struct gw_head *head)
     if (coding.ptr && (length.ptr || head->minor == 0))
         return refuse(head, 400,
                       "Transfer-Encoding is not allowed with Content-Length or HTTP/1.0");
-    if (coding.ptr && eq_nocase(coding, "chunked"))
+    if (coding.ptr && kn_str_eq_nocase(coding, KN_STR("chunked")))
         return refuse(head, 411, "a request body requires a Content-Length");
     if (coding.ptr)
         return refuse(head, 501, "Transfer-Encoding is not supported: send a Content-Length");
@@ -237,15 +230,14 @@ static enum kn_status read_meaning(struct gw_head *head, struct kn_str authority
     struct kn_str host = gw_head_get(head, "Host"), expect = gw_head_get(head, "Expect");
     if (!host.ptr && head->minor > 0)
         return refuse(head, 400, "the Host header is missing");
-    if (authority.ptr && host.ptr &&
-        (authority.len != host.len || strncasecmp(authority.ptr, host.ptr, host.len) != 0))
+    if (authority.ptr && host.ptr && !kn_str_eq_nocase(authority, host))
         return refuse(head, 400, "the Host header and the host in the request line differ");
-    if (expect.ptr && !eq_nocase(expect, "100-continue"))
+    if (expect.ptr && !kn_str_eq_nocase(expect, KN_STR("100-continue")))
         return refuse(head, 417, "unknown Expect: only 100-continue is allowed");
     head->expects_continue = expect.ptr && head->minor > 0;
     head->keep_alive = head->minor > 0 && !gw_head_lists(head, "Connection", "close");
     struct kn_str upgrade = gw_head_get(head, "Upgrade");
-    head->upgrade = upgrade.ptr && eq_nocase(upgrade, "websocket") &&
+    head->upgrade = upgrade.ptr && kn_str_eq_nocase(upgrade, KN_STR("websocket")) &&
                     gw_head_lists(head, "Connection", "upgrade");
     return KN_OK;
 }

@@ -4,12 +4,6 @@
 #include "services/common/text/loopback.h"
 
 #include <arpa/inet.h>
-#include <strings.h>
-
-static bool eq_nocase(struct kn_str a, struct kn_str b)
-{
-    return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
-}
 
 /* "Example.org:8080" -> "Example.org", "[::1]:80" -> "[::1]"; absent when it is
  * not well-formed. */
@@ -42,7 +36,7 @@ static bool is_local_name(struct kn_str name)
 {
     static const char *const local[] = {"localhost", "127.0.0.1", "[::1]"};
     for (size_t i = 0; i < KN_COUNT_OF(local); i++)
-        if (eq_nocase(name, kn_str_from(local[i])))
+        if (kn_str_eq_nocase(name, kn_str_from(local[i])))
             return true;
     return false;
 }
@@ -52,7 +46,7 @@ static bool is_allowed_name(const struct gw_host_rules *rules, struct kn_str nam
     for (const char *at = rules->allowed; *at;) {
         size_t len = strcspn(at, ", ");
         struct kn_str allowed = {at, len};
-        if (len && (kn_str_eq(allowed, KN_STR("*")) || eq_nocase(name, allowed)))
+        if (len && (kn_str_eq(allowed, KN_STR("*")) || kn_str_eq_nocase(name, allowed)))
             return true;
         at += len + strspn(at + len, ", ");
     }
@@ -94,9 +88,9 @@ bool gw_host_any_ok(const struct gw_host_rules *rules, struct kn_str path)
 static bool is_same_host(struct kn_str origin, struct kn_str name, struct kn_str host)
 {
     struct kn_str other = host.ptr ? host_name(host) : KN_STR_ABSENT;
-    if (!other.ptr || !eq_nocase(name, other))
+    if (!other.ptr || !kn_str_eq_nocase(name, other))
         return false;
-    return other.len == host.len || !is_local_name(name) || eq_nocase(origin, host);
+    return other.len == host.len || !is_local_name(name) || kn_str_eq_nocase(origin, host);
 }
 
 bool gw_origin_ok(const struct gw_host_rules *rules, struct kn_str origin, struct kn_str host,

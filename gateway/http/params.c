@@ -5,17 +5,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 enum kn_status gw_percent_decode(struct kn_str text, bool plus, struct kn_arena *arena,
                                  struct kn_str *ret)
 {
@@ -28,7 +17,7 @@ enum kn_status gw_percent_decode(struct kn_str text, bool plus, struct kn_arena 
         if (c == '%') {
             if (text.len - i < 3)
                 return KN_INVALID;
-            int a = hex_digit(text.ptr[i + 1]), b = hex_digit(text.ptr[i + 2]);
+            int a = kn_hex_digit(text.ptr[i + 1]), b = kn_hex_digit(text.ptr[i + 2]);
             if (a < 0 || b < 0)
                 return KN_INVALID;
             c = (char)(a * 16 + b);

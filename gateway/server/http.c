@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <time.h>
 
 /* ---- the answer ------------------------------------------------------------------------- */
@@ -84,11 +83,6 @@ static struct kn_str header(const struct request *request, const char *name)
     return gw_head_get(&request->head, name);
 }
 
-static bool eq_nocase(struct kn_str a, const char *b)
-{
-    return a.len == strlen(b) && strncasecmp(a.ptr, b, a.len) == 0;
-}
-
 /* What is wrong with who asks, and from where. */
 static void check_host(struct request *request)
 {
@@ -116,7 +110,7 @@ static bool is_reading(struct kn_str method)
 static bool is_json(struct kn_str type)
 {
     struct kn_str name = {type.ptr, type.len < 16 ? type.len : 16};
-    return type.ptr && eq_nocase(name, "application/json") &&
+    return type.ptr && kn_str_eq_nocase(name, KN_STR("application/json")) &&
            (type.len == 16 || type.ptr[16] == ';' || type.ptr[16] == ' ');
 }
 

@@ -2,8 +2,6 @@
 
 #include "services/common/count.h"
 
-#include <strings.h>
-
 void gw_filter_read(struct gw_params *params, struct kn_msg_tasks_get *ret)
 {
     ret->statuses = gw_params_texts(params, "status");
@@ -42,21 +40,12 @@ static bool one_of(const struct kn_strs *list, struct kn_str value)
     return false;
 }
 
-/* Letter case of ASCII does not matter. */
-static bool contains(struct kn_str text, struct kn_str part)
-{
-    for (size_t i = 0; i + part.len <= text.len; i++)
-        if (strncasecmp(text.ptr + i, part.ptr, part.len) == 0)
-            return true;
-    return false;
-}
-
 static bool text_matches(const struct kn_msg_task *task, struct kn_str q)
 {
     const struct kn_str texts[] = {task->id,          task->name,        task->args_repr,
                                    task->kwargs_repr, task->result_repr, task->error};
     for (size_t i = 0; i < KN_COUNT_OF(texts); i++)
-        if (texts[i].len && contains(texts[i], q))
+        if (texts[i].len && kn_str_has_nocase(texts[i], q))
             return true;
     return false;
 }

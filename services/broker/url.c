@@ -56,14 +56,6 @@ static struct kn_str head(struct kn_str s, size_t len)
     return (struct kn_str){s.ptr, len};
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent-decodes s into the URL's memory; what is no escape stays as it is,
  * as in Python's unquote. NULL for an empty text. */
 static enum kn_status decode(struct parser *p, struct kn_str s, bool plus, const char **ret)
@@ -80,8 +72,8 @@ static enum kn_status decode(struct parser *p, struct kn_str s, bool plus, const
         int high = -1;
         int low = -1;
         if (s.ptr[i] == '%' && i + 2 < s.len) {
-            high = hex_digit(s.ptr[i + 1]);
-            low = hex_digit(s.ptr[i + 2]);
+            high = kn_hex_digit(s.ptr[i + 1]);
+            low = kn_hex_digit(s.ptr[i + 2]);
         }
         if (high >= 0 && low >= 0) {
             out[n++] = (char)(high * 16 + low);

@@ -118,6 +118,42 @@ static void what_shares_a_budget_takes_no_more_than_it_has(void **state)
     assert_int_equal(atomic_load(&budget.used), 0);
 }
 
+static void texts_are_compared_whatever_the_case_of_ascii_letters(void **state)
+{
+    (void)state;
+    static const struct {
+        struct kn_str text, part;
+        bool same, has;
+    } cases[] = {
+        {KN_STR("Abc"), KN_STR("aBC"), true, true},
+        {KN_STR("xAbcx"), KN_STR("aBC"), false, true},
+        {KN_STR("xAbc"), KN_STR("bcd"), false, false},
+        {KN_STR("aaAb"), KN_STR("AAB"), false, true},
+        {KN_STR("abc"), KN_STR(""), false, true},
+        {KN_STR(""), KN_STR(""), true, true},
+        {KN_STR(""), KN_STR("a"), false, false},
+        {KN_STR("Ü"), KN_STR("ü"), false, false},
+        {KN_STR("@["), KN_STR("`{"), false, false}, /* 32 apart, too */
+        {KN_STR("a\0B"), KN_STR("A\0b"), true, true},
+        {KN_STR_ABSENT, KN_STR(""), true, true},
+    };
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
+        assert_int_equal(kn_str_eq_nocase(cases[i].text, cases[i].part), cases[i].same);
+        assert_int_equal(kn_str_has_nocase(cases[i].text, cases[i].part), cases[i].has);
+    }
+}
+
+static void hexadecimal_digits_have_a_value(void **state)
+{
+    (void)state;
+    static const char digits[] = "0123456789abcdef", upper[] = "0123456789ABCDEF";
+    for (int c = -128; c < 128; c++) {
+        const char *at = c > 0 ? strchr(digits, c) : NULL;
+        const char *up = c > 0 ? strchr(upper, c) : NULL;
+        assert_int_equal(kn_hex_digit((char)c), at ? at - digits : up ? up - upper : -1);
+    }
+}
+
 static void json_strings_are_escaped(void **state)
 {
     (void)state;
@@ -319,6 +355,8 @@ int main(void)
         cmocka_unit_test(numbers_are_read_whole_or_not_at_all),
         cmocka_unit_test(buffer_keeps_its_first_error),
         cmocka_unit_test(what_shares_a_budget_takes_no_more_than_it_has),
+        cmocka_unit_test(texts_are_compared_whatever_the_case_of_ascii_letters),
+        cmocka_unit_test(hexadecimal_digits_have_a_value),
         cmocka_unit_test(json_strings_are_escaped),
         cmocka_unit_test(json_numbers_read_back_the_same),
         cmocka_unit_test(json_numbers_are_short),

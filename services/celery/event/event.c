@@ -3,8 +3,6 @@
 #include "services/common/count.h"
 #include "services/common/text/time.h"
 
-#include <strings.h>
-
 enum { LIST_ROOM = 8 };
 
 #define LATEST_US (INT64_C(4102444800) * KN_SECOND) /* 2100: later ones are invalid */
@@ -232,32 +230,13 @@ static enum kn_status read_body(struct celery_decoder *d)
 
 /* ---- messages ------------------------------------------------------------ */
 
-/* Without parameters ("; charset=…"), whatever the case. */
-static bool type_is(struct kn_str type, const char *name)
-{
-    const char *semicolon = type.len ? memchr(type.ptr, ';', type.len) : NULL;
-    size_t len = semicolon ? (size_t)(semicolon - type.ptr) : type.len;
-    return len == strlen(name) && strncasecmp(type.ptr, name, len) == 0;
-}
-
-/* kombu/serialization.py registers these; the shorter name is msgpack's own. */
-static bool find_format(const struct celery_message *m, enum celery_format *ret)
-{
-    *ret = CELERY_JSON;
-    if (!m->content_type.len || type_is(m->content_type, "application/json"))
-        return true;
-    *ret = CELERY_MSGPACK;
-    return type_is(m->content_type, "application/x-msgpack") ||
-           type_is(m->content_type, "application/msgpack");
-}
-
 static bool find_encoding(const struct celery_message *m)
 {
     static const char *const known[] = {"utf-8", "utf8", "us-ascii", "ascii", "binary"};
     if (!m->content_encoding.len)
         return true;
     for (size_t i = 0; i < KN_COUNT_OF(known); i++) {
-        if (type_is(m->content_encoding, known[i]))
+        if (celery_type_is(m->content_encoding, known[i]))
             return true;
     }
     return false;
@@ -298,7 +277,7 @@ enum kn_status celery_event_decode_message(const struct celery_message *m,
 {
     struct celery_event_limits l = full_limits(limits);
     enum celery_format format;
-    if (!find_format(m, &format))
+    if (!celery_format_of(m->content_type, &format))
         return refuse(ret_events, CELERY_CAUSE_SERIALIZER, m->content_type);
     if (format == CELERY_JSON && !find_encoding(m))
         return refuse(ret_events, CELERY_CAUSE_SERIALIZER, m->content_encoding);

@@ -4,8 +4,6 @@
 #include "services/common/count.h"
 #include "services/common/text/time.h"
 
-#include <strings.h>
-
 struct parser {
     struct kn_arena *arena;
     struct celery_task_message *task;
@@ -185,13 +183,6 @@ static enum kn_status read_map(struct parser *p, struct celery_reader *r)
     }
 }
 
-static bool type_is(struct kn_str type, const char *name)
-{
-    const char *semicolon = type.len ? memchr(type.ptr, ';', type.len) : NULL;
-    size_t len = semicolon ? (size_t)(semicolon - type.ptr) : type.len;
-    return len == strlen(name) && strncasecmp(type.ptr, name, len) == 0;
-}
-
 /* Why a body of this type is not read; NULL when it is. */
 static const char *find_format(const struct celery_task_message *task, enum celery_format *ret)
 {
@@ -199,14 +190,15 @@ static const char *find_format(const struct celery_task_message *task, enum cele
     if (task->compression.len)
         return "the message is compressed";
     *ret = CELERY_JSON;
-    if (type.len == 0 || type_is(type, "application/json"))
+    if (type.len == 0 || celery_type_is(type, "application/json"))
         return kn_utf8_valid(task->body) ? NULL : "the body is not UTF-8";
     *ret = CELERY_MSGPACK;
-    if (type_is(type, "application/x-msgpack") || type_is(type, "application/msgpack"))
+    if (celery_type_is(type, "application/x-msgpack") ||
+        celery_type_is(type, "application/msgpack"))
         return NULL;
-    if (type_is(type, "application/x-python-serialize"))
+    if (celery_type_is(type, "application/x-python-serialize"))
         return "the body is a pickle, which is never read";
-    if (type_is(type, "application/x-yaml"))
+    if (celery_type_is(type, "application/x-yaml"))
         return "the body is YAML, which is not read";
     return "the serializer is unknown";
 }

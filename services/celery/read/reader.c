@@ -53,3 +53,17 @@ bool celery_reader_at_end(struct celery_reader *r)
         r->p++;
     return r->depth == 0 && r->p == r->end;
 }
+
+bool celery_type_is(struct kn_str type, const char *name)
+{
+    const char *semicolon = type.len ? memchr(type.ptr, ';', type.len) : NULL;
+    size_t len = semicolon ? (size_t)(semicolon - type.ptr) : type.len;
+    return kn_str_eq_nocase((struct kn_str){type.ptr, len}, kn_str_from(name));
+}
+
+bool celery_format_of(struct kn_str type, enum celery_format *ret)
+{
+    *ret = type.len == 0 || celery_type_is(type, "application/json") ? CELERY_JSON : CELERY_MSGPACK;
+    return *ret == CELERY_JSON || celery_type_is(type, "application/x-msgpack") ||
+           celery_type_is(type, "application/msgpack");
+}

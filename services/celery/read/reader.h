@@ -19,6 +19,13 @@ enum { CELERY_READER_DEPTH = 64 };
 
 enum celery_format { CELERY_JSON, CELERY_MSGPACK };
 
+/* Whether a content type (or encoding) has this name: without parameters ("; charset=…"), whatever
+ * the case. */
+bool celery_type_is(struct kn_str type, const char *name);
+/* The format of a content type; no type is JSON. False when it is neither. kombu/serialization.py
+ * registers these names; application/msgpack is msgpack's own. */
+bool celery_format_of(struct kn_str type, enum celery_format *ret);
+
 enum celery_kind {
     CELERY_NULL,
     CELERY_BOOL,

@@ -52,14 +52,6 @@ static inline void skip_space(struct celery_reader *r)
         r->p++;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Four hexadecimal digits; -1 when there are none. */
 static int32_t read_unit(const char *p, const char *end)
 {
@@ -67,7 +59,7 @@ static int32_t read_unit(const char *p, const char *end)
     if (end - p < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        int d = hex_digit(p[i]);
+        int d = kn_hex_digit(p[i]);
         if (d < 0)
             return -1;
         unit = unit << 4 | d;

@@ -5,7 +5,6 @@
 #include "services/common/text/time.h"
 
 #include <inttypes.h>
-#include <strings.h>
 
 /* ---- names --------------------------------------------------------------- */
 
@@ -107,20 +106,6 @@ void celery_command_envelope(struct kn_buf *out, const struct celery_command *c,
 
 /* ---- replies ------------------------------------------------------------- */
 
-static bool type_is(struct kn_str type, const char *name)
-{
-    const char *semicolon = type.len ? memchr(type.ptr, ';', type.len) : NULL;
-    size_t len = semicolon ? (size_t)(semicolon - type.ptr) : type.len;
-    return len == strlen(name) && strncasecmp(type.ptr, name, len) == 0;
-}
-
-static bool find_format(struct kn_str type, enum celery_format *ret)
-{
-    *ret = type.len == 0 || type_is(type, "application/json") ? CELERY_JSON : CELERY_MSGPACK;
-    return *ret == CELERY_JSON || type_is(type, "application/x-msgpack") ||
-           type_is(type, "application/msgpack");
-}
-
 /* {hostname: value}, of which value is written to out. */
 static enum kn_status read_reply(struct celery_reader *r, struct kn_str *ret_hostname,
                                  struct kn_buf *out)
@@ -149,7 +134,7 @@ enum kn_status celery_reply_decode(const struct celery_message *m, struct kn_are
     enum celery_format format;
     struct celery_reply reply = {.ticket = m->ticket};
     *ret_reply = reply;
-    if (m->compression.len || !find_format(m->content_type, &format))
+    if (m->compression.len || !celery_format_of(m->content_type, &format))
         return KN_UNSUPPORTED;
     if (format == CELERY_JSON && !kn_utf8_valid(m->body))
         return KN_INVALID;

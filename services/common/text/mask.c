@@ -146,14 +146,6 @@ static void forget(struct secrets *secrets)
     }
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)tolower((unsigned char)c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* As it is written, and as it reads when it is percent-decoded. */
 static void add_both(struct secrets *secrets, struct kn_str secret)
 {
@@ -163,8 +155,9 @@ static void add_both(struct secrets *secrets, struct kn_str secret)
     char *text = malloc(secret.len + 1);
     size_t n = 0;
     for (size_t i = 0; text && i < secret.len; i++) {
-        int high = i + 2 < secret.len && secret.ptr[i] == '%' ? hex_digit(secret.ptr[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(secret.ptr[i + 2]) : -1;
+        int high =
+            i + 2 < secret.len && secret.ptr[i] == '%' ? kn_hex_digit(secret.ptr[i + 1]) : -1;
+        int low = high >= 0 ? kn_hex_digit(secret.ptr[i + 2]) : -1;
         text[n++] = low >= 0 ? (char)(high * 16 + low) : secret.ptr[i];
         i += low >= 0 ? 2 : 0;
     }

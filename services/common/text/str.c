@@ -5,6 +5,35 @@
 #include <math.h>
 #include <stdlib.h>
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool same_nocase(const char *a, const char *b, size_t len)
+{
+    size_t i = 0;
+    while (i < len && lower(a[i]) == lower(b[i]))
+        i++;
+    return i == len;
+}
+
+bool kn_str_eq_nocase(struct kn_str a, struct kn_str b)
+{
+    return a.len == b.len && same_nocase(a.ptr, b.ptr, a.len);
+}
+
+bool kn_str_has_nocase(struct kn_str text, struct kn_str part)
+{
+    char first = part.len ? lower(part.ptr[0]) : '\0';
+    if (!part.len)
+        return true;
+    for (size_t i = 0; i + part.len <= text.len; i++)
+        if (lower(text.ptr[i]) == first && same_nocase(text.ptr + i, part.ptr, part.len))
+            return true;
+    return false;
+}
+
 /* Length of the valid sequence that begins at p, 0 if there is none. */
 static size_t utf8_sequence(const unsigned char *p, size_t left)
 {

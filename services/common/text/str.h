@@ -41,6 +41,20 @@ static inline bool kn_str_starts(struct kn_str s, struct kn_str with)
     return s.len >= with.len && (with.len == 0 || memcmp(s.ptr, with.ptr, with.len) == 0);
 }
 
+/* The same text but for the case of ASCII letters. */
+bool kn_str_eq_nocase(struct kn_str a, struct kn_str b);
+/* Whether part is in text, whatever the case of ASCII letters. An empty part is in every text. */
+bool kn_str_has_nocase(struct kn_str text, struct kn_str part);
+
+/* The value of a hexadecimal digit; -1 for any other character. */
+static inline int kn_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Whether the bytes are UTF-8 as RFC 3629 has it: no overlong forms, no
  * surrogates, nothing above U+10FFFF. */
 bool kn_utf8_valid(struct kn_str s);

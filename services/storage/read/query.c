@@ -5,7 +5,6 @@
 #include "services/common/text/time.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 enum { FEED_MAX = 1000, GAPS_SHOWN = 20 };
 /* of one answer with commits, and how many are read from the database at once */
@@ -37,20 +36,11 @@ struct names_read {
     size_t cap;
 };
 
-static bool has_in_any_case(struct kn_str text, struct kn_str part)
-{
-    for (size_t i = 0; part.len && i + part.len <= text.len; i++) {
-        if (strncasecmp(text.ptr + i, part.ptr, part.len) == 0)
-            return true;
-    }
-    return part.len == 0;
-}
-
 static enum kn_status take_name(void *arg, const struct db_value *columns)
 {
     struct names_read *read = arg;
     struct kn_str text = db_as_str(columns[1]);
-    if (!has_in_any_case(text, read->q))
+    if (!kn_str_has_nocase(text, read->q))
         return KN_OK;
     struct kn_str *name = LIST_ADD(read->arena, read->names->items, &read->cap);
     if (!name)

@@ -38,14 +38,6 @@ static enum kn_status find_root(struct store_reader *reader, const struct task_r
     return status == KN_NOT_FOUND ? KN_OK : status;
 }
 
-static enum kn_status make_cursor(struct kn_arena *arena, int64_t no, struct kn_str *ret)
-{
-    char text[24];
-    snprintf(text, sizeof text, "%lld", (long long)no);
-    *ret = kn_arena_str(arena, kn_str_from(text));
-    return ret->ptr ? KN_OK : KN_NOMEM;
-}
-
 enum kn_status store_read_family(struct store_reader *reader, const struct kn_msg_family_get *get,
                                  struct kn_arena *arena, struct kn_msg_task_list *ret,
                                  const char **ret_why)
@@ -84,8 +76,8 @@ enum kn_status store_read_family(struct store_reader *reader, const struct kn_ms
     if (status == KN_OK)
         status = store_tasks_by_no(reader, numbers.items, numbers.count, arena, &list);
     if (status == KN_OK && more) /* after the root alone come all others */
-        status = make_cursor(arena, with_root && limit == 1 ? 0 : numbers.items[limit - 1],
-                             &list.next_cursor);
+        status = store_make_cursor(arena, with_root && limit == 1 ? 0 : numbers.items[limit - 1],
+                                   &list.next_cursor);
     if (status == KN_OK)
         *ret = list;
     return status;

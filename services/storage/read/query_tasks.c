@@ -9,7 +9,6 @@
 #include "services/common/count.h"
 #include "services/common/text/time.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -102,33 +101,12 @@ static bool is_chosen(const struct choice *choice, struct db_value value)
     return false;
 }
 
-static struct kn_str lower(struct kn_arena *arena, struct kn_str text)
-{
-    struct kn_str copy = kn_arena_str(arena, text);
-    for (size_t i = 0; i < copy.len; i++)
-        ((char *)(uintptr_t)copy.ptr)[i] = (char)tolower((unsigned char)copy.ptr[i]);
-    return copy;
-}
-
-/* Whether text has q, which is in lower case, in it; ASCII letters only are alike. */
-static bool has(struct kn_str text, struct kn_str q)
-{
-    for (size_t i = 0; i + q.len <= text.len; i++) {
-        size_t n = 0;
-        while (n < q.len && tolower((unsigned char)text.ptr[i + n]) == (unsigned char)q.ptr[n])
-            n++;
-        if (n == q.len)
-            return true;
-    }
-    return false;
-}
-
 static enum kn_status has_q(struct scan *scan, const struct db_value *columns, bool *ret)
 {
     struct kn_str q = scan->filter.q, name;
     *ret = false;
     for (size_t i = 0; i < S_TEXT_COUNT; i++) {
-        if (has(db_as_str(columns[S_TEXTS + i]), q)) {
+        if (kn_str_has_nocase(db_as_str(columns[S_TEXTS + i]), q)) {
             *ret = true;
             return KN_OK;
         }
@@ -138,7 +116,7 @@ static enum kn_status has_q(struct scan *scan, const struct db_value *columns, b
     enum kn_status status = dict_text(scan->reader->store->dict, scan->reader->db,
                                       db_as_i64(columns[S_NAME]), &scratch, &name);
     if (status == KN_OK)
-        *ret = has(name, q);
+        *ret = kn_str_has_nocase(name, q);
     kn_arena_fini(&scratch);
     return status;
 }
@@ -422,7 +400,7 @@ static enum kn_status read_filter(struct store_reader *reader, const struct kn_m
     f->from = get->from;
     f->to = get->to;
     f->resolved = get->resolved;
-    f->q = lower(arena, get->q);
+    f->q = kn_arena_str(arena, get->q);
     f->oldest_first = kn_str_eq(get->sort, KN_STR("oldest"));
     *ret_why = "limit goes from 1 to 500";
     if (f->limit > LIMIT_MAX)
@@ -504,8 +482,7 @@ static bool filters_only_q(const struct kn_msg_tasks_get *get)
            !get->sources.count && !get->from && !get->to && !get->resolved.set;
 }
 
-/* As text, so that it can change its form. */
-static enum kn_status make_cursor(struct kn_arena *arena, int64_t no, struct kn_str *ret)
+enum kn_status store_make_cursor(struct kn_arena *arena, int64_t no, struct kn_str *ret)
 {
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)no);
@@ -546,7 +523,7 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
     if (status == KN_OK)
         status = store_tasks_by_no(reader, scan->found, scan->n_found, arena, ret);
     if (status == KN_OK && next != to)
-        status = make_cursor(arena, next, &ret->next_cursor);
+        status = store_make_cursor(arena, next, &ret->next_cursor);
     return status;
 }
 

@@ -20,4 +20,8 @@ enum kn_status store_tasks_by_no(struct store_reader *reader, const int64_t *num
                                  struct kn_arena *arena,
                                  struct kn_msg_task_list *ret) KN_MUST_CHECK;
 
+/* The cursor of the row with this number: a text, so that it can change its form. */
+enum kn_status store_make_cursor(struct kn_arena *arena, int64_t no,
+                                 struct kn_str *ret) KN_MUST_CHECK;
+
 #endif
