@@ -13,7 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = re.compile(r"(services|gateway|proto)/")
-TEST = re.compile(r"_(test|fuzz)\.c$|/(bench|fake)_[a-z_]+\.c$")
+TEST = re.compile(r"_(test|fuzz)\.c$|/(bench|fake|fuzz)_[a-z_]+\.c$")
 TOGETHER = 100  # files for one gcov
 
 

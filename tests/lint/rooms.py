@@ -62,7 +62,7 @@ LINES, LINES_OF_TEST = 500, 1000
 FUNCTION, FUNCTION_OF_TEST = 60, 100
 FILES = 25
 
-TEST = re.compile(r"_(test|fuzz)\.c$|/(bench|fake)_[a-z_]+\.c$")
+TEST = re.compile(r"_(test|fuzz)\.c$|/(bench|fake|fuzz)_[a-z_]+\.c$")
 COMMENT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 ATTRIBUTE = re.compile(r"__attribute__\(\((?:[^()]|\([^()]*\))*\)\)")
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)

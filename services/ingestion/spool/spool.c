@@ -5,251 +5,20 @@
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"
 #include "services/ingestion/spool/segment.h"
+#include "services/ingestion/spool/spool_internal.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define SEGMENT_MAX ((uint64_t)8 << 20)
 #define SEGMENT_MIN ((uint64_t)64 << 10)
 #define SEGMENTS 16 /* there are at least so many when it is full */
 #define FULL_FOR KN_MINUTE
-#define NAME_SIZE 32
-
-struct segment {
-    uint64_t number;
-    uint64_t size;    /* bytes up to the end of its last record */
-    uint64_t read_at; /* offset of the next record to read */
-    uint64_t records, read, answered;
-    uint64_t events, events_read, events_answered;
-    int64_t first_at, last_at;
-};
-
-struct ingest_spool {
-    struct ingest_spool_options options;
-    uint64_t segment_max;
-    int dir, lock;
-    struct segment *segments; /* oldest first */
-    size_t count, cap;
-    uint64_t next_number;
-    uint64_t bytes;
-    int write_fd; /* of the last segment; -1: it is not written to any more */
-    int old_fd;   /* of the one before, which is not synchronised yet; -1: none */
-    int read_fd;
-    uint64_t read_number; /* whose segment read_fd is */
-    bool dirty;
-    int64_t synced_at, full_at; /* monotonic; 0: never */
-    uint64_t dropped, damaged, lost;
-    int64_t gap_from, gap_to;
-    int error;
-    struct kn_log_limit log_limit;
-};
-
-/* ---- files ------------------------------------------------------------------------ */
-
-static void name_of(uint64_t number, const char *end, char ret[NAME_SIZE])
-{
-    snprintf(ret, NAME_SIZE, "%020llu.%s", (unsigned long long)number, end);
-}
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
-}
-
-static int open_segment(const struct ingest_spool *s, uint64_t number, const char *end, int flags)
-{
-    char name[NAME_SIZE];
-    name_of(number, end, name);
-    return openat(s->dir, name, flags | O_CLOEXEC, 0600);
-}
-
-static void unlink_segment(const struct ingest_spool *s, uint64_t number, const char *end)
-{
-    char name[NAME_SIZE];
-    name_of(number, end, name);
-    unlinkat(s->dir, name, 0);
-}
-
-static void sync_folder(const struct ingest_spool *s)
-{
-    if (s->options.sync != INGEST_SYNC_NEVER)
-        fsync(s->dir);
-}
-
-/* The last segment is full: nothing is written to it any more. */
-static void end_writing(struct ingest_spool *s)
-{
-    if (s->write_fd < 0)
-        return;
-    if (s->old_fd >= 0)
-        fdatasync(s->old_fd);
-    close_fd(&s->old_fd);
-    if (s->options.sync == INGEST_SYNC_NEVER || !s->dirty)
-        close_fd(&s->write_fd);
-    s->old_fd = s->write_fd;
-    s->write_fd = -1;
-}
-
-static void forget(struct ingest_spool *s, size_t at)
-{
-    const struct segment *segment = &s->segments[at];
-    if (at == s->count - 1) {
-        close_fd(&s->write_fd);
-        s->dirty = s->old_fd >= 0;
-    }
-    if (segment->number == s->read_number)
-        close_fd(&s->read_fd);
-    unlink_segment(s, segment->number, "spool");
-    s->bytes -= segment->size;
-    s->count--;
-    memmove(&s->segments[at], &s->segments[at + 1], (s->count - at) * sizeof(*s->segments));
-}
-
-static struct segment *push(struct ingest_spool *s, const struct segment *segment)
-{
-    if (s->count == s->cap) {
-        size_t cap = s->cap ? 2 * s->cap : 32;
-        struct segment *more = realloc(s->segments, cap * sizeof(*more));
-        if (!more)
-            return NULL;
-        s->segments = more;
-        s->cap = cap;
-    }
-    assert(s->segments);
-    s->segments[s->count] = *segment;
-    s->bytes += segment->size;
-    return &s->segments[s->count++];
-}
-
-/* ---- opening ---------------------------------------------------------------------- */
-
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* The numbers of all segments. Files that were not finished are removed. */
-static enum kn_status list_folder(struct ingest_spool *s, uint64_t **ret, size_t *ret_count)
-{
-    uint64_t *numbers = NULL;
-    size_t count = 0;
-    DIR *dir = opendir(s->options.dir);
-    if (!dir)
-        return KN_IO;
-    for (const struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-        unsigned long long number;
-        char end[8] = "";
-        if (sscanf(entry->d_name, "%20llu.%7s", &number, end) != 2)
-            continue;
-        if (strcmp(end, "tmp") == 0)
-            unlinkat(s->dir, entry->d_name, 0);
-        if (strcmp(end, "spool") != 0)
-            continue;
-        uint64_t *more = realloc(numbers, (count + 1) * sizeof(*numbers));
-        if (!more) {
-            free(numbers);
-            closedir(dir);
-            return KN_NOMEM;
-        }
-        numbers = more;
-        numbers[count++] = number;
-    }
-    closedir(dir);
-    if (count)
-        qsort(numbers, count, sizeof(*numbers), by_number);
-    *ret = numbers;
-    *ret_count = count;
-    return KN_OK;
-}
-
-/* No segment at all: put aside, so that somebody may look at it. */
-static void put_aside(struct ingest_spool *s, uint64_t number)
-{
-    char from[NAME_SIZE];
-    char to[NAME_SIZE];
-    name_of(number, "spool", from);
-    name_of(number, "damaged", to);
-    renameat(s->dir, from, s->dir, to);
-}
-
-static void tell_torn(const struct ingest_spool *s, uint64_t number, uint64_t bytes, bool last)
-{
-    char name[NAME_SIZE];
-    name_of(number, "spool", name);
-    KN_WARN("spool.cut", KN_F_STR("source", s->options.source), KN_F_TEXT("file", name),
-            KN_F_I64("bytes", bytes),
-            KN_F_TEXT("reason", last ? "writing was interrupted" : "the file is damaged"));
-}
-
-static enum kn_status open_one(struct ingest_spool *s, uint64_t number, bool last)
-{
-    struct segment_extent extent;
-    struct stat st = {0};
-    int fd = open_segment(s, number, "spool", O_RDWR);
-    if (fd < 0)
-        return KN_IO;
-    enum kn_status status = segment_scan(fd, &extent);
-    bool empty = fstat(fd, &st) == 0 && st.st_size < SEGMENT_START;
-    if (status == KN_OK && extent.torn && ftruncate(fd, (off_t)extent.size) != 0)
-        status = KN_IO;
-    close(fd);
-    if (status == KN_VERSION) {
-        KN_ERROR("spool.version", KN_F_STR("source", s->options.source), KN_F_I64("file", number),
-                 KN_F_TEXT("remedy", "start the version of Kanchi that wrote it once more"));
-        return KN_OK;
-    }
-    if (status == KN_INVALID && !empty) {
-        KN_ERROR("spool.damaged", KN_F_STR("source", s->options.source), KN_F_I64("file", number));
-        put_aside(s, number);
-        s->damaged++;
-        return KN_OK;
-    }
-    if (status != KN_OK && status != KN_INVALID)
-        return status;
-    if (status == KN_OK && extent.torn)
-        tell_torn(s, number, extent.torn, last);
-    if (status == KN_OK && extent.torn && !last) {
-        s->damaged++;
-        s->gap_from = s->gap_from ? s->gap_from : extent.last_at;
-        s->gap_to = st.st_mtim.tv_sec * KN_SECOND;
-    }
-    if (status == KN_INVALID || extent.records == 0) {
-        unlink_segment(s, number, "spool");
-        return KN_OK;
-    }
-    const struct segment segment = {.number = number,
-                                    .size = extent.size,
-                                    .read_at = SEGMENT_START,
-                                    .records = extent.records,
-                                    .events = extent.events,
-                                    .first_at = extent.first_at,
-                                    .last_at = extent.last_at};
-    return push(s, &segment) ? KN_OK : KN_NOMEM;
-}
-
-static enum kn_status open_all(struct ingest_spool *s)
-{
-    uint64_t *numbers = NULL;
-    size_t count = 0;
-    enum kn_status status = list_folder(s, &numbers, &count);
-    for (size_t i = 0; i < count && status == KN_OK; i++) {
-        status = open_one(s, numbers[i], i == count - 1);
-        s->next_number = numbers[i] + 1;
-    }
-    free(numbers);
-    return status;
-}
 
 /* EXISTS: another process has it. */
 static enum kn_status take_folder(struct ingest_spool *s)
@@ -288,7 +57,7 @@ enum kn_status ingest_spool_open(const struct ingest_spool_options *options,
     errno = 0;
     enum kn_status status = take_folder(s);
     if (status == KN_OK)
-        status = open_all(s);
+        status = spool_open_all(s);
     if (status == KN_OK) {
         ingest_spool_expire(s);
         *ret = s;
@@ -311,16 +80,16 @@ void ingest_spool_close(struct ingest_spool *spool)
     if (!spool)
         return;
     if (spool->write_fd >= 0 && spool->segments[spool->count - 1].records == 0)
-        forget(spool, spool->count - 1);
+        spool_forget(spool, spool->count - 1);
     if (spool->options.sync != INGEST_SYNC_NEVER && spool->write_fd >= 0)
         fdatasync(spool->write_fd);
     if (spool->old_fd >= 0)
         fdatasync(spool->old_fd);
-    close_fd(&spool->write_fd);
-    close_fd(&spool->old_fd);
-    close_fd(&spool->read_fd);
-    close_fd(&spool->lock);
-    close_fd(&spool->dir);
+    spool_close_fd(&spool->write_fd);
+    spool_close_fd(&spool->old_fd);
+    spool_close_fd(&spool->read_fd);
+    spool_close_fd(&spool->lock);
+    spool_close_fd(&spool->dir);
     free(spool->segments);
     free(spool);
 }
@@ -342,21 +111,21 @@ static enum kn_status begin_segment(struct ingest_spool *s)
 {
     const struct segment segment = {
         .number = s->next_number, .size = SEGMENT_START, .read_at = SEGMENT_START};
-    int fd = open_segment(s, segment.number, "spool", O_RDWR | O_CREAT | O_EXCL);
+    int fd = spool_open_file(s, segment.number, "spool", O_RDWR | O_CREAT | O_EXCL);
     if (fd < 0)
         return failed(s);
     s->next_number++;
     enum kn_status status = segment_begin(fd);
-    if (status == KN_OK && !push(s, &segment))
+    if (status == KN_OK && !spool_push(s, &segment))
         status = KN_NOMEM;
     if (status != KN_OK) {
         status = status == KN_IO ? failed(s) : status;
         close(fd);
-        unlink_segment(s, segment.number, "spool");
+        spool_unlink(s, segment.number, "spool");
         return status;
     }
     s->write_fd = fd;
-    sync_folder(s);
+    spool_sync_folder(s);
     return KN_OK;
 }
 
@@ -371,7 +140,7 @@ static enum kn_status make_room(struct ingest_spool *s, uint64_t need)
     }
     if (fits)
         return KN_OK;
-    end_writing(s);
+    spool_end_writing(s);
     return begin_segment(s);
 }
 
@@ -387,7 +156,7 @@ enum kn_status ingest_spool_append(struct ingest_spool *spool, struct ingest_bat
     if (status != KN_OK) {
         status = status == KN_IO ? failed(spool) : status;
         if (ftruncate(spool->write_fd, (off_t)last->size) != 0)
-            end_writing(spool);
+            spool_end_writing(spool);
         return status;
     }
     spool->error = 0;
@@ -429,7 +198,7 @@ void ingest_spool_sync(struct ingest_spool_dirty *dirty)
     for (size_t i = 0; i < 2; i++) {
         if (dirty->fds[i] >= 0)
             fdatasync(dirty->fds[i]);
-        close_fd(&dirty->fds[i]);
+        spool_close_fd(&dirty->fds[i]);
     }
 }
 
@@ -453,8 +222,8 @@ static enum kn_status read_record(struct ingest_spool *s, const struct segment *
                                   struct ingest_batch **ret, uint64_t *ret_size)
 {
     if (s->read_fd < 0 || s->read_number != segment->number) {
-        close_fd(&s->read_fd);
-        s->read_fd = open_segment(s, segment->number, "spool", O_RDONLY);
+        spool_close_fd(&s->read_fd);
+        s->read_fd = spool_open_file(s, segment->number, "spool", O_RDONLY);
         s->read_number = segment->number;
     }
     if (s->read_fd < 0)
@@ -479,13 +248,13 @@ static void give_up_rest(struct ingest_spool *s, struct segment *segment)
     tell_damage(s, segment->number, lost);
     s->lost += lost;
     if (s->write_fd >= 0 && segment == &s->segments[s->count - 1])
-        end_writing(s);
+        spool_end_writing(s);
     segment->events = segment->events_read;
     segment->records = segment->read;
     s->bytes -= segment->size - segment->read_at;
     segment->size = segment->read_at;
     if (segment->answered == segment->records)
-        forget(s, (size_t)(segment - s->segments));
+        spool_forget(s, (size_t)(segment - s->segments));
 }
 
 enum kn_status ingest_spool_read(struct ingest_spool *spool, struct ingest_batch **ret)
@@ -531,141 +300,8 @@ void ingest_spool_answered(struct ingest_spool *spool, const struct ingest_batch
         segment->answered++;
         segment->events_answered += batch->events;
         if (segment->answered == segment->records)
-            forget(spool, i);
+            spool_forget(spool, i);
         return;
-    }
-}
-
-/* ---- giving up -------------------------------------------------------------------- */
-
-/* Copies the records of a file, without their events, to another from *at on. */
-static enum kn_status copy_emptied(struct ingest_spool *s, const struct segment *from, int to,
-                                   uint64_t *at, uint64_t *ret_records)
-{
-    enum kn_status status = KN_OK;
-    uint64_t read_at = SEGMENT_START;
-    int fd = open_segment(s, from->number, "spool", O_RDONLY);
-    if (fd < 0)
-        return KN_IO;
-    for (uint64_t i = 0; i < from->records && status == KN_OK; i++) {
-        struct ingest_batch *batch = NULL;
-        uint64_t size = 0;
-        status = segment_read(fd, read_at, from->size, &batch, &size);
-        if (status != KN_OK)
-            break;
-        read_at += size;
-        batch->source = s->options.source;
-        status = ingest_batch_empty(batch);
-        if (status == KN_OK)
-            status = segment_write(to, *at, batch, &size);
-        ingest_batch_free(batch);
-        *at += size;
-        (*ret_records)++;
-    }
-    close(fd);
-    return status;
-}
-
-/* Puts a file without events in the place of one with events. */
-static enum kn_status replace(struct ingest_spool *s, struct segment *segment)
-{
-    char from[NAME_SIZE];
-    char to[NAME_SIZE];
-    uint64_t at = SEGMENT_START;
-    uint64_t records = 0;
-    int fd = open_segment(s, segment->number, "tmp", O_RDWR | O_CREAT | O_TRUNC);
-    if (fd < 0)
-        return KN_IO;
-    name_of(segment->number, "tmp", from);
-    name_of(segment->number, "spool", to);
-    enum kn_status status = segment_begin(fd);
-    if (status == KN_OK)
-        status = copy_emptied(s, segment, fd, &at, &records);
-    if (status == KN_OK && s->options.sync != INGEST_SYNC_NEVER && fdatasync(fd) != 0)
-        status = KN_IO;
-    close(fd);
-    if (status == KN_OK && renameat(s->dir, from, s->dir, to) != 0)
-        status = KN_IO;
-    if (status != KN_OK) {
-        unlinkat(s->dir, from, 0);
-        return status;
-    }
-    sync_folder(s);
-    s->bytes -= segment->size - at;
-    segment->size = at;
-    segment->records = records;
-    return KN_OK;
-}
-
-/* The same, behind the records of the file before, which has none with events either. */
-static enum kn_status join(struct ingest_spool *s, struct segment *before, struct segment *segment)
-{
-    uint64_t at = before->size;
-    uint64_t records = 0;
-    int fd = open_segment(s, before->number, "spool", O_RDWR);
-    if (fd < 0)
-        return KN_IO;
-    enum kn_status status = copy_emptied(s, segment, fd, &at, &records);
-    if (status == KN_OK && s->options.sync != INGEST_SYNC_NEVER && fdatasync(fd) != 0)
-        status = KN_IO;
-    if (status != KN_OK && ftruncate(fd, (off_t)before->size) != 0)
-        errno = EIO;
-    close(fd);
-    if (status != KN_OK)
-        return status;
-    s->bytes += at - before->size;
-    before->size = at;
-    before->records += records;
-    before->last_at = segment->last_at;
-    forget(s, (size_t)(segment - s->segments));
-    return KN_OK;
-}
-
-static void give_up(struct ingest_spool *s, size_t at)
-{
-    struct segment *segment = &s->segments[at];
-    struct segment *before = at > 0 ? segment - 1 : NULL;
-    uint64_t lost = segment->events;
-    if (at == s->count - 1)
-        end_writing(s);
-    bool joins =
-        before && before->events == 0 && before->read == 0 && before->size < s->segment_max / 2;
-    s->dropped += lost;
-    if ((joins ? join(s, before, segment) : replace(s, segment)) == KN_OK) {
-        if (!joins)
-            segment->events = 0;
-        return;
-    }
-    /* no room even for that: their names go too, and the next batch tells of it */
-    s->lost += lost;
-    forget(s, at);
-}
-
-bool ingest_spool_drop(struct ingest_spool *spool)
-{
-    for (size_t i = 0; i < spool->count; i++) {
-        if (spool->segments[i].events > 0 && spool->segments[i].read == 0) {
-            give_up(spool, i);
-            return true;
-        }
-    }
-    return false;
-}
-
-void ingest_spool_expire(struct ingest_spool *spool)
-{
-    int64_t before = kn_time_now() - spool->options.age_us;
-    if (spool->options.age_us == 0)
-        return;
-    for (size_t i = 0; i < spool->count;) {
-        const struct segment *segment = &spool->segments[i];
-        size_t count = spool->count;
-        if (segment->events > 0 && segment->read == 0 && segment->last_at < before) {
-            KN_WARN("spool.expired", KN_F_STR("source", spool->options.source),
-                    KN_F_I64("events", segment->events));
-            give_up(spool, i);
-        }
-        i += spool->count == count;
     }
 }
 
