@@ -1,4 +1,4 @@
-#include "services/broker/receiver_impl.h"
+#include "services/broker/driver.h"
 
 #include "services/common/text/time.h"
 
@@ -138,9 +138,7 @@ static void *receive(void *arg)
         uint64_t before = r->status.connects;
         kn_buf_clear(&error);
         set_state(r, BROKER_CONNECTING, KN_STR_ABSENT);
-        enum kn_status status = broker_traits(r->options.url)->enveloped /* TODO */
-                                    ? broker_redis_receive(r, &error)
-                                    : broker_amqp_receive(r, &error);
+        enum kn_status status = r->options.url->driver->receive(r, &error);
         broker_receiver_flush(r);
         if (error.len == 0)
             kn_buf_text(&error, kn_status_text(status));

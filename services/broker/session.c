@@ -1,13 +1,18 @@
-#include "services/broker/session_impl.h"
+#include "services/broker/driver.h"
 
 #include "services/common/text/time.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+static const struct broker_driver *driver_of(const struct broker_session *s)
+{
+    return s->options.url->driver;
+}
+
 enum kn_status broker_session_new(const struct broker_options *options, struct broker_session **ret)
 {
-    struct broker_session *s = calloc(1, sizeof(*s));
+    struct broker_session *s = options->url->driver->session_new();
     if (!s)
         return KN_NOMEM;
     s->options = *options;
@@ -19,23 +24,15 @@ enum kn_status broker_session_new(const struct broker_options *options, struct b
     return KN_OK;
 }
 
-static bool on_redis(const struct broker_session *s)
-{
-    return broker_traits(s->options.url)->enveloped /* TODO */;
-}
-
 bool broker_session_connected(const struct broker_session *s)
 {
-    return (s->redis.ctx && !s->redis.stale) || s->amqp.conn;
+    return driver_of(s)->connected(s);
 }
 
 void broker_session_replies_close(struct broker_session *s)
 {
-    bool there = s->replies_of.open || s->replies_of.left;
-    if (there && on_redis(s))
-        broker_redis_replies_close(s);
-    else if (there)
-        broker_amqp_replies_close(s);
+    if (s->replies_of.open || s->replies_of.left)
+        driver_of(s)->replies_close(s);
     s->replies_of.open = false;
     s->replies_of.left = false;
 }
@@ -45,9 +42,7 @@ void broker_session_free(struct broker_session *s)
     if (!s)
         return;
     broker_session_replies_close(s);
-    freeReplyObject(s->reply);
-    broker_redis_close(&s->redis);
-    broker_amqp_close(&s->amqp, true);
+    driver_of(s)->session_fini(s);
     kn_buf_fini(&s->replies_of.exchange);
     kn_buf_fini(&s->replies_of.routing_key);
     kn_buf_fini(&s->replies_of.queue);
@@ -80,21 +75,14 @@ bool broker_session_again(const struct broker_session *s, bool was_connected, en
     return status != KN_OK && was_connected && !broker_session_connected(s);
 }
 
-static enum kn_status fanout(struct broker_session *s, const char *exchange,
-                             const struct broker_outgoing *message, int64_t *ret_receivers)
-{
-    return on_redis(s) ? broker_redis_fanout(s, exchange, message, ret_receivers)
-                       : broker_amqp_fanout(s, exchange, message, ret_receivers);
-}
-
 enum kn_status broker_session_fanout(struct broker_session *session, const char *exchange,
                                      const struct broker_outgoing *message, int64_t *ret_receivers)
 {
     int64_t receivers = -1;
     bool before = broker_session_connected(session);
-    enum kn_status status = fanout(session, exchange, message, &receivers);
+    enum kn_status status = driver_of(session)->fanout(session, exchange, message, &receivers);
     if (!message->once && broker_session_again(session, before, status))
-        status = fanout(session, exchange, message, &receivers);
+        status = driver_of(session)->fanout(session, exchange, message, &receivers);
     if (status == KN_OK && ret_receivers)
         *ret_receivers = receivers;
     return broker_session_result(session, status);
@@ -103,14 +91,7 @@ enum kn_status broker_session_fanout(struct broker_session *session, const char 
 enum kn_status broker_session_send(struct broker_session *session, const char *queue,
                                    const struct broker_outgoing *message)
 {
-    enum kn_status status = on_redis(session) ? broker_redis_send(session, queue, message)
-                                              : broker_amqp_send(session, queue, message);
-    return broker_session_result(session, status);
-}
-
-static enum kn_status open_replies(struct broker_session *s)
-{
-    return on_redis(s) ? broker_redis_replies_open(s) : broker_amqp_replies_open(s);
+    return broker_session_result(session, driver_of(session)->send(session, queue, message));
 }
 
 enum kn_status broker_session_replies_open(struct broker_session *session, const char *exchange,
@@ -131,9 +112,9 @@ enum kn_status broker_session_replies_open(struct broker_session *session, const
         texts[i].to->len--; /* the NUL stays behind it */
     }
     bool before = broker_session_connected(session);
-    enum kn_status status = open_replies(session);
+    enum kn_status status = driver_of(session)->replies_open(session);
     if (broker_session_again(session, before, status))
-        status = open_replies(session);
+        status = driver_of(session)->replies_open(session);
     session->replies_of.open = status == KN_OK;
     return broker_session_result(session, status);
 }
@@ -143,9 +124,7 @@ enum kn_status broker_session_replies_receive(struct broker_session *session, in
 {
     if (!session->replies_of.open)
         return KN_CLOSED;
-    enum kn_status status = on_redis(session)
-                                ? broker_redis_replies_receive(session, timeout_us, ret)
-                                : broker_amqp_replies_receive(session, timeout_us, ret);
+    enum kn_status status = driver_of(session)->replies_receive(session, timeout_us, ret);
     if (status != KN_OK && status != KN_TIMEOUT) {
         session->replies_of.open = false;
         session->replies_of.left = true;
@@ -155,14 +134,14 @@ enum kn_status broker_session_replies_receive(struct broker_session *session, in
 
 enum kn_status broker_session_clock(struct broker_session *session, int64_t *ret_us)
 {
-    if (!on_redis(session)) {
+    if (!driver_of(session)->clock) {
         *ret_us = kn_time_now();
         return KN_OK;
     }
     bool before = broker_session_connected(session);
-    enum kn_status status = broker_redis_clock(session, ret_us);
+    enum kn_status status = driver_of(session)->clock(session, ret_us);
     if (broker_session_again(session, before, status))
-        status = broker_redis_clock(session, ret_us);
+        status = driver_of(session)->clock(session, ret_us);
     return broker_session_result(session, status);
 }
 
@@ -170,8 +149,9 @@ enum kn_status broker_session_replies_sweep(struct broker_session *session, cons
                                             const char *prefix, size_t *ret_count)
 {
     size_t count = 0;
-    enum kn_status status =
-        on_redis(session) ? broker_redis_sweep(session, exchange, prefix, &count) : KN_OK;
+    enum kn_status status = KN_OK;
+    if (driver_of(session)->replies_sweep)
+        status = driver_of(session)->replies_sweep(session, exchange, prefix, &count);
     if (status == KN_OK)
         *ret_count = count;
     return broker_session_result(session, status);

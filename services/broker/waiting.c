@@ -1,15 +1,8 @@
-#include "services/broker/session_impl.h"
+#include "services/broker/driver.h"
 
-static bool on_redis(const struct broker_session *s)
+static const struct broker_driver *driver_of(const struct broker_session *s)
 {
-    return broker_traits(s->options.url)->enveloped /* TODO */;
-}
-
-static enum kn_status look(struct broker_session *s, const struct broker_look *what,
-                           struct kn_arena *arena, struct broker_page *ret)
-{
-    return on_redis(s) ? broker_redis_look(s, what, arena, ret)
-                       : broker_amqp_look(s, what, arena, ret);
+    return s->options.url->driver;
 }
 
 enum kn_status broker_session_look(struct broker_session *session, const struct broker_look *what,
@@ -17,59 +10,57 @@ enum kn_status broker_session_look(struct broker_session *session, const struct 
 {
     struct broker_page page = {.consumers = -1};
     bool before = broker_session_connected(session);
-    enum kn_status status = look(session, what, arena, &page);
+    enum kn_status status = driver_of(session)->look(session, what, arena, &page);
     if (broker_session_again(session, before, status))
-        status = look(session, what, arena, &page);
+        status = driver_of(session)->look(session, what, arena, &page);
     if (status == KN_OK)
         *ret = page;
     return broker_session_result(session, status);
 }
 
-static enum kn_status unacked(struct broker_session *s, const struct broker_unacked *what)
-{
-    return on_redis(s) ? broker_redis_unacked(s, what) : KN_UNSUPPORTED;
-}
-
 enum kn_status broker_session_unacked(struct broker_session *session,
                                       const struct broker_unacked *what)
 {
+    if (!driver_of(session)->unacked)
+        return broker_session_result(session, KN_UNSUPPORTED);
     bool before = broker_session_connected(session);
-    enum kn_status status = unacked(session, what);
+    enum kn_status status = driver_of(session)->unacked(session, what);
     if (broker_session_again(session, before, status))
-        status = unacked(session, what);
+        status = driver_of(session)->unacked(session, what);
     return broker_session_result(session, status);
 }
 
 enum kn_status broker_session_find(struct broker_session *session, struct kn_str queue,
-                                   bool unacked_too, size_t max,
+                                   bool unacked, size_t max,
                                    bool (*is)(void *arg, struct kn_str value), void *arg,
                                    struct broker_found *ret)
 {
-    if (!on_redis(session))
+    if (!driver_of(session)->find)
         return KN_UNSUPPORTED;
     bool before = broker_session_connected(session);
-    enum kn_status status = broker_redis_find(session, queue, unacked_too, max, is, arg, ret);
+    enum kn_status status = driver_of(session)->find(session, queue, unacked, max, is, arg, ret);
     if (status != KN_NOT_FOUND && broker_session_again(session, before, status))
-        status = broker_redis_find(session, queue, unacked_too, max, is, arg, ret);
+        status = driver_of(session)->find(session, queue, unacked, max, is, arg, ret);
     return broker_session_result(session, status);
 }
 
 enum kn_status broker_session_take_out(struct broker_session *session,
                                        const struct broker_found *found, int64_t *ret_removed)
 {
-    return on_redis(session) ? broker_redis_take_out(session, found, ret_removed) : KN_UNSUPPORTED;
+    return driver_of(session)->take_out ? driver_of(session)->take_out(session, found, ret_removed)
+                                        : KN_UNSUPPORTED;
 }
 
 enum kn_status broker_session_bindings(struct broker_session *session, struct kn_str exchange,
                                        struct kn_arena *arena, struct kn_str **ret,
                                        size_t *ret_count)
 {
-    if (!on_redis(session))
+    if (!driver_of(session)->bindings)
         return KN_UNSUPPORTED;
     bool before = broker_session_connected(session);
-    enum kn_status status = broker_redis_bindings(session, exchange, arena, ret, ret_count);
+    enum kn_status status = driver_of(session)->bindings(session, exchange, arena, ret, ret_count);
     if (broker_session_again(session, before, status))
-        status = broker_redis_bindings(session, exchange, arena, ret, ret_count);
+        status = driver_of(session)->bindings(session, exchange, arena, ret, ret_count);
     return broker_session_result(session, status);
 }
 
@@ -92,8 +83,8 @@ enum kn_status broker_session_no_stream(struct broker_session *session, const ch
 {
     uint64_t found;
     enum kn_status status = count(session, queue, &found);
-    if (status == KN_OK && !on_redis(session))
-        status = broker_amqp_no_stream(session, queue);
+    if (status == KN_OK && driver_of(session)->no_stream)
+        status = driver_of(session)->no_stream(session, queue);
     return broker_session_result(session, status);
 }
 
@@ -103,8 +94,7 @@ enum kn_status broker_session_purge(struct broker_session *session,
     enum kn_status status = count(session, purge->queue, ret_count);
     if (status != KN_OK)
         return status;
-    status = on_redis(session) ? broker_redis_purge(session, purge, ret_count)
-                               : broker_amqp_purge(session, purge, ret_count);
+    status = driver_of(session)->purge(session, purge, ret_count);
     return broker_session_result(session, status);
 }
 
@@ -112,8 +102,9 @@ enum kn_status broker_session_purged(struct broker_session *session, const char 
                                      struct kn_arena *arena, struct broker_page *ret)
 {
     struct broker_page page = {.consumers = -1};
-    enum kn_status status =
-        on_redis(session) ? broker_redis_purged(session, keep, limit, arena, &page) : KN_OK;
+    enum kn_status status = KN_OK;
+    if (driver_of(session)->purged)
+        status = driver_of(session)->purged(session, keep, limit, arena, &page);
     if (status == KN_OK)
         *ret = page;
     return broker_session_result(session, status);
@@ -123,16 +114,19 @@ enum kn_status broker_session_kept(struct broker_session *session, const char *k
                                    struct kn_arena *arena, struct broker_page *ret)
 {
     *ret = (struct broker_page){0};
-    enum kn_status status =
-        on_redis(session) ? broker_redis_kept(session, kept, arena, ret) : KN_OK;
+    enum kn_status status = KN_OK;
+    if (driver_of(session)->kept)
+        status = driver_of(session)->kept(session, kept, arena, ret);
     return broker_session_result(session, status);
 }
 
 enum kn_status broker_session_purged_end(struct broker_session *session, const char *kept,
                                          struct kn_str member)
 {
-    return broker_session_result(
-        session, on_redis(session) ? broker_redis_purged_end(session, kept, member) : KN_OK);
+    enum kn_status status = KN_OK;
+    if (driver_of(session)->purged_end)
+        status = driver_of(session)->purged_end(session, kept, member);
+    return broker_session_result(session, status);
 }
 
 enum kn_status broker_session_move(struct broker_session *session, const struct broker_move *move,
@@ -142,8 +136,7 @@ enum kn_status broker_session_move(struct broker_session *session, const struct 
     enum kn_status status = count(session, move->from, &ret->found);
     if (status != KN_OK)
         return status;
-    status = on_redis(session) ? broker_redis_move(session, move, ret)
-                               : broker_amqp_move(session, move, ret);
+    status = driver_of(session)->move(session, move, ret);
     return broker_session_result(session, status);
 }
 
@@ -156,7 +149,6 @@ enum kn_status broker_session_remove(struct broker_session *session,
     enum kn_status status = count(session, removal->queue, &ignored);
     if (status != KN_OK)
         return status;
-    status = on_redis(session) ? broker_redis_remove(session, removal, ret)
-                               : broker_amqp_remove(session, removal, ret);
+    status = driver_of(session)->remove(session, removal, ret);
     return broker_session_result(session, status);
 }

@@ -1,4 +1,4 @@
-#include "services/broker/driver.h"
+#include "services/broker/amqp/amqp_session.h"
 
 #define RIGHTS                                                                                     \
     "Give the user the rights that docs/brokers.md lists: rabbitmqctl set_permissions "            \
@@ -72,4 +72,26 @@ const struct broker_driver broker_amqp_driver = {
     .external_login = true,
     .faults = faults,
     .late_faults = late_faults,
+
+    .receive = broker_amqp_receive,
+
+    .meter_new = broker_amqp_meter_new,
+    .meter_fini = broker_amqp_meter_fini,
+    .meter_connected = broker_amqp_meter_connected,
+    .measure = broker_amqp_measure,
+    .places = broker_amqp_places,
+
+    .session_new = broker_amqp_session_new,
+    .session_fini = broker_amqp_session_fini,
+    .connected = broker_amqp_connected,
+    .fanout = broker_amqp_fanout,
+    .send = broker_amqp_send,
+    .replies_open = broker_amqp_replies_open,
+    .replies_receive = broker_amqp_replies_receive,
+    .replies_close = broker_amqp_replies_close,
+    .look = broker_amqp_look,
+    .no_stream = broker_amqp_no_stream,
+    .purge = broker_amqp_purge,
+    .move = broker_amqp_move,
+    .remove = broker_amqp_remove,
 };

@@ -1,8 +1,8 @@
 /* Queues on RabbitMQ: AMQP itself tells ready messages and consumers of a queue
  * whose name is known (a passive declaration; a queue that is missing closes the
  * channel). Names, and what is unacknowledged, only the management API tells. */
-#include "services/broker/meter_impl.h"
-
+#include "services/broker/amqp/amqp_session.h"
+#include "services/common/data/table.h"
 #include "services/common/text/json.h"
 #include "services/common/text/time.h"
 
@@ -16,6 +16,14 @@
 #define NAME_MAX_BYTES 255
 #define GONE_FIRST_US (5 * KN_SECOND)
 #define GONE_LONGEST_US (5 * KN_MINUTE)
+
+struct amqp_meter {
+    struct broker_meter base;
+    struct broker_amqp amqp;
+    struct kn_table gone;     /* queues that were not there */
+    struct broker_amqp alarm; /* a separate connection: in an alarm it answers nothing else */
+    bool unprobed;            /* the user may not have an exchange for probes */
+};
 
 /* ---- the management API ---------------------------------------------------------- */
 
@@ -31,10 +39,10 @@ static size_t collect(char *data, size_t size, size_t count, void *arg)
     return kn_buf_status(answer) == KN_OK ? size * count : 0;
 }
 
-static enum kn_status say(struct broker_meter *m, const char *what)
+static enum kn_status say(struct amqp_meter *m, const char *what)
 {
-    kn_buf_clear(&m->error);
-    kn_buf_printf(&m->error, "management API: %s", what);
+    kn_buf_clear(&m->base.error);
+    kn_buf_printf(&m->base.error, "management API: %s", what);
     return KN_IO;
 }
 
@@ -53,7 +61,7 @@ static void set_tls(CURL *curl, const struct broker_tls_options *tls)
 }
 
 /* why: in curl's words, with the file, the certificate or the address. */
-static enum kn_status say_failure(struct broker_meter *m, CURLcode rc, const char *why)
+static enum kn_status say_failure(struct amqp_meter *m, CURLcode rc, const char *why)
 {
     char text[CURL_ERROR_SIZE + 64];
     snprintf(text, sizeof(text), "%s%s",
@@ -62,7 +70,7 @@ static enum kn_status say_failure(struct broker_meter *m, CURLcode rc, const cha
     return say(m, text);
 }
 
-static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *url,
+static enum kn_status perform(struct amqp_meter *m, CURL *curl, const char *url,
                               struct kn_buf *answer)
 {
     long code = 0;
@@ -70,11 +78,11 @@ static enum kn_status perform(struct broker_meter *m, CURL *curl, const char *ur
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(m->options.connect_timeout_us / 1000));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(m->base.options.connect_timeout_us / 1000));
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
-    set_tls(curl, &m->options.url->hosts[0].tls);
+    set_tls(curl, &m->base.options.url->hosts[0].tls);
     CURLcode rc = curl_easy_perform(curl);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL); /* curl outlives why */
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
@@ -105,14 +113,14 @@ static struct kn_str base_of(const char *url)
 }
 
 /* queues: what follows /api/queues. */
-static enum kn_status fetch(struct broker_meter *m, const char *queues, struct kn_buf *answer)
+static enum kn_status fetch(struct amqp_meter *m, const char *queues, struct kn_buf *answer)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, init_curl);
     CURL *curl = curl_easy_init();
     struct kn_buf url;
     kn_buf_init(&url, 0);
-    kn_buf_str(&url, base_of(m->options.management_url));
+    kn_buf_str(&url, base_of(m->base.options.management_url));
     kn_buf_printf(&url, "/api/queues%s%c", queues, '\0');
     enum kn_status status = curl ? kn_buf_status(&url) : KN_NOMEM;
     if (status == KN_OK)
@@ -123,7 +131,7 @@ static enum kn_status fetch(struct broker_meter *m, const char *queues, struct k
 }
 
 /* *ret is NULL on failure. */
-static enum kn_status fetch_list(struct broker_meter *m, const char *queues, json_t **ret)
+static enum kn_status fetch_list(struct amqp_meter *m, const char *queues, json_t **ret)
 {
     struct kn_buf answer;
     kn_buf_init(&answer, ANSWER_MAX);
@@ -151,13 +159,13 @@ static bool ends(struct kn_str name, struct kn_str suffix)
 }
 
 /* Queues of event receivers and of remote control hold no tasks. */
-static bool is_internal(const struct broker_meter *m, struct kn_str name)
+static bool is_internal(const struct amqp_meter *m, struct kn_str name)
 {
-    return ends(name, KN_STR(".pidbox")) || starts(name, m->options.event_exchange) ||
-           starts(name, m->options.queue_prefix);
+    return ends(name, KN_STR(".pidbox")) || starts(name, m->base.options.event_exchange) ||
+           starts(name, m->base.options.queue_prefix);
 }
 
-static void add_queue(struct broker_meter *m, struct kn_arena *arena, struct broker_depths *depths,
+static void add_queue(struct amqp_meter *m, struct kn_arena *arena, struct broker_depths *depths,
                       const json_t *queue)
 {
     struct kn_str name = kn_str_from(json_string_value(json_object_get(queue, "name")));
@@ -173,12 +181,12 @@ static void add_queue(struct broker_meter *m, struct kn_arena *arena, struct bro
 }
 
 /* The vhost of the connected host: each host of a list may have its own. */
-static const char *vhost_of(const struct broker_meter *m)
+static const char *vhost_of(const struct amqp_meter *m)
 {
-    return m->amqp.host ? m->amqp.host->vhost : m->options.url->hosts[0].vhost;
+    return m->amqp.host ? m->amqp.host->vhost : m->base.options.url->hosts[0].vhost;
 }
 
-static enum kn_status discover(struct broker_meter *m, struct kn_arena *arena,
+static enum kn_status discover(struct amqp_meter *m, struct kn_arena *arena,
                                struct broker_depths *depths)
 {
     json_t *list = NULL;
@@ -217,12 +225,13 @@ static void add_vhost(struct kn_str *vhosts, size_t max, size_t *count, struct k
 enum kn_status broker_amqp_places(struct broker_meter *meter, struct kn_arena *arena,
                                   struct kn_str *ret, size_t max, size_t *ret_count)
 {
+    struct amqp_meter *m = (struct amqp_meter *)meter;
     char suffix[256];
     json_t *list = NULL;
-    snprintf(suffix, sizeof(suffix), ".%s.pidbox", meter->options.control_exchange);
-    if (!meter->options.management_url)
+    snprintf(suffix, sizeof(suffix), ".%s.pidbox", m->base.options.control_exchange);
+    if (!m->base.options.management_url)
         return KN_UNSUPPORTED;
-    enum kn_status status = fetch_list(meter, "?columns=name,vhost", &list);
+    enum kn_status status = fetch_list(m, "?columns=name,vhost", &list);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *queue = json_array_get(list, i);
         struct kn_str name = kn_str_from(json_string_value(json_object_get(queue, "name")));
@@ -236,7 +245,7 @@ enum kn_status broker_amqp_places(struct broker_meter *meter, struct kn_arena *a
 
 /* ---- AMQP -------------------------------------------------------------------------- */
 
-static enum kn_status measure_queue(struct broker_meter *m, struct broker_depth *depth)
+static enum kn_status measure_queue(struct amqp_meter *m, struct broker_depth *depth)
 {
     amqp_bytes_t name = {.len = depth->name.len, .bytes = (void *)depth->name.ptr};
     const amqp_queue_declare_ok_t *ok =
@@ -245,7 +254,7 @@ static enum kn_status measure_queue(struct broker_meter *m, struct broker_depth 
         depth->messages = ok->message_count;
         depth->consumers = ok->consumer_count;
     }
-    enum kn_status status = broker_amqp_outcome(&m->amqp, &m->error);
+    enum kn_status status = broker_amqp_outcome(&m->amqp, &m->base.error);
     amqp_maybe_release_buffers(m->amqp.conn);
     return status;
 }
@@ -256,13 +265,13 @@ struct gone {
     int64_t next_at, pause; /* monotonic */
 };
 
-static bool is_gone(struct broker_meter *m, struct kn_str name)
+static bool is_gone(struct amqp_meter *m, struct kn_str name)
 {
     const struct gone *gone = (struct gone *)kn_table_find(&m->gone, KN_STR(""), name);
     return name.len > NAME_MAX_BYTES || (gone && kn_time_mono() < gone->next_at);
 }
 
-static void note_gone(struct broker_meter *m, struct kn_str name)
+static void note_gone(struct amqp_meter *m, struct kn_str name)
 {
     struct gone *gone = (struct gone *)kn_table_need_newest(&m->gone, KN_STR(""), name);
     if (!gone)
@@ -273,20 +282,37 @@ static void note_gone(struct broker_meter *m, struct kn_str name)
     gone->next_at = kn_time_mono() + gone->pause;
 }
 
-static void note_there(struct broker_meter *m, struct kn_str name)
+static void note_there(struct amqp_meter *m, struct kn_str name)
 {
     struct kn_table_entry *gone = kn_table_find(&m->gone, KN_STR(""), name);
     if (gone)
         kn_table_remove(&m->gone, gone);
 }
 
-void broker_amqp_meter_init(struct broker_meter *m)
+struct broker_meter *broker_amqp_meter_new(void)
 {
+    struct amqp_meter *m = calloc(1, sizeof(*m));
+    if (!m)
+        return NULL;
     kn_table_init(&m->gone, sizeof(struct gone), BROKER_QUEUES_MAX);
+    return &m->base;
+}
+
+void broker_amqp_meter_fini(struct broker_meter *meter)
+{
+    struct amqp_meter *m = (struct amqp_meter *)meter;
+    broker_amqp_close(&m->amqp, true);
+    broker_amqp_close(&m->alarm, true);
+    kn_table_fini(&m->gone);
+}
+
+bool broker_amqp_meter_connected(const struct broker_meter *meter)
+{
+    return ((const struct amqp_meter *)meter)->amqp.conn;
 }
 
 /* Measures each, and takes those out that are not there or not ours to see. */
-static enum kn_status measure_all(struct broker_meter *m, struct broker_depths *depths)
+static enum kn_status measure_all(struct amqp_meter *m, struct broker_depths *depths)
 {
     size_t kept = 0;
     for (size_t i = 0; i < depths->count; i++) {
@@ -302,20 +328,20 @@ static enum kn_status measure_all(struct broker_meter *m, struct broker_depths *
             continue;
         }
         note_gone(m, depth.name);
-        status = broker_amqp_reopen(&m->amqp, CHANNEL, &m->error);
+        status = broker_amqp_reopen(&m->amqp, CHANNEL, &m->base.error);
         if (!broker_amqp_alive(status))
             return status;
     }
     depths->count = kept;
-    kn_buf_clear(&m->error);
+    kn_buf_clear(&m->base.error);
     return KN_OK;
 }
 
 /* ---- alarms ------------------------------------------------------------------------ */
 
-static enum kn_status open_alarm(struct broker_meter *m, struct kn_buf *error)
+static enum kn_status open_alarm(struct amqp_meter *m, struct kn_buf *error)
 {
-    enum kn_status status = broker_amqp_open(&m->options, 0, -1, error, &m->alarm);
+    enum kn_status status = broker_amqp_open(&m->base.options, 0, -1, error, &m->alarm);
     if (status == KN_OK)
         status = broker_amqp_channel(&m->alarm, CHANNEL, error);
     if (status == KN_OK)
@@ -326,7 +352,7 @@ static enum kn_status open_alarm(struct broker_meter *m, struct kn_buf *error)
 
 /* Only a connection that publishes is told of an alarm. A failure here does not fail the
  * measurement. */
-static void look_for_alarm(struct broker_meter *m)
+static void look_for_alarm(struct amqp_meter *m)
 {
     struct kn_buf error;
     enum kn_status status = KN_OK;
@@ -337,7 +363,7 @@ static void look_for_alarm(struct broker_meter *m)
         status = open_alarm(m, &error);
     if (status == KN_OK)
         status = broker_amqp_probe(&m->alarm, CHANNEL, BROKER_PROBE_EXCHANGE,
-                                   m->options.connect_timeout_us, &error);
+                                   m->base.options.connect_timeout_us, &error);
     m->unprobed = status == KN_DENIED;
     if (status != KN_OK && status != KN_AGAIN)
         broker_amqp_close(&m->alarm, false);
@@ -347,28 +373,30 @@ static void look_for_alarm(struct broker_meter *m)
 enum kn_status broker_amqp_measure(struct broker_meter *meter, struct kn_arena *arena,
                                    struct broker_depths *depths)
 {
+    struct amqp_meter *m = (struct amqp_meter *)meter;
     enum kn_status status = KN_OK;
     enum kn_status discovered = KN_OK;
     char why[256] = "";
-    if (!meter->amqp.conn) {
-        status = broker_amqp_open(&meter->options, 0, -1, &meter->error, &meter->amqp);
+    if (!m->amqp.conn) {
+        status = broker_amqp_open(&m->base.options, 0, -1, &m->base.error, &m->amqp);
         if (status == KN_OK)
-            status = broker_amqp_channel(&meter->amqp, CHANNEL, &meter->error);
+            status = broker_amqp_channel(&m->amqp, CHANNEL, &m->base.error);
     }
-    if (status == KN_OK && meter->options.management_url) {
-        discovered = discover(meter, arena, depths);
-        snprintf(why, sizeof(why), "%.*s", (int)meter->error.len,
-                 meter->error.len ? meter->error.data : "");
+    if (status == KN_OK && m->base.options.management_url) {
+        discovered = discover(m, arena, depths);
+        snprintf(why, sizeof(why), "%.*s", (int)m->base.error.len,
+                 m->base.error.len ? m->base.error.data : "");
     }
     if (status == KN_OK)
-        status = measure_all(meter, depths);
+        status = measure_all(m, depths);
     if (status == KN_OK && discovered != KN_OK)
-        kn_buf_text(&meter->error, why); /* known names are measured all the same */
+        kn_buf_text(&m->base.error, why); /* known names are measured all the same */
     if (status != KN_OK)
-        broker_amqp_close(&meter->amqp, false);
+        broker_amqp_close(&m->amqp, false);
     if (status == KN_OK)
-        look_for_alarm(meter);
+        look_for_alarm(m);
     else
-        broker_amqp_close(&meter->alarm, false);
+        broker_amqp_close(&m->alarm, false);
+    memcpy(m->base.alarm, m->alarm.blocked, sizeof(m->base.alarm));
     return status;
 }

@@ -11,9 +11,8 @@
  * reconnect, so are events, and that is a gap. The marker is published over a connection
  * of its own: a connection that publishes is no longer read in a memory alarm, and our
  * acknowledgements come over this one. */
-#include "services/broker/receiver_impl.h"
+#include "services/broker/amqp/amqp_session.h"
 
-#include "services/broker/amqp/amqp.h"
 #include "services/common/text/time.h"
 
 #include <poll.h>

@@ -1,8 +1,9 @@
-#include "services/broker/session_impl.h"
+#include "services/broker/amqp/amqp_session.h"
 
 #include "services/common/count.h"
 #include "services/common/text/time.h"
 
+#include <stdlib.h>
 #include <sys/time.h>
 
 #define PUBLISH 1 /* channels of the connection that publishes */
@@ -14,20 +15,36 @@ static amqp_bytes_t bytes_of(struct kn_str s)
     return (amqp_bytes_t){.len = s.len, .bytes = (void *)s.ptr};
 }
 
-static enum kn_status connect_amqp(struct broker_session *s, struct broker_amqp *amqp,
+static enum kn_status connect_amqp(struct amqp_session *s, struct broker_amqp *amqp,
                                    amqp_channel_t channel)
 {
     if (amqp->conn)
         return KN_OK;
-    enum kn_status status = broker_amqp_open(&s->options, 0, -1, &s->error, amqp);
+    enum kn_status status = broker_amqp_open(&s->base.options, 0, -1, &s->base.error, amqp);
     if (status == KN_OK)
-        status = broker_amqp_channel(amqp, channel, &s->error);
+        status = broker_amqp_channel(amqp, channel, &s->base.error);
     if (status != KN_OK)
         broker_amqp_close(amqp, false);
     return status;
 }
 
-enum kn_status broker_amqp_connect(struct broker_session *s)
+struct broker_session *broker_amqp_session_new(void)
+{
+    struct amqp_session *s = calloc(1, sizeof(*s));
+    return s ? &s->base : NULL;
+}
+
+void broker_amqp_session_fini(struct broker_session *session)
+{
+    broker_amqp_close(&amqp_session_of(session)->amqp, true);
+}
+
+bool broker_amqp_connected(const struct broker_session *session)
+{
+    return ((const struct amqp_session *)session)->amqp.conn;
+}
+
+enum kn_status broker_amqp_connect(struct amqp_session *s)
 {
     if (s->amqp.blocked[0]) /* it does not answer until the alarm is over */
         broker_amqp_close(&s->amqp, false);
@@ -35,7 +52,7 @@ enum kn_status broker_amqp_connect(struct broker_session *s)
     return connect_amqp(s, &s->amqp, PUBLISH);
 }
 
-enum kn_status broker_amqp_give_up(struct broker_session *s, enum kn_status status)
+enum kn_status broker_amqp_give_up(struct amqp_session *s, enum kn_status status)
 {
     if (status != KN_OK)
         broker_amqp_close(&s->amqp, false);
@@ -79,7 +96,7 @@ static enum kn_status set_properties(const struct broker_outgoing *message,
     return set_headers(message, p, arena);
 }
 
-static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
+static enum kn_status publish(struct amqp_session *s, amqp_channel_t channel,
                               struct kn_str exchange, struct kn_str routing_key, bool mandatory,
                               const struct broker_outgoing *message)
 {
@@ -94,8 +111,8 @@ static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
     kn_arena_fini(&arena);
     if (rc == AMQP_STATUS_OK)
         return status;
-    kn_buf_clear(&s->error);
-    kn_buf_text(&s->error, amqp_error_string2(rc));
+    kn_buf_clear(&s->base.error);
+    kn_buf_text(&s->base.error, amqp_error_string2(rc));
     return KN_CLOSED;
 }
 
@@ -103,12 +120,13 @@ static enum kn_status publish(struct broker_session *s, amqp_channel_t channel,
 
 /* Before anything is published. AGAIN: the broker is blocked; the connection stays open to notice
  * the end of the alarm. exchange: where the message goes, or one of our own without queues. */
-static enum kn_status may_publish(struct broker_session *s, const char *exchange)
+static enum kn_status may_publish(struct amqp_session *s, const char *exchange)
 {
-    return broker_amqp_probe(&s->amqp, PUBLISH, exchange, s->options.connect_timeout_us, &s->error);
+    return broker_amqp_probe(&s->amqp, PUBLISH, exchange, s->base.options.connect_timeout_us,
+                             &s->base.error);
 }
 
-enum kn_status broker_amqp_may_publish(struct broker_session *s)
+enum kn_status broker_amqp_may_publish(struct amqp_session *s)
 {
     enum kn_status status = broker_amqp_connect(s);
     return status == KN_OK ? may_publish(s, "") : status;
@@ -116,39 +134,40 @@ enum kn_status broker_amqp_may_publish(struct broker_session *s)
 
 /* The right to declare an exchange for probes is needed for nothing else. Without it, only an
  * answer that is still outstanding is awaited: a later command must not take it for its own. */
-static enum kn_status probe_apart(struct broker_session *s)
+static enum kn_status probe_apart(struct amqp_session *s)
 {
     enum kn_status status = KN_OK;
     if (s->unprobed && !s->amqp.probing)
         return KN_OK;
     if (!s->amqp.probing)
         status = broker_amqp_exchange(&s->amqp, PUBLISH, BROKER_PROBE_EXCHANGE, "fanout", false,
-                                      &s->error, NULL);
+                                      &s->base.error, NULL);
     if (status == KN_OK)
         status = may_publish(s, BROKER_PROBE_EXCHANGE);
     if (status != KN_DENIED)
         return status;
     s->unprobed = true;
-    return broker_amqp_reopen(&s->amqp, PUBLISH, &s->error);
+    return broker_amqp_reopen(&s->amqp, PUBLISH, &s->base.error);
 }
 
 /* ---- to everybody ------------------------------------------------------------------ */
 
 /* And so the connection is known to be good. */
-static enum kn_status need_exchange(struct broker_session *s, const char *exchange)
+static enum kn_status need_exchange(struct amqp_session *s, const char *exchange)
 {
     enum kn_status status = connect_amqp(s, &s->amqp, PUBLISH);
     if (status == KN_OK)
         status = probe_apart(s);
     if (status == KN_OK)
-        status =
-            broker_amqp_exchange(&s->amqp, PUBLISH, exchange, "fanout", false, &s->error, NULL);
+        status = broker_amqp_exchange(&s->amqp, PUBLISH, exchange, "fanout", false, &s->base.error,
+                                      NULL);
     return status;
 }
 
-enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange,
+enum kn_status broker_amqp_fanout(struct broker_session *session, const char *exchange,
                                   const struct broker_outgoing *message, int64_t *ret_receivers)
 {
+    struct amqp_session *s = amqp_session_of(session);
     bool before = s->amqp.conn;
     enum kn_status status = need_exchange(s, exchange);
     if (status != KN_OK && before && !broker_amqp_alive(status)) {
@@ -165,7 +184,8 @@ enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange
         sent = status == KN_OK || status == KN_CLOSED;
     }
     if (status == KN_OK)
-        status = broker_amqp_accepted(&s->amqp, PUBLISH, s->options.connect_timeout_us, &s->error);
+        status = broker_amqp_accepted(&s->amqp, PUBLISH, s->base.options.connect_timeout_us,
+                                      &s->base.error);
     if (message->once && sent && !broker_amqp_alive(status))
         status = KN_UNCERTAIN;
     return broker_amqp_give_up(s, status);
@@ -173,30 +193,30 @@ enum kn_status broker_amqp_fanout(struct broker_session *s, const char *exchange
 
 /* ---- confirmed messages ------------------------------------------------------------ */
 
-static enum kn_status start_confirming(struct broker_session *s)
+static enum kn_status start_confirming(struct amqp_session *s)
 {
     if (s->confirming)
         return KN_OK;
-    enum kn_status status = broker_amqp_channel(&s->amqp, CONFIRM, &s->error);
+    enum kn_status status = broker_amqp_channel(&s->amqp, CONFIRM, &s->base.error);
     if (status != KN_OK)
         return status;
     amqp_confirm_select(s->amqp.conn, CONFIRM);
-    status = broker_amqp_outcome(&s->amqp, &s->error);
+    status = broker_amqp_outcome(&s->amqp, &s->base.error);
     s->confirming = status == KN_OK;
     return status;
 }
 
 /* The broker closed the channel instead of taking the message. */
-static enum kn_status refused(struct broker_session *s, const amqp_frame_t *frame)
+static enum kn_status refused(struct amqp_session *s, const amqp_frame_t *frame)
 {
     const amqp_rpc_reply_t reply = {.reply_type = AMQP_RESPONSE_SERVER_EXCEPTION,
                                     .reply = frame->payload.method};
     s->confirming = false;
-    return broker_amqp_reply(reply, &s->error) == KN_NOT_FOUND ? KN_NOT_FOUND : KN_DENIED;
+    return broker_amqp_reply(reply, &s->base.error) == KN_NOT_FOUND ? KN_NOT_FOUND : KN_DENIED;
 }
 
 /* What the broker says to the one message that is under way. */
-static enum kn_status judge(struct broker_session *s, const amqp_frame_t *frame, bool *ret_done)
+static enum kn_status judge(struct amqp_session *s, const amqp_frame_t *frame, bool *ret_done)
 {
     if (frame->frame_type != AMQP_FRAME_METHOD || frame->channel != CONFIRM)
         return KN_OK; /* content of a message that came back */
@@ -205,8 +225,8 @@ static enum kn_status judge(struct broker_session *s, const amqp_frame_t *frame,
         *ret_done = true;
         return KN_OK;
     case AMQP_BASIC_RETURN_METHOD:
-        kn_buf_clear(&s->error);
-        kn_buf_text(&s->error, "there is no such queue");
+        kn_buf_clear(&s->base.error);
+        kn_buf_text(&s->base.error, "there is no such queue");
         return KN_OK; /* the ack follows */
     case AMQP_BASIC_NACK_METHOD:
         *ret_done = true;
@@ -218,9 +238,9 @@ static enum kn_status judge(struct broker_session *s, const amqp_frame_t *frame,
     }
 }
 
-static enum kn_status await_confirm(struct broker_session *s)
+static enum kn_status await_confirm(struct amqp_session *s)
 {
-    int64_t deadline = kn_time_mono() + s->options.connect_timeout_us;
+    int64_t deadline = kn_time_mono() + s->base.options.connect_timeout_us;
     enum kn_status status = KN_OK;
     bool done = false;
     bool returned = false;
@@ -243,21 +263,22 @@ static enum kn_status await_confirm(struct broker_session *s)
     return status == KN_OK && returned ? KN_NOT_FOUND : status;
 }
 
-static void tell_unconfirmed(struct broker_session *s, enum kn_status status)
+static void tell_unconfirmed(struct amqp_session *s, enum kn_status status)
 {
-    kn_buf_clear(&s->error);
+    kn_buf_clear(&s->base.error);
     if (s->amqp.blocked[0])
-        kn_buf_printf(&s->error,
+        kn_buf_printf(&s->base.error,
                       "RabbitMQ blocks publishers (%s), and may still accept the message later",
                       s->amqp.blocked);
     else
-        kn_buf_text(&s->error, status == KN_TIMEOUT
-                                   ? "the broker did not confirm the message in time"
-                                   : "the connection was lost before the message was confirmed");
+        kn_buf_text(&s->base.error,
+                    status == KN_TIMEOUT
+                        ? "the broker did not confirm the message in time"
+                        : "the connection was lost before the message was confirmed");
 }
 
 /* Waits for the confirmation of a published message. */
-static enum kn_status confirm(struct broker_session *s, enum kn_status published)
+static enum kn_status confirm(struct amqp_session *s, enum kn_status published)
 {
     enum kn_status status = published == KN_OK ? await_confirm(s) : published;
     if (status != KN_TIMEOUT && status != KN_CLOSED)
@@ -268,7 +289,7 @@ static enum kn_status confirm(struct broker_session *s, enum kn_status published
 }
 
 /* Nothing was published when it fails. */
-static enum kn_status ready_to_send(struct broker_session *s)
+static enum kn_status ready_to_send(struct amqp_session *s)
 {
     enum kn_status status = connect_amqp(s, &s->amqp, PUBLISH);
     if (status == KN_OK)
@@ -278,9 +299,10 @@ static enum kn_status ready_to_send(struct broker_session *s)
     return status;
 }
 
-enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
+enum kn_status broker_amqp_send(struct broker_session *session, const char *queue,
                                 const struct broker_outgoing *message)
 {
+    struct amqp_session *s = amqp_session_of(session);
     bool before = s->amqp.conn, named = message->exchange.len;
     struct kn_str exchange = named ? message->exchange : KN_STR("");
     struct kn_str key = named ? message->routing_key : kn_str_from(queue);
@@ -288,7 +310,7 @@ enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
     if (status != KN_OK && before && !broker_amqp_alive(status)) {
         /* it was cut without notice */
         (void)!broker_amqp_give_up(s, status);
-        kn_buf_clear(&s->error);
+        kn_buf_clear(&s->base.error);
         status = ready_to_send(s);
     }
     if (status == KN_OK)
@@ -299,7 +321,7 @@ enum kn_status broker_amqp_send(struct broker_session *s, const char *queue,
     return broker_amqp_give_up(s, status);
 }
 
-enum kn_status broker_amqp_put(struct broker_session *s, const char *queue,
+enum kn_status broker_amqp_put(struct amqp_session *s, const char *queue,
                                const amqp_message_t *message)
 {
     enum kn_status status = start_confirming(s);
@@ -315,36 +337,38 @@ enum kn_status broker_amqp_put(struct broker_session *s, const char *queue,
 
 /* ---- replies ----------------------------------------------------------------------- */
 
-static void drop_envelope(struct broker_session *s)
+static void drop_envelope(struct amqp_session *s)
 {
     if (s->has_envelope)
         amqp_destroy_envelope(&s->envelope);
     s->has_envelope = false;
 }
 
-static enum kn_status make_queue(struct broker_session *s)
+static enum kn_status make_queue(struct amqp_session *s)
 {
     struct broker_amqp *amqp = &s->replies;
-    amqp_bytes_t queue = amqp_cstring_bytes(s->replies_of.queue.data);
-    enum kn_status status = broker_amqp_exchange(amqp, REPLIES, s->replies_of.exchange.data,
-                                                 "direct", false, &s->error, NULL);
+    amqp_bytes_t queue = amqp_cstring_bytes(s->base.replies_of.queue.data);
+    enum kn_status status = broker_amqp_exchange(amqp, REPLIES, s->base.replies_of.exchange.data,
+                                                 "direct", false, &s->base.error, NULL);
     if (status != KN_OK)
         return status;
     amqp_queue_declare(amqp->conn, REPLIES, queue, 0, 0, 1, 1, amqp_empty_table);
-    status = broker_amqp_outcome(amqp, &s->error);
+    status = broker_amqp_outcome(amqp, &s->base.error);
     if (status != KN_OK)
         return status;
-    amqp_queue_bind(amqp->conn, REPLIES, queue, amqp_cstring_bytes(s->replies_of.exchange.data),
-                    amqp_cstring_bytes(s->replies_of.routing_key.data), amqp_empty_table);
-    status = broker_amqp_outcome(amqp, &s->error);
+    amqp_queue_bind(amqp->conn, REPLIES, queue,
+                    amqp_cstring_bytes(s->base.replies_of.exchange.data),
+                    amqp_cstring_bytes(s->base.replies_of.routing_key.data), amqp_empty_table);
+    status = broker_amqp_outcome(amqp, &s->base.error);
     if (status != KN_OK)
         return status;
     amqp_basic_consume(amqp->conn, REPLIES, queue, amqp_empty_bytes, 0, 1, 1, amqp_empty_table);
-    return broker_amqp_outcome(amqp, &s->error);
+    return broker_amqp_outcome(amqp, &s->base.error);
 }
 
-enum kn_status broker_amqp_replies_open(struct broker_session *s)
+enum kn_status broker_amqp_replies_open(struct broker_session *session)
 {
+    struct amqp_session *s = amqp_session_of(session);
     enum kn_status status = connect_amqp(s, &s->replies, REPLIES);
     if (status == KN_OK)
         status = make_queue(s);
@@ -354,15 +378,17 @@ enum kn_status broker_amqp_replies_open(struct broker_session *s)
 }
 
 /* The queue goes with its connection. */
-void broker_amqp_replies_close(struct broker_session *s)
+void broker_amqp_replies_close(struct broker_session *session)
 {
+    struct amqp_session *s = amqp_session_of(session);
     drop_envelope(s);
     broker_amqp_close(&s->replies, true);
 }
 
-enum kn_status broker_amqp_replies_receive(struct broker_session *s, int64_t timeout_us,
+enum kn_status broker_amqp_replies_receive(struct broker_session *session, int64_t timeout_us,
                                            struct broker_message *ret)
 {
+    struct amqp_session *s = amqp_session_of(session);
     struct timeval tv = {.tv_sec = timeout_us / KN_SECOND, .tv_usec = timeout_us % KN_SECOND};
     drop_envelope(s);
     if (!s->replies.conn)
@@ -379,7 +405,7 @@ enum kn_status broker_amqp_replies_receive(struct broker_session *s, int64_t tim
         broker_amqp_describe(&s->envelope.message.properties, ret);
         return KN_OK;
     }
-    enum kn_status status = broker_amqp_reply(reply, &s->error);
+    enum kn_status status = broker_amqp_reply(reply, &s->base.error);
     if (status == KN_TIMEOUT)
         return status;
     broker_amqp_close(&s->replies, false);

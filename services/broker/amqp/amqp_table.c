@@ -1,4 +1,4 @@
-#include "services/broker/session_impl.h"
+#include "services/broker/amqp/amqp_session.h"
 
 enum { VALUES_MAX = 1000, DEPTH_MAX = 16 };
 

@@ -1,7 +1,7 @@
 /* A channel of its own holds what was fetched: closing it gives everything back to its
  * place in the queue. In a move it is transactional: the broker publishes and
  * acknowledges a piece in tx.commit, or nothing when the channel ends before. */
-#include "services/broker/session_impl.h"
+#include "services/broker/amqp/amqp_session.h"
 
 #include "services/common/count.h"
 #include "services/common/text/time.h"
@@ -138,10 +138,10 @@ static void write_envelope(struct kn_buf *out, const amqp_message_t *message,
     kn_buf_text(out, "\"}");
 }
 
-static enum kn_status refuse(struct broker_session *s, enum kn_status status, const char *why)
+static enum kn_status refuse(struct amqp_session *s, enum kn_status status, const char *why)
 {
-    kn_buf_clear(&s->error);
-    kn_buf_text(&s->error, why);
+    kn_buf_clear(&s->base.error);
+    kn_buf_text(&s->base.error, why);
     return status;
 }
 
@@ -155,21 +155,21 @@ struct held {
     bool redelivered;
 };
 
-static enum kn_status open_channel(struct broker_session *s)
+static enum kn_status open_channel(struct amqp_session *s)
 {
     enum kn_status status = broker_amqp_connect(s);
-    return status == KN_OK ? broker_amqp_channel(&s->amqp, HOLD, &s->error) : status;
+    return status == KN_OK ? broker_amqp_channel(&s->amqp, HOLD, &s->base.error) : status;
 }
 
 /* Gives back what is held. The outcome stays the first failure. */
-static enum kn_status close_channel(struct broker_session *s, enum kn_status status)
+static enum kn_status close_channel(struct amqp_session *s, enum kn_status status)
 {
     if (s->amqp.conn && broker_amqp_alive(status)) {
         if (status == KN_NOT_FOUND || status == KN_DENIED || status == KN_CONFLICT ||
             status == KN_IO)
             return broker_amqp_give_up(s, status); /* the broker has closed it */
         enum kn_status closed = broker_amqp_reply(
-            amqp_channel_close(s->amqp.conn, HOLD, AMQP_REPLY_SUCCESS), &s->error);
+            amqp_channel_close(s->amqp.conn, HOLD, AMQP_REPLY_SUCCESS), &s->base.error);
         if (closed == KN_OK)
             return status;
         status = status == KN_OK ? closed : status;
@@ -177,7 +177,7 @@ static enum kn_status close_channel(struct broker_session *s, enum kn_status sta
     return broker_amqp_give_up(s, status);
 }
 
-static enum kn_status declare(struct broker_session *s, const char *queue, uint64_t *ret_messages,
+static enum kn_status declare(struct amqp_session *s, const char *queue, uint64_t *ret_messages,
                               int64_t *ret_consumers)
 {
     const amqp_queue_declare_ok_t *ok = amqp_queue_declare(
@@ -186,15 +186,15 @@ static enum kn_status declare(struct broker_session *s, const char *queue, uint6
         *ret_messages = ok->message_count;
         *ret_consumers = ok->consumer_count;
     }
-    return broker_amqp_outcome(&s->amqp, &s->error);
+    return broker_amqp_outcome(&s->amqp, &s->base.error);
 }
 
 /* NOT_FOUND: nothing waits. */
-static enum kn_status fetch(struct broker_session *s, const char *queue, struct kn_arena *arena,
+static enum kn_status fetch(struct amqp_session *s, const char *queue, struct kn_arena *arena,
                             struct held *ret)
 {
     amqp_rpc_reply_t reply = amqp_basic_get(s->amqp.conn, HOLD, amqp_cstring_bytes(queue), 0);
-    enum kn_status status = broker_amqp_reply(reply, &s->error);
+    enum kn_status status = broker_amqp_reply(reply, &s->base.error);
     if (status != KN_OK)
         return status == KN_NOT_FOUND ? KN_CLOSED : status; /* the queue has just gone */
     if (reply.reply.id != AMQP_BASIC_GET_OK_METHOD)
@@ -206,22 +206,22 @@ static enum kn_status fetch(struct broker_session *s, const char *queue, struct 
         .tag = ok->delivery_tag,
         .redelivered = ok->redelivered,
     };
-    return broker_amqp_reply(amqp_read_message(s->amqp.conn, HOLD, &ret->message, 0), &s->error);
+    return broker_amqp_reply(amqp_read_message(s->amqp.conn, HOLD, &ret->message, 0),
+                             &s->base.error);
 }
 
 /* The message that the test of the queue's type has delivered; NOT_FOUND: none. Ends the test. */
-static enum kn_status fetch_tried(struct broker_session *s, struct kn_arena *arena,
-                                  struct held *ret)
+static enum kn_status fetch_tried(struct amqp_session *s, struct kn_arena *arena, struct held *ret)
 {
     const struct timeval now = {0};
     amqp_envelope_t envelope;
     amqp_basic_cancel(s->amqp.conn, HOLD, amqp_cstring_bytes(BROKER_TRIAL_TAG));
-    enum kn_status status = broker_amqp_outcome(&s->amqp, &s->error);
+    enum kn_status status = broker_amqp_outcome(&s->amqp, &s->base.error);
     if (status != KN_OK)
         return status;
     /* nothing is delivered after the answer; earlier messages are here by now */
     amqp_rpc_reply_t reply = amqp_consume_message(s->amqp.conn, &envelope, &now, 0);
-    status = broker_amqp_reply(reply, &s->error);
+    status = broker_amqp_reply(reply, &s->base.error);
     if (status != KN_OK)
         return status == KN_TIMEOUT ? KN_NOT_FOUND : status;
     *ret = (struct held){
@@ -237,13 +237,13 @@ static enum kn_status fetch_tried(struct broker_session *s, struct kn_arena *are
     return KN_OK;
 }
 
-static enum kn_status keep(const struct broker_session *s, const struct held *held,
+static enum kn_status keep(const struct amqp_session *s, const struct held *held,
                            struct kn_arena *arena, struct broker_waiting *ret)
 {
     struct kn_buf text;
     *ret = (struct broker_waiting){.size = held->message.body.len,
                                    .redelivered = held->redelivered,
-                                   .cut = held->message.body.len > s->options.message_max};
+                                   .cut = held->message.body.len > s->base.options.message_max};
     kn_buf_init(&text, 0);
     if (!ret->cut)
         write_envelope(&text, &held->message, held->exchange, held->routing_key);
@@ -254,9 +254,10 @@ static enum kn_status keep(const struct broker_session *s, const struct held *he
     return status == KN_NOMEM || arena->overflow ? KN_TOO_BIG : KN_OK;
 }
 
-enum kn_status broker_amqp_look(struct broker_session *s, const struct broker_look *look,
+enum kn_status broker_amqp_look(struct broker_session *session, const struct broker_look *look,
                                 struct kn_arena *arena, struct broker_page *ret)
 {
+    struct amqp_session *s = amqp_session_of(session);
     struct broker_page page = {0};
     size_t limit = look->limit < BROKER_LOOK_MAX ? look->limit : BROKER_LOOK_MAX, bytes = 0;
     page.items = kn_arena_array(arena, limit + 1, sizeof *page.items);
@@ -267,7 +268,7 @@ enum kn_status broker_amqp_look(struct broker_session *s, const struct broker_lo
     if (status == KN_NOT_FOUND)
         return close_channel(s, status);
     if (status == KN_OK && limit)
-        status = broker_amqp_classic(&s->amqp, HOLD, look->queue, &s->error);
+        status = broker_amqp_classic(&s->amqp, HOLD, look->queue, &s->base.error);
     if (status == KN_UNSUPPORTED)
         status =
             refuse(s, status,
@@ -303,7 +304,7 @@ enum kn_status broker_amqp_look(struct broker_session *s, const struct broker_lo
 /* A stream has no messages and no consumers for who declares it passively, and hands out nothing
  * to who gets, which it says. Another queue like that is empty: what may just have come is given
  * back when the channel is closed. */
-static enum kn_status refuse_stream(struct broker_session *s, const char *queue)
+static enum kn_status refuse_stream(struct amqp_session *s, const char *queue)
 {
     uint64_t waiting = 0;
     int64_t consumers = 0;
@@ -318,9 +319,9 @@ static enum kn_status refuse_stream(struct broker_session *s, const char *queue)
         amqp_destroy_message(&held.message);
     kn_arena_fini(&arena);
     if (status == KN_UNSUPPORTED) {
-        kn_buf_clear(&s->error);
+        kn_buf_clear(&s->base.error);
         kn_buf_printf(
-            &s->error,
+            &s->base.error,
             "\"%s\" is a stream: its messages can't be taken out, so nothing can be moved "
             "into it or out of it, and it can't be purged",
             queue);
@@ -328,17 +329,19 @@ static enum kn_status refuse_stream(struct broker_session *s, const char *queue)
     return status == KN_NOT_FOUND ? KN_OK : status;
 }
 
-enum kn_status broker_amqp_no_stream(struct broker_session *s, const char *queue)
+enum kn_status broker_amqp_no_stream(struct broker_session *session, const char *queue)
 {
+    struct amqp_session *s = amqp_session_of(session);
     enum kn_status status = open_channel(s);
     if (status != KN_OK)
         return broker_amqp_give_up(s, status);
     return close_channel(s, refuse_stream(s, queue));
 }
 
-enum kn_status broker_amqp_purge(struct broker_session *s, const struct broker_purge *purge,
+enum kn_status broker_amqp_purge(struct broker_session *session, const struct broker_purge *purge,
                                  uint64_t *ret_count)
 {
+    struct amqp_session *s = amqp_session_of(session);
     uint64_t found = 0;
     int64_t consumers;
     enum kn_status status = open_channel(s);
@@ -359,13 +362,13 @@ enum kn_status broker_amqp_purge(struct broker_session *s, const struct broker_p
         amqp_queue_purge(s->amqp.conn, HOLD, amqp_cstring_bytes(purge->queue));
     if (ok)
         *ret_count = ok->message_count;
-    return close_channel(s, broker_amqp_outcome(&s->amqp, &s->error));
+    return close_channel(s, broker_amqp_outcome(&s->amqp, &s->base.error));
 }
 
 /* ---- moving --------------------------------------------------------------------------- */
 
 struct mover {
-    struct broker_session *s;
+    struct amqp_session *s;
     const struct broker_move *move;
     struct broker_moved *moved;
     struct kn_arena arena; /* of a piece */
@@ -433,7 +436,7 @@ static bool put_behind(struct mover *m, const struct held *held)
         amqp_basic_ack(m->s->amqp.conn, HOLD, held->tag, 0) != AMQP_STATUS_OK)
         return false;
     amqp_tx_commit(m->s->amqp.conn, HOLD);
-    return broker_amqp_outcome(&m->s->amqp, &m->s->error) == KN_OK;
+    return broker_amqp_outcome(&m->s->amqp, &m->s->base.error) == KN_OK;
 }
 
 static enum kn_status give_up_first(struct mover *m, const struct held *held, enum kn_status status)
@@ -441,8 +444,8 @@ static enum kn_status give_up_first(struct mover *m, const struct held *held, en
     if (status != KN_FULL && status != KN_NOT_FOUND)
         return status;
     bool behind = m->quorum && put_behind(m, held);
-    kn_buf_clear(&m->s->error);
-    kn_buf_printf(&m->s->error, "the other queue %s%s",
+    kn_buf_clear(&m->s->base.error);
+    kn_buf_printf(&m->s->base.error, "the other queue %s%s",
                   status == KN_FULL ? "is full and accepts no messages" : "no longer exists",
                   behind ? "; the first message is now behind the others in its queue" : "");
     return status == KN_FULL ? status : KN_AGAIN;
@@ -461,7 +464,7 @@ static enum kn_status try_first(struct mover *m, const struct held *held)
     if (amqp_basic_ack(m->s->amqp.conn, HOLD, held->tag, 0) != AMQP_STATUS_OK)
         return KN_CLOSED;
     amqp_tx_commit(m->s->amqp.conn, HOLD);
-    return broker_amqp_outcome(&m->s->amqp, &m->s->error);
+    return broker_amqp_outcome(&m->s->amqp, &m->s->base.error);
 }
 
 static enum kn_status fill_piece(struct mover *m)
@@ -522,7 +525,7 @@ static enum kn_status put_back(struct mover *m, size_t count)
 static enum kn_status commit_piece(struct mover *m)
 {
     amqp_tx_commit(m->s->amqp.conn, HOLD);
-    enum kn_status status = broker_amqp_outcome(&m->s->amqp, &m->s->error);
+    enum kn_status status = broker_amqp_outcome(&m->s->amqp, &m->s->base.error);
     if (status == KN_OK) {
         size_t returned = count_returned(m);
         m->room = m->room * 2 < PIECE ? m->room * 2 : PIECE;
@@ -531,15 +534,15 @@ static enum kn_status commit_piece(struct mover *m)
         if (returned == 0)
             return KN_OK;
         status = put_back(m, returned);
-        kn_buf_clear(&m->s->error);
-        kn_buf_text(&m->s->error, "the other queue no longer exists");
+        kn_buf_clear(&m->s->base.error);
+        kn_buf_text(&m->s->base.error, "the other queue no longer exists");
         return status == KN_OK ? KN_AGAIN : status;
     }
     if (status == KN_CONFLICT && put_back(m, m->count) != KN_OK)
         status = KN_CLOSED;
     if (status == KN_CONFLICT) {
-        kn_buf_clear(&m->s->error);
-        kn_buf_printf(&m->s->error,
+        kn_buf_clear(&m->s->base.error);
+        kn_buf_printf(&m->s->base.error,
                       "the other queue is full and rejected some of the next %zu messages; these "
                       "are back in their queue, after the others, and some are in both queues",
                       m->count);
@@ -560,9 +563,9 @@ static enum kn_status move_pieces(struct mover *m)
     return status;
 }
 
-static enum kn_status check_type(struct broker_session *s, const char *queue)
+static enum kn_status check_type(struct amqp_session *s, const char *queue)
 {
-    enum kn_status status = broker_amqp_classic(&s->amqp, HOLD, queue, &s->error);
+    enum kn_status status = broker_amqp_classic(&s->amqp, HOLD, queue, &s->base.error);
     broker_amqp_close(&s->amqp, status == KN_OK); /* with what was handed out */
     s->confirming = false;
     return status;
@@ -599,12 +602,13 @@ static enum kn_status begin_move(struct mover *m)
     m->moved->found = waiting;
     m->left = m->move->max < waiting ? m->move->max : waiting;
     amqp_tx_select(m->s->amqp.conn, HOLD);
-    return broker_amqp_outcome(&m->s->amqp, &m->s->error);
+    return broker_amqp_outcome(&m->s->amqp, &m->s->base.error);
 }
 
-enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_move *move,
+enum kn_status broker_amqp_move(struct broker_session *session, const struct broker_move *move,
                                 struct broker_moved *ret)
 {
+    struct amqp_session *s = amqp_session_of(session);
     struct mover m = {.s = s, .move = move, .moved = ret, .room = 1};
     enum kn_status status = broker_amqp_may_publish(s);
     if (status == KN_AGAIN)
@@ -621,7 +625,7 @@ enum kn_status broker_amqp_move(struct broker_session *s, const struct broker_mo
 
 /* ---- removing ------------------------------------------------------------------------- */
 
-static enum kn_status check_removal(struct broker_session *s, const char *queue)
+static enum kn_status check_removal(struct amqp_session *s, const char *queue)
 {
     uint64_t waiting;
     int64_t consumers = 0;
@@ -635,9 +639,9 @@ static enum kn_status check_removal(struct broker_session *s, const char *queue)
     return status == KN_OK ? check_type(s, queue) : close_channel(s, status);
 }
 
-static enum kn_status remove_if_wanted(struct broker_session *s,
-                                       const struct broker_removal *removal, struct kn_arena *arena,
-                                       const struct held *held, struct broker_removed *removed)
+static enum kn_status remove_if_wanted(struct amqp_session *s, const struct broker_removal *removal,
+                                       struct kn_arena *arena, const struct held *held,
+                                       struct broker_removed *removed)
 {
     struct broker_waiting message;
     if (keep(s, held, arena, &message) != KN_OK || message.cut ||
@@ -652,7 +656,7 @@ static enum kn_status remove_if_wanted(struct broker_session *s,
 
 /* Holds one after the other. What was acknowledged is gone when the channel is closed in
  * peace; the rest has its places again then. */
-static enum kn_status remove_held(struct broker_session *s, const struct broker_removal *removal,
+static enum kn_status remove_held(struct amqp_session *s, const struct broker_removal *removal,
                                   struct broker_removed *removed)
 {
     struct kn_arena arena;
@@ -675,9 +679,10 @@ static enum kn_status remove_held(struct broker_session *s, const struct broker_
     return status == KN_NOT_FOUND ? KN_OK : status;
 }
 
-enum kn_status broker_amqp_remove(struct broker_session *s, const struct broker_removal *removal,
-                                  struct broker_removed *ret)
+enum kn_status broker_amqp_remove(struct broker_session *session,
+                                  const struct broker_removal *removal, struct broker_removed *ret)
 {
+    struct amqp_session *s = amqp_session_of(session);
     struct broker_removed removed = {0};
     enum kn_status status = check_removal(s, removal->queue);
     if (status == KN_OK)

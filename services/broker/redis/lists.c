@@ -2,7 +2,7 @@
  * to the list of a queue, or of the queue and a step of priority, and takes from the other end;
  * what a worker has taken and not acknowledged is in the hash "unacked": [message, exchange,
  * routing key]. */
-#include "services/broker/session_impl.h"
+#include "services/broker/redis/redis_session.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,14 +10,14 @@
 enum { CHUNK = 200 };
 
 struct search {
-    struct broker_session *session;
+    struct redis_session *session;
     bool (*is)(void *arg, struct kn_str value);
     void *arg;
     size_t left;
     struct broker_found *found;
 };
 
-static redisReply *run(struct broker_session *s, size_t count, const struct kn_str *args,
+static redisReply *run(struct redis_session *s, size_t count, const struct kn_str *args,
                        enum kn_status *ret_status)
 {
     redisReply *reply = broker_redis_ask(s, count, args);
@@ -70,7 +70,7 @@ static enum kn_status search_list(struct search *search, struct kn_str list)
 
 static enum kn_status search_queue(struct search *search, struct kn_str queue)
 {
-    const struct broker_options *options = &search->session->options;
+    const struct broker_options *options = &search->session->base.options;
     for (size_t i = 0; i < options->priority_count; i++) {
         struct kn_buf *list = &search->found->list;
         kn_buf_clear(list);
@@ -109,7 +109,7 @@ static enum kn_status search_unacked(struct search *search)
     char place[24] = "0";
     struct kn_buf key;
     kn_buf_init(&key, 0);
-    broker_redis_key(&search->session->options, &key, KN_STR("unacked"));
+    broker_redis_key(&search->session->base.options, &key, KN_STR("unacked"));
     enum kn_status status = kn_buf_status(&key);
     bool found = false;
     do {
@@ -125,10 +125,11 @@ static enum kn_status search_unacked(struct search *search)
     return status == KN_OK && !found ? KN_NOT_FOUND : status;
 }
 
-enum kn_status broker_redis_find(struct broker_session *s, struct kn_str queue, bool unacked,
+enum kn_status broker_redis_find(struct broker_session *session, struct kn_str queue, bool unacked,
                                  size_t max, bool (*is)(void *arg, struct kn_str value), void *arg,
                                  struct broker_found *ret)
 {
+    struct redis_session *s = redis_session_of(session);
     struct search search = {.session = s, .is = is, .arg = arg, .left = max, .found = ret};
     ret->complete = true;
     enum kn_status status = broker_redis_connect(s);
@@ -141,9 +142,10 @@ enum kn_status broker_redis_find(struct broker_session *s, struct kn_str queue, 
     return status == KN_OK ? kn_buf_status(&ret->value) : status;
 }
 
-enum kn_status broker_redis_take_out(struct broker_session *s, const struct broker_found *found,
-                                     int64_t *ret_removed)
+enum kn_status broker_redis_take_out(struct broker_session *session,
+                                     const struct broker_found *found, int64_t *ret_removed)
 {
+    struct redis_session *s = redis_session_of(session);
     enum kn_status status = broker_redis_connect(s);
     const struct kn_str args[] = {KN_STR("LREM"), kn_buf_view(&found->list), KN_STR("1"),
                                   kn_buf_view(&found->value)};
@@ -154,14 +156,15 @@ enum kn_status broker_redis_take_out(struct broker_session *s, const struct brok
     return status;
 }
 
-enum kn_status broker_redis_bindings(struct broker_session *s, struct kn_str exchange,
+enum kn_status broker_redis_bindings(struct broker_session *session, struct kn_str exchange,
                                      struct kn_arena *arena, struct kn_str **ret, size_t *ret_count)
 {
+    struct redis_session *s = redis_session_of(session);
     struct kn_buf name, key;
     kn_buf_init(&name, 0);
     kn_buf_init(&key, 0);
     kn_buf_printf(&name, "_kombu.binding.%.*s", KN_STR_ARG(exchange));
-    broker_redis_key(&s->options, &key, kn_buf_view(&name));
+    broker_redis_key(&s->base.options, &key, kn_buf_view(&name));
     enum kn_status status = broker_redis_connect(s);
     if (status == KN_OK)
         status = kn_buf_status(&key);

@@ -1,4 +1,4 @@
-#include "services/broker/driver.h"
+#include "services/broker/redis/redis_session.h"
 
 #define RIGHTS                                                                                     \
     "Give the user the missing right: ACL SETUSER, with the rules in docs/brokers.md. The error "  \
@@ -102,4 +102,34 @@ const struct broker_driver broker_redis_driver = {
     .schemes = schemes,
     .faults = faults,
     .late_faults = late_faults,
+
+    .receive = broker_redis_receive,
+
+    .meter_new = broker_redis_meter_new,
+    .meter_fini = broker_redis_meter_fini,
+    .meter_connected = broker_redis_meter_connected,
+    .measure = broker_redis_measure,
+    .places = broker_redis_places,
+
+    .session_new = broker_redis_session_new,
+    .session_fini = broker_redis_session_fini,
+    .connected = broker_redis_connected,
+    .fanout = broker_redis_fanout,
+    .send = broker_redis_send,
+    .replies_open = broker_redis_replies_open,
+    .replies_receive = broker_redis_replies_receive,
+    .replies_close = broker_redis_replies_close,
+    .clock = broker_redis_clock,
+    .replies_sweep = broker_redis_sweep,
+    .look = broker_redis_look,
+    .unacked = broker_redis_unacked,
+    .purge = broker_redis_purge,
+    .purged = broker_redis_purged,
+    .kept = broker_redis_kept,
+    .purged_end = broker_redis_purged_end,
+    .move = broker_redis_move,
+    .remove = broker_redis_remove,
+    .find = broker_redis_find,
+    .take_out = broker_redis_take_out,
+    .bindings = broker_redis_bindings,
 };

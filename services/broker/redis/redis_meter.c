@@ -5,14 +5,14 @@
  *   <prefix><queue><sep><step>          the same for the other priorities
  *   <prefix>unacked                     hash of [message, exchange, routing key] that
  *                                       workers hold, of all queues together */
-#include "services/broker/meter_impl.h"
-
+#include "services/broker/redis/redis_session.h"
 #include "services/common/text/json.h"
 
 #include <ctype.h>
 #include <jansson.h>
 #include <stdlib.h>
 
+#define BINDINGS_BYTES ((size_t)4 << 20)
 #define SCANS_MAX 20      /* SCAN calls in one measurement */
 #define SCAN_COUNT "500"  /* keys that one of them looks at */
 #define MEMBERS_MAX 10000 /* of a set of bindings */
@@ -21,10 +21,52 @@
 #define NUMBER_MAX 1000000 /* of a database */
 #define UNACKED_SCANS 1000 /* HSCAN calls; a walk over so few messages ends sooner */
 
-/* A reply that is no error, or NULL with the error told. */
-static redisReply *ask(struct broker_meter *m, size_t count, const struct kn_str *args)
+/* Bindings of kombu. */
+struct binding {
+    struct kn_str exchange, routing_key, queue;
+};
+struct bindings {
+    struct kn_arena arena;
+    struct binding *items; /* BROKER_QUEUES_MAX of them, or NULL */
+    size_t count;
+};
+
+struct redis_meter {
+    struct broker_meter base;
+    struct broker_redis redis;
+    struct bindings known, walking; /* of the last walk over all keys, and of this one so far */
+    struct kn_buf cursor;           /* of SCAN; empty: a walk is to begin */
+};
+
+struct broker_meter *broker_redis_meter_new(void)
 {
-    redisReply *reply = broker_redis_command(&m->redis, &m->error, count, args);
+    struct redis_meter *m = calloc(1, sizeof(*m));
+    if (!m)
+        return NULL;
+    kn_buf_init(&m->cursor, 64);
+    kn_arena_init(&m->known.arena, BINDINGS_BYTES);
+    kn_arena_init(&m->walking.arena, BINDINGS_BYTES);
+    return &m->base;
+}
+
+void broker_redis_meter_fini(struct broker_meter *meter)
+{
+    struct redis_meter *m = (struct redis_meter *)meter;
+    broker_redis_close(&m->redis);
+    kn_arena_fini(&m->known.arena);
+    kn_arena_fini(&m->walking.arena);
+    kn_buf_fini(&m->cursor);
+}
+
+bool broker_redis_meter_connected(const struct broker_meter *meter)
+{
+    return ((const struct redis_meter *)meter)->redis.ctx;
+}
+
+/* A reply that is no error, or NULL with the error told. */
+static redisReply *ask(struct redis_meter *m, size_t count, const struct kn_str *args)
+{
+    redisReply *reply = broker_redis_command(&m->redis, &m->base.error, count, args);
     if (reply && reply->type == REDIS_REPLY_ERROR) {
         freeReplyObject(reply);
         return NULL;
@@ -60,32 +102,32 @@ static bool is_broadcast(struct kn_str queue)
     return kn_str_starts(queue, KN_STR("bcast.")) && queue.len == 6 + 36;
 }
 
-static void add_binding(struct broker_meter *m, struct kn_str exchange, struct kn_str member)
+static void add_binding(struct redis_meter *m, struct kn_str exchange, struct kn_str member)
 {
-    struct broker_bindings *to = &m->walking;
-    struct kn_str routing_key = split(&member, m->options.separator);
-    (void)split(&member, m->options.separator); /* the pattern */
+    struct bindings *to = &m->walking;
+    struct kn_str routing_key = split(&member, m->base.options.separator);
+    (void)split(&member, m->base.options.separator); /* the pattern */
     if (!to->items)
         to->items = kn_arena_array(&to->arena, BROKER_QUEUES_MAX, sizeof(*to->items));
     if (!to->items || to->count == BROKER_QUEUES_MAX || member.len == 0 || is_broadcast(member))
         return;
-    const struct broker_binding binding = {kn_arena_str(&to->arena, exchange),
-                                           kn_arena_str(&to->arena, routing_key),
-                                           kn_arena_str(&to->arena, member)};
+    const struct binding binding = {kn_arena_str(&to->arena, exchange),
+                                    kn_arena_str(&to->arena, routing_key),
+                                    kn_arena_str(&to->arena, member)};
     if (binding.queue.ptr)
         to->items[to->count++] = binding;
 }
 
 /* Events and remote control go over publish and subscribe: their bindings name no lists. */
-static bool is_fanout(const struct broker_meter *m, struct kn_str exchange)
+static bool is_fanout(const struct redis_meter *m, struct kn_str exchange)
 {
     struct kn_str suffix = KN_STR(".pidbox");
     bool pidbox = exchange.len >= suffix.len &&
                   memcmp(exchange.ptr + exchange.len - suffix.len, suffix.ptr, suffix.len) == 0;
-    return pidbox || kn_str_eq(exchange, kn_str_from(m->options.event_exchange));
+    return pidbox || kn_str_eq(exchange, kn_str_from(m->base.options.event_exchange));
 }
 
-static enum kn_status read_set(struct broker_meter *m, struct kn_str key, size_t head_len)
+static enum kn_status read_set(struct redis_meter *m, struct kn_str key, size_t head_len)
 {
     struct kn_str exchange = {key.ptr + head_len, key.len - head_len};
     const struct kn_str size[] = {KN_STR("SCARD"), key};
@@ -102,9 +144,9 @@ static enum kn_status read_set(struct broker_meter *m, struct kn_str key, size_t
     return m->redis.ctx ? KN_OK : KN_IO;
 }
 
-static void finish_walk(struct broker_meter *m)
+static void finish_walk(struct redis_meter *m)
 {
-    struct broker_bindings old = m->known;
+    struct bindings old = m->known;
     m->known = m->walking;
     m->walking = old;
     kn_arena_reset(&m->walking.arena);
@@ -113,7 +155,7 @@ static void finish_walk(struct broker_meter *m)
 }
 
 /* One SCAN. *ret_done: the walk is complete. */
-static enum kn_status scan_some(struct broker_meter *m, struct kn_str pattern, size_t head_len,
+static enum kn_status scan_some(struct redis_meter *m, struct kn_str pattern, size_t head_len,
                                 bool *ret_done)
 {
     const struct kn_str args[] = {
@@ -140,19 +182,19 @@ static enum kn_status scan_some(struct broker_meter *m, struct kn_str pattern, s
     return status;
 }
 
-static enum kn_status discover(struct broker_meter *m)
+static enum kn_status discover(struct redis_meter *m)
 {
     struct kn_buf pattern;
     bool done = false;
     enum kn_status status = KN_OK;
     kn_buf_init(&pattern, 0);
-    for (const char *c = m->options.key_prefix; *c; c++) {
+    for (const char *c = m->base.options.key_prefix; *c; c++) {
         if (strchr("*?[]\\", *c))
             kn_buf_char(&pattern, '\\');
         kn_buf_char(&pattern, *c);
     }
     kn_buf_text(&pattern, "_kombu.binding.*");
-    size_t head_len = strlen(m->options.key_prefix) + strlen("_kombu.binding.");
+    size_t head_len = strlen(m->base.options.key_prefix) + strlen("_kombu.binding.");
     for (int i = 0; i < SCANS_MAX && status == KN_OK && !done; i++)
         status = scan_some(m, kn_buf_view(&pattern), head_len, &done);
     if (status == KN_OK && done)
@@ -163,11 +205,11 @@ static enum kn_status discover(struct broker_meter *m)
 
 /* ---- lengths ------------------------------------------------------------------- */
 
-static void append_llen(struct broker_meter *m, struct kn_str queue, int step, struct kn_buf *key)
+static void append_llen(struct redis_meter *m, struct kn_str queue, int step, struct kn_buf *key)
 {
-    broker_redis_key(&m->options, key, queue);
+    broker_redis_key(&m->base.options, key, queue);
     if (step > 0)
-        kn_buf_printf(key, "%s%d", m->options.separator, step);
+        kn_buf_printf(key, "%s%d", m->base.options.separator, step);
     const char *argv[] = {"LLEN", key->data};
     size_t lens[] = {4, key->len};
     if (kn_buf_status(key) == KN_OK)
@@ -175,12 +217,12 @@ static void append_llen(struct broker_meter *m, struct kn_str queue, int step, s
 }
 
 /* DENIED: we may not ask. */
-static enum kn_status read_llen(struct broker_meter *m, struct kn_str queue, uint64_t *ret)
+static enum kn_status read_llen(struct redis_meter *m, struct kn_str queue, uint64_t *ret)
 {
     redisReply *reply = broker_redis_reply(&m->redis);
     if (!reply) {
-        kn_buf_clear(&m->error);
-        kn_buf_text(&m->error, m->redis.ctx->errstr);
+        kn_buf_clear(&m->base.error);
+        kn_buf_text(&m->base.error, m->redis.ctx->errstr);
         broker_redis_close(&m->redis);
         return KN_IO;
     }
@@ -188,18 +230,18 @@ static enum kn_status read_llen(struct broker_meter *m, struct kn_str queue, uin
     *ret = reply->type == REDIS_REPLY_INTEGER && reply->integer > 0 ? (uint64_t)reply->integer : 0;
     bool denied = reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0;
     if (denied) {
-        kn_buf_clear(&m->error);
-        kn_buf_text(&m->error, reply->str);
-        broker_redis_name_right(&m->error, KN_STR("LLEN"), queue);
+        kn_buf_clear(&m->base.error);
+        kn_buf_text(&m->base.error, reply->str);
+        broker_redis_name_right(&m->base.error, KN_STR("LLEN"), queue);
     }
     freeReplyObject(reply);
     return denied ? KN_DENIED : KN_OK;
 }
 
-static enum kn_status read_lengths(struct broker_meter *m, struct kn_arena *arena,
+static enum kn_status read_lengths(struct redis_meter *m, struct kn_arena *arena,
                                    struct broker_depth *depth)
 {
-    size_t steps = m->options.priority_count;
+    size_t steps = m->base.options.priority_count;
     struct broker_priority_depth *list = kn_arena_array(arena, steps, sizeof(*list));
     bool denied = false;
     for (size_t i = 0; i < steps; i++) { /* read every reply */
@@ -211,22 +253,22 @@ static enum kn_status read_lengths(struct broker_meter *m, struct kn_arena *aren
         depth->messages += messages;
         if (list && messages)
             list[depth->priority_count++] =
-                (struct broker_priority_depth){m->options.priority_steps[i], messages};
+                (struct broker_priority_depth){m->base.options.priority_steps[i], messages};
     }
     depth->priorities = list;
     return denied ? KN_DENIED : list ? KN_OK : KN_NOMEM;
 }
 
 /* A queue that we may not measure is left out: its depth is unknown, not 0. */
-static enum kn_status measure_lengths(struct broker_meter *m, struct kn_arena *arena,
+static enum kn_status measure_lengths(struct redis_meter *m, struct kn_arena *arena,
                                       struct broker_depths *depths)
 {
     struct kn_buf key;
     enum kn_status status = KN_OK;
     kn_buf_init(&key, 0);
     for (size_t i = 0; i < depths->count; i++) {
-        for (size_t p = 0; p < m->options.priority_count; p++)
-            append_llen(m, depths->items[i].name, m->options.priority_steps[p], &key);
+        for (size_t p = 0; p < m->base.options.priority_count; p++)
+            append_llen(m, depths->items[i].name, m->base.options.priority_steps[p], &key);
     }
     size_t kept = 0, count = depths->count;
     for (size_t i = 0; i < count && status == KN_OK; i++) {
@@ -252,11 +294,11 @@ static struct broker_depth *find_depth(struct broker_depths *depths, struct kn_s
     return NULL;
 }
 
-static struct broker_depth *find_queue(struct broker_meter *m, struct broker_depths *depths,
+static struct broker_depth *find_queue(struct redis_meter *m, struct broker_depths *depths,
                                        struct kn_str exchange, struct kn_str routing_key)
 {
     for (size_t i = 0; i < m->known.count; i++) {
-        const struct broker_binding *b = &m->known.items[i];
+        const struct binding *b = &m->known.items[i];
         if (kn_str_eq(b->exchange, exchange) && kn_str_eq(b->routing_key, routing_key))
             return find_depth(depths, b->queue);
     }
@@ -276,7 +318,7 @@ static size_t string_start(struct kn_str s, size_t end)
 }
 
 /* The value ends in …, "exchange", "routing key"]: no need to read the message. */
-static void count_unacked(struct broker_meter *m, struct broker_depths *depths, struct kn_str value)
+static void count_unacked(struct redis_meter *m, struct broker_depths *depths, struct kn_str value)
 {
     char tail[1024] = "[";
     size_t key_start = string_start(value, value.len);
@@ -297,7 +339,7 @@ static void count_unacked(struct broker_meter *m, struct broker_depths *depths, 
 }
 
 /* Walks over the hash. False when there was too much of it, or it failed. */
-static bool split_unacked(struct broker_meter *m, struct broker_depths *depths, struct kn_str key)
+static bool split_unacked(struct redis_meter *m, struct broker_depths *depths, struct kn_str key)
 {
     char cursor[32] = "0";
     size_t bytes = 0, scans = 0;
@@ -321,11 +363,11 @@ static bool split_unacked(struct broker_meter *m, struct broker_depths *depths, 
     return true;
 }
 
-static enum kn_status measure_unacked(struct broker_meter *m, struct broker_depths *depths)
+static enum kn_status measure_unacked(struct redis_meter *m, struct broker_depths *depths)
 {
     struct kn_buf key;
     kn_buf_init(&key, 0);
-    broker_redis_key(&m->options, &key, KN_STR("unacked"));
+    broker_redis_key(&m->base.options, &key, KN_STR("unacked"));
     const struct kn_str args[] = {KN_STR("HLEN"), kn_buf_view(&key)};
     redisReply *reply = ask(m, 2, args);
     bool known = reply && reply->type == REDIS_REPLY_INTEGER;
@@ -344,7 +386,7 @@ static enum kn_status measure_unacked(struct broker_meter *m, struct broker_dept
 }
 
 static void add_found(struct broker_depths *depths, struct kn_arena *arena,
-                      const struct broker_bindings *bindings)
+                      const struct bindings *bindings)
 {
     for (size_t i = 0; i < bindings->count; i++)
         broker_depths_add(depths, arena, bindings->items[i].queue);
@@ -353,21 +395,22 @@ static void add_found(struct broker_depths *depths, struct kn_arena *arena,
 enum kn_status broker_redis_measure(struct broker_meter *meter, struct kn_arena *arena,
                                     struct broker_depths *depths)
 {
+    struct redis_meter *m = (struct redis_meter *)meter;
     enum kn_status status = KN_OK;
-    if (!meter->redis.ctx)
-        status = broker_redis_open(&meter->options, -1, &meter->error, &meter->redis);
+    if (!m->redis.ctx)
+        status = broker_redis_open(&m->base.options, -1, &m->base.error, &m->redis);
     if (status == KN_OK)
-        status = discover(meter);
-    if (status != KN_OK && meter->redis.ctx)
+        status = discover(m);
+    if (status != KN_OK && m->redis.ctx)
         status = KN_OK; /* a missing right: known queues are still measured */
-    add_found(depths, arena, &meter->known);
-    add_found(depths, arena, &meter->walking);
+    add_found(depths, arena, &m->known);
+    add_found(depths, arena, &m->walking);
     if (status == KN_OK)
-        status = measure_lengths(meter, arena, depths);
+        status = measure_lengths(m, arena, depths);
     if (status == KN_OK)
-        status = measure_unacked(meter, depths);
+        status = measure_unacked(m, depths);
     if (status != KN_OK)
-        broker_redis_close(&meter->redis);
+        broker_redis_close(&m->redis);
     return status;
 }
 
@@ -425,14 +468,15 @@ static size_t find_listening(struct kn_str clients, int *list, size_t max)
 enum kn_status broker_redis_places(struct broker_meter *meter, struct kn_arena *arena,
                                    struct kn_str *ret, size_t max, size_t *ret_count)
 {
+    struct redis_meter *m = (struct redis_meter *)meter;
     const struct kn_str args[] = {KN_STR("CLIENT"), KN_STR("LIST")};
     enum kn_status status = KN_OK;
     int *numbers = kn_arena_array(arena, max, sizeof *numbers);
     if (!numbers)
         return KN_NOMEM;
-    if (!meter->redis.ctx)
-        status = broker_redis_open(&meter->options, -1, &meter->error, &meter->redis);
-    redisReply *reply = status == KN_OK ? ask(meter, 2, args) : NULL;
+    if (!m->redis.ctx)
+        status = broker_redis_open(&m->base.options, -1, &m->base.error, &m->redis);
+    redisReply *reply = status == KN_OK ? ask(m, 2, args) : NULL;
     struct kn_str clients = reply ? text_of(reply) : KN_STR_ABSENT;
     size_t count = find_listening(clients, numbers, max);
     for (size_t i = 0; i < count; i++) {

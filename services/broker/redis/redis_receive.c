@@ -9,9 +9,8 @@
  * A ping a second, whose answer comes after all that was published before it, tells up to
  * when nothing is missing. The time of the last bytes does not: they may have lain in a
  * buffer for long, and what came after them been dropped with the connection. */
-#include "services/broker/receiver_impl.h"
+#include "services/broker/redis/redis_session.h"
 
-#include "services/broker/redis/redis.h"
 #include "services/broker/redis/resp.h"
 #include "services/common/text/time.h"
 

@@ -1,29 +1,49 @@
-#include "services/broker/session_impl.h"
+#include "services/broker/redis/redis_session.h"
 
 #include "services/common/text/time.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define SLICE KN_SECOND /* of waiting for a reply; shorter than the socket's time-out */
 
-enum kn_status broker_redis_connect(struct broker_session *s)
+struct broker_session *broker_redis_session_new(void)
+{
+    struct redis_session *s = calloc(1, sizeof(*s));
+    return s ? &s->base : NULL;
+}
+
+void broker_redis_session_fini(struct broker_session *session)
+{
+    struct redis_session *s = redis_session_of(session);
+    freeReplyObject(s->reply);
+    broker_redis_close(&s->redis);
+}
+
+bool broker_redis_connected(const struct broker_session *session)
+{
+    const struct redis_session *s = (const struct redis_session *)session;
+    return s->redis.ctx && !s->redis.stale;
+}
+
+enum kn_status broker_redis_connect(struct redis_session *s)
 {
     if (s->redis.ctx && !s->redis.stale)
         return KN_OK;
     broker_redis_close(&s->redis);
-    return broker_redis_open(&s->options, -1, &s->error, &s->redis);
+    return broker_redis_open(&s->base.options, -1, &s->base.error, &s->redis);
 }
 
-redisReply *broker_redis_ask(struct broker_session *s, size_t count, const struct kn_str *args)
+redisReply *broker_redis_ask(struct redis_session *s, size_t count, const struct kn_str *args)
 {
-    redisReply *reply = broker_redis_command(&s->redis, &s->error, count, args);
+    redisReply *reply = broker_redis_command(&s->redis, &s->base.error, count, args);
     if (!reply)
         broker_redis_close(&s->redis);
     return reply;
 }
 
 /* A command whose answer is a number, if one wants to know. */
-static enum kn_status run(struct broker_session *s, size_t count, const struct kn_str *args,
+static enum kn_status run(struct redis_session *s, size_t count, const struct kn_str *args,
                           int64_t *ret_number)
 {
     redisReply *reply = broker_redis_ask(s, count, args);
@@ -36,17 +56,18 @@ static enum kn_status run(struct broker_session *s, size_t count, const struct k
     return status;
 }
 
-static enum kn_status publish(struct broker_session *s, struct kn_str channel,
+static enum kn_status publish(struct redis_session *s, struct kn_str channel,
                               struct kn_str envelope, int64_t *ret_receivers)
 {
     const struct kn_str args[] = {KN_STR("PUBLISH"), channel, envelope};
     return run(s, 3, args, ret_receivers);
 }
 
-enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchange,
+enum kn_status broker_redis_fanout(struct broker_session *session, const char *exchange,
                                    const struct broker_outgoing *message, int64_t *ret_receivers)
 {
-    const char *prefix = s->options.fanout_prefix ? s->options.fanout_prefix : "/{db}.";
+    struct redis_session *s = redis_session_of(session);
+    const char *prefix = s->base.options.fanout_prefix ? s->base.options.fanout_prefix : "/{db}.";
     struct kn_buf channel;
     int64_t more = 0;
     bool first = false; /* channel has it */
@@ -54,7 +75,7 @@ enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchang
     kn_buf_init(&channel, 0);
     enum kn_status status = broker_redis_connect(s);
     if (status == KN_OK) {
-        broker_redis_channel(&s->options, s->redis.host->db, prefix, &channel,
+        broker_redis_channel(&s->base.options, s->redis.host->db, prefix, &channel,
                              kn_str_from(exchange));
         status = kn_buf_status(&channel);
     }
@@ -63,10 +84,10 @@ enum kn_status broker_redis_fanout(struct broker_session *s, const char *exchang
         first = status == KN_OK;
         lost = status == KN_IO;
     }
-    if (status == KN_OK && s->options.url->sentinel && !s->options.fanout_prefix) {
+    if (status == KN_OK && s->base.options.url->sentinel && !s->base.options.fanout_prefix) {
         /* kombu before 5.4 listens at this when it uses sentinels */
         kn_buf_clear(&channel);
-        kn_buf_printf(&channel, "%s/{db}.%s", s->options.key_prefix, exchange);
+        kn_buf_printf(&channel, "%s/{db}.%s", s->base.options.key_prefix, exchange);
         status = publish(s, kn_buf_view(&channel), message->envelope, &more);
         *ret_receivers += more;
     }
@@ -94,24 +115,25 @@ void broker_redis_list(const struct broker_options *options, struct kn_buf *key,
 }
 
 /* A connection that works: one that was cut while it was idle would lose the message. */
-static enum kn_status reconnect(struct broker_session *s)
+static enum kn_status reconnect(struct redis_session *s)
 {
     const struct kn_str ping[] = {KN_STR("PING")};
     if (s->redis.ctx && !s->redis.stale && run(s, 1, ping, NULL) == KN_OK)
         return KN_OK;
     broker_redis_close(&s->redis);
-    kn_buf_clear(&s->error);
+    kn_buf_clear(&s->base.error);
     return broker_redis_connect(s);
 }
 
-enum kn_status broker_redis_send(struct broker_session *s, const char *queue,
+enum kn_status broker_redis_send(struct broker_session *session, const char *queue,
                                  const struct broker_outgoing *message)
 {
+    struct redis_session *s = redis_session_of(session);
     struct kn_buf key;
     kn_buf_init(&key, 0);
     enum kn_status status = reconnect(s);
-    broker_redis_list(&s->options, &key, kn_str_from(queue),
-                      step_of(&s->options, message->priority));
+    broker_redis_list(&s->base.options, &key, kn_str_from(queue),
+                      step_of(&s->base.options, message->priority));
     if (status == KN_OK)
         status = kn_buf_status(&key);
     const struct kn_str args[] = {KN_STR("LPUSH"), kn_buf_view(&key), message->envelope};
@@ -125,7 +147,7 @@ enum kn_status broker_redis_send(struct broker_session *s, const char *queue,
 
 /* Adds our queue to the bindings of the exchange (kombu's Channel._queue_bind) once its
  * list is empty; or takes it out, and then the list, so that no late reply is left. */
-static enum kn_status bind(struct broker_session *s, bool add)
+static enum kn_status bind(struct redis_session *s, bool add)
 {
     struct kn_buf set;
     struct kn_buf member;
@@ -135,11 +157,12 @@ static enum kn_status bind(struct broker_session *s, bool add)
     kn_buf_init(&member, 0);
     kn_buf_init(&name, 0);
     kn_buf_init(&list, 0);
-    kn_buf_printf(&name, "_kombu.binding.%s", s->replies_of.exchange.data);
-    broker_redis_key(&s->options, &set, kn_buf_view(&name));
-    kn_buf_printf(&member, "%s%s%s%s", s->replies_of.routing_key.data, s->options.separator,
-                  s->options.separator, s->replies_of.queue.data);
-    broker_redis_list(&s->options, &list, kn_buf_view(&s->replies_of.queue), 0);
+    kn_buf_printf(&name, "_kombu.binding.%s", s->base.replies_of.exchange.data);
+    broker_redis_key(&s->base.options, &set, kn_buf_view(&name));
+    kn_buf_printf(&member, "%s%s%s%s", s->base.replies_of.routing_key.data,
+                  s->base.options.separator, s->base.options.separator,
+                  s->base.replies_of.queue.data);
+    broker_redis_list(&s->base.options, &list, kn_buf_view(&s->base.replies_of.queue), 0);
     const struct kn_str change[] = {kn_str_from(add ? "SADD" : "SREM"), kn_buf_view(&set),
                                     kn_buf_view(&member)};
     const struct kn_str empty[] = {KN_STR("DEL"), kn_buf_view(&list)};
@@ -153,14 +176,16 @@ static enum kn_status bind(struct broker_session *s, bool add)
     return status;
 }
 
-enum kn_status broker_redis_replies_open(struct broker_session *s)
+enum kn_status broker_redis_replies_open(struct broker_session *session)
 {
+    struct redis_session *s = redis_session_of(session);
     enum kn_status status = broker_redis_connect(s);
     return status == KN_OK ? bind(s, true) : status;
 }
 
-void broker_redis_replies_close(struct broker_session *s)
+void broker_redis_replies_close(struct broker_session *session)
 {
+    struct redis_session *s = redis_session_of(session);
     bool before = s->redis.ctx;
     enum kn_status status = broker_redis_connect(s);
     if (status == KN_OK)
@@ -168,26 +193,26 @@ void broker_redis_replies_close(struct broker_session *s)
     if (status != KN_OK && before && !s->redis.ctx && broker_redis_connect(s) == KN_OK)
         status = bind(s, false); /* the connection had been cut without our notice */
     if (status != KN_OK)
-        kn_buf_clear(&s->error);
+        kn_buf_clear(&s->base.error);
 }
 
 /* One BRPOP over the lists of all priorities. */
-static enum kn_status pop(struct broker_session *s, int64_t timeout_us, struct broker_message *ret)
+static enum kn_status pop(struct redis_session *s, int64_t timeout_us, struct broker_message *ret)
 {
     struct kn_buf keys[BROKER_STEPS_MAX];
     struct kn_str args[BROKER_STEPS_MAX + 2] = {KN_STR("BRPOP")};
     char seconds[32];
-    size_t n = s->options.priority_count;
+    size_t n = s->base.options.priority_count;
     for (size_t i = 0; i < n; i++) {
         kn_buf_init(&keys[i], 0);
-        broker_redis_list(&s->options, &keys[i], kn_buf_view(&s->replies_of.queue),
-                          s->options.priority_steps[i]);
+        broker_redis_list(&s->base.options, &keys[i], kn_buf_view(&s->base.replies_of.queue),
+                          s->base.options.priority_steps[i]);
         args[1 + i] = kn_buf_view(&keys[i]);
     }
     /* before Redis 6 the time-out is a whole number of seconds, and 0 is for ever */
     snprintf(seconds, sizeof(seconds), "%d", (int)((timeout_us + KN_SECOND - 1) / KN_SECOND));
     args[1 + n] = kn_str_from(seconds);
-    s->reply = broker_redis_command(&s->redis, &s->error, n + 2, args);
+    s->reply = broker_redis_command(&s->redis, &s->base.error, n + 2, args);
     for (size_t i = 0; i < n; i++)
         kn_buf_fini(&keys[i]);
     if (!s->reply) {
@@ -203,9 +228,10 @@ static enum kn_status pop(struct broker_session *s, int64_t timeout_us, struct b
     return KN_OK;
 }
 
-enum kn_status broker_redis_replies_receive(struct broker_session *s, int64_t timeout_us,
+enum kn_status broker_redis_replies_receive(struct broker_session *session, int64_t timeout_us,
                                             struct broker_message *ret)
 {
+    struct redis_session *s = redis_session_of(session);
     int64_t deadline = kn_time_mono() + timeout_us;
     enum kn_status status = KN_TIMEOUT;
     if (!s->redis.ctx)

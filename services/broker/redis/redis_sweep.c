@@ -1,5 +1,5 @@
 /* Reply queues that nobody takes away any more. */
-#include "services/broker/session_impl.h"
+#include "services/broker/redis/redis_session.h"
 
 #include "services/common/count.h"
 #include "services/common/text/time.h"
@@ -14,8 +14,9 @@ static struct kn_str text_of(const redisReply *reply)
     return text ? (struct kn_str){reply->str, reply->len} : KN_STR_ABSENT;
 }
 
-enum kn_status broker_redis_clock(struct broker_session *s, int64_t *ret_us)
+enum kn_status broker_redis_clock(struct broker_session *session, int64_t *ret_us)
 {
+    struct redis_session *s = redis_session_of(session);
     const struct kn_str args[] = {KN_STR("TIME")};
     uint64_t seconds, micros;
     enum kn_status status = broker_redis_connect(s);
@@ -35,7 +36,7 @@ enum kn_status broker_redis_clock(struct broker_session *s, int64_t *ret_us)
 }
 
 /* The queue in a member that is ours and overdue; absent for any other. */
-static struct kn_str overdue(const struct broker_session *s, struct kn_str member,
+static struct kn_str overdue(const struct redis_session *s, struct kn_str member,
                              struct kn_str prefix, int64_t now)
 {
     uint64_t deadline;
@@ -46,19 +47,19 @@ static struct kn_str overdue(const struct broker_session *s, struct kn_str membe
     if (!dash || !kn_str_to_u64((struct kn_str){from, (size_t)(dash - from)}, &deadline) ||
         deadline >= (uint64_t)(now / KN_SECOND))
         return KN_STR_ABSENT;
-    struct kn_str separator = kn_str_from(s->options.separator);
+    struct kn_str separator = kn_str_from(s->base.options.separator);
     const char *at = from, *queue = NULL;
     while (separator.len && (at = memmem(at, (size_t)(end - at), separator.ptr, separator.len)))
         queue = at += separator.len;
     return queue ? (struct kn_str){queue, (size_t)(end - queue)} : KN_STR_ABSENT;
 }
 
-static enum kn_status remove_queue(struct broker_session *s, struct kn_str set,
-                                   struct kn_str member, struct kn_str queue)
+static enum kn_status remove_queue(struct redis_session *s, struct kn_str set, struct kn_str member,
+                                   struct kn_str queue)
 {
     struct kn_buf list;
     kn_buf_init(&list, 0);
-    broker_redis_key(&s->options, &list, queue);
+    broker_redis_key(&s->base.options, &list, queue);
     const struct kn_str unbind[] = {KN_STR("SREM"), set, member};
     const struct kn_str drop[] = {KN_STR("DEL"), kn_buf_view(&list)};
     enum kn_status status = kn_buf_status(&list);
@@ -73,7 +74,7 @@ static enum kn_status remove_queue(struct broker_session *s, struct kn_str set,
 }
 
 /* One page of the set; *cursor is moved on, and "0" at the end. */
-static enum kn_status sweep_page(struct broker_session *s, struct kn_str set, struct kn_str prefix,
+static enum kn_status sweep_page(struct redis_session *s, struct kn_str set, struct kn_str prefix,
                                  int64_t now, char cursor[32], size_t *count)
 {
     char pattern[64];
@@ -102,16 +103,17 @@ static enum kn_status sweep_page(struct broker_session *s, struct kn_str set, st
     return status;
 }
 
-enum kn_status broker_redis_sweep(struct broker_session *s, const char *exchange,
+enum kn_status broker_redis_sweep(struct broker_session *session, const char *exchange,
                                   const char *prefix, size_t *ret_count)
 {
+    struct redis_session *s = redis_session_of(session);
     struct kn_buf set;
     char name[256], cursor[32] = "0";
     int64_t now;
-    enum kn_status status = broker_redis_clock(s, &now);
+    enum kn_status status = broker_redis_clock(session, &now);
     kn_buf_init(&set, 0);
     snprintf(name, sizeof(name), "_kombu.binding.%s", exchange);
-    broker_redis_key(&s->options, &set, kn_str_from(name));
+    broker_redis_key(&s->base.options, &set, kn_str_from(name));
     for (int page = 0; status == KN_OK && page < PAGES_MAX; page++) {
         status = sweep_page(s, kn_buf_view(&set), kn_str_from(prefix), now, cursor, ret_count);
         if (strcmp(cursor, "0") == 0)

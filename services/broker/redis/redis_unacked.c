@@ -1,6 +1,6 @@
 /* Messages delivered to workers and not acknowledged: kombu keeps them in the hash
  * <key prefix>unacked, by delivery tag, as [message, exchange, routing key]. */
-#include "services/broker/session_impl.h"
+#include "services/broker/redis/redis_session.h"
 
 #include "services/common/count.h"
 
@@ -14,7 +14,7 @@ static bool is_text(const redisReply *reply)
 }
 
 /* One piece of the hash. */
-static enum kn_status scan(struct broker_session *s, struct kn_str key, char cursor[32],
+static enum kn_status scan(struct redis_session *s, struct kn_str key, char cursor[32],
                            const struct broker_unacked *unacked, size_t *bytes)
 {
     const struct kn_str args[] = {KN_STR("HSCAN"), key, kn_str_from(cursor), KN_STR("COUNT"),
@@ -40,13 +40,15 @@ static enum kn_status scan(struct broker_session *s, struct kn_str key, char cur
     return status;
 }
 
-enum kn_status broker_redis_unacked(struct broker_session *s, const struct broker_unacked *unacked)
+enum kn_status broker_redis_unacked(struct broker_session *session,
+                                    const struct broker_unacked *unacked)
 {
+    struct redis_session *s = redis_session_of(session);
     struct kn_buf key;
     char cursor[32] = "0";
     size_t bytes = 0, scans = 0;
     kn_buf_init(&key, 0);
-    broker_redis_key(&s->options, &key, KN_STR("unacked"));
+    broker_redis_key(&s->base.options, &key, KN_STR("unacked"));
     enum kn_status status = kn_buf_status(&key);
     if (status == KN_OK)
         status = broker_redis_connect(s);

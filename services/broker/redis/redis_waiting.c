@@ -4,7 +4,7 @@
  * place of the last message that was seen and a mark of its content; whoever has
  * it looks for the mark from that place on to the right. When it is gone it was
  * delivered, and so was all before it. */
-#include "services/broker/session_impl.h"
+#include "services/broker/redis/redis_session.h"
 
 #include "services/broker/redis/reroute.h"
 #include "services/common/text/time.h"
@@ -134,19 +134,19 @@ static void add_number(struct call *call, struct kn_arena *arena, uint64_t numbe
     add(call, kn_arena_str(arena, kn_str_from(text)));
 }
 
-static struct kn_str list_of(struct broker_session *s, struct kn_arena *arena, const char *queue,
+static struct kn_str list_of(struct redis_session *s, struct kn_arena *arena, const char *queue,
                              int step)
 {
     struct kn_buf key;
     kn_buf_init(&key, 0);
-    broker_redis_list(&s->options, &key, kn_str_from(queue), step);
+    broker_redis_list(&s->base.options, &key, kn_str_from(queue), step);
     struct kn_str copy = kn_arena_str(arena, kn_buf_view(&key));
     kn_buf_fini(&key);
     return copy;
 }
 
 /* An answer that is a list of at least so many elements; it lives until the next one. */
-static enum kn_status eval(struct broker_session *s, const struct call *call, size_t least,
+static enum kn_status eval(struct redis_session *s, const struct call *call, size_t least,
                            const redisReply **ret)
 {
     const char *argv[ARGS_MAX + 3] = {"EVAL", call->script};
@@ -164,15 +164,15 @@ static enum kn_status eval(struct broker_session *s, const struct call *call, si
     freeReplyObject(s->reply);
     bool sent = redisAppendCommandArgv(s->redis.ctx, (int)call->count + 3, argv, lens) == REDIS_OK;
     s->reply = sent ? broker_redis_reply(&s->redis) : NULL;
-    kn_buf_clear(&s->error);
+    kn_buf_clear(&s->base.error);
     if (!s->reply) {
-        kn_buf_text(&s->error, s->redis.ctx->errstr);
+        kn_buf_text(&s->base.error, s->redis.ctx->errstr);
         broker_redis_close(&s->redis);
         return KN_IO;
     }
     if (s->reply->type == REDIS_REPLY_ERROR) {
-        kn_buf_text(&s->error, s->reply->str);
-        broker_redis_name_right(&s->error, KN_STR("EVAL"), call->args[0]);
+        kn_buf_text(&s->base.error, s->reply->str);
+        broker_redis_name_right(&s->base.error, KN_STR("EVAL"), call->args[0]);
         s->redis.stale = s->redis.stale || strncmp(s->reply->str, "READONLY", 8) == 0;
         return strncmp(s->reply->str, "OOM", 3) == 0 ? KN_FULL : KN_DENIED;
     }
@@ -247,7 +247,7 @@ static enum kn_status take_messages(const redisReply *reply, struct kn_arena *ar
 }
 
 /* One list, from a place on, which is moved behind what was read. */
-static enum kn_status look_at(struct broker_session *s, struct kn_str key, size_t limit,
+static enum kn_status look_at(struct redis_session *s, struct kn_str key, size_t limit,
                               size_t bytes, struct place *place, struct kn_arena *arena,
                               const redisReply **ret)
 {
@@ -260,7 +260,7 @@ static enum kn_status look_at(struct broker_session *s, struct kn_str key, size_
         add(&call, place->mark.len ? place->mark : KN_STR(""));
         add_number(&call, arena, PIECE);
         add_number(&call, arena, limit);
-        add_number(&call, arena, s->options.message_max);
+        add_number(&call, arena, s->base.options.message_max);
         add_number(&call, arena, bytes);
         status = eval(s, &call, 4, ret);
         if (status != KN_OK)
@@ -275,9 +275,10 @@ static enum kn_status look_at(struct broker_session *s, struct kn_str key, size_
     return KN_OK;
 }
 
-enum kn_status broker_redis_look(struct broker_session *s, const struct broker_look *look,
+enum kn_status broker_redis_look(struct broker_session *session, const struct broker_look *look,
                                  struct kn_arena *arena, struct broker_page *ret)
 {
+    struct redis_session *s = redis_session_of(session);
     struct place places[BROKER_STEPS_MAX] = {0};
     size_t limit = look->limit < BROKER_LOOK_MAX ? look->limit : BROKER_LOOK_MAX;
     size_t bytes = look->bytes_max;
@@ -285,12 +286,12 @@ enum kn_status broker_redis_look(struct broker_session *s, const struct broker_l
     page.items = kn_arena_array(arena, limit + 1, sizeof *page.items);
     enum kn_status status = page.items ? broker_redis_connect(s) : KN_NOMEM;
     if (status == KN_OK)
-        status = read_cursor(look->cursor, s->options.priority_count, places);
-    for (size_t i = 0; status == KN_OK && i < s->options.priority_count; i++) {
+        status = read_cursor(look->cursor, s->base.options.priority_count, places);
+    for (size_t i = 0; status == KN_OK && i < s->base.options.priority_count; i++) {
         const redisReply *reply = NULL;
         size_t before = page.count;
         bool full = page.count == limit || (page.count && bytes == 0);
-        status = look_at(s, list_of(s, arena, look->queue, (int)s->options.priority_steps[i]),
+        status = look_at(s, list_of(s, arena, look->queue, (int)s->base.options.priority_steps[i]),
                          full ? 0 : limit - page.count, bytes, &places[i], arena, &reply);
         if (status != KN_OK)
             break;
@@ -302,28 +303,29 @@ enum kn_status broker_redis_look(struct broker_session *s, const struct broker_l
     }
     if (status != KN_OK)
         return status;
-    page.cursor = write_cursor(places, s->options.priority_count, arena);
+    page.cursor = write_cursor(places, s->base.options.priority_count, arena);
     *ret = page;
     return arena->overflow ? KN_TOO_BIG : KN_OK;
 }
 
 /* ---- purging -------------------------------------------------------------------------- */
 
-enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_purge *purge,
+enum kn_status broker_redis_purge(struct broker_session *session, const struct broker_purge *purge,
                                   uint64_t *ret_count)
 {
+    struct redis_session *s = redis_session_of(session);
     struct kn_arena arena;
     struct call call = {.script = purge_script};
     const redisReply *reply = NULL;
     kn_arena_init(&arena, 64 << 10);
-    for (size_t i = 0; i < s->options.priority_count; i++)
-        add(&call, list_of(s, &arena, purge->queue, (int)s->options.priority_steps[i]));
-    for (size_t i = 0; purge->keep && i < s->options.priority_count; i++)
-        add(&call, list_of(s, &arena, purge->keep, (int)s->options.priority_steps[i]));
+    for (size_t i = 0; i < s->base.options.priority_count; i++)
+        add(&call, list_of(s, &arena, purge->queue, (int)s->base.options.priority_steps[i]));
+    for (size_t i = 0; purge->keep && i < s->base.options.priority_count; i++)
+        add(&call, list_of(s, &arena, purge->keep, (int)s->base.options.priority_steps[i]));
     if (purge->keep)
         add(&call, list_of(s, &arena, purge->kept, 0));
     call.keys = call.count;
-    add_number(&call, &arena, s->options.priority_count);
+    add_number(&call, &arena, s->base.options.priority_count);
     add_number(&call, &arena, purge->expected);
     add_number(&call, &arena, purge->tolerance);
     add_number(&call, &arena, KEPT_SECONDS);
@@ -338,18 +340,20 @@ enum kn_status broker_redis_purge(struct broker_session *s, const struct broker_
     return status;
 }
 
-enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, size_t limit,
+enum kn_status broker_redis_purged(struct broker_session *session, const char *keep, size_t limit,
                                    struct kn_arena *arena, struct broker_page *ret)
 {
+    struct redis_session *s = redis_session_of(session);
     limit = limit < BROKER_LOOK_MAX ? limit : BROKER_LOOK_MAX;
     ret->items = kn_arena_array(arena, limit + 1, sizeof *ret->items);
     enum kn_status status = ret->items ? broker_redis_connect(s) : KN_NOMEM;
-    for (size_t i = 0; status == KN_OK && ret->count == 0 && i < s->options.priority_count; i++) {
+    for (size_t i = 0; status == KN_OK && ret->count == 0 && i < s->base.options.priority_count;
+         i++) {
         struct call call = {.script = take_script, .keys = 1};
         const redisReply *reply = NULL;
-        add(&call, list_of(s, arena, keep, (int)s->options.priority_steps[i]));
+        add(&call, list_of(s, arena, keep, (int)s->base.options.priority_steps[i]));
         add_number(&call, arena, limit);
-        add_number(&call, arena, s->options.message_max);
+        add_number(&call, arena, s->base.options.message_max);
         add_number(&call, arena, PIECE_BYTES);
         status = eval(s, &call, 4, &reply);
         if (status == KN_OK)
@@ -358,9 +362,10 @@ enum kn_status broker_redis_purged(struct broker_session *s, const char *keep, s
     return status;
 }
 
-enum kn_status broker_redis_kept(struct broker_session *s, const char *kept, struct kn_arena *arena,
-                                 struct broker_page *ret)
+enum kn_status broker_redis_kept(struct broker_session *session, const char *kept,
+                                 struct kn_arena *arena, struct broker_page *ret)
 {
+    struct redis_session *s = redis_session_of(session);
     enum kn_status status = broker_redis_connect(s);
     const struct kn_str args[] = {KN_STR("SMEMBERS"), list_of(s, arena, kept, 0)};
     redisReply *reply = status == KN_OK && args[1].ptr ? broker_redis_ask(s, 2, args) : NULL;
@@ -379,12 +384,13 @@ enum kn_status broker_redis_kept(struct broker_session *s, const char *kept, str
     return status == KN_OK && (!ret->items || arena->overflow) ? KN_NOMEM : status;
 }
 
-enum kn_status broker_redis_purged_end(struct broker_session *s, const char *kept,
+enum kn_status broker_redis_purged_end(struct broker_session *session, const char *kept,
                                        struct kn_str member)
 {
+    struct redis_session *s = redis_session_of(session);
     struct kn_buf key;
     kn_buf_init(&key, 0);
-    broker_redis_list(&s->options, &key, kn_str_from(kept), 0);
+    broker_redis_list(&s->base.options, &key, kn_str_from(kept), 0);
     const struct kn_str args[] = {KN_STR("SREM"), kn_buf_view(&key), member};
     enum kn_status status = kn_buf_status(&key);
     redisReply *reply = status == KN_OK ? broker_redis_ask(s, 3, args) : NULL;
@@ -399,7 +405,7 @@ enum kn_status broker_redis_purged_end(struct broker_session *s, const char *kep
 
 /* move->to NULL: what is wanted is taken out. */
 struct mover {
-    struct broker_session *s;
+    struct redis_session *s;
     const struct broker_move *move;
     struct broker_moved *moved;
     void (*gone)(void *arg); /* or NULL */
@@ -449,8 +455,8 @@ static void begin_move(struct mover *m, struct call *call, const char *script)
 
 static enum kn_status too_long(struct mover *m, const struct broker_waiting *message)
 {
-    kn_buf_clear(&m->s->error);
-    kn_buf_printf(&m->s->error, "a message of %llu bytes is too long to be moved",
+    kn_buf_clear(&m->s->base.error);
+    kn_buf_printf(&m->s->base.error, "a message of %llu bytes is too long to be moved",
                   (unsigned long long)message->size);
     return KN_TOO_BIG;
 }
@@ -579,15 +585,16 @@ static enum kn_status move_some(struct mover *m)
     return status;
 }
 
-enum kn_status broker_redis_move(struct broker_session *s, const struct broker_move *move,
+enum kn_status broker_redis_move(struct broker_session *session, const struct broker_move *move,
                                  struct broker_moved *ret)
 {
+    struct redis_session *s = redis_session_of(session);
     struct mover m = {.s = s, .move = move, .moved = ret};
     m.left = move->max < ret->found ? move->max : ret->found;
     kn_arena_init(&m.arena, 0);
     enum kn_status status = KN_OK;
-    for (size_t i = 0; status == KN_OK && i < s->options.priority_count && m.left; i++) {
-        m.step = s->options.priority_steps[i];
+    for (size_t i = 0; status == KN_OK && i < s->base.options.priority_count && m.left; i++) {
+        m.step = s->base.options.priority_steps[i];
         status = move->wanted ? move_some(&m) : move_all(&m);
     }
     kn_arena_fini(&m.arena);
@@ -629,13 +636,13 @@ static enum kn_status remove_some(struct mover *m, struct walk *walks, struct wa
     enum kn_status status = KN_OK;
     for (bool more = true; more;) {
         more = false;
-        for (size_t i = 0; i < m->s->options.priority_count; i++) {
+        for (size_t i = 0; i < m->s->base.options.priority_count; i++) {
             size_t looked = 0;
             if (walks[i].ended)
                 continue;
             if (status != KN_OK || !m->left || !look_max || is_late(m))
                 return status;
-            m->step = m->s->options.priority_steps[i];
+            m->step = m->s->base.options.priority_steps[i];
             status = walk_on(m, &walks[i], &behind[i], &looked);
             look_max -= looked < look_max ? looked : look_max;
             more = true;
@@ -644,9 +651,10 @@ static enum kn_status remove_some(struct mover *m, struct walk *walks, struct wa
     return status;
 }
 
-enum kn_status broker_redis_remove(struct broker_session *s, const struct broker_removal *removal,
-                                   struct broker_removed *ret)
+enum kn_status broker_redis_remove(struct broker_session *session,
+                                   const struct broker_removal *removal, struct broker_removed *ret)
 {
+    struct redis_session *s = redis_session_of(session);
     struct walk walks[BROKER_STEPS_MAX] = {0}, behind[BROKER_STEPS_MAX];
     struct broker_moved moved = {0};
     const struct broker_move move = {.from = removal->queue,
@@ -656,11 +664,11 @@ enum kn_status broker_redis_remove(struct broker_session *s, const struct broker
     struct mover m = {
         .s = s, .move = &move, .moved = &moved, .gone = removal->gone, .left = removal->max};
     kn_arena_init(&m.arena, 0);
-    enum kn_status status = begin_walks(removal->cursor, s->options.priority_count, walks);
+    enum kn_status status = begin_walks(removal->cursor, s->base.options.priority_count, walks);
     memcpy(behind, walks, sizeof behind);
     if (status == KN_OK)
         status = remove_some(&m, walks, behind, removal->look_max);
-    end_walks(walks, behind, s->options.priority_count, &m.arena, ret);
+    end_walks(walks, behind, s->base.options.priority_count, &m.arena, ret);
     ret->removed = moved.moved;
     ret->complete = ret->complete || m.left == 0;
     kn_arena_fini(&m.arena);
