@@ -3,7 +3,7 @@
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
 
-#include "services/broker/url.h"
+#include "services/broker/url/url.h"
 
 /* Priorities that have a list of their own on Redis. */
 enum { BROKER_STEPS_MAX = 16 };

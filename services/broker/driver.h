@@ -1,14 +1,19 @@
 /* What a broker must be able to do to be used by Kanchi. Private to this room: others use the
  * headers beside this one, and broker_traits.
  *
- * To add a broker: a folder beside redis/ and amqp/ with a `const struct broker_driver`, and a row
- * for it in drivers.c. Nothing else asks which brokers there are. */
+ * To add a broker:
+ * 1. a folder beside redis/ and amqp/, with a `const struct broker_driver` (redis/redis_driver.c);
+ * 2. its schemes, errors and traits there. The traits decide how the other services treat it; a new
+ *    one is named for what it means to a caller;
+ * 3. a row in drivers.c, and the files in CMakeLists.txt.
+ * Nothing else asks which brokers there are. What a driver has of a meter or session begins with
+ * the struct below, so that a pointer to one is a pointer to the other. */
 #ifndef BROKER_DRIVER_H
 #define BROKER_DRIVER_H
 
 #include "services/broker/fault.h"
 #include "services/broker/meter.h"
-#include "services/broker/net.h"
+#include "services/broker/net/net.h"
 #include "services/broker/receiver.h"
 #include "services/broker/session.h"
 #include "services/broker/waiting.h"
@@ -113,9 +118,9 @@ struct broker_session {
 
 /* ---- the driver ----------------------------------------------------------------------- */
 
-/* What the headers beside this one say of the function of the same name holds for each; only
- * errors are left to the caller of the driver: it appends a sentence to the error of the meter or
- * session. Those that may be NULL are marked. */
+/* What meter.h, session.h and waiting.h say of the function of the same name holds for each, once
+ * the caller here has tried again on a connection that was cut. On failure there is a sentence in
+ * the error of the meter or session. Functions that may be NULL are marked. */
 struct broker_driver {
     struct broker_traits traits;
 
@@ -195,6 +200,10 @@ extern const struct broker_driver broker_amqp_driver, broker_redis_driver;
 /* The one with that scheme; NULL if there is none. */
 const struct broker_driver *broker_driver_of(struct kn_str scheme,
                                              const struct broker_scheme **ret_scheme);
+static inline const struct broker_driver *broker_session_driver(const struct broker_session *s)
+{
+    return s->options.url->driver;
+}
 /* Of a session: keeps the error, and hands the status on. */
 enum kn_status broker_session_result(struct broker_session *s, enum kn_status status);
 bool broker_session_connected(const struct broker_session *s);

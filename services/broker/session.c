@@ -5,11 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct broker_driver *driver_of(const struct broker_session *s)
-{
-    return s->options.url->driver;
-}
-
 enum kn_status broker_session_new(const struct broker_options *options, struct broker_session **ret)
 {
     struct broker_session *s = options->url->driver->session_new();
@@ -26,13 +21,13 @@ enum kn_status broker_session_new(const struct broker_options *options, struct b
 
 bool broker_session_connected(const struct broker_session *s)
 {
-    return driver_of(s)->connected(s);
+    return broker_session_driver(s)->connected(s);
 }
 
 void broker_session_replies_close(struct broker_session *s)
 {
     if (s->replies_of.open || s->replies_of.left)
-        driver_of(s)->replies_close(s);
+        broker_session_driver(s)->replies_close(s);
     s->replies_of.open = false;
     s->replies_of.left = false;
 }
@@ -42,7 +37,7 @@ void broker_session_free(struct broker_session *s)
     if (!s)
         return;
     broker_session_replies_close(s);
-    driver_of(s)->session_fini(s);
+    broker_session_driver(s)->session_fini(s);
     kn_buf_fini(&s->replies_of.exchange);
     kn_buf_fini(&s->replies_of.routing_key);
     kn_buf_fini(&s->replies_of.queue);
@@ -80,9 +75,10 @@ enum kn_status broker_session_fanout(struct broker_session *session, const char 
 {
     int64_t receivers = -1;
     bool before = broker_session_connected(session);
-    enum kn_status status = driver_of(session)->fanout(session, exchange, message, &receivers);
+    enum kn_status status =
+        broker_session_driver(session)->fanout(session, exchange, message, &receivers);
     if (!message->once && broker_session_again(session, before, status))
-        status = driver_of(session)->fanout(session, exchange, message, &receivers);
+        status = broker_session_driver(session)->fanout(session, exchange, message, &receivers);
     if (status == KN_OK && ret_receivers)
         *ret_receivers = receivers;
     return broker_session_result(session, status);
@@ -91,7 +87,8 @@ enum kn_status broker_session_fanout(struct broker_session *session, const char 
 enum kn_status broker_session_send(struct broker_session *session, const char *queue,
                                    const struct broker_outgoing *message)
 {
-    return broker_session_result(session, driver_of(session)->send(session, queue, message));
+    return broker_session_result(session,
+                                 broker_session_driver(session)->send(session, queue, message));
 }
 
 enum kn_status broker_session_replies_open(struct broker_session *session, const char *exchange,
@@ -112,9 +109,9 @@ enum kn_status broker_session_replies_open(struct broker_session *session, const
         texts[i].to->len--; /* the NUL stays behind it */
     }
     bool before = broker_session_connected(session);
-    enum kn_status status = driver_of(session)->replies_open(session);
+    enum kn_status status = broker_session_driver(session)->replies_open(session);
     if (broker_session_again(session, before, status))
-        status = driver_of(session)->replies_open(session);
+        status = broker_session_driver(session)->replies_open(session);
     session->replies_of.open = status == KN_OK;
     return broker_session_result(session, status);
 }
@@ -124,7 +121,8 @@ enum kn_status broker_session_replies_receive(struct broker_session *session, in
 {
     if (!session->replies_of.open)
         return KN_CLOSED;
-    enum kn_status status = driver_of(session)->replies_receive(session, timeout_us, ret);
+    enum kn_status status =
+        broker_session_driver(session)->replies_receive(session, timeout_us, ret);
     if (status != KN_OK && status != KN_TIMEOUT) {
         session->replies_of.open = false;
         session->replies_of.left = true;
@@ -134,14 +132,14 @@ enum kn_status broker_session_replies_receive(struct broker_session *session, in
 
 enum kn_status broker_session_clock(struct broker_session *session, int64_t *ret_us)
 {
-    if (!driver_of(session)->clock) {
+    if (!broker_session_driver(session)->clock) {
         *ret_us = kn_time_now();
         return KN_OK;
     }
     bool before = broker_session_connected(session);
-    enum kn_status status = driver_of(session)->clock(session, ret_us);
+    enum kn_status status = broker_session_driver(session)->clock(session, ret_us);
     if (broker_session_again(session, before, status))
-        status = driver_of(session)->clock(session, ret_us);
+        status = broker_session_driver(session)->clock(session, ret_us);
     return broker_session_result(session, status);
 }
 
@@ -150,8 +148,8 @@ enum kn_status broker_session_replies_sweep(struct broker_session *session, cons
 {
     size_t count = 0;
     enum kn_status status = KN_OK;
-    if (driver_of(session)->replies_sweep)
-        status = driver_of(session)->replies_sweep(session, exchange, prefix, &count);
+    if (broker_session_driver(session)->replies_sweep)
+        status = broker_session_driver(session)->replies_sweep(session, exchange, prefix, &count);
     if (status == KN_OK)
         *ret_count = count;
     return broker_session_result(session, status);

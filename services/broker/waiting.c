@@ -1,18 +1,13 @@
 #include "services/broker/driver.h"
 
-static const struct broker_driver *driver_of(const struct broker_session *s)
-{
-    return s->options.url->driver;
-}
-
 enum kn_status broker_session_look(struct broker_session *session, const struct broker_look *what,
                                    struct kn_arena *arena, struct broker_page *ret)
 {
     struct broker_page page = {.consumers = -1};
     bool before = broker_session_connected(session);
-    enum kn_status status = driver_of(session)->look(session, what, arena, &page);
+    enum kn_status status = broker_session_driver(session)->look(session, what, arena, &page);
     if (broker_session_again(session, before, status))
-        status = driver_of(session)->look(session, what, arena, &page);
+        status = broker_session_driver(session)->look(session, what, arena, &page);
     if (status == KN_OK)
         *ret = page;
     return broker_session_result(session, status);
@@ -21,12 +16,12 @@ enum kn_status broker_session_look(struct broker_session *session, const struct 
 enum kn_status broker_session_unacked(struct broker_session *session,
                                       const struct broker_unacked *what)
 {
-    if (!driver_of(session)->unacked)
+    if (!broker_session_driver(session)->unacked)
         return broker_session_result(session, KN_UNSUPPORTED);
     bool before = broker_session_connected(session);
-    enum kn_status status = driver_of(session)->unacked(session, what);
+    enum kn_status status = broker_session_driver(session)->unacked(session, what);
     if (broker_session_again(session, before, status))
-        status = driver_of(session)->unacked(session, what);
+        status = broker_session_driver(session)->unacked(session, what);
     return broker_session_result(session, status);
 }
 
@@ -35,32 +30,35 @@ enum kn_status broker_session_find(struct broker_session *session, struct kn_str
                                    bool (*is)(void *arg, struct kn_str value), void *arg,
                                    struct broker_found *ret)
 {
-    if (!driver_of(session)->find)
+    if (!broker_session_driver(session)->find)
         return KN_UNSUPPORTED;
     bool before = broker_session_connected(session);
-    enum kn_status status = driver_of(session)->find(session, queue, unacked, max, is, arg, ret);
+    enum kn_status status =
+        broker_session_driver(session)->find(session, queue, unacked, max, is, arg, ret);
     if (status != KN_NOT_FOUND && broker_session_again(session, before, status))
-        status = driver_of(session)->find(session, queue, unacked, max, is, arg, ret);
+        status = broker_session_driver(session)->find(session, queue, unacked, max, is, arg, ret);
     return broker_session_result(session, status);
 }
 
 enum kn_status broker_session_take_out(struct broker_session *session,
                                        const struct broker_found *found, int64_t *ret_removed)
 {
-    return driver_of(session)->take_out ? driver_of(session)->take_out(session, found, ret_removed)
-                                        : KN_UNSUPPORTED;
+    return broker_session_driver(session)->take_out
+               ? broker_session_driver(session)->take_out(session, found, ret_removed)
+               : KN_UNSUPPORTED;
 }
 
 enum kn_status broker_session_bindings(struct broker_session *session, struct kn_str exchange,
                                        struct kn_arena *arena, struct kn_str **ret,
                                        size_t *ret_count)
 {
-    if (!driver_of(session)->bindings)
+    if (!broker_session_driver(session)->bindings)
         return KN_UNSUPPORTED;
     bool before = broker_session_connected(session);
-    enum kn_status status = driver_of(session)->bindings(session, exchange, arena, ret, ret_count);
+    enum kn_status status =
+        broker_session_driver(session)->bindings(session, exchange, arena, ret, ret_count);
     if (broker_session_again(session, before, status))
-        status = driver_of(session)->bindings(session, exchange, arena, ret, ret_count);
+        status = broker_session_driver(session)->bindings(session, exchange, arena, ret, ret_count);
     return broker_session_result(session, status);
 }
 
@@ -83,8 +81,8 @@ enum kn_status broker_session_no_stream(struct broker_session *session, const ch
 {
     uint64_t found;
     enum kn_status status = count(session, queue, &found);
-    if (status == KN_OK && driver_of(session)->no_stream)
-        status = driver_of(session)->no_stream(session, queue);
+    if (status == KN_OK && broker_session_driver(session)->no_stream)
+        status = broker_session_driver(session)->no_stream(session, queue);
     return broker_session_result(session, status);
 }
 
@@ -94,7 +92,7 @@ enum kn_status broker_session_purge(struct broker_session *session,
     enum kn_status status = count(session, purge->queue, ret_count);
     if (status != KN_OK)
         return status;
-    status = driver_of(session)->purge(session, purge, ret_count);
+    status = broker_session_driver(session)->purge(session, purge, ret_count);
     return broker_session_result(session, status);
 }
 
@@ -103,8 +101,8 @@ enum kn_status broker_session_purged(struct broker_session *session, const char 
 {
     struct broker_page page = {.consumers = -1};
     enum kn_status status = KN_OK;
-    if (driver_of(session)->purged)
-        status = driver_of(session)->purged(session, keep, limit, arena, &page);
+    if (broker_session_driver(session)->purged)
+        status = broker_session_driver(session)->purged(session, keep, limit, arena, &page);
     if (status == KN_OK)
         *ret = page;
     return broker_session_result(session, status);
@@ -115,8 +113,8 @@ enum kn_status broker_session_kept(struct broker_session *session, const char *k
 {
     *ret = (struct broker_page){0};
     enum kn_status status = KN_OK;
-    if (driver_of(session)->kept)
-        status = driver_of(session)->kept(session, kept, arena, ret);
+    if (broker_session_driver(session)->kept)
+        status = broker_session_driver(session)->kept(session, kept, arena, ret);
     return broker_session_result(session, status);
 }
 
@@ -124,8 +122,8 @@ enum kn_status broker_session_purged_end(struct broker_session *session, const c
                                          struct kn_str member)
 {
     enum kn_status status = KN_OK;
-    if (driver_of(session)->purged_end)
-        status = driver_of(session)->purged_end(session, kept, member);
+    if (broker_session_driver(session)->purged_end)
+        status = broker_session_driver(session)->purged_end(session, kept, member);
     return broker_session_result(session, status);
 }
 
@@ -136,7 +134,7 @@ enum kn_status broker_session_move(struct broker_session *session, const struct 
     enum kn_status status = count(session, move->from, &ret->found);
     if (status != KN_OK)
         return status;
-    status = driver_of(session)->move(session, move, ret);
+    status = broker_session_driver(session)->move(session, move, ret);
     return broker_session_result(session, status);
 }
 
@@ -149,6 +147,6 @@ enum kn_status broker_session_remove(struct broker_session *session,
     enum kn_status status = count(session, removal->queue, &ignored);
     if (status != KN_OK)
         return status;
-    status = driver_of(session)->remove(session, removal, ret);
+    status = broker_session_driver(session)->remove(session, removal, ret);
     return broker_session_result(session, status);
 }

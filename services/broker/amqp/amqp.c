@@ -1,7 +1,7 @@
 #include "services/broker/amqp/amqp.h"
 
-#include "services/broker/net.h"
-#include "services/broker/tls.h"
+#include "services/broker/net/net.h"
+#include "services/broker/net/tls.h"
 #include "services/common/text/time.h"
 
 #include <fcntl.h>

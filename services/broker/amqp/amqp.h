@@ -86,4 +86,9 @@ static inline struct kn_str broker_amqp_str(amqp_bytes_t bytes)
     return (struct kn_str){bytes.bytes ? bytes.bytes : "", bytes.len};
 }
 
+static inline amqp_bytes_t broker_amqp_bytes(struct kn_str s)
+{
+    return (amqp_bytes_t){.len = s.len, .bytes = (void *)s.ptr};
+}
+
 #endif

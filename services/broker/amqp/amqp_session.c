@@ -10,11 +10,6 @@
 #define CONFIRM 2
 #define REPLIES 1 /* channel of the connection for replies */
 
-static amqp_bytes_t bytes_of(struct kn_str s)
-{
-    return (amqp_bytes_t){.len = s.len, .bytes = (void *)s.ptr};
-}
-
 static enum kn_status connect_amqp(struct amqp_session *s, struct broker_amqp *amqp,
                                    amqp_channel_t channel)
 {
@@ -84,7 +79,7 @@ static enum kn_status set_properties(const struct broker_outgoing *message,
     for (size_t i = 0; i < KN_COUNT_OF(texts); i++) {
         if (!texts[i].text.ptr)
             continue;
-        *texts[i].to = bytes_of(texts[i].text);
+        *texts[i].to = broker_amqp_bytes(texts[i].text);
         p->_flags |= texts[i].flag;
     }
     if (message->delivery_mode) {
@@ -106,8 +101,9 @@ static enum kn_status publish(struct amqp_session *s, amqp_channel_t channel,
     enum kn_status status = set_properties(message, &properties, &arena);
     int rc = AMQP_STATUS_OK;
     if (status == KN_OK)
-        rc = amqp_basic_publish(s->amqp.conn, channel, bytes_of(exchange), bytes_of(routing_key),
-                                mandatory, 0, &properties, bytes_of(message->body));
+        rc = amqp_basic_publish(s->amqp.conn, channel, broker_amqp_bytes(exchange),
+                                broker_amqp_bytes(routing_key), mandatory, 0, &properties,
+                                broker_amqp_bytes(message->body));
     kn_arena_fini(&arena);
     if (rc == AMQP_STATUS_OK)
         return status;

@@ -2,11 +2,6 @@
 
 enum { VALUES_MAX = 1000, DEPTH_MAX = 16 };
 
-static amqp_bytes_t bytes_of(struct kn_str s)
-{
-    return (amqp_bytes_t){.len = s.len, .bytes = (void *)s.ptr};
-}
-
 struct maker {
     struct kn_arena *arena;
     size_t left, depth;
@@ -41,7 +36,7 @@ static enum kn_status make_value(struct maker *m, const struct broker_header *he
         break;
     default:
         ret->kind = AMQP_FIELD_KIND_UTF8;
-        ret->value.bytes = bytes_of(header->str);
+        ret->value.bytes = broker_amqp_bytes(header->str);
         return KN_OK;
     }
     amqp_array_t *array = &ret->value.array;

@@ -1,7 +1,7 @@
 #include "services/broker/redis/redis.h"
 
-#include "services/broker/net.h"
-#include "services/broker/tls.h"
+#include "services/broker/net/net.h"
+#include "services/broker/net/tls.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -9,6 +9,11 @@
 
 struct broker_tls;
 
+/* Names of kombu's, behind the key prefix: kombu/transport/redis.py. */
+#define BROKER_REDIS_UNACKED "unacked"         /* hash of what workers have not acknowledged */
+#define BROKER_REDIS_BINDING "_kombu.binding." /* and the exchange: a set */
+#define BROKER_REDIS_FANOUT "/{db}."           /* fanout_prefix when it is on */
+
 struct broker_redis {
     redisContext *ctx;
     struct broker_tls *tls;         /* NULL without TLS */
@@ -38,6 +43,13 @@ void broker_redis_bound(redisContext *ctx);
 
 /* Adds the command to the server's message about a missing right, which does not name it. */
 void broker_redis_name_right(struct kn_buf *error, struct kn_str command, struct kn_str key);
+
+/* The text of a reply; absent if it is none. */
+static inline struct kn_str broker_redis_text(const redisReply *reply)
+{
+    bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+    return text ? (struct kn_str){reply->str, reply->len} : KN_STR_ABSENT;
+}
 
 /* "<key prefix><name>" into an empty buffer. */
 void broker_redis_key(const struct broker_options *options, struct kn_buf *buf, struct kn_str name);

@@ -76,12 +76,6 @@ static redisReply *ask(struct redis_meter *m, size_t count, const struct kn_str 
     return reply;
 }
 
-static struct kn_str text_of(const redisReply *reply)
-{
-    bool text = reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
-    return text ? (struct kn_str){reply->str, reply->len} : KN_STR_ABSENT;
-}
-
 /* ---- bindings ------------------------------------------------------------------ */
 
 /* Splits off the part before the separator. */
@@ -139,7 +133,7 @@ static enum kn_status read_set(struct redis_meter *m, struct kn_str key, size_t 
     freeReplyObject(reply);
     reply = fits ? ask(m, 2, members) : NULL;
     for (size_t i = 0; reply && i < reply->elements; i++)
-        add_binding(m, exchange, text_of(reply->element[i]));
+        add_binding(m, exchange, broker_redis_text(reply->element[i]));
     freeReplyObject(reply);
     return m->redis.ctx ? KN_OK : KN_IO;
 }
@@ -168,9 +162,9 @@ static enum kn_status scan_some(struct redis_meter *m, struct kn_str pattern, si
     enum kn_status status = KN_OK;
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
         status = KN_INVALID;
-    struct kn_str next = status == KN_OK ? text_of(reply->element[0]) : KN_STR_ABSENT;
+    struct kn_str next = status == KN_OK ? broker_redis_text(reply->element[0]) : KN_STR_ABSENT;
     for (size_t i = 0; status == KN_OK && i < reply->element[1]->elements; i++) {
-        struct kn_str key = text_of(reply->element[1]->element[i]);
+        struct kn_str key = broker_redis_text(reply->element[1]->element[i]);
         if (key.len >= head_len)
             status = read_set(m, key, head_len);
     }
@@ -193,8 +187,8 @@ static enum kn_status discover(struct redis_meter *m)
             kn_buf_char(&pattern, '\\');
         kn_buf_char(&pattern, *c);
     }
-    kn_buf_text(&pattern, "_kombu.binding.*");
-    size_t head_len = strlen(m->base.options.key_prefix) + strlen("_kombu.binding.");
+    kn_buf_text(&pattern, BROKER_REDIS_BINDING "*");
+    size_t head_len = strlen(m->base.options.key_prefix) + strlen(BROKER_REDIS_BINDING);
     for (int i = 0; i < SCANS_MAX && status == KN_OK && !done; i++)
         status = scan_some(m, kn_buf_view(&pattern), head_len, &done);
     if (status == KN_OK && done)
@@ -207,9 +201,7 @@ static enum kn_status discover(struct redis_meter *m)
 
 static void append_llen(struct redis_meter *m, struct kn_str queue, int step, struct kn_buf *key)
 {
-    broker_redis_key(&m->base.options, key, queue);
-    if (step > 0)
-        kn_buf_printf(key, "%s%d", m->base.options.separator, step);
+    broker_redis_list(&m->base.options, key, queue, step);
     const char *argv[] = {"LLEN", key->data};
     size_t lens[] = {4, key->len};
     if (kn_buf_status(key) == KN_OK)
@@ -349,13 +341,14 @@ static bool split_unacked(struct redis_meter *m, struct broker_depths *depths, s
         redisReply *reply = ask(m, 5, args);
         bool good = reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2;
         for (size_t i = 1; good && i < reply->element[1]->elements; i += 2) {
-            struct kn_str value = text_of(reply->element[1]->element[i]);
+            struct kn_str value = broker_redis_text(reply->element[1]->element[i]);
             bytes += value.len;
             if (value.ptr)
                 count_unacked(m, depths, value);
         }
-        snprintf(cursor, sizeof(cursor), "%.*s", good ? (int)text_of(reply->element[0]).len : 0,
-                 good ? text_of(reply->element[0]).ptr : "");
+        snprintf(cursor, sizeof(cursor), "%.*s",
+                 good ? (int)broker_redis_text(reply->element[0]).len : 0,
+                 good ? broker_redis_text(reply->element[0]).ptr : "");
         freeReplyObject(reply);
         if (!good || bytes > UNACKED_BYTES || ++scans > UNACKED_SCANS)
             return false;
@@ -367,7 +360,7 @@ static enum kn_status measure_unacked(struct redis_meter *m, struct broker_depth
 {
     struct kn_buf key;
     kn_buf_init(&key, 0);
-    broker_redis_key(&m->base.options, &key, KN_STR("unacked"));
+    broker_redis_key(&m->base.options, &key, KN_STR(BROKER_REDIS_UNACKED));
     const struct kn_str args[] = {KN_STR("HLEN"), kn_buf_view(&key)};
     redisReply *reply = ask(m, 2, args);
     bool known = reply && reply->type == REDIS_REPLY_INTEGER;
@@ -477,7 +470,7 @@ enum kn_status broker_redis_places(struct broker_meter *meter, struct kn_arena *
     if (!m->redis.ctx)
         status = broker_redis_open(&m->base.options, -1, &m->base.error, &m->redis);
     redisReply *reply = status == KN_OK ? ask(m, 2, args) : NULL;
-    struct kn_str clients = reply ? text_of(reply) : KN_STR_ABSENT;
+    struct kn_str clients = reply ? broker_redis_text(reply) : KN_STR_ABSENT;
     size_t count = find_listening(clients, numbers, max);
     for (size_t i = 0; i < count; i++) {
         char text[16];

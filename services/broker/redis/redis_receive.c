@@ -82,11 +82,11 @@ static enum kn_status make_patterns(struct link *l)
     const struct broker_options *options = &l->r->options;
     if (options->fanout_prefix)
         return add_patterns(l, options->fanout_prefix);
-    enum kn_status status = add_patterns(l, "/{db}.");
+    enum kn_status status = add_patterns(l, BROKER_REDIS_FANOUT);
     if (status == KN_OK)
         status = add_patterns(l, "");
     if (status == KN_OK && options->url->sentinel)
-        status = add_patterns(l, "\1/{db}.");
+        status = add_patterns(l, "\1" BROKER_REDIS_FANOUT);
     return status;
 }
 

@@ -1,8 +1,10 @@
-/* One message among those that wait: found, and taken out. kombu (kombu/transport/redis.py) LPUSHes
- * to the list of a queue, or of the queue and a step of priority, and takes from the other end;
- * what a worker has taken and not acknowledged is in the hash "unacked": [message, exchange,
- * routing key]. */
+/* One message among those that wait or are unacknowledged: found, and taken out. kombu
+ * (kombu/transport/redis.py) LPUSHes to the list of a queue, or of the queue and a step of
+ * priority, and takes from the other end; what a worker has taken and not acknowledged is in the
+ * hash "unacked": [message, exchange, routing key]. */
 #include "services/broker/redis/redis_session.h"
+
+#include "services/common/count.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -109,7 +111,7 @@ static enum kn_status search_unacked(struct search *search)
     char place[24] = "0";
     struct kn_buf key;
     kn_buf_init(&key, 0);
-    broker_redis_key(&search->session->base.options, &key, KN_STR("unacked"));
+    broker_redis_key(&search->session->base.options, &key, KN_STR(BROKER_REDIS_UNACKED));
     enum kn_status status = kn_buf_status(&key);
     bool found = false;
     do {
@@ -163,7 +165,7 @@ enum kn_status broker_redis_bindings(struct broker_session *session, struct kn_s
     struct kn_buf name, key;
     kn_buf_init(&name, 0);
     kn_buf_init(&key, 0);
-    kn_buf_printf(&name, "_kombu.binding.%.*s", KN_STR_ARG(exchange));
+    kn_buf_printf(&name, BROKER_REDIS_BINDING "%.*s", KN_STR_ARG(exchange));
     broker_redis_key(&s->base.options, &key, kn_buf_view(&name));
     enum kn_status status = broker_redis_connect(s);
     if (status == KN_OK)
@@ -187,5 +189,64 @@ enum kn_status broker_redis_bindings(struct broker_session *session, struct kn_s
         *ret = found;
         *ret_count = n;
     }
+    return status;
+}
+
+/* ---- all that is unacknowledged ------------------------------------------------------- */
+
+enum { SCANS_MAX = 100000 }; /* a server might never end the walk */
+
+static bool is_text(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING;
+}
+
+/* One piece of the hash. */
+static enum kn_status scan_unacked(struct redis_session *s, struct kn_str key, char cursor[32],
+                                   const struct broker_unacked *unacked, size_t *bytes)
+{
+    const struct kn_str args[] = {KN_STR("HSCAN"), key, kn_str_from(cursor), KN_STR("COUNT"),
+                                  KN_STR("100")};
+    redisReply *reply = broker_redis_ask(s, KN_COUNT_OF(args), args);
+    if (!reply)
+        return KN_IO;
+    bool good = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                is_text(reply->element[0]) && reply->element[1]->type == REDIS_REPLY_ARRAY;
+    for (size_t i = 1; good && i < reply->element[1]->elements; i += 2) {
+        const redisReply *value = reply->element[1]->element[i];
+        if (!is_text(value))
+            continue;
+        *bytes += value->len;
+        unacked->each(unacked->arg, (struct kn_str){value->str, value->len});
+    }
+    enum kn_status status = good                               ? KN_OK
+                            : reply->type == REDIS_REPLY_ERROR ? KN_DENIED
+                                                               : KN_INVALID;
+    if (good)
+        snprintf(cursor, 32, "%s", reply->element[0]->str);
+    freeReplyObject(reply);
+    return status;
+}
+
+enum kn_status broker_redis_unacked(struct broker_session *session,
+                                    const struct broker_unacked *unacked)
+{
+    struct redis_session *s = redis_session_of(session);
+    struct kn_buf key;
+    char cursor[32] = "0";
+    size_t bytes = 0, scans = 0;
+    kn_buf_init(&key, 0);
+    broker_redis_key(&s->base.options, &key, KN_STR(BROKER_REDIS_UNACKED));
+    enum kn_status status = kn_buf_status(&key);
+    if (status == KN_OK)
+        status = broker_redis_connect(s);
+    while (status == KN_OK) {
+        status = scan_unacked(s, kn_buf_view(&key), cursor, unacked, &bytes);
+        if (status == KN_OK && strcmp(cursor, "0") == 0)
+            break;
+        if (status == KN_OK && (bytes > unacked->bytes_max || ++scans > SCANS_MAX))
+            status = KN_FULL;
+    }
+    kn_buf_fini(&key);
     return status;
 }

@@ -1,9 +1,9 @@
 /* TLS for a library that knows none: the caller gets one end of a socket pair,
  * and a thread moves bytes between the other end and the TLS connection. */
-#ifndef BROKER_TLS_H
-#define BROKER_TLS_H
+#ifndef BROKER_NET_TLS_H
+#define BROKER_NET_TLS_H
 
-#include "services/broker/url.h"
+#include "services/broker/url/url.h"
 
 struct broker_tls;
 

@@ -1,4 +1,4 @@
-#include "services/broker/url.h"
+#include "services/broker/url/url.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
-#include "services/broker/tls.h"
+#include "services/broker/net/tls.h"
 
-#include "services/broker/net.h"
+#include "services/broker/net/net.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

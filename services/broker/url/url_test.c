@@ -1,4 +1,4 @@
-#include "services/broker/url.h"
+#include "services/broker/url/url.h"
 
 #include "services/common/count.h"
 

@@ -1,6 +1,6 @@
 /* Opening sockets, with a time-out and without hanging when we are to stop. */
-#ifndef BROKER_NET_H
-#define BROKER_NET_H
+#ifndef BROKER_NET_NET_H
+#define BROKER_NET_NET_H
 
 #include "services/common/status.h"
 #include "services/common/text/buf.h"

@@ -13,8 +13,8 @@
  *
  * "ssl=true" or an "ssl_..." option in the query switches TLS on by itself.
  * "login_method=EXTERNAL" logs in to RabbitMQ by the client's certificate. */
-#ifndef BROKER_URL_H
-#define BROKER_URL_H
+#ifndef BROKER_URL_URL_H
+#define BROKER_URL_URL_H
 
 #include "services/common/status.h"
 #include "services/common/text/buf.h"

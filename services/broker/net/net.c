@@ -1,4 +1,4 @@
-#include "services/broker/net.h"
+#include "services/broker/net/net.h"
 
 #include "services/common/count.h"
 #include "services/common/text/time.h"
