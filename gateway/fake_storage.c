@@ -1,40 +1,20 @@
-/* For tests of the gateway alone: answers as storage and the control of the source
- * "default" do, out of a few made-up things, and publishes a feed and figures.
- *
- *   gateway_fake_storage REQUEST_URL FEED_URL METRICS_URL CONTROL_URL
- *
- * A commit every 100 ms creates one task. SIGUSR1: one commit that changes 5,000
- * tasks. SIGUSR2: one commit is not published, so that the feed has a gap. */
-#include "proto/bus/bus.h"
+/* What the fake storage answers. */
+#include "gateway/fake_storage.h"
+
 #include "services/common/count.h"
 #include "services/common/text/time.h"
 
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#define AT (INT64_C(1795428000) * KN_SECOND)
+enum { TASKS = 130 };
 
-enum { TASKS = 130, BURST = 5000 };
-
-static volatile sig_atomic_t burst, gap, stop;
-static atomic_ullong number; /* of the feed */
-
-static void on_signal(int signal_number)
-{
-    if (signal_number == SIGUSR1)
-        burst = 1;
-    else if (signal_number == SIGUSR2)
-        gap = 1;
-    else
-        stop = 1;
-}
+atomic_ullong fake_number;
 
 /* ---- made-up things --------------------------------------------------------------------- */
 
-static struct kn_str text_of(struct kn_arena *arena, const char *prefix, size_t i)
+struct kn_str fake_text(struct kn_arena *arena, const char *prefix, size_t i)
 {
     char text[64];
     snprintf(text, sizeof text, "%s%zu", prefix, i);
@@ -56,10 +36,10 @@ static struct kn_str long_text(struct kn_arena *arena, size_t len)
     return (struct kn_str){text, len};
 }
 
-static void make_task(struct kn_arena *arena, size_t i, struct kn_msg_task *task)
+void fake_task(struct kn_arena *arena, size_t i, struct kn_msg_task *task)
 {
     *task = (struct kn_msg_task){
-        .id = i < N_ODD ? odd_ids[i] : text_of(arena, "task-", i),
+        .id = i < N_ODD ? odd_ids[i] : fake_text(arena, "task-", i),
         .name = i % 7 ? KN_STR("shop.tasks.charge") : KN_STR_ABSENT,
         .source = i % 5 ? KN_STR("default") : KN_STR("other"),
         .status = (uint8_t)(i % KN_TASK_STATUS_COUNT),
@@ -82,7 +62,7 @@ static void make_task(struct kn_arena *arena, size_t i, struct kn_msg_task *task
         task->result_repr = long_text(arena, 1 << 20);
 }
 
-static void make_worker(struct kn_msg_worker *worker, const char *name, const char *source)
+void fake_worker(struct kn_msg_worker *worker, const char *name, const char *source)
 {
     static struct kn_str queues[] = {{"payments", 8}}, registered[] = {{"shop.tasks.charge", 17}};
     static double load[] = {0.5, 0.25, 0.125};
@@ -126,11 +106,11 @@ static void answer_tasks(struct kn_arena *arena, const struct kn_msg_tasks_get *
         kn_str_to_u64(get->cursor, &from);
     for (i = from; i < TASKS && list.items.count < get->limit; i++) {
         struct kn_msg_task *task = &list.items.items[list.items.count];
-        make_task(arena, i, task);
+        fake_task(arena, i, task);
         list.items.count += wanted(get, task);
     }
     if (i < TASKS)
-        list.next_cursor = text_of(arena, "", i);
+        list.next_cursor = fake_text(arena, "", i);
     kn_bus_reply_set(reply, KN_KIND_TASK_LIST, &list);
 }
 
@@ -138,7 +118,7 @@ static bool find_task(struct kn_arena *arena, struct kn_str id, struct kn_str so
                       struct kn_msg_task *task)
 {
     for (size_t i = 0; i < TASKS; i++) {
-        make_task(arena, i, task);
+        fake_task(arena, i, task);
         if (kn_str_eq(task->id, id) && (!source.ptr || kn_str_eq(task->source, source)))
             return true;
     }
@@ -150,7 +130,7 @@ static enum kn_status answer_task(struct kn_arena *arena, const struct kn_msg_ta
 {
     struct kn_msg_task task;
     if (kn_str_eq(get->id, KN_STR("huge"))) {
-        make_task(arena, 0, &task);
+        fake_task(arena, 0, &task);
         task.result_repr = long_text(arena, 12 << 20);
     } else if (!find_task(arena, get->id, get->source, &task)) {
         kn_bus_reply_error(reply, "there is no task with this id");
@@ -187,9 +167,9 @@ static void answer_workers(const struct kn_msg_workers_get *get, struct kn_bus_r
 {
     struct kn_msg_worker workers[3], found[3];
     struct kn_msg_worker_list list = {.items = {found, 0}};
-    make_worker(&workers[0], "celery@two", "default");
-    make_worker(&workers[1], "celery@one", "other");
-    make_worker(&workers[2], "celery@one", "default");
+    fake_worker(&workers[0], "celery@two", "default");
+    fake_worker(&workers[1], "celery@one", "other");
+    fake_worker(&workers[2], "celery@one", "default");
     for (int i = 0; i < 3; i++)
         if ((!get->id.ptr || kn_str_eq(get->id, workers[i].id)) &&
             (!get->statuses.count ||
@@ -248,7 +228,7 @@ static void answer_family(struct kn_arena *arena, const struct kn_msg_family_get
     struct kn_msg_task tasks[3];
     struct kn_msg_task_list list = {.items = {tasks, 3}};
     for (size_t i = 0; i < 3; i++) {
-        make_task(arena, 20 + i, &tasks[i]);
+        fake_task(arena, 20 + i, &tasks[i]);
         tasks[i].root_id = get->id;
     }
     if (!get->cursor.ptr)
@@ -339,87 +319,6 @@ static void answer_audit(struct kn_bus_reply *reply)
     kn_bus_reply_set(reply, KN_KIND_AUDIT_LIST, &list);
 }
 
-/* To workers "huge12" the reply has 12 MB. */
-static struct kn_str reply_of(struct kn_arena *arena, struct kn_str pattern)
-{
-    const struct kn_str huge = KN_STR("huge");
-    uint64_t mb;
-    if (!pattern.ptr || !kn_str_starts(pattern, huge) ||
-        !kn_str_to_u64((struct kn_str){pattern.ptr + huge.len, pattern.len - huge.len}, &mb))
-        return KN_STR("{\"ok\":\"pong\"}");
-    size_t len = (size_t)mb << 20;
-    char *text = kn_arena_alloc(arena, len);
-    memset(text, '1', len);
-    return (struct kn_str){text, len};
-}
-
-/* To workers "status13" the answer is this status, without a text; to "odd" another kind. */
-static enum kn_status answer_command(struct kn_arena *arena, const struct kn_msg_command *command,
-                                     struct kn_bus_reply *reply)
-{
-    const struct kn_str failing = KN_STR("status"), pattern = command->pattern;
-    const struct kn_msg_done other = {0};
-    uint64_t status;
-    if (pattern.ptr && kn_str_starts(pattern, failing) &&
-        kn_str_to_u64((struct kn_str){pattern.ptr + failing.len, pattern.len - failing.len},
-                      &status))
-        return (enum kn_status)status;
-    if (kn_str_eq(pattern, KN_STR("odd"))) {
-        kn_bus_reply_set(reply, KN_KIND_DONE, &other);
-        return KN_OK;
-    }
-    struct kn_str workers[] = {KN_STR("celery@one"), KN_STR("celery@two")};
-    struct kn_msg_worker_reply replies[] = {
-        {.hostname = workers[0], .value = reply_of(arena, command->pattern)}};
-    const struct kn_msg_command_done done = {.replies = {replies, command->dry_run ? 0 : 1},
-                                             .missing = {&workers[1], command->dry_run ? 0 : 1},
-                                             .asked = {workers, 2},
-                                             .action_id = command->action ? command->action->id
-                                                                          : KN_STR_ABSENT};
-    kn_bus_reply_set(reply, KN_KIND_COMMAND_DONE, &done);
-    return KN_OK;
-}
-
-static void answer_doctor(struct kn_bus_reply *reply)
-{
-    struct kn_str worker = KN_STR("celery@one");
-    struct kn_msg_finding finding = {.code = KN_STR("no_result_extended"),
-                                     .subject = worker,
-                                     .text = KN_STR("result_extended is off: celery@one"),
-                                     .remedy = KN_STR("Set result_extended = True.")};
-    const struct kn_msg_doctor_report report = {.source = KN_STR("default"),
-                                                .reachable = true,
-                                                .workers = {&worker, 1},
-                                                .findings = {&finding, 1}};
-    kn_bus_reply_set(reply, KN_KIND_DOCTOR_REPORT, &report);
-}
-
-static void answer_waiting(const struct kn_msg_waiting_get *get, struct kn_bus_reply *reply)
-{
-    struct kn_msg_waiting items[] = {{.id = KN_STR("task-1"),
-                                      .name = KN_STR("shop.mail.send"),
-                                      .args = KN_STR("[42]"),
-                                      .priority = KN_SOME_I64(3),
-                                      .eta = AT,
-                                      .size = 800},
-                                     {.size = 5, .unreadable = KN_STR("no JSON")}};
-    const struct kn_msg_waiting_list list = {.items = {items, get->limit < 2 ? get->limit : 2},
-                                             .total = 17,
-                                             .next = KN_STR("2.0123456789abcdef")};
-    kn_bus_reply_set(reply, KN_KIND_WAITING_LIST, &list);
-}
-
-static void answer_queue_action(struct kn_bus_reply *reply)
-{
-    struct kn_str worker = KN_STR("celery@one");
-    const struct kn_msg_queue_changed changed = {.action_id = KN_STR("a-1"),
-                                                 .waiting = 17,
-                                                 .affected = 17,
-                                                 .complete = true,
-                                                 .confirmed = {&worker, 1}};
-    kn_bus_reply_set(reply, KN_KIND_QUEUE_CHANGED, &changed);
-}
-
 static struct kn_msg_job made_up_job(void)
 {
     return (struct kn_msg_job){.id = KN_STR("j-1"),
@@ -473,41 +372,6 @@ static void answer_job(const struct kn_msg_job_create *create, struct kn_bus_rep
     kn_bus_reply_set(reply, KN_KIND_JOB, &job);
 }
 
-static void answer_send(const struct kn_msg_task_send *send, struct kn_bus_reply *reply)
-{
-    static struct kn_str warnings[] = {{"no online worker consumes this queue", 36}};
-    const struct kn_msg_task_sent sent = {
-        .id = send->new_id,
-        .arguments_from = send->task_id.ptr ? KN_STR("message") : KN_STR("request"),
-        .queue = send->queue.ptr ? send->queue : KN_STR("payments"),
-        .warnings = {warnings, 1},
-        .message = send->dry_run ? KN_STR("{\"headers\":{}}") : KN_STR_ABSENT,
-        .action_id = send->action ? send->action->id : KN_STR_ABSENT};
-    kn_bus_reply_set(reply, KN_KIND_TASK_SENT, &sent);
-}
-
-static void answer_revoke(const struct kn_msg_task_revoke *revoke, struct kn_bus_reply *reply)
-{
-    static struct kn_str missing[] = {{"celery@two", 10}};
-    struct kn_msg_command_done done = {.missing = {missing, 1}, .asked = {missing, 1}};
-    const struct kn_msg_task_revoked revoked = {
-        .done = &done,
-        .removed = KN_SOME_I64(1),
-        .removal = KN_STR("its message was removed from the queue"),
-        .action_id = revoke->action ? revoke->action->id : KN_STR_ABSENT};
-    kn_bus_reply_set(reply, KN_KIND_TASK_REVOKED, &revoked);
-}
-
-static void answer_result(const struct kn_msg_task_result_get *get, struct kn_bus_reply *reply)
-{
-    const struct kn_msg_task_result result = {.id = get->task_id,
-                                              .state = KN_STR("SUCCESS"),
-                                              .result = KN_STR("{\"total\":19.9}"),
-                                              .completed_at = AT,
-                                              .bytes = 120};
-    kn_bus_reply_set(reply, KN_KIND_TASK_RESULT, &result);
-}
-
 static void answer_links(struct kn_bus_reply *reply)
 {
     static struct kn_str again[] = {{"task-10", 7}};
@@ -519,14 +383,31 @@ static void answer_feed(const struct kn_msg_feed_get *get, struct kn_bus_reply *
 {
     static struct kn_msg_feed items[100];
     struct kn_msg_feed_list list = {
-        .feed = KN_STR("fake"), .oldest = 1, .newest = number, .items = {items, 0}};
-    for (uint64_t n = get->from; n <= number && list.items.count < 100; n++)
+        .feed = KN_STR("fake"), .oldest = 1, .newest = fake_number, .items = {items, 0}};
+    for (uint64_t n = get->from; n <= fake_number && list.items.count < 100; n++)
         items[list.items.count++] = (struct kn_msg_feed){.feed = KN_STR("fake"), .number = n};
     kn_bus_reply_set(reply, KN_KIND_FEED_LIST, &list);
 }
 
-static enum kn_status handle(void *arg, const struct kn_bus_message *request,
-                             struct kn_bus_reply *reply)
+static enum kn_status answer_about_jobs(const struct kn_bus_message *request,
+                                        struct kn_bus_reply *reply)
+{
+    switch (request->kind) {
+    case KN_KIND_JOBS_GET:
+        return answer_jobs(request->msg, reply);
+    case KN_KIND_JOB_CREATE:
+        answer_job(request->msg, reply);
+        return KN_OK;
+    case KN_KIND_JOB_CANCEL:
+        answer_job(NULL, reply);
+        return KN_OK;
+    default:
+        return KN_UNSUPPORTED;
+    }
+}
+
+enum kn_status fake_handle(void *arg, const struct kn_bus_message *request,
+                           struct kn_bus_reply *reply)
 {
     const struct kn_msg_done done = {0};
     enum kn_status status = KN_OK;
@@ -570,141 +451,21 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
     case KN_KIND_AUDIT_GET:
         answer_audit(reply);
         break;
-    case KN_KIND_DOCTOR_GET:
-        answer_doctor(reply);
-        break;
-    case KN_KIND_COMMAND:
-        status = answer_command(&arena, request->msg, reply);
-        break;
-    case KN_KIND_WAITING_GET:
-        answer_waiting(request->msg, reply);
-        break;
-    case KN_KIND_QUEUE_PURGE:
-    case KN_KIND_QUEUE_MOVE:
-    case KN_KIND_QUEUE_PAUSE:
-        answer_queue_action(reply);
-        break;
-    case KN_KIND_JOBS_GET:
-        status = answer_jobs(request->msg, reply);
-        break;
-    case KN_KIND_JOB_CREATE:
-        answer_job(request->msg, reply);
-        break;
-    case KN_KIND_JOB_CANCEL:
-        answer_job(NULL, reply);
-        break;
-    case KN_KIND_RESOLVE:
-        kn_bus_reply_set(reply, KN_KIND_DONE, &done);
-        break;
-    case KN_KIND_TASK_SEND:
-        answer_send(request->msg, reply);
-        break;
-    case KN_KIND_TASK_REVOKE:
-        answer_revoke(request->msg, reply);
-        break;
-    case KN_KIND_TASK_RESULT_GET:
-        answer_result(request->msg, reply);
-        break;
     case KN_KIND_TASK_LINKS_GET:
         answer_links(reply);
         break;
     case KN_KIND_FEED_GET:
         answer_feed(request->msg, reply);
         break;
+    case KN_KIND_RESOLVE:
     case KN_KIND_SERVICE_STATUS:
         kn_bus_reply_set(reply, KN_KIND_DONE, &done);
         break;
     default:
-        status = KN_UNSUPPORTED;
+        status = answer_about_jobs(request, reply);
+        if (status == KN_UNSUPPORTED)
+            status = fake_control(&arena, request, reply);
     }
     kn_arena_fini(&arena);
     return status;
-}
-
-/* ---- the feed --------------------------------------------------------------------------- */
-
-static void must(enum kn_status status, const char *what)
-{
-    if (status == KN_OK)
-        return;
-    fprintf(stderr, "fake storage: %s: %s\n", what, kn_status_text(status));
-    exit(1);
-}
-
-static void publish_commit(struct kn_bus_publisher *feed, struct kn_arena *arena, size_t count,
-                           bool created)
-{
-    struct kn_msg_worker worker;
-    struct kn_msg_queue_depth depth = {
-        .name = KN_STR("payments"), .source = KN_STR("default"), .at = AT, .messages = number};
-    struct kn_msg_feed commit = {
-        .feed = KN_STR("fake"), .number = ++number, .workers = {&worker, 1}, .queues = {&depth, 1}};
-    commit.tasks.items = kn_arena_array(arena, count, sizeof *commit.tasks.items);
-    struct kn_msg_task *tasks = kn_arena_array(arena, count, sizeof *tasks);
-    for (; commit.tasks.count < count; commit.tasks.count++) {
-        size_t i = commit.tasks.count;
-        make_task(arena, 20, &tasks[i]);
-        tasks[i].id = created ? text_of(arena, "live-", number) : text_of(arena, "burst-", i);
-        commit.tasks.items[i] = (struct kn_msg_task_change){
-            .task = &tasks[i], .created = created, .previous_status = KN_TASK_STARTED};
-    }
-    make_worker(&worker, "celery@one", "default");
-    worker.status = number / 10 % 2 ? KN_WORKER_ONLINE : KN_WORKER_OFFLINE;
-    must(kn_bus_publish(feed, number, KN_KIND_FEED, &commit), "publish");
-}
-
-static void publish_second(struct kn_bus_publisher *feed, struct kn_bus_publisher *metrics)
-{
-    struct kn_msg_event_counts counts = {.success = 7};
-    const struct kn_msg_feed_mark mark = {.feed = KN_STR("fake"), .number = number};
-    const struct kn_msg_metrics figures = {.at = kn_time_now(),
-                                           .events_per_second = 12.5,
-                                           .window_seconds = 300,
-                                           .counts = &counts,
-                                           .running = 3,
-                                           .workers_online = 2};
-    must(kn_bus_publish(feed, number, KN_KIND_FEED_MARK, &mark), "publish");
-    must(kn_bus_publish(metrics, 0, KN_KIND_METRICS, &figures), "publish");
-}
-
-static void publish(struct kn_bus_publisher *feed, struct kn_bus_publisher *metrics)
-{
-    struct kn_arena arena;
-    kn_arena_init(&arena, 0);
-    for (int i = 0; !stop; i++) {
-        kn_arena_reset(&arena);
-        if (i % 10 == 0)
-            publish_second(feed, metrics);
-        bool many = burst;
-        number += gap ? 1 : 0;
-        gap = burst = 0;
-        publish_commit(feed, &arena, many ? BURST : 1, !many);
-        usleep(100000);
-    }
-    kn_arena_fini(&arena);
-}
-
-int main(int argc, char **argv)
-{
-    const struct kn_bus_options options = {.sender = "fake-storage"};
-    struct kn_bus *bus;
-    struct kn_bus_server *server, *control;
-    struct kn_bus_publisher *feed, *metrics;
-    if (argc != 5)
-        return 2;
-    signal(SIGUSR1, on_signal);
-    signal(SIGUSR2, on_signal);
-    signal(SIGTERM, on_signal);
-    must(kn_bus_new(&options, &bus, NULL), "bus");
-    must(kn_bus_publisher_new(bus, argv[2], &feed, NULL), argv[2]);
-    must(kn_bus_publisher_new(bus, argv[3], &metrics, NULL), argv[3]);
-    must(kn_bus_server_new(bus, argv[1], 4, handle, NULL, &server, NULL), argv[1]);
-    must(kn_bus_server_new(bus, argv[4], 1, handle, NULL, &control, NULL), argv[4]);
-    publish(feed, metrics);
-    kn_bus_server_free(control);
-    kn_bus_server_free(server);
-    kn_bus_publisher_free(feed);
-    kn_bus_publisher_free(metrics);
-    kn_bus_free(bus);
-    return 0;
 }
