@@ -148,26 +148,8 @@ void gw_view_queue_depth(struct kn_buf *out, const struct kn_msg_queue_depth *de
     kn_buf_char(out, '}');
 }
 
-void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct kn_str source,
-                   struct kn_str task_id)
+static void event_texts(struct kn_buf *out, const struct kn_msg_event *event)
 {
-    struct kn_str type = event->type_name;
-    if (!type.ptr || event->type != KN_EVENT_CUSTOM)
-        type = kn_str_from(kn_enum_text(&kn_enum_event_type, event->type));
-    kn_buf_text(out, "{\"type\":");
-    kn_buf_json_str(out, type);
-    member_str(out, "task_id", event->uuid.ptr ? event->uuid : task_id);
-    member_str(out, "source", source);
-    member_str(out, "origin", kn_str_from(kn_enum_text(&kn_enum_origin, event->origin)));
-    member_time(out, "timestamp", event->timestamp);
-    member_time(out, "received_at", event->received_at);
-    member_opt_f64(out, "clock_skew",
-                   (struct kn_opt_f64){(double)event->skew / (double)KN_SECOND, event->skew != 0});
-    member_str(out, "worker_id", event->hostname);
-    member_opt_i64(out, "pid", (struct kn_opt_i64){(int64_t)event->pid, event->pid != 0});
-    member_opt_i64(out, "clock", (struct kn_opt_i64){(int64_t)event->clock, event->clock != 0});
-    kn_buf_printf(out, ",\"fields\":{\"utcoffset\":%lld", (long long)event->utcoffset);
-
     const struct {
         const char *name;
         struct kn_str text;
@@ -188,6 +170,28 @@ void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct 
     for (size_t i = 0; i < KN_COUNT_OF(texts); i++)
         if (texts[i].text.ptr)
             member_str(out, texts[i].name, texts[i].text);
+}
+
+void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct kn_str source,
+                   struct kn_str task_id)
+{
+    struct kn_str type = event->type_name;
+    if (!type.ptr || event->type != KN_EVENT_CUSTOM)
+        type = kn_str_from(kn_enum_text(&kn_enum_event_type, event->type));
+    kn_buf_text(out, "{\"type\":");
+    kn_buf_json_str(out, type);
+    member_str(out, "task_id", event->uuid.ptr ? event->uuid : task_id);
+    member_str(out, "source", source);
+    member_str(out, "origin", kn_str_from(kn_enum_text(&kn_enum_origin, event->origin)));
+    member_time(out, "timestamp", event->timestamp);
+    member_time(out, "received_at", event->received_at);
+    member_opt_f64(out, "clock_skew",
+                   (struct kn_opt_f64){(double)event->skew / (double)KN_SECOND, event->skew != 0});
+    member_str(out, "worker_id", event->hostname);
+    member_opt_i64(out, "pid", (struct kn_opt_i64){(int64_t)event->pid, event->pid != 0});
+    member_opt_i64(out, "clock", (struct kn_opt_i64){(int64_t)event->clock, event->clock != 0});
+    kn_buf_printf(out, ",\"fields\":{\"utcoffset\":%lld", (long long)event->utcoffset);
+    event_texts(out, event);
     if (event->retries.set)
         member_i64(out, "retries", event->retries.value);
     if (event->runtime.set)
