@@ -77,7 +77,7 @@ static bool wait_round(struct kn_reporter *reporter, int64_t deadline)
     return !kn_cond_sleep_until(&reporter->wake, &reporter->lock, &reporter->stop, deadline);
 }
 
-static void *run(void *arg)
+static void *reporter_run(void *arg)
 {
     struct kn_reporter *reporter = arg;
     struct kn_arena arena;
@@ -109,7 +109,7 @@ enum kn_status kn_reporter_new(struct kn_bus_client *storage, const char *name, 
     reporter->arg = arg;
     kn_cond_init(&reporter->wake);
     pthread_mutex_init(&reporter->lock, NULL);
-    if (pthread_create(&reporter->thread, NULL, run, reporter) != 0) {
+    if (pthread_create(&reporter->thread, NULL, reporter_run, reporter) != 0) {
         pthread_mutex_destroy(&reporter->lock);
         pthread_cond_destroy(&reporter->wake);
         free(reporter->id);

@@ -1,14 +1,7 @@
-#include "services/ingestion/ingestion.h"
+#include "services/ingestion/ingestion_internal.h"
 
-#include "services/broker/receiver.h"
-#include "services/common/process/log.h"
 #include "services/common/text/time.h"
-#include "services/ingestion/batch/batcher.h"
-#include "services/ingestion/findings.h"
-#include "services/ingestion/send/sender.h"
-#include "services/ingestion/survey.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,41 +9,6 @@
 #define LOOK_EVERY (KN_SECOND / 10)  /* at the receiver's counters, gaps and depths */
 #define CLOCKS_EVERY (2 * KN_SECOND) /* at those that are wrong */
 #define CLOCK_SET_US (KN_SECOND / 2)
-
-struct ingestion {
-    struct ingestion_options options;
-    struct broker_receiver *receiver;
-    struct ingest_spool *spool; /* the outbox's; NULL: none */
-    struct ingest_outbox outbox;
-    struct ingest_batcher *batcher; /* the decoding thread's */
-    struct ingest_sender *sender;
-    struct ingest_survey *survey;
-    bool keeps_events;                 /* see broker_traits */
-    char own_queue[BROKER_QUEUE_TEXT]; /* if it does; else "" */
-    pthread_t thread;
-    bool running; /* the decoding thread was started */
-    atomic_bool stopping;
-
-    /* the decoding thread's own */
-    uint64_t dropped, too_big, connects; /* of the receiver, that were seen */
-    int64_t looked_at, clocks_at;
-    int64_t clock_offset;  /* of the wall clock to the monotonic one */
-    struct broker_gap gap; /* that found no place in a batch yet */
-    bool gap_waits, gap_of_spool;
-    int64_t complete_to; /* of what was decoded */
-    int64_t received_to; /* of what was received, when last looked */
-    enum broker_state state;
-    struct kn_log_limit log_limit;
-
-    pthread_mutex_t lock; /* totals */
-    struct {
-        uint64_t received, invalid, lost, gaps;
-        size_t open_events; /* in the batch that is being filled */
-        int64_t open_since;
-        struct ingest_unread unread;
-        struct ingest_wrong_clocks clocks;
-    } totals;
-};
 
 /* ---- the decoding thread ------------------------------------------------------- */
 
@@ -295,7 +253,7 @@ static void tend(struct ingestion *in)
         close_batch(in);
 }
 
-static void *run(void *arg)
+static void *ingestion_run(void *arg)
 {
     struct ingestion *in = arg;
     enum kn_status status = KN_OK;
@@ -372,7 +330,7 @@ static enum kn_status start_parts(struct ingestion *in, struct kn_bus_client *st
                                      o->request_timeout_us, &in->sender);
     if (status != KN_OK)
         return status;
-    in->running = pthread_create(&in->thread, NULL, run, in) == 0;
+    in->running = pthread_create(&in->thread, NULL, ingestion_run, in) == 0;
     return in->running ? KN_OK : KN_IO;
 }
 
@@ -453,111 +411,4 @@ void ingestion_free(struct ingestion *in)
     ingest_batcher_free(in->batcher);
     pthread_mutex_destroy(&in->lock);
     free(in);
-}
-
-/* ---- status ---------------------------------------------------------------------- */
-
-static struct kn_str copy(struct kn_arena *arena, const char *text)
-{
-    return *text ? kn_arena_str(arena, kn_str_from(text)) : KN_STR_ABSENT;
-}
-
-static struct kn_str shown_url(struct kn_arena *arena, const struct broker_url *url)
-{
-    struct kn_buf buf;
-    kn_buf_init(&buf, 0);
-    broker_url_write(url, &buf);
-    struct kn_str text = kn_arena_str(arena, kn_buf_view(&buf));
-    kn_buf_fini(&buf);
-    return text;
-}
-
-static void fill_backlog(struct ingestion *in, struct kn_msg_ingestion_status *to)
-{
-    struct ingest_backlog backlog;
-    ingest_outbox_backlog(&in->outbox, &backlog);
-    pthread_mutex_lock(&in->lock);
-    to->events_received = in->totals.received;
-    to->events_invalid = in->totals.invalid;
-    to->events_lost += in->totals.lost;
-    to->gaps = in->totals.gaps;
-    to->backlog_events = backlog.events + in->totals.open_events;
-    int64_t oldest = backlog.oldest_at ? backlog.oldest_at : in->totals.open_since;
-    pthread_mutex_unlock(&in->lock);
-    to->backlog_bytes += backlog.bytes;
-    int64_t lag = oldest ? kn_time_now() - oldest : 0;
-    to->lag_seconds = lag > 0 ? (double)lag / KN_SECOND : 0;
-}
-
-static void fill_spool(struct ingestion *in, struct kn_arena *arena, const char *note,
-                       const char *alarm, const char *away, struct kn_msg_ingestion_status *to,
-                       struct kn_msg_service_status *status)
-{
-    char unmeasured[256];
-    ingest_survey_error(in->survey, unmeasured, sizeof(unmeasured));
-    struct ingest_facts facts = {.source = to->source,
-                                 .error = away,
-                                 .unmeasured = unmeasured,
-                                 .url = in->options.broker.url,
-                                 .note = note,
-                                 .alarm = alarm,
-                                 .dir = in->options.spool.dir,
-                                 .now = kn_time_mono()};
-    pthread_mutex_lock(&in->lock);
-    facts.unread = in->totals.unread;
-    facts.clocks = in->totals.clocks;
-    pthread_mutex_unlock(&in->lock);
-    if (ingest_outbox_spool(&in->outbox, &facts.spool)) {
-        to->spool_bytes = facts.spool.bytes;
-        to->spool_max = facts.spool.max;
-        to->spool_events = facts.spool.events;
-        to->spool_dropped = facts.spool.dropped;
-    }
-    ingest_findings(&facts, arena, &status->findings.items, &status->findings.count);
-}
-
-static struct kn_str blocked(const struct ingestion *in, struct kn_arena *arena, const char *alarm)
-{
-    char text[128];
-    snprintf(text, sizeof(text), "%s blocks publishers: %s",
-             broker_traits(in->options.broker.url)->product, alarm);
-    return copy(arena, text);
-}
-
-void ingestion_fill_status(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
-{
-    struct ingestion *in = arg;
-    struct broker_receiver_status receiver;
-    struct ingest_sender_status sender;
-    struct kn_msg_ingestion_status *to = kn_arena_alloc(arena, sizeof(*to));
-    if (!to)
-        return;
-    char alarm[64];
-    broker_receiver_status(in->receiver, &receiver);
-    ingest_survey_alarm(in->survey, alarm, sizeof(alarm));
-    ingest_sender_status(in->sender, &sender);
-    to->source = kn_str_from(in->options.source);
-    to->state = (uint8_t)receiver.state; /* the same three, in the same order */
-    to->broker = shown_url(arena, in->options.broker.url);
-    to->error = copy(arena, receiver.error);
-    to->since = receiver.since;
-    to->events_lost = sender.lost;
-    to->backlog_bytes = receiver.buffered;
-    fill_backlog(in, to);
-    const char *away = receiver.state == BROKER_CONNECTED ? NULL : receiver.error;
-    fill_spool(in, arena, receiver.note, alarm, away, to, status);
-    if (*in->own_queue) {
-        to->queue_messages = ingest_survey_own(in->survey);
-        to->queue_bytes_max = in->options.broker.queue_bytes_max;
-    }
-    status->source = to->source;
-    status->ingestion = to;
-    if (receiver.state != BROKER_CONNECTED || sender.away || alarm[0])
-        status->state = KN_SERVICE_DEGRADED;
-    if (receiver.state != BROKER_CONNECTED)
-        status->detail = copy(arena, receiver.error[0] ? receiver.error : "connecting");
-    else if (sender.away)
-        status->detail = copy(arena, sender.error);
-    else if (alarm[0])
-        status->detail = blocked(in, arena, alarm);
 }

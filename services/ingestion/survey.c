@@ -192,7 +192,7 @@ static bool pause_for(struct ingest_survey *survey, int64_t us)
     return kn_cond_sleep_until(&survey->ended, &survey->lock, &survey->ending, deadline);
 }
 
-static void *run(void *arg)
+static void *survey_run(void *arg)
 {
     struct ingest_survey *survey = arg;
     int64_t first =
@@ -219,7 +219,7 @@ enum kn_status ingest_survey_start(const struct ingest_survey_options *options,
     }
     pthread_mutex_init(&survey->lock, NULL);
     kn_cond_init(&survey->ended);
-    if (pthread_create(&survey->thread, NULL, run, survey) != 0) {
+    if (pthread_create(&survey->thread, NULL, survey_run, survey) != 0) {
         broker_meter_free(survey->meter);
         free(survey);
         return KN_IO;

@@ -6,6 +6,7 @@
 #include "services/common/text/clean.h"
 #include "services/common/text/json.h"
 #include "services/launcher/cli_http.h"
+#include "services/launcher/cli_internal.h"
 #include "services/launcher/cli_show.h"
 
 #include <locale.h>
@@ -14,8 +15,6 @@
 
 #define NAME "kanchi"
 #define DEFAULT_URL "http://127.0.0.1:8080"
-
-enum { WORDS_MAX = 1000, MARGIN_MS = 15000, TIMEOUT_MS = 60000 };
 
 /* ---- options --------------------------------------------------------------------------- */
 
@@ -33,13 +32,7 @@ enum {
     FOR_ALL = 511,
     FOR_LISTS = FOR_TASKS | FOR_WORKERS | FOR_QUEUES | FOR_JOBS | FOR_AUDIT,
 };
-static const struct option {
-    const char *name;
-    unsigned commands;
-    bool value;
-    bool query; /* goes into the query as it is */
-    const char *help;
-} options[] = {
+static const struct cli_option options[] = {
     {"url", FOR_ALL, true, false, "Address of the gateway; default: KANCHI_URL or " DEFAULT_URL},
     {"json", FOR_ALL, false, false, "Print the answer as JSON"},
     {"source", FOR_ALL, true, true, "Name of the broker, if there are several"},
@@ -73,20 +66,7 @@ static const struct option {
 };
 enum { OPTIONS = KN_COUNT_OF(options) };
 
-struct cli {
-    const struct command *command;
-    const char *url;
-    const char *words[WORDS_MAX]; /* that are no options */
-    size_t n_words;
-    struct {
-        const struct option *option;
-        const char *value;
-    } given[WORDS_MAX];
-    size_t n_given;
-};
-
-/* The value of an option; "" for one without; NULL when it is not there. */
-static const char *given(const struct cli *cli, const char *name)
+const char *cli_given(const struct cli *cli, const char *name)
 {
     for (size_t i = cli->n_given; i-- > 0;)
         if (strcmp(cli->given[i].option->name, name) == 0)
@@ -99,8 +79,6 @@ static const char *given(const struct cli *cli, const char *name)
 static int run_list(struct cli *cli);
 static int run_retry(struct cli *cli);
 static int run_revoke(struct cli *cli);
-static int run_inspect(struct cli *cli);
-static int run_command(struct cli *cli);
 
 static const struct cli_column task_columns[] = {{"STATUS", "status", false},
                                                  {"NAME", "name", true},
@@ -156,9 +134,9 @@ static const struct command {
     {"retry", FOR_RETRY, "ID", "Send a task again with the same arguments", run_retry, NULL, 1, 1},
     {"revoke", FOR_REVOKE, "ID", "Keep a task from running", run_revoke, NULL, 1, 1},
     {"inspect", FOR_INSPECT, "QUESTION [NAME=VALUE]...", "Query workers: ping, active, stats ...",
-     run_inspect, NULL, 1, WORDS_MAX},
+     cli_run_inspect, NULL, 1, WORDS_MAX},
     {"command", FOR_COMMAND, "METHOD [NAME=VALUE]...",
-     "Control workers: pool_grow, rate_limit, shutdown ...", run_command, NULL, 1, WORDS_MAX},
+     "Control workers: pool_grow, rate_limit, shutdown ...", cli_run_command, NULL, 1, WORDS_MAX},
     {"jobs", FOR_JOBS, "[ID]", "List bulk jobs, or show one", run_list, job_columns, 0, 1},
     {"audit", FOR_AUDIT, "", "List actions: who did what, and the outcome", run_list, audit_columns,
      0, 0},
@@ -177,20 +155,20 @@ const char *cli_command_help(unsigned i)
 
 /* ---- asking and telling ---------------------------------------------------------------- */
 
-static void flush(FILE *to, struct kn_buf *text)
+void cli_flush(FILE *to, struct kn_buf *text)
 {
     fwrite(text->data, 1, text->len, to);
     kn_buf_clear(text);
 }
 
-static int complain(const char *head, struct kn_str text, int code)
+int cli_complain(const char *head, struct kn_str text, int code)
 {
     struct kn_buf out;
     kn_buf_init(&out, 0);
     kn_buf_printf(&out, NAME ": %s", head);
     kn_clean(&out, text);
     kn_buf_char(&out, '\n');
-    flush(stderr, &out);
+    cli_flush(stderr, &out);
     kn_buf_fini(&out);
     return code;
 }
@@ -202,14 +180,13 @@ static int complain_of(long code, struct kn_str body)
     json_t *problem = kn_json_load(body, 0);
     const char *detail = json_string_value(json_object_get(problem, "detail"));
     snprintf(head, sizeof head, "%ld: ", code);
-    int ret = complain(head, detail ? kn_str_from(detail) : KN_STR("no details"), CLI_REFUSED);
+    int ret = cli_complain(head, detail ? kn_str_from(detail) : KN_STR("no details"), CLI_REFUSED);
     json_decref(problem);
     return ret;
 }
 
-/* Asks, and reads the answer; *ret_code is 0 when all is well, else the exit code. */
-static json_t *ask(const struct cli *cli, const char *method, const char *path, const char *body,
-                   long timeout_ms, int *ret_code)
+json_t *cli_ask(const struct cli *cli, const char *method, const char *path, const char *body,
+                long timeout_ms, int *ret_code)
 {
     const struct cli_request request = {
         .method = method, .base = cli->url, .path = path, .body = body, .timeout_ms = timeout_ms};
@@ -220,19 +197,19 @@ static json_t *ask(const struct cli *cli, const char *method, const char *path, 
     kn_buf_init(&error, 0);
     *ret_code = KN_EXIT_OK;
     if (cli_request(&request, &code, &answer, &error) != KN_OK)
-        *ret_code = complain("", kn_buf_view(&error), CLI_UNREACHABLE);
+        *ret_code = cli_complain("", kn_buf_view(&error), CLI_UNREACHABLE);
     else if (code >= 300)
         *ret_code = complain_of(code, kn_buf_view(&answer));
     else if (!(json = kn_json_load(kn_buf_view(&answer), JSON_ALLOW_NUL)))
         *ret_code =
-            complain("", KN_STR("the answer is not JSON; check that --url is Kanchi's gateway"),
-                     CLI_UNREACHABLE);
-    else if (given(cli, "json")) {
+            cli_complain("", KN_STR("the answer is not JSON; check that --url is Kanchi's gateway"),
+                         CLI_UNREACHABLE);
+    else if (cli_given(cli, "json")) {
         struct kn_buf out;
         kn_buf_init(&out, 0);
         kn_clean_json(&out, kn_buf_view(&answer));
         kn_buf_char(&out, '\n');
-        flush(stdout, &out);
+        cli_flush(stdout, &out);
         kn_buf_fini(&out);
     }
     kn_buf_fini(&answer);
@@ -240,8 +217,7 @@ static json_t *ask(const struct cli *cli, const char *method, const char *path, 
     return json;
 }
 
-/* Appends the options that belong into the query, and what else goes there. */
-static void add_query(const struct cli *cli, struct kn_buf *path, const char *extra)
+void cli_add_query(const struct cli *cli, struct kn_buf *path, const char *extra)
 {
     char sign = '?';
     for (size_t i = 0; i < cli->n_given; i++) {
@@ -259,17 +235,17 @@ static void show(const struct cli *cli, const json_t *json, const struct cli_col
 {
     struct kn_buf out;
     const json_t *items = json_object_get(json, "items");
-    if (given(cli, "json"))
+    if (cli_given(cli, "json"))
         return;
     kn_buf_init(&out, 0);
     if (json_is_array(items) && columns)
         cli_table(&out, items, columns, cli_width());
     else
         cli_members(&out, json);
-    flush(stdout, &out);
+    cli_flush(stdout, &out);
     if (items && json_is_string(json_object_get(json, "next_cursor")))
-        complain("next page: --cursor ",
-                 kn_str_from(json_string_value(json_object_get(json, "next_cursor"))), 0);
+        cli_complain("next page: --cursor ",
+                     kn_str_from(json_string_value(json_object_get(json, "next_cursor"))), 0);
     kn_buf_fini(&out);
 }
 
@@ -279,8 +255,8 @@ static int request(struct cli *cli, const char *method, struct kn_buf *path,
     int code;
     kn_buf_char(path, '\0');
     if (kn_buf_status(path) != KN_OK)
-        return complain("", KN_STR("the request is too long"), KN_EXIT_CONFIG);
-    json_t *json = ask(cli, method, path->data, body, TIMEOUT_MS, &code);
+        return cli_complain("", KN_STR("the request is too long"), KN_EXIT_CONFIG);
+    json_t *json = cli_ask(cli, method, path->data, body, TIMEOUT_MS, &code);
     if (json)
         show(cli, json, columns);
     json_decref(json);
@@ -290,9 +266,9 @@ static int request(struct cli *cli, const char *method, struct kn_buf *path,
 static int run_list(struct cli *cli)
 {
     struct kn_buf path;
-    bool messages = given(cli, "messages");
+    bool messages = cli_given(cli, "messages");
     if (messages && cli->n_words == 0)
-        return complain("", KN_STR("--messages requires the name of a queue"), KN_EXIT_CONFIG);
+        return cli_complain("", KN_STR("--messages requires the name of a queue"), KN_EXIT_CONFIG);
     kn_buf_init(&path, 65536);
     kn_buf_printf(&path, "/api/v1/%s", cli->command->name);
     if (cli->n_words) {
@@ -300,7 +276,7 @@ static int run_list(struct cli *cli)
         cli_encode(&path, cli->words[0]);
     }
     kn_buf_text(&path, messages ? "/messages" : "");
-    add_query(cli, &path, NULL);
+    cli_add_query(cli, &path, NULL);
     int code = request(cli, "GET", &path, messages ? message_columns : cli->command->columns, NULL);
     kn_buf_fini(&path);
     return code;
@@ -309,13 +285,14 @@ static int run_list(struct cli *cli)
 /* Adds "name":TEXT as the option has it: its numbers are not read and written again. */
 static bool add_json(struct cli *cli, struct kn_buf *body, const char *name)
 {
-    const char *text = given(cli, name);
+    const char *text = cli_given(cli, name);
     /* as real numbers: an integer of any size is allowed */
     json_t *value = text ? json_loads(text, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
     if (value)
         kn_buf_printf(body, "%s\"%s\":%s", body->len > 1 ? "," : "", name, text);
     else if (text)
-        complain(name, KN_STR(" must be JSON, such as [1, \"a\"] or {\"n\": 1}"), KN_EXIT_CONFIG);
+        cli_complain(name, KN_STR(" must be JSON, such as [1, \"a\"] or {\"n\": 1}"),
+                     KN_EXIT_CONFIG);
     json_decref(value);
     return value || !text;
 }
@@ -328,7 +305,7 @@ static int run_retry(struct cli *cli)
     kn_buf_text(&path, "/api/v1/tasks/");
     cli_encode(&path, cli->words[0]);
     kn_buf_text(&path, "/retry");
-    add_query(cli, &path, given(cli, "dry-run") ? "dry_run=true" : NULL);
+    cli_add_query(cli, &path, cli_given(cli, "dry-run") ? "dry_run=true" : NULL);
     kn_buf_char(&body, '{');
     int code = KN_EXIT_CONFIG;
     if (add_json(cli, &body, "args") && add_json(cli, &body, "kwargs")) {
@@ -349,196 +326,8 @@ static int run_revoke(struct cli *cli)
     kn_buf_init(&path, 65536);
     kn_buf_text(&path, "/api/v1/tasks/");
     cli_encode(&path, cli->words[0]);
-    add_query(cli, &path, given(cli, "dry-run") ? "dry_run=true" : NULL);
+    cli_add_query(cli, &path, cli_given(cli, "dry-run") ? "dry_run=true" : NULL);
     int code = request(cli, "DELETE", &path, NULL, NULL);
-    kn_buf_fini(&path);
-    return code;
-}
-
-/* ---- remote control -------------------------------------------------------------------- */
-
-/* "n=3", "task_id=a,b", "headers={...}" as a member; what is no JSON is a text. */
-static bool add_argument(json_t *arguments, const struct celery_method *method, const char *word)
-{
-    const char *sign = strchr(word, '=');
-    if (!sign || sign == word)
-        return false;
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)(sign - word), word);
-    enum celery_argument_type type = CELERY_ARGUMENT_TEXT;
-    for (const struct celery_argument *one = method->arguments; one->name; one++)
-        if (strcmp(one->name, name) == 0)
-            type = one->type;
-    bool text = type == CELERY_ARGUMENT_TEXT || type == CELERY_ARGUMENT_SIGNAL ||
-                type == CELERY_ARGUMENT_EXCHANGE_TYPE ||
-                (type == CELERY_ARGUMENT_TEXTS && sign[1] != '[');
-    json_t *value = text ? NULL : kn_json_load(kn_str_from(sign + 1), JSON_DECODE_ANY);
-    if (!value)
-        value = json_string(sign + 1);
-    return value && json_object_set_new(arguments, name, value) == 0;
-}
-
-static int read_arguments(struct cli *cli, bool actions, const struct celery_method **ret_method,
-                          json_t **ret)
-{
-    const struct celery_method *method = celery_method_find(kn_str_from(cli->words[0]));
-    struct kn_buf text;
-    kn_buf_init(&text, 0);
-    if (!method || (method->action && !actions)) {
-        kn_buf_printf(&text, "unknown %s \"%s\"; allowed are ", actions ? "command" : "question",
-                      cli->words[0]);
-        celery_method_names(&text, true, actions);
-        int code = complain("", kn_buf_view(&text), KN_EXIT_CONFIG);
-        kn_buf_fini(&text);
-        return code;
-    }
-    json_t *arguments = json_object();
-    int code = KN_EXIT_OK;
-    for (size_t i = 1; i < cli->n_words && code == KN_EXIT_OK; i++)
-        if (!add_argument(arguments, method, cli->words[i]))
-            code = complain("arguments must be NAME=VALUE: ", kn_str_from(cli->words[i]),
-                            KN_EXIT_CONFIG);
-    char *json = json_dumps(arguments, JSON_COMPACT);
-    struct kn_buf sent;
-    kn_buf_init(&sent, 0);
-    if (code == KN_EXIT_OK && celery_method_check(method, kn_str_from(json), &sent, &text) != KN_OK)
-        code = complain("", kn_buf_view(&text), KN_EXIT_CONFIG);
-    kn_buf_fini(&sent);
-    kn_buf_fini(&text);
-    free(json);
-    *ret_method = method;
-    *ret = arguments;
-    return code;
-}
-
-static const struct cli_column reply_columns[] = {
-    {"WORKER", "worker", false}, {"OK", "ok", false}, {"ANSWER", "answer", true}, {0}};
-
-/* One row for each worker: its answer, its error, or that there is none. */
-static int show_replies(const struct cli *cli, const json_t *json)
-{
-    const json_t *replies = json_object_get(json, "replies");
-    const json_t *missing = json_object_get(json, "missing");
-    bool dry_run = json_is_true(json_object_get(json, "dry_run"));
-    bool failed = json_array_size(missing) > 0 || (json_array_size(replies) == 0 && !dry_run);
-    json_t *rows = json_array();
-    for (size_t i = 0; i < json_array_size(replies); i++) {
-        json_t *row = json_deep_copy(json_array_get(replies, i));
-        bool ok = json_is_true(json_object_get(row, "ok"));
-        json_object_set(row, "answer", json_object_get(row, ok ? "value" : "error"));
-        json_object_set_new(row, "ok", json_string(ok ? "yes" : "no"));
-        json_array_append_new(rows, row);
-        failed = failed || !ok;
-    }
-    const json_t *others = dry_run ? json_object_get(json, "workers") : missing;
-    for (size_t i = 0; i < json_array_size(others); i++) {
-        json_t *row = json_object();
-        json_object_set(row, "worker", json_array_get(others, i));
-        json_object_set_new(row, "ok", json_string(dry_run ? "-" : "?"));
-        json_object_set_new(row, "answer", json_string(dry_run ? "would be sent" : "no reply"));
-        json_array_append_new(rows, row);
-    }
-    if (!given(cli, "json")) {
-        struct kn_buf out;
-        kn_buf_init(&out, 0);
-        cli_table(&out, rows, reply_columns, cli_width());
-        const char *note = json_string_value(json_object_get(json, "note"));
-        kn_clean(&out, kn_str_from(note ? note : ""));
-        kn_buf_text(&out, note ? "\n" : "");
-        flush(stdout, &out);
-        kn_buf_fini(&out);
-    }
-    json_decref(rows);
-    return failed ? CLI_PARTLY : KN_EXIT_OK;
-}
-
-static long patience_of(const struct cli *cli)
-{
-    const char *timeout = given(cli, "timeout");
-    return timeout ? (long)(strtod(timeout, NULL) * 1000) + MARGIN_MS : TIMEOUT_MS + MARGIN_MS;
-}
-
-static int ask_workers(struct cli *cli, const char *method, struct kn_buf *path, const char *body)
-{
-    int code;
-    kn_buf_char(path, '\0');
-    json_t *json = ask(cli, method, path->data, body, patience_of(cli), &code);
-    if (json)
-        code = show_replies(cli, json);
-    json_decref(json);
-    return code;
-}
-
-static int run_inspect(struct cli *cli)
-{
-    const struct celery_method *method;
-    json_t *arguments = NULL;
-    struct kn_buf path;
-    int code = read_arguments(cli, false, &method, &arguments);
-    kn_buf_init(&path, 65536);
-    if (code == KN_EXIT_OK || (given(cli, "id") && cli->n_words == 1)) {
-        struct kn_buf extra;
-        kn_buf_init(&extra, 65536);
-        if (json_object_size(arguments)) {
-            char *json = json_dumps(arguments, JSON_COMPACT);
-            kn_buf_text(&extra, "arguments=");
-            cli_encode(&extra, json ? json : "");
-            free(json);
-        }
-        kn_buf_char(&extra, '\0');
-        kn_buf_printf(&path, "/api/v1/inspect/%s", method->name);
-        add_query(cli, &path, extra.data[0] ? extra.data : NULL);
-        code = ask_workers(cli, "GET", &path, NULL);
-        kn_buf_fini(&extra);
-    }
-    json_decref(arguments);
-    kn_buf_fini(&path);
-    return code;
-}
-
-/* The body: arguments, source, workers or pattern, timeout. */
-static json_t *write_body(const struct cli *cli, json_t *arguments)
-{
-    json_t *body = json_object(), *workers = json_array();
-    for (size_t i = 0; i < cli->n_given; i++)
-        if (strcmp(cli->given[i].option->name, "worker") == 0)
-            json_array_append_new(workers, json_string(cli->given[i].value));
-    if (json_array_size(workers))
-        json_object_set(body, "workers", workers);
-    json_decref(workers);
-    static const char *const texts[] = {"source", "pattern"};
-    for (size_t i = 0; i < 2; i++)
-        if (given(cli, texts[i]))
-            json_object_set_new(body, texts[i], json_string(given(cli, texts[i])));
-    if (given(cli, "timeout"))
-        json_object_set_new(body, "timeout", json_real(strtod(given(cli, "timeout"), NULL)));
-    json_object_set(body, "arguments", arguments);
-    return body;
-}
-
-static int run_command(struct cli *cli)
-{
-    const struct celery_method *method;
-    json_t *arguments = NULL;
-    struct kn_buf path;
-    int code = read_arguments(cli, true, &method, &arguments);
-    size_t whom = !!given(cli, "worker") + !!given(cli, "pattern") + !!given(cli, "all");
-    if (code == KN_EXIT_OK && whom != 1)
-        code = complain("",
-                        KN_STR("choose the workers with --worker (may be repeated), "
-                               "--pattern or --all"),
-                        KN_EXIT_CONFIG);
-    kn_buf_init(&path, 65536);
-    if (code == KN_EXIT_OK) {
-        json_t *body = write_body(cli, arguments);
-        char *text = json_dumps(body, JSON_COMPACT);
-        kn_buf_printf(&path, "/api/v1/commands/%s%s", method->name,
-                      given(cli, "dry-run") ? "?dry_run=true" : "");
-        code = ask_workers(cli, "POST", &path, text ? text : "{}");
-        free(text);
-        json_decref(body);
-    }
-    json_decref(arguments);
     kn_buf_fini(&path);
     return code;
 }
@@ -566,7 +355,7 @@ static int help(const struct command *command)
                 kn_buf_printf(&text, "%s; %s\n", a->required ? " (required)" : "", a->help);
             }
         }
-        flush(stdout, &text);
+        cli_flush(stdout, &text);
         kn_buf_fini(&text);
     }
     printf("\nExit codes: 0 success, 1 refused, 2 invalid command line, 3 failed on some workers,\n"
@@ -574,7 +363,7 @@ static int help(const struct command *command)
     return KN_EXIT_OK;
 }
 
-static const struct option *find_option(const struct command *command, struct kn_str name)
+static const struct cli_option *find_option(const struct command *command, struct kn_str name)
 {
     for (size_t i = 0; i < OPTIONS; i++)
         if (kn_str_eq(name, kn_str_from(options[i].name)) && options[i].commands & command->bit)
@@ -586,15 +375,15 @@ static int read_option(struct cli *cli, int argc, char **argv, int *at)
 {
     const char *word = argv[*at] + 2, *sign = strchr(word, '=');
     struct kn_str name = {word, sign ? (size_t)(sign - word) : strlen(word)};
-    const struct option *option = find_option(cli->command, name);
+    const struct cli_option *option = find_option(cli->command, name);
     if (!option)
-        return complain("unknown option; see --help: ", kn_str_from(argv[*at]), KN_EXIT_CONFIG);
+        return cli_complain("unknown option; see --help: ", kn_str_from(argv[*at]), KN_EXIT_CONFIG);
     const char *value = sign ? sign + 1 : NULL;
     if (option->value && !value)
         value = *at + 1 < argc ? argv[++*at] : NULL;
     if (option->value != (value != NULL) || cli->n_given == WORDS_MAX)
-        return complain(option->value ? "option requires a value: " : "option takes no value: ",
-                        name, KN_EXIT_CONFIG);
+        return cli_complain(option->value ? "option requires a value: " : "option takes no value: ",
+                            name, KN_EXIT_CONFIG);
     cli->given[cli->n_given].option = option;
     cli->given[cli->n_given++].value = value;
     return KN_EXIT_OK;
@@ -605,7 +394,7 @@ static int complain_of_usage(const struct command *command)
     char usage[128];
     snprintf(usage, sizeof usage, "%s%s%s", command->name, *command->usage ? " " : "",
              command->usage);
-    return complain("usage: kanchi ", kn_str_from(usage), KN_EXIT_CONFIG);
+    return cli_complain("usage: kanchi ", kn_str_from(usage), KN_EXIT_CONFIG);
 }
 
 static int read_line(struct cli *cli, int argc, char **argv)
@@ -624,7 +413,7 @@ static int read_line(struct cli *cli, int argc, char **argv)
     }
     if (cli->n_words < cli->command->words_least || cli->n_words > cli->command->words_most)
         return complain_of_usage(cli->command);
-    cli->url = given(cli, "url");
+    cli->url = cli_given(cli, "url");
     if (!cli->url)
         cli->url = getenv("KANCHI_URL");
     if (!cli->url || !*cli->url)

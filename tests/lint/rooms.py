@@ -32,8 +32,10 @@ services/ingestion/send
 services/ingestion
 services/storage/db
 services/storage/task
+services/storage/state
 services/storage/write
 services/storage/jobs
+services/storage/retain
 services/storage/read
 services/storage
 services/aggregation

@@ -174,7 +174,7 @@ static void step(struct ingest_sender *s)
     free(error);
 }
 
-static void *run(void *arg)
+static void *sender_run(void *arg)
 {
     struct ingest_sender *s = arg;
     while (!s->ending && !ingest_outbox_finished(s->outbox))
@@ -205,7 +205,7 @@ enum kn_status ingest_sender_start(struct ingest_outbox *outbox, struct kn_bus_c
     s->seed = (unsigned)kn_time_mono();
     pthread_mutex_init(&s->lock, NULL);
     kn_cond_init(&s->changed);
-    if (pthread_create(&s->thread, NULL, run, s) != 0) {
+    if (pthread_create(&s->thread, NULL, sender_run, s) != 0) {
         free(s);
         return KN_IO;
     }
