@@ -63,11 +63,8 @@ void gw_healthz(struct gw_exchange *x)
 }
 
 /* Why storage can't do its work, as it reports; absent when it can. */
-static struct kn_str trouble_of_storage(const struct kn_bus_message *answer)
+static struct kn_str trouble_of_storage(const struct kn_msg_system *system)
 {
-    if (answer->kind != KN_KIND_SYSTEM)
-        return KN_STR_ABSENT;
-    const struct kn_msg_system *system = answer->msg;
     for (size_t i = 0; i < system->services.count; i++) {
         const struct kn_msg_service_status *service = &system->services.items[i];
         if (kn_str_eq(service->name, KN_STR("storage")) && service->state == KN_SERVICE_DEGRADED)
@@ -82,10 +79,10 @@ void gw_readyz(struct gw_exchange *x)
     struct kn_str trouble = KN_STR_ABSENT;
     struct kn_bus_message *answer = NULL;
     bool connected = gw_live_connected(x->app->live);
-    enum kn_status status =
-        kn_bus_request(x->app->storage, KN_KIND_SYSTEM_GET, &get, KN_SECOND, &answer, NULL);
+    enum kn_status status = kn_bus_ask(x->app->storage, KN_KIND_SYSTEM_GET, &get, KN_SECOND,
+                                       KN_KIND_SYSTEM, &answer, NULL);
     if (status == KN_OK) {
-        trouble = kn_arena_str(&x->arena, trouble_of_storage(answer));
+        trouble = kn_arena_str(&x->arena, trouble_of_storage(answer->msg));
         kn_bus_message_free(answer);
     }
     x->type = "text/plain; charset=utf-8";

@@ -156,12 +156,7 @@ static struct kn_bus_message *ask(struct gw_exchange *x, const char *who,
     if (status == KN_OK) {
         bool sent = kn_bus_call_wait(call);
         x->acted = x->acted || (sent && x->changes && is_action(kind));
-        status = kn_bus_call_finish(call, &answer, &error);
-    }
-    if (status == KN_OK && answer->kind != want) {
-        kn_bus_message_free(answer);
-        answer = NULL;
-        status = KN_UNSUPPORTED;
+        status = kn_bus_call_finish_kind(call, want, &answer, &error);
     }
     if (status != KN_OK) {
         answer = NULL;

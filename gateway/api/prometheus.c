@@ -227,12 +227,7 @@ static struct kn_bus_call *ask(struct gw_exchange *x, enum kn_kind kind, const v
 static struct kn_bus_message *answer_to(struct kn_bus_call *call, enum kn_kind want)
 {
     struct kn_bus_message *answer = NULL;
-    if (!call || kn_bus_call_finish(call, &answer, NULL) != KN_OK)
-        return NULL;
-    if (answer->kind == want)
-        return answer;
-    kn_bus_message_free(answer);
-    return NULL;
+    return call && kn_bus_call_finish_kind(call, want, &answer, NULL) == KN_OK ? answer : NULL;
 }
 
 /* The first workers that are online, or offline. */

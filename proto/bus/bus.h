@@ -105,7 +105,11 @@ void kn_bus_client_free(struct kn_bus_client *client);
 enum kn_status kn_bus_request(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
                               int64_t timeout_us, struct kn_bus_message **ret,
                               char **ret_error) KN_MUST_CHECK;
-/* The same, if an answer of another kind is as good as none; NULL: none. */
+/* The same for an answer of one kind: UNSUPPORTED without a sentence when it is of another. */
+enum kn_status kn_bus_ask(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
+                          int64_t timeout_us, enum kn_kind wanted, struct kn_bus_message **ret,
+                          char **ret_error) KN_MUST_CHECK;
+/* The same when it does not matter why there is none; NULL: none. */
 struct kn_bus_message *kn_bus_request_kind(struct kn_bus_client *client, enum kn_kind kind,
                                            const void *msg, int64_t timeout_us,
                                            enum kn_kind wanted) KN_MUST_CHECK;
@@ -130,6 +134,9 @@ bool kn_bus_call_wait(struct kn_bus_call *call);
 /* Waits as kn_bus_request does, and frees the call. */
 enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_message **ret,
                                   char **ret_error) KN_MUST_CHECK;
+/* The same as kn_bus_ask: UNSUPPORTED when the answer is of another kind than wanted. */
+enum kn_status kn_bus_call_finish_kind(struct kn_bus_call *call, enum kn_kind wanted,
+                                       struct kn_bus_message **ret, char **ret_error) KN_MUST_CHECK;
 /* Gives up on it, and frees it. NULL is allowed. */
 void kn_bus_call_drop(struct kn_bus_call *call);
 

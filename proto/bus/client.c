@@ -310,14 +310,35 @@ enum kn_status kn_bus_request(struct kn_bus_client *client, enum kn_kind kind, c
     return kn_bus_call_finish(call, ret, ret_error);
 }
 
+enum kn_status kn_bus_call_finish_kind(struct kn_bus_call *call, enum kn_kind wanted,
+                                       struct kn_bus_message **ret, char **ret_error)
+{
+    struct kn_bus_message *answer;
+    enum kn_status status = kn_bus_call_finish(call, &answer, ret_error);
+    if (status == KN_OK && answer->kind != wanted) {
+        kn_bus_message_free(answer);
+        status = KN_UNSUPPORTED;
+    }
+    if (status == KN_OK)
+        *ret = answer;
+    return status;
+}
+
+enum kn_status kn_bus_ask(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
+                          int64_t timeout_us, enum kn_kind wanted, struct kn_bus_message **ret,
+                          char **ret_error)
+{
+    if (ret_error)
+        *ret_error = NULL;
+    struct kn_bus_call *call = NULL;
+    enum kn_status status = kn_bus_call_start(client, kind, msg, timeout_us, &call);
+    return status == KN_OK ? kn_bus_call_finish_kind(call, wanted, ret, ret_error) : status;
+}
+
 struct kn_bus_message *kn_bus_request_kind(struct kn_bus_client *client, enum kn_kind kind,
                                            const void *msg, int64_t timeout_us, enum kn_kind wanted)
 {
-    struct kn_bus_message *answer;
-    if (kn_bus_request(client, kind, msg, timeout_us, &answer, NULL) != KN_OK)
-        return NULL;
-    if (answer->kind == wanted)
-        return answer;
-    kn_bus_message_free(answer);
-    return NULL;
+    struct kn_bus_message *answer = NULL;
+    return kn_bus_ask(client, kind, msg, timeout_us, wanted, &answer, NULL) == KN_OK ? answer
+                                                                                     : NULL;
 }

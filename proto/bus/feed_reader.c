@@ -118,14 +118,10 @@ static enum kn_status ask_storage(struct kn_feed_reader *reader, struct kn_feed_
     struct kn_msg_feed_get get = {.from = reader->from_now ? UINT64_MAX : reader->position + 1,
                                   .max = CATCH_UP_MAX};
     struct kn_bus_message *answer;
-    enum kn_status status =
-        kn_bus_request(reader->storage, KN_KIND_FEED_GET, &get, CATCH_UP_TIMEOUT, &answer, NULL);
+    enum kn_status status = kn_bus_ask(reader->storage, KN_KIND_FEED_GET, &get, CATCH_UP_TIMEOUT,
+                                       KN_KIND_FEED_LIST, &answer, NULL);
     if (status != KN_OK)
         return status;
-    if (answer->kind != KN_KIND_FEED_LIST) {
-        kn_bus_message_free(answer);
-        return KN_INVALID;
-    }
     const struct kn_msg_feed_list *list = answer->msg;
     reader->connects = connects;
     if (reader->from_now) {

@@ -20,14 +20,7 @@ static enum kn_status ask_for(struct aggregation *a, int64_t timeout_us, enum kn
                               const void *msg, enum kn_kind answer_kind,
                               struct kn_bus_message **ret)
 {
-    struct kn_bus_message *answer;
-    enum kn_status status = kn_bus_request(a->storage, kind, msg, timeout_us, &answer, NULL);
-    if (status == KN_OK && answer->kind != answer_kind) {
-        kn_bus_message_free(answer);
-        status = KN_INVALID;
-    }
-    if (status == KN_OK)
-        *ret = answer;
+    enum kn_status status = kn_bus_ask(a->storage, kind, msg, timeout_us, answer_kind, ret, NULL);
     aggr_note_storage(a, status);
     return status;
 }

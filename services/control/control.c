@@ -319,16 +319,13 @@ static void poll_workers(struct control *c)
 {
     struct kn_str source = kn_str_from(c->options.source);
     struct kn_msg_workers_get get = {.sources = {&source, 1}};
-    struct kn_bus_message *answer;
-    enum kn_status status = kn_bus_request(c->storage, KN_KIND_WORKERS_GET, &get,
-                                           c->options.request_timeout_us, &answer, NULL);
-    if (status != KN_OK)
+    struct kn_bus_message *answer = kn_bus_request_kind(
+        c->storage, KN_KIND_WORKERS_GET, &get, c->options.request_timeout_us, KN_KIND_WORKER_LIST);
+    if (!answer)
         return; /* it is asked again in a second, and the rounds go on */
-    if (answer->kind == KN_KIND_WORKER_LIST) {
-        pthread_mutex_lock(&c->lock);
-        control_roster_update(c->roster, answer->msg, kn_time_mono());
-        pthread_mutex_unlock(&c->lock);
-    }
+    pthread_mutex_lock(&c->lock);
+    control_roster_update(c->roster, answer->msg, kn_time_mono());
+    pthread_mutex_unlock(&c->lock);
     kn_bus_message_free(answer);
 }
 

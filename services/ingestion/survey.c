@@ -105,22 +105,20 @@ static size_t collect_names(struct ingest_survey *survey, struct kn_arena *arena
 {
     const struct ingest_survey_options *o = &survey->options;
     const struct kn_msg_known_queues_get get = {.source = o->source};
-    struct kn_bus_message *answer = NULL;
     size_t n = 0;
     if (o->own.ptr)
         names[n++] = o->own;
     for (size_t i = 0; i < o->queue_count && n < NAMES_MAX; i++)
         names[n++] = kn_str_from(o->queues[i]);
     size_t known_before = n;
-    enum kn_status status = kn_bus_request(survey->storage, KN_KIND_KNOWN_QUEUES_GET, &get,
-                                           o->request_timeout_us, &answer, NULL);
-    if (status != KN_OK)
+    struct kn_bus_message *answer =
+        kn_bus_request_kind(survey->storage, KN_KIND_KNOWN_QUEUES_GET, &get, o->request_timeout_us,
+                            KN_KIND_KNOWN_QUEUES);
+    if (!answer)
         return n;
-    if (answer->kind == KN_KIND_KNOWN_QUEUES) {
-        const struct kn_msg_known_queues *known = answer->msg;
-        for (size_t i = 0; i < known->names.count && n < NAMES_MAX; i++)
-            names[n++] = kn_arena_str(arena, known->names.items[i]);
-    }
+    const struct kn_msg_known_queues *known = answer->msg;
+    for (size_t i = 0; i < known->names.count && n < NAMES_MAX; i++)
+        names[n++] = kn_arena_str(arena, known->names.items[i]);
     kn_bus_message_free(answer);
     return arena->overflow ? known_before : n;
 }

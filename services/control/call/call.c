@@ -39,18 +39,16 @@ enum kn_status control_call_ask(struct control_call *call, enum kn_kind kind, co
 {
     struct kn_bus_message *answer;
     char *error = NULL;
-    enum kn_status status = kn_bus_request(call->storage, kind, msg,
-                                           call->options->request_timeout_us, &answer, &error);
+    enum kn_status status = kn_bus_ask(call->storage, kind, msg, call->options->request_timeout_us,
+                                       want, &answer, &error);
     if (status != KN_OK) {
         control_call_fail(call, status, "storage: %s", error ? error : kn_status_text(status));
         free(error);
         return status;
     }
-    if (answer->kind == want)
-        *ret = kn_msg_copy(call->arena, want, answer->msg);
-    status = answer->kind != want ? KN_UNSUPPORTED : *ret ? KN_OK : KN_NOMEM;
+    *ret = kn_msg_copy(call->arena, want, answer->msg);
     kn_bus_message_free(answer);
-    return status;
+    return *ret ? KN_OK : KN_NOMEM;
 }
 
 enum kn_status control_workers(struct control_call *call, const struct kn_msg_worker_list **ret)
