@@ -25,3 +25,14 @@ bool kn_enum_parse(const struct kn_enum *e, struct kn_str text, unsigned *ret)
     }
     return false;
 }
+
+bool kn_task_has_ended(enum kn_task_status status)
+{
+    return status == KN_TASK_SUCCESS || status == KN_TASK_FAILURE || status == KN_TASK_REVOKED ||
+           status == KN_TASK_REJECTED;
+}
+
+bool kn_task_is_over(enum kn_task_status status)
+{
+    return kn_task_has_ended(status) || status == KN_TASK_ORPHANED;
+}

@@ -112,12 +112,6 @@ static struct rate_slot *rate_at(struct aggr_window *window, int64_t at_us)
 
 /* ---- adding -------------------------------------------------------------------- */
 
-static bool is_final(unsigned status)
-{
-    return status == KN_TASK_SUCCESS || status == KN_TASK_FAILURE || status == KN_TASK_REVOKED ||
-           status == KN_TASK_REJECTED;
-}
-
 /* To the slot and to the total, or to neither: one is taken from the other later. */
 static void add_values(struct kn_sketch *slot, struct kn_sketch *total,
                        const struct kn_f64s *values, int64_t n)
@@ -156,7 +150,7 @@ void aggr_window_add(struct aggr_window *window, const struct kn_msg_feed *commi
             continue;
         if (slot)
             add_delta(slot, &window->total, delta);
-        if (rate && is_final(delta->status))
+        if (rate && kn_task_has_ended((enum kn_task_status)delta->status))
             rate->finished += delta->count;
     }
 }

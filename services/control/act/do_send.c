@@ -406,12 +406,6 @@ static enum kn_status set_route(struct sending *s, const struct control_route *k
 /* ---- retry
  * --------------------------------------------------------------------------------------- */
 
-static bool at_its_end(enum kn_task_status status)
-{
-    return status == KN_TASK_SUCCESS || status == KN_TASK_FAILURE || status == KN_TASK_REVOKED ||
-           status == KN_TASK_REJECTED || status == KN_TASK_ORPHANED;
-}
-
 /* Whether no source has a final state of the task: another copy of it may be waiting. */
 static bool may_wait(enum kn_task_status status)
 {
@@ -626,7 +620,7 @@ static enum kn_status retry(struct sending *s, struct control_retry_source *o)
 {
     const struct kn_msg_task_send *ask = s->ask;
     enum kn_task_status state = (enum kn_task_status)o->task->status;
-    if (!at_its_end(state) && !ask->force)
+    if (!kn_task_is_over(state) && !ask->force)
         return refuse_unfinished(s, o);
     o->choice = ask->arguments;
     enum kn_status status = look_for_copies(s, o);

@@ -49,12 +49,6 @@ static enum kn_status of_what_began(const struct control_call *call, enum kn_sta
 
 /* ---- revoking -------------------------------------------------------------------------- */
 
-static bool has_ended(const struct kn_msg_job_item *item)
-{
-    return item->status == KN_TASK_SUCCESS || item->status == KN_TASK_FAILURE ||
-           item->status == KN_TASK_REVOKED || item->status == KN_TASK_REJECTED;
-}
-
 /* {"task_id": [...], "terminate": …, "signal": …}; absent when memory is out. */
 static struct kn_str revoke_arguments(struct control_jobs *jobs, const struct kn_msg_job *job,
                                       const struct kn_msg_job_item *items, size_t count)
@@ -115,7 +109,7 @@ static void revoke(struct control_jobs *jobs, struct control_call *call,
     for (size_t i = 0; i < count; i++) {
         if (is_revoked_by_us(&items[i]))
             settle(&items[i], KN_ITEM_DONE, KN_STR("the task is revoked"));
-        else if (has_ended(&items[i]))
+        else if (kn_task_has_ended((enum kn_task_status)items[i].status))
             settle(&items[i], KN_ITEM_REFUSED, KN_STR("the task has ended"));
         else
             left++;
@@ -261,8 +255,9 @@ static enum kn_status ask(struct control_jobs *jobs, uint64_t limit)
     jobs->take.source = kn_str_from(jobs->options.source);
     jobs->take.taker = kn_str_from(jobs->taker);
     jobs->take.limit = limit;
-    enum kn_status status = kn_bus_request(jobs->storage, KN_KIND_JOB_TAKE, &jobs->take,
-                                           jobs->options.request_timeout_us, &answer, NULL);
+    enum kn_status status =
+        kn_bus_ask(jobs->storage, KN_KIND_JOB_TAKE, &jobs->take, jobs->options.request_timeout_us,
+                   KN_KIND_JOB_ITEMS, &answer, NULL);
     if (status != KN_OK) {
         if (jobs->take.results.count && kn_log_allow(&jobs->limit, &skipped))
             KN_WARN("job.results_not_stored", KN_F_TEXT("reason", kn_status_text(status)),
@@ -273,7 +268,7 @@ static enum kn_status ask(struct control_jobs *jobs, uint64_t limit)
     jobs->work = answer;
     jobs->take = (struct kn_msg_job_take){0};
     kn_arena_reset(&jobs->arena);
-    return answer->kind == KN_KIND_JOB_ITEMS ? KN_OK : KN_UNSUPPORTED;
+    return KN_OK;
 }
 
 static void *run(void *arg)

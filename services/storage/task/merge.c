@@ -656,12 +656,6 @@ enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *
     return merge_status_of_type((enum merge_type)type);
 }
 
-bool merge_status_is_final(enum kn_task_status status)
-{
-    return status == KN_TASK_SUCCESS || status == KN_TASK_FAILURE || status == KN_TASK_REVOKED ||
-           status == KN_TASK_REJECTED || status == KN_TASK_ORPHANED;
-}
-
 int64_t merge_time(const struct merge_task *task, enum merge_type type)
 {
     return task->types & 1u << type ? task->type_key[type].at : 0;
@@ -671,7 +665,7 @@ int64_t merge_completed_at(const struct merge_task *task)
 {
     unsigned type = deciding_type(task);
     if (type == NO_TYPE || type == MERGE_ORPHANED ||
-        !merge_status_is_final(merge_status_of_type((enum merge_type)type)))
+        !kn_task_is_over(merge_status_of_type((enum merge_type)type)))
         return 0;
     return task->type_key[type].at;
 }

@@ -165,8 +165,6 @@ const struct merge_task *merge_view(const struct merge_task *task, struct merge_
 /* orphaned: only instead of received and started, and only when neither was seen
  * after it, nor its message waiting. */
 enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin);
-/* Whether it is one of success, failure, revoked, rejected, orphaned. */
-bool merge_status_is_final(enum kn_task_status status);
 /* Time of the latest event of a type, 0 when there was none. */
 int64_t merge_time(const struct merge_task *task, enum merge_type type);
 /* Time of the event that brought the final status, 0 while there is none, and for

@@ -430,7 +430,7 @@ static void attempts_are_told_apart_whatever_the_clocks_say(void **state)
             enum kn_task_status status = merge_status(&row, &origin);
             if (status != cases[c].want)
                 fail_msg("%s: %s", cases[c].what, kn_enum_text(&kn_enum_task_status, status));
-            assert_int_equal(merge_completed_at(&row) != 0, merge_status_is_final(status));
+            assert_int_equal(merge_completed_at(&row) != 0, kn_task_is_over(status));
         } while (next_permutation(order, n));
     }
 }

@@ -7,8 +7,7 @@
 
 bool may_be_resolved(enum kn_task_status status)
 {
-    return status == KN_TASK_FAILURE || status == KN_TASK_REVOKED || status == KN_TASK_REJECTED ||
-           status == KN_TASK_ORPHANED;
+    return kn_task_is_over(status) && status != KN_TASK_SUCCESS;
 }
 
 static enum kn_status changed(struct tx *tx, int64_t no)
