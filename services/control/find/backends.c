@@ -1,4 +1,4 @@
-#include "services/control/find/backends.h"
+#include "services/control/find/backends_impl.h"
 
 #include "proto/codec.h"
 #include "services/broker/values.h"
@@ -14,46 +14,7 @@
 
 static const int64_t BACKOFF_MIN_US = KN_SECOND;
 static const int64_t BACKOFF_MAX_US = 30 * KN_SECOND;
-enum { VALUE_MAX = 256 << 10, SHOWN_MAX = 512, PREFIXES_MAX = 3 };
-
-struct backend {
-    char *text; /* as it was said */
-    bool prefixed;
-    bool named; /* by a worker that is online */
-    struct control_backend_place place;
-    struct broker_options options;
-    struct broker_values *values;
-    char *completed;                    /* the prefix as Celery completes it; NULL: as it is */
-    const char *prefixes[PREFIXES_MAX]; /* that its keys may have, the most likely first */
-    size_t n_prefixes, prefix;          /* the one that is asked with */
-    bool proved;                        /* something was found in it */
-    int64_t retry_at;                   /* monotonic */
-    int64_t backoff_us;
-};
-
-/* What a backend lacks, for the findings. */
-struct trouble {
-    enum control_backend_kind kind;
-    char shown[SHOWN_MAX]; /* without a password */
-    char error[256];       /* "" while it answers */
-    bool unreadable;       /* has results of a serializer that is never read */
-    bool empty;            /* it has nothing of tasks that have ended */
-    bool withheld;         /* a task stays unfinished for it */
-};
-
-struct control_backends {
-    struct control_result_settings settings;
-    const struct broker_options *broker;
-    bool configured;
-    struct backend *items[CONTROL_BACKENDS_MAX];
-    size_t count;
-    struct kn_buf key;
-    struct kn_log_limit log_limit;
-
-    pthread_mutex_t lock; /* the two below */
-    struct trouble troubles[CONTROL_BACKENDS_MAX];
-    size_t n_troubles;
-};
+enum { VALUE_MAX = 256 << 10 };
 
 /* ---- which there are ------------------------------------------------------------------- */
 
@@ -220,55 +181,6 @@ void control_backends_learn(struct control_backends *b, const struct kn_msg_work
             forget(b, i);
     }
     kn_arena_fini(&arena);
-}
-
-/* ---- what keeps one from being asked --------------------------------------------------------- */
-
-static const struct {
-    enum control_backend_kind kind;
-    struct kn_str code;
-    const char *text; /* before the address */
-    struct kn_str remedy;
-    struct kn_str why; /* a result cannot be shown */
-} lacks[] = {
-    {CONTROL_BACKEND_MASKED,
-     {"result_backend_password", 23},
-     "Workers don't report the password of their result backend, so tasks whose final event was "
-     "lost stay unfinished",
-     KN_STR("Set result_backend (or result_backend_file) for this broker to the URL with its "
-            "password."),
-     KN_STR("workers don't report the password of their result backend: set result_backend for "
-            "this broker")},
-    {CONTROL_BACKEND_PREFIXED,
-     {"result_backend_prefix", 21},
-     "The keys of the result backend have a prefix that workers don't report, so tasks whose final "
-     "event was lost stay unfinished",
-     KN_STR(
-         "Set result_key_prefix for this broker to the text before celery-task-meta- in the keys."),
-     KN_STR("the keys of the result backend have a prefix (global_keyprefix) that workers don't "
-            "report: set result_key_prefix for this broker")},
-    {CONTROL_BACKEND_UNSUPPORTED,
-     {"result_backend_unsupported", 26},
-     "Kanchi reads results from Redis only, so tasks whose final event was lost stay unfinished",
-     KN_STR(
-         "No action is needed. With results in Redis, Kanchi would learn how these tasks ended."),
-     KN_STR("Kanchi reads results from Redis only")},
-    {CONTROL_BACKEND_WRONG,
-     {"result_backend_url", 18},
-     "The result backend that workers report can't be used",
-     KN_STR("Set result_backend for this broker to its full URL, redis://HOST:PORT/DATABASE."),
-     KN_STR("the result backend that workers report can't be used: set result_backend for this "
-            "broker")},
-};
-
-/* The first reason; none: workers name no result backend. */
-static struct kn_str why_not(const struct control_backends *b)
-{
-    for (size_t i = 0; i < b->count; i++)
-        for (size_t k = 0; k < KN_COUNT_OF(lacks); k++)
-            if (lacks[k].kind == b->items[i]->place.kind)
-                return lacks[k].why;
-    return KN_STR("there is no result backend that Kanchi can read");
 }
 
 /* ---- asking ---------------------------------------------------------------------------- */
@@ -501,7 +413,7 @@ enum kn_status control_backends_value(struct control_backends *b, struct kn_str 
                                       struct kn_str *ret_why)
 {
     enum kn_status status = KN_UNSUPPORTED;
-    *ret_why = why_not(b);
+    *ret_why = control_backends_why_not(b);
     for (size_t i = 0; i < b->count; i++) {
         if (!is_read(b->items[i]))
             continue;
@@ -511,86 +423,6 @@ enum kn_status control_backends_value(struct control_backends *b, struct kn_str 
         *ret_why = why_nothing(b->items[i], status, arena);
     }
     return status;
-}
-
-/* ---- findings -------------------------------------------------------------------------- */
-
-static void describe(const struct trouble *trouble, struct kn_msg_finding *ret,
-                     const char **ret_text)
-{
-    for (size_t i = 0; i < KN_COUNT_OF(lacks); i++) {
-        if (lacks[i].kind != trouble->kind)
-            continue;
-        ret->code = lacks[i].code;
-        ret->remedy = lacks[i].remedy;
-        ret->severity =
-            trouble->kind == CONTROL_BACKEND_UNSUPPORTED ? KN_SEVERITY_INFO : KN_SEVERITY_WARNING;
-        *ret_text = lacks[i].text;
-    }
-    if (*trouble->error) {
-        ret->code = KN_STR("result_backend_unreachable");
-        ret->severity = KN_SEVERITY_WARNING;
-        ret->remedy = KN_STR("Check that this address is right from where Kanchi runs; "
-                             "result_backend for this broker sets another one.");
-        *ret_text = "The result backend can't be read";
-    } else if (trouble->unreadable) {
-        ret->code = KN_STR("result_serializer");
-        ret->severity = KN_SEVERITY_INFO;
-        ret->remedy = KN_STR("Set result_serializer = \"json\", Celery's default.");
-        *ret_text = "The result backend has results that are neither JSON nor msgpack; Kanchi "
-                    "reads only these";
-    } else if (trouble->kind == CONTROL_BACKEND_REDIS && (trouble->empty || trouble->withheld)) {
-        ret->code = KN_STR("result_backend_empty");
-        ret->severity = trouble->withheld ? KN_SEVERITY_WARNING : KN_SEVERITY_INFO;
-        ret->remedy = KN_STR("Set result_backend for this broker to the full URL with its "
-                             "database: workers don't report the part after the question mark. Set "
-                             "result_key_prefix to the text before celery-task-meta- in its keys. "
-                             "If all tasks ignore their results, no action is needed.");
-        *ret_text = "Nothing was ever found in the result backend, so tasks whose final event was "
-                    "lost stay unfinished";
-    }
-}
-
-static void write_finding(const struct trouble *trouble, struct kn_arena *arena,
-                          struct kn_msg_finding *ret)
-{
-    struct kn_buf out;
-    const char *text = "";
-    describe(trouble, ret, &text);
-    kn_buf_init(&out, 0);
-    kn_buf_printf(&out, "%s: %s", text, trouble->shown);
-    if (*trouble->error)
-        kn_buf_printf(&out, " (%s)", trouble->error);
-    kn_buf_char(&out, '.');
-    ret->text = kn_arena_str(arena, kn_buf_view(&out));
-    ret->subject = kn_arena_str(arena, kn_str_from(trouble->shown));
-    kn_buf_fini(&out);
-}
-
-void control_backends_findings(struct control_backends *b, struct kn_str source,
-                               struct kn_arena *arena, struct kn_msg_service_status *status)
-{
-    size_t before = status->findings.count;
-    struct kn_msg_finding *list =
-        kn_arena_array(arena, before + CONTROL_BACKENDS_MAX, sizeof *list);
-    if (!list)
-        return;
-    if (before)
-        memcpy(list, status->findings.items, before * sizeof *list);
-    status->findings.items = list;
-    pthread_mutex_lock(&b->lock);
-    for (size_t i = 0; i < b->n_troubles; i++) {
-        const struct trouble *trouble = &b->troubles[i];
-        bool fine = trouble->kind == CONTROL_BACKEND_NONE ||
-                    (trouble->kind == CONTROL_BACKEND_REDIS && !*trouble->error &&
-                     !trouble->unreadable && !trouble->empty && !trouble->withheld);
-        if (fine)
-            continue;
-        struct kn_msg_finding *finding = &list[status->findings.count++];
-        finding->source = kn_arena_str(arena, source);
-        write_finding(trouble, arena, finding);
-    }
-    pthread_mutex_unlock(&b->lock);
 }
 
 enum kn_status control_result_value(struct control_call *call,
