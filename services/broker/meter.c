@@ -1,6 +1,6 @@
 #include "services/broker/meter.h"
 
-#include "services/broker/driver.h"
+#include "services/broker/port/driver.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,20 +40,6 @@ static void keep_error(struct broker_meter *meter)
 const char *broker_meter_alarm(const struct broker_meter *meter)
 {
     return meter->alarm;
-}
-
-void broker_depths_add(struct broker_depths *depths, struct kn_arena *arena, struct kn_str name)
-{
-    if (name.len == 0 || depths->count == BROKER_QUEUES_MAX)
-        return;
-    for (size_t i = 0; i < depths->count; i++) {
-        if (kn_str_eq(depths->items[i].name, name))
-            return;
-    }
-    struct kn_str copy = kn_arena_str(arena, name);
-    if (copy.ptr)
-        depths->items[depths->count++] =
-            (struct broker_depth){.name = copy, .unacked = -1, .consumers = -1};
 }
 
 static enum kn_status measure(struct broker_meter *meter, const struct kn_str *names,

@@ -1,4 +1,4 @@
-#include "services/broker/driver.h"
+#include "services/broker/port/driver.h"
 
 #include "services/common/text/time.h"
 
@@ -9,49 +9,6 @@
 #include <unistd.h>
 
 #define BACKOFF_FIRST (100 * KN_SECOND / 1000)
-#define GAPS_MAX (sizeof(((struct broker_receiver *)0)->gaps) / sizeof(struct broker_gap))
-
-static void set_state(struct broker_receiver *r, enum broker_state state, struct kn_str error)
-{
-    pthread_mutex_lock(&r->lock);
-    if (r->status.state != state)
-        r->status.since = kn_time_now();
-    r->status.state = state;
-    if (state == BROKER_CONNECTED)
-        r->status.connects++;
-    if (error.ptr)
-        snprintf(r->status.error, sizeof(r->status.error), "%.*s", KN_STR_ARG(error));
-    if (state == BROKER_AWAY)
-        memcpy(r->status.lost, r->status.error, sizeof(r->status.lost));
-    pthread_mutex_unlock(&r->lock);
-}
-
-void broker_receiver_connected(struct broker_receiver *r)
-{
-    set_state(r, BROKER_CONNECTED, KN_STR(""));
-}
-
-void broker_receiver_note(struct broker_receiver *r, const char *note)
-{
-    pthread_mutex_lock(&r->lock);
-    snprintf(r->status.note, sizeof(r->status.note), "%s", note);
-    pthread_mutex_unlock(&r->lock);
-}
-
-void broker_receiver_gap(struct broker_receiver *r)
-{
-    struct broker_gap gap = {r->alive_at, kn_time_now()};
-    pthread_mutex_lock(&r->lock);
-    if (gap.from == 0) {
-        r->status.begins_at = gap.to;
-    } else if (r->gap_count == GAPS_MAX) {
-        r->gaps[(r->gap_first + r->gap_count - 1) % GAPS_MAX].to = gap.to;
-    } else {
-        r->gaps[(r->gap_first + r->gap_count) % GAPS_MAX] = gap;
-        r->gap_count++;
-    }
-    pthread_mutex_unlock(&r->lock);
-}
 
 bool broker_receiver_next_gap(struct broker_receiver *receiver, struct broker_gap *ret)
 {
@@ -59,46 +16,11 @@ bool broker_receiver_next_gap(struct broker_receiver *receiver, struct broker_ga
     bool any = receiver->gap_count > 0;
     if (any) {
         *ret = receiver->gaps[receiver->gap_first];
-        receiver->gap_first = (receiver->gap_first + 1) % GAPS_MAX;
+        receiver->gap_first = (receiver->gap_first + 1) % BROKER_GAPS_MAX;
         receiver->gap_count--;
     }
     pthread_mutex_unlock(&receiver->lock);
     return any;
-}
-
-void broker_receiver_count(struct broker_receiver *r, uint64_t messages, uint64_t bytes,
-                           uint64_t too_big)
-{
-    pthread_mutex_lock(&r->lock);
-    r->status.messages += messages;
-    r->status.bytes += bytes;
-    r->status.too_big += too_big;
-    pthread_mutex_unlock(&r->lock);
-}
-
-void broker_receiver_complete(struct broker_receiver *r)
-{
-    if (r->chunk && r->chunk->count > 0)
-        return; /* its flush will say so */
-    pthread_mutex_lock(&r->lock);
-    r->status.complete_to = r->alive_at;
-    pthread_mutex_unlock(&r->lock);
-}
-
-void broker_receiver_flush(struct broker_receiver *r)
-{
-    if (!r->chunk || r->chunk->count == 0)
-        return;
-    r->chunk->complete_to = r->alive_at;
-    size_t lost =
-        broker_chunks_push(&r->chunks, r->chunk, !broker_traits(r->options.url)->keeps_events);
-    r->chunk = NULL;
-    broker_receiver_complete(r);
-    if (lost == 0)
-        return;
-    pthread_mutex_lock(&r->lock);
-    r->status.dropped += lost;
-    pthread_mutex_unlock(&r->lock);
 }
 
 void broker_receiver_status(struct broker_receiver *receiver, struct broker_receiver_status *ret)
@@ -137,12 +59,12 @@ static void *receive(void *arg)
     while (!r->stopping) {
         uint64_t before = r->status.connects;
         kn_buf_clear(&error);
-        set_state(r, BROKER_CONNECTING, KN_STR_ABSENT);
+        broker_receiver_state(r, BROKER_CONNECTING, KN_STR_ABSENT);
         enum kn_status status = r->options.url->driver->receive(r, &error);
         broker_receiver_flush(r);
         if (error.len == 0)
             kn_buf_text(&error, kn_status_text(status));
-        set_state(r, BROKER_AWAY, kn_buf_view(&error));
+        broker_receiver_state(r, BROKER_AWAY, kn_buf_view(&error));
         pause = r->status.connects != before ? BACKOFF_FIRST : pause;
         if (!r->stopping)
             sleep_until_woken(r, jitter(r, pause));
@@ -215,11 +137,6 @@ void broker_receiver_ack(struct broker_receiver *receiver, uint64_t tag)
     }
     if (broker_traits(receiver->options.url)->keeps_events)
         wake_reader(receiver);
-}
-
-void broker_receiver_queue(const struct broker_options *options, char *ret, size_t size)
-{
-    snprintf(ret, size, "%s.%s", options->queue_prefix, options->instance);
 }
 
 void broker_receiver_limit(struct broker_receiver *receiver, size_t buffer_max)

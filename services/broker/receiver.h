@@ -8,7 +8,7 @@
 #ifndef BROKER_RECEIVER_H
 #define BROKER_RECEIVER_H
 
-#include "services/broker/chunks.h"
+#include "services/broker/port/chunks.h"
 
 struct broker_receiver;
 

@@ -1,4 +1,4 @@
-#include "services/broker/driver.h"
+#include "services/broker/port/driver.h"
 
 enum kn_status broker_session_look(struct broker_session *session, const struct broker_look *what,
                                    struct kn_arena *arena, struct broker_page *ret)

@@ -23,8 +23,11 @@ services/celery/python
 services/celery/event
 services/celery/message
 services/celery/remote
+services/broker/net
+services/broker/port
 services/broker/amqp
 services/broker/redis
+services/broker/url
 services/broker
 services/ingestion/batch
 services/ingestion/spool

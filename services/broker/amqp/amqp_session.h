@@ -3,7 +3,7 @@
 #define BROKER_AMQP_AMQP_SESSION_H
 
 #include "services/broker/amqp/amqp.h"
-#include "services/broker/driver.h"
+#include "services/broker/port/driver.h"
 #include "services/common/data/arena.h"
 
 struct amqp_session {

@@ -2,7 +2,7 @@
 #ifndef BROKER_REDIS_REDIS_SESSION_H
 #define BROKER_REDIS_REDIS_SESSION_H
 
-#include "services/broker/driver.h"
+#include "services/broker/port/driver.h"
 #include "services/broker/redis/redis.h"
 
 struct redis_session {

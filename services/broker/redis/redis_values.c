@@ -2,7 +2,7 @@
  * somebody made huge costs no more than max bytes. */
 #include "services/broker/values.h"
 
-#include "services/broker/driver.h"
+#include "services/broker/port/driver.h"
 #include "services/broker/redis/redis.h"
 
 #include <assert.h>

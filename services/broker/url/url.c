@@ -1,6 +1,6 @@
 #include "services/broker/url/url.h"
 
-#include "services/broker/driver.h"
+#include "services/broker/port/driver.h"
 #include "services/common/count.h"
 #include "services/common/data/arena.h"
 

@@ -1,4 +1,4 @@
-#include "services/broker/driver.h"
+#include "services/broker/port/driver.h"
 
 /* Everything but letters, digits and "-._~" as %XX; slashes stay when keep says so. */
 static void write_encoded(struct kn_buf *buf, const char *text, const char *keep)

@@ -1,4 +1,4 @@
-#include "services/broker/chunks.h"
+#include "services/broker/port/chunks.h"
 
 #include "services/common/process/cond.h"
 #include "services/common/text/time.h"

@@ -1,15 +1,15 @@
 /* What a broker must be able to do to be used by Kanchi. Private to this room: others use the
- * headers beside this one, and broker_traits.
+ * headers above this folder, and broker_traits.
  *
  * To add a broker:
  * 1. a folder beside redis/ and amqp/, with a `const struct broker_driver` (redis/redis_driver.c);
  * 2. its schemes, errors and traits there. The traits decide how the other services treat it; a new
  *    one is named for what it means to a caller;
- * 3. a row in drivers.c, and the files in CMakeLists.txt.
+ * 3. a row in url/drivers.c, and the files in CMakeLists.txt.
  * Nothing else asks which brokers there are. What a driver has of a meter or session begins with
  * the struct below, so that a pointer to one is a pointer to the other. */
-#ifndef BROKER_DRIVER_H
-#define BROKER_DRIVER_H
+#ifndef BROKER_PORT_DRIVER_H
+#define BROKER_PORT_DRIVER_H
 
 #include "services/broker/fault.h"
 #include "services/broker/meter.h"
@@ -46,6 +46,8 @@ struct broker_fault_row {
 
 /* ---- receiving events ---------------------------------------------------------------- */
 
+enum { BROKER_GAPS_MAX = 64 };
+
 struct broker_receiver {
     struct broker_options options;
     struct broker_chunks chunks;
@@ -58,7 +60,7 @@ struct broker_receiver {
 
     pthread_mutex_t lock; /* status and gaps */
     struct broker_receiver_status status;
-    struct broker_gap gaps[64];
+    struct broker_gap gaps[BROKER_GAPS_MAX];
     size_t gap_first, gap_count;
 
     /* the thread's own */
@@ -72,6 +74,9 @@ struct broker_receiver {
     uint64_t acked;
     bool cancelled; /* the broker ended our subscription */
 };
+
+/* A new state; error absent: the last one stays. */
+void broker_receiver_state(struct broker_receiver *r, enum broker_state state, struct kn_str error);
 
 /* For the driver, while it receives: */
 void broker_receiver_connected(struct broker_receiver *r);

@@ -3,8 +3,8 @@
  *
  * A chunk is memory for the bytes of many messages, so that a message costs
  * neither an allocation nor a lock. */
-#ifndef BROKER_CHUNKS_H
-#define BROKER_CHUNKS_H
+#ifndef BROKER_PORT_CHUNKS_H
+#define BROKER_PORT_CHUNKS_H
 
 #include "services/broker/broker.h"
 

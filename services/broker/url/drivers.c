@@ -1,4 +1,4 @@
-#include "services/broker/driver.h"
+#include "services/broker/port/driver.h"
 
 #include "services/common/count.h"
 
