@@ -252,6 +252,10 @@
 
 /* ---- tasks -------------------------------------------------------------- */
 
+/* Bytes to which storage cuts the arguments, the result and the error of a task, in the feed and in
+ * lists. There, a task has no traceback. */
+enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
+
 #define KN_MSG_TASK(F)                                                                             \
     F(1, id, STR, _)                                                                               \
     F(2, name, STR, _)                                                                             \
@@ -437,8 +441,7 @@
     F(10, waits, F64S, _)                                                                          \
     F(11, waits_removed, F64S, _)
 
-/* task: what a list shows; args_repr, kwargs_repr, result_repr and error are cut
- * to 256 bytes, there is no traceback. */
+/* task: what a list shows, with texts of KN_TASK_TEXT_FEED bytes. */
 #define KN_MSG_TASK_CHANGE(F)                                                                      \
     F(1, task, MSG, task)                                                                          \
     F(2, created, BOOL, _)                                                                         \

@@ -13,11 +13,6 @@ enum gw_view {
     GW_VIEW_LIVE,  /* in a frame: as storage's feed has it */
 };
 
-enum {
-    GW_VIEW_TEXT_MAX = 4096,     /* bytes of a text in a list */
-    GW_VIEW_FEED_TEXT_MAX = 256, /* bytes to which the feed cuts texts */
-};
-
 /* The number, or null. */
 void gw_view_opt_i64(struct kn_buf *out, struct kn_opt_i64 value);
 /* ["…", …] */

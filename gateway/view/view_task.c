@@ -17,9 +17,9 @@ static void shorten(struct text *text, enum gw_view view)
     if (view == GW_VIEW_WHOLE)
         return;
     if (view == GW_VIEW_LIVE) /* cut before the end of a character */
-        text->shortened = text->value.len > GW_VIEW_FEED_TEXT_MAX - 4;
-    if (text->value.len > GW_VIEW_TEXT_MAX) {
-        text->value = kn_utf8_head(text->value, GW_VIEW_TEXT_MAX);
+        text->shortened = text->value.len > KN_TASK_TEXT_FEED - 4;
+    if (text->value.len > KN_TASK_TEXT_LIST) {
+        text->value = kn_utf8_head(text->value, KN_TASK_TEXT_LIST);
         text->shortened = true;
     }
 }

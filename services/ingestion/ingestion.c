@@ -283,19 +283,7 @@ static void *ingestion_run(void *arg)
 
 void ingestion_options_init(struct ingestion_options *options)
 {
-    *options = (struct ingestion_options){
-        .source = "default",
-        .batch_events = 1000,
-        .batch_age_us = KN_SECOND / 20,
-        .memory_max = (size_t)512 << 20,
-        .event_max = 32 << 20,
-        .inflight = 4,
-        .queue_interval_us = 5 * KN_SECOND,
-        .request_timeout_us = 10 * KN_SECOND,
-        .grace_us = 5 * KN_SECOND,
-        .spool = {.max = (uint64_t)1 << 30, .age_us = 7 * KN_DAY, .sync = INGEST_SYNC_EVERYSEC},
-        .spool_after_us = KN_SECOND / 4,
-    };
+    *options = (struct ingestion_options){.grace_us = 5 * KN_SECOND};
     broker_options_init(&options->broker);
 }
 

@@ -255,7 +255,16 @@ static void begin(struct run *run)
     run->url = rig_url("redis://127.0.0.1:%d/0", redis.port);
     ingestion_options_init(&run->options);
     run->options.broker.url = run->url;
+    run->options.source = "default";
     run->options.batch_events = 100;
+    run->options.batch_age_us = KN_SECOND / 20;
+    run->options.memory_max = (size_t)512 << 20;
+    run->options.event_max = 32 << 20;
+    run->options.inflight = 4;
+    run->options.spool.max = (uint64_t)1 << 30;
+    run->options.spool.age_us = 7 * KN_DAY;
+    run->options.spool.sync = INGEST_SYNC_EVERYSEC;
+    run->options.spool_after_us = KN_SECOND / 4;
     run->options.queue_interval_us = KN_SECOND / 5;
     run->options.request_timeout_us = KN_SECOND;
     assert_int_equal(broker_redis_open(&run->options.broker, -1, &error, &run->redis), KN_OK);

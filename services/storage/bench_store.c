@@ -99,7 +99,11 @@ int main(int argc, char **argv)
     struct bench bench = {0};
     struct store *store;
     char *error = NULL;
-    const struct store_options options = {.database = argc > 1 ? argv[1] : "sqlite:bench.db"};
+    const struct store_options options = {.database = argc > 1 ? argv[1] : "sqlite:bench.db",
+                                          .feed_keep = 10000,
+                                          .jobs_tasks_max = 1,
+                                          .jobs_rate = 1,
+                                          .jobs_rate_max = 1};
     kn_log_setup("bench", KN_LOG_WARN, false);
     if (store_open(&options, &store, &error) != KN_OK) {
         fprintf(stderr, "%s\n", error ? error : "?");

@@ -38,7 +38,7 @@ static void *start(void *arg)
 {
     struct starter *starter = arg;
     struct store *store = NULL;
-    const struct store_options options = {.database = starter->database};
+    const struct store_options options = {RIG_OPTIONS, .database = starter->database};
     starter->status = store_open(&options, &store, &starter->error);
     store_close(store);
     return NULL;
@@ -97,7 +97,7 @@ static void a_newer_database_is_refused(void **state)
     const struct db_value newer[] = {db_i64(999), db_text(KN_STR("0999_later")), db_i64(1),
                                      db_i64(1)};
     assert_int_equal(db_run(rig->store->db, SQL_MIGRATION_ADD, newer, NULL, NULL), KN_OK);
-    const struct store_options options = {.database = rig->database};
+    const struct store_options options = {RIG_OPTIONS, .database = rig->database};
     assert_int_equal(store_open(&options, &store, &error), KN_VERSION);
     assert_non_null(strstr(error, "999"));
     free(error);
@@ -167,7 +167,7 @@ static void child(const char *database, uint64_t seq, int out)
     struct store *store;
     char *error = NULL;
     const struct kn_msg_feed *feed;
-    const struct store_options options = {.database = database};
+    const struct store_options options = {RIG_OPTIONS, .database = database};
     if (store_open(&options, &store, &error) != KN_OK)
         _exit(2);
     for (; seq <= BATCHES; seq++) {
@@ -361,11 +361,11 @@ static void two_processes_may_share_a_database_but_not_a_feed(void **state)
     const char *why;
     if (!rig->postgres)
         return;
-    const struct store_options options = {.database = rig->database};
+    const struct store_options options = {RIG_OPTIONS, .database = rig->database};
     assert_int_equal(store_open(&options, &same, &error), KN_EXISTS);
     assert_non_null(strstr(error, "main"));
     free(error);
-    const struct store_options own = {.database = rig->database, .feed = "second"};
+    const struct store_options own = {RIG_OPTIONS, .database = rig->database, .feed = "second"};
     assert_int_equal(store_open(&own, &other, &error), KN_OK);
     struct store *stores[] = {rig->store, other, rig->store, other};
     for (int i = 0; i < 4; i++) {
@@ -412,7 +412,7 @@ static void what_another_process_wrote_is_not_overwritten_from_memory(void **sta
     char *error = NULL;
     if (!rig->postgres)
         return;
-    const struct store_options own = {.database = rig->database, .feed = "second"};
+    const struct store_options own = {RIG_OPTIONS, .database = rig->database, .feed = "second"};
     assert_int_equal(store_open(&own, &other, &error), KN_OK);
     ingest_one(rig->store, 1, 1, KN_EVENT_TASK_SENT);
     ingest_one(other, 2, 1, KN_EVENT_TASK_RECEIVED);
@@ -484,8 +484,7 @@ static void events_are_a_hypertable_where_timescaledb_is(void **state)
     db_close(db);
 }
 
-/* ---- the program --------------------------------------------------------------------------------
- */
+/* ---- the program -------------------------------------------------------------------- */
 
 static bool on_postgres;
 

@@ -78,11 +78,9 @@ int rig_run(const struct CMUnitTest *tests, size_t count, bool *on_postgres)
 void rig_open(struct rig *rig)
 {
     char *error = NULL;
-    const struct store_options options = {.database = rig->database,
-                                          .feed_keep = 1000,
-                                          .retention_tasks_us = rig->keep_tasks_us,
-                                          .retention_events_us = rig->keep_events_us,
-                                          .retention_rollups_us = rig->keep_tasks_us};
+    const struct store_options options = {
+        RIG_OPTIONS, .database = rig->database, .retention_tasks_us = rig->keep_tasks_us,
+        .retention_events_us = rig->keep_events_us, .retention_rollups_us = rig->keep_tasks_us};
     if (store_open(&options, &rig->store, &error) != KN_OK)
         fail_msg("%s", error ? error : "?");
     if (store_reader_new(rig->store, &rig->reader, &error) != KN_OK)

@@ -18,6 +18,10 @@ struct rig {
     int64_t keep_events_us;
 };
 
+/* Options of a store; the database and what else a test wants stand after it. */
+#define RIG_OPTIONS                                                                                \
+    .feed_keep = 1000, .jobs_tasks_max = 100000, .jobs_rate = 20, .jobs_rate_max = 1000
+
 /* A private PostgreSQL server for the whole program; false when its programs are not
  * installed. */
 bool rig_start_postgres(void);

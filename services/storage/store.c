@@ -6,6 +6,7 @@
 #include "services/common/text/time.h"
 #include "services/storage/db/migrate.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -17,9 +18,8 @@ enum { WRITER_CACHE_MB = 24, READER_CACHE_MB = 2 };
 
 static struct db_options connection(const struct store *store, bool read_only)
 {
-    struct db_options options = {.read_only = read_only, .cache_mb = READER_CACHE_MB};
-    if (!read_only)
-        options.cache_mb = store->options.cache_mb ? store->options.cache_mb : WRITER_CACHE_MB;
+    struct db_options options = {.read_only = read_only,
+                                 .cache_mb = read_only ? READER_CACHE_MB : WRITER_CACHE_MB};
     if (strncmp(store->database, "sqlite:", 7) == 0)
         options.sqlite_path = store->database + 7;
     else
@@ -202,18 +202,12 @@ static enum kn_status connect_writer(struct store *store, char **ret_error)
 
 enum kn_status store_open(const struct store_options *options, struct store **ret, char **ret_error)
 {
+    assert(options->feed_keep > 0 && options->jobs_tasks_max && options->jobs_rate > 0 &&
+           options->jobs_rate_max > 0);
     struct store *store = calloc(1, sizeof *store);
     if (!store)
         return KN_NOMEM;
     store->options = *options;
-    if (!store->options.feed_keep)
-        store->options.feed_keep = 10000;
-    if (!store->options.jobs_tasks_max)
-        store->options.jobs_tasks_max = 100000;
-    if (store->options.jobs_rate <= 0)
-        store->options.jobs_rate = 20;
-    if (store->options.jobs_rate_max <= 0)
-        store->options.jobs_rate_max = 1000;
     store->database = strdup(options->database);
     store->feed_name = strdup(options->feed ? options->feed : "main");
     store->dict = dict_new(DICT_MAX);

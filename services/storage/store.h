@@ -12,16 +12,15 @@
 struct store_options {
     const char *database;       /* sqlite:PATH, postgresql://… or postgres://… */
     const char *feed;           /* name of this process's numbering; NULL: "main" */
-    int64_t feed_keep;          /* commits that are kept for readers; 0: 10,000 */
+    int64_t feed_keep;          /* commits that are kept for readers */
     int64_t retention_tasks_us; /* 0: for ever */
     int64_t retention_events_us;
     int64_t retention_rollups_us;
     int64_t retention_workers_us; /* offline ones */
     int64_t retention_queues_us;  /* the history of those that are gone */
-    unsigned cache_mb;            /* of the writer's connection; 0: 32 */
-    size_t jobs_tasks_max;        /* tasks of a bulk job; 0: 100,000 */
-    double jobs_rate;             /* of a job that says none, tasks a second; 0: 20 */
-    double jobs_rate_max;         /* 0: 1,000 */
+    size_t jobs_tasks_max;        /* tasks of a bulk job */
+    double jobs_rate;             /* of a job that says none, tasks a second */
+    double jobs_rate_max;
 };
 
 struct store;

@@ -526,8 +526,7 @@ static void a_worker_is_not_online_until_a_forged_time_comes(void **state)
     assert_int_equal(list.items.items[0].last_seen, AT + KN_MINUTE);
 }
 
-/* ---- the list ---------------------------------------------------------------------------------
- */
+/* ---- the list ----------------------------------------------------------------------- */
 
 static void fill_list(struct rig *rig)
 {

@@ -157,8 +157,7 @@ enum kn_status control_sending_route(struct control_sending *s, const struct con
     return KN_OK;
 }
 
-/* ---- apply
- * ----------------------------------------------------------------------------------------- */
+/* ---- apply -------------------------------------------------------------------------- */
 
 /* The one queue that all workers with this task consume; absent when there are several. */
 static enum kn_status find_workers(struct control_sending *s,

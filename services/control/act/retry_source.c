@@ -316,8 +316,7 @@ static enum kn_status look_at_backend(struct control_call *call, struct control_
                : KN_OK;
 }
 
-/* ---- events -----------------------------------------------------------------------------------
- */
+/* ---- events ------------------------------------------------------------------------- */
 
 static enum kn_status look_at_repr(struct control_call *call, struct control_retry_source *o)
 {
@@ -355,8 +354,7 @@ static enum kn_status look_at_repr(struct control_call *call, struct control_ret
     return status;
 }
 
-/* ---- the name ---------------------------------------------------------------------------------
- */
+/* ---- the name ----------------------------------------------------------------------- */
 
 /* If a task was sent with an alias (shadow), a worker's events have the alias; task-sent has the
  * name. */

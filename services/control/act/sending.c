@@ -119,8 +119,7 @@ static enum kn_status copy_headers(struct control_sending *s, const struct celer
     return status != KN_OK ? status : ret->ptr ? KN_OK : KN_NOMEM;
 }
 
-/* ---- the body ----------------------------------------------------------------------------------
- */
+/* ---- the body ----------------------------------------------------------------------- */
 
 static enum kn_status write_body(struct control_sending *s, struct celery_task_call *call)
 {

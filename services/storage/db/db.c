@@ -16,9 +16,9 @@ void db_close(struct db *db)
         db->backend->close(db);
 }
 
-bool db_is_postgres(const struct db *db)
+const struct db_traits *db_traits(const struct db *db)
 {
-    return db->backend == &db_postgres_backend;
+    return &db->backend->traits;
 }
 
 bool db_is_pooled(const struct db *db)
@@ -55,7 +55,7 @@ bool db_is_over(const struct db *db)
 
 enum kn_status db_begin(struct db *db)
 {
-    return db->backend->script(db, db_is_postgres(db) ? "BEGIN" : "BEGIN IMMEDIATE");
+    return db->backend->script(db, db->backend->traits.begin);
 }
 
 enum kn_status db_commit(struct db *db)

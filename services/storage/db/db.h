@@ -78,7 +78,17 @@ struct db_options {
 enum kn_status db_open(const struct db_options *options, struct db **ret,
                        char **ret_error) KN_MUST_CHECK;
 void db_close(struct db *db);
-bool db_is_postgres(const struct db *db);
+/* What differs between the databases, as far as others must know. */
+struct migration;
+struct db_traits {
+    const char *name;   /* "sqlite", "postgresql" */
+    const char *begin;  /* begins a transaction that writes */
+    bool events_by_day; /* events lie in a partition for each day, which is made before them and
+                         * dropped as a whole */
+    const struct migration *migrations;
+    const char *before_migrations; /* a script; NULL: none */
+};
+const struct db_traits *db_traits(const struct db *db);
 /* Whether a pooler such as PgBouncer stands between: the next transaction may be another connection
  * of the server, so nothing may be left behind in one. */
 bool db_is_pooled(const struct db *db);
@@ -124,6 +134,7 @@ struct kn_str db_clean_text(struct kn_arena *arena, struct kn_str text);
 /* ---- for backends -------------------------------------------------------------------- */
 
 struct db_backend {
+    struct db_traits traits;
     void (*close)(struct db *db);
     const char *(*version)(const struct db *db);
     const char *(*error)(const struct db *db);

@@ -2,6 +2,7 @@
  * arrays ("int8[]") runs once for all rows of db_each. Whole results are fetched
  * before the first row is shown, so that a row function may ask again. */
 #include "services/storage/db/db.h"
+#include "services/storage/db/migrate.h"
 
 #include "services/common/count.h"
 #include "services/common/text/buf.h"
@@ -566,7 +567,19 @@ static enum kn_status postgres_size(struct db *db, uint64_t *ret_bytes)
     return status == KN_OK ? show_rows(result, take_size, ret_bytes) : status;
 }
 
+/* The server's own message does not name the schema. */
+static const char before_migrations[] =
+    "SELECT pg_advisory_xact_lock(7236270143);"
+    "DO $$ BEGIN IF current_schema() IS NULL THEN RAISE EXCEPTION 'no schema in search_path (%) "
+    "exists, or the user % may not use it: create one, and grant USAGE and CREATE on it', "
+    "current_setting('search_path'), current_user; END IF; END $$";
+
 const struct db_backend db_postgres_backend = {
+    .traits = {.name = "postgresql",
+               .begin = "BEGIN",
+               .events_by_day = true,
+               .migrations = migrations_postgres,
+               .before_migrations = before_migrations},
     .close = postgres_close,
     .version = postgres_version,
     .error = postgres_error,

@@ -2,6 +2,7 @@
  * NORMAL: a killed process loses nothing that was committed, a power cut may lose
  * the last commits, but never damages the file. */
 #include "services/storage/db/db.h"
+#include "services/storage/db/migrate.h"
 
 #include "services/common/text/time.h"
 
@@ -240,6 +241,7 @@ static void sqlite_give_back(struct db *db, unsigned pages)
 }
 
 const struct db_backend db_sqlite_backend = {
+    .traits = {.name = "sqlite", .begin = "BEGIN IMMEDIATE", .migrations = migrations_sqlite},
     .close = sqlite_close,
     .version = sqlite_version_text,
     .error = sqlite_error,

@@ -13,12 +13,6 @@ static const char create_table[] = "CREATE TABLE IF NOT EXISTS migrations ("
                                    " checksum BIGINT NOT NULL,"
                                    " applied_at BIGINT NOT NULL)";
 
-/* The server's own message does not name the schema. */
-static const char check_schema[] =
-    "DO $$ BEGIN IF current_schema() IS NULL THEN RAISE EXCEPTION 'no schema in search_path (%) "
-    "exists, or the user % may not use it: create one, and grant USAGE and CREATE on it', "
-    "current_setting('search_path'), current_user; END IF; END $$";
-
 struct run {
     const struct migration *steps;
     int64_t newest;  /* in the database */
@@ -65,10 +59,8 @@ static enum kn_status apply(struct db *db, const struct migration *step)
 static enum kn_status in_transaction(struct db *db, struct run *run, char **ret_error)
 {
     enum kn_status status = KN_OK;
-    if (db_is_postgres(db))
-        status = db_script(db, "SELECT pg_advisory_xact_lock(7236270143)");
-    if (status == KN_OK && db_is_postgres(db))
-        status = db_script(db, check_schema);
+    if (db_traits(db)->before_migrations)
+        status = db_script(db, db_traits(db)->before_migrations);
     if (status == KN_OK)
         status = db_script(db, create_table);
     if (status == KN_OK)
@@ -120,6 +112,5 @@ enum kn_status migrate_with(struct db *db, const struct migration *steps, int *r
 
 enum kn_status migrate(struct db *db, int *ret_version, char **ret_error)
 {
-    return migrate_with(db, db_is_postgres(db) ? migrations_postgres : migrations_sqlite,
-                        ret_version, ret_error);
+    return migrate_with(db, db_traits(db)->migrations, ret_version, ret_error);
 }

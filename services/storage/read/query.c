@@ -282,7 +282,7 @@ enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *a
     system.storage = kn_arena_alloc(arena, sizeof *system.storage);
     if (!system.storage)
         return KN_NOMEM;
-    system.storage->backend = kn_str_from(db_is_postgres(reader->db) ? "postgresql" : "sqlite");
+    system.storage->backend = kn_str_from(db_traits(reader->db)->name);
     system.storage->server_version = kn_arena_str(arena, kn_str_from(db_version(reader->db)));
     system.storage->timescaledb = store->timescaledb;
     system.storage->feed = kn_str_from(store->feed_id);

@@ -356,7 +356,7 @@ static enum kn_status take_row(void *arg, const struct db_value *columns)
                            &source);
     for (size_t i = 0; status == KN_OK && i < fetch->count; i++) {
         if (fetch->numbers[i] == row.no)
-            task_row_message(&row, source, TASK_TEXT_LIST, &fetch->tasks[i]);
+            task_row_message(&row, source, KN_TASK_TEXT_LIST, &fetch->tasks[i]);
     }
     return status;
 }

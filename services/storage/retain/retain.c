@@ -146,7 +146,7 @@ static enum kn_status drop_stale_events(struct store *store, bool *ret_done)
 {
     struct sweep sweep = {
         .store = store, .at = &store->retain.sweeps[1], .before = store_events_cutoff(store)};
-    *ret_done = db_is_postgres(store->db) ||
+    *ret_done = db_traits(store->db)->events_by_day ||
                 sweep.before == store_cutoff(store->options.retention_tasks_us) || !sweep.before;
     return *ret_done ? KN_OK : sweep_step(&sweep, see_stale, ret_done);
 }

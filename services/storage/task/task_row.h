@@ -59,8 +59,6 @@ void task_row_values_of(enum sql_id id, const struct db_value all[TASK_COLUMNS],
 /* Events that change nothing but what SQL_TASK_ADVANCE writes, of a task that has its worker. */
 enum { TASK_ADVANCED_BY = 1 << KN_EVENT_TASK_STARTED | 1 << KN_EVENT_TASK_SUCCEEDED };
 
-/* For the feed, for lists: texts are cut to so many bytes, and there is no traceback. */
-enum { TASK_TEXT_FEED = 256, TASK_TEXT_LIST = 4096 };
 /* Texts are borrowed from the row. text_max: bytes of arguments, result and error; 0: all,
  * and the traceback. */
 void task_row_message(const struct task_row *row, struct kn_str source, size_t text_max,

@@ -19,11 +19,12 @@ static void event_values(const struct event_work *work, int64_t task_no, struct 
     ret[6] = db_blob(body);
 }
 
-/* On PostgreSQL events lie in a partition for each day, made when the first comes. */
+/* Where events lie in a partition for each day, it is made when the first comes. */
 static enum kn_status make_days(struct tx *tx)
 {
     struct store *store = tx->store;
-    for (size_t i = 0; db_is_postgres(store->db) && i < tx->n_events; i++) {
+    bool by_day = db_traits(store->db)->events_by_day;
+    for (size_t i = 0; by_day && i < tx->n_events; i++) {
         int64_t day = tx->events[i].event->timestamp / KN_DAY;
         int64_t *known = &store->days[(uint64_t)day % KN_COUNT_OF(store->days)];
         if (*known == day)

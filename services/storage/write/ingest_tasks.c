@@ -158,7 +158,7 @@ static enum kn_status tell_tasks(struct tx *tx)
             dict_text(tx->store->dict, tx->store->db, work->row.source, tx->arena, &source);
         if (status != KN_OK)
             return status;
-        task_row_message(&work->row, source, TASK_TEXT_FEED, &tasks[n]);
+        task_row_message(&work->row, source, KN_TASK_TEXT_FEED, &tasks[n]);
         tasks[n].resolved_at = work->resolved_at;
         tasks[n].resolved_by = work->resolved_by;
         changes[n] = (struct kn_msg_task_change){.task = &tasks[n],

@@ -104,7 +104,7 @@ static enum kn_status take_task(void *arg, const struct db_value *columns)
     if (status != KN_OK)
         return status;
     struct kn_msg_task *task = &telling->tasks[telling->count];
-    task_row_message(&row, source, TASK_TEXT_FEED, task);
+    task_row_message(&row, source, KN_TASK_TEXT_FEED, task);
     telling->changes[telling->count++] =
         (struct kn_msg_task_change){.task = task, .previous_status = task->status};
     return KN_OK;
