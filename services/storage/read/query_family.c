@@ -3,8 +3,6 @@
 
 #include <stdio.h>
 
-enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500 };
-
 struct numbers {
     int64_t *items;
     size_t count;

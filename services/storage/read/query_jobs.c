@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIMIT_MAX = 500, PAGE = 500, NAMES_MAX = 256, NAMES_SHOWN = 20, TOLERANCE = 20 };
+enum { PAGE = 500, NAMES_MAX = 256, NAMES_SHOWN = 20, TOLERANCE = 20 };
 #define PLAN_US (8 * KN_SECOND) /* how long the tasks of a job may be looked for */
 
 /* ---- lists --------------------------------------------------------------------------- */

@@ -3,221 +3,16 @@
  * these the totals, unless queues or workers are asked for, and the row of all
  * names, unless names are. */
 #include "services/common/count.h"
-#include "services/common/data/array.h"
-#include "services/common/data/sketch.h"
 #include "services/common/text/time.h"
-#include "services/storage/read/read.h"
-#include "services/storage/task/cells.h"
+#include "services/storage/read/rollup_groups.h"
 #include "services/storage/write/rollups.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
-enum { GROUPS_DEFAULT = 50, GROUPS_MAX = 500, POINTS_MAX = 2000, VALUES_MAX = 100 };
-/* Beyond BUCKETS_MAX groups times points, groups are only counted, and the largest are read
- * again. Of one source and one row's period, the first NAMES_READ names are read: those that
- * have been known longest. */
-enum { BUCKETS_MAX = 100000, NAMES_READ = 1000, ROWS_A_PAGE = 2000 };
-/* What a question may choose and group by. */
-enum dimension { BY_NOTHING = -1, BY_SOURCE, BY_NAME, BY_QUEUE, BY_WORKER, DIMENSIONS };
-
-/* Sketches are held for one point of time alone, the one whose rows are being read; of
- * those before there is what the answer says. */
-struct group {
-    int64_t key;
-    int64_t total;
-    struct kn_msg_point *points; /* filled up to the point that is read */
-    bool used;                   /* by the point that is read, as all that follows */
-    int64_t counts[KN_TASK_STATUS_COUNT];
-    struct kn_sketch runtime;
-    struct kn_sketch wait;
-};
-
-struct choice {
-    int64_t values[GROUPS_MAX];
-    size_t count;
-    bool set;
-};
-
-struct rollups {
-    struct store_reader *reader;
-    struct kn_arena *arena;
-    struct choice choices[DIMENSIONS];
-    enum dimension group_by;
-    int64_t from, to, step; /* minutes */
-    size_t n_points;
-    size_t point;  /* the one that is read */
-    bool counting; /* more groups than BUCKETS_MAX: totals alone */
-    bool skipped;  /* names beyond NAMES_READ */
-    bool closed;   /* the groups are chosen: others are passed over */
-    struct group *groups;
-    size_t n_groups, cap_groups;
-    size_t n_seen; /* before they were chosen */
-    struct hmap map;
-    struct kn_sketch scratch;
-};
-
-/* ---- what is said of a point --------------------------------------------------------- */
-
-static struct kn_msg_quantiles no_values;
-
-static struct kn_msg_quantiles *quantiles(struct kn_arena *arena, const struct kn_sketch *sketch)
-{
-    int64_t count = kn_sketch_count(sketch);
-    struct kn_msg_quantiles *q = count > 0 ? kn_arena_alloc(arena, sizeof *q) : &no_values;
-    if (!q || count <= 0)
-        return q;
-    q->count = (uint64_t)count;
-    q->mean.set = kn_sketch_mean(sketch, &q->mean.value);
-    static const double asked[] = {0, 0.50, 0.95, 0.99, 1};
-    struct kn_opt_f64 *answers[] = {&q->min, &q->p50, &q->p95, &q->p99, &q->max};
-    double values[KN_COUNT_OF(asked)];
-    bool any = kn_sketch_quantiles(sketch, asked, KN_COUNT_OF(asked), values);
-    for (size_t i = 0; any && i < KN_COUNT_OF(asked); i++)
-        *answers[i] = KN_SOME_F64(values[i]);
-    return q;
-}
-
-static struct kn_msg_event_counts *event_counts(struct kn_arena *arena, const int64_t *counts)
-{
-    struct kn_msg_event_counts *ret = kn_arena_alloc(arena, sizeof *ret);
-    if (ret)
-        *ret = (struct kn_msg_event_counts){
-            .pending = counts[KN_TASK_PENDING],
-            .received = counts[KN_TASK_RECEIVED],
-            .started = counts[KN_TASK_STARTED],
-            .success = counts[KN_TASK_SUCCESS],
-            .failure = counts[KN_TASK_FAILURE],
-            .retry = counts[KN_TASK_RETRY],
-            .revoked = counts[KN_TASK_REVOKED],
-            .rejected = counts[KN_TASK_REJECTED],
-            .orphaned = counts[KN_TASK_ORPHANED],
-        };
-    return ret;
-}
-
-/* Ends the point that was read, for all groups, and begins a later one: rows come in the
- * order of time. */
-static enum kn_status go_to(struct rollups *r, size_t point)
-{
-    assert(point >= r->point);
-    if (point == r->point)
-        return KN_OK;
-    for (size_t g = 0; g < r->n_groups; g++) {
-        struct group *group = &r->groups[g];
-        if (!group->used || r->counting)
-            continue;
-        struct kn_msg_point *ended = &group->points[r->point];
-        ended->counts = event_counts(r->arena, group->counts);
-        ended->runtime = quantiles(r->arena, &group->runtime);
-        ended->queue_wait = quantiles(r->arena, &group->wait);
-        memset(group->counts, 0, sizeof group->counts);
-        kn_sketch_clear(&group->runtime);
-        kn_sketch_clear(&group->wait);
-        group->used = false;
-    }
-    r->point = point;
-    return r->arena->overflow ? KN_NOMEM : KN_OK;
-}
-
-/* ---- adding up ----------------------------------------------------------------------- */
-
-static struct group *find_group(const struct rollups *r, int64_t key, uint64_t hash)
-{
-    size_t at = 0;
-    uint32_t i;
-    while (hmap_next(&r->map, hash, &at, &i)) {
-        if (r->groups[i].key == key)
-            return &r->groups[i];
-    }
-    return NULL;
-}
-
-static enum kn_status add_group(struct rollups *r, int64_t key, uint64_t hash, struct group **ret)
-{
-    if (!kn_array_grow(&r->groups, &r->cap_groups, r->n_groups, sizeof *r->groups) ||
-        hmap_add(&r->map, hash, (uint32_t)r->n_groups) != KN_OK)
-        return KN_NOMEM;
-    struct group *group = &r->groups[r->n_groups];
-    *group = (struct group){.key = key};
-    r->counting = r->counting || (r->n_groups + 1) * r->n_points > BUCKETS_MAX;
-    if (!r->counting)
-        group->points = kn_arena_array(r->arena, r->n_points, sizeof *group->points);
-    if (!r->counting && !group->points)
-        return KN_NOMEM;
-    r->n_groups++;
-    *ret = group;
-    return KN_OK;
-}
-
-/* NOT_FOUND when it is none of those that were chosen. */
-static enum kn_status group_of(struct rollups *r, int64_t key, struct group **ret)
-{
-    uint64_t hash = hmap_mix((uint64_t)key);
-    struct group *found = find_group(r, key, hash);
-    if (found)
-        *ret = found;
-    return found ? KN_OK : r->closed ? KN_NOT_FOUND : add_group(r, key, hash, ret);
-}
-
-static bool is_chosen(const struct choice *choice, int64_t value)
-{
-    bool found = !choice->set;
-    for (size_t i = 0; !found && i < choice->count; i++)
-        found = choice->values[i] == value;
-    return found;
-}
-
-static enum kn_status add_sketch(struct rollups *r, struct kn_sketch *to, struct kn_str bytes)
-{
-    if (!bytes.len)
-        return KN_OK;
-    enum kn_status status = kn_sketch_decode(&r->scratch, bytes);
-    return status == KN_OK ? kn_sketch_merge(to, &r->scratch) : status;
-}
-
-static enum kn_status add_cell(struct rollups *r, const int64_t key[DIMENSIONS],
-                               const struct cell *cell)
-{
-    struct group *group;
-    enum kn_status status = group_of(r, r->group_by == BY_NOTHING ? 0 : key[r->group_by], &group);
-    if (status != KN_OK)
-        return status == KN_NOT_FOUND ? KN_OK : status;
-    group->total += cell->count;
-    if (r->counting)
-        return KN_OK;
-    group->used = true;
-    group->counts[cell->status] += cell->count;
-    status = add_sketch(r, &group->runtime, cell->runtime);
-    return status == KN_OK ? add_sketch(r, &group->wait, cell->wait) : status;
-}
-
-/* minute, source, name, totals or cells */
-static enum kn_status add_row(void *arg, const struct db_value *columns)
-{
-    struct rollups *r = arg;
-    struct cells_reader reader;
-    struct cell cell;
-    int64_t point = r->step ? (db_as_i64(columns[0]) - r->from) / r->step : 0;
-    int64_t key[DIMENSIONS] = {
-        [BY_SOURCE] = db_as_i64(columns[1]), [BY_NAME] = db_as_i64(columns[2])};
-    if (point < 0 || (size_t)point >= r->n_points ||
-        !is_chosen(&r->choices[BY_SOURCE], key[BY_SOURCE]) ||
-        !is_chosen(&r->choices[BY_NAME], key[BY_NAME]))
-        return KN_OK;
-    enum kn_status status = go_to(r, (size_t)point);
-    if (status == KN_OK)
-        status = cells_open(db_as_str(columns[3]), &reader);
-    while (status == KN_OK && (status = cells_next(&reader, &cell)) == KN_OK) {
-        key[BY_QUEUE] = cell.queue;
-        key[BY_WORKER] = cell.worker;
-        if (cell.status < KN_TASK_STATUS_COUNT && is_chosen(&r->choices[BY_QUEUE], cell.queue) &&
-            is_chosen(&r->choices[BY_WORKER], cell.worker))
-            status = add_cell(r, key, &cell);
-    }
-    return status == KN_NOT_FOUND ? KN_OK : status;
-}
-
+enum { GROUPS_DEFAULT = 50, POINTS_MAX = 2000, VALUES_MAX = 100 };
+/* Of one source and one row's period, the first NAMES_READ names are read: those that have been
+ * known longest. */
+enum { NAMES_READ = 1000, ROWS_A_PAGE = 2000 };
 static bool asks_for(const struct rollups *r, enum dimension dimension)
 {
     return r->choices[dimension].set || r->group_by == dimension;
@@ -238,8 +33,8 @@ static enum kn_status look_up(struct keys *keys)
 {
     size_t count = keys->count;
     keys->count = 0;
-    return count ? db_each(keys->r->reader->db, keys->statement, keys->values, count, add_row,
-                           keys->r, NULL)
+    return count ? db_each(keys->r->reader->db, keys->statement, keys->values, count,
+                           rollups_add_row, keys->r, NULL)
                  : KN_OK;
 }
 
@@ -333,7 +128,7 @@ static enum kn_status take_row(void *arg, const struct db_value *columns)
     page->name = db_as_i64(columns[2]);
     page->rows++;
     if (page->names <= NAMES_READ)
-        return add_row(page->r, columns);
+        return rollups_add_row(page->r, columns);
     page->r->skipped = true;
     return KN_OK;
 }
@@ -368,8 +163,8 @@ static enum kn_status add_range(struct rollups *r, int64_t row_step, int64_t fro
                          from, to);
     const struct db_value values[] = {db_i64(row_step), db_i64(ROLLUPS_ALL_NAMES), db_i64(from),
                                       db_i64(to)};
-    return db_run(r->reader->db, cells ? SQL_ROLLUPS_CELLS : SQL_ROLLUPS_TOTALS, values, add_row,
-                  r);
+    return db_run(r->reader->db, cells ? SQL_ROLLUPS_CELLS : SQL_ROLLUPS_TOTALS, values,
+                  rollups_add_row, r);
 }
 
 static int64_t round_up(int64_t value, int64_t to)
@@ -394,96 +189,24 @@ static enum kn_status add_period(struct rollups *r, int64_t from, int64_t to, si
     return status == KN_OK ? add_period(r, last, to, level - 1) : status;
 }
 
-/* ---- answering ----------------------------------------------------------------------- */
-
-static enum kn_status answer_group(struct rollups *r, const struct group *group,
-                                   struct kn_msg_series *ret)
-{
-    static struct kn_msg_event_counts none;
-    for (size_t i = 0; i < r->n_points; i++) {
-        struct kn_msg_point *point = &group->points[i];
-        point->at = (r->from + (int64_t)i * r->step) * KN_MINUTE;
-        if (point->counts)
-            continue;
-        point->counts = &none;
-        point->runtime = point->queue_wait = &no_values;
-    }
-    ret->points.items = group->points;
-    ret->points.count = r->n_points;
-    return dict_text(r->reader->store->dict, r->reader->db, group->key, r->arena, &ret->key);
-}
-
-static int largest_first(const void *a, const void *b)
-{
-    const struct group *x = a, *y = b;
-    if (x->total != y->total)
-        return x->total < y->total ? 1 : -1;
-    return (x->key > y->key) - (x->key < y->key);
-}
-
-static enum kn_status answer(struct rollups *r, size_t limit, struct kn_msg_series_list *ret)
-{
-    struct group *only;
-    if (r->group_by == BY_NOTHING && group_of(r, 0, &only) != KN_OK)
-        return KN_NOMEM;
-    if (r->n_groups)
-        qsort(r->groups, r->n_groups, sizeof *r->groups, largest_first);
-    size_t n = r->n_groups < limit ? r->n_groups : limit;
-    if (r->n_seen < r->n_groups)
-        r->n_seen = r->n_groups;
-    struct kn_msg_series_list list = {.from = r->from * KN_MINUTE,
-                                      .to = r->to * KN_MINUTE,
-                                      .step = (uint64_t)r->step * 60,
-                                      .groups_left_out = r->n_seen - n};
-    list.series.items = kn_arena_array(r->arena, n, sizeof *list.series.items);
-    list.series.count = n;
-    if (n && !list.series.items)
-        return KN_NOMEM;
-    for (size_t i = 0; i < n; i++) {
-        enum kn_status status = answer_group(r, &r->groups[i], &list.series.items[i]);
-        if (status != KN_OK)
-            return status;
-    }
-    *ret = list;
-    return KN_OK;
-}
-
-static void drop_groups(struct rollups *r)
-{
-    for (size_t g = 0; g < r->n_groups; g++) {
-        kn_sketch_fini(&r->groups[g].runtime);
-        kn_sketch_fini(&r->groups[g].wait);
-    }
-    r->n_groups = 0;
-    hmap_clear(&r->map);
-}
-
-static void rollups_fini(struct rollups *r)
-{
-    drop_groups(r);
-    free(r->groups);
-    hmap_fini(&r->map);
-    kn_sketch_fini(&r->scratch);
-}
-
 /* ---- too many groups: the largest are chosen, and read again, exactly ----------------- */
 
 static enum kn_status choose_groups(struct rollups *r, size_t limit)
 {
     struct choice chosen = {.set = true};
-    qsort(r->groups, r->n_groups, sizeof *r->groups, largest_first);
+    qsort(r->groups, r->n_groups, sizeof *r->groups, rollups_largest_first);
     while (chosen.count < limit && chosen.count < r->n_groups) {
         chosen.values[chosen.count] = r->groups[chosen.count].key;
         chosen.count++;
     }
     r->n_seen = r->n_groups;
-    drop_groups(r);
+    rollups_drop(r);
     r->counting = r->skipped = false;
     r->point = 0;
     enum kn_status status = KN_OK;
     for (size_t i = 0; i < chosen.count && status == KN_OK; i++) {
         struct group *group;
-        status = group_of(r, chosen.values[i], &group);
+        status = rollups_group_of(r, chosen.values[i], &group);
     }
     r->closed = true;
     if (r->group_by == BY_NAME)
@@ -494,7 +217,7 @@ static enum kn_status choose_groups(struct rollups *r, size_t limit)
 static enum kn_status read_period(struct rollups *r)
 {
     enum kn_status status = add_period(r, r->from, r->to, ROLLUP_STEPS - 1);
-    return status == KN_OK ? go_to(r, r->n_points) : status;
+    return status == KN_OK ? rollups_go_to(r, r->n_points) : status;
 }
 
 /* ---- the request --------------------------------------------------------------------- */
@@ -583,7 +306,7 @@ enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_m
             status = read_period(&r);
     }
     if (status == KN_OK)
-        status = answer(&r, limit, ret);
+        status = rollups_answer(&r, limit, ret);
     rollups_fini(&r);
     return status;
 }

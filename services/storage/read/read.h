@@ -4,6 +4,9 @@
 
 #include "services/storage/state/state.h"
 
+/* Rows of an answer, when a request says nothing of it, and at most. */
+enum { LIMIT_DEFAULT = 50, LIMIT_MAX = 500 };
+
 /* Room for one more in a list of a message, in the arena: the list's items, or NULL. */
 void *store_list_add(struct kn_arena *arena, void *items, size_t count, size_t *cap, size_t size);
 #define LIST_ADD(arena, list, cap)                                                                 \

@@ -1,34 +1,17 @@
-#include "services/storage/task/merge.h"
+#include "services/storage/task/merge_key.h"
 
 #include "services/common/data/hmap.h"
 #include "services/common/text/time.h"
 
 #include <math.h>
+
 #include <stddef.h>
 
-static const struct {
-    size_t offset; /* in the event */
-    uint8_t types;
-} texts[MERGE_TEXT_COUNT] = {
-#define F(name, field, of) [MERGE_##name] = {offsetof(struct kn_msg_event, field), of},
+static const size_t text_offsets[MERGE_TEXT_COUNT] = {
+#define F(name, field, of) [MERGE_##name] = offsetof(struct kn_msg_event, field),
     MERGE_TEXT_MAP(F)
 #undef F
 };
-
-/* celery.states.PRECEDENCE, best first. */
-static const uint8_t finals[] = {MERGE_SUCCEEDED, MERGE_FAILED, MERGE_REVOKED, MERGE_REJECTED};
-
-static int sign_beyond(int64_t difference, int64_t unsure)
-{
-    return (difference > unsure) - (difference < -unsure);
-}
-
-static int key_cmp(struct merge_key a, struct merge_key b)
-{
-    if (a.at != b.at)
-        return a.at < b.at ? -1 : 1;
-    return (a.clock > b.clock) - (a.clock < b.clock);
-}
 
 static bool is_standard(const struct kn_msg_event *event)
 {
@@ -58,6 +41,11 @@ enum kn_task_status merge_status_of_type(enum merge_type type)
         [MERGE_ORPHANED] = KN_TASK_ORPHANED,
     };
     return (enum kn_task_status)statuses[type];
+}
+
+bool merge_is_empty(const struct merge_task *task)
+{
+    return !task->seen;
 }
 
 /* ---- joining ------------------------------------------------------------------------- */
@@ -168,20 +156,6 @@ static void join_span(struct merge_task *task, int64_t first_at, int64_t latest_
     task->seen = true;
 }
 
-/* The latest key of the types that were seen. False when none was. */
-static bool latest_key(const struct merge_task *task, unsigned types, struct merge_key *ret)
-{
-    bool found = false;
-    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++) {
-        if (!(task->types & types & 1u << t))
-            continue;
-        if (!found || key_cmp(task->type_key[t], *ret) > 0)
-            *ret = task->type_key[t];
-        found = true;
-    }
-    return found;
-}
-
 /* eta and expires, terminated and expired go together with their event: a task
  * that is sent again without an eta has none. Called before join_type. */
 static void join_message(struct merge_task *task, int64_t eta, int64_t expires,
@@ -231,7 +205,7 @@ static struct merge_key key_of(const struct kn_msg_event *event)
 
 static struct kn_str text_of(const struct kn_msg_event *event, unsigned i)
 {
-    return *(const struct kn_str *)((const char *)event + texts[i].offset);
+    return *(const struct kn_str *)((const char *)event + text_offsets[i]);
 }
 
 /* By the worker's own clock, which every copy of the event has. */
@@ -331,7 +305,7 @@ void merge_event(struct merge_task *task, const struct kn_msg_event *event)
     unsigned type = type_of(event);
     unsigned bit = 1u << type;
     for (unsigned i = 0; i < MERGE_TEXT_COUNT; i++) {
-        if (texts[i].types & bit)
+        if (merge_text_types[i] & bit)
             join_text(task, i, text_of(event, i), key);
     }
     if (bit & MERGE_OF_MESSAGE) {
@@ -424,7 +398,8 @@ static void view_learned(struct merge_task *view, const struct merge_task *task,
     struct merge_key key = {merge_learned_at(task, (enum merge_type)type), event->clock};
     unsigned bit = 1u << type;
     for (unsigned i = 0; i < MERGE_TEXT_COUNT; i++) {
-        if (fills_in(i) ? !view->text[i].ptr && text_of(event, i).len : (texts[i].types & bit) != 0)
+        if (fills_in(i) ? !view->text[i].ptr && text_of(event, i).len
+                        : (merge_text_types[i] & bit) != 0)
             join_text(view, i, text_of(event, i), key);
     }
     if (!view->retries.set)
@@ -454,476 +429,4 @@ const struct merge_task *merge_view(const struct merge_task *task, struct merge_
         view_learned(room, task, t);
     }
     return view;
-}
-
-/* ---- reading ------------------------------------------------------------------------- */
-
-bool merge_is_empty(const struct merge_task *task)
-{
-    return !task->seen;
-}
-
-static bool has(const struct merge_task *task, unsigned type)
-{
-    return task->types & 1u << type;
-}
-
-/* When it reached us. */
-static int64_t arrived_at(const struct merge_task *task, unsigned type)
-{
-    return task->type_key[type].at + task->sender[type].lag_ms * (KN_SECOND / 1000);
-}
-
-/* When it was true: the backend's word was so when it was asked. */
-static int64_t true_at(const struct merge_task *task, unsigned type)
-{
-    if (task->origins[type] == KN_ORIGIN_BACKEND && task->learned[type]->received_at)
-        return task->learned[type]->received_at;
-    return task->type_key[type].at;
-}
-
-/* 1: a is later, -1: b is later, 0: unknown. */
-static int order_of(const struct merge_task *task, unsigned a, unsigned b)
-{
-    struct merge_key x = task->type_key[a], y = task->type_key[b];
-    if (task->sender[a].process && task->sender[a].process == task->sender[b].process)
-        return x.clock && y.clock ? (x.clock > y.clock) - (x.clock < y.clock) : key_cmp(x, y);
-    int64_t arrived = arrived_at(task, a) - arrived_at(task, b);
-    int64_t timed = true_at(task, a) - true_at(task, b);
-    int order = sign_beyond(arrived, KN_CLOCK_UNSURE_US);
-    if (!order) /* events that waited for us in a queue arrive together, but in their order */
-        order = sign_beyond(timed, KN_CLOCK_UNSURE_US);
-    /* one was late, or has a clock that nobody corrected */
-    return order == -sign_beyond(arrived, 0) || order == -sign_beyond(timed, 0) ? 0 : order;
-}
-
-/* The same, but if unknown, their times decide. */
-static bool is_later(const struct merge_task *task, unsigned a, unsigned b)
-{
-    int order = order_of(task, a, b);
-    return (order ? order : key_cmp(task->type_key[a], task->type_key[b])) > 0;
-}
-
-/* Whether a worker's word that it does not know the task is the latest about it. */
-static bool is_orphaned(const struct merge_task *task, unsigned type)
-{
-    return has(task, MERGE_ORPHANED) && (type == MERGE_RECEIVED || type == MERGE_STARTED) &&
-           !(has(task, MERGE_RECEIVED) && is_later(task, MERGE_RECEIVED, MERGE_ORPHANED)) &&
-           !(has(task, MERGE_STARTED) && is_later(task, MERGE_STARTED, MERGE_ORPHANED));
-}
-
-/* Whether its message was seen waiting after a worker had taken it. */
-static bool waits_again(const struct merge_task *task)
-{
-    const struct kn_msg_event *seen = task->learned[MERGE_SENT];
-    struct merge_key taken = {0};
-    return seen && seen->origin == KN_ORIGIN_BROKER &&
-           latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken) &&
-           seen->timestamp > taken.at;
-}
-
-/* A later attempt has begun than any that was retried: each retry is of an attempt
- * before it, though its event may be late. Where some were not seen, a late one is
- * taken for its own attempt's. */
-static bool is_past_retries(const struct merge_task *task)
-{
-    const struct merge_retried *retried = &task->retried;
-    struct merge_key taken = {0};
-    if (!retried->count || retried->count == MERGE_RETRIED_MAX || retried->count > task->attempt)
-        return false;
-    return retried->count == task->attempt ||
-           !latest_key(task, 1u << MERGE_RECEIVED | 1u << MERGE_STARTED, &taken) ||
-           true_at(task, MERGE_RETRIED) - taken.at <= KN_CLOCK_UNSURE_US;
-}
-
-static bool is_final(const struct merge_task *task, unsigned type)
-{
-    return has(task, type) && !(type == MERGE_REJECTED && task->requeued);
-}
-
-/* Whether the backend still had this end when a worker had taken the message again, and not
- * begun it: a copy that it only threw away. */
-static bool is_confirmed(const struct merge_task *task, unsigned final)
-{
-    const struct kn_msg_event *said = task->learned[final];
-    return said && said->origin == KN_ORIGIN_BACKEND && has(task, MERGE_RECEIVED) &&
-           said->received_at > arrived_at(task, MERGE_RECEIVED) &&
-           !(has(task, MERGE_STARTED) && is_later(task, MERGE_STARTED, MERGE_RECEIVED));
-}
-
-/* Whether it was started again after this final event: its message may have been taken
- * before that. A single task-started may be late. */
-static bool is_started_again(const struct merge_task *task, unsigned final)
-{
-    if (!has(task, MERGE_STARTED))
-        return false;
-    struct merge_key first = task->first_started;
-    return key_cmp(first, task->type_key[MERGE_STARTED]) < 0 &&
-           key_cmp(first, task->type_key[final]) < 0 && order_of(task, MERGE_STARTED, final) > 0;
-}
-
-/* Whether the id was used again after this final event. */
-static bool is_used_again(const struct merge_task *task, unsigned final)
-{
-    if (has(task, MERGE_RECEIVED) && order_of(task, MERGE_RECEIVED, final) > 0)
-        return !is_confirmed(task, final);
-    if (is_started_again(task, final))
-        return true;
-    if (has(task, MERGE_SENT) && order_of(task, MERGE_SENT, final) > 0)
-        return true;
-    return has(task, MERGE_RETRIED) && !is_past_retries(task) &&
-           true_at(task, MERGE_RETRIED) - true_at(task, final) > KN_CLOCK_UNSURE_US &&
-           order_of(task, MERGE_RETRIED, final) > 0;
-}
-
-/* Whether the run that began then has ended since: with a retry, requeued, or for good. */
-static bool is_over(const struct merge_task *task, unsigned begun)
-{
-    bool past = begun == MERGE_RECEIVED && is_past_retries(task);
-    if (has(task, MERGE_RETRIED) && !past && is_later(task, MERGE_RETRIED, begun))
-        return true;
-    for (size_t i = 0; i < sizeof finals; i++) {
-        if (has(task, finals[i]) && is_later(task, finals[i], begun))
-            return true;
-    }
-    return false;
-}
-
-static bool is_retried(const struct merge_task *task)
-{
-    return has(task, MERGE_RETRIED) && !is_past_retries(task) &&
-           !(has(task, MERGE_STARTED) && is_later(task, MERGE_STARTED, MERGE_RETRIED)) &&
-           !(has(task, MERGE_RECEIVED) && is_later(task, MERGE_RECEIVED, MERGE_RETRIED)) &&
-           !(has(task, MERGE_SENT) && is_later(task, MERGE_SENT, MERGE_RETRIED)) &&
-           !(has(task, MERGE_REJECTED) && is_later(task, MERGE_REJECTED, MERGE_RETRIED));
-}
-
-/* The type of an event that decides; MERGE_TYPE_COUNT when there is none. */
-static unsigned deciding_event(const struct merge_task *task)
-{
-    for (size_t i = 0; i < sizeof finals; i++) {
-        if (is_final(task, finals[i]) && !is_used_again(task, finals[i]))
-            return finals[i];
-    }
-    if (is_retried(task))
-        return MERGE_RETRIED;
-    bool received = has(task, MERGE_RECEIVED) && !is_over(task, MERGE_RECEIVED);
-    /* it waits in a worker for its next attempt, and the end of the one before was not seen */
-    bool waits = received && task->attempt > 0 && order_of(task, MERGE_RECEIVED, MERGE_STARTED) > 0;
-    if (has(task, MERGE_STARTED) && !waits &&
-        ((received && is_past_retries(task) && is_later(task, MERGE_STARTED, MERGE_RECEIVED)) ||
-         !is_over(task, MERGE_STARTED)))
-        return MERGE_STARTED;
-    if (received)
-        return MERGE_RECEIVED;
-    return task->types & MERGE_OF_EVENTS ? MERGE_SENT : MERGE_TYPE_COUNT;
-}
-
-enum { NO_TYPE = MERGE_LEARNED_COUNT };
-
-/* How an earlier use ended, if the latest one is lost: its worker may have discarded a copy. */
-static unsigned latest_final(const struct merge_task *task)
-{
-    unsigned latest = MERGE_ORPHANED;
-    for (size_t i = 0; i < sizeof finals; i++) {
-        if (is_final(task, finals[i]) &&
-            (latest == MERGE_ORPHANED || is_later(task, finals[i], latest)))
-            latest = finals[i];
-    }
-    return latest;
-}
-
-static unsigned deciding_type(const struct merge_task *task)
-{
-    unsigned type = deciding_event(task);
-    if (type == MERGE_TYPE_COUNT)
-        return NO_TYPE;
-    if (!is_orphaned(task, type))
-        return type;
-    return waits_again(task) ? MERGE_SENT : latest_final(task);
-}
-
-enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin)
-{
-    unsigned type = deciding_type(task);
-    if (type == NO_TYPE || type == MERGE_SENT) {
-        *ret_origin = waits_again(task)       ? KN_ORIGIN_BROKER
-                      : has(task, MERGE_SENT) ? (enum kn_origin)task->origins[MERGE_SENT]
-                                              : KN_ORIGIN_EVENTS;
-        return KN_TASK_PENDING;
-    }
-    *ret_origin = (enum kn_origin)task->origins[type];
-    return merge_status_of_type((enum merge_type)type);
-}
-
-int64_t merge_time(const struct merge_task *task, enum merge_type type)
-{
-    return task->types & 1u << type ? task->type_key[type].at : 0;
-}
-
-int64_t merge_completed_at(const struct merge_task *task)
-{
-    unsigned type = deciding_type(task);
-    if (type == NO_TYPE || type == MERGE_ORPHANED ||
-        !kn_task_is_over(merge_status_of_type((enum merge_type)type)))
-        return 0;
-    return task->type_key[type].at;
-}
-
-bool merge_queue_wait(const struct merge_task *task, double *ret)
-{
-    if (!(task->types & 1u << MERGE_STARTED))
-        return false;
-    static const uint8_t begins[] = {MERGE_SENT, MERGE_RECEIVED};
-    for (size_t i = 0; i < sizeof begins; i++) {
-        int64_t wait;
-        if ((task->types & 1u << begins[i]) &&
-            !__builtin_sub_overflow(task->type_key[MERGE_STARTED].at, task->type_key[begins[i]].at,
-                                    &wait) &&
-            wait >= 0) {
-            *ret = (double)wait / (double)KN_SECOND;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* ---- the bytes beside the columns ---------------------------------------------------- */
-
-enum { FIELD_RETRIES = MERGE_TEXT_COUNT, FIELD_RUNTIME, FIELD_COUNT };
-
-static void put_varint(struct kn_buf *out, uint64_t value)
-{
-    char bytes[10];
-    size_t n = 0;
-    for (; value >= 0x80; value >>= 7)
-        bytes[n++] = (char)(value | 0x80);
-    bytes[n++] = (char)value;
-    kn_buf_append(out, bytes, n);
-}
-
-static bool get_varint(struct kn_str *in, uint64_t *ret)
-{
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        if (!in->len)
-            return false;
-        uint8_t byte = (uint8_t)*in->ptr;
-        in->ptr++;
-        in->len--;
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80)) {
-            *ret = value;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool get_byte(struct kn_str *in, uint8_t *ret)
-{
-    if (!in->len)
-        return false;
-    *ret = (uint8_t)*in->ptr;
-    in->ptr++;
-    in->len--;
-    return true;
-}
-
-/* Where the key of field i is, or NULL when the field has no value. */
-static struct merge_key *field_key(struct merge_task *task, unsigned i)
-{
-    if (i < MERGE_TEXT_COUNT)
-        return task->text[i].ptr ? &task->text_key[i] : NULL;
-    if (i == FIELD_RETRIES)
-        return task->retries.set ? &task->retries_key : NULL;
-    return task->runtime.set ? &task->runtime_key : NULL;
-}
-
-static unsigned field_types(unsigned i)
-{
-    if (i < MERGE_TEXT_COUNT)
-        return texts[i].types;
-    return i == FIELD_RETRIES ? MERGE_OF_MESSAGE : MERGE_OF_RESULT;
-}
-
-/* What stands beside the clock of each type. */
-enum { ORIGIN_BITS = 15, HAS_PROCESS = 16, SAME_PROCESS = 32, HAS_LAG = 64 };
-/* Behind the fields. */
-enum { PART_ATTEMPT = 128, PART_RETRIED, PART_SKEW, PART_FIRST };
-
-static uint64_t zigzag(int64_t value)
-{
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
-}
-
-static int64_t unzigzag(uint64_t value)
-{
-    return (int64_t)(value >> 1 ^ -(value & 1));
-}
-
-static void put_u32(struct kn_buf *out, uint32_t value)
-{
-    char bytes[] = {(char)value, (char)(value >> 8), (char)(value >> 16), (char)(value >> 24)};
-    kn_buf_append(out, bytes, sizeof bytes);
-}
-
-static bool get_u32(struct kn_str *in, uint32_t *ret)
-{
-    const uint8_t *p = (const uint8_t *)in->ptr;
-    if (in->len < 4)
-        return false;
-    *ret = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-    in->ptr += 4;
-    in->len -= 4;
-    return true;
-}
-
-static void put_sender(struct kn_buf *out, uint8_t origin, struct merge_sender sender,
-                       uint32_t *last)
-{
-    bool same = sender.process && sender.process == *last;
-    uint8_t flags = (uint8_t)(origin & ORIGIN_BITS);
-    if (sender.process)
-        flags |= same ? SAME_PROCESS : HAS_PROCESS;
-    if (sender.lag_ms)
-        flags |= HAS_LAG;
-    kn_buf_char(out, (char)flags);
-    if (flags & HAS_PROCESS)
-        put_u32(out, *last = sender.process);
-    if (sender.lag_ms)
-        put_varint(out, zigzag(sender.lag_ms));
-}
-
-static bool get_sender(struct kn_str *in, uint8_t *ret_origin, struct merge_sender *ret,
-                       uint32_t *last)
-{
-    uint8_t flags;
-    uint64_t lag = 0;
-    if (!get_byte(in, &flags) || (flags & HAS_PROCESS && !get_u32(in, last)) ||
-        (flags & HAS_LAG && !get_varint(in, &lag)))
-        return false;
-    *ret_origin = flags & ORIGIN_BITS;
-    ret->process = flags & (HAS_PROCESS | SAME_PROCESS) ? *last : 0;
-    ret->lag_ms = (int32_t)unzigzag(lag);
-    return true;
-}
-
-static void put_parts(struct kn_buf *out, const struct merge_task *task)
-{
-    if (task->attempt) {
-        kn_buf_char(out, (char)PART_ATTEMPT);
-        put_varint(out, (uint64_t)task->attempt);
-    }
-    if (task->retried.count) {
-        kn_buf_char(out, (char)PART_RETRIED);
-        kn_buf_char(out, (char)task->retried.count);
-        for (size_t i = 0; i < task->retried.count; i++)
-            put_u32(out, task->retried.seen[i]);
-    }
-    if (task->skew) {
-        kn_buf_char(out, (char)PART_SKEW);
-        put_varint(out, zigzag(task->skew));
-    }
-    if (task->types & MERGE_OF_STARTED &&
-        key_cmp(task->first_started, task->type_key[MERGE_STARTED]) != 0) {
-        kn_buf_char(out, (char)PART_FIRST);
-        put_varint(out, zigzag(task->first_started.at));
-        put_varint(out, task->first_started.clock);
-    }
-}
-
-static bool get_part(struct kn_str *in, uint8_t part, struct merge_task *task)
-{
-    uint64_t number;
-    if (part == PART_RETRIED) {
-        if (!get_byte(in, &task->retried.count) || task->retried.count > MERGE_RETRIED_MAX)
-            return false;
-        for (size_t i = 0; i < task->retried.count; i++) {
-            if (!get_u32(in, &task->retried.seen[i]))
-                return false;
-        }
-        return true;
-    }
-    if (!get_varint(in, &number))
-        return false;
-    if (part == PART_ATTEMPT) {
-        task->attempt = (int64_t)number;
-    } else if (part == PART_SKEW) {
-        task->skew = unzigzag(number);
-    } else {
-        task->first_started.at = unzigzag(number);
-        return part == PART_FIRST && get_varint(in, &task->first_started.clock);
-    }
-    return true;
-}
-
-void merge_order_encode(struct kn_buf *out, const struct merge_task *task)
-{
-    uint32_t last = 0;
-    kn_buf_char(out, (char)task->types);
-    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++) {
-        if (task->types & 1u << t) {
-            put_varint(out, task->type_key[t].clock);
-            put_sender(out, task->origins[t], task->sender[t], &last);
-        }
-    }
-    for (unsigned i = 0; i < FIELD_COUNT; i++) {
-        const struct merge_key *key = field_key((struct merge_task *)task, i);
-        struct merge_key usual;
-        if (!key || (latest_key(task, field_types(i), &usual) && key_cmp(usual, *key) == 0))
-            continue;
-        kn_buf_char(out, (char)(i + 1));
-        put_varint(out, zigzag(key->at));
-        put_varint(out, key->clock);
-    }
-    put_parts(out, task);
-}
-
-/* Sets the keys that are not written: those of the latest event that could bring
- * the field. */
-static void set_usual_keys(struct merge_task *task)
-{
-    for (unsigned i = 0; i < FIELD_COUNT; i++) {
-        struct merge_key *key = field_key(task, i), usual;
-        if (key && latest_key(task, field_types(i), &usual))
-            *key = usual;
-    }
-}
-
-static bool get_field(struct kn_str *in, uint8_t field, struct merge_task *task)
-{
-    uint64_t at, clock;
-    if (field == 0 || field > FIELD_COUNT || !get_varint(in, &at) || !get_varint(in, &clock))
-        return false;
-    struct merge_key *key = field_key(task, field - 1u);
-    if (key)
-        *key = (struct merge_key){unzigzag(at), clock};
-    return key != NULL;
-}
-
-enum kn_status merge_order_decode(struct kn_str order, struct merge_task *task)
-{
-    uint8_t byte;
-    uint32_t last = 0;
-    if (!get_byte(&order, &byte))
-        return KN_INVALID;
-    task->types = byte;
-    task->seen = true;
-    task->attempt = task->skew = 0;
-    task->retried.count = 0;
-    for (unsigned t = 0; t < MERGE_TYPE_COUNT; t++) {
-        if ((task->types & 1u << t) &&
-            (!get_varint(&order, &task->type_key[t].clock) ||
-             !get_sender(&order, &task->origins[t], &task->sender[t], &last)))
-            return KN_INVALID;
-    }
-    task->first_started = task->type_key[MERGE_STARTED];
-    set_usual_keys(task);
-    while (order.len) {
-        if (!get_byte(&order, &byte) ||
-            !(byte < PART_ATTEMPT ? get_field(&order, byte, task) : get_part(&order, byte, task)))
-            return KN_INVALID;
-    }
-    return KN_OK;
 }
