@@ -297,7 +297,7 @@ static void wait_for_work(struct writer *writer, int64_t us)
         continue;
 }
 
-static void *run(void *arg)
+static void *writer_run(void *arg)
 {
     struct writer *writer = arg;
     struct request *group[GROUP_MAX];
@@ -336,7 +336,7 @@ enum kn_status writer_new(struct store *store, writer_publish *publish, void *ar
     pthread_mutex_init(&writer->lock, NULL);
     kn_cond_init(&writer->arrived);
     note(writer, "", KN_OK);
-    if (pthread_create(&writer->thread, NULL, run, writer) != 0) {
+    if (pthread_create(&writer->thread, NULL, writer_run, writer) != 0) {
         pthread_cond_destroy(&writer->arrived);
         pthread_mutex_destroy(&writer->lock);
         free(writer);

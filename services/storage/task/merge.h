@@ -62,7 +62,8 @@ enum {
     MERGE_OF_WORKER = ((1 << MERGE_TYPE_COUNT) - 1) & ~(1 << MERGE_SENT),
 };
 
-/* name, field of the event, types that bring it. Numbers are stored: append. */
+/* name, field of the event, types that bring it. Numbers are stored: append. A text that has a
+ * column needs a row in db/task_columns.h. */
 #define MERGE_TEXT_MAP(F)                                                                          \
     F(NAME, name, MERGE_OF_MESSAGE)                                                                \
     F(ARGS, args_repr, MERGE_OF_MESSAGE)                                                           \
@@ -184,8 +185,8 @@ bool merge_queue_wait(const struct merge_task *task, double *ret);
  *   with the process | 32 when it is that of the type before | 64 when a varint follows
  *   with the lag (zigzag)
  *   then for each field whose key differs from that of the latest event of the
- *   types that bring it: byte 1 + enum merge_text (1 + MERGE_TEXT_COUNT retries,
- *   2 + MERGE_TEXT_COUNT runtime), varint timestamp (zigzag), varint clock
+ *   types that bring it: byte 1 + its number (that of enum merge_text, but 14 is retries, 15
+ *   is runtime, and texts from 14 on are two further), varint timestamp (zigzag), varint clock
  *   then, each only when it is not 0: byte 128, varint attempt; byte 129, byte count,
  *   4 bytes for each task-retried; byte 130, varint skew (zigzag); byte 131, timestamp
  *   (zigzag) and clock of the first task-started, when there were several

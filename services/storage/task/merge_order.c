@@ -1,7 +1,14 @@
 /* The bytes of a record beside its columns; see merge.h for their format. */
 #include "services/storage/task/merge_key.h"
 
-enum { FIELD_RETRIES = MERGE_TEXT_COUNT, FIELD_RUNTIME, FIELD_COUNT };
+/* Numbers of fields, which are stored: the texts, but for these two between them. */
+enum { FIELD_RETRIES = 14, FIELD_RUNTIME, FIELD_COUNT = MERGE_TEXT_COUNT + 2 };
+_Static_assert(MERGE_WORKER == 13, "texts are appended");
+
+static unsigned text_of_field(unsigned i)
+{
+    return i < FIELD_RETRIES ? i : i - 2;
+}
 
 static void put_varint(struct kn_buf *out, uint64_t value)
 {
@@ -44,18 +51,19 @@ static bool get_byte(struct kn_str *in, uint8_t *ret)
 /* Where the key of field i is, or NULL when the field has no value. */
 static struct merge_key *field_key(struct merge_task *task, unsigned i)
 {
-    if (i < MERGE_TEXT_COUNT)
-        return task->text[i].ptr ? &task->text_key[i] : NULL;
     if (i == FIELD_RETRIES)
         return task->retries.set ? &task->retries_key : NULL;
-    return task->runtime.set ? &task->runtime_key : NULL;
+    if (i == FIELD_RUNTIME)
+        return task->runtime.set ? &task->runtime_key : NULL;
+    unsigned text = text_of_field(i);
+    return task->text[text].ptr ? &task->text_key[text] : NULL;
 }
 
 static unsigned field_types(unsigned i)
 {
-    if (i < MERGE_TEXT_COUNT)
-        return merge_text_types[i];
-    return i == FIELD_RETRIES ? MERGE_OF_MESSAGE : MERGE_OF_RESULT;
+    if (i == FIELD_RETRIES)
+        return MERGE_OF_MESSAGE;
+    return i == FIELD_RUNTIME ? MERGE_OF_RESULT : merge_text_types[text_of_field(i)];
 }
 
 /* What stands beside the clock of each type. */

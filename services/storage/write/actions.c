@@ -19,7 +19,7 @@ static enum kn_status take_found(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-static enum kn_status find(struct tx *tx, struct kn_str id, struct found *found)
+static enum kn_status find_action(struct tx *tx, struct kn_str id, struct found *found)
 {
     const struct db_value values[] = {db_text(id)};
     return db_run(tx->store->db, SQL_AUDIT_FIND, values, take_found, found);
@@ -33,7 +33,7 @@ enum kn_status tx_audit_begin(struct tx *tx, struct store_change *change)
         return tx_refuse(change, KN_INVALID, "an action needs an id, an attempt and a time");
     struct kn_str id = db_clean_text(tx->arena, entry->id);
     struct found found = {.attempt = msg->attempt};
-    enum kn_status status = find(tx, id, &found);
+    enum kn_status status = find_action(tx, id, &found);
     if (status != KN_OK || found.same)
         return status; /* the request came twice */
     if (found.no)
@@ -88,7 +88,7 @@ enum kn_status tx_audit_end(struct tx *tx, struct store_change *change)
     if (!entry || !entry->id.len || !entry->ended_at)
         return tx_refuse(change, KN_INVALID, "an end needs an id and a time");
     struct found found = {.attempt = KN_STR_ABSENT};
-    enum kn_status status = find(tx, db_clean_text(tx->arena, entry->id), &found);
+    enum kn_status status = find_action(tx, db_clean_text(tx->arena, entry->id), &found);
     if (status == KN_OK && !found.no)
         return tx_refuse(change, KN_NOT_FOUND, "this action was never begun");
     const struct db_value values[] = {db_i64(found.no), db_i64(entry->ended_at),
