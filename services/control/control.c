@@ -18,7 +18,7 @@
 static const int64_t POLL_US = KN_SECOND;        /* how often storage is asked for workers */
 static const int64_t RECEIVE_US = KN_SECOND / 5; /* so that a stop is seen */
 static const int64_t BACKOFF_MIN_US = KN_SECOND / 2;
-enum { DESTINATIONS_MAX = 200, TICKET_MAX = 64 };
+enum { DESTINATIONS_MAX = 200 };
 
 struct control {
     struct control_options options;
@@ -145,25 +145,6 @@ static void deliver(struct control *c, struct control_round *round, bool rest)
     }
 }
 
-/* "<round>.<question>" */
-static void write_ticket(char ret[TICKET_MAX], uint64_t round, unsigned question)
-{
-    snprintf(ret, TICKET_MAX, "%llu.%u", (unsigned long long)round, question);
-}
-
-static bool read_ticket(struct kn_str ticket, uint64_t round, enum control_question *ret)
-{
-    for (unsigned i = 0; i < CONTROL_QUESTION_COUNT; i++) {
-        char expected[TICKET_MAX];
-        write_ticket(expected, round, i);
-        if (kn_str_eq(ticket, kn_str_from(expected))) {
-            *ret = (enum control_question)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Switches events on, but not where somebody has switched them off. */
 static enum kn_status ask_events(struct control *c, struct control_question_text *question)
 {
@@ -195,8 +176,8 @@ static enum kn_status ask(struct control *c, const struct control_demand *demand
     for (unsigned i = 0; i < CONTROL_QUESTION_COUNT; i++) {
         if (!(demand->questions & 1u << i))
             continue;
-        char ticket[TICKET_MAX];
-        write_ticket(ticket, c->rounds, i);
+        char ticket[CONTROL_TICKET_MAX];
+        control_ticket_write(ticket, c->rounds, i);
         struct control_question_text question = {
             .method = control_question_method((enum control_question)i),
             .arguments = control_question_arguments((enum control_question)i),
@@ -241,7 +222,7 @@ static enum kn_status gather(struct control *c, struct control_round *round, int
             control_roster_unread(c->roster, control_pidbox_unread_body(c->pidbox));
             pthread_mutex_unlock(&c->lock);
         }
-        if (status == KN_OK && read_ticket(reply.ticket, c->rounds, &question))
+        if (status == KN_OK && control_ticket_read(reply.ticket, c->rounds, &question))
             status = control_round_reply(round, question, &reply);
         else if (status == KN_OK)
             status = KN_INVALID; /* of an earlier round, or of nobody's */

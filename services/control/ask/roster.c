@@ -1,7 +1,6 @@
-#include "services/control/ask/roster.h"
+#include "services/control/ask/roster_impl.h"
 
 #include "services/common/count.h"
-#include "services/common/data/table.h"
 #include "services/common/text/time.h"
 
 #include <stdlib.h>
@@ -12,40 +11,8 @@ static const int64_t SAMPLE_MIN_US = KN_SECOND / 2;
 /* A worker says that it is online before it listens to remote control, so one that
  * does not answer is asked again after 1, 2, 4 … seconds, so many times. */
 enum { TRIES_MAX = 5 };
-/* A worker that was silent in so many rounds is worth a word. */
-enum { SILENT_ROUNDS = 4 };
 /* How long two workers of one name are remembered after both were last noticed. */
 static const int64_t TWINS_US = 3 * KN_MINUTE;
-
-struct worker {
-    struct kn_table_entry entry; /* "", hostname */
-    bool online;
-    bool listed;        /* in the list that is being read */
-    bool wanted;        /* to be asked everything … */
-    int64_t wanted_at;  /* … from then on */
-    int64_t sample_at;  /* to be asked for stats then; 0: not */
-    uint64_t pid;       /* as storage knows it */
-    int64_t twins_told; /* as storage says */
-    int64_t twins_at;   /* our monotonic clock; 0: there never were any */
-    int64_t started_at;
-    bool asked, answered; /* in the round that is under way */
-    unsigned silent;      /* rounds without an answer */
-    bool unread;          /* its replies use a serializer that Kanchi does not read */
-    uint64_t cpu_pid;     /* the sample before */
-    double cpu_seconds;
-    int64_t cpu_at; /* 0: there is none */
-    bool events_on;
-    bool events_known; /* storage has a reply about its events from this connection */
-    bool held;         /* a user has switched its events off */
-    bool told;         /* held is newer than what storage says */
-    struct control_conf conf;
-};
-
-struct control_roster {
-    struct kn_table workers;
-    bool events;
-    int64_t findings_at; /* monotonic; of the findings that are being written */
-};
 
 struct control_roster *control_roster_new(size_t workers_max, bool events)
 {
@@ -53,7 +20,7 @@ struct control_roster *control_roster_new(size_t workers_max, bool events)
     if (!roster)
         return NULL;
     roster->events = events;
-    kn_table_init(&roster->workers, sizeof(struct worker), workers_max);
+    kn_table_init(&roster->workers, sizeof(struct roster_worker), workers_max);
     return roster;
 }
 
@@ -65,38 +32,29 @@ void control_roster_free(struct control_roster *roster)
     free(roster);
 }
 
-static struct worker *first(const struct control_roster *roster)
+static struct roster_worker *find(const struct control_roster *roster, struct kn_str hostname)
 {
-    return (struct worker *)kn_table_first(&roster->workers);
-}
-
-static struct worker *next(const struct worker *worker)
-{
-    return (struct worker *)kn_table_next(&worker->entry);
-}
-
-static struct worker *find(const struct control_roster *roster, struct kn_str hostname)
-{
-    return (struct worker *)kn_table_find(&roster->workers, KN_STR(""), hostname);
+    return (struct roster_worker *)kn_table_find(&roster->workers, KN_STR(""), hostname);
 }
 
 /* ---- who is there ---------------------------------------------------------------- */
 
 /* Started, or connected again: its events are then on or off as at its start. */
-static bool was_restarted(const struct worker *worker, const struct kn_msg_worker *now)
+static bool was_restarted(const struct roster_worker *worker, const struct kn_msg_worker *now)
 {
     return (worker->events_known && !now->events_enabled.set) ||
            (worker->pid && now->pid && worker->pid != now->pid) ||
            (worker->started_at && now->started_at && worker->started_at != now->started_at);
 }
 
-static bool has_twins(const struct worker *worker, int64_t mono_us)
+bool roster_has_twins(const struct roster_worker *worker, int64_t mono_us)
 {
     return worker->twins_at && mono_us < worker->twins_at + TWINS_US;
 }
 
 /* Storage sees every heartbeat; we would miss two workers that alternate. */
-static void take_twins(struct worker *worker, const struct kn_msg_worker *now, int64_t mono_us)
+static void take_twins(struct roster_worker *worker, const struct kn_msg_worker *now,
+                       int64_t mono_us)
 {
     if (now->twins_at == worker->twins_told)
         return;
@@ -108,7 +66,7 @@ static void take_twins(struct worker *worker, const struct kn_msg_worker *now, i
 void control_roster_note_twins(struct control_roster *roster, struct kn_str hostname,
                                int64_t mono_us)
 {
-    struct worker *worker = find(roster, hostname);
+    struct roster_worker *worker = find(roster, hostname);
     if (worker)
         worker->twins_at = mono_us;
 }
@@ -116,24 +74,24 @@ void control_roster_note_twins(struct control_roster *roster, struct kn_str host
 bool control_roster_has_twins(const struct control_roster *roster, struct kn_str hostname,
                               int64_t mono_us)
 {
-    const struct worker *worker = find(roster, hostname);
-    return worker && has_twins(worker, mono_us);
+    const struct roster_worker *worker = find(roster, hostname);
+    return worker && roster_has_twins(worker, mono_us);
 }
 
 static void update_worker(struct control_roster *roster, const struct kn_msg_worker *now,
                           int64_t mono_us)
 {
-    struct worker *worker = find(roster, now->hostname);
+    struct roster_worker *worker = find(roster, now->hostname);
     bool online = now->status == KN_WORKER_ONLINE;
     if (!worker && !online)
         return; /* the dead need no room */
     bool appeared = !worker;
     if (!worker)
-        worker = (struct worker *)kn_table_need(&roster->workers, KN_STR(""), now->hostname);
+        worker = (struct roster_worker *)kn_table_need(&roster->workers, KN_STR(""), now->hostname);
     if (!worker)
         return;
     take_twins(worker, now, mono_us);
-    bool restarted = !has_twins(worker, mono_us) && was_restarted(worker, now);
+    bool restarted = !roster_has_twins(worker, mono_us) && was_restarted(worker, now);
     if (online && (appeared || !worker->online || restarted)) {
         worker->wanted = true;
         worker->wanted_at = 0;
@@ -156,12 +114,12 @@ static void update_worker(struct control_roster *roster, const struct kn_msg_wor
 void control_roster_update(struct control_roster *roster, const struct kn_msg_worker_list *list,
                            int64_t mono_us)
 {
-    for (struct worker *worker = first(roster); worker; worker = next(worker))
+    for (struct roster_worker *worker = roster_first(roster); worker; worker = roster_next(worker))
         worker->listed = false;
     for (size_t i = 0; i < list->items.count; i++)
         update_worker(roster, list->items.items + i, mono_us);
-    for (struct worker *worker = first(roster), *after; worker; worker = after) {
-        after = next(worker);
+    for (struct roster_worker *worker = roster_first(roster), *after; worker; worker = after) {
+        after = roster_next(worker);
         if (!worker->listed || !worker->online)
             kn_table_remove(&roster->workers, &worker->entry);
     }
@@ -170,7 +128,8 @@ void control_roster_update(struct control_roster *roster, const struct kn_msg_wo
 size_t control_roster_online(const struct control_roster *roster)
 {
     size_t online = 0;
-    for (const struct worker *worker = first(roster); worker; worker = next(worker))
+    for (const struct roster_worker *worker = roster_first(roster); worker;
+         worker = roster_next(worker))
         online += worker->online;
     return online;
 }
@@ -182,8 +141,8 @@ uint64_t control_roster_left_out(const struct control_roster *roster)
 
 /* ---- whom to ask ------------------------------------------------------------------ */
 
-static unsigned questions_of(const struct control_roster *roster, const struct worker *worker,
-                             int64_t mono_us)
+static unsigned questions_of(const struct control_roster *roster,
+                             const struct roster_worker *worker, int64_t mono_us)
 {
     bool events = roster->events && !worker->held;
     unsigned all = events ? CONTROL_ASK_ALL : CONTROL_ASK_ALL & ~(1u << CONTROL_ASK_EVENTS);
@@ -197,8 +156,8 @@ bool control_roster_demand(const struct control_roster *roster, int64_t mono_us,
 {
     struct control_demand demand = {.hostnames =
                                         kn_arena_array(arena, max, sizeof *demand.hostnames)};
-    for (const struct worker *worker = first(roster); worker && demand.hostnames;
-         worker = next(worker)) {
+    for (const struct roster_worker *worker = roster_first(roster); worker && demand.hostnames;
+         worker = roster_next(worker)) {
         unsigned questions = questions_of(roster, worker, mono_us);
         if (questions == 0 || demand.count == max ||
             (demand.count > 0 && questions != demand.questions))
@@ -224,15 +183,16 @@ bool control_roster_unheld(const struct control_roster *roster, const struct kn_
                            size_t count, struct kn_arena *arena, struct control_demand *ret)
 {
     size_t held = 0;
-    for (const struct worker *worker = first(roster); worker; worker = next(worker))
+    for (const struct roster_worker *worker = roster_first(roster); worker;
+         worker = roster_next(worker))
         held += worker->held && is_among(worker->entry.name, hostnames, count);
     if (held == 0)
         return false;
     struct control_demand demand = {
         .hostnames =
             kn_arena_array(arena, kn_table_count(&roster->workers), sizeof *demand.hostnames)};
-    for (const struct worker *worker = first(roster); worker && demand.hostnames;
-         worker = next(worker))
+    for (const struct roster_worker *worker = roster_first(roster); worker && demand.hostnames;
+         worker = roster_next(worker))
         if (worker->online && !worker->held && is_among(worker->entry.name, hostnames, count))
             demand.hostnames[demand.count++] = kn_arena_str(arena, worker->entry.name);
     if (arena->overflow)
@@ -243,14 +203,14 @@ bool control_roster_unheld(const struct control_roster *roster, const struct kn_
 
 void control_roster_hold(struct control_roster *roster, struct kn_str hostname, bool hold)
 {
-    struct worker *worker = find(roster, hostname);
+    struct roster_worker *worker = find(roster, hostname);
     if (!worker)
         return;
     worker->held = hold;
     worker->told = true;
 }
 
-static void mark_asked(struct worker *worker, unsigned questions)
+static void mark_asked(struct roster_worker *worker, unsigned questions)
 {
     worker->sample_at = 0;
     if (questions & CONTROL_ASK_TASKS)
@@ -264,19 +224,19 @@ static void mark_asked(struct worker *worker, unsigned questions)
 void control_roster_asked(struct control_roster *roster, const struct control_demand *demand)
 {
     for (size_t i = 0; i < demand->count; i++) {
-        struct worker *worker = find(roster, demand->hostnames[i]);
+        struct roster_worker *worker = find(roster, demand->hostnames[i]);
         if (worker)
             mark_asked(worker, demand->questions);
     }
     if (demand->count > 0)
         return;
-    for (struct worker *worker = first(roster); worker; worker = next(worker))
+    for (struct roster_worker *worker = roster_first(roster); worker; worker = roster_next(worker))
         mark_asked(worker, demand->questions);
 }
 
 void control_roster_again(struct control_roster *roster, struct kn_str hostname)
 {
-    struct worker *worker = find(roster, hostname);
+    struct roster_worker *worker = find(roster, hostname);
     if (worker) {
         worker->wanted = true;
         worker->wanted_at = 0;
@@ -300,13 +260,14 @@ static bool has_name(struct kn_str body, struct kn_str name)
 
 void control_roster_unread(struct control_roster *roster, struct kn_str body)
 {
-    for (struct worker *worker = first(roster); worker; worker = next(worker)) {
+    for (struct roster_worker *worker = roster_first(roster); worker;
+         worker = roster_next(worker)) {
         if (worker->asked && !worker->answered && !worker->unread)
             worker->unread = has_name(body, worker->entry.name);
     }
 }
 
-static void note_silence(struct worker *worker, int64_t mono_us)
+static void note_silence(struct roster_worker *worker, int64_t mono_us)
 {
     if (worker->silent < TRIES_MAX) {
         worker->wanted = true;
@@ -317,7 +278,8 @@ static void note_silence(struct worker *worker, int64_t mono_us)
 
 void control_roster_settle(struct control_roster *roster, int64_t mono_us)
 {
-    for (struct worker *worker = first(roster); worker; worker = next(worker)) {
+    for (struct roster_worker *worker = roster_first(roster); worker;
+         worker = roster_next(worker)) {
         if (worker->asked && !worker->answered)
             note_silence(worker, mono_us);
         worker->asked = false;
@@ -327,7 +289,7 @@ void control_roster_settle(struct control_roster *roster, int64_t mono_us)
 /* ---- answers ---------------------------------------------------------------------- */
 
 /* Of one core, since the sample before; none when the worker was started anew. */
-static void measure_cpu(struct worker *worker, struct kn_msg_worker_inspect *inspect,
+static void measure_cpu(struct roster_worker *worker, struct kn_msg_worker_inspect *inspect,
                         int64_t mono_us)
 {
     double used = inspect->cpu_seconds.value - worker->cpu_seconds;
@@ -347,8 +309,8 @@ static void measure_cpu(struct worker *worker, struct kn_msg_worker_inspect *ins
 void control_roster_answer(struct control_roster *roster, struct kn_msg_worker_inspect *inspect,
                            unsigned answered, int64_t mono_us)
 {
-    struct worker *worker =
-        (struct worker *)kn_table_need(&roster->workers, KN_STR(""), inspect->hostname);
+    struct roster_worker *worker =
+        (struct roster_worker *)kn_table_need(&roster->workers, KN_STR(""), inspect->hostname);
     if (!worker || answered == 0)
         return;
     worker->online = true;
@@ -365,154 +327,4 @@ void control_roster_answer(struct control_roster *roster, struct kn_msg_worker_i
         inspect->events_enabled = (struct kn_opt_i64){0};
     if (inspect->events_enabled.set)
         worker->events_on = inspect->events_enabled.value == 1;
-}
-
-/* ---- findings --------------------------------------------------------------------- */
-
-static bool lacks_answer(const struct control_roster *roster, const struct worker *worker)
-{
-    (void)roster;
-    return worker->silent >= SILENT_ROUNDS && !worker->unread;
-}
-
-static bool is_unread(const struct control_roster *roster, const struct worker *worker)
-{
-    (void)roster;
-    return worker->unread;
-}
-
-static bool lacks_events(const struct control_roster *roster, const struct worker *worker)
-{
-    return worker->conf.known && !worker->events_on && !roster->events;
-}
-
-static bool is_held(const struct control_roster *roster, const struct worker *worker)
-{
-    return worker->held && roster->events;
-}
-
-static bool lacks_sent(const struct control_roster *roster, const struct worker *worker)
-{
-    (void)roster;
-    return worker->conf.known && !worker->conf.send_sent_event;
-}
-
-static bool lacks_extended(const struct control_roster *roster, const struct worker *worker)
-{
-    (void)roster;
-    return worker->conf.known && worker->conf.has_backend && !worker->conf.result_extended;
-}
-
-static bool shares_name(const struct control_roster *roster, const struct worker *worker)
-{
-    return has_twins(worker, roster->findings_at);
-}
-
-static const struct {
-    bool (*holds)(const struct control_roster *roster, const struct worker *worker);
-    enum kn_severity severity;
-    struct kn_str code;
-    const char *text; /* before the workers' names */
-    struct kn_str remedy;
-} findings[] = {
-    {lacks_events,
-     KN_SEVERITY_WARNING,
-     {"events_disabled", 15},
-     "Task events are not known to be on, so tasks are not seen",
-     KN_STR("Start the worker with -E, set worker_send_task_events = True, or let Kanchi switch "
-            "them on with enable_events: true.")},
-    {is_held,
-     KN_SEVERITY_INFO,
-     {"events_switched_off", 19},
-     "Task events were switched off by a command, so tasks are not seen",
-     KN_STR("Send enable_events, or start the worker anew.")},
-    {lacks_answer,
-     KN_SEVERITY_WARNING,
-     {"worker_silent", 13},
-     "No reply to remote control, so queues, pool and CPU are unknown",
-     KN_STR("Leave worker_enable_remote_control = True; a solo pool answers only between tasks.")},
-    {is_unread,
-     KN_SEVERITY_WARNING,
-     {"worker_serializer", 17},
-     "Replies to remote control use a serializer that Kanchi does not read, such as pickle, so "
-     "queues, pool and tasks are unknown",
-     KN_STR("Set task_serializer = \"json\" in these workers, which use it for replies. Tasks can "
-            "still use another one: @app.task(serializer=...) or apply_async(serializer=...).")},
-    {shares_name,
-     KN_SEVERITY_WARNING,
-     {"worker_name_shared", 18},
-     "Several workers have the same name, so their data is mixed up, and their lost tasks are not "
-     "noticed",
-     KN_STR("Give each worker a name of its own: celery worker -n NAME@%h.")},
-    {lacks_sent,
-     KN_SEVERITY_INFO,
-     {"no_task_sent_event", 18},
-     "task_send_sent_event is off, so tasks are seen when a worker receives them, not when they "
-     "are sent",
-     KN_STR("Set task_send_sent_event = True where tasks are sent from.")},
-    {lacks_extended,
-     KN_SEVERITY_INFO,
-     {"no_result_extended", 18},
-     "result_extended is off, so the result backend does not keep names and arguments of tasks",
-     KN_STR("Set result_extended = True.")},
-};
-
-enum { FINDINGS = KN_COUNT_OF(findings), NAMED = 3 };
-
-/* "a@host", "a@host, b@host and 4 others" */
-static struct kn_str name_workers(const struct control_roster *roster, size_t which,
-                                  struct kn_arena *arena, size_t *ret_count)
-{
-    struct kn_buf out;
-    kn_buf_init(&out, 0);
-    size_t count = 0;
-    for (const struct worker *worker = first(roster); worker; worker = next(worker)) {
-        if (!worker->online || !findings[which].holds(roster, worker) || ++count > NAMED)
-            continue;
-        kn_buf_text(&out, count > 1 ? ", " : "");
-        kn_buf_str(&out, worker->entry.name);
-    }
-    if (count > NAMED)
-        kn_buf_printf(&out, " and %zu others", count - NAMED);
-    struct kn_str names = kn_arena_str(arena, kn_buf_view(&out));
-    kn_buf_fini(&out);
-    *ret_count = count;
-    return names;
-}
-
-static struct kn_str sentence(struct kn_arena *arena, struct kn_str names, const char *text)
-{
-    struct kn_buf out;
-    kn_buf_init(&out, 0);
-    kn_buf_text(&out, text);
-    kn_buf_text(&out, ": ");
-    kn_buf_str(&out, names);
-    kn_buf_char(&out, '.');
-    struct kn_str ret = kn_arena_str(arena, kn_buf_view(&out));
-    kn_buf_fini(&out);
-    return ret;
-}
-
-void control_roster_findings(struct control_roster *roster, struct kn_str source, int64_t mono_us,
-                             struct kn_arena *arena, struct kn_msg_service_status *status)
-{
-    roster->findings_at = mono_us;
-    struct kn_msg_finding *list = kn_arena_array(arena, FINDINGS, sizeof *list);
-    size_t count = 0;
-    for (size_t i = 0; i < FINDINGS && list; i++) {
-        size_t workers;
-        struct kn_str names = name_workers(roster, i, arena, &workers);
-        if (workers == 0)
-            continue;
-        list[count++] = (struct kn_msg_finding){
-            .severity = (uint8_t)findings[i].severity,
-            .code = findings[i].code,
-            .source = kn_arena_str(arena, source),
-            .subject = names,
-            .text = sentence(arena, names, findings[i].text),
-            .remedy = findings[i].remedy,
-        };
-    }
-    status->findings.items = list;
-    status->findings.count = count;
 }

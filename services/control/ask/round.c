@@ -2,6 +2,7 @@
 
 #include "services/common/data/table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { HOSTNAME_MAX = 512 };
@@ -241,4 +242,24 @@ struct kn_str control_round_twins(struct control_round *round)
 struct control_round_counters control_round_counters(const struct control_round *round)
 {
     return round->counters;
+}
+
+/* ---- tickets ---------------------------------------------------------------------------- */
+
+void control_ticket_write(char ret[CONTROL_TICKET_MAX], uint64_t round, unsigned question)
+{
+    snprintf(ret, CONTROL_TICKET_MAX, "%llu.%u", (unsigned long long)round, question);
+}
+
+bool control_ticket_read(struct kn_str ticket, uint64_t round, enum control_question *ret)
+{
+    for (unsigned i = 0; i < CONTROL_QUESTION_COUNT; i++) {
+        char expected[CONTROL_TICKET_MAX];
+        control_ticket_write(expected, round, i);
+        if (kn_str_eq(ticket, kn_str_from(expected))) {
+            *ret = (enum control_question)i;
+            return true;
+        }
+    }
+    return false;
 }

@@ -51,4 +51,10 @@ struct control_round_counters {
 };
 struct control_round_counters control_round_counters(const struct control_round *round);
 
+/* What a question of a round is recognised by in its replies: "<round>.<question>". */
+enum { CONTROL_TICKET_MAX = 64 };
+void control_ticket_write(char ret[CONTROL_TICKET_MAX], uint64_t round, unsigned question);
+/* False: it is of another round, or of nobody. */
+bool control_ticket_read(struct kn_str ticket, uint64_t round, enum control_question *ret);
+
 #endif

@@ -1,5 +1,6 @@
 #include "services/control/settle/copies.h"
 
+#include "services/common/process/log.h"
 #include "services/common/text/time.h"
 #include "services/control/find/calls.h"
 #include "services/control/find/depths.h"
@@ -54,8 +55,19 @@ static void judge(const struct control_copies_options *o, struct control_copy *c
     }
 }
 
-enum kn_status control_copies_find(const struct control_copies_options *options,
-                                   struct control_copy *copies, size_t count)
+static void tell_failure(const struct control_copies_options *o, enum kn_status status)
+{
+    static struct kn_log_limit limit;
+    const char *error = broker_session_error(o->session);
+    uint64_t skipped;
+    if (status != KN_OK && status != KN_FULL && kn_log_allow(&limit, &skipped))
+        KN_WARN("reconcile.not_sought", KN_F_TEXT("source", o->source),
+                KN_F_TEXT("error", *error ? error : kn_status_text(status)),
+                KN_F_I64("skipped", skipped));
+}
+
+static enum kn_status find_copies(const struct control_copies_options *options,
+                                  struct control_copy *copies, size_t count)
 {
     struct control_seek_task *tasks = kn_arena_array(options->arena, count, sizeof *tasks);
     struct control_calls *calls = kn_arena_array(options->arena, count, sizeof *calls);
@@ -75,4 +87,10 @@ enum kn_status control_copies_find(const struct control_copies_options *options,
     for (size_t i = 0; i < count; i++)
         judge(options, &copies[i], &calls[i], &tasks[i]);
     return status;
+}
+
+void control_copies_find(const struct control_copies_options *options, struct control_copy *copies,
+                         size_t count)
+{
+    tell_failure(options, find_copies(options, copies, count));
 }

@@ -29,9 +29,9 @@ struct control_copies_options {
     struct kn_arena *arena;
 };
 
-/* Sets the state of each, CONTROL_SEEK_MAX at most. The status is that of control_seek; after a
- * failure none is NONE. */
-enum kn_status control_copies_find(const struct control_copies_options *options,
-                                   struct control_copy *copies, size_t count) KN_MUST_CHECK;
+/* Sets the state of each, CONTROL_SEEK_MAX at most. After a failure, which is logged, none is NONE.
+ */
+void control_copies_find(const struct control_copies_options *options, struct control_copy *copies,
+                         size_t count);
 
 #endif

@@ -300,16 +300,6 @@ static void take_answer(struct control_reconcile *r, struct tick *t, struct one 
 
 /* ---- the messages ------------------------------------------------------------------------- */
 
-static void seek_failed(struct control_reconcile *r, enum kn_status status)
-{
-    const char *error = broker_session_error(r->session);
-    uint64_t skipped;
-    if (status != KN_OK && status != KN_FULL && kn_log_allow(&r->log_limit, &skipped))
-        KN_WARN("reconcile.not_sought", KN_F_TEXT("source", r->options.source),
-                KN_F_TEXT("error", *error ? error : kn_status_text(status)),
-                KN_F_I64("skipped", skipped));
-}
-
 static void learn_waiting(struct tick *t, struct one *one, const struct control_copy *copy)
 {
     learn(t, one,
@@ -343,7 +333,7 @@ static void settle_missing(struct control_reconcile *r, struct tick *t)
                                                    .session = r->session,
                                                    .arena = &r->arena};
     if (count)
-        seek_failed(r, control_copies_find(&options, copies, count));
+        control_copies_find(&options, copies, count);
     for (size_t i = 0; i < count; i++) {
         if (copies[i].state == CONTROL_COPY_WAITS)
             learn_waiting(t, ones[i], &copies[i]);
