@@ -125,3 +125,8 @@ def test_what_is_allowed_for_nothing_goes(tree):
     assert tree.check("lines services/broker/url.c 600", "call gateway services/launcher  # later") == [
         'rooms.allowed: remove "lines services/broker/url.c", it is no longer needed',
         'rooms.allowed: remove "call gateway services/launcher", it is no longer needed']
+
+
+def test_our_own_sources_follow_the_rules():
+    lint = pathlib.Path(rooms.__file__).parent
+    assert rooms.check(str(lint.parents[1]), str(lint / "rooms.allowed")) == []

@@ -75,6 +75,7 @@ WORD = re.compile(r"(?<![.\w])(?<!->)(?<!struct )\b[A-Za-z_]\w+")
 PROTOTYPE = re.compile(r"\b(\w+)\(")
 MACRO = re.compile(r"^#define (\w+)((?:.*\\\n)*.*)", re.M)
 INLINE = re.compile(r"^static inline [^(;]*?(\w+)\(([^;]*?^\{.*?)^\}", re.M | re.S)
+DATA = re.compile(r"^(?!static|extern|typedef|#)[A-Za-z_][\w *]*?\b(\w+)(?:\[\w*\])*\s*=\s", re.M)
 EXTERN = re.compile(r"^extern [^;=]*?(\w+)(?:\[\w*\])*;", re.M)
 
 
@@ -178,13 +179,13 @@ def calls(sources):
     for path in sources.code():
         if path.endswith(".c"):
             home.update((f.name, room(path)) for f in sources.functions[path] if not f.static)
+            home.update((name, room(path)) for name in DATA.findall(sources.text[path]))
     aliases = {}  # {macro or inline function: the names in it}
     headers = {}  # {name: the headers that declare it}
     for path in sources.code():
         if path.endswith(".h"):
             text = COMMENT.sub(" ", sources.text[path])
             data = EXTERN.findall(text)
-            home.update((name, room(path)) for name in data)
             bodies = MACRO.findall(text) + INLINE.findall(text)
             for name, body in bodies:
                 aliases.setdefault(name, set()).update(WORD.findall(body))
