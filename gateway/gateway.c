@@ -135,11 +135,11 @@ static void report(void *arg, struct kn_arena *arena, struct kn_msg_service_stat
     (void)arena;
     if (!gateway->files) {
         status->state = KN_SERVICE_DEGRADED;
-        status->detail = KN_STR("The dashboard's files are not here: build them, or set "
+        status->detail = KN_STR("The dashboard's files are missing: build them, or set "
                                 "gateway.static_dir.");
     } else if (!gw_live_connected(gateway->live)) {
         status->state = KN_SERVICE_DEGRADED;
-        status->detail = KN_STR("Storage's change feed is not heard.");
+        status->detail = KN_STR("No connection to storage's change feed.");
     }
 }
 

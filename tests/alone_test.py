@@ -156,7 +156,7 @@ def test_storage_waits_for_a_postgresql_that_is_away_and_says_when_it_goes(folde
             except urllib.error.HTTPError as error:
                 return error.code == 503
         rig.wait_for(gateway_says_no, what="a gateway that is not ready")
-        storage.wait_unready("the database does not answer")
+        storage.wait_unready("the database does not respond")
         server.start_again()
         rig.wait_for(lambda: not gateway_says_no() and storage.ask("/readyz")[0] == 200, 30,
                      "ready again")

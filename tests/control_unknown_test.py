@@ -76,7 +76,7 @@ def test_a_broker_that_does_not_answer_is_named_with_what_was_not_done(stage):
     path, body = f"/tasks/{ident}/retry?force=true", {"args": [6], "kwargs": {}, "queue": "work"}
     proxy.stall()
     try:
-        why = "nothing was sent, broker: no answer in time"
+        why = "nothing was sent, broker: timed out"
         status, answer = post(kanchi, path, body)
         assert status in (502, 503) and answer["detail"] == f"control of default: {why}", answer
         assert "code" not in answer  # control has answered
@@ -145,7 +145,7 @@ def test_an_action_that_is_asked_again_of_another_control_is_unknown(folder, red
             kanchi.start("control", name="control-2")
             status, answer = asked.result()
             assert status == 504 and answer["code"] == "outcome_unknown", answer
-            assert "was begun before" in answer["detail"]
+            assert "was already started" in answer["detail"]
         finally:
             kanchi.stop()
 

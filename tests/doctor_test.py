@@ -37,14 +37,14 @@ def test_a_wrong_database_number_is_told_from_the_right_one(folder, redis_server
     with rig.CeleryWorker(folder, redis_server.url(998)):
         done = doctor("--broker", redis_server.url(999))
     assert done.returncode == 1
-    assert "no worker answered" in done.stdout
+    assert "no worker replied" in done.stdout
     assert "workers seem to listen in other databases of this Redis: 998" in done.stdout
 
 
 def test_a_broker_that_is_away_is_said():
     done = doctor("--broker", f"redis://:secret@127.0.0.1:{rig.free_port()}/0")
     assert done.returncode == 1
-    assert "cannot be used" in done.stdout
+    assert "unavailable" in done.stdout
     assert "secret" not in done.stdout + done.stderr
 
 
@@ -170,15 +170,15 @@ def test_a_redis_without_users_takes_the_password_alone(redis_server):
         right, wrong = (doctor("--broker", f"redis://k:{password}@{address}")
                         for password in ("pw", "other"))
         old.shutdown()
-    assert "connected" in right.stdout and "no worker answered" in right.stdout
-    assert "cannot be used: ERR invalid password" in wrong.stdout
+    assert "connected" in right.stdout and "no worker replied" in right.stdout
+    assert "unavailable: ERR invalid password" in wrong.stdout
     assert "Check the user and password" in wrong.stdout
 
 
 CODES = {"no_task_sent_event": "task_send_sent_event is off",
          "no_track_started": "task_track_started is off",
          "no_result_extended": "result_extended is off",
-         "pickle_accepted": "messages in pickle are accepted"}
+         "pickle_accepted": "pickle messages are accepted"}
 SERVICES = ("storage", "ingestion", "control", "aggregation", "gateway")
 
 
@@ -232,7 +232,7 @@ def test_a_queue_that_nobody_consumes_is_found(folder, clinic):
         send(url, "shop.mail.send")
         found = rig.wait_for(lambda: findings(kanchi).get("queue_without_consumer"), 30,
                              "the queue is found")
-        assert found["subject"] == "mail" and found["text"].startswith("1 messages wait")
+        assert found["subject"] == "mail" and found["text"].startswith("1 messages are waiting")
     assert "no_worker_answered" in findings(kanchi)
 
 
@@ -251,9 +251,9 @@ def test_workers_that_answer_in_pickle_are_told(request, folder, broker):
                           env={"MISTAKEN_SERIALIZER": "pickle"}):
         done = doctor("--broker", url)
     assert done.returncode == 1
-    assert "2 of their answers are in application/x-python-serialize" in done.stdout
+    assert "2 replies are in application/x-python-serialize" in done.stdout
     assert 'Set task_serializer = "json"' in done.stdout
-    assert "no worker answered" not in done.stdout
+    assert "no worker replied" not in done.stdout
 
 
 def test_workers_with_a_separator_of_their_own_answer_when_it_is_set(folder, redis_url):
@@ -385,5 +385,5 @@ def test_the_management_apis_certificate_is_verified_as_the_brokers(folder, rabb
         for env in ({"KANCHI_BROKER_TLS_VERIFY": "false"},
                     {"KANCHI_BROKER_TLS_CA": certs / "ca.pem"}):
             said = told("localhost", **env)
-            assert "no worker answered" in said and "management API:" not in said, said
+            assert "no worker replied" in said and "management API:" not in said, said
         api.shutdown()

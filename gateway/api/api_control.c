@@ -63,7 +63,7 @@ static const struct celery_method *find_method(struct gw_exchange *x, bool actio
     struct kn_buf names;
     kn_buf_init(&names, 0);
     celery_method_names(&names, true, actions);
-    gw_fail(x, 404, "there is no such %s: %.*s", actions ? "command" : "question",
+    gw_fail(x, 404, "unknown %s; allowed: %.*s", actions ? "command" : "query",
             KN_STR_ARG(kn_buf_view(&names)));
     kn_buf_fini(&names);
     return NULL;

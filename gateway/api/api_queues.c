@@ -64,7 +64,7 @@ void gw_api_queue_purge(struct gw_exchange *x)
     };
     if (msg.expected == UINT64_MAX)
         gw_problem_set(&x->params.problem, 400, "expected",
-                       "expected: say how many messages are to be removed");
+                       "expected: required, the number of messages to remove");
     if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) ||
         !(msg.action = gw_new_action(x, msg.dry_run)))
         return;

@@ -59,8 +59,7 @@ static void show_fleet(struct gw_exchange *x)
         return;
     plain(out, "kanchi_events_per_second", "gauge", "Events of Celery over the last seconds.",
           metrics->events_per_second);
-    plain(out, "kanchi_tasks_running", "gauge", "Tasks that are started now.",
-          (double)metrics->running);
+    plain(out, "kanchi_tasks_running", "gauge", "Running tasks.", (double)metrics->running);
     plain(out, "kanchi_tasks_waiting", "gauge", "Tasks that are pending, received or in retry.",
           (double)metrics->waiting);
     family(out, "kanchi_workers", "gauge", "Known workers by status.");
@@ -151,7 +150,7 @@ static void show_queues(struct kn_buf *out, const struct kn_msg_queue_list *list
         show_queue(out, "celery_queue_length", &list->items.items[i],
                    list->items.items[i].messages);
     family(out, "celery_active_consumer_count", "gauge",
-           "The number of consumers of the queue, where the broker says it.");
+           "The number of consumers of the queue, if the broker reports it.");
     for (size_t i = 0; i < count; i++)
         show_queue(out, "celery_active_consumer_count", &list->items.items[i],
                    list->items.items[i].consumers);
@@ -191,12 +190,12 @@ static void show_sources(struct kn_buf *out, const struct kn_msg_system *system)
         SOURCE("kanchi_ingestion_backlog_events", "gauge", "Events received and not yet stored.",
                backlog_events),
         SOURCE("kanchi_ingestion_spool_bytes", "gauge", "Bytes of the spool on disk.", spool_bytes),
-        SOURCE("kanchi_ingestion_spool_max_bytes", "gauge", "Bytes that the spool may hold.",
+        SOURCE("kanchi_ingestion_spool_max_bytes", "gauge", "Maximum size of the spool.",
                spool_max),
-        SOURCE("kanchi_ingestion_spool_events", "gauge", "Events that wait in the spool on disk.",
+        SOURCE("kanchi_ingestion_spool_events", "gauge", "Events in the spool on disk.",
                spool_events),
         SOURCE("kanchi_ingestion_spool_dropped_total", "counter",
-               "Events that the spool gave up, since ingestion started.", spool_dropped),
+               "Events dropped from the spool since ingestion started.", spool_dropped),
 #undef SOURCE
     };
     for (size_t f = 0; f < KN_COUNT_OF(families); f++) {

@@ -430,8 +430,8 @@ void gw_static_answer(const struct gw_static *files, struct gw_exchange *x)
         return;
     }
     gw_problem_set(&x->problem, 404, NULL, "%s",
-                   files ? "there is no such file"
-                         : "the dashboard's files are not here: set gateway.static_dir to them");
+                   files ? "file not found"
+                         : "the dashboard's files are missing: set gateway.static_dir");
     gw_exchange_fail(x);
 }
 

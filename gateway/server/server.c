@@ -69,7 +69,7 @@ static enum kn_status start_listening(struct gw_server *server, char **ret_error
     int port;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
     if (!kn_config_split_address(listen, host, sizeof host, &port)) {
-        cannot_listen(ret_error, listen, "this is no address and port");
+        cannot_listen(ret_error, listen, "not an address and port");
         return KN_CONFIG;
     }
     snprintf(service, sizeof service, "%d", port);

@@ -76,7 +76,7 @@ static char *read_pem(const char *path, char **ret_error)
     size_t n = text ? fread(text, 1, PEM_MAX - 1, f) : 0;
     fclose(f);
     if (n == 0) {
-        bus_error(ret_error, "%s: is empty or can't be read", path);
+        bus_error(ret_error, "%s: empty or unreadable", path);
         free(text);
         return NULL;
     }
@@ -87,7 +87,7 @@ enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **
                           char **ret_error)
 {
     if (strlen(options->sender) > KN_SENDER_MAX) {
-        bus_error(ret_error, "the bus takes sender ids of at most %d bytes", KN_SENDER_MAX);
+        bus_error(ret_error, "a sender id on the bus may have at most %d bytes", KN_SENDER_MAX);
         return KN_TOO_BIG;
     }
     struct kn_bus *bus = calloc(1, sizeof *bus);
@@ -150,17 +150,17 @@ static enum kn_status check_url(const struct kn_bus *bus, const char *url, char 
     if (strncmp(url, "tls+tcp://", 10) == 0) {
         if (bus->ca && bus->cert && bus->key)
             return KN_OK;
-        bus_error(ret_error, "%s: needs bus.ca, bus.cert and bus.key", url);
+        bus_error(ret_error, "%s: requires bus.ca, bus.cert and bus.key", url);
         return KN_CONFIG;
     }
     if (strncmp(url, "tcp://", 6) == 0) {
         if (bus->insecure || kn_address_is_loopback(kn_str_from(url + 6)))
             return KN_OK;
-        bus_error(ret_error, "%s: beyond loopback the bus takes tls+tcp://, or bus.insecure: true",
-                  url);
+        bus_error(ret_error,
+                  "%s: beyond loopback the bus requires tls+tcp://, or bus.insecure: true", url);
         return KN_DENIED;
     }
-    bus_error(ret_error, "%s: the bus takes ipc://, tcp:// and tls+tcp:// addresses", url);
+    bus_error(ret_error, "%s: allowed on the bus: ipc://, tcp:// and tls+tcp://", url);
     return KN_INVALID;
 }
 

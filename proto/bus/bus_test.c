@@ -425,12 +425,12 @@ static void addresses_beyond_loopback_need_tls_or_consent(void **state)
     } cases[] = {
         {"tcp://127.0.0.1:0", KN_OK, NULL},
         {"tcp://0.0.0.0:0", KN_DENIED,
-         "tcp://0.0.0.0:0: beyond loopback the bus takes tls+tcp://, or bus.insecure: true"},
+         "tcp://0.0.0.0:0: beyond loopback the bus requires tls+tcp://, or bus.insecure: true"},
         {"tcp://*:0", KN_DENIED,
-         "tcp://*:0: beyond loopback the bus takes tls+tcp://, or bus.insecure: true"},
+         "tcp://*:0: beyond loopback the bus requires tls+tcp://, or bus.insecure: true"},
         {"tls+tcp://127.0.0.1:0", KN_CONFIG,
-         "tls+tcp://127.0.0.1:0: needs bus.ca, bus.cert and bus.key"},
-        {"http://x", KN_INVALID, "http://x: the bus takes ipc://, tcp:// and tls+tcp:// addresses"},
+         "tls+tcp://127.0.0.1:0: requires bus.ca, bus.cert and bus.key"},
+        {"http://x", KN_INVALID, "http://x: allowed on the bus: ipc://, tcp:// and tls+tcp://"},
         {"ipc:///nowhere/at/all.ipc", KN_IO, NULL},
     };
     for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {

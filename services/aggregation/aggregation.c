@@ -137,8 +137,8 @@ static const struct kn_msg_finding finding_bound = {
     .severity = KN_SEVERITY_WARNING,
     .code = KN_STR("aggregation_bound"),
     .subject = KN_STR("aggregation"),
-    .text = KN_STR("There are more workers or queues than aggregation may watch; the live figures "
-                   "leave some out."),
+    .text = KN_STR("There are more workers or queues than aggregation may track, so the live "
+                   "figures omit some."),
     .remedy = KN_STR("Raise aggregation.workers_max or aggregation.queues_max."),
 };
 void aggregation_report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
@@ -150,8 +150,8 @@ void aggregation_report(void *arg, struct kn_arena *arena, struct kn_msg_service
     pthread_mutex_unlock(&a->lock);
     if (away || refused) {
         status->state = KN_SERVICE_DEGRADED;
-        status->detail = away ? KN_STR("storage does not answer")
-                              : KN_STR("storage does not take what aggregation sends");
+        status->detail =
+            away ? KN_STR("storage does not answer") : KN_STR("storage does not accept rollups");
     }
     struct kn_msg_finding *findings = left_out ? kn_arena_alloc(arena, sizeof *findings) : NULL;
     if (!findings)

@@ -21,16 +21,16 @@ static const struct broker_fault_row common[] = {
       "Set tls_ca to the certificate of the authority that signed the broker's certificate."}},
     {"TLS",
      "certificate required",
-     {"broker_wants_certificate", "The broker asks for a client certificate: set tls_cert and "
+     {"broker_wants_certificate", "The broker requires a client certificate: set tls_cert and "
                                   "tls_key."}},
     {"TLS",
      "handshake failure",
-     {"broker_wants_certificate", "If the broker asks for a client certificate, set tls_cert and "
+     {"broker_wants_certificate", "If the broker requires a client certificate, set tls_cert and "
                                   "tls_key; otherwise check its TLS versions and ciphers."}},
     {"TLS", "cannot be", {"broker_tls_files", "Check tls_ca, tls_cert and tls_key."}},
     {"TLS",
      NULL,
-     {"broker_tls_failed", "Does this port speak TLS? If not, use redis:// or amqp:// (or "
+     {"broker_tls_failed", "Check that this port speaks TLS. If not, use redis:// or amqp:// (or "
                            "sentinel_tls: off for sentinels); RabbitMQ has TLS on port 5671."}},
     {"refused",
      NULL,
@@ -47,13 +47,17 @@ static const struct broker_fault_row common[] = {
      NULL,
      {"broker_unknown_host", "The host name can't be resolved: check its spelling, and the DNS of "
                              "this machine or container."}},
-    {"timed out",
+    {"onnection timed out",
      NULL,
      {"broker_unreachable", "No answer: check the host and port, firewalls and network policies."}},
-    {"no answer in time",
+    {"request timed out",
      NULL,
-     {"broker_unreachable", "The broker accepted the connection but does not answer: is it "
-                            "overloaded or stopped, or does another program use the port?"}},
+     {"broker_unreachable", "No answer: check the host and port, firewalls and network policies."}},
+    {"timed out", /* an answer, on a connection that works */
+     NULL,
+     {"broker_unreachable", "The broker accepted the connection but does not answer: check "
+                            "that it is running and not overloaded, and that no other "
+                            "program uses the port."}},
     {"unreachable",
      NULL,
      {"broker_unreachable", "This address is unreachable: check the host and the network."}},

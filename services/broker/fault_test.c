@@ -17,7 +17,7 @@ static const struct {
      "access_refused", "ACL SETUSER"},
     {"redis", "WRONGPASS invalid username-password pair or user is disabled.",
      "broker_login_refused", "percent-encoded"},
-    {"redis", "NOAUTH Authentication required.", "broker_login_refused", "asks for a password"},
+    {"redis", "NOAUTH Authentication required.", "broker_login_refused", "requires a password"},
     {"redis",
      "ERR AUTH <password> called without any password configured for the default user. Are you "
      "sure your configuration is correct?",
@@ -40,7 +40,7 @@ static const struct {
      "broker_not_trusted", "tls_verify"},
     {"redis", "TLS: the broker's certificate is not trusted: certificate has expired",
      "broker_not_trusted", "Renew"},
-    {"redis", "TLS: the handshake failed: wrong version number", "broker_tls_failed", "speak TLS"},
+    {"redis", "TLS: the handshake failed: wrong version number", "broker_tls_failed", "speaks TLS"},
     {"amqp", "TLS: the handshake failed: tlsv13 alert certificate required",
      "broker_wants_certificate", "tls_cert"},
     {"redis", "socket /run/r.sock: No such file or directory", "broker_unreachable", "unixsocket"},
@@ -65,7 +65,7 @@ static const struct {
      "management API: TLS: the certificate is not trusted: SSL: no alternative certificate subject "
      "name matches target ipv4 address '127.0.0.1'",
      "broker_not_trusted", "host name"},
-    {"amqp", "management API: user or password is refused", "management_refused", "tag"},
+    {"amqp", "management API: the user or password was refused", "management_refused", "tag"},
     {"amqp", "management API: Failed to connect to h port 1: Connection refused",
      "management_unavailable", "management_url"},
     {"amqp", "something else", "broker_unreachable", "broker_url"},

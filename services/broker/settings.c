@@ -45,7 +45,8 @@ static enum kn_status check(const struct broker_settings *s, const struct kn_con
     for (size_t i = 0; i < s->url->host_count; i++) {
         const struct broker_host *host = &s->url->hosts[i];
         if (!host->tls.cert_file != !host->tls.key_file) {
-            kn_buf_printf(error, "broker %s: tls_cert and tls_key go together", config->name);
+            kn_buf_printf(error, "broker %s: tls_cert and tls_key require each other",
+                          config->name);
             return KN_CONFIG;
         }
         if (host->external && !host->tls.cert_file) {
@@ -58,13 +59,13 @@ static enum kn_status check(const struct broker_settings *s, const struct kn_con
     }
     size_t exchange = strlen(config->control_exchange);
     if (exchange == 0 || exchange > EXCHANGE_MAX) {
-        kn_buf_printf(error, "broker %s: control_exchange has %zu bytes, allowed are 1 to %d",
+        kn_buf_printf(error, "broker %s: control_exchange has %zu bytes; allowed: 1 to %d",
                       config->name, exchange, EXCHANGE_MAX);
         return KN_CONFIG;
     }
     if (s->url->sentinel && !s->options.master_name && !s->url->master_name) {
         kn_buf_printf(error,
-                      "broker %s: sentinels need the name of the master "
+                      "broker %s: Sentinel requires the name of the master "
                       "(sentinel_master, or ?master_name= in the URL)",
                       config->name);
         return KN_CONFIG;

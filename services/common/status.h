@@ -6,24 +6,24 @@
 #define KN_STATUS_MAP(X)                                                                           \
     X(OK, "ok")                                                                                    \
     X(NOMEM, "out of memory")                                                                      \
-    X(INVALID, "not valid")                                                                        \
-    X(TOO_BIG, "too big")                                                                          \
-    X(TOO_DEEP, "nested too deep")                                                                 \
-    X(TRUNCATED, "ends too early")                                                                 \
+    X(INVALID, "invalid")                                                                          \
+    X(TOO_BIG, "too large")                                                                        \
+    X(TOO_DEEP, "nested too deeply")                                                               \
+    X(TRUNCATED, "incomplete")                                                                     \
     X(NOT_FOUND, "not found")                                                                      \
-    X(EXISTS, "exists already")                                                                    \
-    X(CONFLICT, "conflicts with what is there")                                                    \
-    X(TIMEOUT, "no answer in time")                                                                \
+    X(EXISTS, "already exists")                                                                    \
+    X(CONFLICT, "conflict")                                                                        \
+    X(TIMEOUT, "timed out")                                                                        \
     X(CLOSED, "closed")                                                                            \
-    X(AGAIN, "not now, try again")                                                                 \
+    X(AGAIN, "temporarily unavailable, try again")                                                 \
     X(FULL, "full")                                                                                \
     X(DENIED, "not allowed")                                                                       \
     X(IO, "input or output failed")                                                                \
     X(UNSUPPORTED, "not supported")                                                                \
-    X(CONFIG, "wrong configuration")                                                               \
-    X(VERSION, "speaks another version")                                                           \
+    X(CONFIG, "invalid configuration")                                                             \
+    X(VERSION, "incompatible version")                                                             \
     X(INTERNAL, "internal error")                                                                  \
-    X(UNCERTAIN, "it is unknown whether it was done")
+    X(UNCERTAIN, "the outcome is unknown")
 
 enum kn_status {
 #define X(name, text) KN_##name,

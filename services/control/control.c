@@ -463,7 +463,7 @@ static void tell_fault(struct control *c, struct kn_arena *arena,
         return;
     if (before)
         memcpy(list, status->findings.items, before * sizeof *list);
-    snprintf(text, sizeof text, "Workers can't be asked or commanded: %s", c->link.error);
+    snprintf(text, sizeof text, "Workers can't be queried or controlled: %s", c->link.error);
     list[before] = (struct kn_msg_finding){
         .severity = KN_SEVERITY_ERROR,
         .code = kn_str_from(fault->code),

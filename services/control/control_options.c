@@ -4,9 +4,9 @@ static enum kn_status check_results(const struct kn_config_broker *broker, struc
 {
     if (!*broker->result_backend_tls_cert == !*broker->result_backend_tls_key)
         return KN_OK;
-    kn_buf_printf(error,
-                  "broker %s: result_backend_tls_cert and result_backend_tls_key go together",
-                  broker->name);
+    kn_buf_printf(
+        error, "broker %s: result_backend_tls_cert and result_backend_tls_key require each other",
+        broker->name);
     return KN_CONFIG;
 }
 

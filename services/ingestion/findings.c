@@ -39,22 +39,22 @@ static void add_space(struct list *list)
 {
     const struct ingest_spool_status *spool = &list->facts->spool;
     static const char *const remedy =
-        "see why storage is away or slow; ingestion.spool_max allows for more";
+        "Check why storage is slow or unavailable. ingestion.spool_max sets the limit.";
     long long used = (long long)(spool->bytes >> 20);
     long long most = (long long)(spool->max >> 20);
     if (spool->full && !broker_traits(list->facts->url)->keeps_events)
         add(list, KN_SEVERITY_ERROR, "spool_full", remedy,
-            "The spool is full (%lld MB), as storage does not take events: the oldest are given "
-            "up.",
+            "The spool is full (%lld MB): storage isn't accepting events, so the oldest are being "
+            "dropped.",
             most);
     else if (spool->full)
         add(list, KN_SEVERITY_ERROR, "spool_full", remedy,
-            "The spool is full (%lld MB), as storage does not take events: they wait in our queue "
-            "on %s, which drops its oldest when it is full too.",
+            "The spool is full (%lld MB): storage isn't accepting events, so they wait in Kanchi's "
+            "queue on %s, which drops the oldest once it is full.",
             most, broker_traits(list->facts->url)->product);
     else if (spool->bytes > spool->max / 2)
         add(list, KN_SEVERITY_WARNING, "spool_filling", remedy,
-            "The spool holds %lld of %lld MB, as storage does not take events.", used, most);
+            "The spool holds %lld of %lld MB: storage isn't accepting events.", used, most);
 }
 
 static void add_spool(struct list *list)
@@ -63,19 +63,19 @@ static void add_spool(struct list *list)
     add_space(list);
     if (spool->error) {
         char remedy[512];
-        snprintf(remedy, sizeof(remedy), "make room, or check %.400s", list->facts->dir);
+        snprintf(remedy, sizeof(remedy), "Free disk space, or check %.400s.", list->facts->dir);
         add(list, KN_SEVERITY_ERROR, "spool_failing", remedy,
-            "The spool cannot be written: %s. What storage does not take stays in memory.",
+            "The spool can't be written: %s. Events that storage does not accept stay in memory.",
             strerror(spool->error));
     }
     if (spool->dropped)
         add(list, KN_SEVERITY_WARNING, "spool_dropped",
-            "ingestion.spool_max and ingestion.spool_age allow for more",
-            "%llu events were given up since ingestion started, as the spool was full, they were "
-            "too old, or the file was damaged.",
+            "ingestion.spool_max and ingestion.spool_age set the limits.",
+            "%llu events were dropped since ingestion started, because the spool was full, they "
+            "were too old, or a file was damaged.",
             (unsigned long long)spool->dropped);
     if (spool->damaged)
-        add(list, KN_SEVERITY_WARNING, "spool_damaged", "check the disk, and the log of ingestion",
+        add(list, KN_SEVERITY_WARNING, "spool_damaged", "Check the disk and ingestion's log.",
             "%llu records or files of the spool were damaged.", (unsigned long long)spool->damaged);
 }
 
@@ -85,9 +85,9 @@ static void add_unread(struct list *list)
     if (unread->messages == 0 || list->facts->now - unread->last_at >= UNREAD_LATELY)
         return;
     add(list, KN_SEVERITY_WARNING, "events_unreadable",
-        "set event_serializer = \"json\" in the Celery configuration of workers and clients",
-        "%llu messages with events came in %s since ingestion started, which Kanchi does not read "
-        "(it never unpickles): what they tell of tasks and workers is missing.",
+        "Set event_serializer = \"json\" in the Celery configuration of workers and clients.",
+        "%llu messages with events arrived in %s since ingestion started. Kanchi does not read "
+        "that format (it never unpickles), so these events are missing.",
         (unsigned long long)unread->messages, unread->serializer);
 }
 
@@ -109,7 +109,7 @@ static void add_clocks(struct list *list)
         size_t others = i + 1 == INGEST_WRONG_MAX ? clocks->total - clocks->count : 0;
         char more[64] = "";
         if (others)
-            snprintf(more, sizeof(more), " So are those of %zu others.", others);
+            snprintf(more, sizeof(more), " %zu other clocks are wrong too.", others);
         add(list, KN_SEVERITY_WARNING, "clock_skew", remedy,
             "The clock of %.*s is %lld seconds %s Kanchi's. Kanchi corrects the times of its "
             "events.%s",
@@ -140,7 +140,7 @@ void ingest_findings(const struct ingest_facts *facts, struct kn_arena *arena,
             "Free memory or disk space on the RabbitMQ node, or raise vm_memory_high_watermark or "
             "lower disk_free_limit.",
             "%s blocks publishers: %s. Clients and workers can't send tasks, results or "
-            "events until it is over.",
+            "events until the alarm ends.",
             broker_traits(facts->url)->product, facts->alarm);
     if (facts->note[0])
         add(&list, KN_SEVERITY_WARNING, "broker_note", "see docs/brokers.md", "%s", facts->note);

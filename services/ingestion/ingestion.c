@@ -22,10 +22,10 @@ static void count_lost(struct ingestion *in, uint64_t events)
     pthread_mutex_unlock(&in->lock);
     if (kn_log_allow(&in->log_limit, &skipped))
         KN_ERROR("events.lost", KN_F_TEXT("source", in->options.source),
-                 KN_F_TEXT("reason", in->spool ? "storage does not take them, and the spool is "
-                                                 "full, too old or damaged"
-                                               : "storage does not take them, and "
-                                                 "ingestion.memory_max is full"),
+                 KN_F_TEXT("reason", in->spool ? "storage does not accept them, and the spool "
+                                                 "is full, too old or damaged"
+                                               : "storage does not accept them, and "
+                                                 "ingestion.memory_max is reached"),
                  KN_F_I64("events", events), KN_F_I64("skipped", skipped));
 }
 

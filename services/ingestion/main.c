@@ -45,7 +45,7 @@ static int run(struct process *p)
     if (status == KN_OK)
         status = kn_bus_client_new(p->bus, p->config.bus.storage, &p->storage, &error);
     if (status != KN_OK) {
-        int code = kn_die(NAME, KN_EXIT_CONFIG, "the bus cannot be used: %s",
+        int code = kn_die(NAME, KN_EXIT_CONFIG, "cannot use the bus: %s",
                           error ? error : kn_status_text(status));
         free(error);
         return code;

@@ -45,11 +45,11 @@ static enum kn_status take_number(const struct kn_config *config, const char *so
     if (status == KN_OK)
         return KN_OK;
     if (status == KN_EXISTS)
-        kn_buf_printf(error, "%d ingestions of %s have %s: there can't be more", NUMBERS, source,
+        kn_buf_printf(error, "%d ingestions of %s already use %s, the maximum", NUMBERS, source,
                       config->data);
     else
-        kn_buf_printf(error, "%s cannot be used: %s (data)", config->data,
-                      errno ? strerror(errno) : "it cannot be made");
+        kn_buf_printf(error, "cannot use %s: %s (data)", config->data,
+                      errno ? strerror(errno) : "cannot create it");
     return KN_CONFIG;
 }
 

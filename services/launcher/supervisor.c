@@ -108,7 +108,7 @@ static enum kn_status add_child(struct supervisor *supervisor, size_t service, c
     snprintf(child->name, sizeof(child->name), "%s%s%s", services[service].service,
              source ? " " : "", source ? source : "");
     if (access(child->program, X_OK) != 0) {
-        kn_buf_printf(ret_error, "%s is missing or is no program", child->program);
+        kn_buf_printf(ret_error, "%s is missing or not executable", child->program);
         return KN_NOT_FOUND;
     }
     supervisor->count++;

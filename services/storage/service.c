@@ -105,7 +105,7 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
     const struct request *row = request_of(request->kind);
     struct kn_arena arena;
     if (!row) {
-        kn_bus_reply_error(reply, "storage does not answer this");
+        kn_bus_reply_error(reply, "storage does not support this request");
         return KN_UNSUPPORTED;
     }
     kn_arena_init(&arena, 0);
@@ -167,7 +167,7 @@ static void report_self(struct storage *storage, struct kn_arena *arena)
     bool silent = atomic_load(&storage->queries_fail);
     kn_health_set(!*trouble && !silent && !kn_service_stopping(storage->service),
                   *trouble || !silent ? kn_str_from(trouble)
-                                      : KN_STR("the database does not answer"));
+                                      : KN_STR("the database does not respond"));
     enum kn_status ignored = registry_put(storage->registry, &status);
     (void)ignored;
 }
@@ -210,7 +210,7 @@ static enum kn_status lock_database(struct storage *storage, const char *path, c
     if (folder && strrchr(folder, '/')) {
         *strrchr(folder, '/') = '\0';
         if (*folder && kn_service_make_folder(folder) != KN_OK &&
-            asprintf(ret_error, "cannot make the folder %s: %s", folder, strerror(errno)) >= 0)
+            asprintf(ret_error, "cannot create the folder %s: %s", folder, strerror(errno)) >= 0)
             status = KN_DENIED;
     }
     free(folder);

@@ -214,7 +214,7 @@ static void what_is_wrong_is_answered_with_a_sentence(void **state)
     assert_int_equal(
         kn_bus_request(rig->client, KN_KIND_TASKS_GET, &get, 20 * KN_SECOND, &answer, &error),
         KN_INVALID);
-    assert_string_equal(error, "limit goes from 1 to 500");
+    assert_string_equal(error, "limit must be from 1 to 500");
     free(error);
     error = NULL;
     assert_int_equal(

@@ -153,7 +153,7 @@ enum kn_status broker_amqp_classic(struct broker_amqp *amqp, amqp_channel_t chan
     if (status == KN_CONFLICT) /* a stream requires a prefetch limit of each consumer */
         status = KN_UNSUPPORTED;
     if (status == KN_UNSUPPORTED)
-        say(error, KN_STR("only a classic queue returns messages to their places"));
+        say(error, KN_STR("only a classic queue returns messages to their positions"));
     return status;
 }
 
@@ -219,12 +219,12 @@ static void explain(const struct broker_amqp *amqp, struct kn_buf *error)
 {
     const char *reason = broker_tls_reason(amqp->tls);
     if (!amqp->host->tls.enabled)
-        kn_buf_text(error, " before the login: a TLS port needs amqps://");
+        kn_buf_text(error, " before the login: a TLS port requires amqps://");
     else if (strstr(reason, "certificate"))
         kn_buf_printf(error, ": TLS: %s%s", reason,
                       amqp->host->tls.cert_file
                           ? ""
-                          : "; the broker wants a client certificate (tls_cert and tls_key)");
+                          : "; the broker requires a client certificate (tls_cert and tls_key)");
     else if (*reason)
         kn_buf_printf(error, ": TLS: %s", reason);
 }

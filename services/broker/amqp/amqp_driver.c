@@ -1,7 +1,7 @@
 #include "services/broker/amqp/amqp_session.h"
 
 #define RIGHTS                                                                                     \
-    "Give the user the rights that docs/brokers.md lists: rabbitmqctl set_permissions "            \
+    "Grant the rights that docs/brokers.md lists: rabbitmqctl set_permissions "                    \
     "-p VHOST USER '^kanchi[.-].*' '^(kanchi[.-].*|celery\\.pidbox|amq\\.default)$' "              \
     "'^(celeryev|kanchi[.-].*|reply\\.celery\\.pidbox)$'"
 
@@ -64,7 +64,7 @@ const struct broker_driver broker_amqp_driver = {
             .product = "RabbitMQ",
             .default_vhost = "/",
             .keeps_events = true,
-            .gap_reason = "RabbitMQ restarted or lost our queue",
+            .gap_reason = "RabbitMQ restarted or lost Kanchi's queue",
             .declares_queues = true,
         },
     .schemes = schemes,

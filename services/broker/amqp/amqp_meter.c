@@ -89,7 +89,7 @@ static enum kn_status perform(struct amqp_meter *m, CURL *curl, const char *url,
     if (rc != CURLE_OK)
         return say_failure(m, rc, why);
     if (code == 401 || code == 403)
-        return say(m, "user or password is refused");
+        return say(m, "the user or password was refused");
     if (code == 404)
         return say(m, "not found (HTTP 404); management_url is the address of RabbitMQ's "
                       "management pages, with or without /api");

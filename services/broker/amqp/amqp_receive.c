@@ -210,8 +210,9 @@ static void put_marker(struct intake *in)
     if (status == KN_OK)
         status = broker_amqp_probe(&amqp, 1, in->marker, in->r->options.connect_timeout_us, &error);
     if (status == KN_DENIED)
-        broker_receiver_note(in->r, "the user may not write to the exchange of Kanchi's marker: "
-                                    "each lost connection is recorded as a gap");
+        broker_receiver_note(in->r,
+                             "the user has no right to write to the exchange of Kanchi's marker: "
+                             "each lost connection is recorded as a gap");
     in->mark_at = status == KN_OK ? 0 : kn_time_mono() + MARK_AGAIN_US;
     broker_amqp_close(&amqp, status == KN_OK);
     kn_buf_fini(&error);
@@ -350,7 +351,7 @@ static enum kn_status header(struct intake *in, const amqp_frame_t *frame)
 static enum kn_status body(struct intake *in, amqp_bytes_t fragment)
 {
     if (!in->open || fragment.len > in->size - in->got)
-        return lost(in, KN_STR("what RabbitMQ sent is not its protocol"));
+        return lost(in, KN_STR("the server does not speak the AMQP protocol"));
     if (!in->skip && fragment.len)
         memcpy(in->body + in->got, fragment.bytes, fragment.len);
     in->got += fragment.len;
@@ -367,7 +368,7 @@ static enum kn_status method(struct intake *in, const amqp_method_t *m)
         return KN_OK;
     case AMQP_BASIC_CANCEL_METHOD: /* or its node is down, and its messages are lost */
         in->r->cancelled = true;
-        return lost(in, KN_STR("our queue on the broker was deleted"));
+        return lost(in, KN_STR("Kanchi's queue on the broker was deleted"));
     case AMQP_CHANNEL_CLOSE_METHOD:
         return lost(in, broker_amqp_str(((amqp_channel_close_t *)m->decoded)->reply_text));
     case AMQP_CONNECTION_CLOSE_METHOD:

@@ -175,7 +175,7 @@ static const struct {
     {"amqp://127.0.0.1:1", "refused"},
     {"amqp://guest:secret@127.0.0.1:%1$d", "ACCESS_REFUSED"},
     {"amqp://127.0.0.1:%1$d/nowhere", "vhost"},
-    {"amqp://127.0.0.1:%2$d", "a TLS port needs amqps://"},
+    {"amqp://127.0.0.1:%2$d", "a TLS port requires amqps://"},
     {"amqps://localhost:%1$d/", "TLS"},
     {"amqps://localhost:%2$d/", "not trusted"},
     {"amqps://127.0.0.1:%2$d/?ssl_ca_certs=%3$s/ca.pem", "not trusted"},
@@ -220,7 +220,7 @@ static void a_missing_client_certificate_is_named(void **state)
         broker_receiver_status(receiver, &status);
         usleep(10000);
     }
-    assert_non_null(strstr(status.lost, "the broker wants a client certificate"));
+    assert_non_null(strstr(status.lost, "the broker requires a client certificate"));
     broker_receiver_free(receiver);
     rig_stop(&server, SIGKILL);
     broker_url_free(url);

@@ -222,7 +222,7 @@ static enum kn_status judge(struct amqp_session *s, const amqp_frame_t *frame, b
         return KN_OK;
     case AMQP_BASIC_RETURN_METHOD:
         kn_buf_clear(&s->base.error);
-        kn_buf_text(&s->base.error, "there is no such queue");
+        kn_buf_text(&s->base.error, "unknown queue");
         return KN_OK; /* the ack follows */
     case AMQP_BASIC_NACK_METHOD:
         *ret_done = true;

@@ -173,7 +173,7 @@ static void a_message_to_a_queue_is_confirmed_or_said_to_have_no_queue(void **st
     declare_queue("jobs", false);
     assert_int_equal(broker_session_send(session, "jobs", &message), KN_OK);
     assert_int_equal(broker_session_send(session, "nowhere", &message), KN_NOT_FOUND);
-    assert_non_null(strstr(broker_session_error(session), "no such queue"));
+    assert_non_null(strstr(broker_session_error(session), "unknown queue"));
     assert_int_equal(broker_session_send(session, "jobs", &message), KN_OK);
     for (int i = 0; i < 2; i++) {
         get("jobs", &got);

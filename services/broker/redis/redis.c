@@ -46,7 +46,7 @@ redisReply *broker_redis_command(struct broker_redis *redis, struct kn_buf *erro
                             : NULL;
     if (!reply) {
         bool late = redis->ctx->err == REDIS_ERR_IO && errno == EAGAIN;
-        say(error, late ? "no answer in time" : redis->ctx->errstr);
+        say(error, late ? "timed out" : redis->ctx->errstr);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         redis->stale = redis->stale || starts(reply, "READONLY") || starts(reply, "MASTERDOWN");
         say(error, reply->str);
@@ -241,7 +241,7 @@ static enum kn_status find_master(const struct broker_options *options, int wake
     if (options->sentinel_tls != BROKER_SENTINEL_AS_REDIS)
         tls.enabled = options->sentinel_tls == BROKER_SENTINEL_TLS;
     if (!master) {
-        say(error, "sentinels need the master's name (?master_name=…)");
+        say(error, "a sentinel URL requires the master's name (?master_name=…)");
         return status;
     }
     for (size_t i = 0; i < url->host_count && status != KN_OK && status != KN_CLOSED; i++) {

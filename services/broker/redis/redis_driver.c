@@ -1,7 +1,7 @@
 #include "services/broker/redis/redis_session.h"
 
 #define RIGHTS                                                                                     \
-    "Give the user the missing right: ACL SETUSER, with the rules in docs/brokers.md. The error "  \
+    "Grant the missing right with ACL SETUSER, using the rules in docs/brokers.md. The error "     \
     "names the command, key or channel."
 
 static const struct broker_fault_row faults[] = {
@@ -17,16 +17,16 @@ static const struct broker_fault_row faults[] = {
     {"READONLY",
      NULL,
      {"broker_readonly", "The URL leads to a replica: use the master's URL, or sentinels "
-                         "(sentinel://). Kanchi connects again at each attempt."}},
+                         "(sentinel://). Kanchi reconnects at each attempt."}},
     {"AUTH",
      "without any password",
-     {"broker_login_refused", "This Redis has no password: take the password out of the URL."}},
+     {"broker_login_refused", "This Redis has no password: remove the password from the URL."}},
     {"AUTH",
      "no password is set",
-     {"broker_login_refused", "This Redis has no password: take the password out of the URL."}},
+     {"broker_login_refused", "This Redis has no password: remove the password from the URL."}},
     {"NOAUTH",
      NULL,
-     {"broker_login_refused", "This Redis asks for a password: add it to the URL "
+     {"broker_login_refused", "This Redis requires a password: add it to the URL "
                               "(redis://:password@host:6379/0)."}},
     {"WRONGPASS", NULL, {"broker_login_refused", BROKER_REMEDY_LOGIN}},
     {"invalid password", NULL, {"broker_login_refused", BROKER_REMEDY_LOGIN}},
@@ -70,7 +70,7 @@ static const struct broker_fault_row late_faults[] = {
     {"socket ",
      "Permission denied",
      {"broker_unreachable",
-      "Kanchi's user may not use the socket: see unixsocketperm in Redis's configuration."}},
+      "Kanchi's user has no access to the socket: see unixsocketperm in Redis's configuration."}},
     {"rotocol",
      NULL,
      {"broker_wrong_port",

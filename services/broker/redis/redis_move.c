@@ -83,7 +83,7 @@ static void begin_move(struct mover *m, struct redis_call *call, const char *scr
 static enum kn_status too_long(struct mover *m, const struct broker_waiting *message)
 {
     kn_buf_clear(&m->s->base.error);
-    kn_buf_printf(&m->s->base.error, "a message of %llu bytes is too long to be moved",
+    kn_buf_printf(&m->s->base.error, "a message of %llu bytes is too large to be moved",
                   (unsigned long long)message->size);
     return KN_TOO_BIG;
 }

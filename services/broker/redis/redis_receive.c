@@ -175,7 +175,7 @@ static enum kn_status parse(struct link *l)
             l->too_big++;
             l->skip = resp.size > rest.len ? resp.size - rest.len : 0;
         } else if (status != KN_OK) {
-            return lost(l, "what Redis sent is not its protocol");
+            return lost(l, "the server does not speak the Redis protocol");
         } else {
             status = handle(l, &resp, now);
             if (status != KN_OK)
@@ -214,7 +214,7 @@ static enum kn_status keep_alive(struct link *l)
     static const char ping[] = "*1\r\n$4\r\nPING\r\n";
     int64_t now = kn_time_mono();
     if (now - l->heard_at > SILENCE_MAX)
-        return lost(l, "Redis does not answer");
+        return lost(l, "Redis does not respond");
     if (l->answered == 0 || l->asked_at || now - l->pinged_at < PING_EVERY)
         return KN_OK;
     l->pinged_at = now;

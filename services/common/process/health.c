@@ -89,7 +89,7 @@ static void write_metrics(struct kn_buf *out)
                   "# HELP kanchi_build_info The program.\n# TYPE kanchi_build_info gauge\n"
                   "kanchi_build_info{service=\"%s\",version=\"%s\"} 1\n",
                   server.service, KANCHI_VERSION);
-    plain(out, "kanchi_ready", "gauge", "Whether the service does its work.", is_ready(why));
+    plain(out, "kanchi_ready", "gauge", "Whether the service is ready.", is_ready(why));
     plain(out, "process_start_time_seconds", "gauge", "Start of the process, as Unix time.",
           (double)server.started_at / 1e6);
     plain(out, "process_resident_memory_bytes", "gauge", "Resident memory.",
@@ -106,7 +106,7 @@ static const char *write_body(struct kn_str path, struct kn_buf *body)
     } else if (kn_str_eq(path, KN_STR("/metrics"))) {
         write_metrics(body);
     } else if (!kn_str_eq(path, KN_STR("/readyz"))) {
-        kn_buf_text(body, "there are /healthz, /readyz and /metrics\n");
+        kn_buf_text(body, "unknown path; allowed: /healthz, /readyz and /metrics\n");
         return "404 Not Found";
     } else if (is_ready(why)) {
         kn_buf_text(body, "ready\n");
@@ -121,7 +121,7 @@ static const char *write_body(struct kn_str path, struct kn_buf *body)
 static const char *answer(struct kn_str head, struct kn_buf *body)
 {
     if (!kn_str_starts(head, KN_STR("GET ")) && !kn_str_starts(head, KN_STR("HEAD "))) {
-        kn_buf_text(body, "only GET is answered\n");
+        kn_buf_text(body, "only GET is allowed\n");
         return "405 Method Not Allowed";
     }
     const char *path = memchr(head.ptr, ' ', head.len);
@@ -292,7 +292,8 @@ static enum kn_status listen_at(const char *address, struct kn_buf *ret_error)
     int error = bind_to(found);
     freeaddrinfo(found);
     if (error) {
-        kn_buf_printf(ret_error, "health.listen: %s cannot be used: %s", address, strerror(error));
+        kn_buf_printf(ret_error, "health.listen: cannot listen on %s: %s", address,
+                      strerror(error));
         return KN_IO;
     }
     struct sockaddr_storage bound;

@@ -155,11 +155,12 @@ static enum kn_status begin(struct control_actions *actions, struct control_call
     if (status == KN_OK)
         return status;
     if (status == KN_CONFLICT) { /* by a control that was killed, and the bus asked again */
-        call->text = KN_STR("this action was begun before, and it is unknown whether it was "
-                            "taken: see the audit log");
+        call->text = KN_STR("this action was already started, and its outcome is unknown: see "
+                            "the audit log");
         return KN_UNCERTAIN;
     }
-    return control_call_fail(call, KN_AGAIN, "nothing was done, for the audit can't be written: %s",
+    return control_call_fail(call, KN_AGAIN,
+                             "nothing was done, because the audit log can't be written: %s",
                              kn_status_text(status));
 }
 
@@ -168,8 +169,8 @@ static enum kn_status begin(struct control_actions *actions, struct control_call
 static enum kn_status without_memory(struct control_call *call)
 {
     if (call->began) {
-        call->text = KN_STR("control ran out of memory when the action had begun: it is unknown "
-                            "whether it was taken");
+        call->text = KN_STR("control ran out of memory after the action had started: its "
+                            "outcome is unknown");
         return KN_UNCERTAIN;
     }
     call->text = KN_STR("control does not have enough memory for this action; nothing was sent");
@@ -237,7 +238,7 @@ static enum kn_status act(struct control_actions *actions, struct control_call *
     if (!acts)
         return row->handle(call);
     if (!view.action->id.len)
-        return control_call_refuse(call, KN_INVALID, "an action needs an id");
+        return control_call_refuse(call, KN_INVALID, "an action requires an id");
     call->action = view.action;
     enum kn_status status = begin(actions, call, row, &view);
     if (status != KN_OK)
@@ -258,7 +259,7 @@ static enum kn_status handle(void *arg, const struct kn_bus_message *request,
     struct control_actions *actions = arg;
     const struct row *row = row_of(request->kind);
     if (!row) {
-        kn_bus_reply_error(reply, "control does not know this request");
+        kn_bus_reply_error(reply, "control does not support this request");
         return KN_UNSUPPORTED;
     }
     struct kn_arena arena;

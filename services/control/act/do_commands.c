@@ -157,10 +157,10 @@ static void contradict(struct control_call *call, const struct kn_msg_worker_lis
             !kn_str_eq(reply->value, KN_STR("{\"ok\":\"task events already disabled\"}")))
             continue;
         reply->failed = true;
-        reply->value = KN_STR(
-            "{\"error\":\"It says that task events were off already, but they are on: Celery "
-            "can't switch them off in a worker that was started with -E or "
-            "worker_send_task_events.\"}");
+        reply->value = KN_STR("{\"error\":\"The worker reports that task events were already off, "
+                              "but they are on: Celery "
+                              "can't disable them in a worker that was started with -E or "
+                              "worker_send_task_events.\"}");
         hold(call, reply->hostname, false);
     }
 }
@@ -195,11 +195,12 @@ static enum kn_status check(struct control_call *call, const struct celery_metho
     kn_buf_init(&error, 0);
     enum kn_status status = KN_OK;
     if (!method) {
-        kn_buf_text(&error, "there is no such command: ");
+        kn_buf_text(&error, "unknown method; allowed: ");
         celery_method_names(&error, true, true);
         status = KN_INVALID;
     } else if (method->action && !call->action && !command->dry_run) {
-        kn_buf_printf(&error, "%s is not a question: it takes an action", method->name);
+        kn_buf_printf(&error, "%s changes the worker, so it can't be used as a query",
+                      method->name);
         status = KN_INVALID;
     } else {
         status = celery_method_check(method, command->arguments, &arguments, &error);

@@ -33,14 +33,14 @@ static enum kn_status check_queue(struct control_call *call, const char *what, s
     const struct kn_msg_queues_get get = {.name = name, .sources = {&source, 1}};
     const void *answer;
     if (!name.len || name.len > CONTROL_QUEUE_NAME_MAX || memchr(name.ptr, '\0', name.len))
-        return control_call_refuse(call, KN_INVALID, "%s: a name has 1 to %d bytes", what,
+        return control_call_refuse(call, KN_INVALID, "%s: must have 1 to %d bytes", what,
                                    CONTROL_QUEUE_NAME_MAX);
     if (traits_of(call)->declares_queues)
         return KN_OK;
     enum kn_status status =
         control_call_ask(call, KN_KIND_QUEUES_GET, &get, KN_KIND_QUEUE_LIST, &answer);
     if (status == KN_OK && ((const struct kn_msg_queue_list *)answer)->items.count == 0)
-        return control_call_refuse(call, KN_NOT_FOUND, "%s: there is no queue \"%.*s\"", what,
+        return control_call_refuse(call, KN_NOT_FOUND, "%s: unknown queue \"%.*s\"", what,
                                    KN_STR_ARG(name));
     return status;
 }
@@ -130,7 +130,8 @@ static struct kn_msg_queue_changed *answer_of(struct control_call *call)
 
 static enum kn_status differs(struct control_call *call, uint64_t expected, uint64_t found)
 {
-    return control_call_refuse(call, KN_CONFLICT, "%llu messages were expected, %llu are there",
+    return control_call_refuse(call, KN_CONFLICT,
+                               "the queue changed: expected %llu messages, found %llu",
                                (unsigned long long)expected, (unsigned long long)found);
 }
 
@@ -175,8 +176,8 @@ enum kn_status control_do_purge(struct control_call *call)
     changed->waiting = changed->affected = count;
     changed->complete = true;
     if (!traits_of(call)->keeps_purged)
-        changed->note = KN_STR("RabbitMQ does not say which messages were purged: tasks that were "
-                               "waiting stay pending");
+        changed->note = KN_STR("RabbitMQ does not report which messages were purged, so their "
+                               "tasks stay pending");
     else if (!told)
         changed->note = KN_STR("some tasks are not marked as revoked yet");
     return KN_OK;
@@ -271,7 +272,7 @@ enum kn_status control_do_move(struct control_call *call)
     if (status == KN_OK)
         status = check_queue(call, "to", to);
     if (status == KN_OK && kn_str_eq(from, to))
-        status = control_call_refuse(call, KN_INVALID, "to: it is the same queue");
+        status = control_call_refuse(call, KN_INVALID, "to: must be a different queue");
     if (status == KN_OK)
         status = check_move(call, from.ptr, to.ptr, changed);
     return status == KN_OK && call->action ? run_move(call, from.ptr, to.ptr, changed) : status;
@@ -328,7 +329,7 @@ static enum kn_status check_exists(struct control_call *call, const char *queue)
         return KN_OK; /* see check_queue */
     enum kn_status status = broker_session_look(call->hand->session, &count, call->arena, &page);
     if (status == KN_NOT_FOUND)
-        return control_call_refuse(call, status, "there is no queue \"%s\"", queue);
+        return control_call_refuse(call, status, "unknown queue \"%s\"", queue);
     return status == KN_OK ? KN_OK : broker_failed(call, status);
 }
 

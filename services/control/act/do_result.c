@@ -11,8 +11,7 @@ static enum kn_status fill(struct control_call *call, struct kn_str id, struct k
     struct celery_result_parts parts;
     enum kn_status status = celery_result_parts(value, call->arena, &parts);
     if (status == KN_UNSUPPORTED)
-        return control_call_fail(call, KN_CONFLICT,
-                                 "the result backend has it neither in JSON nor in msgpack");
+        return control_call_fail(call, KN_CONFLICT, "the result is neither JSON nor msgpack");
     if (status != KN_OK)
         return control_call_fail(call, status == KN_NOMEM ? status : KN_CONFLICT,
                                  "the result backend's data can't be read: %s",

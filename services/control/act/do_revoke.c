@@ -141,9 +141,10 @@ static void remove_in_place(struct removal *r, bool known)
 static struct kn_str why_not(struct removal *r, enum kn_status status)
 {
     const char *error = broker_session_error(r->call->hand->session);
-    const char *what = status == KN_NOT_FOUND     ? "there is no such queue"
-                       : status == KN_UNSUPPORTED ? "it stays in its queue: only a classic queue "
-                                                    "returns the messages before it to their places"
+    const char *what = status == KN_NOT_FOUND ? "unknown queue"
+                       : status == KN_UNSUPPORTED
+                           ? "it stays in its queue: only a classic queue "
+                             "can return the messages before it to their positions"
                        : status == KN_CONFLICT
                            ? "it stays in its queue, because workers consume the queue and would "
                              "get the messages after it first. They will discard it, as long as "
@@ -228,10 +229,10 @@ enum kn_status control_do_revoke(struct control_call *call)
     if (!answer || !done)
         return KN_NOMEM;
     if (!ask->task_id.len == !ask->headers.len)
-        return control_call_refuse(call, KN_INVALID, "either a task or headers must be given");
+        return control_call_refuse(call, KN_INVALID, "either a task or headers are required");
     if (ask->queue.len > QUEUE_NAME_MAX ||
         (ask->queue.len && memchr(ask->queue.ptr, 0, ask->queue.len)))
-        return control_call_refuse(call, KN_INVALID, "queue: a name has 1 to %d bytes",
+        return control_call_refuse(call, KN_INVALID, "queue: must have 1 to %d bytes",
                                    QUEUE_NAME_MAX);
     if (ask->signal.ptr && !celery_signal_known(ask->signal))
         return control_call_refuse(call, KN_INVALID, "signal: must be %s", CELERY_SIGNALS);

@@ -24,7 +24,7 @@ static enum kn_status broker_failed(struct control_sending *s, enum kn_status st
         return control_call_fail(s->call, status, "nothing was sent, broker: %s", error);
     return control_call_fail(
         s->call, status,
-        "it is unknown whether the broker took the message: %s. If it did, the "
+        "it is unknown whether the broker accepted the message: %s. If it did, the "
         "new task has the id %.*s",
         error, KN_STR_ARG(kn_utf8_head(s->ask->new_id, 64)));
 }
@@ -32,7 +32,7 @@ static enum kn_status broker_failed(struct control_sending *s, enum kn_status st
 static enum kn_status no_queue(struct control_sending *s)
 {
     if (!s->wrap.exchange.len)
-        return control_call_refuse(s->call, KN_CONFLICT, "there is no queue \"%.*s\"",
+        return control_call_refuse(s->call, KN_CONFLICT, "unknown queue \"%.*s\"",
                                    KN_STR_ARG(kn_utf8_head(s->wrap.queue, 100)));
     return control_call_refuse(s->call, KN_CONFLICT,
                                "the exchange \"%.*s\" leads to no queue with the routing key "
@@ -134,7 +134,7 @@ static enum kn_status resolve(struct control_sending *s, const struct control_ro
                                    KN_STR_ARG(kn_utf8_head(route->exchange, 100)),
                                    KN_STR_ARG(kn_utf8_head(s->wrap.routing_key, 100)),
                                    queues.count ? "leads to several queues"
-                                                : "leads to no queue now");
+                                                : "no longer leads to a queue");
     s->wrap.queue = queues.items[0];
     return KN_OK;
 }
@@ -153,7 +153,7 @@ enum kn_status control_sending_route(struct control_sending *s, const struct con
         return control_call_refuse(s->call, KN_CONFLICT,
                                    "the queue is unknown. Specify it (queue)");
     if (s->wrap.queue.len > 255 || memchr(s->wrap.queue.ptr, '\0', s->wrap.queue.len))
-        return control_call_refuse(s->call, KN_INVALID, "queue: not a valid name");
+        return control_call_refuse(s->call, KN_INVALID, "queue: invalid name");
     return KN_OK;
 }
 
@@ -223,7 +223,7 @@ enum kn_status control_do_send(struct control_call *call)
     struct control_sending s = {.call = call, .ask = call->msg};
     struct control_retry_source origin;
     if (!s.ask->new_id.len || (!s.ask->task_id.len && !s.ask->name.len))
-        return control_call_refuse(call, KN_INVALID, "name and id must be given");
+        return control_call_refuse(call, KN_INVALID, "name and id are required");
     if (!s.ask->task_id.ptr)
         return apply(&s);
     enum kn_status status = control_retry_source_begin(
@@ -244,7 +244,7 @@ void control_send_unlinked(struct control_call *call)
     *sent = *(const struct kn_msg_task_sent *)call->answer;
     memcpy(warnings, sent->warnings.items, sent->warnings.count * sizeof *warnings);
     warnings[sent->warnings.count++] =
-        KN_STR("it was sent, but the link to the original task could not be saved");
+        KN_STR("sent, but the link to the original task could not be saved");
     sent->warnings.items = warnings;
     call->answer = sent;
 }

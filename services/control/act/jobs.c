@@ -110,7 +110,7 @@ static void revoke(struct control_jobs *jobs, struct control_call *call,
         if (is_revoked_by_us(&items[i]))
             settle(&items[i], KN_ITEM_DONE, KN_STR("the task is revoked"));
         else if (kn_task_has_ended((enum kn_task_status)items[i].status))
-            settle(&items[i], KN_ITEM_REFUSED, KN_STR("the task has ended"));
+            settle(&items[i], KN_ITEM_REFUSED, KN_STR("the task has already finished"));
         else
             left++;
     }
@@ -134,10 +134,10 @@ static void revoke(struct control_jobs *jobs, struct control_call *call,
             settle(&items[i], status == KN_UNCERTAIN ? KN_ITEM_UNCERTAIN : KN_ITEM_FAILED,
                    call->text.ptr ? call->text : kn_str_from(kn_status_text(status)));
         else if (!done.replies.count)
-            settle(&items[i], KN_ITEM_FAILED, KN_STR("no worker answered"));
+            settle(&items[i], KN_ITEM_FAILED, KN_STR("no worker replied"));
         else
             settle(&items[i], KN_ITEM_DONE,
-                   done.missing.count ? KN_STR("some workers did not answer") : KN_STR_ABSENT);
+                   done.missing.count ? KN_STR("some workers did not reply") : KN_STR_ABSENT);
     }
 }
 

@@ -174,7 +174,7 @@ static bool is_json(const struct celery_task_message *m)
 static void pass_over_attempt(struct control_retry_source *o, const char *what, int64_t retries)
 {
     char text[96];
-    snprintf(text, sizeof text, "it has those of attempt %" PRId64 " (use attempt=last for them)",
+    snprintf(text, sizeof text, "it has the arguments of attempt %" PRId64 " (use attempt=last)",
              retries);
     pass_over(o, what, kn_str_from(text));
 }
@@ -340,9 +340,9 @@ static enum kn_status look_at_repr(struct control_call *call, struct control_ret
         status = o->args.ptr && o->kwargs.ptr ? KN_OK : KN_NOMEM;
         if (status == KN_OK && o->attempt->learned && !is_flat(call, o->args, o->kwargs))
             pass_over(o, "events",
-                      KN_STR("none has the arguments as they were sent, and the task "
-                             "may have changed what a worker or the result backend "
-                             "said of them"));
+                      KN_STR("no source has the arguments as they were sent, and the task "
+                             "may have changed those that a worker or the result "
+                             "backend reported"));
         else
             o->from = "repr";
     } else if (status == KN_UNSUPPORTED) {

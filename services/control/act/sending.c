@@ -82,7 +82,7 @@ static struct kn_str expires_of(struct control_sending *s, const struct celery_t
         return iso_time(s, s->ask->expires);
     if (!m->expires.ptr || (m->expires_us && m->expires_us > kn_time_now()))
         return m->expires;
-    control_sending_warn(s, "the original expiry has passed and is left out");
+    control_sending_warn(s, "the original expiry has passed and was dropped");
     return KN_STR_ABSENT;
 }
 
@@ -169,14 +169,14 @@ enum kn_status control_sending_copy(struct control_sending *s, const struct cont
     if (m->unreadable || !json)
         return control_call_refuse(s->call, KN_CONFLICT,
                                    "the arguments of the waiting message can't be replaced: %s",
-                                   m->unreadable ? m->unreadable : "it is no JSON");
+                                   m->unreadable ? m->unreadable : "it is not JSON");
     struct celery_task_call call = {
         .args = s->ask->args.ptr ? s->ask->args : m->args,
         .kwargs = s->ask->kwargs.ptr ? s->ask->kwargs : m->kwargs,
         .embed = m->embed,
     };
     if (m->protocol == 1)
-        control_sending_warn(s, "the message is of protocol 1: its callbacks are left out");
+        control_sending_warn(s, "the message uses protocol 1; its callbacks are omitted");
     enum kn_status status = write_body(s, &call);
     if (status != KN_OK || m->protocol == 2)
         return status != KN_OK ? status : copy_headers(s, m, &call, &s->wrap.headers);

@@ -258,7 +258,7 @@ static void retry(const char *id)
     const struct kn_msg_task_sent *sent = answer->msg;
     assert_true(kn_str_eq(sent->arguments_from, KN_STR("repr")));
     for (size_t i = 0; i < sent->warnings.count; i++)
-        assert_false(kn_str_starts(sent->warnings.items[i], KN_STR("it was sent, but")));
+        assert_false(kn_str_starts(sent->warnings.items[i], KN_STR("sent, but")));
     kn_bus_message_free(answer);
     kn_bus_client_free(client);
     control_actions_stop(actions);

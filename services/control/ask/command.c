@@ -63,8 +63,9 @@ static enum kn_status find_named(struct control_call *call, const struct kn_strs
     for (size_t i = 0; i < named->count; i++) {
         struct kn_str name = found.items[i];
         if (name.len == 0 || name.len > NAME_MAX_BYTES || !kn_utf8_valid(name))
-            return control_call_refuse(
-                call, KN_INVALID, "workers: a hostname has 1 to %d bytes of UTF-8", NAME_MAX_BYTES);
+            return control_call_refuse(call, KN_INVALID,
+                                       "workers: a hostname must have 1 to %d bytes of UTF-8",
+                                       NAME_MAX_BYTES);
         if (found.count == 0 || !kn_str_eq(found.items[found.count - 1], name))
             found.items[found.count++] = name;
     }
@@ -101,11 +102,11 @@ enum kn_status control_command_asked(struct control_call *call,
                                      const struct kn_msg_command *command, struct kn_strs *ret)
 {
     if (command->pattern.ptr && command->destinations.count)
-        return control_call_refuse(call, KN_INVALID, "workers or a pattern, not both");
+        return control_call_refuse(call, KN_INVALID, "workers and pattern can't be combined");
     if (command->destinations.count)
         return find_named(call, &command->destinations, ret);
     if (command->pattern.ptr && (!command->pattern.len || command->pattern.len >= PATTERN_MAX))
-        return control_call_refuse(call, KN_INVALID, "pattern: it has 1 to %d bytes",
+        return control_call_refuse(call, KN_INVALID, "pattern: must have 1 to %d bytes",
                                    PATTERN_MAX - 1);
     enum kn_status status = find_online(call, command->pattern, ret);
     if (status == KN_OK && command->pattern.ptr && !ret->count)
@@ -229,11 +230,11 @@ static struct kn_str note(const struct gathering *g)
                     "The connection to the broker was lost while Kanchi waited for replies. ");
     if (g->unread)
         kn_buf_printf(&out,
-                      "%zu %s could not be read: workers answer in their task_serializer, of "
-                      "which json and msgpack are read. ",
+                      "%zu %s could not be read: workers reply in their task_serializer, and "
+                      "Kanchi reads json and msgpack. ",
                       g->unread, g->unread == 1 ? "reply" : "replies");
     if (g->left_out)
-        kn_buf_printf(&out, "%zu %s left out: all together were larger than control.memory_max. ",
+        kn_buf_printf(&out, "%zu %s omitted: together they exceeded control.memory_max. ",
                       g->left_out, g->left_out == 1 ? "reply was" : "replies were");
     if (out.len)
         out.len--;

@@ -222,28 +222,27 @@ static const struct {
     const char *code, *text, *remedy;
 } matters[] = {
     {lacks_events, KN_SEVERITY_WARNING, "events_disabled", "worker_send_task_events is off",
-     "Start the workers with -E, or set worker_send_task_events = True: without it they send no "
-     "task events. kanchi up switches them on, unless enable_events is false or somebody has "
-     "switched them off."},
+     "Start the workers with -E, or set worker_send_task_events = True; otherwise they send no "
+     "task events. kanchi up enables them, unless enable_events is false or someone disabled "
+     "them."},
     {lacks_sent, KN_SEVERITY_INFO, "no_task_sent_event", "task_send_sent_event is off",
-     "Set task_send_sent_event = True, for clients too: then tasks are seen before a worker has "
-     "them, and how long they waited."},
+     "Set task_send_sent_event = True, for clients too, to see tasks before a worker receives "
+     "them, and their queue times."},
     {lacks_started, KN_SEVERITY_INFO, "no_track_started", "task_track_started is off",
-     "Set task_track_started = True: then the result backend says that a task runs, when the "
-     "event that says so was lost."},
+     "Set task_track_started = True, so that the result backend shows a running task even if its "
+     "event was lost."},
     {lacks_extended, KN_SEVERITY_INFO, "no_result_extended", "result_extended is off",
-     "Set result_extended = True: then the result backend keeps a task's name and arguments in "
-     "full, and it can be retried."},
-    {lacks_backend, KN_SEVERITY_INFO, "no_result_backend", "there is no result backend",
-     "How a task ended whose events were lost cannot be looked up without one: set "
-     "result_backend."},
+     "Set result_extended = True, so that the result backend keeps a task's full name and "
+     "arguments, which are needed to retry it."},
+    {lacks_backend, KN_SEVERITY_INFO, "no_result_backend", "no result backend",
+     "Set result_backend. Without it, the outcome of tasks whose events were lost stays unknown."},
     {takes_pickle, KN_SEVERITY_WARNING, "pickle_accepted",
-     "messages in pickle are accepted, by which whoever can write to the broker can run code",
+     "pickle messages are accepted, so anyone who can write to the broker can run code",
      "Set task_serializer = \"json\" and accept_content = [\"json\"]; Kanchi never reads pickle."},
     {has_steps_of_its_own, KN_SEVERITY_WARNING, "other_priority_steps",
-     "broker_transport_options has other priority_steps than Kanchi",
-     "Set priority_steps of this broker in Kanchi's configuration to theirs ([0, 3, 6, 9] where "
-     "they have none): what waits with other priorities is neither counted nor shown."},
+     "priority_steps in broker_transport_options differ from Kanchi's",
+     "Set this broker's priority_steps in Kanchi's configuration to the same value ([0, 3, 6, 9] "
+     "if Celery has none); otherwise messages with other priorities are not counted or shown."},
 };
 
 static struct kn_str name_them(struct doctor *d, bool (*holds)(const struct patient *),
@@ -282,15 +281,16 @@ static void tell_unread(struct doctor *d)
     enum kn_severity severity = d->count ? KN_SEVERITY_WARNING : KN_SEVERITY_ERROR;
     if (*d->unread_type)
         find(d, severity, "replies_unreadable", KN_STR_ABSENT,
-             "Set task_serializer = \"json\" in the workers' configuration: they answer in it. "
-             "Without that Kanchi sees their tasks, but not what they answer.",
-             "Workers answered, but %zu of their answers are in %s, which Kanchi does not read (it "
-             "never unpickles)",
+             "Set task_serializer = \"json\" in the workers' configuration; workers use it for "
+             "replies. Otherwise Kanchi sees their tasks but not their replies.",
+             "Workers replied, but %zu replies are in %s, which Kanchi does not read (it never "
+             "unpickles)",
              d->unread, d->unread_type);
     else
         find(d, severity, "replies_unreadable", KN_STR_ABSENT,
-             "Workers answer in their task_serializer: json and msgpack are read, pickle never.",
-             "Workers answered, but %zu of their answers could not be read", d->unread);
+             "Workers reply in their task_serializer; Kanchi reads json and msgpack, but not "
+             "pickle.",
+             "Workers replied, but %zu replies could not be read", d->unread);
 }
 
 /* As ingestion measured them; a clock that it could not prove wrong (events may have been on
@@ -313,8 +313,8 @@ static void look_at_clocks(struct doctor *d)
         if (worker->status != KN_WORKER_ONLINE || right)
             continue;
         find(d, KN_SEVERITY_WARNING, "clock_skew", kn_arena_str(d->arena, worker->hostname),
-             "Let NTP set the clocks of all machines; Kanchi corrects times only by what it "
-             "measures.",
+             "Set the clocks of all machines with NTP; Kanchi can correct only measured "
+             "differences.",
              worker->clock_skew.set ? "The clock of %.*s is %" PRId64 " seconds %s"
                                     : "The clock of %.*s is %" PRId64
                                       " seconds %s, or its events are late",
@@ -360,7 +360,7 @@ static void look_at_queues(struct doctor *d)
         const struct broker_fault *fault =
             broker_fault_of(d->options->broker->url->driver, kn_str_from(why));
         find(d, KN_SEVERITY_WARNING, fault->code, KN_STR_ABSENT, fault->remedy,
-             "queues cannot be measured: %s", why);
+             "queues can't be measured: %s", why);
     }
     for (size_t i = 0; status == KN_OK && i < depths.count; i++) {
         const struct broker_depth *one = &depths.items[i];
@@ -368,10 +368,12 @@ static void look_at_queues(struct doctor *d)
             celery_is_delay_queue(one->name))
             continue;
         struct kn_str name = kn_arena_str(d->arena, one->name);
-        find(d, KN_SEVERITY_WARNING, "queue_without_consumer", name,
-             "Start a worker with -Q and its name, or send add_consumer to one that runs.",
-             "%" PRIu64 " messages wait in the queue %.*s, from which no worker consumes",
-             one->messages, KN_STR_ARG(kn_utf8_head(name, 256)));
+        find(
+            d, KN_SEVERITY_WARNING, "queue_without_consumer", name,
+            "Start a worker for it (celery -A your_app worker -Q QUEUE), or send add_consumer to a "
+            "running worker.",
+            "%" PRIu64 " messages are waiting in the queue %.*s, which has no consumers",
+            one->messages, KN_STR_ARG(kn_utf8_head(name, 256)));
     }
     broker_meter_free(meter);
 }
@@ -399,12 +401,12 @@ static void look_at_places(struct doctor *d)
     struct kn_str shown = kn_utf8_head(names, 512);
     if (others && traits->default_vhost)
         find(d, KN_SEVERITY_INFO, "other_virtual_hosts", names,
-             "Each is a broker of its own: the path of the URL chooses it.",
+             "Each virtual host is a separate broker, selected by the path of the URL.",
              "workers run in other virtual hosts of this %s: %.*s", traits->product,
              KN_STR_ARG(shown));
     else if (others)
         find(d, KN_SEVERITY_INFO, "other_databases", names,
-             "Each is a broker of its own: the number at the end of the URL chooses it.",
+             "Each database is a separate broker, selected by the number at the end of the URL.",
              "workers seem to listen in other databases of this %s: %.*s", traits->product,
              KN_STR_ARG(shown));
     kn_buf_fini(&text);
@@ -433,7 +435,7 @@ static void tell_silence(struct doctor *d)
     size_t online = count_online(d);
     if (traits->routed_by_kombu && online)
         find(d, KN_SEVERITY_ERROR, "no_worker_answered", KN_STR_ABSENT,
-             "Their events arrive, but questions or replies get lost. Check that "
+             "Their events arrive, but queries or replies get lost. Check that "
              "worker_enable_remote_control is True, and that control_exchange, and fanout_prefix "
              "and sep in broker_transport_options, match this broker's settings (control_exchange, "
              "fanout_prefix, separator).",
@@ -448,7 +450,7 @@ static void tell_silence(struct doctor *d)
                  : "Check that a worker runs with this broker URL, that its "
                    "worker_enable_remote_control is True, and that its control_exchange matches "
                    "this broker's.",
-             "no worker answered");
+             "no worker replied");
 }
 
 static void tell_workers(struct doctor *d)
@@ -480,7 +482,7 @@ enum kn_status control_doctor_look(struct control_pidbox *pidbox,
         const char *why = control_pidbox_error(pidbox);
         const struct broker_fault *fault =
             broker_fault_of(options->broker->url->driver, kn_str_from(why));
-        find(&d, KN_SEVERITY_ERROR, fault->code, KN_STR_ABSENT, fault->remedy, "cannot be used: %s",
+        find(&d, KN_SEVERITY_ERROR, fault->code, KN_STR_ABSENT, fault->remedy, "unavailable: %s",
              *why ? why : kn_status_text(status));
         *ret = report;
         return KN_OK;

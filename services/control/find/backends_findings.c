@@ -32,8 +32,8 @@ static const struct {
     {CONTROL_BACKEND_UNSUPPORTED,
      {"result_backend_unsupported", 26},
      "Kanchi reads results from Redis only, so tasks whose final event was lost stay unfinished",
-     KN_STR(
-         "No action is needed. With results in Redis, Kanchi would learn how these tasks ended."),
+     KN_STR("No action is needed. With results in Redis, Kanchi could show the outcome of these "
+            "tasks."),
      KN_STR("Kanchi reads results from Redis only")},
     {CONTROL_BACKEND_WRONG,
      {"result_backend_url", 18},
@@ -50,7 +50,7 @@ struct kn_str control_backends_why_not(const struct control_backends *b)
         for (size_t k = 0; k < KN_COUNT_OF(lacks); k++)
             if (lacks[k].kind == b->items[i]->place.kind)
                 return lacks[k].why;
-    return KN_STR("there is no result backend that Kanchi can read");
+    return KN_STR("no result backend that Kanchi can read");
 }
 
 /* ---- findings -------------------------------------------------------------------------- */
@@ -70,8 +70,8 @@ static void describe(const struct trouble *trouble, struct kn_msg_finding *ret,
     if (*trouble->error) {
         ret->code = KN_STR("result_backend_unreachable");
         ret->severity = KN_SEVERITY_WARNING;
-        ret->remedy = KN_STR("Check that this address is right from where Kanchi runs; "
-                             "result_backend for this broker sets another one.");
+        ret->remedy = KN_STR("Check that Kanchi can reach this address, or set result_backend "
+                             "for this broker.");
         *ret_text = "The result backend can't be read";
     } else if (trouble->unreadable) {
         ret->code = KN_STR("result_serializer");

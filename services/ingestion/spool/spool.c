@@ -65,11 +65,11 @@ enum kn_status ingest_spool_open(const struct ingest_spool_options *options,
     }
     if (status == KN_EXISTS)
         kn_buf_printf(error,
-                      "%s is in use by another kanchi-ingestion: give each a folder of its own "
+                      "%s is in use by another kanchi-ingestion: give each its own folder "
                       "(ingestion.instance or ingestion.spool)",
                       options->dir);
     else
-        kn_buf_printf(error, "%s cannot be used: %s (ingestion.spool)", options->dir,
+        kn_buf_printf(error, "cannot use %s: %s (ingestion.spool)", options->dir,
                       errno ? strerror(errno) : kn_status_text(status));
     ingest_spool_close(s);
     return status;

@@ -71,12 +71,12 @@ static enum kn_status in_transaction(struct db *db, struct run *run, char **ret_
     if (run->newest > last) {
         n = asprintf(ret_error,
                      "the database has schema version %" PRId64
-                     ", but this program knows only up to %d: use the newer program",
+                     ", but this program supports only up to %d: use the newer program",
                      run->newest, last);
         status = KN_VERSION;
     } else if (run->differs) {
         n = asprintf(ret_error,
-                     "schema version %" PRId64 " of the database was made by another program",
+                     "schema version %" PRId64 " of the database was created by another program",
                      run->differs);
         status = KN_CONFLICT;
     }
@@ -103,7 +103,7 @@ enum kn_status migrate_with(struct db *db, const struct migration *steps, int *r
         *ret_version = last_of(steps);
         return KN_OK;
     }
-    if (!error && asprintf(&error, "cannot set up the tables: %s", db_error(db)) < 0)
+    if (!error && asprintf(&error, "cannot create the tables: %s", db_error(db)) < 0)
         error = NULL;
     db_rollback(db);
     *ret_error = error;

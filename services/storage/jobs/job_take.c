@@ -12,8 +12,8 @@
 #define IDLE (5 * KN_SECOND)   /* how often storage looks after jobs that it need not do */
 enum { TAKE_MAX = 500, OPEN_MAX = 1000 };
 
-static const char gone[] = "whoever began it is gone, so nobody knows whether it was done";
-static const char again[] = "started again: the process that started it is gone";
+static const char gone[] = "the process that started it no longer runs, so the outcome is unknown";
+static const char again[] = "started again: the process that started it no longer runs";
 
 /* ---- taking, and what became of it --------------------------------------------------- */
 
@@ -285,7 +285,8 @@ static enum kn_status take_own(void *arg, const struct db_value *columns)
 static enum kn_status resolve_item(struct tx *tx, struct job_work *work,
                                    const struct own_item *item)
 {
-    static const char no_failure[] = "the task has not failed", unknown[] = "the task is gone";
+    static const char no_failure[] = "the task has not failed",
+                      unknown[] = "the task no longer exists";
     bool undo = work->job.action == KN_JOB_UNRESOLVE;
     const char *why = NULL;
     if (item->status.kind == DB_NULL)
@@ -398,7 +399,7 @@ enum kn_status tx_job_take(struct tx *tx, struct store_change *request)
     struct kn_msg_job_items list = {0};
     enum kn_status status = KN_OK;
     if (!take->source.len || !take->taker.len)
-        return tx_refuse(request, KN_INVALID, "a source and a taker are needed");
+        return tx_refuse(request, KN_INVALID, "a source and a taker are required");
     if (take->results.count)
         status = take_results(tx, take);
     if (status == KN_OK && take->limit)

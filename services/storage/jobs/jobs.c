@@ -14,7 +14,7 @@
 
 enum { NEW_ITEMS = 2000, DROP_ITEMS = 5000 };
 
-const char job_cancelled_text[] = "the job was cancelled before";
+const char job_cancelled_text[] = "the job was cancelled first";
 
 struct job_read {
     struct kn_arena *arena;
@@ -206,7 +206,7 @@ enum kn_status tx_job_create(struct tx *tx, struct store_change *request)
     int64_t no = 0, count = 0;
     bool go;
     if (!create->action || !create->action->id.len || create->what >= KN_JOB_ACTION_COUNT)
-        return tx_refuse(request, KN_INVALID, "a job needs an action with an id");
+        return tx_refuse(request, KN_INVALID, "a job requires an action with an id");
     struct kn_str id = tx_clean(tx, create->action->id);
     enum kn_status status = tx_job_open(tx, id, &work);
     if (status != KN_OK || work) /* the request came twice */
@@ -252,14 +252,14 @@ enum kn_status tx_job_cancel(struct tx *tx, struct store_change *request)
     bool go;
     char text[96];
     if (!cancel->action || !cancel->action->id.len || !cancel->id.len)
-        return tx_refuse(request, KN_INVALID, "an action and a job's id are needed");
+        return tx_refuse(request, KN_INVALID, "an action and a job's id are required");
     enum kn_status status = tx_job_open(tx, tx_clean(tx, cancel->id), &work);
     if (status != KN_OK)
         return status;
     if (!work)
-        return tx_refuse(request, KN_NOT_FOUND, "there is no such job");
+        return tx_refuse(request, KN_NOT_FOUND, "job not found");
     if (!job_is_open(&work->job))
-        return tx_refuse(request, KN_CONFLICT, "the job has ended");
+        return tx_refuse(request, KN_CONFLICT, "the job has already finished");
     struct kn_msg_audit_entry entry = {.verb = KN_VERB_CANCEL, .target = cancel->id};
     status = audit_begin(tx, request, cancel->action, entry, &go);
     if (status != KN_OK || !go)
@@ -267,7 +267,7 @@ enum kn_status tx_job_cancel(struct tx *tx, struct store_change *request)
     uint64_t before = work->job.cancelled;
     if (work->job.state == KN_JOB_IS_RUNNING)
         status = cancel_items(tx, work);
-    snprintf(text, sizeof text, "%llu tasks will not be begun",
+    snprintf(text, sizeof text, "%llu tasks will not be started",
              (unsigned long long)(work->job.cancelled - before));
     if (status == KN_OK)
         status =
@@ -317,7 +317,7 @@ enum kn_status tx_task_resolve(struct tx *tx, struct store_change *request)
     enum kn_task_status task_status;
     bool go;
     if (!msg->action || !msg->action->id.len || !msg->id.len || !msg->source.len)
-        return tx_refuse(request, KN_INVALID, "an action, a task's id and its source are needed");
+        return tx_refuse(request, KN_INVALID, "an action, a task's id and its source are required");
     enum kn_status status =
         dict_number(tx->store->dict, tx->store->db, DICT_SOURCE, msg->source, &source);
     if (status == KN_OK)
@@ -325,10 +325,9 @@ enum kn_status tx_task_resolve(struct tx *tx, struct store_change *request)
     if (status != KN_OK)
         return status;
     if (!task)
-        return tx_refuse(request, KN_NOT_FOUND, "there is no such task");
+        return tx_refuse(request, KN_NOT_FOUND, "task not found");
     if (!msg->undo && !may_be_resolved(task_status))
-        return tx_refuse(request, KN_CONFLICT,
-                         "the task has not failed: there is nothing to resolve");
+        return tx_refuse(request, KN_CONFLICT, "the task has not failed, so it can't be resolved");
     struct kn_msg_audit_entry entry = {
         .verb = KN_VERB_RESOLVE,
         .source = msg->source,

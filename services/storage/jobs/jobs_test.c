@@ -521,7 +521,7 @@ static void a_cancelled_job_begins_nothing_more(void **state)
     assert_int_equal(cancel("d", "j"), KN_CONFLICT);
     assert_int_equal(cancel("e", "k"), KN_NOT_FOUND);
     assert_int_equal(audit_of("c").verb, KN_VERB_CANCEL);
-    assert_true(kn_str_eq(audit_of("c").text, KN_STR("6 tasks will not be begun")));
+    assert_true(kn_str_eq(audit_of("c").text, KN_STR("6 tasks will not be started")));
     assert_int_equal(audit_of("j").outcome, KN_OUTCOME_PARTLY);
 }
 

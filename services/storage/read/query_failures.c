@@ -190,7 +190,7 @@ enum kn_status store_read_failures(struct store_reader *reader,
     struct walk *walk = kn_arena_alloc(arena, sizeof *walk);
     size_t limit = get->limit ? get->limit : SHOWN_DEFAULT;
     struct kn_msg_failure_list list = {0};
-    *ret_why = "limit goes from 1 to 100, and at most 100 sources are named";
+    *ret_why = "limit must be from 1 to 100, with at most 100 sources";
     if (limit > SHOWN_MAX || get->sources.count > SOURCES_MAX)
         return KN_INVALID;
     *ret_why = NULL;

@@ -45,10 +45,10 @@ enum kn_status store_read_family(struct store_reader *reader, const struct kn_ms
     struct kn_str root, source;
     struct task_row row;
     struct kn_msg_task_list list = {0};
-    *ret_why = "limit goes from 1 to 500";
+    *ret_why = "limit must be from 1 to 500";
     if (limit > LIMIT_MAX)
         return KN_INVALID;
-    *ret_why = "the cursor is not one of ours";
+    *ret_why = "cursor: not issued by this list";
     if (get->cursor.len && (!kn_str_to_i64(get->cursor, &after) || after < 0))
         return KN_INVALID;
     *ret_why = NULL;

@@ -122,11 +122,11 @@ enum kn_status store_read_job_items(struct store_reader *reader, const struct kn
     struct items_read read = {reader, arena, ret, limit_of(get)};
     int64_t states;
     *ret = (struct kn_msg_job_items){0};
-    *ret_why = "a task of a job is waiting, begun, done, refused, failed, uncertain or cancelled";
+    *ret_why = "state must be waiting, begun, done, refused, failed, uncertain or cancelled";
     enum kn_status status = states_of(&get->states, &states);
     if (status != KN_OK)
         return status;
-    *ret_why = "there is no such job";
+    *ret_why = "job not found";
     status = one_job(reader, get->id, arena, &ret->job);
     if (status != KN_OK)
         return status;
@@ -216,8 +216,8 @@ static enum kn_status choose_by_filter(struct plan *plan, const struct kn_msg_ta
         get.cursor = list.next_cursor;
         turn = !turn;
         if (get.cursor.ptr && kn_time_mono() > deadline) {
-            *plan->why = "it takes too long to find all tasks of this filter: narrow it, by time "
-                         "for instance";
+            *plan->why = "it takes too long to find all tasks of this filter; narrow it, for "
+                         "example by time";
             status = KN_INVALID;
         }
     } while (status == KN_OK && get.cursor.ptr);
@@ -245,7 +245,7 @@ static enum kn_status choose_by_ids(struct plan *plan, const struct kn_strs *ids
     }
     kn_arena_fini(&scratch);
     if (status == KN_OK && unknown) {
-        *plan->why = say(plan->arena, "%zu of the %zu ids are not known", unknown, ids->count);
+        *plan->why = say(plan->arena, "%zu of the %zu ids are unknown", unknown, ids->count);
         status = KN_NOT_FOUND;
     }
     return status;
@@ -311,16 +311,16 @@ static enum kn_status check_request(struct store_reader *reader,
     double usual = own ? options->jobs_rate_max : options->jobs_rate;
     ret->create = create;
     ret->rate = create->rate != 0 ? create->rate : usual;
-    *why = "a rate is more than 0, and at most what storage.jobs_rate_max says";
+    *why = "rate must be greater than 0 and at most storage.jobs_rate_max";
     if (!(ret->rate >= 0.01) || ret->rate > options->jobs_rate_max)
         return KN_INVALID;
-    *why = "either ids or a filter are needed";
+    *why = "either ids or a filter is required";
     if (create->what >= KN_JOB_ACTION_COUNT || !create->filter == !create->ids.count)
         return KN_INVALID;
-    *why = "expected is needed with a filter: how many tasks the dry run counted";
+    *why = "expected is required with a filter: the number of tasks that the dry run counted";
     if (create->filter && !create->dry_run && !create->expected.set)
         return KN_INVALID;
-    *why = "expected is not negative";
+    *why = "expected must not be negative";
     return create->expected.set && create->expected.value < 0 ? KN_INVALID : KN_OK;
 }
 
@@ -345,12 +345,12 @@ enum kn_status store_plan_job(struct store_reader *reader, const struct kn_msg_j
         return status;
     put_in_order(plan);
     if (!create->dry_run && !plan->count) {
-        *ret_why = "there are no such tasks";
+        *ret_why = "no matching tasks";
         return KN_CONFLICT;
     }
     if (create->expected.set && differs_too_much(plan->count, create->expected.value)) {
-        *ret_why = say(arena, "there are %zu such tasks now, not about %zu: make a dry run again",
-                       plan->count, (size_t)create->expected.value);
+        *ret_why = say(arena, "%zu tasks match now, not about %zu; repeat the dry run", plan->count,
+                       (size_t)create->expected.value);
         return KN_CONFLICT;
     }
     ret->tasks = plan->tasks;

@@ -279,7 +279,7 @@ static enum kn_status read_request(struct rollups *r, const struct kn_msg_rollup
     r->n_points = r->step ? (size_t)((r->to - r->from + r->step - 1) / r->step) : 1;
     if (r->n_points > POINTS_MAX)
         return KN_INVALID;
-    *ret_why = "group_by is none of name, queue, worker, source";
+    *ret_why = "group_by must be name, queue, worker or source";
     if (!read_group(get->group_by, &r->group_by))
         return KN_INVALID;
     *ret_why = "at most 100 values of one filter";
@@ -293,14 +293,14 @@ enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_m
     struct rollups r = {.reader = reader, .arena = arena};
     size_t limit = get->limit ? get->limit : GROUPS_DEFAULT;
     kn_sketch_init(&r.scratch);
-    *ret_why = "limit goes from 1 to 500";
+    *ret_why = "limit must be from 1 to 500";
     if (limit > GROUPS_MAX)
         return KN_INVALID;
     enum kn_status status = read_request(&r, get, ret_why);
     if (status == KN_OK)
         status = read_period(&r);
     if (status == KN_OK && (r.counting || r.skipped)) {
-        *ret_why = "limit times points is too much";
+        *ret_why = "limit times points is too large";
         status = choose_groups(&r, limit);
         if (status == KN_OK)
             status = read_period(&r);

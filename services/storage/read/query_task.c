@@ -259,10 +259,10 @@ enum kn_status store_read_events(struct store_reader *reader,
     struct task_row row;
     size_t limit = get->limit ? get->limit : LIMIT_DEFAULT;
     int64_t after[3] = {INT64_MIN, INT64_MIN, INT64_MIN};
-    *ret_why = "limit goes from 1 to 500";
+    *ret_why = "limit must be from 1 to 500";
     if (limit > LIMIT_MAX)
         return KN_INVALID;
-    *ret_why = "the cursor is not one of ours";
+    *ret_why = "cursor: not issued by this list";
     if (get->cursor.len && !read_cursor(get->cursor, after))
         return KN_INVALID;
     *ret_why = NULL;

@@ -344,14 +344,15 @@ static enum kn_status read_filter(struct store_reader *reader, const struct kn_m
     f->resolved = get->resolved;
     f->q = kn_arena_str(arena, get->q);
     f->oldest_first = kn_str_eq(get->sort, KN_STR("oldest"));
-    *ret_why = "limit goes from 1 to 500";
+    *ret_why = "limit must be from 1 to 500";
     if (f->limit > LIMIT_MAX)
         return KN_INVALID;
-    *ret_why = "sort is newest or oldest";
+    *ret_why = "sort must be newest or oldest";
     if (get->sort.len && !f->oldest_first && !kn_str_eq(get->sort, KN_STR("newest")))
         return KN_INVALID;
-    *ret_why = "status is none of pending, received, started, success, failure, retry, revoked, "
-               "rejected, orphaned";
+    *ret_why =
+        "status must be one of pending, received, started, success, failure, retry, revoked, "
+        "rejected, orphaned";
     if ((status = choose_statuses(&get->statuses, &f->status)) != KN_OK)
         return status;
     *ret_why = "at most 100 values of one filter";
@@ -445,7 +446,7 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
     enum kn_status status = read_filter(reader, get, arena, &scan->filter, ret_why);
     if (status != KN_OK)
         return status;
-    *ret_why = "the cursor is not one of ours";
+    *ret_why = "cursor: not issued by this list";
     if (get->cursor.len && (!kn_str_to_i64(get->cursor, &after) || after < 0))
         return KN_INVALID;
     *ret = (struct kn_msg_task_list){0};

@@ -30,14 +30,14 @@ enum kn_status tx_audit_begin(struct tx *tx, struct store_change *change)
     const struct kn_msg_audit_begin *msg = change->msg;
     const struct kn_msg_audit_entry *entry = msg->entry;
     if (!entry || !entry->id.len || !msg->attempt.len || !entry->begun_at)
-        return tx_refuse(change, KN_INVALID, "an action needs an id, an attempt and a time");
+        return tx_refuse(change, KN_INVALID, "an action requires an id, an attempt and a time");
     struct kn_str id = db_clean_text(tx->arena, entry->id);
     struct found found = {.attempt = msg->attempt};
     enum kn_status status = find_action(tx, id, &found);
     if (status != KN_OK || found.same)
         return status; /* the request came twice */
     if (found.no)
-        return tx_refuse(change, KN_CONFLICT, "this action was begun before");
+        return tx_refuse(change, KN_CONFLICT, "this action was already started");
     const struct db_value values[] = {
         db_text(id),
         db_text(msg->attempt),
@@ -70,7 +70,7 @@ enum kn_status tx_task_link(struct tx *tx, struct store_change *change)
 {
     return is_link(change->msg)
                ? put_link(tx, change->msg)
-               : tx_refuse(change, KN_INVALID, "a link needs a source, two ids and a time");
+               : tx_refuse(change, KN_INVALID, "a link requires a source, two ids and a time");
 }
 
 static enum kn_status link_at_end(struct tx *tx, struct store_change *change,
@@ -86,11 +86,11 @@ enum kn_status tx_audit_end(struct tx *tx, struct store_change *change)
     const struct kn_msg_audit_end *msg = change->msg;
     const struct kn_msg_audit_entry *entry = msg->entry;
     if (!entry || !entry->id.len || !entry->ended_at)
-        return tx_refuse(change, KN_INVALID, "an end needs an id and a time");
+        return tx_refuse(change, KN_INVALID, "an end requires an id and a time");
     struct found found = {.attempt = KN_STR_ABSENT};
     enum kn_status status = find_action(tx, db_clean_text(tx->arena, entry->id), &found);
     if (status == KN_OK && !found.no)
-        return tx_refuse(change, KN_NOT_FOUND, "this action was never begun");
+        return tx_refuse(change, KN_NOT_FOUND, "this action was never started");
     const struct db_value values[] = {db_i64(found.no), db_i64(entry->ended_at),
                                       db_i64(entry->outcome), tx_text(tx, entry->text),
                                       tx_text(tx, entry->result)};

@@ -21,7 +21,7 @@ enum kn_status tx_pause(struct tx *tx, struct store_change *change)
 {
     const struct kn_msg_pause *pause = change->msg;
     if (!pause->source.len || !pause->queue.len || (!pause->over && !pause->since))
-        return tx_refuse(change, KN_INVALID, "a pause needs a source, a queue and a time");
+        return tx_refuse(change, KN_INVALID, "a pause requires a source, a queue and a time");
     const struct db_value values[] = {
         tx_text(tx, pause->source), tx_text(tx, pause->queue),     db_i64(pause->since),
         tx_text(tx, pause->by),     tx_text(tx, pause->consumers), db_i64(pause->resuming),

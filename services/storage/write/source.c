@@ -107,7 +107,7 @@ static enum kn_status put_complete_to(struct tx *tx, int64_t source,
     bool settled = batch->complete_to && batch->complete_to - begins_at >= SETTLE;
     if (status == KN_OK && to && to < begins_at && settled) {
         const struct kn_msg_gap gap = {
-            .from = to, .to = begins_at, .reason = KN_STR("ingestion did not run")};
+            .from = to, .to = begins_at, .reason = KN_STR("ingestion was not running")};
         status = put_gap(tx, source, batch->source, &gap);
     }
     if (to < begins_at && (!to || settled))
