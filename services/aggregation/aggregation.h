@@ -1,8 +1,8 @@
-/* The aggregation service: follows storage's feed, brings rollups back to it,
- * publishes the fleet's figures, and tells which workers are dead.
+/* The aggregation service: reads storage's feed, sends rollups back to storage,
+ * publishes live figures, and detects offline workers.
  *
- * Two threads. The reader alone has the feed and the ledger. The publisher wakes
- * up every interval. What both need (window, gauges, liveness) is under one lock. */
+ * Two threads. Only the reader uses the feed and the ledger. The publisher wakes
+ * up every interval. One lock guards what both use (window, gauges, liveness). */
 #ifndef AGGREGATION_AGGREGATION_H
 #define AGGREGATION_AGGREGATION_H
 
@@ -12,12 +12,12 @@
 struct aggregation;
 
 /* Binds bus.metrics and starts. config and storage must outlive it. On failure
- * *ret_error is a sentence to be freed by the caller, or NULL. */
+ * *ret_error is a message that the caller frees, or NULL. */
 enum kn_status aggregation_start(struct kn_bus *bus, struct kn_bus_client *storage,
                                  const struct kn_config *config, struct aggregation **ret,
                                  char **ret_error) KN_MUST_CHECK;
-/* Stops, brings what it has to storage if that answers, and frees. storage is stopped
- * then. NULL is allowed. */
+/* Stops, sends its data to storage if storage answers, and frees. storage is stopped
+ * afterwards. NULL is allowed. */
 void aggregation_stop(struct aggregation *aggregation);
 
 /* A kn_reporter_fill; arg is the struct aggregation. */

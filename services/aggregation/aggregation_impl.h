@@ -1,4 +1,4 @@
-/* Inside of the service: what its threads share. Not for others; they use
+/* Internal state of the service, shared by its threads. Others use
  * aggregation.h. */
 #ifndef AGGREGATION_AGGREGATION_IMPL_H
 #define AGGREGATION_AGGREGATION_IMPL_H
@@ -30,7 +30,7 @@ struct aggregation {
     struct aggr_gauges *gauges;
     struct aggr_liveness *liveness;
     bool away;    /* storage does not answer */
-    bool refused; /* it does, but does not take what it is sent */
+    bool refused; /* storage answers but does not accept the rollups */
 
     pthread_mutex_t stop_lock; /* stopping, reader_ended */
     pthread_cond_t stop_wake;
@@ -39,9 +39,9 @@ struct aggregation {
     struct kn_log_limit log_limit;
 };
 
-/* Whether it is to stop. */
+/* True if it must stop. */
 bool aggr_stopping(struct aggregation *a);
-/* Until then (monotonic), or until it is to stop: true. */
+/* Waits until then (monotonic), or until it must stop: true. */
 bool aggr_sleep_until(struct aggregation *a, int64_t mono_us);
 /* Keeps what came of a request to storage. */
 void aggr_note_storage(struct aggregation *a, enum kn_status status);

@@ -1,15 +1,15 @@
-/* Brings the rollup deltas of the feed to storage, each exactly once.
+/* Sends the rollup deltas of the feed to storage, each exactly once.
  *
- * What was read from the feed after the stored position is summed up in memory
- * and sent together with the positions before and after it. Storage applies that
- * in one transaction, and only if the position is still the one before. So the
- * sum may be sent again when no answer came, and a process that dies anywhere
- * starts again from the stored position, and nothing is missing or counted twice.
+ * Deltas read from the feed after the stored position are summed in memory and sent
+ * together with the positions before and after them. Storage applies the sum in one
+ * transaction, and only if its position is still the one before. So the sum can be
+ * sent again if no answer came, and after a crash the process continues from the
+ * stored position; nothing is lost or counted twice.
  *
  *   read ──put(from, to)──▶ OK: from = to
- *                           CONFLICT: ask where the position is; at `to`: an
- *                             earlier sending arrived after all; elsewhere:
- *                             forget the sum, and read again from there
+ *                           CONFLICT: ask for the position; at `to`: an
+ *                             earlier attempt arrived after all; elsewhere:
+ *                             discard the sum, and read again from there
  *                           no answer: send the same again
  *
  * No I/O of its own, no clock. One thread. */
@@ -21,7 +21,7 @@
 enum { AGGR_FEED_NAME_MAX = 128 };
 
 struct aggr_position {
-    char feed[AGGR_FEED_NAME_MAX]; /* the numbering; "" when there is none yet */
+    char feed[AGGR_FEED_NAME_MAX]; /* the numbering; "" if there is none yet */
     uint64_t number;               /* the last that is done */
 };
 
@@ -32,18 +32,18 @@ struct aggr_ledger_storage {
     enum kn_status (*put)(void *arg, const struct kn_msg_rollup_put *put);
 };
 
-/* What the caller is to do now. */
+/* What the caller must do next. */
 enum aggr_ledger_next {
     AGGR_LEDGER_READ,  /* give it the next commit of the feed */
     AGGR_LEDGER_RESET, /* read the feed from aggr_ledger_position on */
-    AGGR_LEDGER_RETRY, /* storage said no: flush again, after a while */
+    AGGR_LEDGER_RETRY, /* storage refused: flush again later */
 };
 
 struct aggr_ledger;
 
-/* Bounds: when there is so much to send, aggr_ledger_full says so. Copies storage.
- * reader: static text. NULL when out of memory. Begins without a position: start
- * with aggr_ledger_start. */
+/* aggr_ledger_full reports when these limits are reached. Copies storage.
+ * reader: static string. NULL if out of memory. Has no position until
+ * aggr_ledger_start. */
 struct aggr_ledger *aggr_ledger_new(const char *reader, const struct aggr_ledger_storage *storage,
                                     size_t rows_max, size_t bytes_max);
 void aggr_ledger_free(struct aggr_ledger *ledger);
@@ -54,23 +54,23 @@ enum aggr_ledger_next aggr_ledger_start(struct aggr_ledger *ledger);
 const struct aggr_position *aggr_ledger_position(const struct aggr_ledger *ledger);
 uint64_t aggr_ledger_read_to(const struct aggr_ledger *ledger);
 
-/* Adds a commit. Those that are done already are passed over. READ, or RESET when
- * it does not follow the one before or can't be added. */
+/* Adds a commit; skips commits that are already done. READ, or RESET if
+ * it does not follow the previous one or can't be added. */
 enum aggr_ledger_next aggr_ledger_add(struct aggr_ledger *ledger, const struct kn_msg_feed *commit);
-/* Whether nothing more should be added before a flush. */
+/* True if a flush is due before more is added. */
 bool aggr_ledger_full(const struct aggr_ledger *ledger);
 
 /* Sends what there is, if anything. */
 enum aggr_ledger_next aggr_ledger_flush(struct aggr_ledger *ledger);
 
-/* What follows the position is no longer kept, or feed is another numbering: has
- * storage count the rollups anew from its stored events, which also moves the
+/* If the feed no longer has the commits after the position, or has a different numbering:
+ * has storage recount the rollups from its stored events, which also moves the
  * position. newest: of feed. RESET or RETRY. */
 enum aggr_ledger_next aggr_ledger_rebuild(struct aggr_ledger *ledger, const char *feed,
                                           uint64_t newest);
 
-/* Times that something was sent, that storage said CONFLICT, that it did not answer
- * or refused, and that it was asked to count anew. */
+/* Counts of sends, of CONFLICT answers, of missing answers or refusals, and of
+ * requested recounts. */
 struct aggr_ledger_counters {
     uint64_t flushes, conflicts, failures, rebuilds;
 };

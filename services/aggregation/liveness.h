@@ -1,16 +1,16 @@
-/* Which workers live.
+/* Detects silent workers.
  *
- * A worker is dead when nothing was heard of it for too long: for some of its
- * own heartbeats, and a least time. What counts is when its last event reached
- * ingestion, never its own clock. No verdict is spoken while nothing could have
- * been heard: while ingestion is not connected to the broker, and for one such
- * time after it is again; while it lags; and while the feed is behind.
+ * A worker is dead after missing a number of its own heartbeats, and after a minimum
+ * time. What counts is when its last event reached ingestion, never its own clock.
+ * Workers are not declared dead while nothing could have been received: while
+ * ingestion is not connected to the broker and for one timeout after it reconnects,
+ * while it lags, and while the feed is behind.
  *
- * What a worker says of itself (worker-offline) and that it is heard again are
- * storage's business; they come with the feed.
+ * Storage handles worker-offline events and workers that return; both arrive with
+ * the feed.
  *
- * Times are given: wall_us since 1970, mono_us of a clock that does not go back.
- * One thread. */
+ * The caller passes all times: wall_us since 1970, mono_us of a monotonic clock.
+ * Not thread-safe. */
 #ifndef AGGREGATION_LIVENESS_H
 #define AGGREGATION_LIVENESS_H
 
@@ -22,7 +22,7 @@ struct aggr_liveness_options {
     unsigned missed_max; /* dead after so many heartbeats … */
     int64_t silence_us;  /* … and at least this long */
     size_t workers_max;  /* more are counted and left out; storage itself finds them silent */
-    int64_t forget_us;   /* how long offline workers are remembered; 0: for ever */
+    int64_t forget_us;   /* how long offline workers are remembered; 0: forever */
 };
 
 /* Copies the options. NULL when out of memory. */
@@ -32,15 +32,15 @@ void aggr_liveness_free(struct aggr_liveness *liveness);
 /* A worker as storage has it now. */
 void aggr_liveness_worker(struct aggr_liveness *liveness, const struct kn_msg_worker *worker,
                           int64_t wall_us, int64_t mono_us);
-/* What services say of themselves, and where the feed stands. */
+/* The state of the services and of the feed. */
 void aggr_liveness_mark(struct aggr_liveness *liveness, const struct kn_msg_feed_mark *mark,
                         int64_t wall_us, int64_t mono_us);
 /* The last commit of the feed that was read. */
 void aggr_liveness_position(struct aggr_liveness *liveness, uint64_t number);
 
-/* The next worker that storage still calls online and that is dead. The same one
- * does not come again for 5 seconds, unless storage says online again. False when
- * there is none. Texts live until the next call of any function. */
+/* The next dead worker that storage still lists as online. The same worker is not
+ * returned again for 5 seconds, unless storage reports it online again. False if
+ * there is none. Strings are valid until the next call of any function. */
 bool aggr_liveness_next(struct aggr_liveness *liveness, int64_t mono_us,
                         struct kn_msg_worker_liveness *ret);
 

@@ -1,5 +1,5 @@
-/* What was read from the feed and is not yet stored: the sum of its rollup
- * deltas. One thread. */
+/* The sum of the rollup deltas that were read from the feed and are not yet stored.
+ * Not thread-safe. */
 #ifndef AGGREGATION_ROLLUPS_H
 #define AGGREGATION_ROLLUPS_H
 
@@ -11,13 +11,13 @@ struct aggr_rollups;
 struct aggr_rollups *aggr_rollups_new(void);
 void aggr_rollups_free(struct aggr_rollups *rollups);
 
-/* Adds one. Values that are no numbers are passed over. NOMEM, TOO_BIG: what
- * rollups holds is no longer the sum and must be cleared. */
+/* Adds one delta; skips values that are not numbers. After NOMEM or TOO_BIG,
+ * rollups is incomplete and must be cleared. */
 enum kn_status aggr_rollups_add(struct aggr_rollups *rollups,
                                 const struct kn_msg_rollup_delta *delta) KN_MUST_CHECK;
 void aggr_rollups_clear(struct aggr_rollups *rollups);
 
-/* Rows, and about how many bytes they take; for a bound. */
+/* Number of rows and their approximate size in bytes. */
 size_t aggr_rollups_rows(const struct aggr_rollups *rollups);
 size_t aggr_rollups_bytes(const struct aggr_rollups *rollups);
 

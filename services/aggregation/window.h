@@ -1,5 +1,5 @@
-/* The last minutes, in memory: counts, rates, runtimes and waits. Times are
- * given, none is asked for, so that tests can make their own. One thread. */
+/* The last minutes, in memory: counts, rates, runtimes and waits. The caller passes
+ * all times, so tests control the clock. Not thread-safe. */
 #ifndef AGGREGATION_WINDOW_H
 #define AGGREGATION_WINDOW_H
 
@@ -10,12 +10,12 @@ struct aggr_window;
 
 enum { AGGR_RATE_SECONDS = 5 };
 
-/* seconds: how far back it reaches, 10 to 3600, taken to tens. NULL when out of memory. */
+/* seconds: its length, 10 to 3600, rounded to tens. NULL if out of memory. */
 struct aggr_window *aggr_window_new(unsigned seconds);
 void aggr_window_free(struct aggr_window *window);
 
-/* Adds what a commit brought at at_us (a clock that does not go back; commits may
- * come late). What is older than the window is left out. */
+/* Adds a commit of the time at_us (monotonic; commits may arrive late). Data older
+ * than the window is ignored. */
 void aggr_window_add(struct aggr_window *window, const struct kn_msg_feed *commit, int64_t at_us);
 
 /* Sets the figures of the window; messages in it lie in the arena. */

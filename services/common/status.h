@@ -1,4 +1,4 @@
-/* The one set of results that functions of the project return. */
+/* The status codes that all functions of the project return. */
 #ifndef KN_COMMON_STATUS_H
 #define KN_COMMON_STATUS_H
 
@@ -31,12 +31,12 @@ enum kn_status {
 #undef X
 };
 
-/* Every function that returns a status must have it looked at. */
+/* Callers must check a returned status. */
 #define KN_MUST_CHECK __attribute__((warn_unused_result))
 
-/* "NOT_FOUND"; "?" for a number that is no status. Static. */
+/* "NOT_FOUND"; "?" for an invalid number. Static. */
 const char *kn_status_name(enum kn_status status);
-/* "not found"; "unknown status" for a number that is no status. Static. */
+/* "not found"; "unknown status" for an invalid number. Static. */
 const char *kn_status_text(enum kn_status status);
 
 #endif

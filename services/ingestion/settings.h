@@ -1,4 +1,4 @@
-/* From the configuration to the options of ingestion. */
+/* Converts the configuration to ingestion's options. */
 #ifndef INGESTION_SETTINGS_H
 #define INGESTION_SETTINGS_H
 
@@ -12,7 +12,7 @@ struct ingest_settings {
     int lock; /* of its number, with ingestion.instance "auto"; -1: none */
 };
 
-/* CONFIG: error gets one sentence. Texts of config must outlive ret. */
+/* CONFIG: error gets a message. Strings of config must outlive ret. */
 enum kn_status ingest_settings_read(struct ingest_settings *ret, const struct kn_config *config,
                                     struct kn_buf *error) KN_MUST_CHECK;
 /* Safe on a zeroed struct. */

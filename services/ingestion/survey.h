@@ -1,6 +1,5 @@
-/* Measures the queues of a broker every so often, on a thread of its own: those
- * that can be discovered, those of the configuration, and those that storage
- * knows workers of. */
+/* Measures the queues of a broker periodically, on its own thread: discovered
+ * queues, configured queues, and queues that storage knows consumers of. */
 #ifndef INGESTION_SURVEY_H
 #define INGESTION_SURVEY_H
 
@@ -13,7 +12,7 @@ struct ingest_survey_options {
     struct kn_str source;
     const char *const *queues; /* of the configuration */
     size_t queue_count;
-    struct kn_str own; /* our own queue on RabbitMQ, which is no queue of tasks; or absent */
+    struct kn_str own; /* Kanchi's own queue on RabbitMQ, which has no tasks; or absent */
     int64_t interval_us;
     int64_t request_timeout_us;
 };
@@ -30,17 +29,17 @@ enum kn_status ingest_survey_start(const struct ingest_survey_options *options,
                                    const struct broker_options *broker,
                                    struct kn_bus_client *storage,
                                    struct ingest_survey **ret) KN_MUST_CHECK;
-/* Ends it; waits for a measurement under way. NULL is allowed. */
+/* Stops it; waits for a measurement in progress. NULL is allowed. */
 void ingest_survey_free(struct ingest_survey *survey);
 
-/* The latest measurement that was not taken yet, or NULL. Any thread. Free it with
+/* The latest measurement that was not yet fetched, or NULL. Any thread. Free it with
  * ingest_depths_free. */
 struct ingest_depths *ingest_survey_take(struct ingest_survey *survey);
 void ingest_depths_free(struct ingest_depths *depths);
-/* Messages that are ready in our own queue, when it was measured last. Any thread. */
+/* Ready messages in Kanchi's own queue at the last measurement. Any thread. */
 struct kn_opt_i64 ingest_survey_own(struct ingest_survey *survey);
 
-/* Why the last measurement failed, or is not complete; "" when it is. Any thread. */
+/* Why the last measurement failed or is incomplete; "" if it is complete. Any thread. */
 void ingest_survey_error(struct ingest_survey *survey, char *ret, size_t size);
 /* By which alarm RabbitMQ blocks publishers; "" when it does not. Any thread. */
 void ingest_survey_alarm(struct ingest_survey *survey, char *ret, size_t size);

@@ -1,4 +1,4 @@
-/* Asks a service of this machine over HTTP. */
+/* HTTP requests to a service on this machine. */
 #ifndef KN_LAUNCHER_ASK_H
 #define KN_LAUNCHER_ASK_H
 
@@ -7,18 +7,18 @@
 
 #include <jansson.h>
 
-/* GET of path ("/api/v1/system") at the gateway that listens on address. *ret
- * is the caller's (json_decref). IO: no answer with status 200 and JSON in it.
- * Waits 300 ms at most: meanwhile nobody looks after the services. */
+/* GET of path ("/api/v1/system") from the gateway listening on address. The caller
+ * owns *ret (json_decref). IO: no response with status 200 and JSON.
+ * Waits at most 300 ms, because the services are not supervised meanwhile. */
 enum kn_status ask_gateway(const char *address, const char *path, json_t **ret) KN_MUST_CHECK;
 
-/* GET of a path that need not be JSON; *ret_code is HTTP's, the body is added to ret. IO:
- * no answer within timeout_ms. */
+/* GET of a path of any content type; *ret_code is the HTTP status, the body is appended to ret.
+ * IO: no response within timeout_ms. */
 enum kn_status ask_path(const char *address, const char *path, long timeout_ms, struct kn_buf *ret,
                         long *ret_code) KN_MUST_CHECK;
 
-/* "http://127.0.0.1:8080" for the address; a host that is everywhere becomes
- * this machine. ret has room for size bytes. */
+/* "http://127.0.0.1:8080" for the address; a wildcard address becomes
+ * loopback. ret has room for size bytes. */
 void ask_url(const char *address, char *ret, size_t size);
 
 #endif

@@ -1,11 +1,11 @@
-/* `kanchi certs DIR [NAME]...`: what tls+tcp:// of the bus needs.
+/* `kanchi certs DIR [NAME]...`: creates the certificates for tls+tcp:// on the bus.
  *
- *   DIR/ca.pem, ca.key     an authority of our own
+ *   DIR/ca.pem, ca.key     a certificate authority
  *   DIR/bus.pem, bus.key   one certificate for all services, with every NAME: the hosts
  *                          in the addresses of the bus
  *
- * Run again, it changes nothing; or makes only a new certificate, when a name is missing
- * or a year before its end: what runs with the old one still trusts the new one. */
+ * Running it again changes nothing, unless a name is missing or the certificate expires within a
+ * year: then it creates only a new certificate, which running services with the old one trust. */
 #ifndef KN_LAUNCHER_CERTS_H
 #define KN_LAUNCHER_CERTS_H
 

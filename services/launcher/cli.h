@@ -5,9 +5,9 @@
 
 /* Exit codes, besides KN_EXIT_OK and KN_EXIT_CONFIG for a wrong command line. */
 enum {
-    CLI_REFUSED = 1,     /* the gateway says no, or can't; why is on standard error */
-    CLI_PARTLY = 3,      /* a worker refused or did not answer */
-    CLI_UNREACHABLE = 4, /* there is no answer */
+    CLI_REFUSED = 1,     /* the gateway refused or failed; the reason is on standard error */
+    CLI_PARTLY = 3,      /* a worker refused or did not reply */
+    CLI_UNREACHABLE = 4, /* no answer */
 };
 
 /* argv[0] is the command's word, one of these. The exit code. */

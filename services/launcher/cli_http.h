@@ -12,8 +12,8 @@ struct cli_request {
     long timeout_ms;
 };
 
-/* The answer's status of HTTP and body, whatever the status is. IO: there is no answer;
- * error has a sentence. */
+/* Returns the HTTP status and the body, for any status. IO: no response;
+ * error has a message. */
 enum kn_status cli_request(const struct cli_request *request, long *ret_code, struct kn_buf *ret,
                            struct kn_buf *error) KN_MUST_CHECK;
 

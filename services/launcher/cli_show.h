@@ -1,5 +1,5 @@
-/* What `kanchi tasks` and so on write. Texts come from anybody who can send a task:
- * nothing of them that a terminal would obey gets through. */
+/* The output of `kanchi tasks` and similar commands. Strings come from anyone who can send a
+ * task, so everything that a terminal would interpret is escaped. */
 #ifndef KN_LAUNCHER_CLI_SHOW_H
 #define KN_LAUNCHER_CLI_SHOW_H
 
@@ -10,10 +10,10 @@
 struct cli_column {
     const char *title; /* NULL ends the list */
     const char *key;   /* member of an item */
-    bool wide;         /* gives way when the terminal is too narrow */
+    bool wide;         /* shrinks if the terminal is too narrow */
 };
 
-/* Columns of the terminal at standard output; 0: it is none, nothing is cut. */
+/* Width of the terminal at standard output; 0: not a terminal, nothing is truncated. */
 int cli_width(void);
 /* A table of a JSON list of objects. */
 void cli_table(struct kn_buf *out, const json_t *items, const struct cli_column *columns,

@@ -1,5 +1,5 @@
-/* `kanchi doctor`: looks at the brokers and says in plain words what Kanchi
- * sees, what is missing, and how to mend it. Changes nothing. */
+/* `kanchi doctor`: examines the brokers and reports what Kanchi sees, what is
+ * missing, and how to fix it. Changes nothing. */
 #ifndef KN_LAUNCHER_DOCTOR_H
 #define KN_LAUNCHER_DOCTOR_H
 

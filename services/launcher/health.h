@@ -1,4 +1,4 @@
-/* `kanchi health`: for a supervisor that runs a command, as Docker does. */
+/* `kanchi health`: a health check command, for Docker and similar supervisors. */
 #ifndef KN_LAUNCHER_HEALTH_H
 #define KN_LAUNCHER_HEALTH_H
 

@@ -1,4 +1,4 @@
-/* What `kanchi up` tells people. */
+/* The start screen of `kanchi up`. */
 #ifndef KN_LAUNCHER_SCREEN_H
 #define KN_LAUNCHER_SCREEN_H
 
@@ -6,10 +6,10 @@
 
 #include <stdbool.h>
 
-/* How much there is to tell, as the gateway sees it. */
+/* What the gateway knows so far. */
 enum screen_news {
-    SCREEN_NOTHING, /* it does not answer yet, or the brokers have not been tried */
-    SCREEN_BROKERS, /* each broker was connected or found away; no worker is known */
+    SCREEN_NOTHING, /* it does not answer yet, or no connection to the brokers was attempted */
+    SCREEN_BROKERS, /* each broker is connected or unavailable; no worker is known */
     SCREEN_WORKERS, /* workers too */
 };
 enum screen_news screen_news(const struct kn_config *config);

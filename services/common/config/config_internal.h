@@ -33,7 +33,7 @@ struct config_load {
     size_t broker_options; /* how many --broker there are */
 };
 
-/* "place: what" in the error; returns CONFIG. */
+/* Writes "place: what" to the error; returns CONFIG. */
 enum kn_status config_fail(struct config_load *load, const char *place, const char *what);
 /* Both behind each other, in the arena. NULL: no memory. */
 const char *config_join(struct config_load *load, const char *first, const char *second);
@@ -45,7 +45,7 @@ bool config_is_name_char(char c);
 /* Fills load->options and load->env, and the path of the file. */
 enum kn_status config_read_options(struct config_load *load) KN_MUST_CHECK;
 enum kn_status config_read_env(struct config_load *load) KN_MUST_CHECK;
-/* Reads the secrets' files, completes paths and addresses, and checks all. */
+/* Reads the files of secrets, completes paths and addresses, and checks everything. */
 enum kn_status config_check_all(struct config_load *load) KN_MUST_CHECK;
 
 #endif

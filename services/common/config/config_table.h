@@ -49,19 +49,19 @@ const struct config_row *config_row_find(const char *section, struct kn_str name
 /* `url` for `url_file`, NULL for a row that is not a secret's file. */
 const struct config_row *config_secret_of(const struct config_row *row);
 
-/* Reads text as the row's type and stores it at target (base + offset); copies
- * go to arena. CONFIG: ret_why says what is wrong and what is allowed, without
- * the value when it may be a secret. */
+/* Parses text as the row's type and stores it at target (base + offset); copies
+ * go to arena. CONFIG: ret_why has the error and the allowed values, without
+ * the value if it may be a secret. */
 enum kn_status config_value_set(const struct config_row *row, const char *text, void *base,
                                 struct kn_arena *arena, struct kn_buf *ret_why) KN_MUST_CHECK;
 
 /* "64MB", in the largest unit that needs no fraction. */
 void config_size_format(int64_t bytes, struct kn_buf *ret);
 void config_duration_format(int64_t us, struct kn_buf *ret);
-/* What is allowed, in words: "1 to 100000", "debug, info or warn". "" for anything. */
+/* The allowed values as text: "1 to 100000", "debug, info or warn". "" for any value. */
 void config_allowed_format(const struct config_row *row, struct kn_buf *ret);
 
-/* What the file says: one text for each row, NULL where it is silent. */
+/* The contents of the file: one string per row, NULL for an absent key. */
 struct config_file {
     const char **texts; /* by index in config_rows */
     struct config_file_broker *brokers;

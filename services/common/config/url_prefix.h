@@ -1,6 +1,6 @@
-/* The path under which a proxy shows Kanchi: gateway.url_prefix, and what a proxy says in
- * X-Forwarded-Prefix. It goes into pages, so it has nothing in it that HTML or a URL would
- * read in another way. */
+/* The path under which a proxy serves Kanchi: gateway.url_prefix, or the proxy's
+ * X-Forwarded-Prefix. It is inserted into pages, so it must not contain characters with a
+ * special meaning in HTML or URLs. */
 #ifndef KN_COMMON_CONFIG_URL_PREFIX_H
 #define KN_COMMON_CONFIG_URL_PREFIX_H
 

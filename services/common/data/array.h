@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Makes room for one more. items: address of the pointer to the first, which may move; count: how
- * many there are. False: out of memory, and nothing has changed. */
+/* Makes room for one more element. items: address of the pointer to the first, which may move;
+ * count: number of elements. False: out of memory; nothing has changed. */
 bool kn_array_grow(void *items, size_t *cap, size_t count, size_t size);
 
 #endif

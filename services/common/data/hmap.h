@@ -1,5 +1,5 @@
-/* A hash table of numbers: what they stand for, and whether two are the same, only
- * the caller knows. Open addressing; grows; nothing can be taken out. */
+/* A hash table of numbers. The caller defines their meaning and compares entries with equal
+ * hashes. Open addressing; grows; no removal. */
 #ifndef KN_COMMON_DATA_HMAP_H
 #define KN_COMMON_DATA_HMAP_H
 
@@ -19,12 +19,12 @@ struct hmap {
     size_t used;
 };
 
-/* All zero is an empty one. */
+/* A zeroed struct is an empty table. */
 void hmap_fini(struct hmap *map);
 /* Empties it; keeps the memory. */
 void hmap_clear(struct hmap *map);
 
-/* The next value with this hash. *at is 0 to begin; false when there is none. */
+/* The next value with this hash. Start with *at = 0; false if there are no more. */
 bool hmap_next(const struct hmap *map, uint64_t hash, size_t *at, uint32_t *ret);
 enum kn_status hmap_add(struct hmap *map, uint64_t hash, uint32_t value) KN_MUST_CHECK;
 

@@ -1,16 +1,15 @@
-/* Quantile sketch: how a set of durations is distributed, with a relative error
+/* Quantile sketch: the distribution of a set of durations, with a relative error
  * below 1 %, in a few hundred bytes.
  *
  * It is a DDSketch (Masson, Rim, Lee, 2019) with the linearly interpolated
- * mapping: a value is taken to whole microseconds; below 128 µs each has a bucket
- * of its own, above that each power of two is cut into 64 equal buckets. All of
- * it is integer arithmetic, so equal multisets of values have equal sketches, and
- * equal bytes, whatever the order in which they were added, removed and merged,
- * and on whatever machine. Buckets are never joined: what was added can be taken
- * out again exactly.
+ * mapping: values are rounded to whole microseconds. Below 128 µs each value has its
+ * own bucket; above that, each power of two is divided into 64 equal buckets. All
+ * arithmetic is on integers, so equal multisets of values have equal sketches and
+ * equal bytes, regardless of the machine and of the order in which values were added,
+ * removed and merged. Buckets are never merged: added values can be removed exactly.
  *
- * Counts may be negative: a sketch may also say what is to be taken from another
- * one. Quantiles of such a sketch mean nothing.
+ * Counts may be negative: such a sketch is subtracted from another one, and its
+ * quantiles are meaningless.
  *
  * As bytes (all numbers are LEB128 varints in their shortest form, signed ones
  * zigzag): version 1 | number of buckets | per bucket: distance of its index from
@@ -20,7 +19,7 @@
 
 #include "services/common/text/buf.h"
 
-enum { KN_SKETCH_BUCKETS = 2880 }; /* the most that there can be: 0 to 2^50 µs */
+enum { KN_SKETCH_BUCKETS = 2880 }; /* the maximum number: 0 to 2^50 µs */
 
 typedef __int128 kn_i128;
 
@@ -45,25 +44,25 @@ void kn_sketch_fini(struct kn_sketch *sketch);
 /* Empties it; keeps the memory. */
 void kn_sketch_clear(struct kn_sketch *sketch);
 
-/* Adds the value n times, or takes it out -n times. Below 0 counts as 0, above
- * 35 years as 35 years. INVALID for nan, TOO_BIG when a count overflows, NOMEM;
- * the sketch is untouched then. */
+/* Adds the value n times, or removes it -n times. Values below 0 count as 0, above
+ * 35 years as 35 years. INVALID for nan, TOO_BIG if a count overflows, NOMEM;
+ * the sketch is unchanged on failure. */
 enum kn_status kn_sketch_add(struct kn_sketch *sketch, double seconds, int64_t n) KN_MUST_CHECK;
-/* Adds all of other, or takes all of it out. Fails as kn_sketch_add does. */
+/* Adds or removes all of other. Fails like kn_sketch_add. */
 enum kn_status kn_sketch_merge(struct kn_sketch *sketch,
                                const struct kn_sketch *other) KN_MUST_CHECK;
 enum kn_status kn_sketch_subtract(struct kn_sketch *sketch,
                                   const struct kn_sketch *other) KN_MUST_CHECK;
 
-/* Whether adding it to another one would change nothing. */
+/* True if adding it to another sketch would change nothing. */
 bool kn_sketch_is_zero(const struct kn_sketch *sketch);
-/* How many values; negative when more were taken out than added. */
+/* Number of values; negative if more were removed than added. */
 int64_t kn_sketch_count(const struct kn_sketch *sketch);
 /* Seconds; exact to the microsecond of each value. */
 double kn_sketch_sum(const struct kn_sketch *sketch);
 
-/* True when there is a value and *ret (seconds) was set. q from 0 to 1. The
- * smallest and the largest value are those of their buckets. */
+/* True if there is a value; sets *ret (seconds). q from 0 to 1. The minimum and
+ * maximum are those of their buckets. */
 bool kn_sketch_mean(const struct kn_sketch *sketch, double *ret);
 bool kn_sketch_quantile(const struct kn_sketch *sketch, double q, double *ret);
 /* Several in one pass; q ascends. */
@@ -74,8 +73,8 @@ bool kn_sketch_max(const struct kn_sketch *sketch, double *ret);
 
 /* Appends the bytes. Errors stay in out. */
 void kn_sketch_encode(const struct kn_sketch *sketch, struct kn_buf *out);
-/* Replaces what sketch holds. Empty data is an empty sketch. VERSION, TRUNCATED,
- * INVALID or NOMEM; the sketch is empty then. */
+/* Replaces the contents of sketch. Empty data is an empty sketch. VERSION, TRUNCATED,
+ * INVALID or NOMEM; the sketch is empty on failure. */
 enum kn_status kn_sketch_decode(struct kn_sketch *sketch, struct kn_str data) KN_MUST_CHECK;
 
 #endif

@@ -1,5 +1,5 @@
-/* A bounded table of things that have a source and a name. An entry begins with
- * a struct kn_table_entry, and is zeroed when it is made. One thread. */
+/* A bounded table of entries with a source and a name. An entry begins with
+ * a struct kn_table_entry and is zeroed when created. Not thread-safe. */
 #ifndef KN_COMMON_DATA_TABLE_H
 #define KN_COMMON_DATA_TABLE_H
 
@@ -19,7 +19,7 @@ struct kn_table {
     struct kn_table_entry *entries;
     size_t entry_size;
     size_t max;
-    uint64_t left_out; /* how often there was no room, or no memory */
+    uint64_t left_out; /* insertions refused for lack of room or memory */
     struct kn_buf key;
 };
 
@@ -29,15 +29,15 @@ void kn_table_fini(struct kn_table *table);
 /* NULL when there is none. */
 struct kn_table_entry *kn_table_find(const struct kn_table *table, struct kn_str source,
                                      struct kn_str name);
-/* Makes it when there is none; NULL when the table is full or memory is out. */
+/* Creates the entry if missing; NULL if the table is full or out of memory. */
 struct kn_table_entry *kn_table_need(struct kn_table *table, struct kn_str source,
                                      struct kn_str name);
-/* The same, but in a full table the entry that was made first makes room. */
+/* The same, but a full table evicts its oldest entry. */
 struct kn_table_entry *kn_table_need_newest(struct kn_table *table, struct kn_str source,
                                             struct kn_str name);
 void kn_table_remove(struct kn_table *table, struct kn_table_entry *entry);
 
-/* In the order in which they were made; NULL at the end. */
+/* In order of creation; NULL at the end. */
 struct kn_table_entry *kn_table_first(const struct kn_table *table);
 struct kn_table_entry *kn_table_next(const struct kn_table_entry *entry);
 size_t kn_table_count(const struct kn_table *table);

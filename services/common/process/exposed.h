@@ -4,23 +4,24 @@
 
 #include "services/common/config/config.h"
 
-/* path: absolute. mode: its permission bits. text: one sentence that names the setting, the
- * path, the mode and the remedy. All three are valid during the call. */
+/* path: absolute. mode: its permission bits. text: names the setting, the path, the mode and the
+ * remedy. All three are valid only during the call. */
 typedef void kn_exposed_fn(const char *path, unsigned mode, struct kn_str text, void *arg);
 
-/* Calls say once for each file or folder that service ("kanchi-storage"; "kanchi" for all of
- * them) uses and that is in danger:
+/* Calls say once for each exposed file or folder that service ("kanchi-storage"; "kanchi" for all
+ * of them) uses:
  *
  *   - a file with a secret (the configuration if it has a password, files of `…_file` settings,
  *     TLS keys, the SQLite database) that any user can read;
  *   - one of these, a certificate, or a folder (data, spool, sockets, dashboard) that any user
  *     can change or replace.
  *
- * What is in a folder that others may not enter is safe. A missing path is left out. */
+ * Files in a folder that others can't enter are safe. Missing paths are skipped. */
 void kn_exposed_find(const struct kn_config *config, const char *service, kn_exposed_fn *say,
                      void *arg);
 
-/* Logs a warning for each. None when `kanchi up` handed the configuration over: it has done so. */
+/* Logs a warning for each. Does nothing if `kanchi up` passed on the configuration, because it has
+ * already warned. */
 void kn_exposed_warn(const struct kn_config *config, const char *service);
 
 #endif

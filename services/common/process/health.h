@@ -1,11 +1,11 @@
-/* How this process is, for whoever supervises it: a small HTTP server with
+/* The health of this process, for its supervisor: a small HTTP server with
  *
- *   /healthz   200 while the process runs
- *   /readyz    200 while it does its work, else 503 and a sentence why not
- *   /metrics   what it uses, as Prometheus reads it
+ *   /healthz   200 while the process is running
+ *   /readyz    200 while it is ready, otherwise 503 and the reason
+ *   /metrics   its resource usage in Prometheus format
  *
- * One a process, on a thread of its own; it holds few connections, each for a short
- * time. Functions may be called from any thread, but for start and stop. */
+ * One per process, on its own thread; it accepts few connections, each for a short
+ * time. All functions except start and stop may be called from any thread. */
 #ifndef KN_COMMON_PROCESS_HEALTH_H
 #define KN_COMMON_PROCESS_HEALTH_H
 
@@ -15,17 +15,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Listens at "host:port"; port 0 takes a free one. service: static text. On failure
- * ret_error has a sentence. */
+/* Listens at "host:port"; port 0 selects a free port. service: static string. On failure
+ * ret_error has a message. */
 enum kn_status kn_health_start(const char *address, const char *service,
                                struct kn_buf *ret_error) KN_MUST_CHECK;
-/* Does nothing when it was not started. */
+/* Does nothing if it was not started. */
 void kn_health_stop(void);
-/* 0 when it was not started. */
+/* 0 if it was not started. */
 int kn_health_port(void);
 
-/* Whether the process does its work; why is for people, and copied. Not ready before it
- * was told, and 10 seconds after it was told last. */
+/* Reports whether the process is ready; why is shown to users, and copied. The process counts as
+ * not ready before the first report, and 10 seconds after the last. */
 void kn_health_set(bool ready, struct kn_str why);
 
 #endif

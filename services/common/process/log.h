@@ -3,8 +3,8 @@
  *   KN_INFO("broker.connected", KN_F_STR("source", name), KN_F_I64("attempt", n));
  *   2026-11-23T10:00:00.123456Z INFO ingestion broker.connected source=default attempt=1
  *
- * or, with format json, one JSON object a line. Control characters and direction marks in
- * a text are escaped ("\u001b") in both. Safe for several threads. */
+ * or, with format json, one JSON object per line. Control characters and direction marks in
+ * strings are escaped ("\u001b") in both. Thread-safe. */
 #ifndef KN_COMMON_PROCESS_LOG_H
 #define KN_COMMON_PROCESS_LOG_H
 
@@ -27,7 +27,7 @@ struct kn_log_field {
 
 /* service: the name in every line, static text. Default: "kanchi", info, text. */
 void kn_log_setup(const char *service, enum kn_log_level level, bool json);
-/* To a descriptor, which is not owned. Default: standard error. */
+/* Writes to a descriptor, which it does not own. Default: standard error. */
 void kn_log_to(int fd);
 bool kn_log_is_json(void);
 /* "debug", "info", "warn", "error", "off". True when *ret was set. */
@@ -43,9 +43,9 @@ void kn_log(enum kn_log_level level, const char *event, const struct kn_log_fiel
 #define KN_WARN(event, ...) KN_LOG(KN_LOG_WARN, event, __VA_ARGS__)
 #define KN_ERROR(event, ...) KN_LOG(KN_LOG_ERROR, event, __VA_ARGS__)
 
-/* Lets through a burst of 10 and then one a second, for lines that the outside
- * can cause. Zero-initialised; safe for several threads. Returns true when the
- * line may be written; *ret_skipped is then how many were held back before it. */
+/* Allows a burst of 10 and then one per second, for lines that external input
+ * can cause. Zero-initialised; thread-safe. Returns true if the line may be
+ * written; *ret_skipped is then the number of lines suppressed before it. */
 struct kn_log_limit {
     int64_t next_at; /* monotonic */
     uint64_t skipped;

@@ -1,11 +1,11 @@
-/* What the main() of every service has in common: reading the configuration,
- * --help, signals, an id, and what the process uses. One service a process. */
+/* What the main() functions of all services share: reading the configuration,
+ * --help, signals, an ID, and resource usage. One service per process. */
 #ifndef KN_COMMON_PROCESS_SERVICE_H
 #define KN_COMMON_PROCESS_SERVICE_H
 
 #include "services/common/config/config.h"
 
-/* Exit codes. A supervisor need not start a service again after 2. */
+/* Exit codes. Restarting a service after 2 does not help. */
 #define KN_EXIT_OK 0
 #define KN_EXIT_FAILED 1
 #define KN_EXIT_CONFIG 2
@@ -37,28 +37,28 @@ bool kn_service_init(struct kn_service *service, struct kn_config *config, const
                      const char *about, int argc, char **argv, int *ret_exit);
 void kn_service_fini(struct kn_service *service);
 
-/* Asks the service to stop, as a signal does. From any thread. */
+/* Requests a stop, like a signal. From any thread. */
 void kn_service_stop(struct kn_service *service);
-/* Asks it to stop because it can't go on: it is to be started anew. From any thread. */
+/* Requests a stop because the service can't continue and must be restarted. From any thread. */
 void kn_service_fail(void);
-/* What a service that was asked to stop ends with: FAILED after kn_service_fail, else OK. */
+/* The exit code after a requested stop: FAILED after kn_service_fail, otherwise OK. */
 int kn_service_code(void);
-/* Whether it was asked to. From any thread. */
+/* True after a requested stop. From any thread. */
 bool kn_service_stopping(const struct kn_service *service);
-/* Waits until it is asked to, or for that long (µs; negative: for ever).
+/* Waits until a stop is requested, or for that long (µs; negative: forever).
  * Returns kn_service_stopping. From any thread. */
 bool kn_service_wait(const struct kn_service *service, int64_t us);
 
-/* Zero where the system does not say. */
+/* Zero if the system does not provide a value. */
 void kn_service_usage(struct kn_usage *ret);
 
-/* Makes a folder with its parents, for this user alone. IO: errno says why. */
+/* Creates a folder and its parents, accessible only to this user. IO: see errno. */
 enum kn_status kn_service_make_folder(const char *path) KN_MUST_CHECK;
-/* Opens a file, made when it is missing, and locks it: until the descriptor is closed or the
- * process ends. EXISTS: another process has the lock; IO: errno says why. *ret is -1 then. */
+/* Opens a file, creating it if missing, and locks it until the descriptor is closed or the
+ * process ends. EXISTS: another process has the lock; IO: see errno. *ret is -1 on failure. */
 enum kn_status kn_service_lock(const char *path, int *ret) KN_MUST_CHECK;
-/* The folder of an address of the bus that is to be bound, if it is ipc://: nng makes none.
- * On failure *ret_error is a sentence to be freed by the caller, or NULL. */
+/* Creates the folder of an ipc:// bus address before binding, because nng does not.
+ * On failure *ret_error is a message that the caller frees, or NULL. */
 enum kn_status kn_service_make_socket_folder(const char *url, char **ret_error) KN_MUST_CHECK;
 
 /* Random bytes as hexadecimal digits, ended by NUL: size is 2 * bytes + 1. */

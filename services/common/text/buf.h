@@ -1,5 +1,5 @@
-/* A buffer that grows, and remembers its first error: write to it without
- * looking, and ask kn_buf_status once at the end. */
+/* A growing buffer that remembers its first error: write without checking,
+ * and check kn_buf_status once at the end. */
 #ifndef KN_COMMON_TEXT_BUF_H
 #define KN_COMMON_TEXT_BUF_H
 
@@ -13,18 +13,18 @@ struct kn_buf {
     size_t cap;
     size_t max; /* bytes; more is TOO_BIG */
     enum kn_status status;
-    struct kn_budget *budget; /* that its memory is taken from; beyond it: FULL. NULL: none */
+    struct kn_budget *budget; /* charged for its memory; exceeding it gives FULL. NULL: none */
 };
 
-/* max: the most bytes that it may hold, 0 for 1 GiB. Allocates nothing yet. A budget is set
+/* max: maximum size in bytes, 0 for 1 GiB. Allocates nothing yet. Set a budget
  * right after. */
 void kn_buf_init(struct kn_buf *buf, size_t max);
 /* Frees the data; buf may be used again, with the same max and budget. NULL is allowed. */
 void kn_buf_fini(struct kn_buf *buf);
 /* Empties it and forgets its error; keeps the memory. */
 void kn_buf_clear(struct kn_buf *buf);
-/* Gives back what its memory took from the budget, and takes no more: from here on the caller
- * accounts for it. */
+/* Returns its memory to the budget and detaches it: the caller accounts for the memory from
+ * then on. */
 void kn_buf_leave_budget(struct kn_buf *buf);
 
 void kn_buf_str(struct kn_buf *buf, struct kn_str s);
@@ -34,7 +34,7 @@ void kn_buf_i64(struct kn_buf *buf, int64_t value); /* in decimal */
 void kn_buf_u64(struct kn_buf *buf, uint64_t value);
 void kn_buf_printf(struct kn_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Sets an error from outside, unless there is one already. */
+/* Sets an error, unless there is one already. */
 void kn_buf_fail(struct kn_buf *buf, enum kn_status status);
 
 /* Room for len more bytes, to be written by the caller and then counted with
@@ -54,7 +54,7 @@ static inline void kn_buf_append(struct kn_buf *buf, const void *data, size_t le
 
 /* OK, or the first error since init or clear. */
 enum kn_status kn_buf_status(const struct kn_buf *buf) KN_MUST_CHECK;
-/* What it holds; valid until the next write. */
+/* The contents; valid until the next write. */
 struct kn_str kn_buf_view(const struct kn_buf *buf);
 /* Hands the data to the caller (free() it), with a NUL after the last byte
  * that is not counted. NULL when there was an error. The buffer is empty then. */

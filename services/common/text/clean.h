@@ -1,6 +1,6 @@
-/* Text from outside, made safe for a terminal and a log line. Terminals obey control characters,
- * also those above 127, and direction marks; log viewers and editors obey some of them. None of
- * these is ever written raw. */
+/* Makes external text safe for terminals and log lines. Terminals interpret control characters
+ * (including those above 127) and direction marks; log viewers and editors interpret some of
+ * them. None of these is ever written raw. */
 #ifndef KN_COMMON_TEXT_CLEAN_H
 #define KN_COMMON_TEXT_CLEAN_H
 

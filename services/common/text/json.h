@@ -1,4 +1,4 @@
-/* JSON from outside into a tree of jansson's. */
+/* Parses external JSON into a jansson tree. */
 #ifndef KN_COMMON_TEXT_JSON_H
 #define KN_COMMON_TEXT_JSON_H
 
@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-/* Nesting of lists and objects. jansson recurses for each when it reads, writes and frees them, up
+/* Maximum nesting. jansson recurses for each level when it reads, writes and frees, up
  * to 2,048 times, which may overflow a thread's stack. */
 enum { KN_JSON_DEPTH_MAX = 256 };
 

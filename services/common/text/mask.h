@@ -1,4 +1,4 @@
-/* Secrets of a URL, kept out of what people read. */
+/* Hides the secrets of URLs in output. */
 #ifndef KN_COMMON_TEXT_MASK_H
 #define KN_COMMON_TEXT_MASK_H
 

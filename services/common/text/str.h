@@ -1,5 +1,5 @@
-/* Text (or bytes) that somebody else owns: a pointer and a length, not ended
- * by NUL. {NULL, 0} says "absent"; an empty text has a pointer. */
+/* A borrowed string (or bytes): a pointer and a length, without a terminating
+ * NUL. {NULL, 0} means "absent"; an empty string has a pointer. */
 #ifndef KN_COMMON_TEXT_STR_H
 #define KN_COMMON_TEXT_STR_H
 
@@ -28,7 +28,7 @@ static inline bool kn_str_eq(struct kn_str a, struct kn_str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-/* Orders by bytes; a text that is the start of another comes first. */
+/* Compares bytes; a prefix sorts first. */
 static inline int kn_str_cmp(struct kn_str a, struct kn_str b)
 {
     size_t n = a.len < b.len ? a.len : b.len;
@@ -41,9 +41,9 @@ static inline bool kn_str_starts(struct kn_str s, struct kn_str with)
     return s.len >= with.len && (with.len == 0 || memcmp(s.ptr, with.ptr, with.len) == 0);
 }
 
-/* The same text but for the case of ASCII letters. */
+/* Equal, ignoring the case of ASCII letters. */
 bool kn_str_eq_nocase(struct kn_str a, struct kn_str b);
-/* Whether part is in text, whatever the case of ASCII letters. An empty part is in every text. */
+/* True if text contains part, ignoring the case of ASCII letters. Every text contains "". */
 bool kn_str_has_nocase(struct kn_str text, struct kn_str part);
 
 /* The value of a hexadecimal digit; -1 for any other character. */
@@ -55,12 +55,12 @@ static inline int kn_hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Whether the bytes are UTF-8 as RFC 3629 has it: no overlong forms, no
+/* True if the bytes are valid UTF-8 (RFC 3629): no overlong forms, no
  * surrogates, nothing above U+10FFFF. */
 bool kn_utf8_valid(struct kn_str s);
 
-/* The longest start of s of at most max bytes that does not cut a UTF-8
- * sequence in two. */
+/* The longest prefix of s of at most max bytes that does not split a UTF-8
+ * sequence. */
 struct kn_str kn_utf8_head(struct kn_str s, size_t max);
 
 /* FNV-1a, 64 bits, continued from seed (0 to begin). Not keyed: for identities

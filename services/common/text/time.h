@@ -9,7 +9,7 @@
 #define KN_MINUTE (60 * KN_SECOND)
 #define KN_HOUR (60 * KN_MINUTE)
 #define KN_DAY (24 * KN_HOUR)
-/* Clocks that are wrong by less are not corrected, and workers delay events by less. */
+/* Smaller clock errors are not corrected; workers delay events by less than this. */
 #define KN_CLOCK_UNSURE_US (2 * KN_SECOND)
 /* Room for kn_time_format, with the NUL. */
 #define KN_TIME_TEXT 40
@@ -17,8 +17,7 @@
 int64_t kn_time_now(void);
 int64_t kn_time_mono(void);
 
-/* Names what one process numbers since its start: the time in microseconds, and
- * chance in the low bits. */
+/* Identifies one run of a process: the time in microseconds with random low bits. */
 uint64_t kn_new_epoch(void);
 
 /* RFC 3339 in UTC with microseconds: "2026-11-23T10:00:00.123456Z". */

@@ -1,5 +1,5 @@
-/* The batch that is being filled: decodes messages into it, and closes it when
- * it is full or old. One thread. Does no I/O but logging. */
+/* Builds batches: decodes messages into the open batch, and closes it when it is full
+ * or old enough. Not thread-safe. No I/O except logging. */
 #ifndef INGESTION_BATCH_BATCHER_H
 #define INGESTION_BATCH_BATCHER_H
 
@@ -18,7 +18,7 @@ struct ingest_batcher_options {
     size_t event_max; /* bytes of one message */
 };
 
-/* Messages whose events are in a serializer that is not read. */
+/* Messages whose events use an unsupported serializer. */
 struct ingest_unread {
     char serializer[64]; /* of the last one, UTF-8 */
     uint64_t messages;   /* since the start */
@@ -32,14 +32,14 @@ enum kn_status ingest_batcher_new(const struct ingest_batcher_options *options,
 /* NULL is allowed. */
 void ingest_batcher_free(struct ingest_batcher *batcher);
 
-/* Decodes a message into the open batch. Nothing points into the message after
- * it. What is invalid is counted, and logged with its cause (rate-limited). */
+/* Decodes a message into the open batch and keeps no pointers into the message.
+ * Invalid events are counted, and logged with their cause (rate-limited). */
 void ingest_batcher_add(struct ingest_batcher *batcher, const struct broker_message *message);
-/* Messages that were dropped before they came here. */
+/* Counts messages that were dropped earlier. */
 void ingest_batcher_lost(struct ingest_batcher *batcher, uint64_t messages);
-/* Messages that were skipped because they were too big. */
+/* Counts messages that were skipped because they were too large. */
 void ingest_batcher_too_big(struct ingest_batcher *batcher, uint64_t messages);
-/* False when the batch has no place for more: close it first. reason: static text. */
+/* False if the batch has no room: close it first. reason: static string. */
 bool ingest_batcher_gap(struct ingest_batcher *batcher, const struct broker_gap *gap,
                         struct kn_str reason);
 
@@ -50,28 +50,28 @@ int64_t ingest_batcher_newest(const struct ingest_batcher *batcher);
 
 /* All that was published before live_at (wall) has been added: see ingest_clocks_live. */
 void ingest_batcher_live(struct ingest_batcher *batcher, int64_t live_at);
-/* Our own clock was set: see ingest_clocks_set. */
+/* Kanchi's clock was set: see ingest_clocks_set. */
 void ingest_batcher_clock_set(struct ingest_batcher *batcher, int64_t by);
-/* Senders whose clocks are wrong, and that were heard lately. */
+/* Recently active senders with wrong clocks. */
 void ingest_batcher_wrong_clocks(const struct ingest_batcher *batcher,
                                  struct ingest_wrong_clocks *ret);
 
 /* Of all batches so far. */
 const struct ingest_unread *ingest_batcher_unread(const struct ingest_batcher *batcher);
 
-/* It holds as many events (or bytes) as a batch may. */
+/* True if the batch has reached its maximum number of events or bytes. */
 bool ingest_batcher_full(const struct ingest_batcher *batcher);
-/* There is something in it to send. */
+/* True if there is something to send. */
 bool ingest_batcher_any(const struct ingest_batcher *batcher);
-/* Another age at which a batch is closed, from now on. */
+/* Sets the age at which batches are closed. */
 void ingest_batcher_age(struct ingest_batcher *batcher, int64_t batch_age_us);
-/* How long until it is old enough to be closed; 0: it is. */
+/* Time until it is old enough to be closed; 0: now. */
 int64_t ingest_batcher_time_left(const struct ingest_batcher *batcher);
-/* Events in it, and when the first of them came (0: none). */
+/* Number of events, and the arrival of the first one (0: none). */
 size_t ingest_batcher_events(const struct ingest_batcher *batcher, int64_t *ret_oldest_at);
 
-/* Ends the batch with these depths of queues (may be NULL, 0), and begins the
- * next. NOMEM: the batch stays open. */
+/* Closes the batch with these queue depths (may be NULL, 0), and opens the
+ * next one. NOMEM: the batch stays open. */
 enum kn_status ingest_batcher_close(struct ingest_batcher *batcher,
                                     struct kn_msg_queue_depth *depths, size_t depth_count,
                                     struct ingest_batch **ret) KN_MUST_CHECK;

@@ -1,19 +1,19 @@
-/* Measures the clocks of workers and clients by when their events arrive, and corrects the times of
- * the events.
+/* Measures the clocks of workers and clients by the arrival of their events, and corrects the
+ * times of the events.
  *
- * An event from the future proves that its sender's clock is ahead. An event from the past may only
- * have been on its way for long. But if the broker had nothing for us after the event's own time,
- * the event can't have waited for us; only its sender, or a relay before our broker, may have held
- * it back. So a clock is behind when two such events, 1.5 seconds or more apart, are late by the
- * same time: the delays of a backlog get shorter. If the first event of a sender is more than five
- * minutes late, it is enough, until one with a smaller delay than it proved comes.
+ * An event from the future proves that its sender's clock is ahead. An event from the past may
+ * simply have been delayed. But if the broker had no further messages since the event's own time,
+ * the event can't have waited there; only its sender, or a relay before the broker, can have
+ * delayed it. So a clock is behind if two such events, 1.5 seconds or more apart, are late by the
+ * same amount: the delays of a backlog get shorter. If the first event of a sender is more than
+ * five minutes late, it is enough, until an event with a smaller delay disproves it.
  *
  * A sender's correction stays the same until it is off by more than half a second, so that the
- * times of one sender keep their distances. A known sender is believed to have set its clock only
- * when two events, 1.5 seconds apart, say so. Names longer than INGEST_HOSTNAME_MAX bytes are not
+ * times of one sender keep their distances. Two events, 1.5 seconds apart, are required to accept
+ * that a known sender's clock was set. Names longer than INGEST_HOSTNAME_MAX bytes are not
  * remembered.
  *
- * No I/O, no clock of its own. One thread. */
+ * No I/O, no clock of its own. Not thread-safe. */
 #ifndef INGESTION_BATCH_CLOCKS_H
 #define INGESTION_BATCH_CLOCKS_H
 
@@ -21,14 +21,14 @@
 
 struct ingest_clocks;
 
-/* The last senders_max senders are remembered. NULL when memory is out. */
+/* Remembers the last senders_max senders. NULL if out of memory. */
 struct ingest_clocks *ingest_clocks_new(size_t senders_max);
 /* NULL is allowed. */
 void ingest_clocks_free(struct ingest_clocks *clocks);
 
-/* All that was sent before live_at has arrived; 0: not known. */
+/* Everything sent before live_at has arrived; 0: unknown. */
 void ingest_clocks_live(struct ingest_clocks *clocks, int64_t live_at);
-/* Our own clock was set by so much (µs): every sender's is off by as much more. */
+/* Kanchi's clock was set by this much (µs), which changes every sender's difference. */
 void ingest_clocks_set(struct ingest_clocks *clocks, int64_t by);
 /* Corrects timestamp, and sets skew; received_at must be set. An event is never left with a
  * time that is later than its arrival by more than a second. */

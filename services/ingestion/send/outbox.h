@@ -1,17 +1,17 @@
-/* Batches that storage has not answered yet, in order and bounded: in memory, and
- * on disk when storage is slow or away.
+/* Batches that storage has not confirmed yet, in order and bounded: in memory, and
+ * on disk while storage is slow or unavailable.
  *
  *   put ──▶ [ waiting, in memory ] ──▶ [ under way ] ──▶ answered
  *                     └──▶ [ spool, on disk ] ──▶┘
  *
- * While storage answers quickly nothing is written. What it has not answered for
- * a while goes to the spool: those under way too, which stay in memory beside it;
- * those that wait only there, until their turn. New ones follow them as long as
- * the spool has something to read, so that batches are sent in order.
+ * While storage is fast, nothing is written. Batches that stay unconfirmed for a
+ * while are written to the spool. Those under way also stay in memory; waiting ones
+ * exist only in the spool until their turn. New batches follow them as long as the
+ * spool has unread batches, so batches are sent in order.
  *
- * When the spool is full (or there is none, and the memory is full) the oldest
- * lose their events, or the one who puts has to wait: see ingest_batch_empty. What
- * is under way is never emptied: storage may have it already. */
+ * If the spool is full (or there is none, and the memory is full), the oldest batches
+ * lose their events (see ingest_batch_empty), or ingest_outbox_put has to wait.
+ * Batches under way are never emptied, because storage may already have them. */
 #ifndef INGESTION_SEND_OUTBOX_H
 #define INGESTION_SEND_OUTBOX_H
 
@@ -25,8 +25,8 @@ struct ingest_list {
 };
 
 struct ingest_outbox_options {
-    struct ingest_spool *spool; /* not owned, ours alone from now on; NULL: none */
-    int64_t spool_after_us;     /* what is not answered for so long is written */
+    struct ingest_spool *spool; /* not owned, but used only by the outbox from now on; NULL: none */
+    int64_t spool_after_us;     /* batches unconfirmed for this long are written */
     size_t max;                 /* bytes of those that wait in memory */
     bool drop_oldest;           /* rather than to be over the bounds */
 };
@@ -62,32 +62,32 @@ struct ingest_backlog {
 void ingest_outbox_init(struct ingest_outbox *outbox, const struct ingest_outbox_options *options);
 void ingest_outbox_fini(struct ingest_outbox *outbox);
 
-/* Takes the batch over. */
+/* Takes ownership of the batch. */
 struct ingest_kept ingest_outbox_put(struct ingest_outbox *outbox, struct ingest_batch *batch);
-/* Writes what has waited long enough; to be called several times a second. */
+/* Writes batches that have waited long enough; call it several times per second. */
 struct ingest_kept ingest_outbox_tend(struct ingest_outbox *outbox);
-/* Writes everything that is not answered. */
+/* Writes all unconfirmed batches. */
 struct ingest_kept ingest_outbox_keep(struct ingest_outbox *outbox);
-/* Waits until there is room. False when there is none in time. */
+/* Waits until there is room. False on timeout. */
 bool ingest_outbox_await_room(struct ingest_outbox *outbox, int64_t timeout_us);
 
-/* The next batch to send, which is under way from now on; NULL when there is
- * none in time. It stays in the outbox. */
+/* The next batch to send, which is then under way; NULL on timeout. It stays in the
+ * outbox. */
 struct ingest_batch *ingest_outbox_next(struct ingest_outbox *outbox, int64_t timeout_us);
-/* The oldest batch under way was answered: frees it. */
+/* Storage confirmed the oldest batch under way: frees it. */
 void ingest_outbox_answered(struct ingest_outbox *outbox);
-/* Storage will never take the oldest batch under way: empties it, for another try.
- * Returns how many events were lost; 0: it has none, or memory is out. */
+/* Storage will never accept the oldest batch under way: empties it for another attempt.
+ * Returns the number of lost events; 0: it has none, or out of memory. */
 size_t ingest_outbox_refused(struct ingest_outbox *outbox);
-/* No call is under way any more: ingest_outbox_next begins again at the oldest. */
+/* No request is in progress any more: ingest_outbox_next starts again at the oldest. */
 void ingest_outbox_rewind(struct ingest_outbox *outbox);
 
-/* No more will come: what is in the spool stays there from now on. */
+/* No more batches will be added; the spool keeps its contents. */
 void ingest_outbox_close(struct ingest_outbox *outbox);
 /* Closed, and nothing is in memory. */
 bool ingest_outbox_finished(struct ingest_outbox *outbox);
 void ingest_outbox_backlog(struct ingest_outbox *outbox, struct ingest_backlog *ret);
-/* A time that is missing in the spool, as it was damaged: each once. */
+/* A period missing from the damaged spool; each is returned once. */
 bool ingest_outbox_gap(struct ingest_outbox *outbox, int64_t *ret_from, int64_t *ret_to);
 /* Storage is behind: batches wait on disk. */
 bool ingest_outbox_lags(struct ingest_outbox *outbox);

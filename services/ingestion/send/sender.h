@@ -1,5 +1,5 @@
-/* Sends the batches of an outbox to storage, several under way at once, each
- * again until it is answered, and tells the broker what is safe. A thread. */
+/* Sends the batches of an outbox to storage, several at a time, each until it is
+ * confirmed, and tells the broker what is safe. Runs on its own thread. */
 #ifndef INGESTION_SEND_SENDER_H
 #define INGESTION_SEND_SENDER_H
 
@@ -24,9 +24,9 @@ enum kn_status ingest_sender_start(struct ingest_outbox *outbox, struct kn_bus_c
                                    struct broker_receiver *receiver, unsigned inflight,
                                    int64_t timeout_us, struct ingest_sender **ret) KN_MUST_CHECK;
 void ingest_sender_status(struct ingest_sender *sender, struct ingest_sender_status *ret);
-/* Waits up to so long for it to end. True when it has. */
+/* Waits for it to end. False on timeout. */
 bool ingest_sender_await(struct ingest_sender *sender, int64_t timeout_us);
-/* Gives up on what is not answered yet. NULL is allowed. */
+/* Abandons unconfirmed batches. NULL is allowed. */
 void ingest_sender_free(struct ingest_sender *sender);
 
 #endif

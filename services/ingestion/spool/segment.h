@@ -1,11 +1,11 @@
-/* One file of the spool: batches one behind the other. Numbers are little-endian.
+/* One file of the spool: a sequence of batches. Numbers are little-endian.
  *
  *    0  8  "kanchisp"
  *    8  4  version, 1
  *   12  4  low half of XXH64 of the 12 bytes before
  *   16     records
  *
- * A record is a header of 48 bytes, and the encoded ingest_batch behind it:
+ * A record is a header of 48 bytes, followed by the encoded ingest_batch:
  *
  *    0  4  size of the body
  *    4  4  events in it
@@ -16,9 +16,9 @@
  *   40  8  XXH64 of the 40 bytes before
  *   48     body
  *
- * A file ends behind its last record whose header is right and whose body is
- * there in full: what a crash left behind it is no record. A body that is damaged
- * hides no other record. */
+ * A file ends after its last record with a valid header and a complete body: data after
+ * it, left by a crash, is not a record. A damaged body does not affect other
+ * records. */
 #ifndef INGESTION_SPOOL_SEGMENT_H
 #define INGESTION_SPOOL_SEGMENT_H
 

@@ -1,13 +1,13 @@
-/* Batches that storage has not answered yet, on disk: a queue of records in
- * numbered files ("00000000000000000001.spool", see segment.h) in a folder that is
- * locked, bounded in bytes and in age. What is there when it is opened comes first.
+/* Batches that storage has not confirmed yet, on disk: a queue of records in
+ * numbered files ("00000000000000000001.spool", see segment.h) in a locked folder,
+ * bounded in bytes and in age. Records found at startup come first.
  *
- * A file goes when all of its records are answered. Those that were answered in a
- * file that is still there come again after a restart; storage knows their names.
- * What has to be given up (full, too old) is emptied, not deleted: the names and the
- * count of what was lost stay and are told to storage in their turn.
+ * A file is deleted when all of its records are confirmed. Confirmed records in a
+ * remaining file are sent again after a restart; storage knows their names. Records
+ * that must be dropped (full, too old) are emptied, not deleted: their names and the
+ * count of lost events stay and are sent to storage in turn.
  *
- * Not safe for several threads: the outbox's lock guards it. */
+ * Not thread-safe: the outbox's lock guards it. */
 #ifndef INGESTION_SPOOL_SPOOL_H
 #define INGESTION_SPOOL_SPOOL_H
 
@@ -21,10 +21,10 @@ struct ingest_spool;
 enum ingest_spool_sync { INGEST_SYNC_NEVER, INGEST_SYNC_EVERYSEC, INGEST_SYNC_ALWAYS };
 
 struct ingest_spool_options {
-    const char *dir; /* made when it is missing */
+    const char *dir; /* created if missing */
     struct kn_str source;
     uint64_t max;   /* bytes of all files */
-    int64_t age_us; /* older batches are given up; 0: none */
+    int64_t age_us; /* older batches are dropped; 0: none */
     enum ingest_spool_sync sync;
 };
 
@@ -42,7 +42,7 @@ struct ingest_spool_status {
  * process has it, IO for everything else. */
 enum kn_status ingest_spool_open(const struct ingest_spool_options *options,
                                  struct ingest_spool **ret, struct kn_buf *error) KN_MUST_CHECK;
-/* Leaves everything that is not answered for the next start. NULL is allowed. */
+/* Keeps all unconfirmed batches for the next start. NULL is allowed. */
 void ingest_spool_close(struct ingest_spool *spool);
 
 /* Writes a batch behind the others and notes it in batch->segment. started: storage is being
@@ -58,9 +58,9 @@ enum kn_status ingest_spool_read(struct ingest_spool *spool,
 /* A batch with batch->segment set was answered. */
 void ingest_spool_answered(struct ingest_spool *spool, const struct ingest_batch *batch);
 
-/* Gives up the events of the oldest file that is not being sent. False: there is none. */
+/* Drops the events of the oldest file that is not being sent. False: there is none. */
 bool ingest_spool_drop(struct ingest_spool *spool) KN_MUST_CHECK;
-/* Gives up what is too old. */
+/* Drops batches that are too old. */
 void ingest_spool_expire(struct ingest_spool *spool);
 
 /* Events that were lost and that no batch in the spool tells of, since it was asked last. */
