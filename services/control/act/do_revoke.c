@@ -6,8 +6,8 @@
 #include "services/common/text/time.h"
 #include "services/control/act/removal.h"
 #include "services/control/ask/command.h"
-#include "services/control/find/message.h"
 #include "services/control/find/route.h"
+#include "services/control/queues/message.h"
 #include "services/control/queues/queues.h"
 
 static struct kn_str arguments_of(struct control_call *call, const struct kn_msg_task_revoke *ask)

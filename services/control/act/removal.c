@@ -1,7 +1,7 @@
 #include "services/control/act/removal.h"
 
 #include "services/common/text/time.h"
-#include "services/control/find/message.h"
+#include "services/control/queues/message.h"
 
 struct search {
     const struct control_removal *removal;

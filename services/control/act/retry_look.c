@@ -5,9 +5,9 @@
 #include "services/control/call/learned_sender.h"
 #include "services/control/find/calls.h"
 #include "services/control/find/depths.h"
-#include "services/control/find/message.h"
 #include "services/control/find/seek.h"
 #include "services/control/find/waiting.h"
+#include "services/control/queues/message.h"
 
 enum { QUEUES_MAX = 1000 }; /* that are searched for one message */
 

@@ -1,6 +1,6 @@
 /* The message of a task in the lists of a Redis. */
-#ifndef CONTROL_FIND_MESSAGE_H
-#define CONTROL_FIND_MESSAGE_H
+#ifndef CONTROL_QUEUES_MESSAGE_H
+#define CONTROL_QUEUES_MESSAGE_H
 
 #include "services/control/call/call.h"
 

@@ -1,4 +1,4 @@
-#include "services/control/find/message.h"
+#include "services/control/queues/message.h"
 
 #include "services/broker/waiting.h"
 #include "services/celery/message/task_message.h"
