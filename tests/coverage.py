@@ -32,7 +32,7 @@ def reached_lines(build):
             for file in part["files"]:
                 path = (pathlib.Path(part["current_working_directory"]) / file["file"]).resolve()
                 name = str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else ""
-                if PROGRAMS.match(name) and not TEST.search(name):
+                if path.is_file() and PROGRAMS.match(name) and not TEST.search(name):
                     for line in file["lines"]:
                         lines[name][line["line_number"]] += line["count"]
     return lines
