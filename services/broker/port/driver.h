@@ -5,9 +5,10 @@
  * 1. a folder beside redis/ and amqp/, with a `const struct broker_driver` (redis/redis_driver.c);
  * 2. its schemes, errors and traits there. The traits decide how the other services treat it; a new
  *    one is named for what it means to a caller;
- * 3. a row in url/drivers.c, and the files in CMakeLists.txt.
- * Nothing else asks which brokers there are. What a driver has of a meter or session begins with
- * the struct below, so that a pointer to one is a pointer to the other. */
+ * 3. a row in url/drivers.c, the files in CMakeLists.txt, and the schemes in the setting `url` of a
+ *    broker (services/common/config/config.h).
+ * Nothing else depends on which brokers exist. A driver's meter or session begins with the struct
+ * below, so a pointer to one is a pointer to the other. */
 #ifndef BROKER_PORT_DRIVER_H
 #define BROKER_PORT_DRIVER_H
 
