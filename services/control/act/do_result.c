@@ -39,14 +39,17 @@ static enum kn_status fill(struct control_call *call, struct kn_str id, struct k
 enum kn_status control_do_result(struct control_call *call)
 {
     const struct kn_msg_task_result_get *ask = call->msg;
-    const struct kn_msg_worker_list *workers;
+    struct kn_str source = kn_str_from(call->options->source);
+    const struct kn_msg_workers_get get = {.sources = {&source, 1}, .conf = true};
+    const void *workers;
     struct kn_msg_task_result *answer = kn_arena_alloc(call->arena, sizeof *answer);
     struct kn_str value, why = KN_STR("out of memory");
     if (!answer)
         return KN_NOMEM;
     if (!ask->task_id.len)
         return control_call_refuse(call, KN_INVALID, "task: missing");
-    enum kn_status status = control_workers(call, &workers);
+    enum kn_status status =
+        control_call_ask(call, KN_KIND_WORKERS_GET, &get, KN_KIND_WORKER_LIST, &workers);
     if (status != KN_OK)
         return status;
     status = control_result_value(call, workers, ask->task_id, &value, &why);

@@ -24,6 +24,7 @@ enum { ITEMS = 3 };
 struct counts {
     unsigned all, task, events, workers, begin, end, link;
     unsigned with_workers; /* workers, and events with workers */
+    unsigned full;         /* workers with all that they answered */
 };
 
 static struct {
@@ -153,6 +154,7 @@ static enum kn_status answer(const struct kn_bus_message *request, struct kn_bus
     case KN_KIND_WORKERS_GET:
         n->workers++;
         n->with_workers++;
+        n->full += ((const struct kn_msg_workers_get *)request->msg)->full;
         kn_bus_reply_set(reply, KN_KIND_WORKER_LIST, &workers);
         return KN_OK;
     case KN_KIND_AUDIT_END:
@@ -289,6 +291,28 @@ static void an_older_storage_is_asked_for_each_part(void **state)
     assert_int_equal(storage.links, 1);
 }
 
+static void a_result_needs_the_configurations_alone(void **state)
+{
+    (void)state;
+    const struct kn_msg_task_result_get get = {.source = KN_STR("default"),
+                                               .task_id = KN_STR("first")};
+    struct control_actions *actions;
+    struct kn_bus_client *client;
+    struct kn_bus_message *answer;
+    char *error = NULL;
+    assert_int_equal(
+        control_actions_start(&options, bus, control_url, to_storage, &actions, &error), KN_OK);
+    assert_int_equal(kn_bus_client_new(bus, control_url, &client, NULL), KN_OK);
+    enum kn_status status =
+        kn_bus_request(client, KN_KIND_TASK_RESULT_GET, &get, 30 * KN_SECOND, &answer, &error);
+    assert_int_equal(status, KN_CONFLICT); /* no worker names a result backend */
+    free(error);
+    kn_bus_client_free(client);
+    control_actions_stop(actions);
+    assert_int_equal(storage.counts.workers, 1);
+    assert_int_equal(storage.counts.full, 0);
+}
+
 static void a_bulk_portion_looks_at_the_workers_once(void **state)
 {
     struct control_jobs *jobs;
@@ -310,6 +334,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_retry_asks_storage_three_times, forget),
         cmocka_unit_test_setup(an_older_storage_is_asked_for_each_part, forget),
+        cmocka_unit_test_setup(a_result_needs_the_configurations_alone, forget),
         cmocka_unit_test_setup(a_bulk_portion_looks_at_the_workers_once, forget),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
