@@ -160,8 +160,9 @@ static enum kn_status open_one(struct ingest_spool *s, uint64_t number, bool las
         status = KN_IO;
     close(fd);
     if (status == KN_VERSION) {
-        KN_ERROR("spool.version", KN_F_STR("source", s->options.source), KN_F_I64("file", number),
-                 KN_F_TEXT("remedy", "start the Kanchi version that wrote it again"));
+        KN_ERROR(
+            "spool.version", KN_F_STR("source", s->options.source), KN_F_I64("file", number),
+            KN_F_TEXT("remedy", "start the version of Kanchi that wrote it, to send its events"));
         return KN_OK;
     }
     if (status == KN_INVALID && !empty) {
