@@ -189,12 +189,12 @@ struct kn_enum {
 KN_ENUM_MAP(E)
 #undef E
 
-/* "task-sent"; "unknown" for a number that the enumeration does not have. Static. */
-/* Whether a task has a result or was refused: nothing more comes of this call. */
+/* Whether a task has a result, or was refused or revoked: nothing more comes of
+ * this call. */
 bool kn_task_has_ended(enum kn_task_status status);
 /* The same, or it is given up for lost; its end may still come. */
 bool kn_task_is_over(enum kn_task_status status);
-
+/* "task-sent"; "unknown" for a number that the enumeration does not have. Static. */
 const char *kn_enum_text(const struct kn_enum *e, unsigned number);
 /* True when *ret was set. */
 bool kn_enum_parse(const struct kn_enum *e, struct kn_str text, unsigned *ret);

@@ -2,14 +2,16 @@
  * handlers, and the check of parameters and bodies. tests/api_doc_test.py compares it with
  * gateway/openapi.json and with the paths that docs/ name.
  *
- * A row is R(method, pattern, handler, body, answer, parameters…):
+ * A row is R(method, pattern, handler, body, answer, parameters...):
  *   method      GET (and HEAD), UPGRADE (GET, to become a WebSocket), POST or DELETE
- *   pattern     as in openapi.json. The first row that fits a path is taken, so
- * "/tasks/{id}/events" stands before "/tasks/{id}"; rows with the same pattern stand together body
- * the members that the JSON object may have, or NO_BODY answer      the schemas in openapi.json of
- * answers with a 2xx, or their type parameters  of the query: TEXT, TEXTS (any number), NAMES
- * (texts of an enumeration), FLAG, CHOICE (the first is the default), TIME, DURATION, NUMBER
- * (least, most, default), or NO_PARAMS
+ *   pattern     as in openapi.json. The first row that matches a path is used, so
+ *               "/tasks/{id}/events" comes before "/tasks/{id}"; rows with the same pattern
+ *               are adjacent
+ *   body        the members that the JSON object may have, or NO_BODY
+ *   answer      the schemas in openapi.json of 2xx answers, or their type
+ *   parameters  of the query: TEXT, TEXTS (any number), NAMES (texts of an enumeration), FLAG,
+ *               CHOICE (the first is the default), TIME, DURATION,
+ *               NUMBER (least, most, default), or NO_PARAMS
  *
  * Who may use a route belongs here, too: as a column after the handler. */
 #ifndef KN_GATEWAY_API_ROUTES_H
