@@ -32,7 +32,7 @@ static enum kn_status load_beside_program(struct gw_static **ret)
     return status;
 }
 
-static enum kn_status load_files(struct gateway *gateway, const char *dir, char **ret_error)
+static enum kn_status load_files(struct gateway *gateway, const char *dir, struct kn_buf *error)
 {
     enum kn_status status =
         dir[0] ? gw_static_load(dir, &gateway->files) : load_beside_program(&gateway->files);
@@ -45,16 +45,14 @@ static enum kn_status load_files(struct gateway *gateway, const char *dir, char 
                 KN_F_TEXT("text", "the dashboard is not built; REST and WebSocket work"));
         return KN_OK;
     }
-    if (asprintf(ret_error, "gateway.static_dir: cannot read %s: %s", dir, kn_status_text(status)) <
-        0)
-        *ret_error = NULL;
+    kn_buf_printf(error, "gateway.static_dir: cannot read %s: %s", dir, kn_status_text(status));
     return status;
 }
 
 static enum kn_status start_bus(struct gateway *gateway, const struct kn_service *service,
-                                const struct kn_config *config, char **ret_error)
+                                const struct kn_config *config, struct kn_buf *error)
 {
-    enum kn_status status = kn_bus_of_service(service, config, &gateway->bus, ret_error);
+    enum kn_status status = kn_bus_of_service(service, config, &gateway->bus, error);
     if (status != KN_OK)
         return status;
     kn_budget_init(&gateway->memory, (size_t)config->gateway.memory_max);
@@ -62,7 +60,7 @@ static enum kn_status start_bus(struct gateway *gateway, const struct kn_service
     gateway->controls = gw_controls_new(gateway->bus, config->bus.control);
     if (!gateway->controls)
         return KN_NOMEM;
-    return kn_bus_client_new(gateway->bus, config->bus.storage, &gateway->storage, ret_error);
+    return kn_bus_client_new(gateway->bus, config->bus.storage, &gateway->storage, error);
 }
 
 static enum kn_status start_hub(struct gateway *gateway, const struct kn_config *config)
@@ -80,7 +78,7 @@ static enum kn_status start_hub(struct gateway *gateway, const struct kn_config 
 }
 
 static enum kn_status start_live(struct gateway *gateway, const struct kn_config *config,
-                                 char **ret_error)
+                                 struct kn_buf *error)
 {
     const struct gw_live_options options = {
         .bus = gateway->bus,
@@ -90,7 +88,7 @@ static enum kn_status start_live(struct gateway *gateway, const struct kn_config
         .hub = gateway->hub,
         .tick_us = TICK,
     };
-    return gw_live_start(&options, &gateway->live, ret_error);
+    return gw_live_start(&options, &gateway->live, error);
 }
 
 static void fill_app(struct gateway *gateway, const struct kn_config *config)
@@ -117,7 +115,7 @@ static void fill_app(struct gateway *gateway, const struct kn_config *config)
 }
 
 static enum kn_status start_server(struct gateway *gateway, const struct kn_config *config,
-                                   char **ret_error)
+                                   struct kn_buf *error)
 {
     const struct gw_server_options options = {
         .listen = config->gateway.listen,
@@ -126,7 +124,7 @@ static enum kn_status start_server(struct gateway *gateway, const struct kn_conf
         .ws_clients_max = (unsigned)config->gateway.ws_clients_max,
         .app = &gateway->app,
     };
-    return gw_server_start(&options, &gateway->server, ret_error);
+    return gw_server_start(&options, &gateway->server, error);
 }
 
 static void report(void *arg, struct kn_arena *arena, struct kn_msg_service_status *status)
@@ -144,18 +142,18 @@ static void report(void *arg, struct kn_arena *arena, struct kn_msg_service_stat
 }
 
 enum kn_status gateway_start(struct gateway *gateway, const struct kn_service *service,
-                             const struct kn_config *config, char **ret_error)
+                             const struct kn_config *config, struct kn_buf *error)
 {
-    enum kn_status status = start_bus(gateway, service, config, ret_error);
+    enum kn_status status = start_bus(gateway, service, config, error);
     if (status == KN_OK)
         status = start_hub(gateway, config);
     if (status == KN_OK)
-        status = load_files(gateway, config->gateway.static_dir, ret_error);
+        status = load_files(gateway, config->gateway.static_dir, error);
     if (status == KN_OK)
-        status = start_live(gateway, config, ret_error);
+        status = start_live(gateway, config, error);
     if (status == KN_OK) {
         fill_app(gateway, config);
-        status = start_server(gateway, config, ret_error);
+        status = start_server(gateway, config, error);
     }
     if (status == KN_OK)
         status = kn_reporter_new(gateway->storage, "gateway", service->id, report, gateway,

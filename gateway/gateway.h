@@ -23,9 +23,9 @@ struct gateway {
 };
 
 /* gateway is zeroed. config must outlive it. On failure gateway_stop must still
- * be called, and *ret_error is a sentence, or NULL, to be freed by the caller. */
+ * be called, and error may have a sentence. */
 enum kn_status gateway_start(struct gateway *gateway, const struct kn_service *service,
-                             const struct kn_config *config, char **ret_error) KN_MUST_CHECK;
+                             const struct kn_config *config, struct kn_buf *error) KN_MUST_CHECK;
 void gateway_stop(struct gateway *gateway);
 
 #endif

@@ -150,7 +150,8 @@ static struct kn_bus_message *ask(struct gw_exchange *x, const char *who,
                                   enum kn_kind want, int64_t patience)
 {
     struct kn_bus_message *answer = NULL;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     struct kn_bus_call *call = NULL;
     enum kn_status status = kn_bus_call_start(client, kind, msg, patience, &call);
     if (status == KN_OK) {
@@ -160,10 +161,10 @@ static struct kn_bus_message *ask(struct gw_exchange *x, const char *who,
     }
     if (status != KN_OK) {
         answer = NULL;
-        x->acted = x->acted && !error; /* a sentence says what came of it */
-        fail_from(x, who, status, error);
+        x->acted = x->acted && !error.len; /* a sentence says what came of it */
+        fail_from(x, who, status, kn_buf_cstr(&error));
     }
-    free(error);
+    kn_buf_fini(&error);
     return answer;
 }
 

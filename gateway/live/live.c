@@ -244,7 +244,7 @@ static void *follow_metrics(void *arg)
 /* ---- outside ---------------------------------------------------------------------------- */
 
 enum kn_status gw_live_start(const struct gw_live_options *options, struct gw_live **ret,
-                             char **ret_error)
+                             struct kn_buf *error)
 {
     struct gw_live *live = calloc(1, sizeof *live);
     if (!live)
@@ -256,10 +256,10 @@ enum kn_status gw_live_start(const struct gw_live_options *options, struct gw_li
                                                 .storage = options->storage,
                                                 .from_now = true,
                                                 .without = "deltas"};
-    enum kn_status status = kn_feed_reader_new(options->bus, &feed, &live->reader, ret_error);
+    enum kn_status status = kn_feed_reader_new(options->bus, &feed, &live->reader, error);
     if (status == KN_OK)
-        status = kn_bus_subscriber_new(options->bus, options->metrics_url, &live->metrics_sub,
-                                       ret_error);
+        status =
+            kn_bus_subscriber_new(options->bus, options->metrics_url, &live->metrics_sub, error);
     if (status == KN_OK) {
         live->feed_running = pthread_create(&live->feed_thread, NULL, follow_feed, live) == 0;
         live->metrics_running =

@@ -18,10 +18,10 @@ struct gw_live_options {
     int64_t tick_us;
 };
 
-/* Nothing of options is owned; all of it must outlive the result. On failure
- * *ret_error is a sentence to be freed by the caller. */
+/* Nothing of options is owned; all of it must outlive the result. A failure
+ * may have a sentence in error, which may be NULL. */
 enum kn_status gw_live_start(const struct gw_live_options *options, struct gw_live **ret,
-                             char **ret_error) KN_MUST_CHECK;
+                             struct kn_buf *error) KN_MUST_CHECK;
 /* Stops the threads. NULL is allowed. */
 void gw_live_stop(struct gw_live *live);
 

@@ -22,11 +22,10 @@ enum {
 
 /* ---- the address ------------------------------------------------------------------------ */
 
-static void cannot_listen(char **ret_error, const char *listen, const char *why)
+static void cannot_listen(struct kn_buf *error, const char *listen, const char *why)
 {
-    if (ret_error &&
-        asprintf(ret_error, "cannot listen on %s: %s (gateway.listen)", listen, why) < 0)
-        *ret_error = NULL;
+    if (error)
+        kn_buf_printf(error, "cannot listen on %s: %s (gateway.listen)", listen, why);
 }
 
 /* Returns 0 or an error number. */
@@ -62,27 +61,27 @@ static void tell_address(struct gw_server *server)
              own.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-static enum kn_status start_listening(struct gw_server *server, char **ret_error)
+static enum kn_status start_listening(struct gw_server *server, struct kn_buf *error)
 {
     const char *listen = server->options.listen;
     char host[256], service[16];
     int port;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
     if (!kn_config_split_address(listen, host, sizeof host, &port)) {
-        cannot_listen(ret_error, listen, "not an address and port");
+        cannot_listen(error, listen, "not an address and port");
         return KN_CONFIG;
     }
     snprintf(service, sizeof service, "%d", port);
-    int error = getaddrinfo(host[0] ? host : NULL, service, &hints, &found);
-    if (error) {
-        cannot_listen(ret_error, listen, gai_strerror(error));
+    int code = getaddrinfo(host[0] ? host : NULL, service, &hints, &found);
+    if (code) {
+        cannot_listen(error, listen, gai_strerror(code));
         return KN_CONFIG;
     }
-    error = bind_to(found, &server->listen_fd);
+    code = bind_to(found, &server->listen_fd);
     freeaddrinfo(found);
-    if (error) {
-        cannot_listen(ret_error, listen,
-                      error == EADDRINUSE ? "another program uses this port" : strerror(error));
+    if (code) {
+        cannot_listen(error, listen,
+                      code == EADDRINUSE ? "another program uses this port" : strerror(code));
         return KN_IO;
     }
     tell_address(server);
@@ -136,9 +135,9 @@ static enum kn_status start_threads(struct gw_server *server)
     return server->started ? KN_OK : KN_NOMEM;
 }
 
-static enum kn_status start(struct gw_server *server, char **ret_error)
+static enum kn_status start(struct gw_server *server, struct kn_buf *error)
 {
-    enum kn_status status = start_listening(server, ret_error);
+    enum kn_status status = start_listening(server, error);
     if (status != KN_OK)
         return status;
     fit_descriptors(&server->options);
@@ -152,7 +151,7 @@ static enum kn_status start(struct gw_server *server, char **ret_error)
 }
 
 enum kn_status gw_server_start(const struct gw_server_options *options, struct gw_server **ret,
-                               char **ret_error)
+                               struct kn_buf *error)
 {
     struct gw_server *server = calloc(1, sizeof *server);
     if (!server)
@@ -160,7 +159,7 @@ enum kn_status gw_server_start(const struct gw_server_options *options, struct g
     server->options = *options;
     server->listen_fd = server->epoll_fd = server->wake_fd = -1;
     pthread_mutex_init(&server->done_lock, NULL);
-    enum kn_status status = start(server, ret_error);
+    enum kn_status status = start(server, error);
     if (status != KN_OK) {
         gw_server_stop(server);
         return status;

@@ -17,9 +17,9 @@ struct gw_server_options {
     struct gw_app *app; /* not owned */
 };
 
-/* On failure *ret_error is a sentence to be freed by the caller. */
+/* On failure error, which may be NULL, may have a sentence. */
 enum kn_status gw_server_start(const struct gw_server_options *options, struct gw_server **ret,
-                               char **ret_error) KN_MUST_CHECK;
+                               struct kn_buf *error) KN_MUST_CHECK;
 /* Ends all connections. NULL is allowed. */
 void gw_server_stop(struct gw_server *server);
 /* "127.0.0.1:8080", with the port that was taken. */

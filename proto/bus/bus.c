@@ -5,6 +5,7 @@
 #include "services/common/text/loopback.h"
 #include "services/common/text/time.h"
 
+#include <errno.h>
 #include <nng/supplemental/tls/tls.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,14 +45,13 @@ enum kn_status bus_status(int nng_error)
     }
 }
 
-void bus_error(char **ret_error, const char *format, ...)
+void bus_error(struct kn_buf *error, const char *format, ...)
 {
-    if (!ret_error)
+    if (!error)
         return;
     va_list args;
     va_start(args, format);
-    if (vasprintf(ret_error, format, args) < 0)
-        *ret_error = NULL;
+    kn_buf_vprintf(error, format, args);
     va_end(args);
 }
 
@@ -65,18 +65,18 @@ nng_duration bus_ms(int64_t us)
 
 /* ---- the bus itself ---------------------------------------------------------- */
 
-static char *read_pem(const char *path, char **ret_error)
+static char *read_pem(const char *path, struct kn_buf *error)
 {
     FILE *f = fopen(path, "re");
     if (!f) {
-        bus_error(ret_error, "%s: %m", path);
+        bus_error(error, "%s: %s", path, strerror(errno));
         return NULL;
     }
     char *text = calloc(1, PEM_MAX);
     size_t n = text ? fread(text, 1, PEM_MAX - 1, f) : 0;
     fclose(f);
     if (n == 0) {
-        bus_error(ret_error, "%s: empty or unreadable", path);
+        bus_error(error, "%s: empty or unreadable", path);
         free(text);
         return NULL;
     }
@@ -84,10 +84,10 @@ static char *read_pem(const char *path, char **ret_error)
 }
 
 enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **ret,
-                          char **ret_error)
+                          struct kn_buf *error)
 {
     if (strlen(options->sender) > KN_SENDER_MAX) {
-        bus_error(ret_error, "a sender id on the bus may have at most %d bytes", KN_SENDER_MAX);
+        bus_error(error, "a sender id on the bus may have at most %d bytes", KN_SENDER_MAX);
         return KN_TOO_BIG;
     }
     struct kn_bus *bus = calloc(1, sizeof *bus);
@@ -107,7 +107,7 @@ enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **
     for (size_t i = 0; i < KN_COUNT_OF(files); i++) {
         if (!files[i].path || files[i].path[0] == '\0')
             continue;
-        *files[i].pem = read_pem(files[i].path, ret_error);
+        *files[i].pem = read_pem(files[i].path, error);
         if (!*files[i].pem) {
             kn_bus_free(bus);
             return KN_CONFIG;
@@ -143,24 +143,24 @@ void kn_bus_free(struct kn_bus *bus)
 
 /* ---- addresses ---------------------------------------------------------------- */
 
-static enum kn_status check_url(const struct kn_bus *bus, const char *url, char **ret_error)
+static enum kn_status check_url(const struct kn_bus *bus, const char *url, struct kn_buf *error)
 {
     if (strncmp(url, "ipc://", 6) == 0 || strncmp(url, "inproc://", 9) == 0)
         return KN_OK;
     if (strncmp(url, "tls+tcp://", 10) == 0) {
         if (bus->ca && bus->cert && bus->key)
             return KN_OK;
-        bus_error(ret_error, "%s: requires bus.ca, bus.cert and bus.key", url);
+        bus_error(error, "%s: requires bus.ca, bus.cert and bus.key", url);
         return KN_CONFIG;
     }
     if (strncmp(url, "tcp://", 6) == 0) {
         if (bus->insecure || kn_address_is_loopback(kn_str_from(url + 6)))
             return KN_OK;
-        bus_error(ret_error,
-                  "%s: beyond loopback the bus requires tls+tcp://, or bus.insecure: true", url);
+        bus_error(error, "%s: beyond loopback the bus requires tls+tcp://, or bus.insecure: true",
+                  url);
         return KN_DENIED;
     }
-    bus_error(ret_error, "%s: allowed on the bus: ipc://, tcp:// and tls+tcp://", url);
+    bus_error(error, "%s: allowed on the bus: ipc://, tcp:// and tls+tcp://", url);
     return KN_INVALID;
 }
 
@@ -258,16 +258,16 @@ int bus_start(struct kn_bus *bus, nng_socket socket, enum bus_role role, const c
 }
 
 enum kn_status bus_attach(struct kn_bus *bus, nng_socket socket, enum bus_role role,
-                          const char *url, char **ret_error)
+                          const char *url, struct kn_buf *error)
 {
-    enum kn_status status = check_url(bus, url, ret_error);
+    enum kn_status status = check_url(bus, url, error);
     if (status != KN_OK)
         return status;
     int rv = nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, bus->message_max);
     if (rv == 0)
         rv = bus_endpoint_add(bus, socket, role, url);
     if (rv)
-        bus_error(ret_error, "%s: can't be %s: %s", url, role == BUS_BIND ? "bound" : "dialled",
+        bus_error(error, "%s: can't be %s: %s", url, role == BUS_BIND ? "bound" : "dialled",
                   nng_strerror(rv));
     return bus_status(rv);
 }

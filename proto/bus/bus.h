@@ -38,10 +38,10 @@ struct kn_bus_options {
     int64_t stuck_after; /* µs, 0: 10 s */
 };
 
-/* Copies what options point to. On failure *ret_error (may be NULL) is a sentence
- * to be freed by the caller. */
+/* Copies what options point to. On failure a sentence may be appended to error, which may be
+ * NULL, here and below. */
 enum kn_status kn_bus_new(const struct kn_bus_options *options, struct kn_bus **ret,
-                          char **ret_error) KN_MUST_CHECK;
+                          struct kn_buf *error) KN_MUST_CHECK;
 /* Everything that was made with it must be freed before. NULL is allowed. */
 void kn_bus_free(struct kn_bus *bus);
 /* Before the first request: takes the memory of answers from a budget, which must outlive the
@@ -63,7 +63,8 @@ void kn_bus_message_free(struct kn_bus_message *message);
 
 /* Binds url. */
 enum kn_status kn_bus_publisher_new(struct kn_bus *bus, const char *url,
-                                    struct kn_bus_publisher **ret, char **ret_error) KN_MUST_CHECK;
+                                    struct kn_bus_publisher **ret,
+                                    struct kn_buf *error) KN_MUST_CHECK;
 void kn_bus_publisher_free(struct kn_bus_publisher *publisher);
 /* Never waits. number: of the envelope. TOO_BIG when it is larger than message_max. */
 enum kn_status kn_bus_publish(struct kn_bus_publisher *publisher, uint64_t number,
@@ -72,7 +73,7 @@ enum kn_status kn_bus_publish(struct kn_bus_publisher *publisher, uint64_t numbe
 /* Dials url, and redials for ever; that nobody is there is no error. */
 enum kn_status kn_bus_subscriber_new(struct kn_bus *bus, const char *url,
                                      struct kn_bus_subscriber **ret,
-                                     char **ret_error) KN_MUST_CHECK;
+                                     struct kn_buf *error) KN_MUST_CHECK;
 void kn_bus_subscriber_free(struct kn_bus_subscriber *subscriber);
 /* Passes over the field of that name (static text, NULL: none) in every message: it stays
  * absent. Before the first kn_bus_receive. */
@@ -94,21 +95,21 @@ uint64_t kn_bus_subscriber_malformed(const struct kn_bus_subscriber *subscriber)
 /* Dials url, and redials for ever. A request that was under way when the server
  * went is sent again when it is back: what a request does must bear that. */
 enum kn_status kn_bus_client_new(struct kn_bus *bus, const char *url, struct kn_bus_client **ret,
-                                 char **ret_error) KN_MUST_CHECK;
+                                 struct kn_buf *error) KN_MUST_CHECK;
 void kn_bus_client_free(struct kn_bus_client *client);
 
 /* Sends a request and waits for its answer, up to timeout_us. *ret is to be freed
  * with kn_bus_message_free. TIMEOUT when no answer came; NOMEM without a sentence
  * when it does not fit into the budget (kn_bus_limit_answers); else, when the server
- * said no, its status, and *ret_error (may be NULL) is its sentence, to be freed
- * by the caller, or NULL. */
+ * said no, its status, and error has its sentence, if it
+ * gave one. */
 enum kn_status kn_bus_request(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
                               int64_t timeout_us, struct kn_bus_message **ret,
-                              char **ret_error) KN_MUST_CHECK;
+                              struct kn_buf *error) KN_MUST_CHECK;
 /* The same for an answer of one kind: UNSUPPORTED without a sentence when it is of another. */
 enum kn_status kn_bus_ask(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
                           int64_t timeout_us, enum kn_kind wanted, struct kn_bus_message **ret,
-                          char **ret_error) KN_MUST_CHECK;
+                          struct kn_buf *error) KN_MUST_CHECK;
 /* The same when it does not matter why there is none; NULL: none. */
 struct kn_bus_message *kn_bus_request_kind(struct kn_bus_client *client, enum kn_kind kind,
                                            const void *msg, int64_t timeout_us,
@@ -133,10 +134,11 @@ bool kn_bus_call_ready(struct kn_bus_call *call);
 bool kn_bus_call_wait(struct kn_bus_call *call);
 /* Waits as kn_bus_request does, and frees the call. */
 enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_message **ret,
-                                  char **ret_error) KN_MUST_CHECK;
+                                  struct kn_buf *error) KN_MUST_CHECK;
 /* The same as kn_bus_ask: UNSUPPORTED when the answer is of another kind than wanted. */
 enum kn_status kn_bus_call_finish_kind(struct kn_bus_call *call, enum kn_kind wanted,
-                                       struct kn_bus_message **ret, char **ret_error) KN_MUST_CHECK;
+                                       struct kn_bus_message **ret,
+                                       struct kn_buf *error) KN_MUST_CHECK;
 /* Gives up on it, and frees it. NULL is allowed. */
 void kn_bus_call_drop(struct kn_bus_call *call);
 
@@ -155,7 +157,7 @@ void kn_bus_reply_error(struct kn_bus_reply *reply, const char *format, ...)
 /* Binds url, and answers with threads threads (1 to 64). */
 enum kn_status kn_bus_server_new(struct kn_bus *bus, const char *url, unsigned threads,
                                  kn_bus_handler *handler, void *arg, struct kn_bus_server **ret,
-                                 char **ret_error) KN_MUST_CHECK;
+                                 struct kn_buf *error) KN_MUST_CHECK;
 /* Stops taking requests, waits for those that are being handled. */
 void kn_bus_server_free(struct kn_bus_server *server);
 

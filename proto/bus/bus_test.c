@@ -91,10 +91,10 @@ static struct kn_bus_client *dial(void)
 }
 
 static enum kn_status ask(struct kn_bus_client *client, const char *source, int64_t timeout,
-                          struct kn_bus_message **ret, char **ret_error)
+                          struct kn_bus_message **ret, struct kn_buf *error)
 {
     struct kn_msg_known_queues_get get = {.source = kn_str_from(source)};
-    return kn_bus_request(client, KN_KIND_KNOWN_QUEUES_GET, &get, timeout, ret, ret_error);
+    return kn_bus_request(client, KN_KIND_KNOWN_QUEUES_GET, &get, timeout, ret, error);
 }
 
 static void a_request_is_answered(void **state)
@@ -118,14 +118,16 @@ static void a_refusal_comes_with_its_sentence(void **state)
     struct kn_bus_server *server = serve(echo, NULL, 1);
     struct kn_bus_client *client = dial();
     struct kn_bus_message *answer;
-    char *error;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     assert_int_equal(ask(client, "no", 5 * KN_SECOND, &answer, &error), KN_NOT_FOUND);
-    assert_string_equal(error, "there is no source no");
-    free(error);
+    assert_string_equal(kn_buf_cstr(&error), "there is no source no");
+    kn_buf_clear(&error);
     struct kn_msg_done done = {0};
     assert_int_equal(kn_bus_request(client, KN_KIND_DONE, &done, 5 * KN_SECOND, &answer, &error),
                      KN_UNSUPPORTED);
-    assert_null(error);
+    assert_null(kn_buf_cstr(&error));
+    kn_buf_fini(&error);
     kn_bus_client_free(client);
     kn_bus_server_free(server);
 }
@@ -435,7 +437,8 @@ static void addresses_beyond_loopback_need_tls_or_consent(void **state)
     };
     for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         struct kn_bus_publisher *publisher = NULL;
-        char *error = NULL;
+        struct kn_buf error;
+        kn_buf_init(&error, 0);
         enum kn_status status = kn_bus_publisher_new(bus, cases[i].url, &publisher, &error);
         if (cases[i].status == KN_OK)
             assert_int_equal(status, KN_OK);
@@ -443,9 +446,9 @@ static void addresses_beyond_loopback_need_tls_or_consent(void **state)
             assert_int_not_equal(status, KN_OK);
         if (cases[i].error) {
             assert_int_equal(status, cases[i].status);
-            assert_string_equal(error, cases[i].error);
+            assert_string_equal(kn_buf_cstr(&error), cases[i].error);
         }
-        free(error);
+        kn_buf_fini(&error);
         kn_bus_publisher_free(publisher);
     }
 }

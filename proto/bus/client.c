@@ -32,7 +32,7 @@ struct kn_bus_call {
 };
 
 enum kn_status kn_bus_client_new(struct kn_bus *bus, const char *url, struct kn_bus_client **ret,
-                                 char **ret_error)
+                                 struct kn_buf *error)
 {
     struct kn_bus_client *client = calloc(1, sizeof *client);
     if (!client)
@@ -46,7 +46,7 @@ enum kn_status kn_bus_client_new(struct kn_bus *bus, const char *url, struct kn_
     rv = nng_socket_set_ms(client->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
     enum kn_status status = bus_status(rv);
     if (status == KN_OK)
-        status = bus_attach(bus, client->socket, BUS_DIAL, url, ret_error);
+        status = bus_attach(bus, client->socket, BUS_DIAL, url, error);
     if (status != KN_OK) {
         kn_bus_client_free(client);
         return status;
@@ -244,13 +244,13 @@ void kn_bus_call_drop(struct kn_bus_call *call)
 }
 
 /* A FAILURE that the server sent becomes its status and text. */
-static enum kn_status check_failure(struct kn_bus_message *message, char **ret_error)
+static enum kn_status check_failure(struct kn_bus_message *message, struct kn_buf *error)
 {
     if (message->kind != KN_KIND_FAILURE)
         return KN_OK;
     const struct kn_msg_failure *failure = message->msg;
     if (failure->text.ptr)
-        bus_error(ret_error, "%.*s", KN_STR_ARG(failure->text));
+        bus_error(error, "%.*s", KN_STR_ARG(failure->text));
     bool known = failure->status > KN_OK && failure->status <= KN_UNCERTAIN;
     return known ? (enum kn_status)failure->status : KN_INTERNAL;
 }
@@ -271,10 +271,8 @@ bool kn_bus_call_wait(struct kn_bus_call *call)
 }
 
 enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_message **ret,
-                                  char **ret_error)
+                                  struct kn_buf *error)
 {
-    if (ret_error)
-        *ret_error = NULL;
     pthread_mutex_lock(&call->lock);
     await_locked(call);
     pthread_mutex_unlock(&call->lock);
@@ -289,7 +287,7 @@ enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_messag
     status = bus_unpack_answer(bus, answer, &message);
     if (status != KN_OK)
         return status;
-    status = check_failure(message, ret_error);
+    status = check_failure(message, error);
     if (status != KN_OK) {
         kn_bus_message_free(message);
         return status;
@@ -299,22 +297,20 @@ enum kn_status kn_bus_call_finish(struct kn_bus_call *call, struct kn_bus_messag
 }
 
 enum kn_status kn_bus_request(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
-                              int64_t timeout_us, struct kn_bus_message **ret, char **ret_error)
+                              int64_t timeout_us, struct kn_bus_message **ret, struct kn_buf *error)
 {
-    if (ret_error)
-        *ret_error = NULL;
     struct kn_bus_call *call = NULL;
     enum kn_status status = kn_bus_call_start(client, kind, msg, timeout_us, &call);
     if (status != KN_OK)
         return status;
-    return kn_bus_call_finish(call, ret, ret_error);
+    return kn_bus_call_finish(call, ret, error);
 }
 
 enum kn_status kn_bus_call_finish_kind(struct kn_bus_call *call, enum kn_kind wanted,
-                                       struct kn_bus_message **ret, char **ret_error)
+                                       struct kn_bus_message **ret, struct kn_buf *error)
 {
     struct kn_bus_message *answer;
-    enum kn_status status = kn_bus_call_finish(call, &answer, ret_error);
+    enum kn_status status = kn_bus_call_finish(call, &answer, error);
     if (status == KN_OK && answer->kind != wanted) {
         kn_bus_message_free(answer);
         status = KN_UNSUPPORTED;
@@ -326,13 +322,11 @@ enum kn_status kn_bus_call_finish_kind(struct kn_bus_call *call, enum kn_kind wa
 
 enum kn_status kn_bus_ask(struct kn_bus_client *client, enum kn_kind kind, const void *msg,
                           int64_t timeout_us, enum kn_kind wanted, struct kn_bus_message **ret,
-                          char **ret_error)
+                          struct kn_buf *error)
 {
-    if (ret_error)
-        *ret_error = NULL;
     struct kn_bus_call *call = NULL;
     enum kn_status status = kn_bus_call_start(client, kind, msg, timeout_us, &call);
-    return status == KN_OK ? kn_bus_call_finish_kind(call, wanted, ret, ret_error) : status;
+    return status == KN_OK ? kn_bus_call_finish_kind(call, wanted, ret, error) : status;
 }
 
 struct kn_bus_message *kn_bus_request_kind(struct kn_bus_client *client, enum kn_kind kind,

@@ -29,7 +29,7 @@ struct kn_feed_reader {
 };
 
 enum kn_status kn_feed_reader_new(struct kn_bus *bus, const struct kn_feed_reader_options *options,
-                                  struct kn_feed_reader **ret, char **ret_error)
+                                  struct kn_feed_reader **ret, struct kn_buf *error)
 {
     struct kn_feed_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
@@ -43,7 +43,7 @@ enum kn_status kn_feed_reader_new(struct kn_bus *bus, const struct kn_feed_reade
         return KN_NOMEM;
     }
     enum kn_status status =
-        kn_bus_subscriber_new(bus, options->feed_url, &reader->subscriber, ret_error);
+        kn_bus_subscriber_new(bus, options->feed_url, &reader->subscriber, error);
     if (status != KN_OK) {
         kn_feed_reader_free(reader);
         return status;

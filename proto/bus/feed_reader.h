@@ -35,7 +35,7 @@ struct kn_feed_event {
 
 /* Copies the strings of options. */
 enum kn_status kn_feed_reader_new(struct kn_bus *bus, const struct kn_feed_reader_options *options,
-                                  struct kn_feed_reader **ret, char **ret_error) KN_MUST_CHECK;
+                                  struct kn_feed_reader **ret, struct kn_buf *error) KN_MUST_CHECK;
 void kn_feed_reader_free(struct kn_feed_reader *reader);
 
 /* The next thing that happened, waiting up to timeout_us. What *ret points to

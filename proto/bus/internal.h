@@ -33,13 +33,13 @@ int bus_start(struct kn_bus *bus, nng_socket socket, enum bus_role role, const c
 /* The same with the bus's limits, for a url that is checked here, and kept so (endpoint.c) until
  * bus_close. */
 enum kn_status bus_attach(struct kn_bus *bus, nng_socket socket, enum bus_role role,
-                          const char *url, char **ret_error) KN_MUST_CHECK;
+                          const char *url, struct kn_buf *error) KN_MUST_CHECK;
 
 /* The status for an error number of nng. */
 enum kn_status bus_status(int nng_error);
 
-/* Sets *ret_error (when it is not NULL) to a formatted sentence. */
-void bus_error(char **ret_error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Appends a formatted sentence to error, unless it is NULL. */
+void bus_error(struct kn_buf *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* An envelope with its message, ready to be sent. */
 enum kn_status bus_pack(struct kn_bus *bus, uint64_t number, enum kn_kind kind, const void *msg,

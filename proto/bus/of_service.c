@@ -11,7 +11,7 @@ static void on_stuck(void *arg)
 }
 
 enum kn_status kn_bus_of_service(const struct kn_service *service, const struct kn_config *config,
-                                 struct kn_bus **ret, char **ret_error)
+                                 struct kn_bus **ret, struct kn_buf *error)
 {
     const struct kn_config_bus *from = &config->bus;
     const struct kn_bus_options options = {
@@ -23,5 +23,5 @@ enum kn_status kn_bus_of_service(const struct kn_service *service, const struct 
         .key_file = from->key,
         .on_stuck = on_stuck,
     };
-    return kn_bus_new(&options, ret, ret_error);
+    return kn_bus_new(&options, ret, error);
 }

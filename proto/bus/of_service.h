@@ -7,6 +7,6 @@
 
 /* kn_bus_new with config's bus.*; the service fails (kn_service_fail) when the bus gets stuck. */
 enum kn_status kn_bus_of_service(const struct kn_service *service, const struct kn_config *config,
-                                 struct kn_bus **ret, char **ret_error) KN_MUST_CHECK;
+                                 struct kn_bus **ret, struct kn_buf *error) KN_MUST_CHECK;
 
 #endif

@@ -23,7 +23,7 @@ struct kn_bus_subscriber {
 };
 
 enum kn_status kn_bus_publisher_new(struct kn_bus *bus, const char *url,
-                                    struct kn_bus_publisher **ret, char **ret_error)
+                                    struct kn_bus_publisher **ret, struct kn_buf *error)
 {
     struct kn_bus_publisher *publisher = calloc(1, sizeof *publisher);
     if (!publisher)
@@ -37,7 +37,7 @@ enum kn_status kn_bus_publisher_new(struct kn_bus *bus, const char *url,
     rv = nng_socket_set_int(publisher->socket, NNG_OPT_SENDBUF, SEND_BUFFER);
     enum kn_status status = bus_status(rv);
     if (status == KN_OK)
-        status = bus_attach(bus, publisher->socket, BUS_BIND, url, ret_error);
+        status = bus_attach(bus, publisher->socket, BUS_BIND, url, error);
     if (status != KN_OK) {
         kn_bus_publisher_free(publisher);
         return status;
@@ -68,7 +68,7 @@ enum kn_status kn_bus_publish(struct kn_bus_publisher *publisher, uint64_t numbe
 }
 
 enum kn_status kn_bus_subscriber_new(struct kn_bus *bus, const char *url,
-                                     struct kn_bus_subscriber **ret, char **ret_error)
+                                     struct kn_bus_subscriber **ret, struct kn_buf *error)
 {
     struct kn_bus_subscriber *subscriber = calloc(1, sizeof *subscriber);
     if (!subscriber)
@@ -85,7 +85,7 @@ enum kn_status kn_bus_subscriber_new(struct kn_bus *bus, const char *url,
         (rv = nng_socket_set(subscriber->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0)) != 0)
         status = bus_status(rv);
     else
-        status = bus_attach(bus, subscriber->socket, BUS_DIAL, url, ret_error);
+        status = bus_attach(bus, subscriber->socket, BUS_DIAL, url, error);
     if (status != KN_OK) {
         kn_bus_subscriber_free(subscriber);
         return status;

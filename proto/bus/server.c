@@ -150,7 +150,7 @@ void kn_bus_server_free(struct kn_bus_server *server)
 
 enum kn_status kn_bus_server_new(struct kn_bus *bus, const char *url, unsigned threads,
                                  kn_bus_handler *handler, void *arg, struct kn_bus_server **ret,
-                                 char **ret_error)
+                                 struct kn_buf *error)
 {
     if (threads < 1 || threads > THREADS_MAX)
         return KN_INVALID;
@@ -166,7 +166,7 @@ enum kn_status kn_bus_server_new(struct kn_bus *bus, const char *url, unsigned t
         return bus_status(rv);
     }
     server->count = threads;
-    enum kn_status status = bus_attach(bus, server->socket, BUS_BIND, url, ret_error);
+    enum kn_status status = bus_attach(bus, server->socket, BUS_BIND, url, error);
     for (unsigned i = 0; i < threads && status == KN_OK; i++)
         status = bus_status(start_thread(server, &server->threads[i]));
     if (status != KN_OK) {

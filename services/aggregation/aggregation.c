@@ -69,17 +69,16 @@ static struct aggregation *make(struct kn_bus_client *storage, const struct kn_c
 
 enum kn_status aggregation_start(struct kn_bus *bus, struct kn_bus_client *storage,
                                  const struct kn_config *config, struct aggregation **ret,
-                                 char **ret_error)
+                                 struct kn_buf *error)
 {
     struct aggregation *a = make(storage, config);
     if (!a)
         return KN_NOMEM;
     struct kn_feed_reader_options options = {
         .feed_url = config->bus.storage_feed, .storage = storage, .without = "tasks"};
-    enum kn_status status =
-        kn_bus_publisher_new(bus, config->bus.metrics, &a->publisher, ret_error);
+    enum kn_status status = kn_bus_publisher_new(bus, config->bus.metrics, &a->publisher, error);
     if (status == KN_OK)
-        status = kn_feed_reader_new(bus, &options, &a->reader, ret_error);
+        status = kn_feed_reader_new(bus, &options, &a->reader, error);
     if (status == KN_OK && pthread_create(&a->reader_thread, NULL, aggr_read_feed, a) != 0)
         status = KN_NOMEM;
     a->threads += status == KN_OK;

@@ -11,11 +11,11 @@
 
 struct aggregation;
 
-/* Binds bus.metrics and starts. config and storage must outlive it. On failure
- * *ret_error is a message that the caller frees, or NULL. */
+/* Binds bus.metrics and starts. config and storage must outlive it. A failure
+ * may have a message in error, which may be NULL. */
 enum kn_status aggregation_start(struct kn_bus *bus, struct kn_bus_client *storage,
                                  const struct kn_config *config, struct aggregation **ret,
-                                 char **ret_error) KN_MUST_CHECK;
+                                 struct kn_buf *error) KN_MUST_CHECK;
 /* Stops, sends its data to storage if storage answers, and frees. storage is stopped
  * afterwards. NULL is allowed. */
 void aggregation_stop(struct aggregation *aggregation);

@@ -25,15 +25,15 @@ static void stop(struct parts *p)
 }
 
 static enum kn_status start(struct parts *p, const struct kn_service *service,
-                            const struct kn_config *config, char **ret_error)
+                            const struct kn_config *config, struct kn_buf *error)
 {
-    enum kn_status status = kn_service_make_socket_folder(config->bus.metrics, ret_error);
+    enum kn_status status = kn_service_make_socket_folder(config->bus.metrics, error);
     if (status == KN_OK)
-        status = kn_bus_of_service(service, config, &p->bus, ret_error);
+        status = kn_bus_of_service(service, config, &p->bus, error);
     if (status == KN_OK)
-        status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, ret_error);
+        status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, error);
     if (status == KN_OK)
-        status = aggregation_start(p->bus, p->storage, config, &p->aggregation, ret_error);
+        status = aggregation_start(p->bus, p->storage, config, &p->aggregation, error);
     if (status == KN_OK)
         status = kn_reporter_new(p->storage, "aggregation", service->id, aggregation_report,
                                  p->aggregation, &p->reporter);
@@ -45,12 +45,13 @@ int main(int argc, char **argv)
     struct kn_service service;
     struct kn_config config;
     struct parts parts = {0};
-    char *error = NULL;
+    struct kn_buf error;
     int code = KN_EXIT_OK;
     if (!kn_service_init(&service, &config, NAME,
                          "Compute counts and percentiles, and track which workers are online", argc,
                          argv, &code))
         return code;
+    kn_buf_init(&error, 0);
     enum kn_status status = start(&parts, &service, &config, &error);
     if (status == KN_OK) {
         KN_INFO("service.ready", KN_F_TEXT("metrics", config.bus.metrics));
@@ -58,10 +59,11 @@ int main(int argc, char **argv)
         code = kn_service_code();
         KN_INFO("service.stopping");
     } else {
-        code = kn_die(NAME, KN_EXIT_FAILED, "%s", error ? error : kn_status_text(status));
+        code = kn_die(NAME, KN_EXIT_FAILED, "%s",
+                      kn_buf_cstr(&error) ? kn_buf_cstr(&error) : kn_status_text(status));
     }
     stop(&parts);
-    free(error);
+    kn_buf_fini(&error);
     kn_config_fini(&config);
     kn_service_fini(&service);
     return code;

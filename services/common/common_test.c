@@ -78,8 +78,10 @@ static void buffer_keeps_its_first_error(void **state)
     kn_buf_fail(&buf, KN_IO);
     assert_int_equal(kn_buf_status(&buf), KN_TOO_BIG);
     assert_int_equal(kn_buf_view(&buf).len, 8);
+    assert_string_equal(kn_buf_cstr(&buf), "12345678");
     assert_null(kn_buf_take(&buf, NULL));
     kn_buf_clear(&buf);
+    assert_null(kn_buf_cstr(&buf));
     kn_buf_printf(&buf, "%d-%s", 7, "x");
     size_t len;
     char *text = kn_buf_take(&buf, &len);

@@ -35,7 +35,7 @@ static void stop(struct parts *p)
 }
 
 static enum kn_status start_actions(struct parts *p, struct kn_config *config, const char *id,
-                                    char **why)
+                                    struct kn_buf *error)
 {
     const struct control_options *from = &p->options;
     const struct control_call_options options = {
@@ -52,9 +52,9 @@ static enum kn_status start_actions(struct parts *p, struct kn_config *config, c
         .retry_from_repr = config->control.retry_from_repr,
     };
     const char *url = kn_config_control_address(config, from->source);
-    enum kn_status status = url ? kn_service_make_socket_folder(url, why) : KN_NOMEM;
+    enum kn_status status = url ? kn_service_make_socket_folder(url, error) : KN_NOMEM;
     if (status == KN_OK)
-        status = control_actions_start(&options, p->bus, url, p->storage, &p->actions, why);
+        status = control_actions_start(&options, p->bus, url, p->storage, &p->actions, error);
     return status == KN_OK ? control_jobs_start(&options, id, p->storage, &p->jobs) : status;
 }
 
@@ -64,20 +64,18 @@ static enum kn_status start(struct parts *p, const struct kn_service *service,
     enum kn_status status = control_options_read(config, &p->broker, &p->options, error);
     if (status != KN_OK)
         return status;
-    char *why = NULL;
-    status = kn_bus_of_service(service, config, &p->bus, &why);
+    status = kn_bus_of_service(service, config, &p->bus, error);
     if (status == KN_OK)
-        status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, &why);
+        status = kn_bus_client_new(p->bus, config->bus.storage, &p->storage, error);
     if (status == KN_OK)
         status = control_start(&p->options, p->storage, &p->control);
     if (status == KN_OK)
-        status = start_actions(p, config, service->id, &why);
+        status = start_actions(p, config, service->id, error);
     if (status == KN_OK)
         status = kn_reporter_new(p->storage, "control", service->id, control_report, p->control,
                                  &p->reporter);
-    if (status != KN_OK)
-        kn_buf_text(error, why ? why : kn_status_text(status));
-    free(why);
+    if (status != KN_OK && !error->len)
+        kn_buf_text(error, kn_status_text(status));
     return status;
 }
 

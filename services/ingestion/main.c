@@ -40,17 +40,18 @@ static int start(struct process *p)
 
 static int run(struct process *p)
 {
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     enum kn_status status = kn_bus_of_service(&p->service, &p->config, &p->bus, &error);
     if (status == KN_OK)
         status = kn_bus_client_new(p->bus, p->config.bus.storage, &p->storage, &error);
-    if (status != KN_OK) {
-        int code = kn_die(NAME, KN_EXIT_CONFIG, "cannot use the bus: %s",
-                          error ? error : kn_status_text(status));
-        free(error);
-        return code;
-    }
-    int code = start(p);
+    int code = KN_EXIT_OK;
+    if (status != KN_OK)
+        code = kn_die(NAME, KN_EXIT_CONFIG, "cannot use the bus: %s",
+                      kn_buf_cstr(&error) ? kn_buf_cstr(&error) : kn_status_text(status));
+    kn_buf_fini(&error);
+    if (code == KN_EXIT_OK)
+        code = start(p);
     if (code != KN_EXIT_OK)
         return code;
     KN_INFO("ingestion.started", KN_F_TEXT("source", p->settings.ingestion.source));

@@ -98,7 +98,8 @@ int main(int argc, char **argv)
     size_t size = argc > 3 ? (size_t)atoll(argv[3]) : 5000;
     struct bench bench = {0};
     struct store *store;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     const struct store_options options = {.database = argc > 1 ? argv[1] : "sqlite:bench.db",
                                           .feed_keep = 10000,
                                           .jobs_tasks_max = 1,
@@ -106,7 +107,7 @@ int main(int argc, char **argv)
                                           .jobs_rate_max = 1};
     kn_log_setup("bench", KN_LOG_WARN, false);
     if (store_open(&options, &store, &error) != KN_OK) {
-        fprintf(stderr, "%s\n", error ? error : "?");
+        fprintf(stderr, "%s\n", kn_buf_cstr(&error) ? kn_buf_cstr(&error) : "?");
         return 1;
     }
     bench.events = calloc(size + 4, sizeof *bench.events);

@@ -30,7 +30,7 @@ enum { STARTERS = 6 };
 struct starter {
     const char *database;
     enum kn_status status;
-    char *error;
+    struct kn_buf error;
     pthread_t thread;
 };
 
@@ -55,13 +55,15 @@ static void several_may_start_at_once_on_an_empty_database(void **state)
         snprintf(fresh, sizeof fresh, "%s.fresh", rig->database);
     for (int i = 0; i < STARTERS; i++) {
         starters[i] = (struct starter){.database = fresh};
+        kn_buf_init(&starters[i].error, 0);
         assert_int_equal(pthread_create(&starters[i].thread, NULL, start, &starters[i]), 0);
     }
     for (int i = 0; i < STARTERS; i++) /* all before the first may fail: they use this stack */
         pthread_join(starters[i].thread, NULL);
     for (int i = 0; i < STARTERS; i++) {
         if (starters[i].status != KN_OK)
-            fail_msg("%s", starters[i].error ? starters[i].error : "?");
+            fail_msg("%.*s", KN_STR_ARG(kn_buf_view(&starters[i].error)));
+        kn_buf_fini(&starters[i].error);
     }
 }
 
@@ -76,6 +78,7 @@ static void a_file_that_another_program_writes_is_awaited(void **state)
         return;
     snprintf(fresh, sizeof fresh, "%s.busy", rig->database);
     struct starter starter = {.database = fresh};
+    kn_buf_init(&starter.error, 0);
     assert_int_equal(sqlite3_open(fresh + strlen("sqlite:"), &other), SQLITE_OK);
     assert_int_equal(
         sqlite3_exec(other, "CREATE TABLE other (x); BEGIN IMMEDIATE", NULL, NULL, NULL),
@@ -86,21 +89,23 @@ static void a_file_that_another_program_writes_is_awaited(void **state)
     assert_int_equal(sqlite3_close(other), SQLITE_OK);
     pthread_join(starter.thread, NULL);
     if (starter.status != KN_OK)
-        fail_msg("%s", starter.error ? starter.error : "?");
+        fail_msg("%.*s", KN_STR_ARG(kn_buf_view(&starter.error)));
+    kn_buf_fini(&starter.error);
 }
 
 static void a_newer_database_is_refused(void **state)
 {
     struct rig *rig = *state;
     struct store *store = NULL;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     const struct db_value newer[] = {db_i64(999), db_text(KN_STR("0999_later")), db_i64(1),
                                      db_i64(1)};
     assert_int_equal(db_run(rig->store->db, SQL_MIGRATION_ADD, newer, NULL, NULL), KN_OK);
     const struct store_options options = {RIG_OPTIONS, .database = rig->database};
     assert_int_equal(store_open(&options, &store, &error), KN_VERSION);
-    assert_non_null(strstr(error, "999"));
-    free(error);
+    assert_non_null(strstr(kn_buf_cstr(&error), "999"));
+    kn_buf_fini(&error);
 }
 
 static void a_migration_that_was_changed_is_refused(void **state)
@@ -108,10 +113,11 @@ static void a_migration_that_was_changed_is_refused(void **state)
     struct rig *rig = *state;
     static const struct migration changed[] = {
         {1, "0001_tables", "SELECT 1"}, {99, "0099", "SELECT 1"}, {0, NULL, NULL}};
-    char *error = NULL;
+    struct kn_buf error;
     int version = 0;
+    kn_buf_init(&error, 0);
     assert_int_equal(migrate_with(rig->store->db, changed, &version, &error), KN_CONFLICT);
-    free(error);
+    kn_buf_fini(&error);
 }
 
 static void a_migration_that_fails_leaves_nothing_behind(void **state)
@@ -124,12 +130,13 @@ static void a_migration_that_fails_leaves_nothing_behind(void **state)
     static const struct migration whole[] = {{1, "0001_tables", "SELECT 1"},
                                              {2, "0002", "CREATE TABLE half (a BIGINT);"},
                                              {0, NULL, NULL}};
-    char *error = NULL;
+    struct kn_buf error;
     int version = 0;
+    kn_buf_init(&error, 0);
     assert_int_equal(db_script(rig->store->db, "DELETE FROM migrations"), KN_OK);
     assert_int_not_equal(migrate_with(rig->store->db, broken, &version, &error), KN_OK);
-    assert_non_null(error);
-    free(error);
+    assert_non_null(kn_buf_cstr(&error));
+    kn_buf_fini(&error);
     assert_int_equal(migrate_with(rig->store->db, whole, &version, &error), KN_OK);
     assert_int_equal(version, 2);
 }
@@ -165,7 +172,8 @@ static void child(const char *database, uint64_t seq, int out)
     char ids[BATCH_EVENTS][24];
     struct kn_msg_ingest_batch batch;
     struct store *store;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     const struct kn_msg_feed *feed;
     const struct store_options options = {RIG_OPTIONS, .database = database};
     if (store_open(&options, &store, &error) != KN_OK)
@@ -268,10 +276,12 @@ static void *ask(void *arg)
     struct kn_msg_ingest_batch batch;
     struct store_reader *reader;
     struct kn_arena arena;
-    char *why = NULL;
+    struct kn_buf why;
+    kn_buf_init(&why, 0);
     kn_arena_init(&arena, 0);
     if (store_reader_new(asker->store, &reader, &why) != KN_OK) {
         asker->failures++;
+        kn_buf_fini(&why);
         return NULL;
     }
     for (unsigned i = 0; i < ASKS; i++) {
@@ -353,7 +363,8 @@ static void two_processes_may_share_a_database_but_not_a_feed(void **state)
 {
     struct rig *rig = *state;
     struct kn_msg_event events[BATCH_EVENTS];
-    char ids[BATCH_EVENTS][24], *error = NULL;
+    char ids[BATCH_EVENTS][24];
+    struct kn_buf error;
     struct kn_msg_ingest_batch batch;
     struct store *same = NULL, *other = NULL;
     const struct kn_msg_feed *feed;
@@ -362,9 +373,10 @@ static void two_processes_may_share_a_database_but_not_a_feed(void **state)
     if (!rig->postgres)
         return;
     const struct store_options options = {RIG_OPTIONS, .database = rig->database};
+    kn_buf_init(&error, 0);
     assert_int_equal(store_open(&options, &same, &error), KN_EXISTS);
-    assert_non_null(strstr(error, "main"));
-    free(error);
+    assert_non_null(strstr(kn_buf_cstr(&error), "main"));
+    kn_buf_fini(&error);
     const struct store_options own = {RIG_OPTIONS, .database = rig->database, .feed = "second"};
     assert_int_equal(store_open(&own, &other, &error), KN_OK);
     struct store *stores[] = {rig->store, other, rig->store, other};
@@ -409,9 +421,10 @@ static void what_another_process_wrote_is_not_overwritten_from_memory(void **sta
     struct rig *rig = *state;
     struct store *other = NULL;
     struct kn_msg_task task;
-    char *error = NULL;
+    struct kn_buf error;
     if (!rig->postgres)
         return;
+    kn_buf_init(&error, 0);
     const struct store_options own = {RIG_OPTIONS, .database = rig->database, .feed = "second"};
     assert_int_equal(store_open(&own, &other, &error), KN_OK);
     ingest_one(rig->store, 1, 1, KN_EVENT_TASK_SENT);
@@ -445,7 +458,8 @@ static void events_are_a_hypertable_where_timescaledb_is(void **state)
 {
     struct rig *rig = *state;
     struct kn_msg_event events[BATCH_EVENTS];
-    char ids[BATCH_EVENTS][24], *error = NULL;
+    char ids[BATCH_EVENTS][24];
+    struct kn_buf error;
     struct kn_msg_ingest_batch batch;
     struct kn_msg_system system;
     struct db *db;
@@ -456,6 +470,7 @@ static void events_are_a_hypertable_where_timescaledb_is(void **state)
     rig_close(rig);
     rig_empty_database(rig, rig->database, sizeof rig->database);
     const struct db_options options = {.postgres_url = rig->database};
+    kn_buf_init(&error, 0);
     assert_int_equal(db_open(&options, &db, &error), KN_OK);
     if (db_script(db, fake_timescaledb) != KN_OK)
         fail_msg("%s", db_error(db));

@@ -32,11 +32,11 @@ struct readers *readers_new(void)
 }
 
 enum kn_status readers_open(struct readers *readers, struct store *store, size_t count,
-                            char **ret_error)
+                            struct kn_buf *error)
 {
     enum kn_status status = KN_OK;
     while (status == KN_OK && readers->count < READERS_MAX && count--) {
-        status = store_reader_new(store, &readers->items[readers->count], ret_error);
+        status = store_reader_new(store, &readers->items[readers->count], error);
         if (status == KN_OK)
             readers->free = ++readers->count;
     }

@@ -10,9 +10,9 @@ struct readers;
 
 struct readers *readers_new(void);
 /* Opens count readers (at most READERS_MAX), in addition to those that are there. On failure
- * *ret_error is a sentence to be freed by the caller. */
+ * error has a sentence, unless it is NOMEM. */
 enum kn_status readers_open(struct readers *readers, struct store *store, size_t count,
-                            char **ret_error) KN_MUST_CHECK;
+                            struct kn_buf *error) KN_MUST_CHECK;
 /* After readers_end, and when nobody has a reader any more. NULL is allowed. */
 void readers_free(struct readers *readers);
 

@@ -77,14 +77,15 @@ int rig_run(const struct CMUnitTest *tests, size_t count, bool *on_postgres)
 
 void rig_open(struct rig *rig)
 {
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     const struct store_options options = {
         RIG_OPTIONS, .database = rig->database, .retention_tasks_us = rig->keep_tasks_us,
         .retention_events_us = rig->keep_events_us, .retention_rollups_us = rig->keep_tasks_us};
     if (store_open(&options, &rig->store, &error) != KN_OK)
-        fail_msg("%s", error ? error : "?");
+        fail_msg("%.*s", KN_STR_ARG(kn_buf_view(&error)));
     if (store_reader_new(rig->store, &rig->reader, &error) != KN_OK)
-        fail_msg("%s", error ? error : "?");
+        fail_msg("%.*s", KN_STR_ARG(kn_buf_view(&error)));
 }
 
 void rig_empty_database(struct rig *rig, char *ret, size_t size)

@@ -203,15 +203,16 @@ static const char *sqlite_path(const char *database)
 }
 
 /* A SQLite file is for one storage process. */
-static enum kn_status lock_database(struct storage *storage, const char *path, char **ret_error)
+static enum kn_status lock_database(struct storage *storage, const char *path, struct kn_buf *error)
 {
     char *lock = NULL, *folder = strdup(path);
     enum kn_status status = KN_OK;
     if (folder && strrchr(folder, '/')) {
         *strrchr(folder, '/') = '\0';
-        if (*folder && kn_service_make_folder(folder) != KN_OK &&
-            asprintf(ret_error, "cannot create the folder %s: %s", folder, strerror(errno)) >= 0)
+        if (*folder && kn_service_make_folder(folder) != KN_OK) {
+            kn_buf_printf(error, "cannot create the folder %s: %s", folder, strerror(errno));
             status = KN_DENIED;
+        }
     }
     free(folder);
     if (status != KN_OK)
@@ -219,28 +220,25 @@ static enum kn_status lock_database(struct storage *storage, const char *path, c
     if (asprintf(&lock, "%s.lock", path) < 0)
         return KN_NOMEM;
     status = kn_service_lock(lock, &storage->lock_fd);
-    int n = 0;
     if (status == KN_IO) {
         status = KN_DENIED;
-        n = asprintf(ret_error, "cannot open %s: %s", lock, strerror(errno));
+        kn_buf_printf(error, "cannot open %s: %s", lock, strerror(errno));
     } else if (status == KN_EXISTS) {
         status = KN_CONFLICT;
-        n = asprintf(ret_error, "the database %s is used by another storage process", path);
+        kn_buf_printf(error, "the database %s is used by another storage process", path);
     }
-    if (n < 0)
-        *ret_error = NULL;
     free(lock);
     return status;
 }
 
 /* Opens it, and waits for a server that is not there yet. CLOSED: asked to stop meanwhile. */
 static enum kn_status await_store(struct storage *storage, const struct store_options *options,
-                                  int64_t patience, char **ret_error)
+                                  int64_t patience, struct kn_buf *error)
 {
     int64_t until = kn_time_mono() + patience;
     bool said = false, answered = false;
     for (;;) {
-        enum kn_status status = store_open(options, &storage->store, ret_error);
+        enum kn_status status = store_open(options, &storage->store, error);
         if (status != KN_IO || sqlite_path(options->database) || kn_time_mono() >= until)
             return status;
         /* it may have come back between the two: only the second failure is another one */
@@ -249,18 +247,17 @@ static enum kn_status await_store(struct storage *storage, const struct store_op
             return status;
         answered = answers;
         if (!said)
-            KN_WARN("storage.database_awaited", KN_F_TEXT("error", *ret_error));
+            KN_WARN("storage.database_awaited", KN_F_STR("error", kn_buf_view(error)));
         said = true;
-        kn_health_set(false, kn_str_from(*ret_error));
-        free(*ret_error);
-        *ret_error = NULL;
+        kn_health_set(false, kn_buf_view(error));
+        kn_buf_clear(error);
         if (kn_service_wait(storage->service, KN_SECOND / 5))
             return KN_CLOSED;
     }
 }
 
 static enum kn_status open_store(struct storage *storage, const struct kn_config *config,
-                                 char **ret_error)
+                                 struct kn_buf *error)
 {
     const struct kn_config_storage *c = &config->storage;
     const struct store_options options = {
@@ -280,40 +277,39 @@ static enum kn_status open_store(struct storage *storage, const struct kn_config
     storage->disk =
         sqlite_path(c->database) ? sqlite_path(c->database) : "of the PostgreSQL server";
     if (sqlite_path(c->database))
-        status = lock_database(storage, sqlite_path(c->database), ret_error);
+        status = lock_database(storage, sqlite_path(c->database), error);
     if (status == KN_OK)
-        status = await_store(storage, &options, c->database_wait, ret_error);
+        status = await_store(storage, &options, c->database_wait, error);
     if (status == KN_OK)
-        status = readers_open(storage->readers, storage->store, (size_t)c->readers, ret_error);
+        status = readers_open(storage->readers, storage->store, (size_t)c->readers, error);
     return status;
 }
 
 static enum kn_status bind_bus(struct storage *storage, const struct kn_config *config,
-                               char **ret_error)
+                               struct kn_buf *error)
 {
     const struct kn_config_bus *b = &config->bus;
     unsigned readers = (unsigned)config->storage.readers;
     unsigned wanted = WRITE_THREADS + readers + QUERIES_WAITING;
     unsigned threads = wanted < THREADS_MAX ? wanted : THREADS_MAX;
     readers_limit(storage->readers, threads - WRITE_THREADS);
-    enum kn_status status = kn_service_make_socket_folder(b->storage, ret_error);
+    enum kn_status status = kn_service_make_socket_folder(b->storage, error);
     if (status == KN_OK)
-        status = kn_service_make_socket_folder(b->storage_feed, ret_error);
+        status = kn_service_make_socket_folder(b->storage_feed, error);
     if (status == KN_OK)
-        status = kn_bus_of_service(storage->service, config, &storage->bus, ret_error);
+        status = kn_bus_of_service(storage->service, config, &storage->bus, error);
     if (status == KN_OK)
-        status =
-            kn_bus_publisher_new(storage->bus, b->storage_feed, &storage->publisher, ret_error);
+        status = kn_bus_publisher_new(storage->bus, b->storage_feed, &storage->publisher, error);
     if (status == KN_OK)
         status = writer_new(storage->store, publish, storage, &storage->writer);
     if (status == KN_OK)
         status = kn_bus_server_new(storage->bus, b->storage, threads, handle, storage,
-                                   &storage->server, ret_error);
+                                   &storage->server, error);
     return status;
 }
 
 enum kn_status storage_new(const struct kn_config *config, const struct kn_service *service,
-                           struct storage **ret, char **ret_error)
+                           struct storage **ret, struct kn_buf *error)
 {
     struct storage *storage = calloc(1, sizeof *storage);
     if (!storage)
@@ -324,9 +320,9 @@ enum kn_status storage_new(const struct kn_config *config, const struct kn_servi
     storage->readers = readers_new();
     enum kn_status status = storage->registry && storage->readers ? KN_OK : KN_NOMEM;
     if (status == KN_OK)
-        status = open_store(storage, config, ret_error);
+        status = open_store(storage, config, error);
     if (status == KN_OK)
-        status = bind_bus(storage, config, ret_error);
+        status = bind_bus(storage, config, error);
     if (status != KN_OK) {
         storage_free(storage);
         return status;

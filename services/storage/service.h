@@ -7,10 +7,10 @@
 
 struct storage;
 
-/* Opens the database, binds the addresses. On failure *ret_error is a sentence to
- * be freed by the caller; CONFIG, DENIED and VERSION will not pass by themselves. */
+/* Opens the database, binds the addresses. A failure may have a sentence
+ * in error; CONFIG, DENIED and VERSION will not pass by themselves. */
 enum kn_status storage_new(const struct kn_config *config, const struct kn_service *service,
-                           struct storage **ret, char **ret_error) KN_MUST_CHECK;
+                           struct storage **ret, struct kn_buf *error) KN_MUST_CHECK;
 /* Publishes marks every second, until the service is asked to stop. */
 void storage_run(struct storage *storage);
 /* Stops answering, commits what waits, closes the database. NULL is allowed. */

@@ -80,10 +80,11 @@ static int tear_down(void **state)
 static struct kn_bus_message *ask(struct rig *rig, enum kn_kind kind, const void *msg)
 {
     struct kn_bus_message *answer = NULL;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     enum kn_status status = kn_bus_request(rig->client, kind, msg, 20 * KN_SECOND, &answer, &error);
     if (status != KN_OK)
-        fail_msg("%s: %s", kn_status_text(status), error ? error : "");
+        fail_msg("%s: %.*s", kn_status_text(status), KN_STR_ARG(kn_buf_view(&error)));
     return answer;
 }
 
@@ -210,17 +211,16 @@ static void what_is_wrong_is_answered_with_a_sentence(void **state)
     const struct kn_msg_tasks_get get = {.limit = 100000};
     const struct kn_msg_done nonsense = {0};
     struct kn_bus_message *answer;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     assert_int_equal(
         kn_bus_request(rig->client, KN_KIND_TASKS_GET, &get, 20 * KN_SECOND, &answer, &error),
         KN_INVALID);
-    assert_string_equal(error, "limit must be from 1 to 500");
-    free(error);
-    error = NULL;
+    assert_string_equal(kn_buf_cstr(&error), "limit must be from 1 to 500");
     assert_int_equal(
         kn_bus_request(rig->client, KN_KIND_DONE, &nonsense, 20 * KN_SECOND, &answer, &error),
         KN_UNSUPPORTED);
-    free(error);
+    kn_buf_fini(&error);
 }
 
 static void a_second_process_on_the_same_file_is_refused(void **state)

@@ -171,36 +171,32 @@ static enum kn_status load(struct store *store)
 
 /* ---- opening and closing ------------------------------------------------------------- */
 
-/* NULL when out of memory. */
-static char *why_not_loaded(const struct store *store, enum kn_status status)
+static void say_not_loaded(const struct store *store, enum kn_status status, struct kn_buf *error)
 {
-    char *error = NULL;
-    int n =
-        status == KN_EXISTS
-            ? asprintf(&error, "another storage process writes the feed \"%s\" of this database",
-                       store->feed_name)
-            : asprintf(&error, "cannot read the database: %s", db_error(store->db));
-    return n < 0 ? NULL : error;
+    if (status == KN_EXISTS)
+        kn_buf_printf(error, "another storage process writes the feed \"%s\" of this database",
+                      store->feed_name);
+    else
+        kn_buf_printf(error, "cannot read the database: %s", db_error(store->db));
 }
 
-static enum kn_status connect_writer(struct store *store, char **ret_error)
+static enum kn_status connect_writer(struct store *store, struct kn_buf *error)
 {
     struct db_options options = connection(store, false);
-    char *error = NULL;
-    enum kn_status status = db_open(&options, &store->db, &error);
+    enum kn_status status = db_open(&options, &store->db, error);
     if (status == KN_OK)
-        status = migrate(store->db, &store->schema_version, &error);
+        status = migrate(store->db, &store->schema_version, error);
     if (status == KN_OK && (status = load(store)) != KN_OK)
-        error = why_not_loaded(store, status);
+        say_not_loaded(store, status, error);
     if (status != KN_OK) {
         db_close(store->db);
         store->db = NULL;
-        *ret_error = error;
     }
     return status;
 }
 
-enum kn_status store_open(const struct store_options *options, struct store **ret, char **ret_error)
+enum kn_status store_open(const struct store_options *options, struct store **ret,
+                          struct kn_buf *error)
 {
     assert(options->feed_keep > 0 && options->jobs_tasks_max && options->jobs_rate > 0 &&
            options->jobs_rate_max > 0);
@@ -219,7 +215,7 @@ enum kn_status store_open(const struct store_options *options, struct store **re
     if (store->database && store->feed_name && store->dict && store->tx)
         status = task_cache_init(&store->tasks);
     if (status == KN_OK)
-        status = connect_writer(store, ret_error);
+        status = connect_writer(store, error);
     if (status != KN_OK) {
         store_close(store);
         return status;
@@ -251,7 +247,8 @@ enum kn_status store_reopen(struct store *store)
 {
     struct db_options options = connection(store, false);
     struct db *db;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     enum kn_status status = db_open(&options, &db, &error);
     if (status == KN_OK) {
         db_close(store->db);
@@ -259,12 +256,13 @@ enum kn_status store_reopen(struct store *store)
         status = load(store);
         store->unread = status != KN_OK;
         if (store->unread)
-            error = why_not_loaded(store, status);
+            say_not_loaded(store, status, &error);
     }
     if (status != KN_OK) {
         free(store->error);
-        store->error = error;
+        store->error = kn_buf_take(&error, NULL);
     }
+    kn_buf_fini(&error);
     return status;
 }
 
@@ -276,14 +274,15 @@ void store_feed_position(const struct store *store, struct kn_str *ret_id, uint6
 
 /* ---- readers ------------------------------------------------------------------------- */
 
-enum kn_status store_reader_new(struct store *store, struct store_reader **ret, char **ret_error)
+enum kn_status store_reader_new(struct store *store, struct store_reader **ret,
+                                struct kn_buf *error)
 {
     struct db_options options = connection(store, true);
     struct store_reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         return KN_NOMEM;
     reader->store = store;
-    enum kn_status status = db_open(&options, &reader->db, ret_error);
+    enum kn_status status = db_open(&options, &reader->db, error);
     if (status != KN_OK) {
         free(reader);
         return status;
@@ -309,12 +308,13 @@ void store_reader_revive(struct store_reader *reader)
 {
     struct db_options options = connection(reader->store, true);
     struct db *db;
-    char *error = NULL;
+    struct kn_buf error;
     if (!db_is_lost(reader->db))
         return;
+    kn_buf_init(&error, 0);
     if (db_open(&options, &db, &error) == KN_OK) {
         db_close(reader->db);
         reader->db = db;
     }
-    free(error);
+    kn_buf_fini(&error);
 }

@@ -25,10 +25,10 @@ struct store_options {
 
 struct store;
 
-/* Opens the database and brings its tables up to date. On failure *ret_error is a
- * sentence to be freed by the caller. */
+/* Opens the database and brings its tables up to date. On failure error has a
+ * sentence, unless it is NOMEM. */
 enum kn_status store_open(const struct store_options *options, struct store **ret,
-                          char **ret_error) KN_MUST_CHECK;
+                          struct kn_buf *error) KN_MUST_CHECK;
 /* Checkpoints and closes. NULL is allowed. */
 void store_close(struct store *store);
 
@@ -52,7 +52,7 @@ struct store_change {
     const char *why;              /* likewise, static: more about a status that is not OK */
     struct kn_msg_ingest_ack ack; /* likewise, of INGEST_BATCH */
     bool whole;                   /* likewise: no batch before it is missing */
-    const void *answer; /* likewise, in the arena or static; NULL: a DONE without more */
+    const void *answer;           /* likewise, in the arena or static; NULL: a DONE without more */
 };
 
 /* Applies all in one transaction. OK: it is committed, and each change has its own
@@ -84,7 +84,7 @@ void store_feed_position(const struct store *store, struct kn_str *ret_id, uint6
 struct store_reader;
 
 enum kn_status store_reader_new(struct store *store, struct store_reader **ret,
-                                char **ret_error) KN_MUST_CHECK;
+                                struct kn_buf *error) KN_MUST_CHECK;
 void store_reader_free(struct store_reader *reader);
 /* Connects anew when the connection was lost; else does nothing. */
 /* What is read from now on ends with TIMEOUT after the deadline (monotonic), and once *cancelled is

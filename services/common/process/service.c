@@ -278,7 +278,7 @@ enum kn_status kn_service_lock(const char *path, int *ret)
     return why == EWOULDBLOCK ? KN_EXISTS : KN_IO;
 }
 
-enum kn_status kn_service_make_socket_folder(const char *url, char **ret_error)
+enum kn_status kn_service_make_socket_folder(const char *url, struct kn_buf *error)
 {
     if (strncmp(url, "ipc://", 6) != 0)
         return KN_OK;
@@ -288,9 +288,8 @@ enum kn_status kn_service_make_socket_folder(const char *url, char **ret_error)
     if (slash && slash != folder) {
         *slash = '\0';
         status = kn_service_make_folder(folder);
-        if (status != KN_OK &&
-            asprintf(ret_error, "cannot create the folder %s: %s", folder, strerror(errno)) < 0)
-            *ret_error = NULL;
+        if (status != KN_OK)
+            kn_buf_printf(error, "cannot create the folder %s: %s", folder, strerror(errno));
     }
     free(folder);
     return status;

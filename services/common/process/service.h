@@ -58,8 +58,8 @@ enum kn_status kn_service_make_folder(const char *path) KN_MUST_CHECK;
  * process ends. EXISTS: another process has the lock; IO: see errno. *ret is -1 on failure. */
 enum kn_status kn_service_lock(const char *path, int *ret) KN_MUST_CHECK;
 /* Creates the folder of an ipc:// bus address before binding, because nng does not.
- * On failure *ret_error is a message that the caller frees, or NULL. */
-enum kn_status kn_service_make_socket_folder(const char *url, char **ret_error) KN_MUST_CHECK;
+ * On failure error has a message. */
+enum kn_status kn_service_make_socket_folder(const char *url, struct kn_buf *error) KN_MUST_CHECK;
 
 /* Random bytes as hexadecimal digits, ended by NUL: size is 2 * bytes + 1. */
 void kn_random_hex(char *ret, size_t size);

@@ -3,7 +3,6 @@
 #include "services/common/text/time.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -112,6 +111,12 @@ void kn_buf_printf(struct kn_buf *buf, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
+    kn_buf_vprintf(buf, format, args);
+    va_end(args);
+}
+
+void kn_buf_vprintf(struct kn_buf *buf, const char *format, va_list args)
+{
     va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
@@ -123,7 +128,6 @@ void kn_buf_printf(struct kn_buf *buf, const char *format, ...)
         kn_buf_fail(buf, KN_INTERNAL);
     }
     va_end(again);
-    va_end(args);
 }
 
 enum kn_status kn_buf_status(const struct kn_buf *buf)
@@ -134,6 +138,14 @@ enum kn_status kn_buf_status(const struct kn_buf *buf)
 struct kn_str kn_buf_view(const struct kn_buf *buf)
 {
     return (struct kn_str){buf->data ? buf->data : "", buf->len};
+}
+
+const char *kn_buf_cstr(struct kn_buf *buf)
+{
+    if (buf->len == 0)
+        return NULL;
+    buf->data[buf->len] = '\0'; /* there is room: kn_buf_reserve */
+    return buf->data;
 }
 
 char *kn_buf_take(struct kn_buf *buf, size_t *ret_len)

@@ -7,6 +7,8 @@
 #include "services/common/status.h"
 #include "services/common/text/str.h"
 
+#include <stdarg.h>
+
 struct kn_buf {
     char *data;
     size_t len;
@@ -34,6 +36,8 @@ void kn_buf_i64(struct kn_buf *buf, int64_t value); /* in decimal */
 void kn_buf_u64(struct kn_buf *buf, uint64_t value);
 void kn_buf_printf(struct kn_buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void kn_buf_vprintf(struct kn_buf *buf, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /* Sets an error, unless there is one already. */
 void kn_buf_fail(struct kn_buf *buf, enum kn_status status);
 
@@ -56,6 +60,8 @@ static inline void kn_buf_append(struct kn_buf *buf, const void *data, size_t le
 enum kn_status kn_buf_status(const struct kn_buf *buf) KN_MUST_CHECK;
 /* The contents; valid until the next write. */
 struct kn_str kn_buf_view(const struct kn_buf *buf);
+/* The same, ended with NUL; NULL when it is empty. */
+const char *kn_buf_cstr(struct kn_buf *buf);
 /* Hands the data to the caller (free() it), with a NUL after the last byte
  * that is not counted. NULL when there was an error. The buffer is empty then. */
 char *kn_buf_take(struct kn_buf *buf, size_t *ret_len);

@@ -302,7 +302,7 @@ static enum kn_status make_hands(struct control_actions *actions)
 
 enum kn_status control_actions_start(const struct control_call_options *options, struct kn_bus *bus,
                                      const char *url, struct kn_bus_client *storage,
-                                     struct control_actions **ret, char **ret_error)
+                                     struct control_actions **ret, struct kn_buf *error)
 {
     struct control_actions *actions = calloc(1, sizeof *actions);
     if (!actions)
@@ -316,7 +316,7 @@ enum kn_status control_actions_start(const struct control_call_options *options,
         status = control_queues_start(&actions->options, storage, &actions->queues);
     if (status == KN_OK)
         status = kn_bus_server_new(bus, url, CONTROL_ACTION_THREADS, handle, actions,
-                                   &actions->server, ret_error);
+                                   &actions->server, error);
     if (status == KN_OK)
         *ret = actions;
     else

@@ -12,11 +12,12 @@ enum { CONTROL_ACTION_THREADS = 4 };
 
 struct control_actions;
 
-/* Binds url. What options point to, bus and storage must outlive it. On failure
- * *ret_error is a sentence to be freed by the caller, or NULL. */
+/* Binds url. What options point to, bus and storage must outlive it. A failure
+ * may have a sentence in error, which may be NULL. */
 enum kn_status control_actions_start(const struct control_call_options *options, struct kn_bus *bus,
                                      const char *url, struct kn_bus_client *storage,
-                                     struct control_actions **ret, char **ret_error) KN_MUST_CHECK;
+                                     struct control_actions **ret,
+                                     struct kn_buf *error) KN_MUST_CHECK;
 /* Makes requests under way come to an end, and waits for them. NULL is allowed. */
 void control_actions_stop(struct control_actions *actions);
 

@@ -249,13 +249,15 @@ static void retry(const char *id)
     struct control_actions *actions;
     struct kn_bus_client *client;
     struct kn_bus_message *answer;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     assert_int_equal(
         control_actions_start(&options, bus, control_url, to_storage, &actions, &error), KN_OK);
     assert_int_equal(kn_bus_client_new(bus, control_url, &client, NULL), KN_OK);
     enum kn_status status =
         kn_bus_request(client, KN_KIND_TASK_SEND, &send, 30 * KN_SECOND, &answer, &error);
-    assert_string_equal(error ? error : "", "");
+    assert_null(kn_buf_cstr(&error));
+    kn_buf_fini(&error);
     assert_int_equal(status, KN_OK);
     const struct kn_msg_task_sent *sent = answer->msg;
     assert_true(kn_str_eq(sent->arguments_from, KN_STR("repr")));
@@ -299,14 +301,15 @@ static void a_result_needs_the_configurations_alone(void **state)
     struct control_actions *actions;
     struct kn_bus_client *client;
     struct kn_bus_message *answer;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     assert_int_equal(
         control_actions_start(&options, bus, control_url, to_storage, &actions, &error), KN_OK);
     assert_int_equal(kn_bus_client_new(bus, control_url, &client, NULL), KN_OK);
     enum kn_status status =
         kn_bus_request(client, KN_KIND_TASK_RESULT_GET, &get, 30 * KN_SECOND, &answer, &error);
     assert_int_equal(status, KN_CONFLICT); /* no worker names a result backend */
-    free(error);
+    kn_buf_fini(&error);
     kn_bus_client_free(client);
     control_actions_stop(actions);
     assert_int_equal(storage.counts.workers, 1);

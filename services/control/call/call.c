@@ -38,12 +38,14 @@ enum kn_status control_call_ask(struct control_call *call, enum kn_kind kind, co
                                 enum kn_kind want, const void **ret)
 {
     struct kn_bus_message *answer;
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     enum kn_status status = kn_bus_ask(call->storage, kind, msg, call->options->request_timeout_us,
                                        want, &answer, &error);
     if (status != KN_OK) {
-        control_call_fail(call, status, "storage: %s", error ? error : kn_status_text(status));
-        free(error);
+        const char *text = kn_buf_cstr(&error);
+        control_call_fail(call, status, "storage: %s", text ? text : kn_status_text(status));
+        kn_buf_fini(&error);
         return status;
     }
     *ret = kn_msg_copy(call->arena, want, answer->msg);

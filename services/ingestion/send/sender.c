@@ -126,19 +126,19 @@ static enum kn_status fill(struct ingest_sender *s, int64_t wait)
     return KN_OK;
 }
 
-static enum kn_status finish_oldest(struct ingest_sender *s, char **ret_error)
+static enum kn_status finish_oldest(struct ingest_sender *s, struct kn_buf *error)
 {
     struct kn_bus_message *answer = NULL;
     struct kn_bus_call *call = s->calls[s->first];
     struct ingest_batch *batch = s->batches[s->first];
     pop(s);
-    enum kn_status status = kn_bus_call_finish(call, &answer, ret_error);
+    enum kn_status status = kn_bus_call_finish(call, &answer, error);
     if (status == KN_OK) {
         stored(s, answer);
         kn_bus_message_free(answer);
         done(s, batch);
     } else if (hopeless(status)) {
-        refused(s, batch, status, *ret_error);
+        refused(s, batch, status, kn_buf_cstr(error));
         status = KN_OK;
     }
     return status;
@@ -157,7 +157,8 @@ static void back_off(struct ingest_sender *s)
 
 static void step(struct ingest_sender *s)
 {
-    char *error = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
     enum kn_status status = fill(s, IDLE);
     if (status == KN_OK && s->count > 0) {
         status = finish_oldest(s, &error);
@@ -167,11 +168,11 @@ static void step(struct ingest_sender *s)
     if (status != KN_OK) {
         start_over(s);
         if (!s->ending) {
-            failed(s, status, error, 0);
+            failed(s, status, kn_buf_cstr(&error), 0);
             back_off(s);
         }
     }
-    free(error);
+    kn_buf_fini(&error);
 }
 
 static void *sender_run(void *arg)

@@ -4,10 +4,10 @@
 
 #include <stdlib.h>
 
-enum kn_status db_open(const struct db_options *options, struct db **ret, char **ret_error)
+enum kn_status db_open(const struct db_options *options, struct db **ret, struct kn_buf *error)
 {
-    return options->postgres_url ? db_postgres_open(options, ret, ret_error)
-                                 : db_sqlite_open(options, ret, ret_error);
+    return options->postgres_url ? db_postgres_open(options, ret, error)
+                                 : db_sqlite_open(options, ret, error);
 }
 
 void db_close(struct db *db)

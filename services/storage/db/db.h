@@ -7,6 +7,7 @@
 
 #include "services/common/data/arena.h"
 #include "services/common/status.h"
+#include "services/common/text/buf.h"
 #include "services/common/text/str.h"
 #include "services/storage/db/sql.h"
 
@@ -74,9 +75,9 @@ struct db_options {
     unsigned cache_mb; /* page cache of this connection, SQLite */
 };
 
-/* On failure *ret_error is a sentence to be freed by the caller. */
+/* On failure error has a sentence, unless it is NOMEM. */
 enum kn_status db_open(const struct db_options *options, struct db **ret,
-                       char **ret_error) KN_MUST_CHECK;
+                       struct kn_buf *error) KN_MUST_CHECK;
 void db_close(struct db *db);
 /* What differs between the databases, as far as others must know. */
 struct migration;
@@ -161,10 +162,11 @@ struct db {
 /* Whether a statement has to end now. */
 bool db_is_over(const struct db *db);
 
-enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret, char **ret_error);
+enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret,
+                              struct kn_buf *error);
 /* Whether nobody answers there, or not yet: waiting may help. */
 bool db_postgres_is_away(const char *url);
 enum kn_status db_postgres_open(const struct db_options *options, struct db **ret,
-                                char **ret_error);
+                                struct kn_buf *error);
 
 #endif

@@ -394,14 +394,11 @@ enum { OLDEST_SERVER = 150000 };
 
 /* libpq quotes the unreadable part of a URL, which may be the password. */
 static enum kn_status refuse(struct postgres *p, enum kn_status status, const char *why,
-                             const char *url, char **ret_error)
+                             const char *url, struct kn_buf *error)
 {
-    struct kn_buf text;
     char *line = one_line(why);
-    kn_buf_init(&text, 0);
-    kn_buf_text(&text, "cannot use the PostgreSQL database: ");
-    kn_mask_text(kn_str_from(line ? line : why), url, &text);
-    *ret_error = kn_buf_take(&text, &(size_t){0});
+    kn_buf_text(error, "cannot use the PostgreSQL database: ");
+    kn_mask_text(kn_str_from(line ? line : why), url, error);
     free(line);
     postgres_close(&p->db);
     return status;
@@ -434,7 +431,8 @@ static enum kn_status find_pooler(struct postgres *p)
     return KN_OK;
 }
 
-enum kn_status db_postgres_open(const struct db_options *options, struct db **ret, char **ret_error)
+enum kn_status db_postgres_open(const struct db_options *options, struct db **ret,
+                                struct kn_buf *error)
 {
     struct postgres *p = calloc(1, sizeof *p);
     if (!p)
@@ -458,10 +456,10 @@ enum kn_status db_postgres_open(const struct db_options *options, struct db **re
     p->conn = PQconnectdbParams(keys, settings, 1);
     if (!p->conn || PQstatus(p->conn) != CONNECTION_OK)
         return refuse(p, KN_IO, p->conn ? PQerrorMessage(p->conn) : "out of memory",
-                      options->postgres_url, ret_error);
+                      options->postgres_url, error);
     if (PQserverVersion(p->conn) < OLDEST_SERVER)
         return refuse(p, KN_UNSUPPORTED, "the server is older than PostgreSQL 15",
-                      options->postgres_url, ret_error);
+                      options->postgres_url, error);
     snprintf(p->version, sizeof p->version, "%s", PQparameterStatus(p->conn, "server_version"));
     PQsetNoticeProcessor(p->conn, pass_over, NULL);
     enum kn_status status = find_pooler(p);
@@ -469,7 +467,7 @@ enum kn_status db_postgres_open(const struct db_options *options, struct db **re
         status = postgres_script(&p->db, "SET default_transaction_read_only = on;"
                                          "SET plan_cache_mode = force_custom_plan");
     if (status != KN_OK)
-        return refuse(p, status, postgres_error(&p->db), options->postgres_url, ret_error);
+        return refuse(p, status, postgres_error(&p->db), options->postgres_url, error);
     *ret = &p->db;
     return KN_OK;
 }

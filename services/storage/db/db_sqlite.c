@@ -302,7 +302,8 @@ static enum kn_status set_up(struct sqlite *s, const struct db_options *options)
     return status_of(code);
 }
 
-enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret, char **ret_error)
+enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret,
+                              struct kn_buf *error)
 {
     struct sqlite *s = calloc(1, sizeof *s);
     if (!s)
@@ -318,9 +319,8 @@ enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret,
     }
     const char *why = s->handle ? sqlite3_errmsg(s->handle) : "out of memory";
     int system = s->handle ? sqlite3_system_errno(s->handle) : 0;
-    if (asprintf(ret_error, "cannot open the database %s: %s%s%s", options->sqlite_path, why,
-                 system ? ": " : "", system ? strerror(system) : "") < 0)
-        *ret_error = NULL;
+    kn_buf_printf(error, "cannot open the database %s: %s%s%s", options->sqlite_path, why,
+                  system ? ": " : "", system ? strerror(system) : "");
     sqlite_close(&s->db);
     return status;
 }

@@ -56,7 +56,7 @@ static enum kn_status apply(struct db *db, const struct migration *step)
     return db_run(db, SQL_MIGRATION_ADD, values, NULL, NULL);
 }
 
-static enum kn_status in_transaction(struct db *db, struct run *run, char **ret_error)
+static enum kn_status in_transaction(struct db *db, struct run *run, struct kn_buf *error)
 {
     enum kn_status status = KN_OK;
     if (db_traits(db)->before_migrations)
@@ -67,21 +67,19 @@ static enum kn_status in_transaction(struct db *db, struct run *run, char **ret_
         status = db_run(db, SQL_MIGRATIONS, NULL, see_applied, run);
     if (status != KN_OK)
         return status;
-    int last = last_of(run->steps), n = 0;
+    int last = last_of(run->steps);
     if (run->newest > last) {
-        n = asprintf(ret_error,
-                     "the database has schema version %" PRId64
-                     ", but this program supports only up to %d: use the newer program",
-                     run->newest, last);
+        kn_buf_printf(error,
+                      "the database has schema version %" PRId64
+                      ", but this program supports only up to %d: use the newer program",
+                      run->newest, last);
         status = KN_VERSION;
     } else if (run->differs) {
-        n = asprintf(ret_error,
-                     "schema version %" PRId64 " of the database was created by another program",
-                     run->differs);
+        kn_buf_printf(error,
+                      "schema version %" PRId64 " of the database was created by another program",
+                      run->differs);
         status = KN_CONFLICT;
     }
-    if (n < 0)
-        *ret_error = NULL;
     for (const struct migration *step = run->steps; status == KN_OK && step->version; step++) {
         if (step->version > run->newest)
             status = apply(db, step);
@@ -90,27 +88,26 @@ static enum kn_status in_transaction(struct db *db, struct run *run, char **ret_
 }
 
 enum kn_status migrate_with(struct db *db, const struct migration *steps, int *ret_version,
-                            char **ret_error)
+                            struct kn_buf *error)
 {
     struct run run = {.steps = steps};
-    char *error = NULL;
+    size_t before = error->len;
     enum kn_status status = db_begin(db);
     if (status == KN_OK)
-        status = in_transaction(db, &run, &error);
+        status = in_transaction(db, &run, error);
     if (status == KN_OK)
         status = db_commit(db);
     if (status == KN_OK) {
         *ret_version = last_of(steps);
         return KN_OK;
     }
-    if (!error && asprintf(&error, "cannot create the tables: %s", db_error(db)) < 0)
-        error = NULL;
+    if (error->len == before)
+        kn_buf_printf(error, "cannot create the tables: %s", db_error(db));
     db_rollback(db);
-    *ret_error = error;
     return status;
 }
 
-enum kn_status migrate(struct db *db, int *ret_version, char **ret_error)
+enum kn_status migrate(struct db *db, int *ret_version, struct kn_buf *error)
 {
-    return migrate_with(db, db_traits(db)->migrations, ret_version, ret_error);
+    return migrate_with(db, db_traits(db)->migrations, ret_version, error);
 }

@@ -17,11 +17,10 @@ extern const struct migration migrations_postgres[];
 /* Brings the database up to the newest version that this program knows, in one
  * transaction, under a lock: of several that start at once, one does it and the
  * others wait. VERSION when the database is newer than the program, CONFLICT when
- * it was made by other steps. On failure *ret_error is a sentence to be freed by
- * the caller. */
-enum kn_status migrate(struct db *db, int *ret_version, char **ret_error) KN_MUST_CHECK;
+ * it was made by other steps. On failure error has a sentence. */
+enum kn_status migrate(struct db *db, int *ret_version, struct kn_buf *error) KN_MUST_CHECK;
 /* The same with other steps, for tests. */
 enum kn_status migrate_with(struct db *db, const struct migration *steps, int *ret_version,
-                            char **ret_error) KN_MUST_CHECK;
+                            struct kn_buf *error) KN_MUST_CHECK;
 
 #endif
