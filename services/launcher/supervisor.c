@@ -92,7 +92,7 @@ static enum kn_status make_environment(struct supervisor *supervisor)
 }
 
 static enum kn_status add_child(struct supervisor *supervisor, size_t service, const char *source,
-                                struct kn_buf *ret_error)
+                                struct kn_buf *error)
 {
     struct child *child = &supervisor->children[supervisor->count];
     char own[4000];
@@ -108,7 +108,7 @@ static enum kn_status add_child(struct supervisor *supervisor, size_t service, c
     snprintf(child->name, sizeof(child->name), "%s%s%s", services[service].service,
              source ? " " : "", source ? source : "");
     if (access(child->program, X_OK) != 0) {
-        kn_buf_printf(ret_error, "%s is missing or not executable", child->program);
+        kn_buf_printf(error, "%s is missing or not executable", child->program);
         return KN_NOT_FOUND;
     }
     supervisor->count++;
@@ -116,7 +116,7 @@ static enum kn_status add_child(struct supervisor *supervisor, size_t service, c
 }
 
 static enum kn_status add_children(struct supervisor *supervisor, const struct kn_config *config,
-                                   struct kn_buf *ret_error)
+                                   struct kn_buf *error)
 {
     enum kn_status status = KN_OK;
     /* Storage first: the others dial it. */
@@ -124,13 +124,13 @@ static enum kn_status add_children(struct supervisor *supervisor, const struct k
         size_t count = services[i].per_broker ? config->n_brokers : 1;
         for (size_t k = 0; k < count && status == KN_OK; k++)
             status = add_child(supervisor, i,
-                               services[i].per_broker ? config->brokers[k].name : NULL, ret_error);
+                               services[i].per_broker ? config->brokers[k].name : NULL, error);
     }
     return status;
 }
 
 enum kn_status supervisor_new(struct supervisor **ret, const struct kn_config *config,
-                              struct kn_buf *ret_error)
+                              struct kn_buf *error)
 {
     struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
     if (!supervisor)
@@ -145,7 +145,7 @@ enum kn_status supervisor_new(struct supervisor **ret, const struct kn_config *c
     if (status == KN_OK)
         status = make_environment(supervisor);
     if (status == KN_OK)
-        status = add_children(supervisor, config, ret_error);
+        status = add_children(supervisor, config, error);
     if (status != KN_OK) {
         supervisor_free(supervisor);
         return status;

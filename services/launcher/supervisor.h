@@ -11,9 +11,9 @@ struct supervisor;
 /* One child for storage, aggregation and gateway, and one ingestion and one
  * control per broker. The programs are in the launcher's folder. They inherit the
  * configuration in memory, so no secret is on disk, in ps or in the environment.
- * config must outlive it. NOT_FOUND: a program is missing; ret_error names it. */
+ * config must outlive it. NOT_FOUND: a program is missing; error names it. */
 enum kn_status supervisor_new(struct supervisor **ret, const struct kn_config *config,
-                              struct kn_buf *ret_error) KN_MUST_CHECK;
+                              struct kn_buf *error) KN_MUST_CHECK;
 /* Kills processes that are still running. NULL is allowed. */
 void supervisor_free(struct supervisor *supervisor);
 

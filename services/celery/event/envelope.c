@@ -137,7 +137,7 @@ static bool texts_are_utf8(const struct celery_message *m)
 }
 
 enum kn_status celery_envelope_decode(struct kn_str payload, struct kn_arena *arena,
-                                      struct celery_message *ret_message, const char **ret_error)
+                                      struct celery_message *ret_message, const char **ret_why)
 {
     struct envelope e;
     struct celery_token token;
@@ -169,6 +169,6 @@ enum kn_status celery_envelope_decode(struct kn_str payload, struct kn_arena *ar
     if (status == KN_OK)
         *ret_message = e.message;
     else if (status != KN_NOMEM)
-        *ret_error = e.error ? e.error : e.reader.error;
+        *ret_why = e.error ? e.error : e.reader.error;
     return status;
 }

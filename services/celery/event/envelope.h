@@ -33,7 +33,7 @@ struct celery_message {
 };
 
 /* Reads a value of Redis. Texts point into payload or lie in the arena: both
- * must outlive ret_message. On failure *ret_error is a static text that says
+ * must outlive ret_message. On failure *ret_why is a static text that says
  * what is wrong.
  *   INVALID      no JSON, no body, a body that is no base64, or a text beside the
  *                body that is not UTF-8 (the body may be any bytes)
@@ -41,6 +41,6 @@ struct celery_message {
  *   TOO_DEEP, NOMEM (the arena is full) */
 enum kn_status celery_envelope_decode(struct kn_str payload, struct kn_arena *arena,
                                       struct celery_message *ret_message,
-                                      const char **ret_error) KN_MUST_CHECK;
+                                      const char **ret_why) KN_MUST_CHECK;
 
 #endif

@@ -268,15 +268,15 @@ enum kn_status celery_task_message_decode(const struct celery_message *message,
 
 enum kn_status celery_task_message_decode_envelope(struct kn_str payload, struct kn_arena *arena,
                                                    struct celery_task_message *ret,
-                                                   const char **ret_error)
+                                                   const char **ret_why)
 {
     struct celery_message message;
-    enum kn_status status = celery_envelope_decode(payload, arena, &message, ret_error);
+    enum kn_status status = celery_envelope_decode(payload, arena, &message, ret_why);
     if (status != KN_OK)
         return status;
     status = celery_task_message_decode(&message, arena, ret);
     if (status != KN_OK)
-        *ret_error = "no task message";
+        *ret_why = "no task message";
     return status;
 }
 

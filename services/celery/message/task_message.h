@@ -48,11 +48,11 @@ struct celery_task_message {
 enum kn_status celery_task_message_decode(const struct celery_message *message,
                                           struct kn_arena *arena,
                                           struct celery_task_message *ret) KN_MUST_CHECK;
-/* The same of a value in a list of Redis: envelope and message. *ret_error, on
+/* The same of a value in a list of Redis: envelope and message. *ret_why, on
  * failure: a static text. */
 enum kn_status celery_task_message_decode_envelope(struct kn_str payload, struct kn_arena *arena,
                                                    struct celery_task_message *ret,
-                                                   const char **ret_error) KN_MUST_CHECK;
+                                                   const char **ret_why) KN_MUST_CHECK;
 /* A value of kombu's hash "unacked" on Redis, [message, exchange, routing key]: the message
  * as it was in its list. INVALID and so on. */
 enum kn_status celery_unacked_decode(struct kn_str value, struct kn_arena *arena,

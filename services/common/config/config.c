@@ -204,13 +204,13 @@ static enum kn_status load_layers(struct config_load *load)
 }
 
 enum kn_status kn_config_load(struct kn_config *config, const struct kn_config_from *from,
-                              struct kn_buf *ret_error)
+                              struct kn_buf *error)
 {
     memset(config, 0, sizeof(*config));
     config->file = "";
     kn_arena_init(&config->arena, 0);
     struct config_load load = {
-        .config = config, .from = from, .error = ret_error, .arena = &config->arena, .path = ""};
+        .config = config, .from = from, .error = error, .arena = &config->arena, .path = ""};
     enum kn_status status = load_layers(&load);
     if (status == KN_OK && *load.path)
         config->file = config_join(&load, load.path, "");
@@ -218,7 +218,7 @@ enum kn_status kn_config_load(struct kn_config *config, const struct kn_config_f
     if (status == KN_OK && config->arena.overflow)
         status = KN_NOMEM;
     if (status != KN_OK && status != KN_CONFIG)
-        kn_buf_text(ret_error, kn_status_text(status));
+        kn_buf_text(error, kn_status_text(status));
     if (status != KN_OK)
         kn_config_fini(config);
     return status;
@@ -239,7 +239,7 @@ bool kn_config_is_source(struct kn_str name)
 }
 
 enum kn_status kn_config_broker(const struct kn_config *config, const char *source,
-                                const struct kn_config_broker **ret, struct kn_buf *ret_error)
+                                const struct kn_config_broker **ret, struct kn_buf *error)
 {
     for (size_t i = 0; i < config->n_brokers; i++)
         if (strcmp(config->brokers[i].name, source) == 0 || (!*source && config->n_brokers == 1)) {
@@ -247,11 +247,11 @@ enum kn_status kn_config_broker(const struct kn_config *config, const char *sour
             return KN_OK;
         }
     if (*source)
-        kn_buf_printf(ret_error, "\"%s\" is not the name of a broker; allowed:", source);
+        kn_buf_printf(error, "\"%s\" is not the name of a broker; allowed:", source);
     else
-        kn_buf_text(ret_error, "there are several brokers; choose one with --source:");
+        kn_buf_text(error, "there are several brokers; choose one with --source:");
     for (size_t i = 0; i < config->n_brokers; i++)
-        kn_buf_printf(ret_error, "%s %s", i ? "," : "", config->brokers[i].name);
+        kn_buf_printf(error, "%s %s", i ? "," : "", config->brokers[i].name);
     return KN_CONFIG;
 }
 

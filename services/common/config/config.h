@@ -272,18 +272,18 @@ struct kn_config_from {
 };
 
 /* Loads and checks everything; paths and bus addresses are resolved. CONFIG:
- * ret_error names the place, the key, the error and the allowed values, and
+ * error names the place, the key, the error and the allowed values, and
  * config is empty. Free config with kn_config_fini in either case. Opens only
  * the named files; creates nothing. */
 enum kn_status kn_config_load(struct kn_config *config, const struct kn_config_from *from,
-                              struct kn_buf *ret_error) KN_MUST_CHECK;
+                              struct kn_buf *error) KN_MUST_CHECK;
 void kn_config_fini(struct kn_config *config);
 
 /* The broker that a service serves: the one named source, or the only one if
- * source is "". Otherwise CONFIG with a message in ret_error. */
+ * source is "". Otherwise CONFIG with a message in error. */
 enum kn_status kn_config_broker(const struct kn_config *config, const char *source,
                                 const struct kn_config_broker **ret,
-                                struct kn_buf *ret_error) KN_MUST_CHECK;
+                                struct kn_buf *error) KN_MUST_CHECK;
 
 /* Returns true if name is allowed as a broker's name. */
 enum { KN_SOURCE_MAX = 64 };

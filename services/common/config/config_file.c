@@ -370,17 +370,16 @@ static bool parse(yaml_parser_t *parser, const struct config_file *file, yaml_do
 }
 
 static enum kn_status check_file(const struct config_file *file, bool *ret_empty,
-                                 struct kn_buf *ret_error)
+                                 struct kn_buf *error)
 {
-    struct check check = {.path = file->path, .error = ret_error};
+    struct check check = {.path = file->path, .error = error};
     yaml_parser_t parser = {0};
     enum kn_status status = KN_CONFIG;
     if (parse(&parser, file, &check.document)) {
         status = check_document(&check, ret_empty);
         yaml_document_delete(&check.document);
     } else {
-        kn_buf_printf(ret_error, "%s:%zu: is not YAML: %s", file->path,
-                      parser.problem_mark.line + 1,
+        kn_buf_printf(error, "%s:%zu: is not YAML: %s", file->path, parser.problem_mark.line + 1,
                       parser.problem ? parser.problem : "cannot be read");
     }
     yaml_parser_delete(&parser);
@@ -389,14 +388,14 @@ static enum kn_status check_file(const struct config_file *file, bool *ret_empty
 
 /* --- reading --- */
 
-static enum kn_status read_all(struct config_file *file, struct kn_buf *ret_error)
+static enum kn_status read_all(struct config_file *file, struct kn_buf *error)
 {
     struct kn_buf content;
     kn_buf_init(&content, FILE_MAX);
     struct stat info;
     FILE *in = fopen(file->path, "re");
     if (!in || fstat(fileno(in), &info) != 0 || S_ISDIR(info.st_mode)) {
-        kn_buf_printf(ret_error, "%s: cannot read the file: %s", file->path,
+        kn_buf_printf(error, "%s: cannot read the file: %s", file->path,
                       in ? "it is a folder" : strerror(errno));
         if (in)
             fclose(in);
@@ -408,7 +407,7 @@ static enum kn_status read_all(struct config_file *file, struct kn_buf *ret_erro
     bool failed = ferror(in) != 0;
     fclose(in);
     if (failed || kn_buf_status(&content) != KN_OK) {
-        kn_buf_printf(ret_error, "%s: cannot read the file: %s", file->path,
+        kn_buf_printf(error, "%s: cannot read the file: %s", file->path,
                       failed ? "input failed" : "larger than 4 MB");
         kn_buf_fini(&content);
         return KN_CONFIG;
@@ -419,23 +418,23 @@ static enum kn_status read_all(struct config_file *file, struct kn_buf *ret_erro
 }
 
 enum kn_status config_file_load(struct config_file *file, const char *path, struct kn_arena *arena,
-                                struct kn_buf *ret_error)
+                                struct kn_buf *error)
 {
     *file = (struct config_file){.path = path};
     file->texts = kn_arena_array(arena, config_n_rows, sizeof(*file->texts));
     if (!file->texts)
         return KN_NOMEM;
     bool empty = false;
-    enum kn_status status = read_all(file, ret_error);
+    enum kn_status status = read_all(file, error);
     if (status == KN_OK)
-        status = check_file(file, &empty, ret_error);
+        status = check_file(file, &empty, error);
     if (status != KN_OK || empty)
         return status;
     struct raw *raw = NULL;
-    cyaml_err_t error = cyaml_load_data((const uint8_t *)file->data, file->len, &cyaml_settings,
-                                        &top_schema, (cyaml_data_t **)&raw, NULL);
-    if (error != CYAML_OK) {
-        kn_buf_printf(ret_error, "%s: %s", path, cyaml_strerror(error));
+    cyaml_err_t code = cyaml_load_data((const uint8_t *)file->data, file->len, &cyaml_settings,
+                                       &top_schema, (cyaml_data_t **)&raw, NULL);
+    if (code != CYAML_OK) {
+        kn_buf_printf(error, "%s: %s", path, cyaml_strerror(code));
         return KN_CONFIG;
     }
     status = copy_raw(raw, file, arena);

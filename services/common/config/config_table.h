@@ -50,10 +50,10 @@ const struct config_row *config_row_find(const char *section, struct kn_str name
 const struct config_row *config_secret_of(const struct config_row *row);
 
 /* Parses text as the row's type and stores it at target (base + offset); copies
- * go to arena. CONFIG: ret_why has the error and the allowed values, without
+ * go to arena. CONFIG: error has the error and the allowed values, without
  * the value if it may be a secret. */
 enum kn_status config_value_set(const struct config_row *row, const char *text, void *base,
-                                struct kn_arena *arena, struct kn_buf *ret_why) KN_MUST_CHECK;
+                                struct kn_arena *arena, struct kn_buf *error) KN_MUST_CHECK;
 
 /* "64MB", in the largest unit that needs no fraction. */
 void config_size_format(int64_t bytes, struct kn_buf *ret);
@@ -75,10 +75,10 @@ struct config_file_broker {
     struct kn_config_list queues, priority_steps;
 };
 
-/* Reads the file into memory of the arena. CONFIG: ret_error has the whole
+/* Reads the file into memory of the arena. CONFIG: error has the whole
  * sentence. file->data must be freed with config_file_fini in either case. */
 enum kn_status config_file_load(struct config_file *file, const char *path, struct kn_arena *arena,
-                                struct kn_buf *ret_error) KN_MUST_CHECK;
+                                struct kn_buf *error) KN_MUST_CHECK;
 void config_file_fini(struct config_file *file);
 /* The line of section.name (of broker number index when section is "brokers"); 1 if unknown. */
 size_t config_file_line(const struct config_file *file, const char *section, size_t index,

@@ -143,43 +143,43 @@ void config_allowed_format(const struct config_row *row, struct kn_buf *ret)
 }
 
 static enum kn_status wrong(const struct config_row *row, const char *text, const char *what,
-                            struct kn_buf *ret_why)
+                            struct kn_buf *error)
 {
     bool secret = row->type == CONFIG_URL || row->type == CONFIG_SECRET;
     if (!secret) {
-        kn_buf_json_str(ret_why, kn_utf8_head(kn_str_from(text), 80));
-        kn_buf_char(ret_why, ' ');
+        kn_buf_json_str(error, kn_utf8_head(kn_str_from(text), 80));
+        kn_buf_char(error, ' ');
     }
-    kn_buf_text(ret_why, what);
-    size_t before = ret_why->len;
-    kn_buf_text(ret_why, "; allowed: ");
-    size_t start = ret_why->len;
-    config_allowed_format(row, ret_why);
-    if (ret_why->len == start)
-        ret_why->len = before;
+    kn_buf_text(error, what);
+    size_t before = error->len;
+    kn_buf_text(error, "; allowed: ");
+    size_t start = error->len;
+    config_allowed_format(row, error);
+    if (error->len == start)
+        error->len = before;
     return KN_CONFIG;
 }
 
 static enum kn_status number_set(const struct config_row *row, const char *text, int64_t *ret,
-                                 struct kn_buf *ret_why)
+                                 struct kn_buf *error)
 {
     static const char *const not_a[] = {[CONFIG_INT] = "is not a whole number",
                                         [CONFIG_SIZE] = "is not a size such as 64MB",
                                         [CONFIG_DURATION] = "is not a duration such as 30s"};
     int64_t number, least, most;
     if (!number_parse(row->type, kn_str_from(text), &number))
-        return wrong(row, text, not_a[row->type], ret_why);
+        return wrong(row, text, not_a[row->type], error);
     range(row, &least, &most);
     if (number < least)
-        return wrong(row, text, "is too small", ret_why);
+        return wrong(row, text, "is too small", error);
     if (number > most)
-        return wrong(row, text, "is too large", ret_why);
+        return wrong(row, text, "is too large", error);
     *ret = number;
     return KN_OK;
 }
 
 static enum kn_status bool_set(const struct config_row *row, const char *text, bool *ret,
-                               struct kn_buf *ret_why)
+                               struct kn_buf *error)
 {
     static const struct {
         const char *text;
@@ -191,7 +191,7 @@ static enum kn_status bool_set(const struct config_row *row, const char *text, b
             *ret = words[i].value;
             return KN_OK;
         }
-    return wrong(row, text, "is not a boolean", ret_why);
+    return wrong(row, text, "is not a boolean", error);
 }
 
 static bool among(const char *allowed, struct kn_str text)
@@ -248,19 +248,19 @@ static const char *url_fault(const struct config_row *row, const char *text)
 }
 
 static enum kn_status text_set(const struct config_row *row, const char *text, const char **ret,
-                               struct kn_arena *arena, struct kn_buf *ret_why)
+                               struct kn_arena *arena, struct kn_buf *error)
 {
     char host[256];
     int port;
     const char *fault = row->type == CONFIG_URL && *text ? url_fault(row, text) : NULL;
     if (fault)
-        return wrong(row, text, fault, ret_why);
+        return wrong(row, text, fault, error);
     if (row->type == CONFIG_ENUM && !among(row->allowed, kn_str_from(text)))
-        return wrong(row, text, "is unknown", ret_why);
+        return wrong(row, text, "is unknown", error);
     bool none = !*text && !*row->fallback;
     if (row->type == CONFIG_ADDRESS && !none &&
         !kn_config_split_address(text, host, sizeof(host), &port))
-        return wrong(row, text, "is not an address with a port from 0 to 65535", ret_why);
+        return wrong(row, text, "is not an address with a port from 0 to 65535", error);
     struct kn_str copy = kn_arena_str(arena, kn_str_from(text));
     if (!copy.ptr)
         return KN_NOMEM;
@@ -269,7 +269,7 @@ static enum kn_status text_set(const struct config_row *row, const char *text, c
 }
 
 static enum kn_status prefix_set(const struct config_row *row, const char *text, const char **ret,
-                                 struct kn_arena *arena, struct kn_buf *ret_why)
+                                 struct kn_arena *arena, struct kn_buf *error)
 {
     struct kn_buf prefix;
     kn_buf_init(&prefix, 0);
@@ -278,7 +278,7 @@ static enum kn_status prefix_set(const struct config_row *row, const char *text,
     enum kn_status status = kn_buf_status(&prefix);
     kn_buf_fini(&prefix);
     if (fault)
-        return wrong(row, text, fault, ret_why);
+        return wrong(row, text, fault, error);
     if (status != KN_OK || !copy.ptr)
         return KN_NOMEM;
     *ret = copy.ptr;
@@ -306,21 +306,21 @@ static enum kn_status list_set(const char *text, struct kn_config_list *ret, str
 }
 
 enum kn_status config_value_set(const struct config_row *row, const char *text, void *base,
-                                struct kn_arena *arena, struct kn_buf *ret_why)
+                                struct kn_arena *arena, struct kn_buf *error)
 {
     void *target = (char *)base + row->offset;
     switch (row->type) {
     case CONFIG_BOOL:
-        return bool_set(row, text, target, ret_why);
+        return bool_set(row, text, target, error);
     case CONFIG_INT:
     case CONFIG_SIZE:
     case CONFIG_DURATION:
-        return number_set(row, text, target, ret_why);
+        return number_set(row, text, target, error);
     case CONFIG_LIST:
         return list_set(text, target, arena);
     case CONFIG_PREFIX:
-        return prefix_set(row, text, target, arena, ret_why);
+        return prefix_set(row, text, target, arena, error);
     default:
-        return text_set(row, text, target, arena, ret_why);
+        return text_set(row, text, target, arena, error);
     }
 }

@@ -276,7 +276,7 @@ static int bind_to(const struct addrinfo *at)
     return error;
 }
 
-static enum kn_status listen_at(const char *address, struct kn_buf *ret_error)
+static enum kn_status listen_at(const char *address, struct kn_buf *error)
 {
     char host[256], service[16];
     int port;
@@ -286,14 +286,13 @@ static enum kn_status listen_at(const char *address, struct kn_buf *ret_error)
     snprintf(service, sizeof service, "%d", port);
     int code = getaddrinfo(*host && strcmp(host, "*") != 0 ? host : NULL, service, &hints, &found);
     if (code) {
-        kn_buf_printf(ret_error, "health.listen: %s: %s", address, gai_strerror(code));
+        kn_buf_printf(error, "health.listen: %s: %s", address, gai_strerror(code));
         return KN_IO;
     }
-    int error = bind_to(found);
+    code = bind_to(found);
     freeaddrinfo(found);
-    if (error) {
-        kn_buf_printf(ret_error, "health.listen: cannot listen on %s: %s", address,
-                      strerror(error));
+    if (code) {
+        kn_buf_printf(error, "health.listen: cannot listen on %s: %s", address, strerror(code));
         return KN_IO;
     }
     struct sockaddr_storage bound;
@@ -308,13 +307,13 @@ static enum kn_status listen_at(const char *address, struct kn_buf *ret_error)
     return KN_OK;
 }
 
-enum kn_status kn_health_start(const char *address, const char *service, struct kn_buf *ret_error)
+enum kn_status kn_health_start(const char *address, const char *service, struct kn_buf *error)
 {
     server.service = service;
     server.started_at = kn_time_now();
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         server.clients[i].fd = -1;
-    enum kn_status status = listen_at(address, ret_error);
+    enum kn_status status = listen_at(address, error);
     if (status != KN_OK)
         return status;
     server.stop_fd = eventfd(0, EFD_CLOEXEC);

@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 /* Listens at "host:port"; port 0 selects a free port. service: static string. On failure
- * ret_error has a message. */
+ * error has a message. */
 enum kn_status kn_health_start(const char *address, const char *service,
-                               struct kn_buf *ret_error) KN_MUST_CHECK;
+                               struct kn_buf *error) KN_MUST_CHECK;
 /* Does nothing if it was not started. */
 void kn_health_stop(void);
 /* 0 if it was not started. */

@@ -129,7 +129,7 @@ static void invalid(struct ingest_batcher *b, enum celery_cause cause, struct kn
 /* Reads the envelope, if there is one, and sees to it that the body is in the arena, where
  * it lives as long as the batch. */
 static enum kn_status unwrap(struct ingest_batcher *b, const struct broker_message *message,
-                             struct celery_message *ret, const char **ret_error)
+                             struct celery_message *ret, const char **ret_why)
 {
     if (!b->options.enveloped) {
         *ret = (struct celery_message){.body = message->body,
@@ -137,7 +137,7 @@ static enum kn_status unwrap(struct ingest_batcher *b, const struct broker_messa
                                        .content_encoding = message->content_encoding,
                                        .compression = message->compression};
     } else {
-        enum kn_status status = celery_envelope_decode(message->body, &b->arena, ret, ret_error);
+        enum kn_status status = celery_envelope_decode(message->body, &b->arena, ret, ret_why);
         if (status != KN_OK)
             return status;
     }
