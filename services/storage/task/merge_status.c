@@ -20,12 +20,24 @@ static int64_t true_at(const struct merge_task *task, unsigned type)
     return task->type_key[type].at;
 }
 
-/* 1: a is later, -1: b is later, 0: unknown. */
+/* 1: x is later, -1: y is later, 0: unknown, of two events of one process. Its threads take the
+ * logical clock first and the time after that, so of events that are near each other, the two may
+ * disagree. */
+static int order_in_process(struct merge_key x, struct merge_key y)
+{
+    if (!x.clock || !y.clock)
+        return key_cmp(x, y);
+    int clocked = (x.clock > y.clock) - (x.clock < y.clock);
+    bool near = !sign_beyond(x.at - y.at, KN_CLOCK_UNSURE_US);
+    return near && clocked == -sign_beyond(x.at - y.at, 0) ? 0 : clocked;
+}
+
+/* The same for events of any process. */
 static int order_of(const struct merge_task *task, unsigned a, unsigned b)
 {
     struct merge_key x = task->type_key[a], y = task->type_key[b];
     if (task->sender[a].process && task->sender[a].process == task->sender[b].process)
-        return x.clock && y.clock ? (x.clock > y.clock) - (x.clock < y.clock) : key_cmp(x, y);
+        return order_in_process(x, y);
     int64_t arrived = arrived_at(task, a) - arrived_at(task, b);
     int64_t timed = true_at(task, a) - true_at(task, b);
     int order = sign_beyond(arrived, KN_CLOCK_UNSURE_US);
