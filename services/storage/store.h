@@ -1,4 +1,4 @@
-/* Everything that is kept: one writer, and readers beside it, over one database.
+/* The stored data: one writer and several readers of one database.
  *
  * store_*       the writer; one thread
  * store_read_*  queries; each thread with a reader of its own (store_reader_new) */
@@ -11,15 +11,15 @@
 
 struct store_options {
     const char *database;       /* sqlite:PATH, postgresql://… or postgres://… */
-    const char *feed;           /* name of this process's numbering; NULL: "main" */
-    int64_t feed_keep;          /* commits that are kept for readers */
+    const char *feed;           /* name under which commits are numbered; NULL: "main" */
+    int64_t feed_keep;          /* number of commits kept for readers */
     int64_t retention_tasks_us; /* 0: for ever */
     int64_t retention_events_us;
     int64_t retention_rollups_us;
     int64_t retention_workers_us; /* offline ones */
-    int64_t retention_queues_us;  /* the history of those that are gone */
+    int64_t retention_queues_us;  /* the history of deleted queues */
     size_t jobs_tasks_max;        /* tasks of a bulk job */
-    double jobs_rate;             /* of a job that says none, tasks a second */
+    double jobs_rate;             /* tasks per second, of a job without a rate */
     double jobs_rate_max;
 };
 
@@ -34,7 +34,7 @@ void store_close(struct store *store);
 
 /* ---- writing ------------------------------------------------------------------------- */
 
-/* A bulk job that is to be made, with the numbers of its tasks (store_plan_job). */
+/* A bulk job to create, with the numbers of its tasks (store_plan_job). */
 struct store_job {
     const struct kn_msg_job_create *create;
     double rate;
@@ -42,41 +42,41 @@ struct store_job {
     size_t count;
 };
 
-/* One request that changes something. */
+/* A request that changes data. */
 struct store_change {
     enum kn_kind kind; /* one that is applied, see requests.h */
     const void *msg;
     const struct store_job *job;  /* of JOB_CREATE, which needs no msg */
     struct kn_arena *arena;       /* for the answer; not needed for those without one */
-    enum kn_status status;        /* set by store_commit: what became of it */
-    const char *why;              /* likewise, static: more about a status that is not OK */
+    enum kn_status status;        /* set by store_commit: the outcome */
+    const char *why;              /* likewise, static: explains a status other than OK */
     struct kn_msg_ingest_ack ack; /* likewise, of INGEST_BATCH */
     bool whole;                   /* likewise: no batch before it is missing */
     const void *answer;           /* likewise, in the arena or static; NULL: a DONE without more */
 };
 
-/* Applies all in one transaction. OK: it is committed, and each change has its own
- * status (those that are not OK changed nothing). Otherwise nothing was changed.
- * *ret_feed is the commit as it is to be published, NULL when there is nothing to
- * tell; it lives until the next call, and borrows from the changes. */
+/* Applies all changes in one transaction. OK: committed, and each change has its own
+ * status; a change whose status is not OK changed nothing. On failure nothing was changed.
+ * *ret_feed is the commit to publish, or NULL if there is nothing to publish; it is valid
+ * until the next call and borrows from the changes. */
 enum kn_status store_commit(struct store *store, struct store_change *changes, size_t count,
                             const struct kn_msg_feed **ret_feed) KN_MUST_CHECK;
-/* A step of the bulk jobs that storage does itself, in a transaction. *ret_wait: µs until the next
- * is due; *ret_feed as above. */
+/* Does one step of the bulk jobs that storage carries out itself, in a transaction. *ret_wait: µs
+ * until the next step; *ret_feed as above. */
 enum kn_status store_do_jobs(struct store *store, int64_t *ret_wait,
                              const struct kn_msg_feed **ret_feed) KN_MUST_CHECK;
-/* What the last failure was about; until the next call. */
+/* Describes the last failure; valid until the next call. */
 const char *store_error(const struct store *store);
-/* After the connection was lost: opens it anew. */
+/* Reconnects after a lost connection. */
 enum kn_status store_reopen(struct store *store) KN_MUST_CHECK;
-/* Nothing can be written before store_reopen. */
+/* True if nothing can be written before store_reopen. */
 bool store_is_lost(const struct store *store);
 
-/* Takes one small step of what retention says; *ret_more when there is more to do
- * at once. */
+/* Does one small step of retention. *ret_more is true if the next step should follow at
+ * once. */
 enum kn_status store_retain(struct store *store, bool *ret_more) KN_MUST_CHECK;
 
-/* Where the feed stands. id lives as long as the store. */
+/* The position of the feed. The ID is valid as long as the store. */
 void store_feed_position(const struct store *store, struct kn_str *ret_id, uint64_t *ret_number);
 
 /* ---- reading ------------------------------------------------------------------------- */
@@ -86,15 +86,14 @@ struct store_reader;
 enum kn_status store_reader_new(struct store *store, struct store_reader **ret,
                                 struct kn_buf *error) KN_MUST_CHECK;
 void store_reader_free(struct store_reader *reader);
-/* Connects anew when the connection was lost; else does nothing. */
-/* What is read from now on ends with TIMEOUT after the deadline (monotonic), and once *cancelled is
- * true. */
+/* From now on, reads end with TIMEOUT after the deadline (monotonic) or once *cancelled is true. */
 void store_reader_limit(struct store_reader *reader, int64_t deadline,
                         const atomic_bool *cancelled);
+/* Reconnects if the connection was lost. */
 void store_reader_revive(struct store_reader *reader);
 
 /* Answers lie in the arena. CONFLICT, INVALID and NOT_FOUND are the caller's
- * fault; *ret_why (static) says more. */
+ * errors; *ret_why (static) explains them. */
 enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg_tasks_get *get,
                                 struct kn_arena *arena, struct kn_msg_task_list *ret,
                                 const char **ret_why) KN_MUST_CHECK;
@@ -140,35 +139,36 @@ enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_m
 enum kn_status store_read_overdue(struct store_reader *reader, const struct kn_msg_overdue_get *get,
                                   struct kn_arena *arena,
                                   struct kn_msg_overdue_list *ret) KN_MUST_CHECK;
-/* The audit, newest first. */
+/* The audit log, newest entry first. */
 enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg_audit_get *get,
                                 struct kn_arena *arena,
                                 struct kn_msg_audit_list *ret) KN_MUST_CHECK;
-/* To be called between commits, about every second: renews the hold of the feed, if needed. */
+/* Renews this process's claim on the feed if needed. Call it between commits, about every second.
+ */
 void store_keep_feed(struct store *store);
-/* Changes, at most max, that set workers offline that were silent for long while others of their
- * source were heard: aggregation has no room for them. */
+/* Returns up to max changes that set workers offline: those that were silent for long while others
+ * of their source were not. Aggregation may have no room to track them. */
 enum kn_status store_find_silent(struct store *store, struct kn_arena *arena,
                                  struct store_change *changes, size_t max,
                                  size_t *ret_count) KN_MUST_CHECK;
-/* Paused queues, of a source or (empty) of all. */
+/* The paused queues of a source; of all sources if it is empty. */
 enum kn_status store_read_pauses(struct store_reader *reader, struct kn_str source,
                                  struct kn_arena *arena,
                                  struct kn_msg_pause_list *ret) KN_MUST_CHECK;
-/* Bulk jobs: all, or the one with an id; and the tasks of one. */
+/* All bulk jobs, or the job with an ID; and the tasks of a job. */
 enum kn_status store_read_jobs(struct store_reader *reader, const struct kn_msg_jobs_get *get,
                                struct kn_arena *arena, struct kn_msg_job_list *ret) KN_MUST_CHECK;
 enum kn_status store_read_job_items(struct store_reader *reader, const struct kn_msg_jobs_get *get,
                                     struct kn_arena *arena, struct kn_msg_job_items *ret,
                                     const char **ret_why) KN_MUST_CHECK;
-/* Chooses the tasks of a job that is to be made. ret_why may lie in the arena. */
+/* Selects the tasks of a job to create. ret_why may lie in the arena. */
 enum kn_status store_plan_job(struct store_reader *reader, const struct kn_msg_job_create *create,
                               struct kn_arena *arena, struct store_job *ret,
                               struct kn_msg_job *ret_job, const char **ret_why) KN_MUST_CHECK;
-/* How long until control may take tasks of a source, in µs; INT64_MAX: there are none. */
+/* Time in µs until control may take tasks of a source; INT64_MAX: there are none. */
 enum kn_status store_read_work(struct store_reader *reader, struct kn_str source,
                                struct kn_arena *arena, int64_t *ret_wait) KN_MUST_CHECK;
-/* What a task was sent again as, and of what it is a retry. */
+/* The retries of a task, and the task that it is a retry of. */
 enum kn_status store_read_links(struct store_reader *reader,
                                 const struct kn_msg_task_links_get *get, struct kn_arena *arena,
                                 struct kn_msg_task_links *ret) KN_MUST_CHECK;

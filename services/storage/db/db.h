@@ -1,5 +1,5 @@
-/* A connection to the database: statements of sql.h, with values in and rows
- * out. The one place where storage's two backends differ.
+/* A connection to the database: runs the statements of sql.h. Only this folder contains the
+ * differences between the two databases.
  *
  * A connection belongs to one thread at a time. */
 #ifndef KN_STORAGE_DB_DB_H
@@ -63,8 +63,8 @@ static inline struct kn_str db_as_str(struct db_value v)
 
 struct db;
 
-/* One row; texts live until it returns. Anything but OK ends the statement and is
- * returned by it; DB_STOP ends it with OK. */
+/* Receives one row; texts are valid until it returns. A status other than OK ends the statement,
+ * which returns it; DB_STOP ends the statement with OK. */
 typedef enum kn_status db_row_fn(void *arg, const struct db_value *columns);
 enum { DB_STOP = -1 };
 
@@ -79,57 +79,56 @@ struct db_options {
 enum kn_status db_open(const struct db_options *options, struct db **ret,
                        struct kn_buf *error) KN_MUST_CHECK;
 void db_close(struct db *db);
-/* What differs between the databases, as far as others must know. */
+/* Differences between the databases that callers must know. */
 struct migration;
 struct db_traits {
     const char *name;   /* "sqlite", "postgresql" */
-    const char *begin;  /* begins a transaction that writes */
-    bool events_by_day; /* events lie in a partition for each day, which is made before them and
-                         * dropped as a whole */
+    const char *begin;  /* statement that begins a writing transaction */
+    bool events_by_day; /* events are in one partition per day, which must be created before
+                         * they are written, and is dropped as a whole */
     const struct migration *migrations;
     const char *before_migrations; /* a script; NULL: none */
 };
 const struct db_traits *db_traits(const struct db *db);
-/* Whether a pooler such as PgBouncer stands between: the next transaction may be another connection
- * of the server, so nothing may be left behind in one. */
+/* True behind a pooler such as PgBouncer: each transaction may use another server connection, so
+ * a transaction must leave no session state behind. */
 bool db_is_pooled(const struct db *db);
 /* Version of SQLite or of the server; lives as long as the connection. */
 const char *db_version(const struct db *db);
 
-/* What the last failure was about; lives until the next call. */
+/* Describes the last failure; valid until the next call. */
 const char *db_error(const struct db *db);
-/* The connection is lost: it must be closed, and opened anew. */
+/* True if the connection is lost: close it and open a new one. */
 bool db_is_lost(const struct db *db);
 
-/* From now on statements end with TIMEOUT after the deadline (monotonic; 0: none), and once
- * *cancelled (NULL: never) is true. */
+/* From now on, statements end with TIMEOUT after the deadline (monotonic; 0: none) or once
+ * *cancelled is true (NULL: never). */
 void db_limit(struct db *db, int64_t deadline, const atomic_bool *cancelled);
 
 enum kn_status db_begin(struct db *db) KN_MUST_CHECK;
 enum kn_status db_commit(struct db *db) KN_MUST_CHECK;
 void db_rollback(struct db *db);
 
-/* Several statements as text, without values: for migrations. */
+/* Runs several statements given as text, without values: for migrations. */
 enum kn_status db_script(struct db *db, const char *sql) KN_MUST_CHECK;
 
-/* One statement, with as many values as sql.h says. row may be NULL. */
+/* Runs one statement, with the values that sql.h declares. row may be NULL. */
 enum kn_status db_run(struct db *db, enum sql_id id, const struct db_value *values, db_row_fn *row,
                       void *arg) KN_MUST_CHECK;
-/* The statement for each of count rows of values; row may be NULL. On PostgreSQL
- * it is one statement over arrays, so it must bear that. ret_changed (may be NULL)
- * says for each row whether it changed something; its first two values must
- * identify it then. */
+/* Runs the statement for each of count rows of values; row may be NULL. PostgreSQL runs it
+ * once, over arrays, so its text must allow that. ret_changed (may be NULL) tells for each row
+ * whether it changed something; then the first two values of a row must identify it. */
 enum kn_status db_each(struct db *db, enum sql_id id, const struct db_value *values, size_t count,
                        db_row_fn *row, void *arg, bool *ret_changed) KN_MUST_CHECK;
 
-/* Rows and bytes that the database takes up, roughly. */
+/* Approximate size of the database in bytes. */
 enum kn_status db_size(struct db *db, uint64_t *ret_bytes) KN_MUST_CHECK;
 
-/* Gives some of the space that deleted rows took back to the file system. */
+/* Returns some of the space of deleted rows to the file system. */
 void db_give_back(struct db *db, unsigned pages);
 
-/* Text that both databases can keep: U+FFFD for NUL and for what is not UTF-8.
- * Copied into the arena only when something had to be replaced. */
+/* Text that both databases can store: NUL and invalid UTF-8 become U+FFFD.
+ * Copied into the arena only if something is replaced. */
 struct kn_str db_clean_text(struct kn_arena *arena, struct kn_str text);
 
 /* ---- for backends -------------------------------------------------------------------- */
@@ -159,7 +158,7 @@ struct db {
     const atomic_bool *cancelled;
 };
 
-/* Whether a statement has to end now. */
+/* True if a statement must end now. */
 bool db_is_over(const struct db *db);
 
 enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret,

@@ -1,4 +1,4 @@
-/* Bulk jobs in a transaction; and what making, taking and ending them share. */
+/* Bulk jobs in a transaction, and what the files of this folder share. */
 #ifndef KN_STORAGE_JOBS_JOBS_H
 #define KN_STORAGE_JOBS_JOBS_H
 
@@ -9,38 +9,38 @@ enum kn_status tx_job_create(struct tx *tx, struct store_change *change) KN_MUST
 enum kn_status tx_job_take(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
 enum kn_status tx_job_cancel(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
 enum kn_status tx_task_resolve(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
-/* One step of the jobs that storage does itself, and a look after the others; *ret_wait: µs until
- * the next is due. */
+/* Does one step of the jobs that storage carries out itself, and gives up stale tasks of other
+ * jobs. *ret_wait: µs until the next step. */
 enum kn_status tx_jobs_step(struct tx *tx, int64_t *ret_wait) KN_MUST_CHECK;
-/* Writes the jobs that were changed, ends those that are done, and tells of them. */
+/* Writes changed jobs, ends finished ones, and adds both to the feed. */
 enum kn_status tx_jobs_finish(struct tx *tx) KN_MUST_CHECK;
-/* A step of giving up old ones. */
+/* Does one step of deleting old jobs. */
 enum kn_status jobs_drop(struct store *store, int64_t before, bool *ret_done) KN_MUST_CHECK;
 
-/* ---- inside -------------------------------------------------------------------------- */
+/* ---- private -------------------------------------------------------------------------- */
 
 /* A job that the transaction has locked. */
 struct job_work {
     struct kn_msg_job job;
-    int64_t due_at; /* nothing more is begun before */
+    int64_t due_at; /* no further task starts before */
     bool changed;
     struct job_work *next;
 };
 
 extern const char job_cancelled_text[];
 
-/* The job, locked until the end of the transaction; NULL when there is none. */
+/* The job, locked until the end of the transaction; NULL if there is none. */
 enum kn_status tx_job_open(struct tx *tx, struct kn_str id, struct job_work **ret) KN_MUST_CHECK;
-/* It will be written and told. */
+/* Marks the job to be written and added to the feed. */
 void tx_job_change(struct tx *tx, struct job_work *work);
-/* n of its tasks have another state. */
+/* n of its tasks changed their state. */
 void tx_job_move(struct tx *tx, struct job_work *work, enum kn_item_state from,
                  enum kn_item_state to, uint64_t n);
-/* Neither done nor cancelled. */
+/* True if neither done nor cancelled. */
 bool job_is_open(const struct kn_msg_job *job);
 /* A db_row_fn that adds one to a uint64_t. */
 enum kn_status job_count_row(void *arg, const struct db_value *columns);
-/* The task with an id on a source, and its status; 0 when there is none. */
+/* The number of the task with an ID on a source, and its status; 0 if there is none. */
 enum kn_status tx_find_task(struct tx *tx, int64_t source, struct kn_str id, int64_t *ret_no,
                             enum kn_task_status *ret_status) KN_MUST_CHECK;
 

@@ -1,4 +1,4 @@
-/* Inside the store: what its rooms share. */
+/* Private to storage: what its folders share. */
 #ifndef KN_STORAGE_STATE_STATE_H
 #define KN_STORAGE_STATE_STATE_H
 
@@ -22,7 +22,7 @@ struct store {
     char *database;
     char *feed_name;
     struct db *db;
-    bool unread; /* the connection is new, but what is in memory of the database is not */
+    bool unread; /* after a reconnect: the data in memory must be read again */
     struct dict *dict;
     char *error;
     int schema_version;
@@ -35,37 +35,37 @@ struct store {
     int64_t feed_no;
     char feed_id[FEED_ID_SIZE];
     uint64_t feed_number;
-    char holder[33];    /* what this process calls itself in the feed's row */
-    int64_t renewed_at; /* monotonic: when that row was last said to be ours */
+    char holder[33];    /* this process's name in the feed's row */
+    int64_t renewed_at; /* monotonic: when this process last claimed that row */
 
     struct status_count *counts;
     size_t n_counts;
     size_t cap_counts;
 
     struct task_cache tasks;
-    struct source_changes { /* how often a source's counters have changed, as of our last commit */
+    struct source_changes { /* number of changes of a source's counters, as of our last commit */
         int64_t source, changes;
     } * sources;
     size_t n_sources, cap_sources;
 
-    int64_t days[64]; /* whose partitions are known to be there; by day modulo 64 */
+    int64_t days[64]; /* days whose partitions exist; by day modulo 64 */
 
     struct kn_arena arena; /* of the commit */
     struct kn_buf body;    /* of the feed's row */
     struct tx *tx;         /* kept for its memory */
-    bool is_careful;       /* no event is taken for new without asking the database */
+    bool is_careful;       /* the database is checked before an event counts as new */
 
     struct retain {
-        int64_t queue_source, queue; /* after which expire_queues goes on */
-        int64_t next_at;             /* monotonic: no round begins before */
+        int64_t queue_source, queue; /* the queue after which expire_queues continues */
+        int64_t next_at;             /* monotonic: earliest start of the next round */
         unsigned step;               /* of the round */
-        int64_t before;              /* tasks whose latest event is older were deleted */
+        int64_t before;              /* tasks whose latest event is older than this are deleted */
         struct retain_sweep {
-            int64_t restart_at; /* monotonic: then it begins at the first task again */
-            int64_t after;      /* the task where it goes on */
-            int64_t idle_since; /* where it was when it last found something */
-            unsigned idle;      /* steps since */
-            int64_t survivor;   /* first_at of the oldest task that it left */
+            int64_t restart_at; /* monotonic: when it starts again at the first task */
+            int64_t after;      /* the task after which it continues */
+            int64_t idle_since; /* its position when it last found something */
+            unsigned idle;      /* steps since then */
+            int64_t survivor;   /* first_at of the oldest task that it kept */
         } sweeps[2];            /* dead tasks, events of living ones */
     } retain;
 };
@@ -79,7 +79,7 @@ struct store_reader {
     int64_t bytes_until;
     struct known_runtime { /* by name modulo their number */
         int64_t source, name;
-        int64_t slow_us; /* 99 of 100 take no longer */
+        int64_t slow_us; /* 99% of the tasks take no longer */
         int64_t until;   /* monotonic */
     } runtimes[KNOWN_RUNTIMES];
 };
@@ -94,7 +94,7 @@ struct event_work {
     uint32_t change; /* its index in the transaction */
     uint32_t next;   /* of the same task, NO_EVENT at the end */
     bool is_new;
-    bool is_idle; /* it says nothing new: it is not stored */
+    bool is_idle; /* has no new information, so it is not stored */
 };
 enum { NO_TASK = UINT32_MAX, NO_EVENT = UINT32_MAX };
 
@@ -102,7 +102,7 @@ struct task_work {
     struct task_row row;
     bool exists;   /* had a row before this transaction */
     bool touched;  /* has new events */
-    bool advances; /* they change nothing but the columns of SQL_TASK_ADVANCE */
+    bool advances; /* they change only the columns of SQL_TASK_ADVANCE */
     enum kn_task_status status_before;
     int64_t name_before;
     int64_t queue_before;
@@ -110,8 +110,8 @@ struct task_work {
     int64_t first_at_before;
     struct delta_wait wait_before;
     struct delta_learned *learned_before; /* NULL: nothing */
-    int64_t end_before;                   /* of those that may be marked as resolved */
-    int64_t resolved_at;                  /* 0: it is not marked, or no longer */
+    int64_t end_before;                   /* of tasks that may be marked as resolved */
+    int64_t resolved_at;                  /* 0: not marked, or no longer */
     struct kn_str resolved_by;
     uint32_t first_event;
     uint32_t last_event;
@@ -120,9 +120,9 @@ struct task_work {
 struct worker_work {
     struct worker_row row;
     bool dirty;
-    bool answered; /* control asked it: its answers were read, and changed */
-    bool tell;     /* readers of the feed */
-    bool known;    /* was there before this transaction, as */
+    bool answered; /* control queried it: its stored replies were read, and changed */
+    bool tell;     /* add it to the feed */
+    bool known;    /* existed before this transaction, with */
     uint8_t status_before;
     int64_t started_before;
 };
@@ -130,7 +130,7 @@ struct worker_work {
 struct tx {
     struct store *store;
     struct kn_arena *arena;
-    const struct store_change *changes; /* that are applied */
+    const struct store_change *changes; /* being applied */
     struct deltas deltas;
 
     struct task_work *tasks;
@@ -149,10 +149,10 @@ struct tx {
     struct kn_msg_gap *gaps;
     size_t n_gaps, cap_gaps;
 
-    int64_t *marked; /* tasks that were marked as resolved, or no longer are */
+    int64_t *marked; /* tasks whose mark as resolved was set or removed */
     size_t n_marked, cap_marked;
-    struct job_work *jobs; /* that this transaction changes; in the arena */
-    bool jobs_changed;     /* whether some of them must be written */
+    struct job_work *jobs; /* jobs changed in this transaction; in the arena */
+    bool jobs_changed;     /* some of them must be written */
 
     struct kn_msg_feed feed;
 };
@@ -161,33 +161,33 @@ struct tx *tx_new(struct store *store);
 void tx_free(struct tx *tx);
 void tx_begin(struct tx *tx);
 
-/* The caller of the change was wrong, the transaction is not: returns OK. why is static. */
+/* Refuses one change and returns OK, so that the transaction continues. why is static. */
 enum kn_status tx_refuse(struct store_change *change, enum kn_status status,
                          const char *why) KN_MUST_CHECK;
-/* Text that the database can keep; absent stays absent. */
+/* Text that the database can store; an absent text stays absent. */
 struct kn_str tx_clean(struct tx *tx, struct kn_str text);
 struct db_value tx_text(struct tx *tx, struct kn_str text);
 
-/* After a transaction failed: rolls back, and forgets what was only true in it. */
+/* After a failed transaction: rolls back, and discards its changes to the data in memory. */
 void store_abandon(struct store *store);
-/* After it was committed. */
+/* After a committed transaction: keeps its changes to the data in memory. */
 void store_settle(struct store *store);
-/* Where no lock can be held: claims the feed in its row. EXISTS: another process has it. */
+/* If no lock can be held: claims the feed in its row. EXISTS: another process has it. */
 enum kn_status store_hold_feed(struct store *store) KN_MUST_CHECK;
 
 /* ---- counts -------------------------------------------------------------------------- */
 
-/* Adds to the count of a status, in the transaction. */
+/* Adds to the count of a status, within the transaction. */
 enum kn_status store_count(struct store *store, int64_t source, enum kn_task_status status,
                            int64_t add) KN_MUST_CHECK;
-/* Writes what store_count has added. */
+/* Writes the counts changed by store_count. */
 enum kn_status store_write_counts(struct store *store) KN_MUST_CHECK;
-/* After a row of counters changed for the changes-th time. CONFLICT when another process has
- * written to the source meanwhile: what is in memory of it may be old. */
+/* Records that a source's counters have now changed `changes` times. CONFLICT if another process
+ * has written to the source in the meantime: its data in memory may be out of date. */
 enum kn_status store_note_changes(struct store *store, int64_t source,
                                   int64_t changes) KN_MUST_CHECK;
-/* Whether tasks of this status are in the table by status: those that succeeded are most, and
- * are found as fast among all. */
+/* True if tasks of this status are in the table task_states. Successful tasks are not: they are the
+ * majority, and are found as fast in the table of all tasks. */
 static inline bool store_has_state(int64_t status)
 {
     return status != KN_TASK_SUCCESS;
@@ -195,11 +195,11 @@ static inline bool store_has_state(int64_t status)
 
 /* ---- what retention has deleted ------------------------------------------------------ */
 
-/* Before which everything goes that is kept for so long; 0: nothing does. */
+/* Data that is kept for keep_us and is older than this is deleted; 0: nothing is. */
 int64_t store_cutoff(int64_t keep_us);
-/* Tasks whose latest event is not newer may have been deleted, by this process or another. */
+/* Tasks whose latest event is not newer than this may have been deleted, by any process. */
 int64_t store_deleted_to(const struct store *store);
-/* Older events and points of queues are deleted; 0: none. */
+/* Events and queue points older than this are deleted; 0: none. */
 int64_t store_events_cutoff(const struct store *store);
 
 #endif

@@ -1,33 +1,32 @@
 /* The state of a task as a function of the set of its events.
  *
- * A record keeps, for each of Celery's eight types of task events, the greatest
- * order key that was seen, and for each field its value with the order key of
- * the event that brought it. An order key is (timestamp, clock); of two values
- * with the same key the greater one stays. So merging is a join: commutative,
- * associative and idempotent, and neither the order of arrival nor repetition
- * matters.
+ * For each of Celery's eight types of task events, a record has the greatest order
+ * key seen, and for each field its value with the order key of the event that brought
+ * it. An order key is (timestamp, clock); of two values with the same key the greater
+ * one stays. So merging is a join: commutative, associative and idempotent. Neither
+ * the order of arrival nor repetition matters.
  *
- * Which event is the later one: within a process its own Lamport clock says it.
- * Between processes their arrival decides, or when they arrived within two seconds of
- * one another, their timestamps; where these two contradict each other, an event was
- * late or a clock is wrong, and a final event stands. Attempts are told apart by `retries`: as many
- * task-retried as the latest attempt's number all belong to attempts before it, whatever their
- * time.
+ * The later of two events of one process is determined by its Lamport clock. Between
+ * processes the order of arrival decides or, if they arrived within two seconds, their
+ * timestamps. If arrival and timestamps contradict each other, an event was late or a
+ * clock is wrong, and a final event stands. Attempts are distinguished by `retries`: if
+ * the latest attempt has number 2, two task-retried belong to earlier attempts, whatever
+ * their time.
  *
- * The status is that of the latest use of the id: a final event stands until the
- * task is received, or sent, again. For events of one use in order it equals
- * celery.events.state.State, but for task-rejected: there the message is gone
- * (rejected), or in its queue again (pending).
+ * The status is that of the latest use of the ID: a final event stands until the
+ * task is received or sent again. For the events of one use, in order, it equals
+ * celery.events.state.State, except for task-rejected: then the message is gone
+ * (rejected) or back in its queue (pending).
  *
- * What control learned (an event whose origin is the result backend or a worker)
- * is kept apart: one for each type, the one with the greatest order key. It counts
- * only while no event of that type was seen, so it never takes anything from what
- * events say: see merge_view.
+ * What control learned (an event whose origin is the result backend or a worker) is
+ * kept separately: for each type, the event with the greatest order key. It counts only
+ * while there is no event of that type, so it never replaces what events say: see
+ * merge_view.
  *
- * Custom events ("task-progress") count for the worker and the times of the
- * first and latest event; they change no status and no other field.
+ * Custom events ("task-progress") determine only the worker and the times of the
+ * first and latest event.
  *
- * Texts are borrowed: they live as long as the events and rows they came from.
+ * Texts are borrowed: they are valid as long as the events and rows they came from.
  * No I/O, no allocation. */
 #ifndef KN_STORAGE_TASK_MERGE_H
 #define KN_STORAGE_TASK_MERGE_H
@@ -46,7 +45,7 @@ enum merge_type {
     MERGE_REVOKED,
     MERGE_RETRIED,
     MERGE_TYPE_COUNT,
-    MERGE_ORPHANED = MERGE_TYPE_COUNT, /* only ever learned */
+    MERGE_ORPHANED = MERGE_TYPE_COUNT, /* always learned */
     MERGE_LEARNED_COUNT
 };
 
@@ -92,24 +91,24 @@ struct merge_key {
     uint64_t clock;
 };
 
-/* More about the event that a type_key is of. */
+/* The sender of the event that type_key belongs to. */
 struct merge_sender {
-    uint32_t process; /* hash of hostname and pid; 0: not known */
+    uint32_t process; /* hash of hostname and pid; 0: unknown */
     int32_t lag_ms;   /* from its time to its arrival */
 };
 
-/* The smallest hashes of the task-retried that were seen, ascending; once it is full, their number
- * is unknown. */
+/* Hashes of the task-retried seen, smallest first, ascending. If the array is full, the number of
+ * task-retried is unknown. */
 enum { MERGE_RETRIED_MAX = 8 };
 struct merge_retried {
     uint32_t seen[MERGE_RETRIED_MAX];
     uint8_t count;
 };
 
-/* All zero: a task of which nothing is known. */
+/* All zero: a task without events. */
 struct merge_task {
-    uint16_t types;                       /* 1 << enum merge_type: of which events were seen */
-    uint8_t origins[MERGE_LEARNED_COUNT]; /* of these; only a view has others than events */
+    uint16_t types;                       /* 1 << enum merge_type: the types seen */
+    uint8_t origins[MERGE_LEARNED_COUNT]; /* of these types; other than EVENTS only in a view */
     struct merge_key type_key[MERGE_LEARNED_COUNT];
     struct merge_sender sender[MERGE_LEARNED_COUNT];         /* likewise */
     const struct kn_msg_event *learned[MERGE_LEARNED_COUNT]; /* borrowed; NULL: none */
@@ -124,14 +123,14 @@ struct merge_task {
     struct merge_key retries_key;
     struct kn_opt_f64 runtime;
     struct merge_key runtime_key;
-    struct merge_key first_started; /* of the earliest task-started, when there is one */
+    struct merge_key first_started; /* of the earliest task-started, if any */
     int64_t attempt;                /* the greatest `retries` that a worker received */
     struct merge_retried retried;
     int64_t skew; /* µs, of the event whose sender's clock was wrong by most; see kn_msg_event */
 
     bool requeued; /* of the latest task-rejected */
 
-    /* of the latest event that is of MERGE_OF_MESSAGE: absent there is absent here */
+    /* of the latest event in MERGE_OF_MESSAGE; absent if that event has none */
     int64_t eta;
     int64_t expires;
     /* of the latest task-revoked */
@@ -142,11 +141,11 @@ struct merge_task {
     } revoked;
 };
 
-/* Whether the event belongs to a task: a standard type, or a custom "task-…". */
+/* True if the event belongs to a task: a standard type, or a custom "task-…". */
 bool merge_is_task_event(const struct kn_msg_event *event);
-/* Whether it is one that control learned. */
+/* True if control learned it. */
 bool merge_is_learned(const struct kn_msg_event *event);
-/* The status that the type brings. */
+/* The status that an event of the type leads to. */
 enum kn_task_status merge_status_of_type(enum merge_type type);
 
 /* Joins an event of this task (merge_is_task_event) into its record. */
@@ -155,31 +154,31 @@ void merge_event(struct merge_task *task, const struct kn_msg_event *event);
 void merge_join(struct merge_task *into, const struct merge_task *other);
 
 bool merge_is_empty(const struct merge_task *task);
-/* Whether a learned event counts: no event of its type was seen. */
+/* True if a learned event of the type counts: no Celery event of the type was seen. */
 bool merge_learned_counts(const struct merge_task *task, enum merge_type type);
-/* The task with what was learned in its place: task itself when there is nothing,
- * else *room. Fields that events of several types bring (name, worker …) are filled
- * in only where no event has them. For the functions below, and to be shown; not to
- * be merged further. */
+/* The task completed with what control learned: task itself if there is nothing to add,
+ * otherwise *room. Fields that events of several types bring (name, worker …) are added
+ * only if no event has them. For the functions below and for display; do not merge it
+ * further. */
 const struct merge_task *merge_view(const struct merge_task *task, struct merge_task *room);
 
-/* orphaned: only instead of received and started, and only when neither was seen
- * after it, nor its message waiting. */
+/* Orphaned only replaces received and started, and only if afterwards neither was seen and
+ * its message was not seen waiting. */
 enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin);
-/* Time of the latest event of a type, 0 when there was none. */
+/* Time of the latest event of a type; 0 if there is none. */
 int64_t merge_time(const struct merge_task *task, enum merge_type type);
-/* Time of the event that brought the final status, 0 while there is none, and for
- * orphaned, whose end nobody knows. */
+/* Time of the event that led to the final status; 0 if there is none, and for orphaned,
+ * because its end is unknown. */
 int64_t merge_completed_at(const struct merge_task *task);
-/* Time of what was learned (task->learned[type]) on our clock: not before the worker took
- * the task, or before it was sent when that is all that was seen, nor after it was learned.
- * The backend has it from the worker's clock. */
+/* Time of task->learned[type] on Kanchi's clock. The backend has the worker's time, so the
+ * result is limited: not before the worker received the task (or before it was sent, if only
+ * that was seen), and not after control learned it. */
 int64_t merge_learned_at(const struct merge_task *task, enum merge_type type);
-/* Seconds in the queue: from sent to started; from received when sent is missing
- * or later. False when neither is there. Never negative. */
+/* Seconds in the queue: from sent to started; from received if sent is missing or later.
+ * False if it is unknown. Never negative. */
 bool merge_queue_wait(const struct merge_task *task, double *ret);
 
-/* What a row needs beside its columns, in a few bytes:
+/* Encodes what a row needs in addition to its columns, in a few bytes:
  *   byte    types
  *   then for each type that was seen: varint clock, byte origin | 16 when 4 bytes follow
  *   with the process | 32 when it is that of the type before | 64 when a varint follows
@@ -190,11 +189,11 @@ bool merge_queue_wait(const struct merge_task *task, double *ret);
  *   then, each only when it is not 0: byte 128, varint attempt; byte 129, byte count,
  *   4 bytes for each task-retried; byte 130, varint skew (zigzag); byte 131, timestamp
  *   (zigzag) and clock of the first task-started, when there were several
- * Nothing of what was learned is in it.
- * Times of the types, texts and numbers are columns of their own. */
+ * What control learned is not included.
+ * Times of the types, texts and numbers have their own columns. */
 void merge_order_encode(struct kn_buf *out, const struct merge_task *task);
-/* task has everything that is in columns: type_key[].at, first_at, latest_at,
- * texts, numbers. INVALID when the bytes are damaged. */
+/* Before the call, task must have what the columns hold: type_key[].at, first_at, latest_at,
+ * texts, numbers. INVALID: the bytes are damaged. */
 enum kn_status merge_order_decode(struct kn_str order, struct merge_task *task) KN_MUST_CHECK;
 
 #endif
