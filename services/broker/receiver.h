@@ -1,10 +1,10 @@
-/* Receives Celery's events: a thread that does nothing but drain the socket
- * into a bounded buffer, and reconnects for ever.
+/* Receives Celery's events: one thread reads the socket into a bounded buffer and
+ * reconnects indefinitely.
  *
- * Redis: pub/sub; when the buffer is full the oldest messages go, and are
- * counted; the time without a connection is recorded as a gap. RabbitMQ: a
- * durable queue of our own; when the buffer is full nothing is read, and the
- * queue keeps the messages; each stays there until it is acknowledged. */
+ * Redis: pub/sub. If the buffer is full, the oldest messages are dropped and
+ * counted; time without a connection is recorded as a gap. RabbitMQ: our own durable
+ * queue, which keeps each message until it is acknowledged. If the buffer is full,
+ * nothing is read. */
 #ifndef BROKER_RECEIVER_H
 #define BROKER_RECEIVER_H
 
@@ -19,40 +19,40 @@ struct broker_receiver_status {
     enum broker_state state;
     int64_t since;                 /* when the state began */
     char error[BROKER_ERROR_TEXT]; /* the last failure, "" if none; never a secret */
-    char lost[BROKER_ERROR_TEXT];  /* why the last connection ended; stays */
-    char note[BROKER_ERROR_TEXT];  /* something to know that is no failure, or "" */
+    char lost[BROKER_ERROR_TEXT];  /* why the last connection ended; kept after a reconnect */
+    char note[BROKER_ERROR_TEXT];  /* information that is not a failure, or "" */
     uint64_t messages, bytes;      /* received */
     uint64_t dropped;              /* messages lost because the buffer was full (Redis) */
     uint64_t too_big;              /* messages skipped because of message_max */
     uint64_t connects;             /* successful ones */
     size_t buffered;               /* bytes waiting to be taken */
-    /* Redis: when we began to listen, and until when all that was published since then has
-     * been handed over or counted in a gap; 0: not yet. RabbitMQ keeps what we miss: there
-     * begins_at is 0, unless it had lost our queue when we came. */
+    /* Redis: begins_at is when listening began. Everything published from then until complete_to
+     * was handed over or is in a gap; 0: not yet. RabbitMQ keeps missed messages: begins_at is 0,
+     * unless our queue was missing when we connected. */
     int64_t begins_at, complete_to;
 };
 
-/* Time in which events may have been lost. */
+/* A period in which events may have been lost. */
 struct broker_gap {
     int64_t from, to;
 };
 
-/* Starts the thread; a broker that is away is no failure. The options are
+/* Starts the thread; an unavailable broker is not a failure. The options are
  * copied; what they point to must outlive the receiver. */
 enum kn_status broker_receiver_start(const struct broker_options *options,
                                      struct broker_receiver **ret) KN_MUST_CHECK;
 
-/* The oldest chunk of messages, at least one of them. OK, TIMEOUT, or CLOSED
- * when the receiver was stopped and all is taken. At a TIMEOUT, all up to the
- * complete_to of a status from before the call was taken. One thread only. Give the
- * chunk back with broker_receiver_release. */
+/* The oldest chunk, with at least one message. OK, TIMEOUT, or CLOSED if the receiver
+ * was stopped and everything was taken. TIMEOUT also means that everything was taken up
+ * to the complete_to of a status read before the call. One thread only. Return the chunk
+ * with broker_receiver_release. */
 enum kn_status broker_receiver_take(struct broker_receiver *receiver, int64_t timeout_us,
                                     struct broker_chunk **ret) KN_MUST_CHECK;
 void broker_receiver_release(struct broker_receiver *receiver, struct broker_chunk *chunk);
 
-/* All messages up to this tag, in the order they were taken, are safe. Sent to
- * RabbitMQ soon; what was not acknowledged before a connection is lost comes
- * again. Nothing to do on Redis. Any thread. */
+/* Acknowledges all messages up to this tag, in the order they were taken. RabbitMQ is
+ * told soon after; it delivers messages again that were not acknowledged before a connection
+ * was lost. No effect on Redis. Any thread. */
 void broker_receiver_ack(struct broker_receiver *receiver, uint64_t tag);
 
 /* The name of our own queue on RabbitMQ. */
@@ -63,11 +63,11 @@ void broker_receiver_limit(struct broker_receiver *receiver, size_t buffer_max);
 
 /* Any thread. */
 void broker_receiver_status(struct broker_receiver *receiver, struct broker_receiver_status *ret);
-/* The oldest gap that was not asked for yet. Up to 64 are kept, then the last
- * one is stretched. */
+/* Takes the oldest gap; false if there is none. Up to 64 are kept; then the last one is
+ * extended. */
 bool broker_receiver_next_gap(struct broker_receiver *receiver, struct broker_gap *ret);
 
-/* Stops reading, but still acknowledges; what was received can be taken. */
+/* Stops reading, but still acknowledges; received messages can still be taken. */
 void broker_receiver_stop(struct broker_receiver *receiver);
 /* Sends the last acknowledgements, disconnects, ends the thread. NULL is allowed. */
 void broker_receiver_free(struct broker_receiver *receiver);

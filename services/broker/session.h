@@ -1,9 +1,8 @@
-/* Writing to the broker: commands to workers and their replies, messages to
- * queues. Knows how kombu lays these out on each broker, and nothing of what is
- * in them.
+/* Writes to the broker: commands to workers, with their replies, and messages to
+ * queues. Knows kombu's layout on each broker, but not the contents of messages.
  *
- * One thread at a time. Connects when it is first needed; after a failure (IO,
- * TIMEOUT) the next call connects anew. The process must ignore SIGPIPE. */
+ * One thread at a time. Connects on first use; after a failure (IO, TIMEOUT) the next
+ * call reconnects. The process must ignore SIGPIPE. */
 #ifndef BROKER_SESSION_H
 #define BROKER_SESSION_H
 
@@ -19,11 +18,11 @@ void broker_session_free(struct broker_session *session);
 /* The last failure as a sentence without secrets; "" when there was none. */
 const char *broker_session_error(const struct broker_session *session);
 
-/* Of its broker. */
+/* The traits of its broker. */
 const struct broker_traits *broker_session_traits(const struct broker_session *session);
 
 struct broker_header {
-    const char *name; /* not looked at in a list */
+    const char *name; /* ignored in a list */
     enum {
         BROKER_HEADER_STR,
         BROKER_HEADER_I64,
@@ -40,64 +39,60 @@ struct broker_header {
     size_t item_count;
 };
 
-/* A message to send. On Redis only envelope is looked at (kombu's JSON object
- * with everything in it), on RabbitMQ all but it; a caller that does not care
- * which broker it is fills both. Absent texts and zeros are left out. */
+/* A message to send. Redis uses only envelope (kombu's JSON object with everything
+ * in it), RabbitMQ uses everything else; a caller that works with any broker sets
+ * both. Absent texts and zeros are omitted. */
 struct broker_outgoing {
     struct kn_str envelope;
     struct kn_str body;
     struct kn_str content_type, content_encoding;
     struct kn_str correlation_id, reply_to;
-    struct kn_str exchange, routing_key; /* RabbitMQ: instead of the queue; absent: not */
-    const struct broker_header *headers; /* with all that is in them, at most 1,000 */
+    struct kn_str exchange, routing_key; /* RabbitMQ: instead of the queue; absent: unused */
+    const struct broker_header *headers; /* at most 1,000, including nested ones */
     size_t header_count;
     uint8_t delivery_mode; /* 1 transient, 2 persistent */
     uint8_t priority;
-    bool once; /* fanout: not sent again when the connection was lost on the way */
+    bool once; /* fanout: not repeated if the connection is lost while sending */
 };
 
-/* To everybody who listens at a fanout exchange ("celery.pidbox"): on RabbitMQ
- * an exchange that is made, not durable, when it is missing; on Redis the
- * channel <key prefix>/<db>.<exchange>. *ret_receivers (may be NULL): how many
- * got it, -1 when the broker does not say (RabbitMQ). With once, UNCERTAIN when the
- * connection was lost after the message was on its way; after every other failure
- * nobody has it. */
+/* Sends to all listeners of a fanout exchange ("celery.pidbox"). RabbitMQ: creates
+ * the exchange, not durable, if it is missing. Redis: publishes to the channel
+ * <key prefix>/<db>.<exchange>. *ret_receivers (may be NULL): number of receivers, -1
+ * if the broker does not report it (RabbitMQ). With once, UNCERTAIN if the connection
+ * was lost after sending began; after any other failure nobody received it. */
 enum kn_status broker_session_fanout(struct broker_session *session, const char *exchange,
                                      const struct broker_outgoing *message,
                                      int64_t *ret_receivers) KN_MUST_CHECK;
 
-/* To one queue: on RabbitMQ through the default exchange, confirmed by the
- * broker (or, with an exchange in message, through that), NOT_FOUND when there is
- * no such queue, or the exchange leads to none; on Redis to the list of the
- * queue and priority. Sent once: UNCERTAIN when the message was on its way and
- * the broker did not say whether it took it; after every other failure it did not.
- * AGAIN: RabbitMQ blocks publishers (memory or disk alarm); so with fanout, too. */
+/* Sends to one queue, once. RabbitMQ: through the exchange in message or the default
+ * exchange, confirmed by the broker; NOT_FOUND if the queue does not exist or the exchange
+ * leads to no queue. Redis: to the list of the queue and priority. UNCERTAIN if sending
+ * began and the broker did not confirm; after any other failure the broker does not have
+ * the message. AGAIN: RabbitMQ blocks publishers (memory or disk alarm); also for fanout. */
 enum kn_status broker_session_send(struct broker_session *session, const char *queue,
                                    const struct broker_outgoing *message) KN_MUST_CHECK;
 
-/* Makes a queue for replies, bound to a direct exchange (made, not durable, when
- * it is missing) under the routing key; one at a time, a second call closes the
- * first. RabbitMQ: exclusive, deleted with the connection. Redis: an entry of the
- * set <key prefix>_kombu.binding.<exchange>, removed at close; old content of the
- * list is thrown away. Texts are copied. */
+/* Creates a queue for replies, bound with the routing key to a direct exchange, which is
+ * created, not durable, if it is missing. A session has one such queue: a second call closes
+ * the first. RabbitMQ: exclusive, deleted with the connection. Redis: an entry of the set
+ * <key prefix>_kombu.binding.<exchange>, removed on close; old contents of the list are
+ * deleted. Texts are copied. */
 enum kn_status broker_session_replies_open(struct broker_session *session, const char *exchange,
                                            const char *routing_key,
                                            const char *queue) KN_MUST_CHECK;
-/* The next reply; its texts live until the next call with this session. On Redis
- * body is the envelope, and the other texts are absent. TIMEOUT when none came in
- * time; CLOSED when the queue is not open, or was lost with the connection. */
+/* The next reply; its texts are valid until the next call with this session. On Redis
+ * body is the envelope, and the other texts are absent. TIMEOUT if none arrived in
+ * time; CLOSED if the queue is not open, or was lost with the connection. */
 enum kn_status broker_session_replies_receive(struct broker_session *session, int64_t timeout_us,
                                               struct broker_message *ret) KN_MUST_CHECK;
-/* After a lost connection too: what was made on the broker is taken away, when it can
- * be reached. */
+/* Deletes the queue, also after a lost connection if the broker is reachable. */
 void broker_session_replies_close(struct broker_session *session);
 
-/* The broker's clock (Redis), or ours (RabbitMQ, which does not tell its own). */
+/* The broker's clock (Redis), or ours (RabbitMQ, which does not report its clock). */
 enum kn_status broker_session_clock(struct broker_session *session, int64_t *ret_us) KN_MUST_CHECK;
-/* Takes away the reply queues of the exchange that a process left behind when it was
- * killed: those whose routing key is the prefix, seconds since 1970 that have passed by
- * the broker's clock, and "-" with whatever follows. Does nothing on RabbitMQ, where they
- * go with their connection. */
+/* Deletes reply queues of the exchange that killed processes left behind. Their routing key
+ * is the prefix, an expiry in seconds since 1970 that has passed by the broker's clock, "-"
+ * and any text. No effect on RabbitMQ, which deletes them with their connection. */
 enum kn_status broker_session_replies_sweep(struct broker_session *session, const char *exchange,
                                             const char *prefix, size_t *ret_count) KN_MUST_CHECK;
 

@@ -1,9 +1,9 @@
-/* The control service of one broker: switches events on, asks workers about
- * themselves at start, when one appears, and every interval, and tells storage
- * what they say. Settles tasks that stay unfinished (reconcile.h).
+/* The control service of one broker: enables events, queries workers at startup, when one
+ * appears, and every interval, and sends their replies to storage. Determines the state of
+ * unfinished tasks (reconcile.h), in another thread.
  *
- * One thread does everything but that. What the reporter wants to know (the state of the
- * link, and findings) is under a lock. */
+ * One thread does everything else. A lock protects what the reporter reads: the state of
+ * the connection, and findings. */
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
 
@@ -17,37 +17,37 @@ struct control;
 struct control_options {
     const char *source;
     struct broker_options broker;
-    bool enable_events;       /* whether events may be switched on */
-    int64_t interval_us;      /* between two rounds to everybody */
-    int64_t reply_timeout_us; /* how long the replies of a round are awaited */
+    bool enable_events;       /* events may be enabled */
+    int64_t interval_us;      /* between two rounds to all workers */
+    int64_t reply_timeout_us; /* time to wait for the replies of a round */
     size_t workers_max;
-    size_t memory_max;          /* bytes of replies of one round that are kept at once */
-    int64_t request_timeout_us; /* storage's answer */
-    bool reconcile;             /* of tasks that stay unfinished */
+    size_t memory_max;          /* bytes of replies of one round held at the same time */
+    int64_t request_timeout_us; /* time to wait for storage */
+    bool reconcile;             /* check unfinished tasks */
     int64_t reconcile_after_us;
-    unsigned reconcile_rate; /* questions a second */
+    unsigned reconcile_rate; /* checks per second */
     size_t reconcile_tasks_max;
     struct control_result_settings results;
 };
 
-/* From the configuration; settings must be given back with broker_settings_fini in
- * either case, and be zeroed before. CONFIG: error gets one sentence. Texts of config
+/* Reads the options from the configuration. Zero settings before, and release it with
+ * broker_settings_fini in either case. CONFIG: error gets one sentence. Texts of config
  * and settings must outlive ret. */
 enum kn_status control_options_read(const struct kn_config *config,
                                     struct broker_settings *settings, struct control_options *ret,
                                     struct kn_buf *error) KN_MUST_CHECK;
 
-/* Starts the thread; a broker or a storage that is away is no failure. The options
+/* Starts the thread; an unavailable broker or storage is not a failure. The options
  * are copied; what they point to, and storage, must outlive it. */
 enum kn_status control_start(const struct control_options *options, struct kn_bus_client *storage,
                              struct control **ret) KN_MUST_CHECK;
-/* Stops, takes our queue away from the broker, and frees. storage is stopped then.
- * NULL is allowed. */
+/* Stops storage's client and the thread, deletes our queue on the broker, and frees. NULL is
+ * allowed. */
 void control_stop(struct control *control);
 
-/* Somebody switches a worker's events off (hold), or on again: as long as it runs, control
- * does not switch them on by itself. From any thread; when it returns, nothing of that
- * kind is on its way to the broker. control is a struct control. */
+/* A user disables a worker's events (hold) or enables them again. While they are held, control
+ * does not enable them by itself; after the return, no such command is on its way to the broker.
+ * Any thread. control is a struct control. */
 void control_hold_events(void *control, struct kn_str hostname, bool hold);
 
 /* A kn_reporter_fill; arg is the struct control. */

@@ -1,6 +1,6 @@
-/* Takes the messages of a job's tasks out of the queues of a Redis, portion after portion:
- * in each queue the search goes on behind the last that was found, for the tasks of a job come in
- * the order in which they were sent. One thread. */
+/* Removes the messages of a job's tasks from Redis queues, batch by batch. Tasks of a job come in
+ * the order in which they were sent, so the search in each queue continues after the last message
+ * found. One thread. */
 #ifndef CONTROL_ACT_REMOVALS_H
 #define CONTROL_ACT_REMOVALS_H
 
@@ -9,14 +9,14 @@
 
 struct control_removals;
 
-/* learned must outlive it. NULL when out of memory. */
+/* learned must outlive it. NULL: out of memory. */
 struct control_removals *control_removals_new(struct control_learned_sender *learned);
 /* NULL is allowed. */
 void control_removals_free(struct control_removals *removals);
 
-/* Those of the tasks that wait as far as storage knows, in their queues; what is gone is told
- * to storage. Bounded in time and in messages that are looked at, so some may be missed. Of tasks
- * that were begun before, those without a message are gone too. */
+/* Removes the messages of tasks that, according to storage, are waiting, and reports the removed
+ * ones to storage. Time and the number of messages examined are limited, so some may be missed. A
+ * task that was started before and has no message counts as removed. */
 void control_removals_take(struct control_removals *removals, struct control_call *call,
                            struct kn_str job, struct control_removal_task *tasks, size_t count);
 

@@ -1,6 +1,6 @@
-/* Looks at one broker and its workers, and says what is missing and how it is mended: for
- * the control service and for `kanchi doctor`, which needs no running service. Changes
- * nothing. Connects when it is called. One thread. */
+/* Checks one broker and its workers, and reports problems and their remedies: for the control
+ * service, and for `kanchi doctor`, which needs no running service. Changes nothing. Connects
+ * when it is called. One thread. */
 #ifndef CONTROL_DOCTOR_DOCTOR_H
 #define CONTROL_DOCTOR_DOCTOR_H
 
@@ -12,12 +12,12 @@ struct control_doctor_options {
     const struct broker_options *broker;
     int64_t reply_timeout_us;
     size_t memory_max; /* bytes of replies */
-    /* What storage knows; NULL: it is not there to be asked. */
+    /* What storage knows; NULL: storage can't be asked. */
     const struct kn_msg_worker_list *workers;
     const struct kn_msg_known_queues *queues;
 };
 
-/* A broker that can't be used is a finding too. What ret lists lies in the arena. */
+/* A broker that can't be used is also a finding. The lists of ret lie in the arena. */
 enum kn_status control_doctor_look(struct control_pidbox *pidbox,
                                    const struct control_doctor_options *options,
                                    struct kn_arena *arena,
