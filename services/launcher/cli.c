@@ -43,7 +43,8 @@ static const struct cli_option options[] = {
     {"worker", FOR_TASKS | FOR_INSPECT | FOR_COMMAND, true, true,
      "Host name of a worker; may be repeated"},
     {"queue", FOR_TASKS | FOR_REVOKE, true, true,
-     "Only tasks in this queue; may be repeated; with revoke: the task's queue"},
+     "Tasks in this queue; may be repeated. With revoke: the queue to search for the task's "
+     "message"},
     {"q", FOR_TASKS, true, true, "Only tasks that contain this text"},
     {"messages", FOR_QUEUES, false, false, "Show waiting messages"},
     {"pattern", FOR_INSPECT | FOR_COMMAND, true, true, "Workers whose host name matches this glob"},

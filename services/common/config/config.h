@@ -77,7 +77,7 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
 #define KN_CONFIG_INGESTION(X)                                                                     \
     X(source, STR, "", "", "Name of the broker to read, if there are several")                     \
     X(batch_events, INT, "5000", "1..100000", "Send a batch once it holds this many events")       \
-    X(batch_age, DURATION, "200ms", "1ms..10s", "…or once its first event is this old")            \
+    X(batch_age, DURATION, "200ms", "1ms..10s", "Send a batch once its first event is this old")   \
     X(memory_max, SIZE, "512MB", "1MB..64GB",                                                      \
       "Maximum memory for events that storage has not yet accepted")                               \
     X(event_max, SIZE, "32MB", "1KB..1GB", "Maximum size of a message from the broker")            \
@@ -132,10 +132,10 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
     X(rollup_interval, DURATION, "5s", "100ms..5m",                                                \
       "Interval between sending rollups to storage; longer under load, up to one minute")          \
     X(worker_missed, INT, "3", "1..100", "A worker is offline after missing this many heartbeats") \
-    X(worker_timeout, DURATION, "15s", "1s..1d", "…and at least this time since the last one")     \
+    X(worker_timeout, DURATION, "15s", "1s..1d", "Minimum silence before a worker is offline")        \
     X(window, DURATION, "5m", "10s..1h", "Period of the live figures")                             \
     X(rows_max, INT, "100000", "100..1000000", "Send rollups once there are this many rows")       \
-    X(memory_max, SIZE, "32MB", "1MB..1GB", "…or once they use this much memory")                  \
+    X(memory_max, SIZE, "32MB", "1MB..1GB", "Send rollups once they use this much memory")           \
     X(workers_max, INT, "10000", "10..1000000", "Maximum number of workers tracked")               \
     X(queues_max, INT, "10000", "10..1000000", "Maximum number of queues tracked")
 
@@ -161,9 +161,9 @@ enum { KN_CONFIG_STEPS_MAX = 16 }; /* entries of priority_steps */
 
 #define KN_CONFIG_GATEWAY(X)                                                                       \
     X(listen, ADDRESS, "127.0.0.1:8080", "", "Address and port of the HTTP server")                \
-    X(threads, INT, "64", "2..4096", "Number of requests processed concurrently; as many again may wait") \
+    X(threads, INT, "64", "2..4096", "Number of requests processed concurrently; the same number may wait") \
     X(connections_max, INT, "1024", "16..65536",                                                   \
-      "Maximum number of connections without WebSocket clients; at the limit, the oldest "         \
+      "Maximum number of connections, not counting WebSocket clients; at the limit, the oldest "         \
       "idle connection is closed")                                                                 \
     X(ws_clients_max, INT, "48", "1..4000", "Maximum number of WebSocket clients")                 \
     X(ws_queue_max, SIZE, "1MB", "64KB..256MB", "Maximum data waiting for one WebSocket client")   \
