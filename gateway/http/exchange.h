@@ -1,4 +1,4 @@
-/* One request and its answer, apart from the web server that carries them. */
+/* One request and its answer, independent of the connection. */
 #ifndef KN_GATEWAY_HTTP_EXCHANGE_H
 #define KN_GATEWAY_HTTP_EXCHANGE_H
 
@@ -18,56 +18,56 @@ enum {
 };
 
 struct gw_exchange {
-    struct gw_app *app; /* the handlers know it */
-    /* What was asked. All texts live as long as the exchange. */
+    struct gw_app *app; /* for the handlers */
+    /* The request. All texts are valid as long as the exchange. */
     struct kn_str method;
-    struct kn_str path;  /* still percent-encoded; without the prefix once that is found */
+    struct kn_str path;  /* still percent-encoded; the prefix is removed once it is found */
     struct kn_str query; /* absent without one */
-    struct kn_str arg;   /* what stands for the "*" of the route, decoded */
+    struct kn_str arg;   /* the variable part of the route's path, decoded */
     struct kn_str accept_encoding;
     struct kn_str if_none_match;
     struct kn_str forwarded_prefix; /* X-Forwarded-Prefix; absent without one */
-    bool head;             /* the method is HEAD: answer as for GET, the body is not sent */
-    struct kn_str body_in; /* of a request that is no reading one */
+    bool head;             /* the method is HEAD: answer as for GET; the body is not sent */
+    struct kn_str body_in; /* of a request that has a body */
     struct kn_str agent;   /* User-Agent */
-    struct kn_str user;    /* as gateway.user_header says; absent without one */
+    struct kn_str user;    /* from the header gateway.user_header; absent without one */
     char remote[64];       /* address of the client */
-    struct kn_str prefix;  /* of the paths that the browser asks for: "" or "/kanchi" */
+    struct kn_str prefix;  /* of the browser's paths: "" or "/kanchi" */
     struct gw_params params;
-    const char *body_names;    /* members that the body may have, a space between; NULL: any */
+    const char *body_names;    /* allowed members of the body, separated by spaces; NULL: any */
     struct gw_member *members; /* of the body, body.h */
     size_t n_members;
     struct kn_arena arena;
-    bool changes;         /* it is an action, and not a dry run */
-    bool acted;           /* the action was sent to its service: it may have been taken */
-    struct kn_str new_id; /* of the task that the action sends; absent if it sends none */
+    bool changes;         /* the request is an action and not a dry run */
+    bool acted;           /* the action was sent to its service, which may have carried it out */
+    struct kn_str new_id; /* of the task that the action sends; absent if none */
 
-    /* What is answered. */
+    /* The answer. */
     int status;
     const char *type;     /* Content-Type, static */
     const char *cache;    /* Cache-Control, static; NULL: no-store */
     const char *encoding; /* Content-Encoding, static; NULL for none */
     const char *allow;    /* Allow, static; NULL for none */
     int retry_after;      /* seconds; 0 for none */
-    bool page;            /* a file of the dashboard: gets its Content-Security-Policy */
+    bool page;            /* a page of the dashboard: gets a Content-Security-Policy */
     char etag[40];        /* with quotes; "" for none */
-    struct kn_buf body;   /* what is sent, unless stored has a pointer */
-    struct kn_str stored; /* a body that somebody else owns */
+    struct kn_buf body;   /* the body, unless stored is set */
+    struct kn_str stored; /* a body owned by someone else */
     struct gw_problem problem;
 };
 
-/* memory: for making the answer; NULL: not bounded. */
+/* memory: budget for the answer; NULL: unlimited. */
 void gw_exchange_init(struct gw_exchange *x, struct kn_budget *memory);
 void gw_exchange_fini(struct gw_exchange *x);
 
-/* Makes the answer a problem document: x->problem, which must be set. */
+/* Makes the answer the problem document of x->problem, which must be set. */
 void gw_exchange_fail(struct gw_exchange *x);
-/* What is to be sent as the body. */
+/* The body to send. */
 struct kn_str gw_exchange_body(const struct gw_exchange *x);
-/* Gives an answer with status 200 an ETag from its body, and turns it to 304 when the
- * client has it. */
+/* Gives an answer with status 200 an ETag based on its body; changes the status to 304 if the
+ * client already has that body. */
 void gw_exchange_tag(struct gw_exchange *x);
-/* Whether one of the tags in an If-None-Match header is this one (weakly). */
+/* True if a tag in an If-None-Match header matches etag (weak comparison). */
 bool gw_etag_matches(struct kn_str header, const char *etag);
 
 #endif

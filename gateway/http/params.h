@@ -18,7 +18,7 @@ enum {
 
 enum gw_param_kind {
     GW_TEXT,
-    GW_TEXTS, /* any number of texts */
+    GW_TEXTS, /* any number of values */
     GW_FLAG,
     GW_CHOICE,
     GW_TIME,
@@ -26,13 +26,13 @@ enum gw_param_kind {
     GW_DURATION,
 };
 
-/* A parameter as its route declares it. A list of them ends with one without a name. */
+/* A parameter as declared by its route. A list ends with one without a name. */
 struct gw_param_spec {
     const char *name;
     enum gw_param_kind kind;
-    const struct kn_enum *names;    /* GW_TEXTS: each must be one of them; NULL: anything */
-    const char *const *choices;     /* GW_CHOICE, ended by NULL; the first when it is absent */
-    uint64_t least, most, fallback; /* GW_NUMBER; fallback when it is absent */
+    const struct kn_enum *names;    /* GW_TEXTS: the allowed values; NULL: any */
+    const char *const *choices;     /* GW_CHOICE, ended by NULL; default: the first */
+    uint64_t least, most, fallback; /* GW_NUMBER; fallback is the default */
 };
 
 #define GW_PARAM_TEXT(name_)                                                                       \
@@ -81,7 +81,7 @@ struct gw_param {
 struct gw_params {
     struct kn_arena *arena;            /* not owned */
     const struct gw_param_spec *specs; /* not owned; NULL: none */
-    uint64_t read;                     /* which of the specs, by bit */
+    uint64_t read;                     /* specs already read, by bit */
     struct gw_param *items;
     size_t count;
     struct gw_problem problem;
@@ -92,31 +92,31 @@ struct gw_params {
 enum kn_status gw_percent_decode(struct kn_str text, bool plus, struct kn_arena *arena,
                                  struct kn_str *ret) KN_MUST_CHECK;
 
-/* query: what stands after "?"; may be absent. specs: at most 64, or NULL. Everything lies in the
+/* query: the text after "?"; may be absent. specs: at most 64, or NULL. Everything lies in the
  * arena. */
 void gw_params_init(struct gw_params *params, struct kn_str query,
                     const struct gw_param_spec *specs, struct kn_arena *arena);
 
-/* One text; absent when it is not there. More than one is a problem. */
+/* One value, or absent. More than one is a problem. */
 struct kn_str gw_params_text(struct gw_params *params, const char *key);
 struct kn_strs gw_params_texts(struct gw_params *params, const char *key);
-/* "true" or "false"; false when it is not there. */
+/* "true" or "false"; default: false. */
 bool gw_params_flag(struct gw_params *params, const char *key);
-/* One of the choices; the first when it is not there. */
+/* One of the choices; default: the first. */
 const char *gw_params_choice(struct gw_params *params, const char *key);
-/* RFC 3339; 0 when it is not there. */
+/* RFC 3339; 0 if absent. */
 int64_t gw_params_time(struct gw_params *params, const char *key);
-/* from and to; without them the last hour. From must come before to. */
+/* from and to; default: the last hour. from must be before to. */
 void gw_params_period(struct gw_params *params, int64_t *ret_from, int64_t *ret_to);
 uint64_t gw_params_u64(struct gw_params *params, const char *key);
-/* Microseconds; 0 when it is not there. */
+/* Microseconds; 0 if absent. */
 int64_t gw_params_duration(struct gw_params *params, const char *key);
 
-/* The same for any order of the parameters, another one for other parameters;
- * limit and cursor do not count. */
+/* A hash of the path and the parameters, except limit and cursor; their order does not
+ * matter. */
 uint64_t gw_params_fingerprint(const struct gw_params *params, struct kn_str path);
 
-/* True when all is well; otherwise params->problem says what is not. */
+/* True if all parameters are valid; otherwise params->problem is set. */
 bool gw_params_finish(struct gw_params *params) KN_MUST_CHECK;
 
 #endif

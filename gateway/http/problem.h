@@ -1,29 +1,29 @@
-/* What went wrong with a request, as people and programs are told: RFC 9457. */
+/* Errors of requests, for people and programs: RFC 9457. */
 #ifndef KN_GATEWAY_HTTP_PROBLEM_H
 #define KN_GATEWAY_HTTP_PROBLEM_H
 
 #include "services/common/text/buf.h"
 
 struct gw_problem {
-    int status; /* of HTTP; 0: nothing went wrong */
+    int status; /* of HTTP; 0: no error */
     char parameter[64];
     char detail[1024];
-    const char *code; /* for programs, static; NULL: the status says it all */
+    const char *code; /* for programs, static; NULL: the status is enough */
     char new_id[64];  /* of a task that may have been sent; "" for none */
 };
 
 /* Codes. */
-#define GW_NO_ANSWER "no_answer" /* a service was asked, and did not answer in time */
+#define GW_NO_ANSWER "no_answer" /* a service did not answer in time */
 #define GW_OUTCOME_UNKNOWN                                                                         \
-    "outcome_unknown" /* it may have been done: ask before it is tried again */
+    "outcome_unknown" /* the action may have been carried out: check before repeating it */
 
-/* Keeps the first: later ones are ignored. parameter may be NULL. Text that the
- * client sent may be in the arguments: it is cut, and escaped when written. */
+/* Only the first problem is kept. parameter may be NULL. The arguments may contain text from
+ * the client: it is truncated, and escaped when it is written. */
 void gw_problem_set(struct gw_problem *problem, int status, const char *parameter,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* Appends the problem document; instance is the path that was asked for. */
+/* Appends the problem document; instance is the requested path. */
 void gw_problem_json(struct kn_buf *out, const struct gw_problem *problem, struct kn_str instance);
-/* "Not Found"; "Error" for a number that we never send. Static. */
+/* "Not Found"; "Error" for a status that the gateway never sends. Static. */
 const char *gw_http_reason(int status);
 
 #endif

@@ -1,4 +1,4 @@
-/* What WebSocket clients send (docs/websocket.md). */
+/* Parses the frames of WebSocket clients (docs/websocket.md). */
 #ifndef KN_GATEWAY_LIVE_FRAME_H
 #define KN_GATEWAY_LIVE_FRAME_H
 
@@ -25,15 +25,15 @@ struct gw_command {
     struct kn_str id;               /* of ping: JSON text, or absent */
 };
 
-/* INVALID: problem->detail says what is wrong. Texts of ret lie in the arena. */
+/* INVALID: problem->detail explains the error. Texts of ret lie in the arena. */
 enum kn_status gw_frame_parse(struct kn_str text, struct kn_arena *arena, struct gw_command *ret,
                               struct gw_problem *problem) KN_MUST_CHECK;
 
-/* A filter alone, from a JSON object. Mistakes go to problem. */
+/* Parses only a filter, a JSON object. Errors go to problem. */
 void gw_frame_filter(struct kn_str json, struct kn_arena *arena, struct kn_msg_tasks_get *ret,
                      struct gw_problem *problem);
 
-/* ["tasks","metrics"] */
+/* Appends ["tasks","metrics"]. */
 void gw_topics_json(struct kn_buf *out, unsigned topics);
 
 #endif

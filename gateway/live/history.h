@@ -1,5 +1,5 @@
-/* The fleet's figures of the last hours, a mean for each minute, in memory: what
- * aggregation published while this gateway listened. */
+/* The fleet's figures of the last hours, in memory: a mean for each minute of what
+ * aggregation published while this gateway was running. */
 #ifndef KN_GATEWAY_LIVE_HISTORY_H
 #define KN_GATEWAY_LIVE_HISTORY_H
 
@@ -11,7 +11,7 @@ enum { GW_HISTORY_MINUTES = 180 };
 /* Sums over the figures of one minute. */
 struct gw_minute {
     int64_t minute; /* since 1970 */
-    uint64_t n;     /* 0: nothing was heard */
+    uint64_t n;     /* number of figures; 0: none */
     double events_per_second;
     double tasks_per_second;
     double running;
@@ -20,7 +20,7 @@ struct gw_minute {
     double online;
 };
 
-/* All zero is empty. */
+/* Empty if all zero. */
 struct gw_history {
     struct gw_minute minutes[GW_HISTORY_MINUTES]; /* by minute modulo their number */
 };

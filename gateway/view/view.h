@@ -1,6 +1,6 @@
-/* Messages of storage and aggregation as the JSON of the REST interface and of
- * WebSocket frames (gateway/openapi.json). Everything is appended to a buffer
- * that keeps its first error. */
+/* Writes messages of storage and aggregation as the JSON of the REST interface and of
+ * WebSocket frames (gateway/openapi.json). All functions append to a buffer that keeps
+ * its first error. */
 #ifndef KN_GATEWAY_VIEW_VIEW_H
 #define KN_GATEWAY_VIEW_VIEW_H
 
@@ -8,16 +8,16 @@
 #include "services/common/text/buf.h"
 
 enum gw_view {
-    GW_VIEW_WHOLE, /* one thing: everything */
-    GW_VIEW_LIST,  /* in a list: long texts cut, see `shortened` */
-    GW_VIEW_LIVE,  /* in a frame: as storage's feed has it */
+    GW_VIEW_WHOLE, /* a single object: all fields */
+    GW_VIEW_LIST,  /* in a list: long texts are truncated, see `shortened` */
+    GW_VIEW_LIVE,  /* in a frame: as in storage's feed */
 };
 
 /* The number, or null. */
 void gw_view_opt_i64(struct kn_buf *out, struct kn_opt_i64 value);
 /* ["…", …] */
 void gw_view_texts(struct kn_buf *out, const struct kn_strs *texts);
-/* worker, ok, value and error of a reply. A reply that failed has its value only on request. */
+/* worker, ok, value and error of a reply. whole: also the value of a failed reply. */
 void gw_view_reply(struct kn_buf *out, const struct kn_msg_worker_reply *reply, bool whole);
 void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_view view);
 void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct kn_str source,
@@ -34,14 +34,14 @@ struct gw_status_counts {
 void gw_view_counts(struct kn_buf *out, const struct gw_status_counts *counts);
 struct gw_status_counts gw_counts_of(const struct kn_msg_event_counts *counts);
 
-/* window may replace what metrics says of the window: NULL for what it says. */
+/* window replaces the window in metrics; NULL: not replaced. */
 void gw_view_metrics(struct kn_buf *out, const struct kn_msg_metrics *metrics,
                      const struct gw_status_counts *tasks, const struct kn_msg_point *window,
                      int64_t window_seconds);
-/* by_status: one series in the message becomes one for each status. */
+/* group_by "status": a series of the message becomes one series per status. */
 void gw_view_timeseries(struct kn_buf *out, const struct kn_msg_series_list *list,
                         const char *group_by);
-/* Each series has one point, which is the whole period. */
+/* Each series has one point, for the whole period. */
 void gw_view_totals(struct kn_buf *out, const struct kn_msg_series_list *list,
                     const char *group_by);
 void gw_view_system(struct kn_buf *out, const struct kn_msg_system *system);

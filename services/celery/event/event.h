@@ -3,12 +3,11 @@
  * A message holds one event (an object) or a list of them: workers collect task
  * events and send them as a list under "task.multi" (celery/events/dispatcher.py,
  * EventDispatcher.flush). Serializers: JSON and msgpack. Each event of a list is
- * judged alone, so that a bad one does not take its neighbours along.
+ * checked separately, so an invalid one does not affect the others.
  *
- * Fields go where they belong whatever type the sender gave them, if that can be
- * done without loss (a number where a text is expected becomes its text, a list
- * of arguments becomes its Python repr); what is not known or does not fit is
- * kept in extra. Missing or null fields are absent. */
+ * A field of another type than expected is converted if that loses nothing: a number
+ * becomes a text, a list of arguments becomes its Python repr. Unknown fields, and those
+ * that can't be converted, are kept in extra. Missing or null fields are absent. */
 #ifndef KN_CELERY_EVENT_EVENT_H
 #define KN_CELERY_EVENT_EVENT_H
 
@@ -16,7 +15,7 @@
 #include "services/celery/event/envelope.h"
 #include "services/common/data/arena.h"
 
-/* Why an event, or a whole message, is not valid. name for counters and logs,
+/* Why an event, or a whole message, is invalid. name is for counters and logs,
  * text for people. */
 #define CELERY_CAUSE_MAP(X)                                                                        \
     X(ENVELOPE, "envelope", "the message is not an envelope of kombu")                             \
@@ -50,17 +49,16 @@ struct celery_event_limits {
     size_t event_bytes; /* of one event in it: 32 MiB */
     size_t events;      /* in one message: 10,000 */
     size_t id_bytes;    /* of uuid, hostname, type: 4 KiB */
-    /* An event whose timestamp is earlier, or further ahead of now, gets the time of its
-     * arrival (see skew in proto/messages.h): 2000-01-01, and one day. */
+    /* An event with an earlier timestamp, or one further in the future, gets its time of
+     * arrival (see skew in proto/messages.h). Defaults: 2000-01-01, and one day. */
     int64_t earliest_us;
     int64_t ahead_us;
 };
 
 struct celery_invalid {
     enum celery_cause cause;
-    size_t index; /* of the event in its message */
-    struct kn_str
-        detail; /* what to log beside: the content type, the syntax error; may be absent */
+    size_t index;         /* of the event in its message */
+    struct kn_str detail; /* details for the log: content type, syntax error; may be absent */
 };
 
 enum { CELERY_INVALID_MAX = 16 };
@@ -68,24 +66,23 @@ enum { CELERY_INVALID_MAX = 16 };
 struct celery_events {
     struct kn_msg_event *items; /* in the arena, in the order of the message */
     size_t count;
-    size_t invalid; /* events that are not in items; a message that could not be read is one */
+    size_t invalid; /* events not in items; an unreadable message counts as one */
     size_t causes[CELERY_CAUSE_COUNT];
-    struct celery_invalid first[CELERY_INVALID_MAX]; /* the first of the invalid ones */
+    struct celery_invalid first[CELERY_INVALID_MAX]; /* the first invalid events */
 };
 
-/* Decodes a message as RabbitMQ gives it, or as celery_envelope_decode returned
- * it. now_us: the wall clock, for the range of timestamps; becomes received_at.
- * limits may be NULL. Texts of the events point into message->body or lie in the
- * arena: both must outlive ret_events. What is wrong with the input is told in
- * ret_events, with KN_OK; the only failure is NOMEM (the arena is full: give it
- * more room than event_bytes, or the message is lost), which leaves ret_events
- * as it was. */
+/* Decodes a message from RabbitMQ or from celery_envelope_decode. now_us: the wall
+ * clock, which limits timestamps and becomes received_at. limits may be NULL. Texts of
+ * the events point into message->body or lie in the arena: both must outlive
+ * ret_events. Invalid input is not a failure: ret_events describes it. The only failure
+ * is NOMEM, which leaves ret_events unchanged: the arena is full. Its limit must be
+ * larger than event_bytes, or the message is lost. */
 enum kn_status celery_event_decode_message(const struct celery_message *message,
                                            const struct celery_event_limits *limits, int64_t now_us,
                                            struct kn_arena *arena,
                                            struct celery_events *ret_events) KN_MUST_CHECK;
 
-/* The same for a message of Redis pub/sub: envelope and body. */
+/* The same for a message from Redis pub/sub: envelope and body. */
 enum kn_status celery_event_decode_envelope(struct kn_str payload,
                                             const struct celery_event_limits *limits,
                                             int64_t now_us, struct kn_arena *arena,

@@ -1,6 +1,6 @@
-/* The methods of remote control that Kanchi sends, and what arguments they take: those of
- * celery/worker/control.py, by their names there. One table, from which come the check of a
- * request, what a refusal says is allowed, and the list for people. No I/O. */
+/* The remote control methods that Kanchi sends, and their arguments, named as in
+ * celery/worker/control.py. One table is the source of the check of requests, of the allowed
+ * values in error messages, and of the list for people. No I/O. */
 #ifndef KN_CELERY_REMOTE_METHODS_H
 #define KN_CELERY_REMOTE_METHODS_H
 
@@ -21,7 +21,7 @@ enum celery_argument_type {
 
 enum {
     CELERY_ARGUMENTS_MAX = 6,
-    CELERY_ARGUMENT_TEXT_MAX = 4096, /* bytes; a task's id may be as long */
+    CELERY_ARGUMENT_TEXT_MAX = 4096, /* bytes; the maximum length of a task's ID */
     CELERY_ARGUMENT_LIST_MAX = 1000,
     CELERY_ARGUMENTS_BYTES_MAX = 1 << 20,
 };
@@ -31,38 +31,38 @@ struct celery_argument {
     enum celery_argument_type type;
     bool required;
     int64_t least, most;
-    const char *fallback; /* JSON that is sent when it is absent; NULL: nothing */
+    const char *fallback; /* JSON to send if it is absent; NULL: nothing */
     const char *help;
 };
 
 struct celery_method {
     const char *name;
-    bool action; /* it changes something: else a question */
-    bool mute;   /* the worker does not answer it */
+    bool action; /* an action, which changes something; otherwise a question */
+    bool mute;   /* the worker does not reply */
     const char *help;
     struct celery_argument arguments[CELERY_ARGUMENTS_MAX + 1];
 };
 
-/* Ended by one without a name. Questions come first. */
+/* Ends with one without a name. Questions come first. */
 extern const struct celery_method celery_methods[];
 
-/* Signals that end a process or that people make tasks handle. Others, such as STOP, leave a
- * worker with a process that never ends. With or without "SIG". */
+/* Signals that end a process or that tasks commonly handle. Others, such as STOP, would leave the
+ * worker with a process that never ends. Names may have the prefix "SIG". */
 #define CELERY_SIGNALS "TERM, INT, QUIT, KILL, HUP, ABRT, USR1 or USR2"
 bool celery_signal_known(struct kn_str name);
 
-/* NULL when there is none of that name. */
+/* NULL if there is none with that name. */
 const struct celery_method *celery_method_find(struct kn_str name);
 
-/* Reads arguments (a JSON object; absent: none), and writes them as they are sent.
- * INVALID: error has a sentence that says what is wrong and what is allowed. */
+/* Checks arguments (a JSON object; absent: none), and writes them as they are sent.
+ * INVALID: error has a sentence with the error and the allowed values. */
 enum kn_status celery_method_check(const struct celery_method *method, struct kn_str arguments,
                                    struct kn_buf *ret_arguments,
                                    struct kn_buf *error) KN_MUST_CHECK;
 
-/* "ping, active, … and shutdown": all, the questions or the actions. */
+/* Appends "ping, active, … and shutdown": questions, actions or both. */
 void celery_method_names(struct kn_buf *out, bool questions, bool actions);
-/* "an integer from 1 to 1000" */
+/* Appends "an integer from 1 to 1000". */
 void celery_argument_describe(struct kn_buf *out, const struct celery_argument *argument);
 /* The table as JSON: {"items": [{"name", "kind", "help", "arguments": [{"name", "type",
  * "required", "minimum", "maximum", "default", "help"}]}]}. */

@@ -7,7 +7,7 @@
  *   replies   exchange reply.<ns>.pidbox, type direct, not durable
  *             queue <oid>.reply.<ns>.pidbox, bound with routing key <oid>;
  *             auto-delete and exclusive, expires after 10 s without a reader
- *   oid       any text that is ours alone (kombu makes a UUID) */
+ *   oid       any unique text (kombu uses a UUID) */
 #ifndef KN_CELERY_REMOTE_REMOTE_H
 #define KN_CELERY_REMOTE_REMOTE_H
 
@@ -32,25 +32,25 @@ struct celery_command {
     size_t destination_count;
     struct kn_str pattern; /* hostnames that match; absent: all */
     struct kn_str matcher; /* "glob" or "pcre", with a pattern */
-    struct kn_str ticket;  /* names the question in its replies; absent: no reply wanted */
+    struct kn_str ticket;  /* identifies the command in its replies; absent: no reply wanted */
     struct kn_str oid;     /* with a ticket: routing key of the replies */
-    uint64_t clock;        /* Lamport clock of the header; 0 is well */
+    uint64_t clock;        /* Lamport clock of the header; may be 0 */
     int64_t expires_us;    /* header "expires", wall clock; 0: never */
 };
 
 /* The body: JSON, content type "application/json", encoding "utf-8", delivery
  * mode 2 as kombu does, headers {"clock": clock, "expires": seconds}. */
 void celery_command_body(struct kn_buf *out, const struct celery_command *command);
-/* Headers as a JSON object. A sender on RabbitMQ may as well set the two from
- * clock (integer) and expires (double, seconds). */
+/* Headers as a JSON object. A sender on RabbitMQ may instead set the headers clock
+ * (integer) and expires (double, seconds) itself. */
 void celery_command_headers(struct kn_buf *out, const struct celery_command *command);
-/* All of it as kombu's envelope, for PUBLISH on Redis. delivery_tag: any text
- * that no other message has. */
+/* Body and headers as kombu's envelope, for PUBLISH on Redis. delivery_tag: any
+ * unique text. */
 void celery_command_envelope(struct kn_buf *out, const struct celery_command *command,
                              struct kn_str delivery_tag);
 
-/* A reply of one worker: what it answered, as compact JSON. An error in the
- * worker is the object {"error": "…"}. */
+/* A reply of one worker, as compact JSON. An error in the worker is the object
+ * {"error": "…"}. */
 struct celery_reply {
     struct kn_str hostname;
     struct kn_str ticket; /* absent when the message has none */
@@ -60,27 +60,27 @@ struct celery_reply {
 
 /* Reads a reply, {hostname: value}. JSON or msgpack (a worker answers with its
  * task_serializer); other serializers are UNSUPPORTED. Texts point into the
- * message or lie in the arena. INVALID, TOO_DEEP, NOMEM as usual; the ticket is set
- * all the same. */
+ * message or lie in the arena. INVALID, TOO_DEEP, NOMEM as usual; even then the ticket
+ * is set. */
 enum kn_status celery_reply_decode(const struct celery_message *message, struct kn_arena *arena,
                                    struct celery_reply *ret_reply) KN_MUST_CHECK;
 
-/* What replies say about a worker. Each fills its fields of inspect and leaves
- * the others; texts lie in the arena. value is celery_reply.value. Members that
- * are missing or of another type leave their field; INVALID when the value as a
- * whole is not what the question asks for (an error, no object), NOMEM.
+/* Read replies about a worker. Each sets its fields of inspect and leaves the others
+ * unchanged, also if a member is missing or of another type; texts lie in the arena.
+ * value is celery_reply.value. INVALID: the value is an error, or not what the query
+ * returns. NOMEM.
  *
  * stats: pool, concurrency, prefetch, pid, uptime, cpu_seconds (user and system
- *   time of the worker and, as the worker counts only itself, not of its pool
- *   processes), memory_mb (rusage's maxrss: the most it ever had), stats.
+ *   time of the worker, without its pool processes, because it counts only itself),
+ *   memory_mb (rusage's maxrss: the peak), stats.
  * active_queues: queues, has_queues, active_queues.
  * registered: registered (names without what a worker adds in brackets),
  *   has_registered.
  * conf: conf, and events_enabled from worker_send_task_events. A worker started
- *   with -E says false there, and events may have been switched at run time:
- *   it is set to 1, never to 0. What is certain is the answer to enable_events:
+ *   with -E reports false there, and events may have been enabled or disabled since:
+ *   it is set to 1, never to 0. Only the reply to enable_events is certain:
  *   {"ok": "task events already enabled"} or {"ok": "task events enabled"}.
- *   Only what differs from the defaults is in conf, unless it is asked with the
+ *   conf has only settings that differ from the defaults, unless the query has the
  *   arguments {"with_defaults": true}. */
 enum kn_status celery_inspect_stats(struct kn_str value, struct kn_arena *arena,
                                     struct kn_msg_worker_inspect *inspect) KN_MUST_CHECK;
@@ -91,11 +91,11 @@ enum kn_status celery_inspect_registered(struct kn_str value, struct kn_arena *a
 enum kn_status celery_inspect_conf(struct kn_str value, struct kn_arena *arena,
                                    struct kn_msg_worker_inspect *inspect) KN_MUST_CHECK;
 
-/* What replies say about tasks.
+/* Read replies about tasks.
  *
- * query_task {"ids": […]}: of these, the tasks that the worker has in its hands, but
- *   for those that wait for their eta or for a rate limit: {"<id>": ["active", {…}]}.
- * active {"safe": true}: those that it runs, [{"id": …}, …]; reserved: those that wait
+ * query_task {"ids": […]}: those of these tasks that the worker has, except tasks
+ *   waiting for their eta or for a rate limit: {"<id>": ["active", {…}]}.
+ * active {"safe": true}: running tasks, [{"id": …}, …]; reserved: those that wait
  *   for a process; scheduled: those that wait for their eta or a rate limit,
  *   [{"eta": …, "request": {"id": …}}, …]. Arguments are Python's repr (active, and older
  *   versions), or the JSON of which it is made here.
@@ -103,9 +103,9 @@ enum kn_status celery_inspect_conf(struct kn_str value, struct kn_arena *arena,
  *   "name [rate_limit=10/m]". */
 struct celery_held_task {
     struct kn_str id;
-    struct kn_str name, args_repr, kwargs_repr; /* absent: not said; never from query_task */
+    struct kn_str name, args_repr, kwargs_repr; /* absent: unknown; never from query_task */
     bool active;
-    int64_t started_at; /* wall clock of the worker; 0: not said */
+    int64_t started_at; /* wall clock of the worker; 0: unknown */
     int64_t eta;        /* 0: none */
 };
 struct celery_held_tasks {
