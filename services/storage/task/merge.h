@@ -6,12 +6,12 @@
  * one stays. So merging is a join: commutative, associative and idempotent. Neither
  * the order of arrival nor repetition matters.
  *
- * The later of two events of one process is determined by its Lamport clock. Between
- * processes the order of arrival decides or, if they arrived within two seconds, their
- * timestamps. If arrival and timestamps contradict each other, an event was late or a
- * clock is wrong, and a final event stands. Attempts are distinguished by `retries`: if
- * the latest attempt has number 2, two task-retried belong to earlier attempts, whatever
- * their time.
+ * The later of two events of one process is determined by its Lamport clock, unless the
+ * timestamps of events within two seconds contradict it (threads take the clock first and
+ * the time afterwards). Between processes the order of arrival decides or, if they arrived within
+ * two seconds, their timestamps. If arrival and timestamps contradict each other, an event was late
+ * or a clock is wrong, and a final event stands. Attempts are distinguished by `retries`: if the
+ * latest attempt has number 2, two task-retried belong to earlier attempts, whatever their time.
  *
  * The status is that of the latest use of the ID: a final event stands until the
  * task is received or sent again. For the events of one use, in order, it equals
