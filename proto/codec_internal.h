@@ -1,5 +1,5 @@
-/* The inside of the codec: what a schema says of each field of a message. codec_schema.c makes the
- * schemas from messages.h, codec.c and codec_json.c go through them. */
+/* Internals of the codec: how a schema describes each field of a message. codec_schema.c generates
+ * the schemas from messages.h; codec.c and codec_json.c use them. */
 #ifndef KN_PROTO_CODEC_INTERNAL_H
 #define KN_PROTO_CODEC_INTERNAL_H
 
@@ -39,7 +39,7 @@ struct kn_schema {
     size_t size;
 };
 
-/* What a list, a message and a list of texts look like in every struct. */
+/* Layout of a list, a message and a list of strings in every struct. */
 struct any_list {
     char *items;
     size_t count;

@@ -1,14 +1,13 @@
-/* Enumerations that messages carry: one table each, from which come the C
- * constants and the names that JSON shows. The numbers are on the wire: append,
- * never renumber. */
+/* Enumerations used in messages. One table per enumeration defines the C constants and the names in
+ * JSON. The numbers are sent on the bus: append, never renumber. */
 #ifndef KN_PROTO_ENUMS_H
 #define KN_PROTO_ENUMS_H
 
 #include "services/common/text/str.h"
 
 /* Types of Celery's events; the names are Celery's own (celery/events/state.py,
- * TASK_EVENT_TO_STATE, and celery/events/dispatcher.py). CUSTOM is every other
- * type: its name stands beside it. */
+ * TASK_EVENT_TO_STATE, and celery/events/dispatcher.py). CUSTOM is any other type; the message
+ * carries its name separately. */
 #define KN_EVENT_TYPE_MAP(X)                                                                       \
     X(0, CUSTOM, "custom")                                                                         \
     X(1, TASK_SENT, "task-sent")                                                                   \
@@ -22,7 +21,7 @@
     X(9, WORKER_ONLINE, "worker-online")                                                           \
     X(10, WORKER_HEARTBEAT, "worker-heartbeat")                                                    \
     X(11, WORKER_OFFLINE, "worker-offline")                                                        \
-    X(12, TASK_ORPHANED, "task-orphaned") /* ours: never an event of Celery's */
+    X(12, TASK_ORPHANED, "task-orphaned") /* ours: Celery never sends it */
 
 #define KN_TASK_STATUS_MAP(X)                                                                      \
     X(0, PENDING, "pending")                                                                       \
@@ -35,7 +34,7 @@
     X(7, REJECTED, "rejected")                                                                     \
     X(8, ORPHANED, "orphaned")
 
-/* Where a task's status was learned. */
+/* The source of a task's status. */
 #define KN_ORIGIN_MAP(X)                                                                           \
     X(0, EVENTS, "events")                                                                         \
     X(1, BACKEND, "backend")                                                                       \
@@ -46,14 +45,14 @@
     X(0, OFFLINE, "offline")                                                                       \
     X(1, ONLINE, "online")
 
-/* What became of a worker; RESTART: it was started anew without having gone. */
+/* A change in a worker's life. RESTART: restarted without having gone offline. */
 #define KN_WORKER_CHANGE_MAP(X)                                                                    \
     X(0, OFFLINE, "offline")                                                                       \
     X(1, ONLINE, "online")                                                                         \
     X(2, RESTART, "restart")
 
-/* State of one of our services, as it says itself; AWAY is said by storage of
- * a service that has not reported for a while. */
+/* State of one of our services, as reported by the service. AWAY is set by storage when a service
+ * has not reported for a while. */
 #define KN_SERVICE_STATE_MAP(X)                                                                    \
     X(0, STARTING, "starting")                                                                     \
     X(1, READY, "ready")                                                                           \
@@ -72,10 +71,10 @@
     X(1, WARNING, "warning")                                                                       \
     X(2, ERROR, "error")
 
-/* What somebody does to tasks, workers, queues and brokers. */
+/* Actions on tasks, workers, queues and brokers. */
 #define KN_VERB_MAP(X)                                                                             \
     X(0, NONE, "none")                                                                             \
-    X(1, COMMAND, "command") /* remote control of workers; its method says which */                \
+    X(1, COMMAND, "command") /* remote control of workers; see its method */                       \
     X(2, RETRY, "retry")                                                                           \
     X(3, APPLY, "apply")                                                                           \
     X(4, REVOKE, "revoke")                                                                         \
@@ -87,9 +86,9 @@
     X(10, BULK, "bulk")                                                                            \
     X(11, CANCEL, "cancel") /* of a bulk job */
 
-/* What became of an action. UNKNOWN: it was begun, and nobody was left to say how it
- * ended, or (with a text) the broker did not say whether it took a message. It is never
- * begun again. */
+/* The outcome of an action. UNKNOWN: the process that started it stopped before reporting the
+ * outcome, or (with a text) the broker did not confirm a message. Such an action is never
+ * repeated. */
 #define KN_OUTCOME_MAP(X)                                                                          \
     X(0, UNKNOWN, "unknown")                                                                       \
     X(1, DONE, "done")                                                                             \
@@ -104,15 +103,15 @@
     X(2, RESOLVE, "resolve")                                                                       \
     X(3, UNRESOLVE, "unresolve")
 
-/* CANCELLING: no task is begun any more, and some that were begun have not ended. */
+/* CANCELLING: no more tasks are started, and some started tasks have not ended. */
 #define KN_JOB_STATE_MAP(X)                                                                        \
     X(0, RUNNING, "running")                                                                       \
     X(1, CANCELLING, "cancelling")                                                                 \
     X(2, DONE, "done")                                                                             \
     X(3, CANCELLED, "cancelled")
 
-/* Of one task of a job. REFUSED: nothing was done to it, for a reason that is said.
- * UNCERTAIN: it was begun, and whoever did it is gone; it is not begun again. */
+/* State of one task of a job. REFUSED: nothing was done, and the reason is given. UNCERTAIN: the
+ * task was started, but the process that did so is gone; the task is not started again. */
 #define KN_ITEM_STATE_MAP(X)                                                                       \
     X(0, WAITING, "waiting")                                                                       \
     X(1, BEGUN, "begun")                                                                           \
@@ -189,12 +188,11 @@ struct kn_enum {
 KN_ENUM_MAP(E)
 #undef E
 
-/* Whether a task has a result, or was refused or revoked: nothing more comes of
- * this call. */
+/* True if a task has a result, or was rejected or revoked: this call has ended. */
 bool kn_task_has_ended(enum kn_task_status status);
-/* The same, or it is given up for lost; its end may still come. */
+/* The same, or the task is considered lost; its end may still arrive. */
 bool kn_task_is_over(enum kn_task_status status);
-/* "task-sent"; "unknown" for a number that the enumeration does not have. Static. */
+/* "task-sent"; "unknown" for an unknown number. Static. */
 const char *kn_enum_text(const struct kn_enum *e, unsigned number);
 /* True when *ret was set. */
 bool kn_enum_parse(const struct kn_enum *e, struct kn_str text, unsigned *ret);

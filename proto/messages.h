@@ -1,6 +1,5 @@
-/* Every message that crosses the bus: one table of fields each. From a table
- * come the struct (struct kn_msg_<name>), the msgpack encoder and decoder and
- * the JSON writer (proto/codec.h).
+/* Every message on the bus has one table of fields here. The table defines the struct (struct
+ * kn_msg_<name>), the msgpack encoder and decoder, and the JSON writer (proto/codec.h).
  *
  * A row is F(number, name, TYPE, of):
  *   BOOL  bool, false when absent           U64, I64  0 when absent
@@ -11,17 +10,16 @@
  *   STRS, F64S         lists                 MSG       pointer, of = message
  *   LIST  list of messages, of = message
  *
- * Numbers are on the wire: append, never renumber or reuse. */
+ * Numbers are sent on the bus: append, never renumber or reuse. */
 #ifndef KN_PROTO_MESSAGES_H
 #define KN_PROTO_MESSAGES_H
 
 #include "proto/enums.h"
 
-/* ---- what ingestion tells storage ------------------------------------- */
+/* ---- from ingestion to storage ------------------------------------- */
 
-/* One event of Celery. Times are the event's own (µs since 1970), received_at
- * is ours. The _repr fields are the text that Celery sent. extra: the fields
- * that have no place here, as one JSON object. */
+/* One event of Celery. Times are the event's own (µs since 1970), received_at is ours. The _repr
+ * fields hold the text sent by Celery. extra: all other fields, as one JSON object. */
 #define KN_MSG_EVENT(F)                                                                            \
     F(1, type, ENUM, event_type)                                                                   \
     F(2, type_name, STR, _) /* Celery's name of the type, set for custom ones */                   \
@@ -46,7 +44,7 @@
     F(21, exchange, STR, _)                                                                        \
     F(22, routing_key, STR, _)                                                                     \
     F(23, runtime, OPT_F64, _) /* seconds */                                                       \
-    F(24, signum, STR, _)      /* "15" or "SIGTERM", as the worker says it */                      \
+    F(24, signum, STR, _)      /* "15" or "SIGTERM", as sent by the worker */                      \
     F(25, terminated, BOOL, _)                                                                     \
     F(26, expired, BOOL, _)                                                                        \
     F(27, requeue, BOOL, _)                                                                        \
@@ -60,7 +58,7 @@
     F(35, extra, JSON, _)                                                                          \
     F(36, received_at, TIME, _)                                                                    \
     F(37, origin, ENUM, origin)                                                                    \
-    F(38, skew, I64, _) /* µs: timestamp is corrected by it; timestamp + skew is the sender's */
+    F(38, skew, I64, _) /* µs, already subtracted: timestamp + skew is the sender's time */
 
 #define KN_MSG_QUEUE_PRIORITY(F)                                                                   \
     F(1, priority, I64, _)                                                                         \
@@ -83,9 +81,9 @@
     F(3, to, TIME, _)                                                                              \
     F(4, reason, STR, _)
 
-/* (source, epoch, seq) is the name of a batch: storage applies it once. Control
- * sends what it learned of tasks in batches of its own: events with an origin.
- * received, invalid, lost: how many since the batch before. */
+/* (source, epoch, seq) identifies a batch: storage applies it once. Control sends its findings
+ * about tasks in batches of its own, as events with an origin. received, invalid, lost: counts
+ * since the previous batch. */
 #define KN_MSG_INGEST_BATCH(F)                                                                     \
     F(1, source, STR, _)                                                                           \
     F(2, epoch, U64, _)                                                                            \
@@ -96,12 +94,12 @@
     F(7, received, U64, _)                                                                         \
     F(8, invalid, U64, _)                                                                          \
     F(9, lost, U64, _)                                                                             \
-    F(10, begins_at, TIME, _)   /* what was published before, this process did not see */          \
-    F(11, complete_to, TIME, _) /* all from then on up to here is in this batch or before */       \
-    F(12, sparing, BOOL, _)     /* task-received and task-started count only where there is none */
+    F(10, begins_at, TIME, _)   /* this process saw nothing published before */                    \
+    F(11, complete_to, TIME, _) /* all since begins_at is in this batch or before */               \
+    F(12, sparing, BOOL, _)     /* task-received and task-started count only if the task has none */
 
-/* Events of Celery that were stored, or were there already; what control learned is
- * not counted. again: the batch had been applied before; nothing was done. */
+/* Number of Celery events stored, or already present; events from control are not counted. again:
+ * the batch had already been applied; nothing was done. */
 #define KN_MSG_INGEST_ACK(F)                                                                       \
     F(1, stored, U64, _)                                                                           \
     F(2, duplicates, U64, _)                                                                       \
@@ -110,27 +108,27 @@
 #define KN_MSG_KNOWN_QUEUES_GET(F) F(1, source, STR, _)
 #define KN_MSG_KNOWN_QUEUES(F) F(1, names, STRS, _)
 
-/* ---- what every service reports ---------------------------------------- */
+/* ---- reported by every service ---------------------------------------- */
 
 #define KN_MSG_INGESTION_STATUS(F)                                                                 \
     F(1, source, STR, _)                                                                           \
     F(2, state, ENUM, link_state)                                                                  \
     F(3, broker, STR, _) /* URL without its password */                                            \
-    F(4, error, STR, _)  /* why it is away */                                                      \
+    F(4, error, STR, _)  /* why it is unavailable */                                               \
     F(5, events_received, U64, _)                                                                  \
     F(6, events_invalid, U64, _)                                                                   \
     F(7, events_lost, U64, _)                                                                      \
-    F(8, backlog_events, U64, _) /* received, not yet answered by storage */                       \
+    F(8, backlog_events, U64, _) /* received, not yet acknowledged by storage */                   \
     F(9, backlog_bytes, U64, _)                                                                    \
     F(10, lag_seconds, F64, _) /* age of the oldest of these */                                    \
     F(11, gaps, U64, _)                                                                            \
     F(12, since, TIME, _)        /* when the state began */                                        \
     F(13, spool_bytes, U64, _)   /* on disk */                                                     \
-    F(14, spool_max, U64, _)     /* the most that it may hold; 0: there is none */                 \
+    F(14, spool_max, U64, _)     /* maximum size; 0: no spool */                                   \
     F(15, spool_events, U64, _)  /* of backlog_events, those on disk */                            \
     F(16, spool_dropped, U64, _) /* events given up since the start: full, too old, damaged */     \
     F(17, queue_messages, OPT_I64, _) /* ready in our own queue on RabbitMQ */                     \
-    F(18, queue_bytes_max, U64, _)    /* limit of that queue; 0: there is none */
+    F(18, queue_bytes_max, U64, _)    /* limit of that queue; 0: none */
 
 #define KN_MSG_FINDING(F)                                                                          \
     F(1, severity, ENUM, severity)                                                                 \
@@ -159,8 +157,8 @@
 
 /* ---- workers ------------------------------------------------------------ */
 
-/* What control learned by asking one worker. Absent fields leave what is
- * stored as it is. at: when it was asked. */
+/* What one worker reported to control. Absent fields leave stored values unchanged. at: time of the
+ * request. */
 #define KN_MSG_WORKER_INSPECT(F)                                                                   \
     F(1, source, STR, _)                                                                           \
     F(2, hostname, STR, _)                                                                         \
@@ -173,24 +171,24 @@
     F(9, pid, U64, _)                                                                              \
     F(10, uptime, OPT_F64, _) /* seconds */                                                        \
     F(11, cpu_seconds, OPT_F64, _)                                                                 \
-    F(12, cpu_percent, OPT_F64, _) /* of one core, since the question before */                    \
+    F(12, cpu_percent, OPT_F64, _) /* of one core, since the previous reply */                     \
     F(13, memory_mb, OPT_F64, _)                                                                   \
     F(14, sw_ident, STR, _)                                                                        \
     F(15, sw_ver, STR, _)                                                                          \
     F(16, sw_sys, STR, _)                                                                          \
     F(17, events_enabled, OPT_I64, _) /* 1 or 0 */                                                 \
-    F(18, conf, JSON, _)              /* as the worker gave it, passwords masked */                \
+    F(18, conf, JSON, _)              /* as reported by the worker, passwords masked */            \
     F(19, stats, JSON, _)                                                                          \
     F(20, active_queues, JSON, _)                                                                  \
-    F(21, has_queues, BOOL, _)     /* queues was asked and answered, maybe with none */            \
+    F(21, has_queues, BOOL, _)     /* queues is known, and may be empty */                         \
     F(22, has_registered, BOOL, _) /* the same for registered */
 
-/* What aggregation found out about a worker's life. */
+/* Aggregation's verdict about a worker. */
 #define KN_MSG_WORKER_LIVENESS(F)                                                                  \
     F(1, source, STR, _)                                                                           \
     F(2, hostname, STR, _)                                                                         \
     F(3, status, ENUM, worker_status)                                                              \
-    F(4, last_seen, TIME, _) /* of the heartbeat that the verdict rests on */
+    F(4, last_seen, TIME, _) /* of the heartbeat behind the verdict */
 
 #define KN_MSG_WORKER(F)                                                                           \
     F(1, id, STR, _) /* its hostname */                                                            \
@@ -220,27 +218,27 @@
     F(25, stats, JSON, _)                                                                          \
     F(26, active_queues, JSON, _)                                                                  \
     F(27, last_received_at, TIME, _) /* our clock, when its last event reached ingestion */        \
-    F(28, pid_before, U64, _)        /* of the process before this one; 0: none is known */        \
-    F(29, twins_at, TIME, _) /* our clock, when a process came back that another had followed: */  \
-                             /* two workers have this name */                                      \
-    F(30, clock_skew, OPT_F64, _) /* seconds that its clock is ahead; absent: it is right */
+    F(28, pid_before, U64, _)        /* of the previous process; 0: unknown */                     \
+    F(29, twins_at, TIME, _)         /* our clock, when a replaced process came back: */           \
+                                     /* two workers share this name */                             \
+    F(30, clock_skew, OPT_F64, _)    /* seconds its clock is ahead; absent: correct */
 
 #define KN_MSG_WORKERS_GET(F)                                                                      \
     F(1, id, STR, _) /* absent: all */                                                             \
     F(2, sources, STRS, _)                                                                         \
     F(3, statuses, STRS, _)                                                                        \
     F(4, full, BOOL, _) /* with conf, stats, active_queues */                                      \
-    F(5, conf, BOOL, _) /* with conf, but nothing else that is long */                             \
+    F(5, conf, BOOL, _) /* with conf, but no other long field */                                   \
     F(6, limit, U64, _) /* in the order of source and hostname; 0: as many as fit, online first */ \
     F(7, after_source, STR, _)                                                                     \
     F(8, after, STR, _) /* hostname */
 #define KN_MSG_WORKER_LIST(F) F(1, items, LIST, worker)
 
-/* The changes of one worker between from and to, oldest first; before them the last
- * one that lies before from, for what it was then. The newest 1,000. */
+/* The changes of one worker between from and to, oldest first. The last change before from comes
+ * first and gives the worker's state at from. At most the newest 1,000. */
 #define KN_MSG_WORKER_LIFE_GET(F)                                                                  \
     F(1, id, STR, _)                                                                               \
-    F(2, source, STR, _) /* absent: of the one that was seen last */                               \
+    F(2, source, STR, _) /* absent: the one seen last */                                           \
     F(3, from, TIME, _)                                                                            \
     F(4, to, TIME, _)
 #define KN_MSG_WORKER_MOMENT(F)                                                                    \
@@ -252,8 +250,8 @@
 
 /* ---- tasks -------------------------------------------------------------- */
 
-/* Bytes to which storage cuts the arguments, the result and the error of a task, in the feed and in
- * lists. There, a task has no traceback. */
+/* Storage truncates a task's arguments, result and error to this many bytes in the feed and in
+ * lists, and leaves out the traceback. */
 enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
 
 #define KN_MSG_TASK(F)                                                                             \
@@ -294,12 +292,11 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(35, expired, BOOL, _)                                                                        \
     F(36, no, U64, _) /* storage's own number of the task, in order of arrival */                  \
     F(40, resolved_at, TIME, _)                                                                    \
-    F(41, resolved_by, STR, _)    /* who marked it as resolved, as far as is known */              \
-    F(42, clock_skew, OPT_F64, _) /* seconds; times are corrected: see event.skew */
+    F(41, resolved_by, STR, _)    /* who marked it as resolved; absent: unknown */                 \
+    F(42, clock_skew, OPT_F64, _) /* seconds; already subtracted from the times: see event.skew */
 
-/* Filters of the task list. Repeated values of one field are alternatives;
- * fields are joined by "and". from and to bound the time of arrival at Kanchi's
- * own order key: the task's first event. cursor: as storage gave it. */
+/* Filters of the task list. Repeated values of one field are alternatives; different fields must
+ * all match. from and to bound the time of the task's first event. cursor: as issued by storage. */
 #define KN_MSG_TASKS_GET(F)                                                                        \
     F(1, statuses, STRS, _)                                                                        \
     F(2, names, STRS, _)                                                                           \
@@ -312,12 +309,12 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(9, sort, STR, _) /* absent: newest first */                                                  \
     F(10, limit, U64, _)                                                                           \
     F(11, cursor, STR, _)                                                                          \
-    F(14, resolved, OPT_I64, _) /* 1: those that are marked as resolved, 0: the others */
+    F(14, resolved, OPT_I64, _) /* 1: only resolved tasks, 0: only the others */
 #define KN_MSG_TASK_LIST(F)                                                                        \
     F(1, items, LIST, task)                                                                        \
     F(2, next_cursor, STR, _)
 
-/* source absent: the newest task with this id on any source. */
+/* source absent: the newest task with this ID on any source. */
 #define KN_MSG_TASK_GET(F)                                                                         \
     F(1, id, STR, _)                                                                               \
     F(2, source, STR, _)
@@ -327,23 +324,23 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(2, source, STR, _)                                                                           \
     F(3, limit, U64, _)                                                                            \
     F(4, cursor, STR, _)                                                                           \
-    F(5, with_task, BOOL, _)    /* in the answer, too; an older storage leaves it out */           \
-    F(6, with_workers, BOOL, _) /* likewise: those of the task's source, with conf */
+    F(5, with_task, BOOL, _)    /* include the task; ignored by an older storage */                \
+    F(6, with_workers, BOOL, _) /* likewise the workers of the task's source, with conf */
 #define KN_MSG_TASK_EVENT_LIST(F)                                                                  \
     F(1, items, LIST, event)                                                                       \
     F(2, next_cursor, STR, _)                                                                      \
     F(3, task, MSG, task)                                                                          \
     F(4, workers, MSG, worker_list)
 
-/* All tasks of the workflow that a task belongs to: its root first, then those that have
- * this root, in order of arrival. Answered with a task_list. */
+/* All tasks of a task's workflow: the root first, then the tasks with this root, in order of
+ * arrival. The answer is a task_list. */
 #define KN_MSG_FAMILY_GET(F)                                                                       \
     F(1, id, STR, _)                                                                               \
     F(2, source, STR, _)                                                                           \
     F(3, limit, U64, _)                                                                            \
     F(4, cursor, STR, _)
 
-/* Tasks that failed between from and to, by name and exception, the most first. */
+/* Tasks that failed between from and to, grouped by name and exception, largest group first. */
 #define KN_MSG_FAILURES_GET(F)                                                                     \
     F(1, from, TIME, _)                                                                            \
     F(2, to, TIME, _)                                                                              \
@@ -352,30 +349,29 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
 #define KN_MSG_FAILURE_GROUP(F)                                                                    \
     F(1, source, STR, _)                                                                           \
     F(2, name, STR, _)                                                                             \
-    F(3, exception, STR, _) /* its class, as far as the text of the error tells */                 \
+    F(3, exception, STR, _) /* its class, if the error's text names it */                          \
     F(4, count, U64, _)                                                                            \
     F(5, first_at, TIME, _)                                                                        \
     F(6, last_at, TIME, _)                                                                         \
     F(7, last_id, STR, _)                                                                          \
     F(8, last_error, STR, _)
-/* counted: failures in all groups, also those beyond the limit. complete: no failure of
- * the period was left out. */
+/* counted: failures in all groups, including those beyond the limit. complete: the period's
+ * failures are all counted. */
 #define KN_MSG_FAILURE_LIST(F)                                                                     \
     F(1, items, LIST, failure_group)                                                               \
     F(2, counted, U64, _)                                                                          \
     F(3, complete, BOOL, _)
 
-/* Names of tasks that have q in them, in whatever letter case. */
+/* Task names that contain q, ignoring case. */
 #define KN_MSG_TASK_NAMES_GET(F)                                                                   \
     F(1, q, STR, _)                                                                                \
     F(2, limit, U64, _)
 #define KN_MSG_TASK_NAMES(F) F(1, items, STRS, _)
 
-/* ---- what control asks about ---------------------------------------------- */
+/* ---- questions from control ---------------------------------------------- */
 
-/* Unfinished tasks of a source without news for longer than they should be: by
- * the runtimes of their name, and at least after_us. after: the number that the
- * walk is at, 0 to begin. */
+/* Unfinished tasks of a source without events for longer than the runtimes of their name explain,
+ * and for at least after_us. after: where to continue, 0 to begin. */
 #define KN_MSG_OVERDUE_GET(F)                                                                      \
     F(1, source, STR, _)                                                                           \
     F(2, status, ENUM, task_status)                                                                \
@@ -389,7 +385,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(4, taken_at, TIME, _) /* the latest of received and started */                               \
     F(5, updated_at, TIME, _)                                                                      \
     F(6, name, STR, _)
-/* next: where the walk goes on; 0 at its end. */
+/* next: where to continue; 0 at the end. */
 #define KN_MSG_OVERDUE_LIST(F)                                                                     \
     F(1, items, LIST, overdue_task)                                                                \
     F(2, next, U64, _)
@@ -401,7 +397,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(2, messages, U64, _)                                                                         \
     F(3, unacked, OPT_I64, _)                                                                      \
     F(4, consumers, OPT_I64, _)                                                                    \
-    F(5, lowest, OPT_I64, _) /* of messages, if it stands for several measurements: the highest */
+    F(5, lowest, OPT_I64, _) /* of messages, if the point combines several measurements */
 
 #define KN_MSG_QUEUE(F)                                                                            \
     F(1, name, STR, _)                                                                             \
@@ -441,7 +437,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(10, waits, F64S, _)                                                                          \
     F(11, waits_removed, F64S, _)
 
-/* task: what a list shows, with texts of KN_TASK_TEXT_FEED bytes. */
+/* task: the fields shown in lists, with texts cut to KN_TASK_TEXT_FEED bytes. */
 #define KN_MSG_TASK_CHANGE(F)                                                                      \
     F(1, task, MSG, task)                                                                          \
     F(2, created, BOOL, _)                                                                         \
@@ -453,9 +449,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(2, status, ENUM, task_status)                                                                \
     F(3, count, I64, _)
 
-/* One commit of storage. feed names the numbering (it survives restarts of
- * storage), number has no holes. What is read back from the database by
- * feed_get carries deltas, workers and counts but no tasks and no services. */
+/* One commit of storage. feed names the numbering (it survives restarts of storage), number has no
+ * holes. Commits read back with feed_get have deltas, workers and counts, but no tasks and no
+ * services. */
 #define KN_MSG_FEED(F)                                                                             \
     F(1, feed, STR, _)                                                                             \
     F(2, number, U64, _)                                                                           \
@@ -467,20 +463,19 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(8, queues, LIST, queue_depth)                                                                \
     F(9, deltas, LIST, rollup_delta)                                                               \
     F(10, gaps, LIST, gap)                                                                         \
-    F(11, counts, LIST, status_count) /* those that changed, as they are now */                    \
+    F(11, counts, LIST, status_count) /* only changed counts, with their new values */             \
     F(14, jobs, LIST, job)            /* likewise, without options and request */
 
-/* Published every second: where the feed stands, and what services say of
- * themselves (which is in no commit). */
+/* Published every second: the feed's position, and the reports of services, which are not in
+ * commits. */
 #define KN_MSG_FEED_MARK(F)                                                                        \
     F(1, feed, STR, _)                                                                             \
     F(2, number, U64, _)                                                                           \
     F(3, at, TIME, _)                                                                              \
     F(4, services, LIST, service_status)
 
-/* Commits with from <= number, oldest first, up to max of them, and fewer when they
- * are large: no more after some 1 MB. oldest: the first that is still kept; when from
- * is older, the reader must rebuild. */
+/* Commits with from <= number, oldest first: at most max, and no more than about 1 MB. oldest: the
+ * first commit still kept; when from is older, the reader must rebuild. */
 #define KN_MSG_FEED_GET(F)                                                                         \
     F(1, from, U64, _)                                                                             \
     F(2, max, U64, _)
@@ -493,11 +488,11 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
 #define KN_MSG_READER_GET(F) F(1, reader, STR, _)
 #define KN_MSG_READER_POSITION(F)                                                                  \
     F(1, feed, STR, _)                                                                             \
-    F(2, number, U64, _) /* the last that is done; 0: none */
+    F(2, number, U64, _) /* the last processed; 0: none */
 
 /* ---- rollups and metrics -------------------------------------------------- */
 
-/* What is to be added to the stored row of this key. The sketches are those of
+/* Values to add to the stored row of this key. The sketches are those of
  * services/common/data/sketch.h; absent: nothing to add. */
 #define KN_MSG_ROLLUP(F)                                                                           \
     F(1, minute, TIME, _)                                                                          \
@@ -510,10 +505,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(8, runtime, BIN, _)                                                                          \
     F(9, wait, BIN, _)
 
-/* Applied in one transaction if the stored position of the reader is `from`;
- * the position is `to` afterwards. CONFLICT when it is another one. rebuild:
- * storage counts all rows anew from its stored events, whatever the position was;
- * the reader then asks with reader_get where it stands. */
+/* Applied in one transaction if the reader's stored position is `from`, and sets it to `to`;
+ * CONFLICT otherwise. rebuild: storage recounts all rows from its stored events, whatever the
+ * position; the reader then gets its position with reader_get. */
 #define KN_MSG_ROLLUP_PUT(F)                                                                       \
     F(1, reader, STR, _)                                                                           \
     F(2, feed, STR, _)                                                                             \
@@ -532,7 +526,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(6, min, OPT_F64, _)                                                                          \
     F(7, max, OPT_F64, _)
 
-/* Events by the status that they brought. */
+/* Number of events per resulting status. */
 #define KN_MSG_EVENT_COUNTS(F)                                                                     \
     F(1, pending, I64, _)                                                                          \
     F(2, received, I64, _)                                                                         \
@@ -544,7 +538,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(8, rejected, I64, _)                                                                         \
     F(9, orphaned, I64, _)
 
-/* From the rollups of [from, to), which are taken to whole minutes. */
+/* From the rollups of [from, to), rounded to whole minutes. */
 #define KN_MSG_ROLLUPS_GET(F)                                                                      \
     F(1, from, TIME, _)                                                                            \
     F(2, to, TIME, _)                                                                              \
@@ -554,7 +548,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(6, queues, STRS, _)                                                                          \
     F(7, workers, STRS, _)                                                                         \
     F(8, sources, STRS, _)                                                                         \
-    F(9, limit, U64, _) /* most groups; the rest is left out, largest first */
+    F(9, limit, U64, _) /* maximum number of groups; the largest are kept */
 #define KN_MSG_POINT(F)                                                                            \
     F(1, at, TIME, _)                                                                              \
     F(2, counts, MSG, event_counts)                                                                \
@@ -575,7 +569,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, at, TIME, _)                                                                              \
     F(2, events_per_second, F64, _) /* over the last 5 seconds */                                  \
     F(3, tasks_per_second, F64, _)  /* reached a final status, same period */                      \
-    F(4, window_seconds, U64, _)    /* of what follows */                                          \
+    F(4, window_seconds, U64, _)    /* of the following fields */                                  \
     F(5, counts, MSG, event_counts) /* events in the window */                                     \
     F(6, success_rate, OPT_F64, _)  /* success / (success + failure), 0 to 1 */                    \
     F(7, runtime, MSG, quantiles)                                                                  \
@@ -630,17 +624,17 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
 
 /* ---- actions --------------------------------------------------------------- */
 
-/* Who acts, in every request that changes something outside of Kanchi. id is made
- * by who asks, and names the action for ever: control begins it once, however often
- * the request arrives. */
+/* Part of every request that changes something outside Kanchi: who acts. The client creates id,
+ * which identifies the action forever: control starts it once, no matter how often the request
+ * arrives. */
 #define KN_MSG_ACTION(F)                                                                           \
     F(1, id, STR, _)                                                                               \
-    F(2, actor, STR, _)  /* who; absent: not known */                                              \
+    F(2, actor, STR, _)  /* who; absent: unknown */                                                \
     F(3, remote, STR, _) /* address of the client */                                               \
     F(4, agent, STR, _)  /* its User-Agent */                                                      \
     F(5, at, TIME, _)
 
-/* A line of the audit: what was begun, and, when it has ended, how. */
+/* An entry of the audit log: what was started, and the outcome once it has ended. */
 #define KN_MSG_AUDIT_ENTRY(F)                                                                      \
     F(1, id, STR, _)                                                                               \
     F(2, verb, ENUM, verb)                                                                         \
@@ -650,21 +644,22 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(6, actor, STR, _)                                                                            \
     F(7, remote, STR, _)                                                                           \
     F(8, agent, STR, _)                                                                            \
-    F(9, request, JSON, _) /* what was asked */                                                    \
+    F(9, request, JSON, _) /* the request */                                                       \
     F(10, begun_at, TIME, _)                                                                       \
-    F(11, ended_at, TIME, _) /* absent: not yet, or whoever did it is gone */                      \
+    F(11, ended_at, TIME, _) /* absent: still running, or its process is gone */                   \
     F(12, outcome, ENUM, outcome)                                                                  \
     F(13, text, STR, _)    /* one sentence */                                                      \
-    F(14, result, JSON, _) /* what was answered */                                                 \
+    F(14, result, JSON, _) /* the answer */                                                        \
     F(15, no, U64, _)      /* in order of begin; set by storage */
 
-/* Before anything is done. attempt: of this process and request alone. CONFLICT
- * when the action was begun by another attempt. */
+/* Sent before an action is carried out. attempt: unique per process and request. CONFLICT when
+ * another attempt has started the action. */
 #define KN_MSG_AUDIT_BEGIN(F)                                                                      \
     F(1, entry, MSG, audit_entry)                                                                  \
     F(2, attempt, STR, _)
-/* Of entry count id, ended_at, outcome, text and result. The first end stays. The link is stored
- * with it, as that of a task_link; the answer then says linked, which an older storage does not. */
+/* Uses id, ended_at, outcome, text and result of entry. The first end is kept. The link is stored
+ * with it, like that of a task_link, and the answer then sets linked, unlike that of an older
+ * storage. */
 #define KN_MSG_AUDIT_END(F)                                                                        \
     F(1, entry, MSG, audit_entry)                                                                  \
     F(2, link, MSG, task_link)
@@ -682,8 +677,8 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, items, LIST, audit_entry)                                                                 \
     F(2, next, U64, _) /* before, for the next page; 0: no more */
 
-/* Remote control of workers: method and arguments as Celery's own. No action: a
- * question, which changes nothing. */
+/* Remote control of workers: method and arguments are Celery's own. Without an action it is a query
+ * and changes nothing. */
 #define KN_MSG_COMMAND(F)                                                                          \
     F(1, action, MSG, action)                                                                      \
     F(2, source, STR, _)                                                                           \
@@ -697,17 +692,17 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, hostname, STR, _)                                                                         \
     F(2, failed, BOOL, _) /* value is an object with "error" */                                    \
     F(3, value, JSON, _)
-/* missing: workers that were asked and did not answer in time. */
+/* missing: workers that did not reply in time. */
 #define KN_MSG_COMMAND_DONE(F)                                                                     \
     F(1, replies, LIST, worker_reply)                                                              \
     F(2, missing, STRS, _)                                                                         \
-    F(3, asked, STRS, _) /* whom it was or would be meant for, as far as is known */               \
+    F(3, asked, STRS, _) /* known workers it addresses or would address */                         \
     F(4, action_id, STR, _)                                                                        \
-    F(5, note, STR, _)       /* what else should be known of how it went */                        \
-    F(6, arguments, JSON, _) /* as they were or would be sent */                                   \
-    F(7, everybody, BOOL, _) /* sent to all that listen, asked or not */
+    F(5, note, STR, _)       /* remark about the outcome */                                        \
+    F(6, arguments, JSON, _) /* as sent, or as they would be */                                    \
+    F(7, everybody, BOOL, _) /* sent to all workers that listen */
 
-/* A look at the broker of a source and its workers: what is missing, and how it is mended. */
+/* Checks a source's broker and workers: what is missing, and how to fix it. */
 #define KN_MSG_DOCTOR_GET(F) F(1, source, STR, _)
 #define KN_MSG_DOCTOR_REPORT(F)                                                                    \
     F(1, source, STR, _)                                                                           \
@@ -717,7 +712,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
 
 /* ---- queues ---------------------------------------------------------------- */
 
-/* A message that waits. Absent texts: it does not say, or can't be read. */
+/* A waiting message. Absent texts are missing in the message, or unreadable. */
 #define KN_MSG_WAITING(F)                                                                          \
     F(1, id, STR, _)                                                                               \
     F(2, name, STR, _)                                                                             \
@@ -735,8 +730,8 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(14, content_type, STR, _)                                                                    \
     F(15, size, U64, _) /* bytes */                                                                \
     F(16, redelivered, BOOL, _)                                                                    \
-    F(17, unreadable, STR, _) /* why there are no arguments, or nothing at all */                  \
-    F(18, sent_at, TIME, _)   /* when storage knows it */
+    F(17, unreadable, STR, _) /* why arguments, or all fields, are absent */                       \
+    F(18, sent_at, TIME, _)   /* if known to storage */
 /* requeue: RabbitMQ shows messages only by taking them and giving them back. */
 #define KN_MSG_WAITING_GET(F)                                                                      \
     F(1, source, STR, _)                                                                           \
@@ -748,7 +743,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, items, LIST, waiting) /* next to be delivered first */                                    \
     F(2, total, U64, _)                                                                            \
     F(3, next, STR, _)      /* cursor; absent at the end */                                        \
-    F(4, requeued, BOOL, _) /* they were taken and given back */                                   \
+    F(4, requeued, BOOL, _) /* taken from the queue and given back */                              \
     F(5, note, STR, _)
 
 #define KN_MSG_QUEUE_PURGE(F)                                                                      \
@@ -765,9 +760,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(4, to, STR, _)                                                                               \
     F(5, ids, STRS, _)                                                                             \
     F(6, expected, OPT_I64, _)                                                                     \
-    F(7, max, U64, _) /* messages; 0: all that wait at the beginning */                            \
+    F(7, max, U64, _) /* messages; 0: all that are waiting at the start */                         \
     F(8, dry_run, BOOL, _)
-/* The worker is to cancel its consumer of the queue, or to take it up again. */
+/* Makes workers stop consuming the queue, or consume it again. */
 #define KN_MSG_QUEUE_PAUSE(F)                                                                      \
     F(1, action, MSG, action)                                                                      \
     F(2, source, STR, _)                                                                           \
@@ -778,15 +773,15 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, action_id, STR, _)                                                                        \
     F(2, waiting, U64, _)    /* before */                                                          \
     F(3, affected, U64, _)   /* messages that were purged or moved */                              \
-    F(4, complete, BOOL, _)  /* else there was no time for all of it */                            \
+    F(4, complete, BOOL, _)  /* false: time ran out */                                             \
     F(5, confirmed, STRS, _) /* workers that did it */                                             \
     F(6, missing, STRS, _)   /* workers that did not answer */                                     \
-    F(7, refused, STRS, _)   /* workers that said no */                                            \
+    F(7, refused, STRS, _)   /* workers that refused */                                            \
     F(8, note, STR, _)
 
-/* A queue that nobody is to consume, and how its workers did: a JSON object
- * {"<hostname>": <arguments of add_consumer>}. Control writes it, and reads it after a restart.
- * resuming: they are to consume it again. */
+/* A paused queue, and how its workers consumed it: a JSON object {"<hostname>": <arguments of
+ * add_consumer>}. Control writes it, and reads it after a restart. resuming: workers are to consume
+ * the queue again. */
 #define KN_MSG_PAUSE(F)                                                                            \
     F(1, source, STR, _)                                                                           \
     F(2, queue, STR, _)                                                                            \
@@ -803,14 +798,14 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, name, STR, _)                                                                             \
     F(2, count, U64, _)
 
-/* One thing done to many tasks, which were chosen when the job was made. waiting to
- * cancelled: how many of its tasks are in each item_state. A dry run has no id. */
+/* One action on many tasks, chosen when the job was created. waiting to cancelled: number of its
+ * tasks in each item_state. A dry run has no id. */
 #define KN_MSG_JOB(F)                                                                              \
-    F(1, id, STR, _) /* of the action that made it */                                              \
+    F(1, id, STR, _) /* of the action that created it */                                           \
     F(2, action, ENUM, job_action)                                                                 \
     F(3, state, ENUM, job_state)                                                                   \
     F(4, actor, STR, _)                                                                            \
-    F(5, rate, F64, _) /* tasks a second, at most */                                               \
+    F(5, rate, F64, _) /* maximum tasks per second */                                              \
     F(6, options, JSON, _)                                                                         \
     F(7, request, JSON, _) /* what was asked */                                                    \
     F(8, created_at, TIME, _)                                                                      \
@@ -825,13 +820,12 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(17, cancelled, U64, _)                                                                       \
     F(18, by_status, LIST, job_count) /* of a dry run */                                           \
     F(19, by_name, LIST, job_count)   /* likewise, the most frequent ones */                       \
-    F(20, no, U64, _)                 /* in the order in which they were made; set by storage */   \
+    F(20, no, U64, _)                 /* in order of creation; set by storage */                   \
     F(21, remote, STR, _)                                                                          \
     F(22, agent, STR, _)
 
-/* The tasks are those with ids, on one source when it is given, or those that the
- * task list shows for the filter. CONFLICT when there are not about as many as
- * expected. dry_run: nothing is made. Answered with the job. */
+/* Selects tasks by ids (on one source, if given) or by a filter of the task list. CONFLICT when
+ * their number differs too much from expected. dry_run: creates nothing. The answer is the job. */
 #define KN_MSG_JOB_CREATE(F)                                                                       \
     F(1, action, MSG, action)                                                                      \
     F(2, what, ENUM, job_action)                                                                   \
@@ -842,15 +836,15 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(7, rate, F64, _) /* 0: as configured */                                                      \
     F(8, expected, OPT_I64, _)                                                                     \
     F(9, dry_run, BOOL, _)                                                                         \
-    F(10, request, JSON, _) /* for the audit */
+    F(10, request, JSON, _) /* for the audit log */
 
-/* Jobs, newest first; items: the tasks of the job with this id, in order. */
+/* Jobs, newest first. items: get the tasks of the job with this id, in order. */
 #define KN_MSG_JOBS_GET(F)                                                                         \
     F(1, id, STR, _)                                                                               \
     F(2, items, BOOL, _)                                                                           \
     F(3, states, STRS, _) /* of items */                                                           \
     F(4, limit, U64, _)                                                                            \
-    F(5, after, U64, _) /* next of the page before; 0: from the beginning */
+    F(5, after, U64, _) /* next of the previous page; 0: from the beginning */
 #define KN_MSG_JOB_LIST(F)                                                                         \
     F(1, items, LIST, job)                                                                         \
     F(2, next, U64, _) /* 0: no more */
@@ -861,18 +855,18 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(4, state, ENUM, item_state)                                                                  \
     F(5, text, STR, _)              /* one sentence about it */                                    \
     F(6, new_id, STR, _)            /* of the task that a retry sent */                            \
-    F(7, at, TIME, _)               /* when the state began; absent while it waits */              \
-    F(8, status, ENUM, task_status) /* of a task that control takes */
+    F(7, at, TIME, _)               /* when the state began; absent while waiting */               \
+    F(8, status, ENUM, task_status) /* of a task taken by control */
 #define KN_MSG_JOB_ITEMS(F)                                                                        \
     F(1, job, MSG, job)                                                                            \
     F(2, items, LIST, job_item)                                                                    \
     F(3, next, U64, _) /* 0: no more */                                                            \
     F(4, wait, I64, _) /* of job_take: µs until there may be work again */
 
-/* Control tells what became of the tasks that it took, and takes more, of any job
- * that has some for its source and may go on. They are begun when the answer comes,
- * and storage waits for their results for a while. A result of state waiting gives a
- * task back that was not touched. limit 0: no more. */
+/* Control reports the results of the tasks it took, and takes more: from any job that may go on and
+ * has tasks for its source. Those tasks count as started with the answer, and storage waits a while
+ * for their results. A result with state waiting gives back an untouched task. limit 0: take no
+ * more. */
 #define KN_MSG_JOB_TAKE(F)                                                                         \
     F(1, source, STR, _)                                                                           \
     F(2, taker, STR, _) /* the process */                                                          \
@@ -880,19 +874,19 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(4, job, STR, _) /* of the results */                                                         \
     F(5, results, LIST, job_item)
 
-/* Answered with the job. CONFLICT when it has ended. */
+/* The answer is the job. CONFLICT when it has ended. */
 #define KN_MSG_JOB_CANCEL(F)                                                                       \
     F(1, action, MSG, action)                                                                      \
     F(2, id, STR, _)
-/* Marks a task that did not succeed as resolved, or takes the mark away. */
+/* Marks an unsuccessful task as resolved, or removes the mark. */
 #define KN_MSG_RESOLVE(F)                                                                          \
     F(1, action, MSG, action)                                                                      \
     F(2, id, STR, _)                                                                               \
     F(3, source, STR, _) /* absent: the newest task with this id on any */                         \
     F(4, undo, BOOL, _)
 
-/* A new message for a task: again (task_id) or for the first time (name). What is absent
- * is as it was the first time, when that is known. No action: a dry run. */
+/* Sends a task: again (task_id) or for the first time (name). Absent fields are taken from the
+ * first message, if known. Without an action it is a dry run. */
 #define KN_MSG_TASK_SEND(F)                                                                        \
     F(1, action, MSG, action)                                                                      \
     F(2, source, STR, _)                                                                           \
@@ -908,8 +902,8 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(12, expires, TIME, _)                                                                        \
     F(13, time_limit, OPT_F64, _) /* seconds */                                                    \
     F(14, soft_time_limit, OPT_F64, _)                                                             \
-    F(15, force, BOOL, _)        /* though the task is not at its end */                           \
-    F(16, unregistered, BOOL, _) /* though no worker knows the name */                             \
+    F(15, force, BOOL, _)        /* even if the task has not ended */                              \
+    F(16, unregistered, BOOL, _) /* even if no worker knows the name */                            \
     F(17, dry_run, BOOL, _)                                                                        \
     F(18, attempt, STR, _)   /* "first" (also absent) or "last": whose arguments */                \
     F(19, arguments, STR, _) /* "backend" or "events", when they disagree; absent: neither */
@@ -918,9 +912,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, retries, I64, _)                                                                          \
     F(2, args_repr, STR, _)                                                                        \
     F(3, kwargs_repr, STR, _)
-/* arguments_from: "message", "backend", "repr" or "request". message: of a dry run, the
- * headers, properties and the decoded body. attempts: those with different arguments, when
- * there are several. queue absent: it goes to the exchange. */
+/* arguments_from: "message", "backend", "repr" or "request". message: of a dry run, the headers,
+ * properties and the decoded body. attempts: calls with different arguments, if there are several.
+ * queue absent: sent to the exchange. */
 #define KN_MSG_TASK_SENT(F)                                                                        \
     F(1, id, STR, _)                                                                               \
     F(2, arguments_from, STR, _)                                                                   \
@@ -928,13 +922,13 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(4, warnings, STRS, _)                                                                        \
     F(5, message, JSON, _)                                                                         \
     F(6, action_id, STR, _)                                                                        \
-    F(7, attempt, OPT_I64, _) /* retries of the call whose arguments these are */                  \
+    F(7, attempt, OPT_I64, _) /* retries of the call with these arguments */                       \
     F(8, attempts, LIST, task_attempt)                                                             \
     F(9, exchange, STR, _)                                                                         \
     F(10, routing_key, STR, _)                                                                     \
-    F(11, name, STR, _) /* of the task that is sent */
+    F(11, name, STR, _) /* of the sent task */
 
-/* A task by its id, or all that carry these stamped headers. */
+/* Revokes a task by ID, or all tasks with these stamped headers. */
 #define KN_MSG_TASK_REVOKE(F)                                                                      \
     F(1, action, MSG, action)                                                                      \
     F(2, source, STR, _)                                                                           \
@@ -944,23 +938,23 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(6, signal, STR, _)                                                                           \
     F(7, timeout, I64, _)                                                                          \
     F(8, dry_run, BOOL, _)                                                                         \
-    F(9, remove, BOOL, _) /* RabbitMQ: its message is looked for, which others are held for */     \
-    F(10, queue, STR, _)  /* where it waits; absent: as storage knows */
-/* removed: messages that were taken out of the task's queue. removal: a sentence that says
- * what became of the one that waits. */
+    F(9, remove, BOOL, _) /* RabbitMQ: search for its message, which holds others back */          \
+    F(10, queue, STR, _)  /* where it waits; absent: ask storage */
+/* removed: messages removed from the task's queue. removal: a sentence about the waiting
+ * message. */
 #define KN_MSG_TASK_REVOKED(F)                                                                     \
     F(1, done, MSG, command_done)                                                                  \
     F(2, removed, OPT_I64, _)                                                                      \
     F(3, removal, STR, _)                                                                          \
     F(4, action_id, STR, _)
 
-/* What the result backend has of a task, uncut. */
+/* A task's data in the result backend, untruncated. */
 #define KN_MSG_TASK_RESULT_GET(F)                                                                  \
     F(1, source, STR, _)                                                                           \
     F(2, task_id, STR, _)
 #define KN_MSG_TASK_RESULT(F)                                                                      \
     F(1, id, STR, _)                                                                               \
-    F(2, state, STR, _) /* as Celery says it: "SUCCESS" … */                                     \
+    F(2, state, STR, _) /* as named by Celery: "SUCCESS" … */                                    \
     F(3, result, JSON, _)                                                                          \
     F(4, traceback, STR, _)                                                                        \
     F(5, completed_at, TIME, _)                                                                    \
@@ -971,9 +965,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(10, queue, STR, _)                                                                           \
     F(11, children, JSON, _)                                                                       \
     F(12, bytes, U64, _)                                                                           \
-    F(13, note, STR, _) /* why result is absent, though there is one */
+    F(13, note, STR, _) /* why an existing result is left out */
 
-/* new_id is task_id sent again. */
+/* new_id is the retry of task_id. */
 #define KN_MSG_TASK_LINK(F)                                                                        \
     F(1, source, STR, _)                                                                           \
     F(2, task_id, STR, _)                                                                          \
@@ -996,8 +990,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, status, U64, _)                                                                           \
     F(2, text, STR, _)
 
-/* number on the wire, name in lower case, in upper case. The last one has the
- * greatest number. */
+/* number on the wire, name in lower case, in upper case. The last row has the highest number. */
 #define KN_MSG_MAP(M)                                                                              \
     M(1, event, EVENT)                                                                             \
     M(2, queue_priority, QUEUE_PRIORITY)                                                           \
@@ -1106,7 +1099,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
 #define M(number, lower, upper) KN_KIND_##upper = number,
 enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) };
 #undef M
-/* One more than the highest number, in whatever order the rows stand; some have no kind. */
+/* One more than the highest number, regardless of the order of rows. Some numbers are unused. */
 #define M(number, lower, upper) char lower[number + 1];
 enum { KN_KIND_COUNT = sizeof(union {KN_MSG_MAP(M)}) };
 #undef M

@@ -1,5 +1,5 @@
-/* Reads msgpack values one after the other out of memory, without copies and
- * without a tree: https://github.com/msgpack/msgpack/blob/master/spec.md */
+/* Reads msgpack values one by one from memory, without copying and without building a tree:
+ * https://github.com/msgpack/msgpack/blob/master/spec.md */
 #ifndef KN_PROTO_MP_H
 #define KN_PROTO_MP_H
 
@@ -31,7 +31,7 @@ struct kn_mp_value {
         uint64_t u64;
         int64_t i64;
         double f64;
-        uint32_t count; /* never more than could fit into what is left */
+        uint32_t count; /* never more than the remaining data can hold */
     };
     struct kn_str str; /* of STR, BIN, EXT: points into the data */
 };
@@ -47,12 +47,12 @@ static inline bool kn_mp_at_end(const struct kn_mp_reader *reader)
     return reader->at == reader->end;
 }
 
-/* The next value; of arrays and maps only the head. TRUNCATED when the data
- * ends early, INVALID for the byte that msgpack never uses. */
+/* The next value; for arrays and maps only the header. TRUNCATED when the data ends early, INVALID
+ * for the byte that msgpack never uses. */
 enum kn_status kn_mp_next(struct kn_mp_reader *reader, struct kn_mp_value *ret) KN_MUST_CHECK;
 
-/* Passes over one whole value, whatever is in it. TOO_DEEP beyond depth levels
- * of arrays and maps (at most 64). */
+/* Skips one whole value, including its contents. TOO_DEEP beyond depth levels of arrays and maps
+ * (at most 64). */
 enum kn_status kn_mp_skip(struct kn_mp_reader *reader, unsigned depth) KN_MUST_CHECK;
 
 #endif

@@ -132,8 +132,8 @@ static void after_receive(struct kn_bus_call *call, int rv)
             return;
     }
     nng_msg *answer = rv ? NULL : nng_aio_get_msg(call->aio);
-    /* here, and not where somebody waits for it: else many could be there before the first is
-     * counted */
+    /* counted here, not by the waiting thread: otherwise many answers could arrive before the first
+     * is counted */
     if (answer && !kn_budget_take(call->bus->answers, nng_msg_len(answer))) {
         nng_msg_free(answer);
         answer = NULL;
@@ -229,7 +229,7 @@ void kn_bus_call_drop(struct kn_bus_call *call)
 {
     if (!call)
         return;
-    /* ends what is under way, so that the callback runs no more */
+    /* cancels pending operations, so that the callback no longer runs */
     nng_aio_stop(call->aio);
     nng_ctx_close(call->ctx);
     nng_aio_free(call->aio);

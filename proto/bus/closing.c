@@ -1,13 +1,11 @@
-/* A close that ends.
- *
- * When a connection breaks while nng (seen with 1.5.2, the code is the same up to 1.11)
- * is between two pieces of a message that it sends or receives, it waits for ever for that
- * message to end: its one thread that clears connections away ("nng:reap") hangs. From then
- * on no connection of the process is cleared away, no dialer dials again, and nng_close does
- * not return. Over TLS every message is sent in pieces: of busy clients that were killed, one
- * in some 50 left its server so; and over ipc one storm in some 50 of connections that broke while
- * both sides greeted each other. Nothing can be done about it from outside but to notice it,
- * and to start the process anew: it must bear that anyway. */
+/* A close that always ends. When a connection breaks while nng (seen with 1.5.2; the code is the
+ * same up to 1.11) is between two pieces of a message, nng waits forever for the end of that
+ * message: its only thread that cleans up connections ("nng:reap") hangs. From then on none of the
+ * process's connections is cleaned up, no dialer dials again, and nng_close does not return. Over
+ * TLS every message is sent in pieces: about one in 50 killed busy clients left its server in this
+ * state. Over ipc, so did about one in 50 bursts of connections that broke during the handshake.
+ * From outside we can only detect this and restart the process, which must survive restarts
+ * anyway. */
 #include "proto/bus/internal.h"
 #include "services/common/process/cond.h"
 #include "services/common/text/time.h"

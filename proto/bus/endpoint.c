@@ -1,11 +1,9 @@
-/* What is bound or dialled, and kept so.
- *
- * Before nng 1.6 (https://github.com/nanomsg/nng/issues/1518) a peer that goes while both sides
- * greet each other ends a dialer or a listener for ever: EPIPE becomes NNG_ECLOSED, which it
- * takes for its own end. So a dialer that has no connection for a while is replaced by a new one.
- * Such a listener still takes connections and greets, but never gives them to its socket: who
- * dials it believes to be connected. So we dial what we have bound, and a listener whose socket
- * sees nothing of that is replaced too. */
+/* Keeps addresses bound or dialled. Before nng 1.6 (https://github.com/nanomsg/nng/issues/1518) a
+ * peer that disconnects during the handshake ends a dialer or a listener forever: EPIPE becomes
+ * NNG_ECLOSED, which nng takes for its own close. So a dialer without a connection for a while is
+ * replaced. Such a listener still accepts connections and completes handshakes, but never passes
+ * them to its socket: clients believe they are connected. So we dial our own bound addresses, and
+ * replace a listener whose socket does not see these connections. */
 #include "proto/bus/internal.h"
 #include "services/common/count.h"
 #include "services/common/text/time.h"
@@ -113,7 +111,7 @@ void bus_close(struct kn_bus *bus, nng_socket socket)
 static void redial(struct kn_bus *bus, struct bus_endpoint *e, int64_t now)
 {
     nng_pipe pipe = {.id = atomic_load(&e->pipe)};
-    /* asked for, since that it goes may be told before that it came */
+    /* check the connection: its removal may be reported before its arrival */
     if (pipe.id && nng_pipe_socket(pipe).id == e->socket.id) {
         e->patience = PATIENCE_MIN;
         e->well_at = now;

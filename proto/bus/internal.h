@@ -1,4 +1,4 @@
-/* What the files of the bus share, and nobody else includes. */
+/* Shared by the files of the bus. No other module includes it. */
 #ifndef KN_PROTO_BUS_INTERNAL_H
 #define KN_PROTO_BUS_INTERNAL_H
 
@@ -23,14 +23,14 @@ struct kn_bus {
     struct bus_endpoint *endpoints;
 };
 
-enum bus_role { BUS_BIND, BUS_DIAL, BUS_PROBE /* dials once, and takes any certificate */ };
+enum bus_role { BUS_BIND, BUS_DIAL, BUS_PROBE /* dials once, and accepts any certificate */ };
 
-/* Binds or dials url, which was checked, with the bus's certificates. *ret_id: of nng's listener
- * or dialer. An error number of nng. */
+/* Binds or dials a checked url with the bus's certificates. *ret_id: ID of nng's listener or
+ * dialer. Returns an nng error number. */
 int bus_start(struct kn_bus *bus, nng_socket socket, enum bus_role role, const char *url,
               uint32_t *ret_id) KN_MUST_CHECK;
 
-/* The same with the bus's limits, for a url that is checked here, and kept so (endpoint.c) until
+/* The same with the bus's limits. Checks url, and keeps it bound or dialled (endpoint.c) until
  * bus_close. */
 enum kn_status bus_attach(struct kn_bus *bus, nng_socket socket, enum bus_role role,
                           const char *url, struct kn_buf *error) KN_MUST_CHECK;
@@ -41,13 +41,13 @@ enum kn_status bus_status(int nng_error);
 /* Appends a formatted sentence to error, unless it is NULL. */
 void bus_error(struct kn_buf *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* An envelope with its message, ready to be sent. */
+/* Builds an envelope with its message, ready to send. */
 enum kn_status bus_pack(struct kn_bus *bus, uint64_t number, enum kn_kind kind, const void *msg,
                         nng_msg **ret) KN_MUST_CHECK;
-/* The same for a message that is encoded already. */
+/* The same for an encoded message. */
 enum kn_status bus_pack_body(struct kn_bus *bus, uint64_t number, enum kn_kind kind,
                              struct kn_str body, nng_msg **ret) KN_MUST_CHECK;
-/* Takes raw over, also on failure. without: a field that is passed over, or NULL. */
+/* Takes ownership of raw, also on failure. without: a field to skip, or NULL. */
 enum kn_status bus_unpack(struct kn_bus *bus, nng_msg *raw, const char *without,
                           struct kn_bus_message **ret) KN_MUST_CHECK;
 /* The same for an answer, whose length was taken from bus->answers. */
@@ -57,32 +57,33 @@ enum kn_status bus_unpack_answer(struct kn_bus *bus, nng_msg *raw,
 /* ---- endpoint.c: what is bound or dialled ---- */
 
 struct bus_endpoint;
-/* Starts it, and remembers it. An error number of nng. */
+/* Starts an endpoint, and remembers it. Returns an nng error number. */
 int bus_endpoint_add(struct kn_bus *bus, nng_socket socket, enum bus_role role,
                      const char *url) KN_MUST_CHECK;
-/* How often a connection was made on it. */
+/* Number of connections made on the socket. */
 uint64_t bus_connects(struct kn_bus *bus, nng_socket socket);
-/* Closes it, and waits for that; but not for ever. */
+/* Closes the socket, and waits until it is closed, up to a limit. */
 void bus_close(struct kn_bus *bus, nng_socket socket);
-/* Dials anew what has long had no connection, and binds anew what gives none to its socket. To
- * be called every second or so. False when an address could not be bound for limit_us. */
+/* Dials again where a connection has been missing for long, and binds again where a listener no
+ * longer gives its socket connections. Call it about every second. False when an address could not
+ * be bound for limit_us. */
 bool bus_endpoints_mend(struct kn_bus *bus, int64_t limit_us) KN_MUST_CHECK;
 
 /* ---- closing.c ---- */
 
-/* Closes the socket, and waits for that, up to limit_us. fini, which may be NULL, runs with arg
- * when it is closed, be it later: no callback of the socket runs after. False when it is not
- * closed yet. */
+/* Closes the socket, and waits up to limit_us until it is closed. fini (may be NULL) runs with arg
+ * once the socket is closed, even if later: no callback of the socket runs after fini. False when
+ * the socket is not closed yet. */
 bool bus_close_within(nng_socket socket, int64_t limit_us, void (*fini)(void *arg), void *arg);
-/* What bus_close_within should wait when nobody asks about it. */
+/* The default limit for bus_close_within. */
 int64_t bus_close_limit(void);
-/* Whether nng does, for a socket of ours, within limit_us. */
+/* Whether nng closes a test socket within limit_us. */
 bool bus_clears_away(int64_t limit_us) KN_MUST_CHECK;
 
 /* ---- watch.c ---- */
 
-/* Mends endpoints on a thread of its own, and sees whether nng clears away. When either is not
- * done within limit_us, on_stuck is called, once, if it isn't NULL. NULL when out of memory. */
+/* Repairs endpoints on a thread of its own, and checks that nng still closes sockets. If either
+ * fails for limit_us, calls on_stuck (may be NULL) once. NULL when out of memory. */
 struct bus_watch *bus_watch_new(struct kn_bus *bus, int64_t limit_us, void (*on_stuck)(void *arg),
                                 void *arg);
 /* NULL is allowed. */

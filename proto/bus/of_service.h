@@ -1,4 +1,4 @@
-/* The bus of a service, as its configuration says. */
+/* Creates the bus of a service from its configuration. */
 #ifndef KN_PROTO_BUS_OF_SERVICE_H
 #define KN_PROTO_BUS_OF_SERVICE_H
 

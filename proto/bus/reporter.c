@@ -59,7 +59,7 @@ static bool report(struct kn_reporter *reporter, struct kn_arena *arena, bool st
     if (stopping)
         status.state = KN_SERVICE_STOPPING;
     struct kn_bus_message *answer;
-    /* storage may be away: that is for others to see, and it is told again in a second */
+    /* storage may be unavailable: others notice that, and the next report follows in a second */
     bool told = kn_bus_request(reporter->storage, KN_KIND_SERVICE_STATUS, &status,
                                stopping ? KN_SECOND : REPORT_TIMEOUT, &answer, NULL) == KN_OK;
     if (told)

@@ -14,7 +14,7 @@ struct kn_reporter;
 typedef void kn_reporter_fill(void *arg, struct kn_arena *arena,
                               struct kn_msg_service_status *status);
 
-/* storage: where to report, not owned. name: of the service, static text; id: of the
+/* storage: receives the reports, not owned. name: the service's name, static text. id: ID of the
  * process, copied. fill may be NULL. */
 enum kn_status kn_reporter_new(struct kn_bus_client *storage, const char *name, const char *id,
                                kn_reporter_fill *fill, void *arg,

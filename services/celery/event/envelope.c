@@ -104,7 +104,7 @@ static enum kn_status read_envelope(struct envelope *e)
     }
 }
 
-/* Channel.decode_body: base64, or as it is. */
+/* Channel.decode_body: base64, or unchanged. */
 static enum kn_status decode_body(struct envelope *e, struct kn_arena *arena)
 {
     struct kn_str encoding = e->body_encoding;

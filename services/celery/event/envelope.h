@@ -1,9 +1,8 @@
-/* A message of kombu, as the broker gives it.
+/* A kombu message, as delivered by the broker.
  *
- * RabbitMQ carries content type, encoding and headers beside the body. Redis has
- * nothing but a value, so kombu puts all of it into one JSON object
- * (kombu/transport/virtual/base.py, Channel.prepare_message and
- * _inplace_augment_message):
+ * RabbitMQ sends content type, encoding and headers alongside the body. Redis has only a value, so
+ * kombu puts everything into one JSON object (kombu/transport/virtual/base.py,
+ * Channel.prepare_message and _inplace_augment_message):
  *   {"body": "W3sidXVpZCI6…", "content-encoding": "utf-8",
  *    "content-type": "application/json", "headers": {…},
  *    "properties": {"body_encoding": "base64", "delivery_tag": "…",
@@ -16,8 +15,8 @@
 #include "services/common/status.h"
 #include "services/common/text/str.h"
 
-/* What a broker that carries the properties itself would give: fill it by hand
- * on RabbitMQ. Absent texts are absent properties. */
+/* Body and properties of a message. On RabbitMQ the caller fills it from the properties that the
+ * broker delivers. Absent texts are absent properties. */
 struct celery_message {
     struct kn_str body;
     struct kn_str content_type;
@@ -28,16 +27,15 @@ struct celery_message {
     struct kn_str routing_key;
     struct kn_str correlation_id;
     struct kn_str reply_to;
-    struct kn_str headers;    /* as they came, a JSON object: what RabbitMQ has as a table */
-    struct kn_str properties; /* the same of kombu's properties */
+    struct kn_str headers;    /* unchanged, a JSON object; a table on RabbitMQ */
+    struct kn_str properties; /* the same for kombu's properties */
 };
 
-/* Reads a value of Redis. Texts point into payload or lie in the arena: both
- * must outlive ret_message. On failure *ret_why is a static text that says
- * what is wrong.
- *   INVALID      no JSON, no body, a body that is no base64, or a text beside the
- *                body that is not UTF-8 (the body may be any bytes)
- *   UNSUPPORTED  a body_encoding that is not known
+/* Reads a Redis value. Texts point into payload or are in the arena: both must outlive ret_message.
+ * On failure *ret_why is a static text that says what is wrong.
+ *   INVALID      not JSON, no body, an invalid base64 body, or another text that is not UTF-8 (the
+ *                body may be any bytes)
+ *   UNSUPPORTED  an unknown body_encoding
  *   TOO_DEEP, NOMEM (the arena is full) */
 enum kn_status celery_envelope_decode(struct kn_str payload, struct kn_arena *arena,
                                       struct celery_message *ret_message,

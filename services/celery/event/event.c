@@ -148,9 +148,8 @@ static enum celery_cause cause_of(const struct celery_decoder *d, enum kn_status
     return CELERY_CAUSE_SYNTAX;
 }
 
-/* The event whose first token was read; from is its first byte, depth the level
- * it lies in. NOMEM, or OK; whether it is valid shows in d->events. INVALID when
- * the reader lost its way and there is no going on. */
+/* Decodes the event whose first token was read; from is its first byte, depth its level. NOMEM, or
+ * OK, with valid and invalid events in d->events. INVALID when the reader cannot continue. */
 static enum kn_status read_event(struct celery_decoder *d, const struct celery_token *first,
                                  enum kn_status status, const char *from, unsigned depth,
                                  size_t index)

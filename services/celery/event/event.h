@@ -88,9 +88,8 @@ enum kn_status celery_event_decode_envelope(struct kn_str payload,
                                             int64_t now_us, struct kn_arena *arena,
                                             struct celery_events *ret_events) KN_MUST_CHECK;
 
-/* Channels and exchange that carry events.
- * Redis (kombu/transport/redis.py, _get_publish_topic): PSUBSCRIBE to
- * <keyprefix>/<db>.celeryev/<star>, and to <keyprefix>/<db>.celeryev for senders
+/* The channels and the exchange of events. Redis (kombu/transport/redis.py, _get_publish_topic):
+ * PSUBSCRIBE to <keyprefix>/<db>.celeryev/<star>, and to <keyprefix>/<db>.celeryev for senders
  * without fanout_patterns; exchange is event_exchange of the configuration. */
 #define CELERY_EVENT_EXCHANGE "celeryev"
 

@@ -116,7 +116,7 @@ static void unwrap_typed(struct celery_reader *r, struct celery_token *token)
         *r = before;
 }
 
-/* What is no text, as Python would print it. */
+/* A value that is not text, as Python would print it. */
 static enum kn_status set_text(struct celery_decoder *d, const struct celery_token *token,
                                struct kn_str *ret)
 {
@@ -199,7 +199,7 @@ static enum kn_status set_loadavg(struct celery_decoder *d, struct kn_f64s *ret)
     return KN_OK;
 }
 
-/* A field that is no text: true when the value fits. */
+/* A field that is not text: true when the value fits. */
 static bool set_scalar(struct celery_decoder *d, const struct field *f,
                        const struct celery_token *token, struct kn_msg_event *e)
 {

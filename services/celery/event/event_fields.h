@@ -1,5 +1,5 @@
-/* From the members of an event's object to the fields of struct kn_msg_event.
- * Internal to event*.c. */
+/* Fills the fields of struct kn_msg_event from an event's JSON or msgpack object. Internal to
+ * event*.c. */
 #ifndef KN_CELERY_EVENT_EVENT_FIELDS_H
 #define KN_CELERY_EVENT_EVENT_FIELDS_H
 
@@ -11,9 +11,9 @@ struct celery_decoder {
     struct kn_arena *arena;
     const struct celery_event_limits *limits;
     int64_t now_us;
-    bool utf8;             /* the whole body is */
+    bool utf8;             /* the whole body is UTF-8 */
     bool list;             /* the body is a list of events */
-    struct kn_buf scratch; /* extra of the current event, or a text in the making */
+    struct kn_buf scratch; /* extra of the current event, or a text being built */
     bool has_extra;
     bool has_timestamp;
     bool has_type;
@@ -21,18 +21,18 @@ struct celery_decoder {
     struct celery_events events;
 };
 
-/* What scratch holds from an index on, in the arena; absent when that is full. */
+/* Copies scratch from an index on into the arena; absent when the arena is full. */
 static inline struct kn_str celery_scratch_str(struct celery_decoder *d, size_t from)
 {
     return kn_arena_str(d->arena, (struct kn_str){d->scratch.data + from, d->scratch.len - from});
 }
 
-/* Reads the object that was just opened, to its end. has_type, has_timestamp and
- * has_extra must be false, scratch empty; what has no place in e is written to
- * scratch as JSON, without the closing brace. */
+/* Reads the object that was just opened to its end. has_type, has_timestamp and has_extra must be
+ * false, and scratch empty. Fields without a place in e are written to scratch as JSON, without the
+ * closing brace. */
 enum kn_status celery_event_fields(struct celery_decoder *d, struct kn_msg_event *e) KN_MUST_CHECK;
 
-/* Of a task-failed or task-retried: sets name and exception where Celery says them elsewhere. */
+/* For task-failed and task-retried: sets name and exception if Celery put them elsewhere. */
 enum kn_status celery_event_failure(struct celery_decoder *d, struct kn_msg_event *e) KN_MUST_CHECK;
 
 #endif

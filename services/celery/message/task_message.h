@@ -1,7 +1,7 @@
-/* Task messages, from a queue or to one (celery/app/amqp.py, as_task_v2 and
+/* Task messages, read from a queue or written to one (celery/app/amqp.py, as_task_v2 and
  * as_task_v1; celery/worker/strategy.py).
  *
- * Protocol 2, since Celery 4: the headers say everything about the task,
+ * Protocol 2, since Celery 4: the headers describe the task,
  *   {"lang": "py", "task": "shop.tasks.add", "id": "…", "shadow": null, "eta": null,
  *    "expires": null, "group": null, "group_index": null, "retries": 0,
  *    "timelimit": [null, null], "root_id": "…", "parent_id": null,
@@ -11,7 +11,7 @@
  * Protocol 1 has no such headers; its body is {"task", "id", "args", "kwargs", "retries",
  * "eta", "expires", "callbacks", "errbacks", "timelimit", "taskset", "chord"}.
  *
- * Bodies of JSON and msgpack are read. yaml is not; a pickle never is. */
+ * Reads JSON and msgpack bodies; not yaml, and never pickle. */
 #ifndef KN_CELERY_MESSAGE_TASK_MESSAGE_H
 #define KN_CELERY_MESSAGE_TASK_MESSAGE_H
 
@@ -20,30 +20,29 @@
 #include "services/common/data/arena.h"
 #include "services/common/text/buf.h"
 
-/* Absent texts and unset numbers: the message does not say. Texts point into the
- * message or lie in the arena. */
+/* Texts and numbers missing in the message are absent or unset. Texts point into the message or are
+ * in the arena. */
 struct celery_task_message {
     unsigned protocol; /* 1 or 2 */
     struct kn_str id, name, root_id, parent_id, group, shadow, origin;
     struct kn_str correlation_id, reply_to;
     struct kn_opt_i64 retries, priority;
-    struct kn_str eta, expires;                    /* as they stand there, ISO 8601 */
-    int64_t eta_us, expires_us;                    /* 0: none, or no time that can be read */
+    struct kn_str eta, expires;                    /* unchanged, ISO 8601 */
+    int64_t eta_us, expires_us;                    /* 0: none, or unreadable */
     struct kn_opt_f64 time_limit, soft_time_limit; /* seconds */
     struct kn_str argsrepr, kwargsrepr;
     struct kn_str content_type, content_encoding, compression;
     struct kn_str headers; /* a JSON object; absent when there are none */
     struct kn_str body;    /* its bytes, whatever they are */
-    /* JSON, of a body that can be read: an array, an object, and (protocol 2) the object
-     * of callbacks. Of a JSON body they are the very text that stands there. */
+    /* JSON, for a readable body: an array, an object, and (protocol 2) the object of callbacks. For
+     * a JSON body these are the original text. */
     struct kn_str args, kwargs, embed;
     const char *unreadable; /* why args, kwargs and embed are absent; static; else NULL */
 };
 
-/* Reads a message as RabbitMQ gives it (headers: its table as JSON), or as
- * celery_envelope_decode returned it. What is wrong with the body is told in
- * unreadable; the other failures are:
- *   INVALID   no task message: no name or no id, or headers that are no JSON object
+/* Reads a message from RabbitMQ (headers: its table as JSON), or from celery_envelope_decode. A
+ * problem with the body is reported in unreadable. Failures:
+ *   INVALID   not a task message: no name or no ID, or headers that are not a JSON object
  *   TOO_DEEP, NOMEM */
 enum kn_status celery_task_message_decode(const struct celery_message *message,
                                           struct kn_arena *arena,
@@ -53,15 +52,14 @@ enum kn_status celery_task_message_decode(const struct celery_message *message,
 enum kn_status celery_task_message_decode_envelope(struct kn_str payload, struct kn_arena *arena,
                                                    struct celery_task_message *ret,
                                                    const char **ret_why) KN_MUST_CHECK;
-/* A value of kombu's hash "unacked" on Redis, [message, exchange, routing key]: the message
- * as it was in its list. INVALID and so on. */
+/* Reads a value of kombu's hash "unacked" on Redis, [message, exchange, routing key]: returns the
+ * message as it was in its list. INVALID and so on. */
 enum kn_status celery_unacked_decode(struct kn_str value, struct kn_arena *arena,
                                      struct kn_str *ret_payload, struct kn_str *ret_exchange,
                                      struct kn_str *ret_routing_key) KN_MUST_CHECK;
 
-/* Whether a queue is one of Celery's native delayed delivery (celery_delayed_0 to _27, maybe
- * after a prefix and "_"), in which messages with an ETA wait for their time; nobody consumes it.
- */
+/* Whether a queue belongs to Celery's native delayed delivery (celery_delayed_0 to _27, maybe after
+ * a prefix and "_"). Messages with an ETA wait there; the queue has no consumers. */
 bool celery_is_delay_queue(struct kn_str name);
 
 #endif

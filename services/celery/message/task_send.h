@@ -1,5 +1,5 @@
-/* Task messages that are sent: protocol 2, as celery/app/amqp.py writes them
- * (task_message.h shows one), and copies of those that were found. */
+/* Writes task messages: protocol 2, as in celery/app/amqp.py (example in task_message.h), and
+ * copies of existing ones. */
 #ifndef KN_CELERY_MESSAGE_TASK_SEND_H
 #define KN_CELERY_MESSAGE_TASK_SEND_H
 
@@ -26,13 +26,13 @@ struct celery_json_change {
     const char *name;
     struct kn_str value;
 };
-/* Appends the object with these members changed, and added where it has none of this
- * name; all others as they stand, byte for byte. INVALID when it is no object. */
+/* Appends the object with these members changed or added, and the others copied byte for byte.
+ * INVALID when it is not an object. */
 enum kn_status celery_json_change(struct kn_buf *out, struct kn_str object,
                                   const struct celery_json_change *changes, size_t count,
                                   struct kn_arena *arena) KN_MUST_CHECK;
 
-/* What stands around headers and body. */
+/* The properties around headers and body. */
 struct celery_task_wrap {
     struct kn_str headers; /* JSON */
     struct kn_str body, content_type, content_encoding;
@@ -40,9 +40,9 @@ struct celery_task_wrap {
     struct kn_str exchange, routing_key; /* absent: the default exchange, and the queue */
     uint8_t priority;
 };
-/* All of it as kombu's envelope, for a list of Redis. */
+/* Appends the message as kombu's envelope, for a Redis list. */
 void celery_task_envelope(struct kn_buf *out, const struct celery_task_wrap *wrap);
-/* Its properties alone, as JSON. */
+/* Appends only its properties, as JSON. */
 void celery_task_properties(struct kn_buf *out, const struct celery_task_wrap *wrap);
 
 /* A JSON value as Python's repr writes it, cut as Celery cuts argsrepr. */

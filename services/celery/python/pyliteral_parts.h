@@ -1,4 +1,4 @@
-/* The parts of the parser of Python literals. Internal to pyliteral*.c. */
+/* Parts of the parser for Python literals. Internal to pyliteral*.c. */
 #ifndef KN_CELERY_PYTHON_PYLITERAL_PARTS_H
 #define KN_CELERY_PYTHON_PYLITERAL_PARTS_H
 
@@ -10,8 +10,8 @@ struct frame {
     char open;      /* '(' '[' '{', 'f' for set( and frozenset(, 't' for the top */
     bool comma;     /* the last thing was a comma */
     bool is_dict;   /* '{' with a colon seen */
-    bool key_done;  /* a key and its colon, the value is awaited */
-    uint32_t count; /* values so far, keys not counted in a dict */
+    bool key_done;  /* a key and its colon were read; the value is next */
+    uint32_t count; /* values so far, without the keys of a dict */
     size_t start;   /* of its JSON */
 };
 
@@ -21,7 +21,7 @@ struct literal {
     struct kn_buf *json;
     bool unsupported;
     bool ambiguous;
-    unsigned depth; /* index of the frame that is open */
+    unsigned depth; /* index of the open frame */
     unsigned depth_max;
     struct frame frames[CELERY_LITERAL_DEPTH_MAX + 1];
 };
@@ -33,7 +33,7 @@ struct quoting {
     bool triple;
 };
 
-/* The byte that is so far ahead; -1 behind the end. */
+/* The byte at this distance; -1 after the end. */
 static inline int celery_literal_peek(const struct literal *l, size_t ahead)
 {
     return (size_t)(l->end - l->p) > ahead ? (unsigned char)l->p[ahead] : -1;
@@ -44,14 +44,14 @@ static inline bool celery_is_digit(int c)
     return c >= '0' && c <= '9';
 }
 
-/* Part of a name, or of a number that ends too late. */
+/* Whether a byte can be part of a name, or of a malformed number. */
 static inline bool celery_is_name(int c)
 {
     return (c | 0x20) >= 'a' ? (c | 0x20) <= 'z' || c >= 0x80 || c == '_'
                              : celery_is_digit(c) || c == '_';
 }
 
-/* 0 to 15; 99 for what is no digit. */
+/* 0 to 15; 99 for any other byte. */
 static inline int celery_digit_of(int c)
 {
     if (celery_is_digit(c))
@@ -76,7 +76,7 @@ static inline void celery_literal_space(struct literal *l)
     }
 }
 
-/* Behind the word, if it stands here and ends here. */
+/* Skips the word if it is next and complete. */
 static inline bool celery_literal_word(struct literal *l, const char *word)
 {
     size_t n = strlen(word);
@@ -87,11 +87,11 @@ static inline bool celery_literal_word(struct literal *l, const char *word)
     return true;
 }
 
-/* Letters and opening quotes of a text; false when there is none here. */
+/* Reads the prefix letters and opening quotes of a text; false when no text begins here. */
 bool celery_literal_prefix(struct literal *l, struct quoting *ret);
-/* From behind these: one text, or several that stand behind one another. */
+/* Continues after the quotes: one text, or several adjacent ones. */
 bool celery_literal_text(struct literal *l, struct quoting q, enum value_kind *ret_kind);
-/* A number with its sign, or a complex one: real +/- imaginary. */
+/* Reads a number with its sign, or a complex number: real +/- imaginary. */
 enum kn_status celery_literal_number(struct literal *l);
 
 #endif

@@ -77,7 +77,7 @@ static uint32_t read_octal(struct literal *l)
     return code;
 }
 
-/* \N{NAME}: the form is checked, the name is not known. */
+/* \N{NAME}: the form is checked, the name is unknown. */
 static bool read_named(struct literal *l)
 {
     if (celery_literal_peek(l, 0) != '{')

@@ -30,8 +30,7 @@ static bool stop(struct match *m)
     return true;
 }
 
-/* The end of a value of which only brackets and quotes are understood: an object, a datetime,
- * bytes. */
+/* The end of an opaque value (an object, a datetime, bytes), found by brackets and quotes. */
 static bool pass_unsayable(struct match *m)
 {
     unsigned depth = 0;

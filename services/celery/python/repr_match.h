@@ -7,10 +7,10 @@
 #include "services/common/data/arena.h"
 
 enum celery_match {
-    CELERY_MATCH_SAME,    /* the text is complete, and says the same */
-    CELERY_MATCH_OPEN,    /* what can be compared agrees; the rest is cut, hidden, or a value
-                           * that JSON writes in another way */
-    CELERY_MATCH_NOTHING, /* the text is absent, or no container: nothing can be compared */
+    CELERY_MATCH_SAME,    /* the text is complete, and has the same meaning */
+    CELERY_MATCH_OPEN,    /* no difference found; the rest is cut, hidden, or written differently in
+                             JSON */
+    CELERY_MATCH_NOTHING, /* the text is absent, or not a container: nothing to compare */
     CELERY_MATCH_DIFFERENT,
 };
 
@@ -18,14 +18,14 @@ enum celery_match {
  * order. */
 enum celery_match celery_repr_match(struct kn_str text, struct kn_str json, struct kn_arena *arena);
 
-/* Whether two JSON texts say the same, members in the same order. */
+/* Whether two JSON texts are equal, with members in the same order. */
 bool celery_json_same(struct kn_str a, struct kn_str b, struct kn_arena *arena);
 
 /* Whether an array or object has nothing that a task could change in place: no array, and no object
  * except those that kombu decodes to other values ("__type__"). */
 bool celery_json_is_flat(struct kn_str json, struct kn_arena *arena);
 
-/* Whether there is a number in it. */
+/* Whether the JSON contains a number. */
 bool celery_json_has_number(struct kn_str json, struct kn_arena *arena);
 
 #endif

@@ -5,9 +5,8 @@
 #include "services/common/text/buf.h"
 #include "services/common/text/str.h"
 
-/* As Python's b64decode takes it: what is not of the alphabet is skipped.
- * Into out, which has room for text.len / 4 * 3 + 4 bytes; false when the
- * padding is wrong. */
+/* Decodes like Python's b64decode: characters outside the alphabet are skipped. out must have room
+ * for text.len / 4 * 3 + 4 bytes. False when the padding is wrong. */
 bool celery_base64_decode(struct kn_str text, char *out, size_t *ret_len);
 
 /* Appends s in base64 to out. */

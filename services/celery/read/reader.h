@@ -1,10 +1,9 @@
-/* Pull reader over a JSON text or a msgpack body: one token after the other, no
- * tree. JSON as Python's json module writes and takes it: NaN, Infinity and
- * -Infinity are numbers; a half of a surrogate pair, which no UTF-8 can hold,
- * becomes U+FFFD.
+/* Pull reader over a JSON text or a msgpack body: one token at a time, no tree. JSON follows
+ * Python's json module: NaN, Infinity and -Infinity are numbers; half a surrogate pair, which UTF-8
+ * cannot represent, becomes U+FFFD.
  *
- * Containers come as an opening token, what is in them, and CELERY_CLOSE; in a
- * map, keys and values take turns and keys are always CELERY_TEXT.
+ * A container is an opening token, its contents, and CELERY_CLOSE. In a map, keys and values
+ * alternate, and keys are always CELERY_TEXT.
  *
  * Internal to services/celery. */
 #ifndef KN_CELERY_READ_READER_H
@@ -19,11 +18,11 @@ enum { CELERY_READER_DEPTH = 64 };
 
 enum celery_format { CELERY_JSON, CELERY_MSGPACK };
 
-/* Whether a content type (or encoding) has this name: without parameters ("; charset=…"), whatever
- * the case. */
+/* Whether a content type (or encoding) has this name, ignoring parameters ("; charset=…") and
+ * case. */
 bool celery_type_is(struct kn_str type, const char *name);
-/* The format of a content type; no type is JSON. False when it is neither. kombu/serialization.py
- * registers these names; application/msgpack is msgpack's own. */
+/* The format of a content type; an absent type means JSON. False for any other type.
+ * kombu/serialization.py registers these names; application/msgpack is msgpack's own. */
 bool celery_format_of(struct kn_str type, enum celery_format *ret);
 
 enum celery_kind {
@@ -44,7 +43,7 @@ struct celery_token {
     bool negative;      /* INT of msgpack: the value is -1 - integer */
     uint64_t integer;   /* INT of msgpack */
     double real;        /* FLOAT of msgpack */
-    struct kn_str text; /* in the body or, when it had escapes, in the arena */
+    struct kn_str text; /* in the body, or in the arena if it had escapes */
 };
 
 struct celery_reader {
@@ -53,14 +52,14 @@ struct celery_reader {
     const char *p;
     const char *end;
     struct kn_arena *arena;
-    const char *error; /* static text of what is wrong */
-    bool not_utf8;     /* what is wrong: a text of msgpack that is not UTF-8 */
+    const char *error; /* what is wrong, static */
+    bool not_utf8;     /* the error is a msgpack text that is not UTF-8 */
     unsigned depth;    /* open containers */
     struct celery_level {
         bool map;
         bool value_next; /* map: a key was read */
         bool begun;      /* JSON: something was read */
-        uint32_t left;   /* msgpack: keys and values to come */
+        uint32_t left;   /* msgpack: remaining keys and values */
     } levels[CELERY_READER_DEPTH + 1];
 };
 
@@ -70,27 +69,27 @@ void celery_reader_init(struct celery_reader *r, enum celery_format format, stru
 
 /* The next token. INVALID, TOO_DEEP (the container is not entered), NOMEM. */
 enum kn_status celery_reader_next(struct celery_reader *r, struct celery_token *ret) KN_MUST_CHECK;
-/* Behind the value that the token begins: to its CELERY_CLOSE. */
+/* Skips the rest of the value that begins with token, including its CELERY_CLOSE. */
 enum kn_status celery_reader_skip(struct celery_reader *r,
                                   const struct celery_token *token) KN_MUST_CHECK;
-/* After an error inside a container of level depth: behind the value whose first
- * byte is at from, however deep it is, without looking at what it says; the
- * reader is at level depth again. INVALID when it has no end. */
+/* Recovers from an error inside a container of level depth: skips the value whose first byte is at
+ * from, regardless of its nesting and content. The reader is then at level depth again. INVALID
+ * when the value has no end. */
 enum kn_status celery_reader_recover(struct celery_reader *r, const char *from,
                                      unsigned depth) KN_MUST_CHECK;
-/* Whether all was read, but white space. */
+/* Whether only white space is left. */
 bool celery_reader_at_end(struct celery_reader *r);
 
-/* The value that token begins, as compact JSON: NaN and infinities as null,
- * bytes as text when they are UTF-8 and as null otherwise. */
+/* Writes the value that begins with token as compact JSON: NaN and infinities as null, bytes as
+ * text if they are UTF-8, else as null. */
 enum kn_status celery_reader_json(struct celery_reader *r, const struct celery_token *token,
                                   struct kn_buf *out) KN_MUST_CHECK;
-/* The same, as Python's repr would write it. */
+/* The same, as Python's repr. */
 enum kn_status celery_reader_python(struct celery_reader *r, const struct celery_token *token,
                                     struct kn_buf *out) KN_MUST_CHECK;
 
-/* Values of INT and FLOAT tokens; false when it is another kind or the number
- * does not fit. A FLOAT is cut to an integer; to_f64 takes no inf and nan. */
+/* Values of INT and FLOAT tokens; false for another kind, or when the number does not fit. A FLOAT
+ * is truncated to an integer; to_f64 rejects inf and nan. */
 bool celery_token_i64(const struct celery_token *token, int64_t *ret);
 bool celery_token_u64(const struct celery_token *token, uint64_t *ret);
 bool celery_token_f64(const struct celery_token *token, double *ret);

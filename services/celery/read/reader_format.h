@@ -1,4 +1,4 @@
-/* What the reader's two formats share, and give it. Internal to reader*.c. */
+/* Shared by the reader and its two formats. Internal to reader*.c. */
 #ifndef KN_CELERY_READ_READER_FORMAT_H
 #define KN_CELERY_READ_READER_FORMAT_H
 
@@ -8,8 +8,8 @@
 enum kn_status celery_json_next(struct celery_reader *r, struct celery_token *ret) KN_MUST_CHECK;
 enum kn_status celery_msgpack_next(struct celery_reader *r, struct celery_token *ret) KN_MUST_CHECK;
 
-/* Behind the value that begins at p, found by its brackets or lengths alone;
- * NULL when it has no end. */
+/* The end of the value that begins at p, found only by brackets or lengths; NULL when it has no
+ * end. */
 const char *celery_json_past(const char *p, const char *end);
 const char *celery_msgpack_past(const char *p, const char *end);
 
@@ -19,7 +19,7 @@ static inline enum kn_status celery_reader_wrong(struct celery_reader *r, const 
     return KN_INVALID;
 }
 
-/* Into a container; left: msgpack's keys and values. */
+/* Enters a container; left: msgpack's number of keys and values. */
 static inline enum kn_status celery_reader_open(struct celery_reader *r, bool map, uint32_t left)
 {
     if (r->depth >= CELERY_READER_DEPTH) {

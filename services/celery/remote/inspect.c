@@ -31,8 +31,8 @@ static void take_f64(const json_t *value, struct kn_opt_f64 *ret)
         *ret = KN_SOME_F64(json_number_value(value));
 }
 
-/* "celery.concurrency.prefork:TaskPool" is prefork, …thread:TaskPool is what one
- * asks for as --pool threads; a pool of somebody else keeps its full name. */
+/* "celery.concurrency.prefork:TaskPool" is prefork, …thread:TaskPool is --pool threads; a
+ * third-party pool keeps its full name. */
 static struct kn_str pool_name(struct kn_str implementation)
 {
     struct kn_str prefix = KN_STR("celery.concurrency.");

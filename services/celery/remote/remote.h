@@ -74,8 +74,7 @@ enum kn_status celery_reply_decode(const struct celery_message *message, struct 
  *   time of the worker, without its pool processes, because it counts only itself),
  *   memory_mb (rusage's maxrss: the peak), stats.
  * active_queues: queues, has_queues, active_queues.
- * registered: registered (names without what a worker adds in brackets),
- *   has_registered.
+ * registered: registered (names without the suffix in brackets), has_registered.
  * conf: conf, and events_enabled from worker_send_task_events. A worker started
  *   with -E reports false there, and events may have been enabled or disabled since:
  *   it is set to 1, never to 0. Only the reply to enable_events is certain:
@@ -99,8 +98,8 @@ enum kn_status celery_inspect_conf(struct kn_str value, struct kn_arena *arena,
  *   for a process; scheduled: those that wait for their eta or a rate limit,
  *   [{"eta": …, "request": {"id": …}}, …]. Arguments are Python's repr (active, and older
  *   versions), or the JSON of which it is made here.
- * registered {"taskinfoitems": ["rate_limit"]}: a task with a rate limit is named
- *   "name [rate_limit=10/m]". */
+ * registered {"taskinfoitems": ["rate_limit"]}: a rate-limited task is listed as "name
+ *   [rate_limit=10/m]". */
 struct celery_held_task {
     struct kn_str id;
     struct kn_str name, args_repr, kwargs_repr; /* absent: unknown; never from query_task */
