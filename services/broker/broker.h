@@ -17,13 +17,13 @@ enum broker_sentinel_tls {
 /* All texts belong to the caller and must outlive the objects created with the options. */
 struct broker_options {
     const struct broker_url *url;
-    const char *instance;          /* part of our queue's name on the broker; [A-Za-z0-9._-] */
-    const char *event_exchange;    /* Celery's event_exchange */
-    const char *control_exchange;  /* Celery's control_exchange, without ".pidbox" */
-    const char *queue_prefix;      /* our queue on RabbitMQ is "<prefix>.<instance>" */
-    const char *key_prefix;        /* kombu's global_keyprefix: prefix of every key and channel */
-    const char *fanout_prefix;     /* kombu's, "{db}" is replaced; NULL: its default, and none */
-    const char *master_name;       /* for sentinels; NULL: as in the URL */
+    const char *instance;         /* part of our queue's name on the broker; [A-Za-z0-9._-] */
+    const char *event_exchange;   /* Celery's event_exchange */
+    const char *control_exchange; /* Celery's control_exchange, without ".pidbox" */
+    const char *queue_prefix;     /* our queue on RabbitMQ is "<prefix>.<instance>" */
+    const char *key_prefix;       /* kombu's global_keyprefix: prefix of every key and channel */
+    const char *fanout_prefix;    /* kombu's, "{db}" is replaced; NULL: both its default and none */
+    const char *master_name;      /* for sentinels; NULL: as in the URL */
     const char *sentinel_password; /* likewise */
     enum broker_sentinel_tls sentinel_tls;
     const char *management_url; /* of RabbitMQ's HTTP API, with user and password; NULL: none */
@@ -46,7 +46,7 @@ void broker_options_init(struct broker_options *options);
 /* A received message. The texts are valid as long as its chunk. */
 struct broker_message {
     struct kn_str channel;          /* Redis: the channel; RabbitMQ: the routing key */
-    struct kn_str body;             /* Redis: kombu's envelope; RabbitMQ: the body alone */
+    struct kn_str body;             /* Redis: kombu's envelope; RabbitMQ: only the body */
     struct kn_str content_type;     /* RabbitMQ; else absent */
     struct kn_str content_encoding; /* RabbitMQ; else absent */
     struct kn_str compression;      /* RabbitMQ: header of that name; else absent */

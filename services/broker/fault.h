@@ -1,4 +1,4 @@
-/* What a broker's error means, and its remedy. */
+/* Explains a broker's error, and how to fix it. */
 #ifndef BROKER_FAULT_H
 #define BROKER_FAULT_H
 
@@ -9,8 +9,8 @@ struct broker_fault {
     const char *remedy;
 };
 
-/* Looks up the error text of this library, for the driver of a URL; never NULL: for an unknown one,
- * the remedy is to compare the URL. Static. */
+/* Looks up an error text of this library, for the driver of a URL. Never NULL: for an unknown error
+ * the remedy is to check the URL. Static. */
 const struct broker_fault *broker_fault_of(const struct broker_driver *driver, struct kn_str error);
 
 #endif

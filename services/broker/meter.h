@@ -32,7 +32,7 @@ struct broker_depths {
 enum kn_status broker_meter_new(const struct broker_options *options,
                                 struct broker_meter **ret) KN_MUST_CHECK;
 void broker_meter_free(struct broker_meter *meter);
-/* The last failure as a sentence without secrets; "" when there was none. */
+/* The last failure as a sentence without secrets; "" if none. */
 const char *broker_meter_error(const struct broker_meter *meter);
 
 /* RabbitMQ: the alarm that blocked publishers at the last measurement ("memory alarm"), or "". */

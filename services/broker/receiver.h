@@ -69,7 +69,7 @@ bool broker_receiver_next_gap(struct broker_receiver *receiver, struct broker_ga
 
 /* Stops reading, but still acknowledges; received messages can still be taken. */
 void broker_receiver_stop(struct broker_receiver *receiver);
-/* Sends the last acknowledgements, disconnects, ends the thread. NULL is allowed. */
+/* Sends the last acknowledgements, disconnects, and stops the thread. NULL is allowed. */
 void broker_receiver_free(struct broker_receiver *receiver);
 
 #endif

@@ -1,5 +1,5 @@
-/* Private servers for the tests of this folder: each on a free port, in a
- * directory of its own, stopped by its process id. */
+/* Private servers for the tests of this folder: each has a free port and its own directory, and is
+ * stopped by process ID. */
 #ifndef BROKER_RIG_TEST_H
 #define BROKER_RIG_TEST_H
 
@@ -22,29 +22,30 @@ void rig_dir(struct rig_server *server, const char *name, bool certificates);
 /* Removes the directory and everything in it. */
 void rig_dir_remove(struct rig_server *server);
 
-/* redis-server with the further arguments, NULL at the end. On the port of the
- * server when it has one already (restart). Unix socket: redis.sock. */
+/* Starts redis-server with additional arguments, ended by NULL. Reuses the server's port if it has
+ * one (restart). Unix socket: redis.sock. */
 void rig_redis_start(struct rig_server *server, const char *const *args);
-/* A sentinel that watches a master on that port under the name "mymaster". */
+/* Starts a sentinel that watches the master on this port as "mymaster". */
 void rig_sentinel_start(struct rig_server *server, int master_port);
-/* RabbitMQ with a TLS listener; with manage, the management API too. Takes
- * some seconds. False when it is not installed. */
+/* RabbitMQ with a TLS listener; with manage, the management API too. Takes some seconds. False when
+ * RabbitMQ is not installed. */
 bool rig_rabbit_start(struct rig_server *server, bool manage);
 void rig_rabbit_stop(struct rig_server *server);
 /* Any program that listens on server->port, with its output in dir/log. */
 void rig_program_start(struct rig_server *server, const char *dir, const char *const *argv);
-/* rabbitmqctl with these words, at most three, NULL at the end; fails the test when it does. */
+/* Runs rabbitmqctl with at most three arguments, ended by NULL. Fails the test if the command
+ * fails. */
 void rig_rabbit_ctl(const struct rig_server *server, const char *const *words);
 /* SIGKILL or SIGTERM, and waits. */
 void rig_stop(struct rig_server *server, int sig);
 
-/* A URL from a format, parsed; fails the test when it is wrong. */
+/* Formats and parses a URL; fails the test if it is invalid. */
 struct broker_url *rig_url(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* A receiver that was started; the options' url must outlive it. */
+/* Starts a receiver; the options' url must outlive it. */
 struct broker_receiver *rig_receiver(const struct broker_options *options);
 /* Waits up to 10 s for the state. */
 bool rig_in_state(struct broker_receiver *receiver, enum broker_state wanted);
-/* Runs a command to its end; returns its exit code. */
+/* Runs a command, and returns its exit code. */
 int rig_run(const char *const *argv);
 
 #endif

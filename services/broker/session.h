@@ -10,12 +10,12 @@
 
 struct broker_session;
 
-/* The options are copied; what they point to must outlive the session. */
+/* Copies the options; what they point to must outlive the session. */
 enum kn_status broker_session_new(const struct broker_options *options,
                                   struct broker_session **ret) KN_MUST_CHECK;
 /* Closes the reply queue too. NULL is allowed. */
 void broker_session_free(struct broker_session *session);
-/* The last failure as a sentence without secrets; "" when there was none. */
+/* The last failure as a sentence without secrets; "" if none. */
 const char *broker_session_error(const struct broker_session *session);
 
 /* The traits of its broker. */

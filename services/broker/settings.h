@@ -1,4 +1,4 @@
-/* From the configuration of a broker to the options of this library. */
+/* Converts a broker's configuration to the options of this library. */
 #ifndef BROKER_SETTINGS_H
 #define BROKER_SETTINGS_H
 
@@ -12,9 +12,8 @@ struct broker_settings {
     unsigned char priority_steps[BROKER_STEPS_MAX];
 };
 
-/* instance: names our own queue on the broker; characters that do not fit become
- * "-". CONFIG: error gets one sentence that names the key. Texts of config must
- * outlive ret. */
+/* instance: part of our queue's name on the broker; invalid characters become "-". CONFIG: error
+ * gets one sentence that names the key. Texts of config must outlive ret. */
 enum kn_status broker_settings_read(struct broker_settings *ret,
                                     const struct kn_config_broker *config, const char *instance,
                                     struct kn_buf *error) KN_MUST_CHECK;

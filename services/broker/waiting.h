@@ -1,17 +1,14 @@
-/* What waits in a queue: looked at, purged, moved to another queue. Functions of a
- * session (session.h).
+/* Reads, purges and moves the waiting messages of a queue. Functions of a session (session.h).
  *
- * Redis: the lists of a queue and its priorities are read from their right ends, where
- * workers take from, in the order in which kombu asks for them. Nothing is changed by
- * looking. Purging and each piece of a move are one script, so atomic; a message
- * that a worker takes meanwhile is the worker's.
+ * Redis: the lists of a queue's priorities are read from their right ends, where workers pop, in
+ * the order in which kombu polls them. Reading changes nothing. A purge, and each batch of a move,
+ * is one script and so atomic; a message that a worker takes meanwhile goes to the worker.
  *
- * RabbitMQ: AMQP has no way to look without taking. Messages are fetched, held while
- * they are read, and given back by closing the channel (also when we die): they
- * keep their places, and are marked as redelivered. A quorum queue would reorder them and count
- * each as delivered, so it is refused, like a stream. A move is done in transactions: the broker
- * does all of a piece or, when the connection ends before it, nothing.
- */
+ * RabbitMQ: AMQP cannot read messages without taking them. Messages are fetched, held while they
+ * are read, and returned by closing the channel (also if we crash): they keep their places, and are
+ * marked as redelivered. A quorum queue would reorder them and count each as delivered, so it is
+ * refused, like a stream. A move uses transactions: the broker moves a whole batch or, when the
+ * connection ends first, nothing. */
 #ifndef BROKER_WAITING_H
 #define BROKER_WAITING_H
 
@@ -19,67 +16,66 @@
 #include "services/common/data/arena.h"
 
 enum {
-    BROKER_LOOK_MAX = 200, /* messages at once, on RabbitMQ also the most that can be seen */
+    BROKER_LOOK_MAX = 200, /* messages per call, on RabbitMQ also the maximum that can be read */
     BROKER_CURSOR_MAX = 400
 };
 
 struct broker_waiting {
-    struct kn_str envelope; /* kombu's; on RabbitMQ made from the message */
+    struct kn_str envelope; /* kombu's; on RabbitMQ built from the message */
     uint64_t size;          /* bytes of the whole message (RabbitMQ: of the body) */
-    bool cut;               /* longer than message_max: only its beginning, no envelope */
-    bool redelivered;       /* RabbitMQ: somebody has had it before */
+    bool cut;               /* longer than message_max: only the beginning, no envelope */
+    bool redelivered;       /* RabbitMQ: delivered before */
 };
 
 struct broker_look {
     const char *queue;
-    /* "" for the beginning. Redis: where the page before ended. It stays good while
-     * workers take and clients send; afterwards it gives what is new. */
+    /* "" for the beginning. Redis: where the previous page ended. Remains valid while workers take
+     * and clients send messages; after the last page it returns new messages. */
     struct kn_str cursor;
     size_t limit;           /* at most BROKER_LOOK_MAX */
-    size_t bytes_max;       /* of a page; it ends early, but has one message at least */
-    bool spare_redelivered; /* RabbitMQ: stop at the first that was given back before */
+    size_t bytes_max;       /* of a page; it may end early, but has at least one message */
+    bool spare_redelivered; /* RabbitMQ: stop at the first one returned before */
 };
 
 struct broker_page {
     struct broker_waiting *items; /* next to be delivered first */
     size_t count;
-    uint64_t total;       /* that wait, all priorities together */
-    int64_t consumers;    /* RabbitMQ; -1: not known */
+    uint64_t total;       /* waiting messages of all priorities */
+    int64_t consumers;    /* RabbitMQ; -1: unknown */
     struct kn_str cursor; /* Redis: for the next page; RabbitMQ: absent */
-    bool more;            /* there are some behind the page */
+    bool more;            /* more messages follow the page */
 };
 
-/* Texts lie in the arena. NOT_FOUND when there is no such queue (RabbitMQ); INVALID: not
- * our cursor; TOO_BIG: the arena is full; UNSUPPORTED: a quorum queue or a stream, and
- * nothing was taken. limit 0 only counts. */
+/* Texts are in the arena. NOT_FOUND when the queue does not exist (RabbitMQ); INVALID: not our
+ * cursor; TOO_BIG: the arena is full; UNSUPPORTED: a quorum queue or a stream, from which nothing
+ * was taken. limit 0 only counts. */
 enum kn_status broker_session_look(struct broker_session *session, const struct broker_look *look,
                                    struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
 
 struct broker_unacked {
-    size_t bytes_max; /* about; what is beyond is not read */
+    size_t bytes_max; /* approximate; nothing beyond is read */
     void (*each)(void *arg, struct kn_str value);
     void *arg;
 };
-/* Redis: what workers were given and have not acknowledged, each as kombu keeps it: a JSON
- * array with the envelope as its first element. FULL: there is more. UNSUPPORTED on
- * RabbitMQ, which does not show them. */
+/* Redis: messages that workers took and have not acknowledged, as stored by kombu: a JSON array
+ * with the envelope as its first element. FULL: there are more. UNSUPPORTED on RabbitMQ, which does
+ * not show them. */
 enum kn_status broker_session_unacked(struct broker_session *session,
                                       const struct broker_unacked *unacked) KN_MUST_CHECK;
 
 struct broker_found {
-    struct kn_buf value; /* to be given back by the caller, initialised before */
-    struct kn_buf list;  /* where it is, for _take_out; empty: among the unacknowledged ones */
-    bool complete;       /* false: there were more than max values, and it is not found */
+    struct kn_buf value; /* initialised before, and released by the caller */
+    struct kn_buf list;  /* its list, for _take_out; empty: unacknowledged */
+    bool complete;       /* false: not found among the first max values */
 };
-/* Looks through a queue (absent: none), then (unacked) through what is not acknowledged, for the
- * value that is wanted, at up to max values. NOT_FOUND. A value that moves from one to the other
- * meanwhile is missed rarely, and never found twice. UNSUPPORTED by a broker that can't be read in
- * place. */
+/* Searches a queue (absent: none), then (unacked) the unacknowledged messages for the wanted value,
+ * up to max values. NOT_FOUND. A value that moves from one to the other meanwhile is rarely missed,
+ * and never found twice. UNSUPPORTED by a broker that can't be read in place. */
 enum kn_status broker_session_find(struct broker_session *session, struct kn_str queue,
                                    bool unacked, size_t max,
                                    bool (*is)(void *arg, struct kn_str value), void *arg,
                                    struct broker_found *ret) KN_MUST_CHECK;
-/* Takes what was found out of its list, if it is still there, byte for byte: at once.
+/* Atomically removes the found value from its list if it is still there, byte for byte.
  * *ret_removed: 1 or 0. */
 enum kn_status broker_session_take_out(struct broker_session *session,
                                        const struct broker_found *found,
@@ -98,23 +94,24 @@ enum kn_status broker_session_no_stream(struct broker_session *session,
 
 struct broker_purge {
     const char *queue;
-    uint64_t expected, tolerance; /* how many should wait, give or take */
-    const char *keep; /* Redis: name of a list to keep them in for a while; NULL: none */
-    const char *kept; /* with keep: a set that has the member until _purged_end */
+    uint64_t expected,
+        tolerance;    /* expected number of waiting messages, and the allowed difference */
+    const char *keep; /* Redis: name of a list that keeps them for a while; NULL: none */
+    const char *kept; /* with keep: a set that contains the member until _purged_end */
     struct kn_str member;
 };
-/* Removes all that waits, when that is about as many as expected; else CONFLICT.
- * *ret_count is set in both cases: how many were removed, or are there. RabbitMQ
- * compares first and purges then: the count is what was purged. UNSUPPORTED: a stream. */
+/* Removes all waiting messages if their number is close to expected; otherwise CONFLICT. *ret_count
+ * is set in both cases: the number of removed messages, or of waiting ones. RabbitMQ compares first
+ * and purges afterwards: the count is what was purged. UNSUPPORTED: a stream. */
 enum kn_status broker_session_purge(struct broker_session *session,
                                     const struct broker_purge *purge,
                                     uint64_t *ret_count) KN_MUST_CHECK;
-/* Takes up to limit messages out of what a purge kept: nobody else will. count 0 at
- * its end. Redis; nothing on RabbitMQ. */
+/* Takes up to limit of the messages kept by a purge; nobody else gets them. count 0 at the end.
+ * Redis only; none on RabbitMQ. */
 enum kn_status broker_session_purged(struct broker_session *session, const char *keep, size_t limit,
                                      struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
 
-/* The members of such a set, as envelopes; none on RabbitMQ. And one of them is done with. */
+/* Gets the members of such a set, as envelopes (none on RabbitMQ), and removes one that is done. */
 enum kn_status broker_session_kept(struct broker_session *session, const char *kept,
                                    struct kn_arena *arena, struct broker_page *ret) KN_MUST_CHECK;
 enum kn_status broker_session_purged_end(struct broker_session *session, const char *kept,
@@ -122,47 +119,47 @@ enum kn_status broker_session_purged_end(struct broker_session *session, const c
 
 struct broker_move {
     const char *from, *to;
-    uint64_t max;     /* messages; never more than wait at the beginning */
+    uint64_t max;     /* messages; never more than are waiting at the start */
     int64_t deadline; /* monotonic */
-    /* Which; NULL for all. RabbitMQ: among the first BROKER_LOOK_MAX. */
+    /* Selects messages; NULL for all. RabbitMQ: among the first BROKER_LOOK_MAX. */
     bool (*wanted)(void *arg, struct kn_str envelope);
     void *arg;
 };
 struct broker_moved {
-    uint64_t found; /* that waited at the beginning */
-    uint64_t moved; /* for certain; the order among them is kept */
-    bool late;      /* the deadline came first */
+    uint64_t found; /* waiting at the start */
+    uint64_t moved; /* certainly moved, in their order */
+    bool late;      /* the deadline passed first */
 };
-/* To the same priority of the other queue. NOT_FOUND when one of them does not
- * exist (RabbitMQ); AGAIN: RabbitMQ blocks publishers; UNSUPPORTED: from or to a stream, or some of
- * a quorum queue; FULL: the other queue takes nothing, and nothing was changed, except that the
- * first message of a quorum queue is now behind the others; CONFLICT: it refused some of a piece,
- * which is back in its queue then, though some of it may be in both. On failure *ret says what was
- * moved before. RabbitMQ: headers CC and BCC are dropped; an expiration begins again. */
+/* Moves messages to the same priority of the other queue. NOT_FOUND when one of them does not exist
+ * (RabbitMQ); AGAIN: RabbitMQ blocks publishers; UNSUPPORTED: from or to a stream, or some of a
+ * quorum queue; FULL: the other queue accepts nothing, and nothing was changed, except that the
+ * first message of a quorum queue is now behind the others; CONFLICT: the other queue refused part
+ * of a batch, which is back in its queue, though some of it may be in both. On failure *ret has the
+ * messages moved so far. RabbitMQ: drops the headers CC and BCC, and restarts expirations. */
 enum kn_status broker_session_move(struct broker_session *session, const struct broker_move *move,
                                    struct broker_moved *ret) KN_MUST_CHECK;
 
 struct broker_removal {
     const char *queue;
-    struct kn_str cursor; /* Redis: of the one before; "" for the beginning */
-    uint64_t max;         /* messages to be removed */
-    uint64_t look_max;    /* messages to be looked at, about */
+    struct kn_str cursor; /* Redis: of the previous call; "" for the beginning */
+    uint64_t max;         /* maximum number of messages to remove */
+    uint64_t look_max;    /* approximate number of messages to read */
     int64_t deadline;     /* monotonic */
     bool (*wanted)(void *arg, struct kn_str envelope);
-    void (*gone)(void *arg); /* the one that was wanted last; not when somebody else took it */
+    void (*gone)(void *arg); /* called for the last wanted message, unless a worker took it */
     void *arg;
 };
 struct broker_removed {
     uint64_t removed;
-    bool complete;                  /* as many as max were removed, or all was looked at */
-    char cursor[BROKER_CURSOR_MAX]; /* Redis: behind the last that was removed */
+    bool complete;                  /* max messages were removed, or all were read */
+    char cursor[BROKER_CURSOR_MAX]; /* Redis: behind the last removed message */
 };
-/* Takes the messages that are wanted out of a queue, and leaves the others where they are.
- * Redis: each is one LREM of its exact bytes. RabbitMQ: those before it are held, and given
- * back to their places. Refused, and nothing is touched: UNSUPPORTED by queues that do not
- * give back to the place (quorum, streams), CONFLICT when somebody consumes the queue, who
- * would be given the later ones meanwhile. On any other failure wanted messages may be gone:
- * on Redis as many as *ret says, on RabbitMQ nobody knows. */
+/* Removes the wanted messages from a queue, and leaves the others in place. Redis: one LREM of the
+ * exact bytes per message. RabbitMQ: the messages before a wanted one are held, and returned to
+ * their places. Refused without any change: UNSUPPORTED for queues that do not return messages to
+ * their places (quorum queues, streams), CONFLICT when the queue has a consumer, which would get
+ * the later messages meanwhile. On any other failure wanted messages may be gone: on Redis as many
+ * as *ret says, on RabbitMQ an unknown number. */
 enum kn_status broker_session_remove(struct broker_session *session,
                                      const struct broker_removal *removal,
                                      struct broker_removed *ret) KN_MUST_CHECK;

@@ -145,7 +145,7 @@ static void deliver(struct control *c, struct control_round *round, bool rest)
     }
 }
 
-/* Switches events on, but not where somebody has switched them off. */
+/* Enables events, except where a user has disabled them. */
 static enum kn_status ask_events(struct control *c, struct control_question_text *question)
 {
     struct kn_arena arena;
@@ -168,7 +168,7 @@ static enum kn_status ask_events(struct control *c, struct control_question_text
     return status;
 }
 
-/* *ret_expected: how many workers will answer at most; -1: not known. */
+/* *ret_expected: maximum number of workers that will answer; -1: unknown. */
 static enum kn_status ask(struct control *c, const struct control_demand *demand,
                           int64_t *ret_expected)
 {
@@ -316,7 +316,7 @@ static unsigned all_questions(const struct control *c)
     return c->options.enable_events ? all : all & ~(1u << CONTROL_ASK_EVENTS);
 }
 
-/* Asks everybody when it is time, otherwise those who need it. */
+/* Asks all workers when it is time, otherwise those that need it. */
 static enum kn_status ask_around(struct control *c, struct kn_arena *arena, int64_t *everybody_at)
 {
     struct control_demand demand = {.questions = all_questions(c)};

@@ -246,8 +246,8 @@ static enum kn_status login(const struct broker_options *options, struct broker_
     amqp_table_t properties = {.num_entries = 2, .entries = entries};
     amqp_set_handshake_timeout(amqp->conn, &limit);
     amqp_set_rpc_timeout(amqp->conn, &limit);
-    /* With EXTERNAL, RabbitMQ looks at the certificate alone; librabbitmq can't send an
-     * empty identity. */
+    /* With EXTERNAL, RabbitMQ uses only the certificate; librabbitmq can't send an empty
+     * identity. */
     amqp_rpc_reply_t reply =
         host->external
             ? amqp_login_with_properties(amqp->conn, host->vhost, 0, FRAME_MAX, heartbeat,

@@ -350,7 +350,7 @@ static enum kn_status open_alarm(struct amqp_meter *m, struct kn_buf *error)
     return status;
 }
 
-/* Only a connection that publishes is told of an alarm. A failure here does not fail the
+/* RabbitMQ reports alarms only to publishing connections. A failure here does not fail the
  * measurement. */
 static void look_for_alarm(struct amqp_meter *m)
 {

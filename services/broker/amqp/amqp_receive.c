@@ -101,7 +101,7 @@ static bool is_classic(struct intake *in)
     return status != KN_UNSUPPORTED;
 }
 
-/* An existing queue with other arguments than ours is used as it is. */
+/* An existing queue with different arguments is used unchanged. */
 static enum kn_status use_other(struct intake *in)
 {
     if (is_classic(in))
@@ -280,7 +280,7 @@ static enum kn_status consume(struct intake *in)
 
 /* ---- deliveries -------------------------------------------------------------- */
 
-/* A chunk with room for so many bytes. */
+/* A chunk with room for this many bytes. */
 static enum kn_status make_room(struct broker_receiver *r, size_t need)
 {
     if (r->chunk && r->chunk->cap - r->chunk->used >= need)

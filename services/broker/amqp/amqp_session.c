@@ -128,8 +128,8 @@ enum kn_status broker_amqp_may_publish(struct amqp_session *s)
     return status == KN_OK ? may_publish(s, "") : status;
 }
 
-/* The right to declare an exchange for probes is needed for nothing else. Without it, only an
- * answer that is still outstanding is awaited: a later command must not take it for its own. */
+/* Declaring the probe exchange needs a permission that nothing else needs. Without it, only wait
+ * for an outstanding answer, which a later command must not take for its own. */
 static enum kn_status probe_apart(struct amqp_session *s)
 {
     enum kn_status status = KN_OK;

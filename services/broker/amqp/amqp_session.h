@@ -1,4 +1,4 @@
-/* A session with RabbitMQ, and what its driver lists. */
+/* A session with RabbitMQ, and the functions in its driver. */
 #ifndef BROKER_AMQP_AMQP_SESSION_H
 #define BROKER_AMQP_AMQP_SESSION_H
 
@@ -9,9 +9,9 @@
 struct amqp_session {
     struct broker_session base;
     struct broker_amqp amqp;    /* to publish */
-    struct broker_amqp replies; /* of its own: what comes must not mix with answers */
-    bool confirming;            /* the channel for confirmed messages is open */
-    bool unprobed;              /* the user may not have an exchange for probes */
+    struct broker_amqp replies; /* a separate connection: replies must not mix with answers */
+    bool confirming;            /* the channel with publisher confirms is open */
+    bool unprobed;              /* the user may not declare or use the probe exchange */
     amqp_envelope_t envelope;
     bool has_envelope;
 };
@@ -21,16 +21,17 @@ static inline struct amqp_session *amqp_session_of(struct broker_session *sessio
     return (struct amqp_session *)session;
 }
 
-/* Headers as a table of AMQP; what it is made of lies in the arena. TOO_BIG, NOMEM. */
+/* Headers as an AMQP table, allocated in the arena. TOO_BIG, NOMEM. */
 enum kn_status broker_amqp_table(const struct broker_header *headers, size_t count,
                                  struct kn_arena *arena, amqp_table_t *ret) KN_MUST_CHECK;
 /* Connects, and opens the first channel. */
 enum kn_status broker_amqp_connect(struct amqp_session *s) KN_MUST_CHECK;
-/* Whatever went wrong: the next call begins with a new connection. */
+/* Closes the connection after a failure: the next call opens a new one. */
 enum kn_status broker_amqp_give_up(struct amqp_session *s, enum kn_status status);
 /* Connects. AGAIN: RabbitMQ blocks publishers; the connection stays open. */
 enum kn_status broker_amqp_may_publish(struct amqp_session *s) KN_MUST_CHECK;
-/* A message to a queue as it is, confirmed. NOT_FOUND, FULL: the broker did not take it. */
+/* Sends a message unchanged to a queue, with confirmation. NOT_FOUND, FULL: the broker did not
+ * accept it. */
 enum kn_status broker_amqp_put(struct amqp_session *s, const char *queue,
                                const amqp_message_t *message) KN_MUST_CHECK;
 

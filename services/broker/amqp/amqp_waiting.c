@@ -156,9 +156,9 @@ enum kn_status broker_amqp_look(struct broker_session *session, const struct bro
     return status;
 }
 
-/* A stream has no messages and no consumers for who declares it passively, and hands out nothing
- * to who gets, which it says. Another queue like that is empty: what may just have come is given
- * back when the channel is closed. */
+/* A passively declared stream reports no messages and no consumers, and refuses basic.get with an
+ * error. Another queue like that is empty; a message that has just arrived is returned when the
+ * channel is closed. */
 enum kn_status amqp_refuse_stream(struct amqp_session *s, const char *queue)
 {
     uint64_t waiting = 0;

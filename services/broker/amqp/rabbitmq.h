@@ -1,4 +1,4 @@
-/* The headers of rabbitmq-c, which moved into a folder of their own in 0.12. */
+/* The headers of rabbitmq-c, which moved to a folder in 0.12. */
 #ifndef BROKER_AMQP_RABBITMQ_H
 #define BROKER_AMQP_RABBITMQ_H
 

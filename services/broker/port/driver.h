@@ -23,7 +23,7 @@
 
 enum broker_scheme_flags {
     BROKER_SCHEME_TLS = 1,
-    BROKER_SCHEME_SOCKET = 2,   /* the path is that of a unix socket */
+    BROKER_SCHEME_SOCKET = 2,   /* the path is a unix socket */
     BROKER_SCHEME_SENTINEL = 4, /* the hosts are sentinels */
 };
 
@@ -55,7 +55,7 @@ struct broker_receiver {
     struct broker_chunk *chunk; /* being filled; owned by the thread */
     int wake_fd;
     pthread_t thread;
-    atomic_bool stopping; /* read no more */
+    atomic_bool stopping; /* stop reading */
     atomic_bool ending;   /* disconnect */
     _Atomic uint64_t ack_to;
 
@@ -64,13 +64,13 @@ struct broker_receiver {
     struct broker_gap gaps[BROKER_GAPS_MAX];
     size_t gap_first, gap_count;
 
-    /* the thread's own */
+    /* used only by the thread */
     unsigned seed;
     /* Everything published before this time was received. For a broker that keeps events: time of
      * the last message or, before the first, when our queue was found empty. 0: neither yet. */
     int64_t alive_at;
     /* for a broker that keeps events */
-    uint64_t base; /* our tags are the broker's plus this */
+    uint64_t base; /* our tags are the broker's tags plus this */
     uint64_t tag;  /* last one given */
     uint64_t acked;
     bool cancelled; /* the broker ended our subscription */
@@ -218,7 +218,7 @@ bool broker_session_connected(const struct broker_session *s);
 bool broker_session_again(const struct broker_session *s, bool was_connected,
                           enum kn_status status);
 
-/* All schemes, for people: "redis, rediss, …". */
+/* Appends all schemes for display: "redis, rediss, …". */
 void broker_drivers_schemes(struct kn_buf *out);
 
 #endif

@@ -63,7 +63,7 @@ bool broker_redis_meter_connected(const struct broker_meter *meter)
     return ((const struct redis_meter *)meter)->redis.ctx;
 }
 
-/* A reply that is no error, or NULL with the error told. */
+/* A reply other than an error, or NULL with the error set. */
 static redisReply *ask(struct redis_meter *m, size_t count, const struct kn_str *args)
 {
     redisReply *reply = broker_redis_command(&m->redis, &m->base.error, count, args);

@@ -47,7 +47,7 @@ static bool is_late(struct mover *m)
     return m->moved->late;
 }
 
-/* What is no envelope of kombu's goes as it is. */
+/* A message that is not kombu's envelope is moved unchanged. */
 static struct kn_str for_new_place(struct mover *m, struct kn_str envelope)
 {
     struct kn_buf text;

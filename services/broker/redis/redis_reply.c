@@ -1,7 +1,7 @@
-/* hiredis reads whatever the server sends, however long it is, and from 1.0 on however deep: it
- * frees a reply by recursion. Here it reads no more than a reply may have: bytes before they are
- * parsed, elements before there is memory for them, levels, and of a line, which it would look
- * through again with each piece that comes, its length. */
+/* hiredis accepts replies of any length and, since 1.0, of any depth, and frees them by recursion.
+ * Here replies are limited: in bytes before they are parsed, in elements before memory is
+ * allocated, in levels, and in the length of a line, which hiredis would scan again with each piece
+ * that arrives. */
 #include "services/broker/redis/redis.h"
 
 #include "services/common/text/time.h"
@@ -12,7 +12,7 @@
 
 #define LINE_MAX_BYTES ((size_t)64 << 10)
 #define ELEMENTS_MAX ((size_t)250000)
-#define LEVELS_MAX 7              /* of arrays in arrays; hiredis before 1.0 reads no more than 8 */
+#define LEVELS_MAX 7              /* of nested arrays; hiredis before 1.0 reads at most 8 */
 #define PATIENCE (60 * KN_SECOND) /* for a whole reply; a piece of it has the socket's time-out */
 
 static redisReplyObjectFunctions bounded;

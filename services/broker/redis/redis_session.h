@@ -1,4 +1,4 @@
-/* A session with Redis, and what its driver lists. */
+/* A session with Redis, and the functions in its driver. */
 #ifndef BROKER_REDIS_REDIS_SESSION_H
 #define BROKER_REDIS_REDIS_SESSION_H
 
@@ -8,7 +8,7 @@
 struct redis_session {
     struct broker_session base;
     struct broker_redis redis;
-    redisReply *reply; /* that the last message lies in */
+    redisReply *reply; /* holds the last message */
 };
 
 static inline struct redis_session *redis_session_of(struct broker_session *session)
@@ -17,10 +17,10 @@ static inline struct redis_session *redis_session_of(struct broker_session *sess
 }
 
 enum kn_status broker_redis_connect(struct redis_session *s) KN_MUST_CHECK;
-/* A command; NULL when the connection was lost, which is closed then. An error is an answer
- * too. To be freed with freeReplyObject. */
+/* Sends a command. NULL when the connection was lost; it is then closed. An error reply is returned
+ * like any other. Free it with freeReplyObject. */
 redisReply *broker_redis_ask(struct redis_session *s, size_t count, const struct kn_str *args);
-/* The key of the list of a queue and a priority, into an empty buffer. */
+/* Writes the key of the list for a queue and priority into an empty buffer. */
 void broker_redis_list(const struct broker_options *options, struct kn_buf *key,
                        struct kn_str queue, int step);
 

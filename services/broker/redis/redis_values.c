@@ -1,5 +1,4 @@
-/* GETRANGE, many of them behind one another: what MGET would do, but a value that
- * somebody made huge costs no more than max bytes. */
+/* Pipelines GETRANGE: like MGET, but a huge value costs at most max bytes. */
 #include "services/broker/values.h"
 
 #include "services/broker/port/driver.h"

@@ -56,8 +56,8 @@ static struct kn_str head(struct kn_str s, size_t len)
     return (struct kn_str){s.ptr, len};
 }
 
-/* Percent-decodes s into the URL's memory; what is no escape stays as it is,
- * as in Python's unquote. NULL for an empty text. */
+/* Percent-decodes s into the URL's memory; invalid escapes are kept, as in Python's unquote. NULL
+ * for an empty text. */
 static enum kn_status decode(struct parser *p, struct kn_str s, bool plus, const char **ret)
 {
     if (s.len == 0) {
@@ -422,7 +422,7 @@ static enum kn_status finish_host(struct parser *p, struct broker_host *host,
     if (host->port == 0)
         host->port = host->tls.enabled ? scheme->tls_port : scheme->port;
     if (host->external)
-        host->user = host->password = NULL; /* the certificate alone identifies us */
+        host->user = host->password = NULL; /* only the certificate identifies us */
     if (login && !host->external) {
         host->user = host->user ? host->user : login;
         host->password = host->password ? host->password : login;

@@ -1,18 +1,17 @@
-/* Broker URLs, as Celery and kombu read them:
+/* Broker URLs, read like Celery and kombu do:
  *
  *   redis://[user][:password]@host[:port]/[db]         rediss:// over TLS
  *   redis+socket:///path?virtual_host=db               also socket://, unix://
  *   sentinel://a:26379;sentinel://b:26379/[db]?master_name=mymaster
  *   amqp://user:password@host:port/vhost               also pyamqp://; amqps:// over TLS
  *
- * Several URLs may be given, separated by ";": other hosts to try, each
- * with its own user, password, virtual host or database, and TLS. As kombu does it, a
- * URL without a virtual host or port takes that of the URL before, one without "ssl"
- * options those of the first, and a host without a scheme takes all from the first. With sentinels,
- * everything but the hosts is taken from the first URL.
+ * Several URLs may be separated by ";": alternative hosts, each with its own user, password,
+ * virtual host or database, and TLS. As in kombu, a missing virtual host or port is taken from the
+ * previous URL, missing "ssl" options from the first URL, and everything from the first URL for a
+ * host without a scheme. With sentinels, everything except the hosts is taken from the first URL.
  *
- * "ssl=true" or an "ssl_..." option in the query switches TLS on by itself.
- * "login_method=EXTERNAL" logs in to RabbitMQ by the client's certificate. */
+ * "ssl=true" or any "ssl_..." option in the query enables TLS. "login_method=EXTERNAL" logs in to
+ * RabbitMQ with the client's certificate. */
 #ifndef BROKER_URL_URL_H
 #define BROKER_URL_URL_H
 
@@ -26,14 +25,14 @@
 struct broker_driver; /* of one kind of broker */
 
 enum broker_tls_verify {
-    BROKER_TLS_REQUIRED, /* certificate and host name must be right */
-    BROKER_TLS_NONE,     /* whatever the broker shows is taken */
+    BROKER_TLS_REQUIRED, /* certificate and host name must be valid */
+    BROKER_TLS_NONE,     /* any certificate is accepted */
 };
 
 struct broker_tls_options {
     bool enabled;
     enum broker_tls_verify verify;
-    bool check_hostname;   /* looked at with BROKER_TLS_REQUIRED only */
+    bool check_hostname;   /* used only with BROKER_TLS_REQUIRED */
     const char *ca_file;   /* NULL: the system's certificates */
     const char *cert_file; /* NULL: no certificate of our own */
     const char *key_file;
@@ -54,25 +53,25 @@ struct broker_host {
 
 /* Texts as above. */
 struct broker_url {
-    const struct broker_driver *driver; /* its scheme decides; see drivers.c */
-    bool sentinel;                      /* the hosts are sentinels, to be asked for master_name */
+    const struct broker_driver *driver; /* chosen by the scheme; see drivers.c */
+    bool sentinel;                      /* the hosts are sentinels that know master_name */
     struct broker_host hosts[BROKER_HOSTS_MAX];
     size_t host_count;       /* at least 1 */
-    const char *socket_path; /* unix socket; there is one host then */
+    const char *socket_path; /* unix socket; then there is one host */
     const char *master_name;
     const char *sentinel_user; /* of the sentinels themselves */
     const char *sentinel_password;
 };
 
-/* Reads a URL. On failure (CONFIG, NOMEM) a sentence that names the part is
- * appended to error (which may be NULL); it never holds text of the URL in
- * which a password could hide. Free *ret_url with broker_url_free. */
+/* Parses a URL. On failure (CONFIG, NOMEM) appends a sentence that names the faulty part to error
+ * (may be NULL), without any text of the URL that could contain a password. Free *ret_url with
+ * broker_url_free. */
 enum kn_status broker_url_parse(struct kn_str text, struct broker_url **ret_url,
                                 struct kn_buf *error) KN_MUST_CHECK;
 /* Overwrites the passwords, then frees. NULL is allowed. */
 void broker_url_free(struct broker_url *url);
 
-/* Writes the URL for people to read: "***" instead of the password, no query. */
+/* Writes the URL for display: "***" instead of the password, no query. */
 void broker_url_write(const struct broker_url *url, struct kn_buf *buf);
 
 #endif

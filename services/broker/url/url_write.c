@@ -1,6 +1,6 @@
 #include "services/broker/port/driver.h"
 
-/* Everything but letters, digits and "-._~" as %XX; slashes stay when keep says so. */
+/* Percent-encodes text, except letters, digits, "-._~" and the characters in keep. */
 static void write_encoded(struct kn_buf *buf, const char *text, const char *keep)
 {
     for (; *text; text++) {

@@ -1,8 +1,8 @@
-/* Answers the gateway: questions about one broker and its workers, and actions on
- * them. A request that acts is written to the audit before anything is done, and its
- * outcome after; one that was begun is never begun again, however often it arrives.
+/* Answers the gateway: queries about one broker and its workers, and actions on them. An action is
+ * written to the audit log before it is carried out, and its outcome afterwards. A started action
+ * is never started again, no matter how often the request arrives.
  *
- * Each request has a thread, and a hand (connections to the broker) to itself. */
+ * Each request has its own thread and hand (connections to the broker). */
 #ifndef CONTROL_ACT_ACTIONS_H
 #define CONTROL_ACT_ACTIONS_H
 
@@ -18,7 +18,7 @@ enum kn_status control_actions_start(const struct control_call_options *options,
                                      const char *url, struct kn_bus_client *storage,
                                      struct control_actions **ret,
                                      struct kn_buf *error) KN_MUST_CHECK;
-/* Makes requests under way come to an end, and waits for them. NULL is allowed. */
+/* Cancels running requests, and waits for them. NULL is allowed. */
 void control_actions_stop(struct control_actions *actions);
 
 #endif

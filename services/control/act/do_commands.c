@@ -18,7 +18,7 @@ static void hold(struct control_call *call, struct kn_str hostname, bool off)
         call->options->hold_events(call->options->hold_events_arg, hostname, off);
 }
 
-/* Control switches events on by itself; what somebody says goes over that. */
+/* Control enables events by itself; a user's command takes precedence. */
 static void hold_events(struct control_call *call, const struct kn_strs *hostnames)
 {
     for (size_t i = 0; i < hostnames->count; i++)

@@ -1,4 +1,4 @@
-/* Revoke: every worker is told, and the message that waits is taken out of its queue. */
+/* Revoke: tells every worker, and removes the waiting message from its queue. */
 #include "services/control/act/handlers.h"
 
 #include "services/celery/remote/methods.h"
@@ -100,7 +100,7 @@ static bool find_queue(struct removal *r, struct kn_str wanted)
     const struct kn_msg_task *task = NULL;
     if (control_call_ask(r->call, KN_KIND_TASK_GET, &get, KN_KIND_TASK, &answer) == KN_OK)
         task = answer;
-    r->call->text = KN_STR_ABSENT; /* of a task that is not known */
+    r->call->text = KN_STR_ABSENT; /* of an unknown task */
     r->waits = task && (task->status == KN_TASK_PENDING || task->status == KN_TASK_RETRY);
     if (!one || (!wanted.len && !task))
         return false;

@@ -1,4 +1,4 @@
-/* What control does for each kind of request; see the table in actions.c. */
+/* Handlers for each kind of request; see the table in actions.c. */
 #ifndef CONTROL_ACT_HANDLERS_H
 #define CONTROL_ACT_HANDLERS_H
 

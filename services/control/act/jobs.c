@@ -100,7 +100,7 @@ static bool is_revoked_by_us(const struct kn_msg_job_item *item)
     return item->status == KN_TASK_REVOKED && item->text.len > 0;
 }
 
-/* All at once: workers take a list of ids. What has ended is left alone. */
+/* All at once: workers accept a list of IDs. Ended tasks are skipped. */
 static void revoke(struct control_jobs *jobs, struct control_call *call,
                    const struct kn_msg_job *job, struct kn_msg_job_item *items, size_t count)
 {

@@ -87,7 +87,8 @@ static enum kn_status read_headers(struct kn_str json, struct kn_arena *arena,
     return status;
 }
 
-/* In an envelope headers go as they are: a copy may have what no JSON reader but Python's takes. */
+/* In an envelope headers are copied unchanged: they may contain JSON that only Python's reader
+ * accepts. */
 enum kn_status control_send_task(struct broker_session *session,
                                  const struct celery_task_wrap *wrap, struct kn_arena *arena)
 {

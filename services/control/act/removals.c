@@ -28,7 +28,7 @@ struct portion {
     struct control_call *call;
     struct kn_str job;
     struct control_removal_task *tasks;
-    struct kn_str *queues; /* of each task; absent: not known, or it does not wait */
+    struct kn_str *queues; /* of each task; absent: unknown, or not waiting */
     bool *searched;        /* whether its queue was */
     size_t count;
     int64_t until;

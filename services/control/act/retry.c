@@ -60,7 +60,7 @@ static enum kn_status look_for_copies(struct control_sending *s, struct control_
     return KN_OK;
 }
 
-/* Names the queue in which its message waits, if that can be told. */
+/* Names the queue in which its message waits, if known. */
 static enum kn_status refuse_unfinished(struct control_sending *s, struct control_retry_source *o)
 {
     enum kn_task_status state = (enum kn_task_status)o->task->status;

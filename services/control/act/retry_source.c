@@ -179,8 +179,8 @@ static void pass_over_attempt(struct control_retry_source *o, const char *what, 
     pass_over(o, what, kn_str_from(text));
 }
 
-/* Protocol 2: the body as it is. Protocol 1 has the id in its body, so only what can be
- * read exactly. */
+/* Protocol 2: the unchanged body. Protocol 1 has the ID in its body, so only exactly readable
+ * bodies. */
 static enum kn_status look_at_message(struct control_call *call, struct control_retry_source *o,
                                       struct wanted_arguments wanted)
 {

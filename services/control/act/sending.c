@@ -197,7 +197,7 @@ enum kn_status control_sending_copy(struct control_sending *s, const struct cont
     return s->wrap.headers.ptr ? KN_OK : KN_NOMEM;
 }
 
-/* A message made anew. */
+/* A newly built message. */
 enum kn_status control_sending_write(struct control_sending *s, struct celery_task_call *call)
 {
     struct kn_buf out;

@@ -11,8 +11,7 @@
 #include <stdlib.h>
 
 static const int64_t RECEIVE_US = KN_SECOND / 5; /* so that a stop is seen */
-/* How long a worker that nobody knows of may take longer than the others: RabbitMQ does
- * not tell how many got a command. */
+/* Extra time for unknown workers: RabbitMQ does not report how many workers got a command. */
 static const int64_t GRACE_US = KN_SECOND / 4;
 enum { PATTERN_MAX = 256, NAME_MAX_BYTES = 512, TICKET_MAX = 64 };
 
@@ -23,7 +22,7 @@ struct gathering {
     bool *answered; /* by those who were asked, in their order */
     size_t waiting; /* of those, who have not answered */
     bool everybody;
-    int64_t receivers; /* -1: not known */
+    int64_t receivers; /* -1: unknown */
     int64_t silent_at; /* all who are known have answered; 0: not yet */
     size_t room;       /* of the list of replies */
     size_t bytes;

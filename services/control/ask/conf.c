@@ -24,7 +24,7 @@ static bool is_set(const json_t *value)
     return json_is_string(value) ? json_string_length(value) > 0 : json_is_true(value);
 }
 
-/* kombu's names of the serializer that runs whatever it is told to. */
+/* kombu's names of the serializer that can run arbitrary code. */
 static bool is_pickle(const json_t *value)
 {
     const char *name = json_string_value(value);

@@ -1,7 +1,7 @@
-/* Asks the workers of unfinished tasks whether they have them. A worker's word that it
- * has not got a task is worth something only when no other process answers to its name,
- * and when the task does not wait there for a rate limit or its eta, which query_task does
- * not tell: so who doubts asks more. One thread. */
+/* Asks workers whether they still have unfinished tasks. A worker's answer that it does not have a
+ * task is reliable only if no other process uses its name, and if the task does not wait there for
+ * a rate limit or its ETA, which query_task does not report: so doubted tasks are checked further.
+ * One thread. */
 #ifndef CONTROL_ASK_INQUIRY_H
 #define CONTROL_ASK_INQUIRY_H
 
@@ -9,30 +9,30 @@
 
 enum control_inquiry_answer {
     CONTROL_NOT_SAID,
-    CONTROL_HELD,    /* it waits there */
-    CONTROL_ACTIVE,  /* it runs */
-    CONTROL_MISSING, /* the worker has not got it */
+    CONTROL_HELD,    /* the task waits there */
+    CONTROL_ACTIVE,  /* the task is running */
+    CONTROL_MISSING, /* the worker does not have the task */
 };
 
 struct control_inquiry_task {
     const struct kn_msg_overdue_task *task;
     const struct kn_msg_worker *worker;
     void *owner;  /* the caller's */
-    bool started; /* else it was received only */
-    bool doubted; /* its worker has said once before that it has not got it */
+    bool started; /* false: only received */
+    bool doubted; /* its worker has said before that it does not have the task */
     enum control_inquiry_answer answer;
-    int64_t started_at; /* of an ACTIVE one, when the worker says it */
+    int64_t started_at; /* for ACTIVE, if reported by the worker */
 };
 
 struct control_inquiry_options {
     int64_t reply_timeout_us;
     size_t memory_max;  /* bytes of replies */
-    const char *ticket; /* of this inquiry alone */
+    const char *ticket; /* unique to this inquiry */
 };
 
-/* Asks about count tasks, and sets their answers; the order of tasks may change. Each
- * worker is asked about so many at most, the others stay NOT_SAID. *stop is looked at
- * while replies are awaited. Fails when the connection was lost. */
+/* Asks about count tasks, and sets their answers; may reorder the tasks. Each worker is asked about
+ * at most this many tasks; the others stay NOT_SAID. Checks *stop while waiting for replies. Fails
+ * when the connection was lost. */
 enum { CONTROL_INQUIRY_IDS_MAX = 200 };
 enum kn_status control_inquire(struct control_pidbox *pidbox,
                                const struct control_inquiry_options *options,

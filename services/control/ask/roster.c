@@ -8,8 +8,8 @@
 /* The second sample of a new worker, so that its CPU is known before the next round. */
 static const int64_t SECOND_SAMPLE_US = 5 * KN_SECOND;
 static const int64_t SAMPLE_MIN_US = KN_SECOND / 2;
-/* A worker says that it is online before it listens to remote control, so one that
- * does not answer is asked again after 1, 2, 4 … seconds, so many times. */
+/* A worker reports that it is online before it listens to remote control, so a worker that does not
+ * answer is asked again after 1, 2, 4 … seconds, this many times. */
 enum { TRIES_MAX = 5 };
 /* How long two workers of one name are remembered after both were last noticed. */
 static const int64_t TWINS_US = 3 * KN_MINUTE;
@@ -288,7 +288,7 @@ void control_roster_settle(struct control_roster *roster, int64_t mono_us)
 
 /* ---- answers ---------------------------------------------------------------------- */
 
-/* Of one core, since the sample before; none when the worker was started anew. */
+/* Of one core, since the previous sample; none if the worker was restarted. */
 static void measure_cpu(struct roster_worker *worker, struct kn_msg_worker_inspect *inspect,
                         int64_t mono_us)
 {

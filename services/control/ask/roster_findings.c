@@ -1,4 +1,4 @@
-/* What should be mended about the workers. */
+/* Problems of the workers. */
 #include "services/control/ask/roster_impl.h"
 
 #include "services/common/count.h"

@@ -1,5 +1,5 @@
-/* Tells storage what was learned of tasks elsewhere than from events: in batches that
- * have a number, so that each is stored once (docs/reconcile.md). Any thread. */
+/* Reports to storage what control learned about tasks from sources other than events, in numbered
+ * batches, so each is stored once (docs/reconcile.md). Any thread. */
 #ifndef CONTROL_CALL_LEARNED_SENDER_H
 #define CONTROL_CALL_LEARNED_SENDER_H
 
@@ -14,14 +14,14 @@ struct control_learned_sender *control_learned_sender_new(const char *source,
 /* NULL is allowed. */
 void control_learned_sender_free(struct control_learned_sender *learned);
 
-/* OK: storage has them. After a failure a part of them may come there later; what is
- * told again is stored once. */
+/* OK: storage has them. After a failure some may still arrive later; repeated reports are stored
+ * once. */
 enum kn_status control_learned_sender_tell(struct control_learned_sender *learned,
                                            const struct kn_msg_event *events,
                                            size_t count) KN_MUST_CHECK;
 
-/* The same of all tasks that a worker has: of those that are known to be received or
- * started already, storage keeps nothing. */
+/* The same for all tasks of a worker. Storage ignores those already known to be received or
+ * started. */
 enum kn_status control_learned_sender_tell_all(struct control_learned_sender *learned,
                                                const struct kn_msg_event *events,
                                                size_t count) KN_MUST_CHECK;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 enum { WORKERS_MAX = 10000, PLACES_MAX = 64, FINDINGS_MAX = 200, NAMED = 5 };
-/* Events are told apart from their time by less than this on the way to us. */
+/* Without clock skew, an event's time differs from its arrival by less than this. */
 static const int64_t SKEW_AHEAD_US = 2 * KN_SECOND, SKEW_BEHIND_US = 10 * KN_SECOND;
 
 struct patient {

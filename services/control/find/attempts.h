@@ -12,8 +12,8 @@ struct control_attempt {
     struct kn_str args_repr, kwargs_repr;
     struct kn_str queue, exchange, routing_key; /* from task-sent */
     int64_t at;                                 /* when its latest event reached us */
-    /* A worker or the result backend said the texts: they may be those of a later attempt, or
-     * changed by the task. */
+    /* The texts come from a worker or the result backend: they may belong to a later attempt, or
+     * have been changed by the task. */
     bool learned;
 };
 
@@ -25,12 +25,12 @@ struct control_attempts {
 };
 
 enum { CONTROL_ATTEMPTS_PAGE = 500 }; /* events */
-/* Of the task's events: those of the first page, and storage is asked for the others. If there are
- * none, ret has one attempt, made from the task's own fields. */
+/* Reads the task's events: the first page is given, and storage is asked for the others. Without
+ * events, ret has one attempt, built from the task's fields. */
 enum kn_status control_attempts_read(struct control_call *call, const struct kn_msg_task *task,
                                      const struct kn_msg_task_event_list *first,
                                      struct control_attempts *ret) KN_MUST_CHECK;
-/* The same, of events. No I/O. */
+/* The same from given events. No I/O. */
 enum kn_status control_attempts_of(const struct kn_msg_event *events, size_t count,
                                    const struct kn_msg_task *task, struct kn_arena *arena,
                                    struct control_attempts *ret) KN_MUST_CHECK;

@@ -199,7 +199,7 @@ static enum kn_status write_keys(struct control_backends *b, const char *prefix,
     return arena->overflow ? KN_NOMEM : kn_buf_status(&b->key);
 }
 
-/* The event's texts may lie in the connection's memory, which the next question takes. */
+/* The event's texts may be in the connection's memory, which the next query reuses. */
 static void keep(const struct kn_msg_event *event, struct kn_arena *arena, struct kn_msg_event *ret)
 {
     const struct kn_msg_event *copy = kn_msg_copy(arena, KN_KIND_EVENT, event);

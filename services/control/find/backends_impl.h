@@ -1,4 +1,4 @@
-/* What backends.c and its findings share. */
+/* Shared by backends.c and its findings. */
 #ifndef CONTROL_FIND_BACKENDS_IMPL_H
 #define CONTROL_FIND_BACKENDS_IMPL_H
 
@@ -11,28 +11,28 @@
 enum { SHOWN_MAX = 512, PREFIXES_MAX = 3 };
 
 struct backend {
-    char *text; /* as it was said */
+    char *text; /* as reported */
     bool prefixed;
-    bool named; /* by a worker that is online */
+    bool named; /* by an online worker */
     struct control_backend_place place;
     struct broker_options options;
     struct broker_values *values;
-    char *completed;                    /* the prefix as Celery completes it; NULL: as it is */
-    const char *prefixes[PREFIXES_MAX]; /* that its keys may have, the most likely first */
-    size_t n_prefixes, prefix;          /* the one that is asked with */
+    char *completed;                    /* the prefix as Celery completes it; NULL: unchanged */
+    const char *prefixes[PREFIXES_MAX]; /* possible prefixes of its keys, the most likely first */
+    size_t n_prefixes, prefix;          /* prefix: the one in use */
     bool proved;                        /* something was found in it */
     int64_t retry_at;                   /* monotonic */
     int64_t backoff_us;
 };
 
-/* What a backend lacks, for the findings. */
+/* Problems of a backend, for the findings. */
 struct trouble {
     enum control_backend_kind kind;
     char shown[SHOWN_MAX]; /* without a password */
     char error[256];       /* "" while it answers */
-    bool unreadable;       /* has results of a serializer that is never read */
-    bool empty;            /* it has nothing of tasks that have ended */
-    bool withheld;         /* a task stays unfinished for it */
+    bool unreadable;       /* has results with an unsupported serializer */
+    bool empty;            /* has no data of ended tasks */
+    bool withheld;         /* a task stays unfinished because of it */
 };
 
 struct control_backends {
@@ -49,7 +49,7 @@ struct control_backends {
     size_t n_troubles;
 };
 
-/* Why none of them can be asked. */
+/* Why no backend can be read. */
 struct kn_str control_backends_why_not(const struct control_backends *b);
 
 #endif

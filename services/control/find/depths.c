@@ -3,7 +3,7 @@
 #include "services/celery/message/task_message.h"
 #include "services/common/text/time.h"
 
-/* At least one measurement lies in it, unless queues are measured very rarely. */
+/* It contains at least one measurement, unless queues are measured very rarely. */
 static const int64_t BEFORE_US = 10 * KN_MINUTE;
 /* Maximum age of a measurement that counts. */
 static const int64_t AGE_MAX_US = 30 * KN_SECOND;

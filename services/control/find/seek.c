@@ -234,7 +234,7 @@ static enum kn_status count_own(struct seek *seek, struct control_seek_task *tas
     enum kn_status status = count(seek, name, &page);
     if (status != KN_OK || !page.total)
         return status;
-    if (page.consumers > 0) { /* depths say nothing of a queue that somebody empties */
+    if (page.consumers > 0) { /* depths are no evidence for a queue with a consumer */
         task->found = true;
         return KN_OK;
     }
@@ -289,8 +289,8 @@ static void compare_depth(struct seek *seek, struct kn_str name, const struct br
     }
 }
 
-/* Whoever else consumes a queue is not Celery, and so its messages are none of Celery's; but who
- * has begun to since it was measured may be a worker. */
+/* Another consumer is not Celery, so the queue's messages are not Celery's either; but a consumer
+ * that started after the measurement may be a worker. */
 static enum kn_status compare_depths(struct seek *seek)
 {
     const struct kn_msg_queue_list *queues = seek->queues;
@@ -312,7 +312,7 @@ static enum kn_status compare_depths(struct seek *seek)
     return KN_OK;
 }
 
-/* Whether it is known that a queue that a worker consumes is not empty, or it can't be told. */
+/* Whether a queue consumed by a worker is not empty, or this is unknown. */
 static bool is_known_full(const struct seek *seek)
 {
     const struct kn_msg_queue_list *queues = seek->queues;

@@ -6,7 +6,7 @@
  * closes the brackets behind. */
 enum { REPR_MAX = 8192 };
 
-/* What is cut says so, as Celery does. */
+/* Cut text is marked, as in Celery. */
 static struct kn_str head_of(struct kn_str text, struct kn_arena *arena)
 {
     struct kn_buf out;

@@ -1,5 +1,5 @@
-/* Purging a queue, and telling storage which tasks are gone with their messages. On Redis the
- * messages are set aside first, so that they are told even if control is killed meanwhile. */
+/* Purges a queue, and reports to storage the tasks whose messages are gone. On Redis the messages
+ * are set aside first, so that they are reported even if control is killed meanwhile. */
 #include "services/control/queues/queues.h"
 
 #include "services/common/process/log.h"
@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-static const char kept[] = "kanchi.purged"; /* purges of which not all may be told */
+static const char kept[] = "kanchi.purged"; /* purges that may not be completely reported */
 enum { PURGED_AT_ONCE = 100 };
 
 /* Tells of each task in a page of what was purged. */

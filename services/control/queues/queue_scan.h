@@ -1,6 +1,6 @@
-/* Looks at what waits, so that a task is known before a worker has it and without
- * task-sent. Redis only: there it costs nothing but the reading. Each message is read
- * once, at a bounded rate. One thread. */
+/* Reads waiting messages, so that a task is known before a worker has it, even without task-sent.
+ * Redis only, where reading has no side effects. Reads each message once, at a limited rate. One
+ * thread. */
 #ifndef CONTROL_QUEUES_QUEUE_SCAN_H
 #define CONTROL_QUEUES_QUEUE_SCAN_H
 
@@ -15,7 +15,7 @@ enum kn_status control_queue_scan_new(struct control_learned_sender *learned,
 /* NULL is allowed. */
 void control_queue_scan_free(struct control_queue_scan *scan);
 
-/* Reads on in each queue. Once a second; NULL is allowed. */
+/* Continues reading each queue. Call once a second; NULL is allowed. */
 void control_queue_scan_tick(struct control_queue_scan *scan, struct control_call *call);
 
 #endif

@@ -66,7 +66,7 @@ static bool sleep_for(struct control_queues *q, int64_t us)
 
 /* ---- pauses ------------------------------------------------------------------------------ */
 
-/* Another number when a worker has come or gone, or was started anew, or a pause changed. */
+/* A number that changes when a worker appears, disappears or restarts, or when a pause changes. */
 static uint64_t number_of(const struct kn_msg_pause_list *pauses,
                           const struct kn_msg_worker_list *workers)
 {

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* As long as there are few: an end that nobody told is noticed so soon. */
+/* While there are few tasks: how soon an unreported end is noticed. */
 static const int64_t PAUSE_MAX_US = 15 * KN_SECOND;
 
 struct task {

@@ -1,5 +1,5 @@
-/* Whether a message is left of tasks that their workers do not have: it would start them again. One
- * thread. */
+/* Checks whether a message is left of tasks that their workers do not have: it would run them
+ * again. One thread. */
 #ifndef CONTROL_SETTLE_COPIES_H
 #define CONTROL_SETTLE_COPIES_H
 
@@ -8,17 +8,17 @@
 #include "services/control/find/seek.h"
 
 enum control_copy_state {
-    CONTROL_COPY_UNKNOWN, /* there is one, or may be */
+    CONTROL_COPY_UNKNOWN, /* there is or may be a message */
     CONTROL_COPY_NONE,
-    CONTROL_COPY_WAITS, /* in a queue: it was seen there (Redis), or must be there */
+    CONTROL_COPY_WAITS, /* in a queue: seen there (Redis), or inferred */
 };
 
 struct control_copy {
     const struct kn_msg_overdue_task *task;
-    int64_t missing_at; /* when its worker first did not have it (monotonic) */
+    int64_t missing_at; /* since when its worker does not have it (monotonic) */
     enum control_copy_state state;
-    struct kn_str queue; /* of one that waits; in the arena */
-    struct kn_str name;  /* of its task; absent: not known */
+    struct kn_str queue; /* for WAITS; in the arena */
+    struct kn_str name;  /* of its task; absent: unknown */
 };
 
 struct control_copies_options {
@@ -29,8 +29,8 @@ struct control_copies_options {
     struct kn_arena *arena;
 };
 
-/* Sets the state of each, CONTROL_SEEK_MAX at most. After a failure, which is logged, none is NONE.
- */
+/* Sets the state of at most CONTROL_SEEK_MAX copies. Failures are logged, and then no state is
+ * NONE. */
 void control_copies_find(const struct control_copies_options *options, struct control_copy *copies,
                          size_t count);
 

@@ -1,14 +1,13 @@
-/* The tasks that a worker holds, as the events that it would have sent. No I/O. */
+/* Converts the tasks held by a worker to the events it would have sent. No I/O. */
 #ifndef CONTROL_SETTLE_HELD_H
 #define CONTROL_SETTLE_HELD_H
 
 #include "proto/messages.h"
 #include "services/control/ask/round.h"
 
-/* What a worker answered at `at` (wall clock): task-received of each task, at the time of
- * its start, else at `at`, and task-started of those that run. Tasks without an id or a name, and
- * those beyond CONTROL_HELD_MAX, are left out. The list is in the arena; texts are not copied.
- * NOMEM. */
+/* For a worker's answer at `at` (wall clock): task-received of each task, at its start time or else
+ * `at`, and task-started of running tasks. Leaves out tasks without ID or name, and those beyond
+ * CONTROL_HELD_MAX. The list is in the arena; texts are not copied. NOMEM. */
 enum { CONTROL_HELD_MAX = 20000 };
 struct control_held_events {
     struct kn_msg_event *items;

@@ -43,7 +43,7 @@ struct control_reconcile {
     } walks[STATUSES];
     unsigned first; /* status of the next tick, in turn */
 
-    struct kn_bus_message *workers; /* a worker_list; NULL: not known */
+    struct kn_bus_message *workers; /* a worker_list; NULL: unknown */
     int64_t workers_at;
     int64_t probed_at, probe_pause;
     char name[33]; /* of our tickets */
