@@ -1,5 +1,5 @@
-/* For tests of the gateway alone: answers as storage and the control of the source
- * "default" do, out of a few made-up things, and publishes a feed and figures.
+/* For isolated tests of the gateway: answers like storage and the control of the source "default"
+ * from a little generated data, and publishes a feed and metrics.
  *
  *   gateway_fake_storage REQUEST_URL FEED_URL METRICS_URL CONTROL_URL
  *

@@ -1,4 +1,4 @@
-/* Inside of the fake storage: what its files share. */
+/* Internal to the fake storage: shared by its files. */
 #ifndef KN_GATEWAY_FAKE_STORAGE_H
 #define KN_GATEWAY_FAKE_STORAGE_H
 
@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-/* When most made-up things happened. */
+/* The time of most generated data. */
 #define AT (INT64_C(1795428000) * KN_SECOND)
 
 extern atomic_ullong fake_number; /* of the feed */
@@ -16,10 +16,10 @@ struct kn_str fake_text(struct kn_arena *arena, const char *prefix, size_t i);
 void fake_task(struct kn_arena *arena, size_t i, struct kn_msg_task *task);
 void fake_worker(struct kn_msg_worker *worker, const char *name, const char *source);
 
-/* Answers as storage does, or control. */
+/* Answers like storage or control. */
 enum kn_status fake_handle(void *arg, const struct kn_bus_message *request,
                            struct kn_bus_reply *reply);
-/* Answers as the control of a source does; UNSUPPORTED for other kinds. */
+/* Answers like the control of a source; UNSUPPORTED for other kinds. */
 enum kn_status fake_control(struct kn_arena *arena, const struct kn_bus_message *request,
                             struct kn_bus_reply *reply);
 

@@ -1,4 +1,4 @@
-/* The service: everything it is made of, in the order of dependence. */
+/* The service: all its parts, in order of dependence. */
 #ifndef KN_GATEWAY_GATEWAY_H
 #define KN_GATEWAY_GATEWAY_H
 

@@ -1,4 +1,4 @@
-/* What the tests of this folder begin with. */
+/* Common setup of the tests in this folder. */
 #ifndef KN_GATEWAY_TEST_H
 #define KN_GATEWAY_TEST_H
 

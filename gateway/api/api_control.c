@@ -112,7 +112,7 @@ void gw_api_command(struct gw_exchange *x)
         .timeout = to_us(gw_body_f64(x, "timeout", 0.1, GW_TIMEOUT_MAX)),
         .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
-    /* a list that turned out empty must not become everybody */
+    /* an empty list must not mean all workers */
     if (command.destinations.items && !command.destinations.count)
         gw_problem_set(&x->params.problem, 400, "workers", "workers: must not be empty");
     if (!gw_body_ok(x))

@@ -166,7 +166,7 @@ void gw_check_signal(struct gw_exchange *x, struct kn_str signal)
         gw_problem_set(&x->params.problem, 400, "signal", "signal: must be %s", CELERY_SIGNALS);
 }
 
-/* A task that no event has told of may be revoked too, if its source is said. */
+/* A task without any events may be revoked, too, if its source is given. */
 void gw_api_revoke(struct gw_exchange *x)
 {
     struct kn_msg_task_revoke ask = {

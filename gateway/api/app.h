@@ -1,4 +1,4 @@
-/* What answers requests: routes, storage, the dashboard's files. */
+/* Answers requests: routes, storage, the dashboard's files. */
 #ifndef KN_GATEWAY_API_APP_H
 #define KN_GATEWAY_API_APP_H
 
@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 struct gw_counters {
-    atomic_ullong requests[6]; /* by the hundred of the status */
+    atomic_ullong requests[6]; /* by status / 100 */
     atomic_ullong refused;     /* connections and requests over the limit */
     atomic_ullong storage_failures;
 };
@@ -24,7 +24,7 @@ struct gw_app {
     struct gw_hub *hub;
     const struct gw_static *files; /* NULL: none */
     struct gw_host_rules hosts;
-    const char *url_prefix;   /* as kn_url_prefix_read writes it */
+    const char *url_prefix;   /* as written by kn_url_prefix_read */
     const char *user_header;  /* "": none */
     bool may_act;             /* whether requests may change anything */
     int64_t query_timeout;    /* µs */
@@ -35,11 +35,11 @@ struct gw_app {
 /* Finds the prefix of the browser's paths, and removes it from x->path if the proxy did not. */
 void gw_app_find_prefix(const struct gw_app *app, struct gw_exchange *x);
 
-/* Where an answer is made. */
+/* The thread that makes an answer. */
 enum gw_lane {
     GW_LANE_PROBE, /* separate threads, so that nothing else keeps supervisors waiting */
-    GW_LANE_WORK,  /* it may have to wait for other services */
-    GW_LANE_NOW,   /* the loop's own thread: it needs no waiting */
+    GW_LANE_WORK,  /* may have to wait for other services */
+    GW_LANE_NOW,   /* the loop's own thread: never waits */
 };
 enum gw_lane gw_app_lane(struct kn_str path); /* after gw_app_find_prefix */
 

@@ -27,7 +27,7 @@ struct kn_bus_message *gw_ask_control(struct gw_exchange *x, struct kn_str sourc
 struct kn_msg_action *gw_new_action(struct gw_exchange *x, bool dry_run);
 /* A random UUID in the arena. On failure, it is absent and x becomes a problem. */
 struct kn_str gw_new_uuid(struct gw_exchange *x);
-/* Reports a wrong parameter of x if signal is present and not one of CELERY_SIGNALS. */
+/* Reports an invalid parameter of x if signal is present and not one of CELERY_SIGNALS. */
 void gw_check_signal(struct gw_exchange *x, struct kn_str signal);
 
 #endif

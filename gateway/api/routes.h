@@ -1,6 +1,6 @@
-/* Every path of the gateway: one table, from which come the router, the prototypes of the
- * handlers, and the check of parameters and bodies. tests/api_doc_test.py compares it with
- * gateway/openapi.json and with the paths that docs/ name.
+/* Every path of the gateway. One table defines the router, the prototypes of the handlers, and the
+ * checks of parameters and bodies. tests/api_doc_test.py compares it with gateway/openapi.json and
+ * with the paths in docs/.
  *
  * A row is R(method, pattern, handler, body, answer, parameters...):
  *   method      GET (and HEAD), UPGRADE (GET, to become a WebSocket), POST or DELETE
@@ -13,13 +13,13 @@
  *               CHOICE (the first is the default), TIME, DURATION,
  *               NUMBER (least, most, default), or NO_PARAMS
  *
- * Who may use a route belongs here, too: as a column after the handler. */
+ * If routes get access rules, they belong here, as a column after the handler. */
 #ifndef KN_GATEWAY_API_ROUTES_H
 #define KN_GATEWAY_API_ROUTES_H
 
 #include "gateway/http/router.h"
 
-enum { GW_TIMEOUT_MAX = 60 /* seconds for which workers may be waited for */ };
+enum { GW_TIMEOUT_MAX = 60 /* maximum seconds to wait for workers */ };
 
 /* clang-format off */
 #define GW_ROUTES(R)                                                                               \

@@ -11,7 +11,7 @@ struct gw_app;
 struct gw_member;
 
 enum {
-    GW_PATH_MAX = 16384,             /* bytes of a path, still encoded: an id has up to 4,096 */
+    GW_PATH_MAX = 16384,             /* bytes of an encoded path: an ID has up to 4,096 */
     GW_PREFIX_MAX = 1024,            /* bytes of the prefix of a path */
     GW_BODY_MAX = 64 << 20,          /* bytes of an answer */
     GW_REQUEST_ARENA_MAX = 64 << 20, /* bytes */

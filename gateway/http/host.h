@@ -1,13 +1,13 @@
-/* Which Host and Origin headers are good. Against DNS rebinding: a page of
- * another site that makes its own name point at us still sends that name. */
+/* Checks Host and Origin headers, against DNS rebinding: a page of another site that points its own
+ * name at us still sends that name. */
 #ifndef KN_GATEWAY_HTTP_HOST_H
 #define KN_GATEWAY_HTTP_HOST_H
 
 #include "services/common/text/str.h"
 
 struct gw_host_rules {
-    bool loopback;       /* we listen on loopback: only local names are good */
-    const char *allowed; /* further names, with commas between; "*" for any; "" for none */
+    bool loopback;       /* we listen on loopback: only local names are allowed */
+    const char *allowed; /* additional names, separated by commas; "*" for any; "" for none */
 };
 
 /* host: the Host header, with or without a port. An IP address is always allowed: DNS rebinding

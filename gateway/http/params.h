@@ -1,8 +1,7 @@
-/* The query string of a request. It is split and decoded once; then each
- * parameter is read by name, as its route declares it: reading one that is not
- * declared is our own mistake. The first mistake of the client is kept in
- * params->problem, so read without looking and ask once with gw_params_finish,
- * which also refuses what is not declared. */
+/* The query string of a request. It is split and decoded once; then each parameter is read by name,
+ * as declared by its route. Reading an undeclared parameter is a bug. The client's first mistake is
+ * kept in params->problem: read all parameters, then call gw_params_finish once, which also refuses
+ * undeclared ones. */
 #ifndef KN_GATEWAY_HTTP_PARAMS_H
 #define KN_GATEWAY_HTTP_PARAMS_H
 

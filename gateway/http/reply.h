@@ -1,4 +1,4 @@
-/* Problems as answers, and the ends of lists: for whoever answers requests. */
+/* For handlers: problems as answers, and the ends of lists. */
 #ifndef KN_GATEWAY_HTTP_REPLY_H
 #define KN_GATEWAY_HTTP_REPLY_H
 
@@ -7,7 +7,7 @@
 /* Makes x a problem. */
 void gw_fail(struct gw_exchange *x, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Makes x a problem: the memory for answers has no room for this one. */
+/* Makes x a problem: not enough memory for this answer. */
 void gw_fail_memory(struct gw_exchange *x);
 /* Makes x a problem: an action was sent to its service, and its outcome is unknown. why: text
  * for people. */

@@ -1,4 +1,4 @@
-/* From a path and a method to what answers them. */
+/* Finds the handler for a path and method. */
 #ifndef KN_GATEWAY_HTTP_ROUTER_H
 #define KN_GATEWAY_HTTP_ROUTER_H
 
@@ -14,25 +14,26 @@ enum gw_method {
     GW_DELETE,
 };
 
-/* pattern: a path in which one "{name}" may stand for one or more characters, slashes among them
- * (clients ought to write %2F in an id, and some proxies undo it). Rows with the same pattern
- * stand together. */
+/* pattern: a path in which one "{name}" may match one or more characters, including slashes
+ * (clients should write %2F in an ID, but some proxies decode it). Rows with the same pattern are
+ * adjacent. */
 struct gw_route {
     const char *pattern; /* NULL ends a table */
     enum gw_method method;
     void (*handler)(struct gw_exchange *x);
-    const char *body;   /* members that the body may have, a space between; NULL: no body */
-    const char *answer; /* schemas of gateway/openapi.json, a space between; or a type */
+    const char *body;   /* allowed members of the body, separated by spaces; NULL: no body */
+    const char *answer; /* schemas of gateway/openapi.json, separated by spaces; or a type */
     const struct gw_param_spec *params; /* of the query */
 };
 
-/* The first row whose pattern fits, whatever its method; NULL when none does. path is as the
- * client sent it, still percent-encoded; *ret_arg is what stands for "{name}", absent without. */
+/* The first row with a matching pattern, whatever its method; NULL if none matches. path is as sent
+ * by the client, still percent-encoded; *ret_arg is the part matching "{name}", absent if the
+ * pattern has none. */
 const struct gw_route *gw_route_find(const struct gw_route *table, struct kn_str path,
                                      struct kn_str *ret_arg);
 /* The methods of a row's pattern, as the Allow header lists them: static. first: of its rows. */
 const char *gw_route_allow(const struct gw_route *first);
-/* The row of this method among those of the same pattern; NULL when there is none. */
+/* The row for this method among those with the same pattern; NULL if none. */
 const struct gw_route *gw_route_of(const struct gw_route *first, struct kn_str method);
 
 #define GW_ALLOW_READING "GET, HEAD, OPTIONS"

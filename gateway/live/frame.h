@@ -25,7 +25,7 @@ struct gw_command {
     struct kn_str id;               /* of ping: JSON text, or absent */
 };
 
-/* INVALID: problem->detail explains the error. Texts of ret lie in the arena. */
+/* INVALID: problem->detail explains the error. Texts of ret are in the arena. */
 enum kn_status gw_frame_parse(struct kn_str text, struct kn_arena *arena, struct gw_command *ret,
                               struct gw_problem *problem) KN_MUST_CHECK;
 

@@ -8,7 +8,7 @@
 
 enum { GW_HISTORY_MINUTES = 180 };
 
-/* Sums over the figures of one minute. */
+/* Sums of the metrics of one minute. */
 struct gw_minute {
     int64_t minute; /* since 1970 */
     uint64_t n;     /* number of figures; 0: none */

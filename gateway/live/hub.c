@@ -22,7 +22,7 @@ struct gw_hub {
     bool connected;
     struct pending_tasks tasks;
     struct entities entities;
-    struct entities jobs; /* of the tick alone */
+    struct entities jobs; /* only for the current tick */
     struct latest metrics;
     struct latest system;
     const char *resync; /* reason; NULL for none */

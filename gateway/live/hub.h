@@ -36,7 +36,7 @@ struct gw_hub_counters {
 };
 
 enum kn_status gw_hub_new(const struct gw_hub_options *options, struct gw_hub **ret) KN_MUST_CHECK;
-/* All clients must have left. NULL is allowed. */
+/* Call after all clients have left. NULL is allowed. */
 void gw_hub_free(struct gw_hub *hub);
 void gw_hub_counters(struct gw_hub *hub, struct gw_hub_counters *ret);
 

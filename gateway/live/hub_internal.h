@@ -1,4 +1,4 @@
-/* Inside of the hub: what is gathered within a tick, and a client's frames. */
+/* Internal to the hub: changes collected within a tick, and a client's frames. */
 #ifndef KN_GATEWAY_LIVE_HUB_INTERNAL_H
 #define KN_GATEWAY_LIVE_HUB_INTERNAL_H
 
@@ -15,7 +15,7 @@ struct task_entry {
     const struct kn_msg_task *task; /* newest state, in the arena */
     uint64_t hash;
     uint64_t order;    /* of its last change */
-    unsigned previous; /* status before the tick; KN_TASK_STATUS_COUNT when created in it */
+    unsigned previous; /* status before the tick; KN_TASK_STATUS_COUNT if created in it */
     size_t json_at;    /* in pending_tasks.json; json_len 0: not written yet */
     size_t json_len;
 };
@@ -52,15 +52,15 @@ struct entity {
     bool known;        /* state is that of the last change */
 };
 
-/* The newest state of each worker and queue: kept, so that changes are seen.
- * Bounded: when it is full, further ones are sent as updated, and counted. */
+/* The newest state of each worker and queue, kept to detect changes. Bounded: when full, further
+ * ones are sent as updated, and counted. */
 struct entities {
     struct entity *items;
     struct hmap index; /* of the items, by the hash of kind, source and name */
     size_t count;
     size_t max;
     uint64_t dropped;
-    bool primed; /* the list of workers was loaded: one that is new came online */
+    bool primed; /* the list of workers was loaded: a new worker has come online */
 };
 void entities_fini(struct entities *entities);
 void entities_worker(struct entities *entities, const struct kn_msg_worker *worker, bool announce);
@@ -84,15 +84,15 @@ struct gw_client {
     struct gw_frame *first, *last;
     size_t bytes;
     size_t bytes_max;
-    void (*notify)(void *arg); /* NULL: nobody wants to know */
+    void (*notify)(void *arg); /* NULL: none */
     void *notify_arg;
     bool closed;
-    bool missed; /* frames were dropped: a resync is due when there is room */
+    bool missed; /* frames were dropped: send a resync when there is room */
     uint64_t dropped;
 };
 
-/* Copies the text into the client's frames. False: no room, it was dropped, and
- * the client is told when it has read on. */
+/* Copies the text into the client's frames. False: no room; the text was dropped, and the client is
+ * notified once it has read more. */
 bool client_push(struct gw_client *client, struct kn_str text);
 
 #endif

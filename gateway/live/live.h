@@ -1,5 +1,5 @@
-/* Follows storage's feed and aggregation's figures: feeds the hub, and keeps the
- * newest figures for whoever asks. Two threads of its own. */
+/* Follows storage's feed and aggregation's metrics: feeds the hub, and keeps the newest metrics for
+ * requests. Has two threads. */
 #ifndef KN_GATEWAY_LIVE_LIVE_H
 #define KN_GATEWAY_LIVE_LIVE_H
 
@@ -18,22 +18,22 @@ struct gw_live_options {
     int64_t tick_us;
 };
 
-/* Nothing of options is owned; all of it must outlive the result. A failure
- * may have a sentence in error, which may be NULL. */
+/* Nothing in options is owned; everything must outlive the result. A failure may have a sentence in
+ * error, which may be NULL. */
 enum kn_status gw_live_start(const struct gw_live_options *options, struct gw_live **ret,
                              struct kn_buf *error) KN_MUST_CHECK;
 /* Stops the threads. NULL is allowed. */
 void gw_live_stop(struct gw_live *live);
 
-/* Whether the feed is heard: it says where it stands every second. */
+/* Whether the feed is received: it publishes its position every second. */
 bool gw_live_connected(struct gw_live *live);
-/* The newest figures, copied into the arena, and how many tasks have each status.
- * NOT_FOUND when there are none that are younger than 10 seconds. */
+/* The newest metrics, copied into the arena, and the number of tasks per status. NOT_FOUND if there
+ * are none from the last 10 seconds. */
 enum kn_status gw_live_metrics(struct gw_live *live, struct kn_arena *arena,
                                const struct kn_msg_metrics **ret_metrics,
                                struct gw_status_counts *ret_tasks) KN_MUST_CHECK;
-/* The sources of storage's newest SYSTEM document, which is asked for every 2 seconds. False when
- * there is none that is younger than 5 seconds. */
+/* The sources in storage's newest SYSTEM document, which is requested every 2 seconds. False if
+ * there is none from the last 5 seconds. */
 bool gw_live_sources(struct gw_live *live, struct gw_sources *ret);
 /* Appends the document of GET /metrics/history. */
 void gw_live_history(struct gw_live *live, struct kn_buf *out);

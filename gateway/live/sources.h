@@ -1,4 +1,4 @@
-/* The names of the sources that storage knows, as its SYSTEM document tells. */
+/* The names of the sources in storage's SYSTEM document. */
 #ifndef KN_GATEWAY_LIVE_SOURCES_H
 #define KN_GATEWAY_LIVE_SOURCES_H
 

@@ -315,7 +315,7 @@ void conn_run(struct conn *conn)
         conn_kill(conn);
 }
 
-/* How many bytes to read now: no more than the request may have. */
+/* Number of bytes to read now, within the request's limit. */
 static size_t room(const struct conn *conn)
 {
     size_t most = conn->state == CONN_HEAD   ? GW_HEAD_MAX

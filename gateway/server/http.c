@@ -114,9 +114,9 @@ static bool is_json(struct kn_str type)
            (type.len == 16 || type.ptr[16] == ';' || type.ptr[16] == ' ');
 }
 
-/* A page of another site may make a browser send what its user is allowed to: such a
- * request has another Origin, or says so itself; and what it can send without being
- * asked for permission before is no JSON. */
+/* A page of another site can make a browser send requests with its user's permissions. Such a
+ * request has another Origin or declares itself as cross-site, and without a CORS preflight it
+ * cannot send JSON. */
 static void check_writer(struct request *request)
 {
     struct gw_exchange *x = &request->x;

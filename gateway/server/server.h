@@ -1,7 +1,7 @@
-/* HTTP and WebSocket: docs/http.md says how.
+/* HTTP and WebSocket; see docs/http.md.
  *
- * Threads: one, the loop, owns all connections and never waits for anything but them;
- * others make answers, for which they may have to wait. */
+ * Threads: one, the loop, owns all connections and waits only for them; others make answers, and
+ * may block. */
 #ifndef KN_GATEWAY_SERVER_SERVER_H
 #define KN_GATEWAY_SERVER_SERVER_H
 
@@ -10,8 +10,8 @@
 struct gw_server;
 
 struct gw_server_options {
-    const char *listen;       /* "127.0.0.1:8080"; port 0: any that is free */
-    unsigned threads;         /* requests whose answers are made at once; as many may wait */
+    const char *listen;       /* "127.0.0.1:8080"; port 0: any free port */
+    unsigned threads;         /* number of requests answered at the same time; as many may wait */
     unsigned connections_max; /* besides WebSocket clients */
     unsigned ws_clients_max;
     struct gw_app *app; /* not owned */
@@ -22,7 +22,7 @@ enum kn_status gw_server_start(const struct gw_server_options *options, struct g
                                struct kn_buf *error) KN_MUST_CHECK;
 /* Ends all connections. NULL is allowed. */
 void gw_server_stop(struct gw_server *server);
-/* "127.0.0.1:8080", with the port that was taken. */
+/* "127.0.0.1:8080", with the actual port. */
 const char *gw_server_address(const struct gw_server *server);
 
 #endif

@@ -26,9 +26,9 @@ enum {
     GW_WS_TRY_LATER = 1013,
 };
 
-/* What a client sends, put together from frames. */
+/* Assembles a client's messages from frames. */
 struct gw_ws_reader {
-    struct kn_buf message; /* of a message in several frames, what there is */
+    struct kn_buf message; /* the received part of a fragmented message */
     bool in_message;
     enum gw_ws_opcode opcode; /* of that message */
     size_t max;               /* bytes of a message */
@@ -37,24 +37,24 @@ struct gw_ws_reader {
 struct gw_ws_event {
     enum gw_ws_opcode opcode; /* TEXT, BINARY: a whole message; CLOSE, PING, PONG */
     struct kn_str payload;    /* in the data or in the reader, until the next call */
-    size_t size;              /* bytes of the data that this was */
-    int code;                 /* of a frame that ends the connection */
+    size_t size;              /* bytes consumed */
+    int code;                 /* for a frame that ends the connection */
 };
 
-/* max: bytes of a message, in one frame or in many. */
+/* max: bytes of a message, in one or more frames. */
 void gw_ws_reader_init(struct gw_ws_reader *reader, size_t max);
 void gw_ws_reader_fini(struct gw_ws_reader *reader);
 
-/* Reads the frame that data begins with, whose payload is unmasked in place. OK: *ret is
- * an event. AGAIN: with ret->size > 0, a part of a message was taken; else more data is
- * needed, at most max + GW_WS_HEADER_MAX bytes in all. INVALID: the connection is to be
- * closed with ret->code; a frame that is too big is so as soon as its length is there. */
+/* Reads the frame at the start of data, and unmasks its payload in place. OK: *ret is an event.
+ * AGAIN: with ret->size > 0, part of a message was consumed; otherwise more data is needed, at most
+ * max + GW_WS_HEADER_MAX bytes in total. INVALID: close the connection with ret->code; an oversized
+ * frame is detected as soon as its length is known. */
 enum kn_status gw_ws_read(struct gw_ws_reader *reader, char *data, size_t len,
                           struct gw_ws_event *ret) KN_MUST_CHECK;
 
 /* Writes the header of an unmasked, unfragmented frame. Returns its size. */
 size_t gw_ws_header(char out[static GW_WS_HEADER_MAX], enum gw_ws_opcode opcode, size_t len);
-/* Appends the answer to Sec-WebSocket-Key. False: key is none. */
+/* Appends the answer to Sec-WebSocket-Key. False: key is invalid. */
 bool gw_ws_accept(struct kn_str key, struct kn_buf *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* The filter of the task list: read from a query string or from a WebSocket
- * frame, and held against tasks of the feed. */
+/* The filter of the task list: read from a query string or a WebSocket frame, and matched against
+ * tasks of the feed. */
 #ifndef KN_GATEWAY_VIEW_FILTER_H
 #define KN_GATEWAY_VIEW_FILTER_H
 
@@ -16,15 +16,14 @@
  * are those of params. */
 void gw_filter_read(struct gw_params *params, struct kn_msg_tasks_get *ret);
 
-/* A filter made ready to be held against many tasks. */
+/* A filter prepared for matching many tasks. */
 struct gw_filter {
     struct kn_msg_tasks_get get; /* texts are not owned */
-    unsigned statuses;           /* bit by enum kn_task_status; all of them without a filter */
+    unsigned statuses;           /* bits by enum kn_task_status; all bits without a filter */
 };
 struct gw_filter gw_filter_of(const struct kn_msg_tasks_get *get);
-/* Whether a task has what the filter asks for. status is looked at instead of
- * the task's own; whether it is marked as resolved does not matter, so that those who
- * watch the ones that are not hear of it. */
+/* Whether a task matches the filter. Uses status instead of the task's own, and ignores whether the
+ * task is marked as resolved, so that clients watching unresolved tasks learn about the mark. */
 bool gw_filter_matches(const struct gw_filter *filter, const struct kn_msg_task *task,
                        unsigned status);
 

@@ -5,7 +5,7 @@
 #include "proto/messages.h"
 #include "services/common/text/buf.h"
 
-/* The name alone. */
+/* Appends only the name. */
 void member(struct kn_buf *out, const char *name);
 void member_str(struct kn_buf *out, const char *name, struct kn_str value);
 void member_i64(struct kn_buf *out, const char *name, int64_t value);
@@ -15,7 +15,7 @@ void member_bool(struct kn_buf *out, const char *name, bool value);
 void member_opt_i64(struct kn_buf *out, const char *name, struct kn_opt_i64 value);
 void member_opt_f64(struct kn_buf *out, const char *name, struct kn_opt_f64 value);
 void member_strs(struct kn_buf *out, const char *name, const struct kn_strs *list);
-/* JSON text as it is; null when it is absent. */
+/* JSON text unchanged; null if absent. */
 void member_json(struct kn_buf *out, const char *name, struct kn_str json);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the services say of themselves, in memory only. A lock guards it. */
+/* The latest reports of services, in memory only. A lock guards it. */
 #ifndef KN_STORAGE_REGISTRY_H
 #define KN_STORAGE_REGISTRY_H
 
@@ -12,8 +12,8 @@ void registry_free(struct registry *registry);
 /* Keeps the latest of each id. FULL at 1,000 services. */
 enum kn_status registry_put(struct registry *registry,
                             const struct kn_msg_service_status *status) KN_MUST_CHECK;
-/* Copies of all in the arena; those silent for 5 s are AWAY, those silent for a
- * minute are gone. */
+/* Copies all reports into the arena. Services without a report for 5 s are AWAY; after a minute
+ * they are removed. */
 enum kn_status registry_list(struct registry *registry, struct kn_arena *arena,
                              struct kn_msg_service_status **ret, size_t *ret_count) KN_MUST_CHECK;
 

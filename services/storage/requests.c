@@ -19,7 +19,7 @@ static bool answer_with(struct query *q, enum kn_kind kind)
     return q->answer;
 }
 
-/* store_read_NAME as it is called by a row; those with _WHY give a reason. */
+/* store_read_NAME as called by a row; those with _WHY give a reason. */
 #define QUERY(name)                                                                                \
     static enum kn_status query_##name(struct query *q)                                            \
     {                                                                                              \

@@ -1,4 +1,4 @@
-/* What storage's tests share: databases to test against, and made-up events. */
+/* Shared by storage's tests: test databases, and generated events. */
 #ifndef KN_STORAGE_RIG_TEST_H
 #define KN_STORAGE_RIG_TEST_H
 
@@ -14,11 +14,11 @@ struct rig {
     struct store_reader *reader;
     struct kn_arena arena; /* of queries; emptied by the test */
     uint64_t next_seq;
-    int64_t keep_tasks_us; /* retention; 0: for ever; from the next rig_reopen on */
+    int64_t keep_tasks_us; /* retention; 0: forever; applies from the next rig_reopen */
     int64_t keep_events_us;
 };
 
-/* Options of a store; the database and what else a test wants stand after it. */
+/* Options of a store; tests add the database and other options. */
 #define RIG_OPTIONS                                                                                \
     .feed_keep = 1000, .jobs_tasks_max = 100000, .jobs_rate = 20, .jobs_rate_max = 1000
 
@@ -27,8 +27,8 @@ struct rig {
 bool rig_start_postgres(void);
 void rig_stop_postgres(void);
 
-/* Runs an array of tests on SQLite, then, with *on_postgres set, on PostgreSQL; how many
- * failed. */
+/* Runs an array of tests on SQLite, then, if *on_postgres is set, on PostgreSQL. Returns the number
+ * of failed tests. */
 #define RIG_RUN(tests, on_postgres) rig_run(tests, KN_COUNT_OF(tests), on_postgres)
 struct CMUnitTest;
 int rig_run(const struct CMUnitTest *tests, size_t count, bool *on_postgres);
@@ -42,7 +42,7 @@ void rig_close(struct rig *rig);
 void rig_empty_database(struct rig *rig, char *ret, size_t size);
 /* Ends all connections to the server. */
 void rig_cut_connections(void);
-/* Closes and opens it, as a restart does. */
+/* Closes and reopens the store, like a restart. */
 void rig_reopen(struct rig *rig);
 
 /* Commits one batch, which must be accepted; *ret_feed may be NULL. */

@@ -7,13 +7,13 @@
 
 struct storage;
 
-/* Opens the database, binds the addresses. A failure may have a sentence
- * in error; CONFIG, DENIED and VERSION will not pass by themselves. */
+/* Opens the database, binds the addresses. A failure may have a sentence in error; CONFIG, DENIED
+ * and VERSION are permanent. */
 enum kn_status storage_new(const struct kn_config *config, const struct kn_service *service,
                            struct storage **ret, struct kn_buf *error) KN_MUST_CHECK;
-/* Publishes marks every second, until the service is asked to stop. */
+/* Publishes marks every second until the service is asked to stop. */
 void storage_run(struct storage *storage);
-/* Stops answering, commits what waits, closes the database. NULL is allowed. */
+/* Stops answering, commits waiting requests, and closes the database. NULL is allowed. */
 void storage_free(struct storage *storage);
 
 #endif

@@ -38,7 +38,7 @@ static enum kn_status take_u64(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-/* The database's own random number, made by whoever comes first. */
+/* The database's own random number, created by the first process. */
 static enum kn_status load_hash_key(struct store *store)
 {
     char hex[17], text[32];

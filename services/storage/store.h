@@ -1,7 +1,7 @@
 /* The stored data: one writer and several readers of one database.
  *
  * store_*       the writer; one thread
- * store_read_*  queries; each thread with a reader of its own (store_reader_new) */
+ * store_read_*  queries; each thread has its own reader (store_reader_new) */
 #ifndef KN_STORAGE_STORE_H
 #define KN_STORAGE_STORE_H
 
@@ -13,7 +13,7 @@ struct store_options {
     const char *database;       /* sqlite:PATH, postgresql://… or postgres://… */
     const char *feed;           /* name under which commits are numbered; NULL: "main" */
     int64_t feed_keep;          /* number of commits kept for readers */
-    int64_t retention_tasks_us; /* 0: for ever */
+    int64_t retention_tasks_us; /* 0: forever */
     int64_t retention_events_us;
     int64_t retention_rollups_us;
     int64_t retention_workers_us; /* offline ones */
@@ -44,15 +44,15 @@ struct store_job {
 
 /* A request that changes data. */
 struct store_change {
-    enum kn_kind kind; /* one that is applied, see requests.h */
+    enum kn_kind kind; /* a kind with apply, see requests.h */
     const void *msg;
     const struct store_job *job;  /* of JOB_CREATE, which needs no msg */
     struct kn_arena *arena;       /* for the answer; not needed for those without one */
     enum kn_status status;        /* set by store_commit: the outcome */
     const char *why;              /* likewise, static: explains a status other than OK */
     struct kn_msg_ingest_ack ack; /* likewise, of INGEST_BATCH */
-    bool whole;                   /* likewise: no batch before it is missing */
-    const void *answer;           /* likewise, in the arena or static; NULL: a DONE without more */
+    bool whole;                   /* likewise: no earlier batch is missing */
+    const void *answer;           /* likewise, in the arena or static; NULL: an empty DONE */
 };
 
 /* Applies all changes in one transaction. OK: committed, and each change has its own
@@ -172,8 +172,8 @@ enum kn_status store_read_work(struct store_reader *reader, struct kn_str source
 enum kn_status store_read_links(struct store_reader *reader,
                                 const struct kn_msg_task_links_get *get, struct kn_arena *arena,
                                 struct kn_msg_task_links *ret) KN_MUST_CHECK;
-/* Sources with their counters and gaps, counts, and storage itself; the rest of
- * the system is not in the database. */
+/* Sources with their counters and gaps, counts, and storage itself; the rest of the system document
+ * is not in the database. */
 enum kn_status store_read_system(struct store_reader *reader, struct kn_arena *arena,
                                  struct kn_msg_system *ret) KN_MUST_CHECK;
 

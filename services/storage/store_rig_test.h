@@ -1,4 +1,4 @@
-/* What the tests of the store share beside their databases: an event, and questions. */
+/* Shared by the store's tests, besides databases: an event, and queries. */
 #ifndef KN_STORAGE_STORE_RIG_TEST_H
 #define KN_STORAGE_STORE_RIG_TEST_H
 
@@ -106,7 +106,7 @@ static inline size_t events_of(struct rig *rig, const char *id)
     return list.items.count;
 }
 
-/* ---- a test that has a database of its own ------------------------------------------- */
+/* ---- tests with their own database ------------------------------------------- */
 
 static bool on_postgres;
 

@@ -1,4 +1,4 @@
-/* The whole system: what the database knows, and what the services say of themselves. */
+/* The whole system: data from the database, and the reports of services. */
 #ifndef KN_STORAGE_SYSTEM_H
 #define KN_STORAGE_SYSTEM_H
 

@@ -213,7 +213,7 @@ static enum kn_status commit_patiently(struct writer *writer, struct request **g
     }
 }
 
-/* All together; when that fails for one of them, each alone, so that it fails alone. */
+/* All together; if one fails, each separately, so that only that one fails. */
 static void commit_group(struct writer *writer, struct request **group, size_t count)
 {
     enum kn_status status = commit_patiently(writer, group, count);

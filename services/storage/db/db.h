@@ -20,7 +20,7 @@ struct db_value {
     union {
         int64_t i64;
         double f64;
-        struct kn_str str; /* of TEXT and BLOB, borrowed */
+        struct kn_str str; /* for TEXT and BLOB, borrowed */
     };
 };
 
@@ -163,7 +163,7 @@ bool db_is_over(const struct db *db);
 
 enum kn_status db_sqlite_open(const struct db_options *options, struct db **ret,
                               struct kn_buf *error);
-/* Whether nobody answers there, or not yet: waiting may help. */
+/* Whether the server does not answer (yet), so that waiting may help. */
 bool db_postgres_is_away(const char *url);
 enum kn_status db_postgres_open(const struct db_options *options, struct db **ret,
                                 struct kn_buf *error);

@@ -132,7 +132,7 @@ static bool await_result(struct postgres *p, int ms)
     return !PQisBusy(p->conn);
 }
 
-/* Asks the server to end the statement. What doesn't end then is given up with its connection. */
+/* Asks the server to cancel the statement. If it does not end, the connection is dropped. */
 static void cancel(struct postgres *p)
 {
     char why[256];
@@ -211,7 +211,7 @@ static enum kn_status prepare(struct postgres *p, enum sql_id id, char name[NAME
     return KN_OK;
 }
 
-/* Runs a statement with the parameters that lie in p->params between ends. */
+/* Runs a statement with the parameters in p->params between ends. */
 static enum kn_status execute(struct postgres *p, enum sql_id id, const size_t *ends,
                               const bool *nulls, PGresult **ret)
 {
@@ -439,8 +439,8 @@ enum kn_status db_postgres_open(const struct db_options *options, struct db **re
         return KN_NOMEM;
     p->db.backend = &db_postgres_backend;
     kn_buf_init(&p->params, 0);
-    /* What stands before the URL is a default, which the URL may change: a server that has
-     * gone without a word is given up after half a minute. */
+    /* Parameters before the URL are defaults that the URL can override: a server that disappears
+     * silently is given up after half a minute. */
     const char *const keys[] = {"connect_timeout",  "keepalives_idle",  "keepalives_interval",
                                 "keepalives_count", "tcp_user_timeout", "dbname",
                                 "application_name", "client_encoding",  NULL};

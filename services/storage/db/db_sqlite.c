@@ -267,8 +267,8 @@ static const char setup_reader[] = "PRAGMA query_only = ON;"
                                    "PRAGMA temp_store = MEMORY;"
                                    "PRAGMA schema_version;";
 
-/* The first change to a write-ahead log wants the file for itself, and is told "locked" at once,
- * without the busy timeout, when others open it too. */
+/* The first switch to a write-ahead log needs exclusive access to the file, and fails with "locked"
+ * at once, without the busy timeout, when others open it too. */
 static int exec_patiently(sqlite3 *handle, const char *sql)
 {
     const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000L};

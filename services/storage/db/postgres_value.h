@@ -14,9 +14,9 @@ void pg_put_value(struct kn_buf *out, const struct db_value *value);
 /* One column of count rows, as an array; first: its value in the first row. */
 void pg_put_array(struct kn_buf *out, char type, const struct db_value *first, size_t width,
                   size_t count);
-/* All rows, as COPY reads them. */
+/* All rows, in COPY's format. */
 void pg_put_copy(struct kn_buf *out, const struct db_value *values, size_t width, size_t count);
-/* To be called once for each value: a text is unescaped in place. */
+/* Call once per value: text is unescaped in place. */
 struct db_value pg_get_value(const PGresult *result, int row, int column);
 
 #endif

@@ -1,24 +1,23 @@
-/* Every statement: id, types of its values, text for SQLite, text for PostgreSQL
- * (SAME when it is the same). Values are $1, $2 …, each i (integer), f (number), t
- * (text) or b (bytes). Statements that run for many rows at once (db_each) take
- * arrays on PostgreSQL, or are a COPY. */
+/* Every statement: id, types of its values, text for SQLite, text for PostgreSQL (SAME for
+ * identical text). Values are $1, $2 …, each i (integer), f (number), t (text) or b (bytes). On
+ * PostgreSQL statements for many rows (db_each) take arrays, or are a COPY. */
 #ifndef KN_STORAGE_DB_SQL_H
 #define KN_STORAGE_DB_SQL_H
 
 #include "services/storage/db/sql_tasks.h"
 
-/* Values of a statement, and columns of a row, at most: both databases have room for so many. */
+/* Maximum number of values of a statement, and of columns of a row, in both databases. */
 enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
 
-/* Numbers that stand in statements, where an index or a sequence is made for them; sql.c checks
- * that they are those of proto/enums.h. */
+/* Numbers used in statements because an index or a sequence depends on them; sql.c checks them
+ * against proto/enums.h. */
 #define SQL_TEXT_OF(number) #number
 #define SQL_TEXT(number) SQL_TEXT_OF(number)
 #define SQL_ITEM_WAITING 0
 #define SQL_ITEM_BEGUN 1
 #define SQL_ITEM_CANCELLED 6
-#define SQL_ENDED 2         /* jobs and their items: the first state that is an end */
-#define SQL_BLOCK_SIZE 1024 /* numbers of tasks that are taken at once */
+#define SQL_ENDED 2         /* jobs and their items: the first final state */
+#define SQL_BLOCK_SIZE 1024 /* task numbers reserved at once */
 
 /* clang-format off */
 #define SQL_WAITING SQL_TEXT(SQL_ITEM_WAITING)

@@ -68,7 +68,7 @@
     SQL_TO_8, SQL_TO_7, SQL_TO_6, SQL_TO_5, SQL_TO_4, SQL_TO_3, SQL_TO_2, "")
 
 /* ---- lists of columns, each with a comma before it ------------------------------------ */
-/* Statements begin with no, and those that change something with status. */
+/* Statements begin with no; those that change something continue with status. */
 
 #define SQL_ARG(group, field, NAME, column, type) , column
 #define SQL_TYPE(group, field, NAME, column, type) #type
@@ -103,7 +103,8 @@
 #define SQL_TASK_COPY \
     "COPY tasks (no" TASK_COLUMN_MAP(SQL_LIST) ") FROM STDIN (FORMAT binary)"
 
-/* Of the columns that W writes (UPDATE, REST or ADVANCE, see task_columns.h). One task, and many. */
+/* For the columns written by W (UPDATE, REST or ADVANCE, see task_columns.h). One task, and
+ * many. */
 #define SQL_TASK_SET_TYPES(W) "ii" TASK_COLUMN_MAP(SQL_##W##_TYPE)
 #define SQL_TASK_SET(W) \
     "UPDATE tasks SET (status" TASK_COLUMN_MAP(SQL_##W##_LIST) ") = (" \
@@ -113,8 +114,8 @@
     " FROM unnest($1::int8[], " SQL_NUMBERS(no, status TASK_COLUMN_MAP(SQL_##W##_ARG)) \
     ") AS u(no, status" TASK_COLUMN_MAP(SQL_##W##_LIST) ") WHERE t.no = u.no"
 
-/* What a list needs to choose tasks, in both orders, with and without the texts that can be searched.
- * no: the number that is walked along; from ends with WHERE, or AND. */
+/* Columns for selecting tasks of a list, in both orders, with and without the searchable texts. no:
+ * the column that gives the order; from ends with WHERE or AND. */
 #define SQL_SCAN_ROW \
     "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, t.first_at"
 #define SQL_SCAN_TEXTS ", t.id, t.args_repr, t.kwargs_repr, t.result_repr, t.error"

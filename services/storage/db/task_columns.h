@@ -1,5 +1,5 @@
-/* The columns of the table tasks, one row each. The statements about whole tasks (sql_tasks.h), the
- * values of columns and the texts of a task's message (task_row.c) come from here.
+/* The columns of the table tasks, one row each. Source of the statements about whole tasks
+ * (sql_tasks.h), and of the column values and message texts of a task (task_row.c).
  *
  *   C(group, field, NAME, column, type)
  *   group   KEY       never changes
@@ -14,7 +14,7 @@
  *           OTHER     task_row.c has a line for it
  *   type    i (integer), f (number), t (text), b (bytes)
  *
- * They are in the order of the table. Its key, no, comes before them. */
+ * The rows are in table order. The table's key, no, comes before them. */
 #ifndef KN_STORAGE_DB_TASK_COLUMNS_H
 #define KN_STORAGE_DB_TASK_COLUMNS_H
 
@@ -58,10 +58,10 @@
     C(PLAIN,    OTHER,     LEARNED,      learned,      b)
 /* clang-format on */
 
-/* TASK_IN_x_group(tokens) are the tokens if a statement of the kind x writes the column. Status,
- * which all of them write, is written out there.
+/* TASK_IN_x_group(tokens) expands to tokens if a statement of kind x writes the column. Status is
+ * written by all of them and spelled out there.
  *   UPDATE    what can change
- *   REST      likewise, but for INDEXED
+ *   REST      likewise, except INDEXED
  *   ADVANCE   ADVANCED */
 #define TASK_YES(...) __VA_ARGS__
 #define TASK_NO(...)

@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
-#define LEASE (30 * KN_SECOND) /* how long the results of what was taken are awaited */
-#define IDLE (5 * KN_SECOND)   /* how often storage looks after jobs that it need not do */
+#define LEASE (30 * KN_SECOND) /* how long to wait for the results of taken tasks */
+#define IDLE (5 * KN_SECOND)   /* how often storage checks jobs that control carries out */
 enum { TAKE_MAX = 500, OPEN_MAX = 1000 };
 
 static const char gone[] = "the process that started it no longer runs, so the outcome is unknown";
@@ -43,7 +43,8 @@ static enum kn_status set_item(struct tx *tx, int64_t job, int64_t item, enum kn
     return db_run(tx->store->db, SQL_JOB_ITEM_SET, values, NULL, NULL);
 }
 
-/* A result of whoever began it counts, also when it comes late; it may come twice. */
+/* A result from the process that started the task counts, even if it is late; it may arrive
+ * twice. */
 static enum kn_status settle(struct tx *tx, struct job_work *work, struct kn_str taker,
                              const struct kn_msg_job_item *result)
 {
@@ -330,7 +331,7 @@ static enum kn_status take_stale(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-/* A retry of which nobody told may have been sent: it was when its task is known. */
+/* A retry without a report may have been sent: it was if its new task is known. */
 static enum kn_status judge_retry(struct tx *tx, struct job_work *work, const struct own_item *item)
 {
     char new_id[JOB_NEW_ID_SIZE];
@@ -346,8 +347,7 @@ static enum kn_status judge_retry(struct tx *tx, struct job_work *work, const st
                     task ? KN_STR_ABSENT : kn_str_from(gone), kn_str_from(new_id));
 }
 
-/* What was begun and never heard of again. To revoke twice does no harm; a retry is never
- * begun again. */
+/* Started tasks without a result. Revoking twice does no harm; a retry is never started again. */
 static enum kn_status give_up_stale(struct tx *tx, struct job_work *work, int64_t now)
 {
     struct stale stale = {0};

@@ -1,8 +1,8 @@
-/* Bulk jobs: one thing done to many tasks. The tasks are chosen when the job is made;
- * then each is begun once, at the job's rate: a row says so before anything is done. What
- * concerns the database alone (marks) storage does itself; the rest control takes, a few
- * at a time. What was taken and never heard of again is given up after a while: begun
- * again where that does no harm, else uncertain for ever. */
+/* Bulk jobs: one action on many tasks. The tasks are chosen when the job is created; then each is
+ * started once, at the job's rate, and marked in its row before anything is done. Storage carries
+ * out actions that affect only the database (marks); control takes the others, a few at a time.
+ * Taken tasks without a result are given up after a while: started again where that does no harm,
+ * otherwise uncertain forever. */
 #include "services/storage/jobs/jobs.h"
 #include "services/storage/write/write.h"
 

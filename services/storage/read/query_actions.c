@@ -92,7 +92,7 @@ enum kn_status store_read_audit(struct store_reader *reader, const struct kn_msg
         if (status != KN_OK)
             return status;
         if (read.seen < AUDIT_STEP && list.items.count < read.limit)
-            read.at = 0; /* there are no more */
+            read.at = 0; /* no more entries */
         more = read.at && list.items.count < read.limit;
     }
     list.next = read.at;

@@ -73,7 +73,7 @@ enum kn_status store_read_family(struct store_reader *reader, const struct kn_ms
         numbers.count = limit;
     if (status == KN_OK)
         status = store_tasks_by_no(reader, numbers.items, numbers.count, arena, &list);
-    if (status == KN_OK && more) /* after the root alone come all others */
+    if (status == KN_OK && more) /* after the root come all others */
         status = store_make_cursor(arena, with_root && limit == 1 ? 0 : numbers.items[limit - 1],
                                    &list.next_cursor);
     if (status == KN_OK)

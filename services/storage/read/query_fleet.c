@@ -122,7 +122,7 @@ static bool wants(const struct kn_msg_workers_get *get, bool online)
     return is_in(kn_str_from(kn_enum_text(&kn_enum_worker_status, status)), &get->statuses);
 }
 
-/* A page of one source: as many as are still wanted of either status, of which the first stay. */
+/* A page of one source: as many of either status as are still wanted; the first ones are kept. */
 static enum kn_status read_page(struct workers_read *read, int64_t source, struct kn_str after,
                                 size_t limit)
 {

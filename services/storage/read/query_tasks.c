@@ -16,7 +16,7 @@ enum {
     VALUES_MAX = 100, /* of one filter */
     CHUNK = 1000,     /* rows asked for at once, at most */
     ROWS_MAX = 50000, /* looked at for one request */
-    RARE = 20,        /* a status is rare that less than one of so many tasks has */
+    RARE = 20,        /* a status is rare if less than one in this many tasks has it */
 };
 #define TIME_MAX (30 * INT64_C(1000)) /* µs, for one request */
 
@@ -295,8 +295,8 @@ static int oldest_first(const void *a, const void *b)
     return newest_first(b, a);
 }
 
-/* All matches between from and to, or the first of them: in order, at most limit.
- * *ret_next is the number after which to go on, `to` when there is no more. */
+/* All matches between from and to, or the first of them: in order, at most limit. *ret_next is the
+ * number after which to continue, `to` at the end. */
 static enum kn_status collect(struct scan *scan, int64_t from, int64_t to, int64_t *ret_next)
 {
     const struct choice *choice;

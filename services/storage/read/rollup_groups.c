@@ -8,7 +8,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* Beyond so many groups times points, groups are only counted, and the largest are read again. */
+/* Beyond this product of groups and points, groups are only counted, and the largest are read
+ * again. */
 enum { BUCKETS_MAX = 100000 };
 
 /* ---- what is said of a point --------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Groups of a question about rollups: what its rows add up to, and the answer. */
+/* Groups of a rollup query: adds up its rows, and builds the answer. */
 #ifndef KN_STORAGE_READ_ROLLUP_GROUPS_H
 #define KN_STORAGE_READ_ROLLUP_GROUPS_H
 
@@ -7,16 +7,16 @@
 #include "services/storage/read/read.h"
 
 enum { GROUPS_MAX = 500 };
-/* What a question may choose and group by. */
+/* What a query can filter and group by. */
 enum dimension { BY_NOTHING = -1, BY_SOURCE, BY_NAME, BY_QUEUE, BY_WORKER, DIMENSIONS };
 
-/* Sketches are held for one point of time alone, the one whose rows are being read; of
- * those before there is what the answer says. */
+/* Sketches are kept only for the point in time being read; earlier points are kept as in the
+ * answer. */
 struct group {
     int64_t key;
     int64_t total;
-    struct kn_msg_point *points; /* filled up to the point that is read */
-    bool used;                   /* by the point that is read, as all that follows */
+    struct kn_msg_point *points; /* filled up to the current point */
+    bool used;                   /* by the current point, like all that follows */
     int64_t counts[KN_TASK_STATUS_COUNT];
     struct kn_sketch runtime;
     struct kn_sketch wait;
@@ -35,21 +35,20 @@ struct rollups {
     enum dimension group_by;
     int64_t from, to, step; /* minutes */
     size_t n_points;
-    size_t point;  /* the one that is read */
-    bool counting; /* more groups than BUCKETS_MAX: totals alone */
+    size_t point;  /* the current one */
+    bool counting; /* more groups than BUCKETS_MAX: only totals */
     bool skipped;  /* names beyond NAMES_READ */
-    bool closed;   /* the groups are chosen: others are passed over */
+    bool closed;   /* the groups are chosen: others are skipped */
     struct group *groups;
     size_t n_groups, cap_groups;
-    size_t n_seen; /* before they were chosen */
+    size_t n_seen; /* before the groups were chosen */
     struct hmap map;
     struct kn_sketch scratch;
 };
 
-/* Ends the point that was read, for all groups, and begins a later one: rows come in the
- * order of time. */
+/* Ends the current point for all groups, and begins a later one: rows come in order of time. */
 enum kn_status rollups_go_to(struct rollups *r, size_t point) KN_MUST_CHECK;
-/* NOT_FOUND when it is none of those that were chosen. */
+/* NOT_FOUND when the key is not among the chosen groups. */
 enum kn_status rollups_group_of(struct rollups *r, int64_t key, struct group **ret) KN_MUST_CHECK;
 /* A db_row_fn for minute, source, name, totals or cells. */
 enum kn_status rollups_add_row(void *arg, const struct db_value *columns);

@@ -96,12 +96,12 @@ enum { SILENT_MIN_US = 10 * 60 * 1000000, HEARTBEATS_MISSED = 4 };
 
 struct silent_read {
     struct kn_arena *arena;
-    int64_t newest; /* when a worker of the source was heard last */
+    int64_t newest; /* when a worker of the source last sent something */
     struct store_change *changes;
     size_t count, max;
 };
 
-/* For those that were silent while others of the source were heard. */
+/* For workers that were silent while others of the source were not. */
 static enum kn_status take_silent(void *arg, const struct db_value *columns)
 {
     struct silent_read *read = arg;

@@ -1,8 +1,7 @@
-/* Retention: small steps between commits, so that writing never waits for long;
- * rounds are a minute apart. Tasks are swept in order of arrival, which is nearly that
- * of age: a sweep rests when it finds nothing for a while, goes on from there in the
- * next round, and begins anew every few hours for those that are out of order. On
- * PostgreSQL events go by whole partitions. */
+/* Retention: small steps between commits, so that writing never waits for long; rounds are a minute
+ * apart. Tasks are swept in order of arrival, which is nearly the order of age: a sweep pauses when
+ * it finds nothing for a while, continues from there in the next round, and starts over every few
+ * hours for tasks out of order. On PostgreSQL whole partitions of events are dropped. */
 #include "services/storage/retain/retain.h"
 #include "services/common/count.h"
 #include "services/common/text/time.h"
@@ -141,7 +140,7 @@ static enum kn_status drop_tasks(struct store *store, bool *ret_done)
     return status == KN_OK ? db_run(store->db, SQL_SECONDS_DELETE, seconds, NULL, NULL) : status;
 }
 
-/* Events that are given up before their tasks; on PostgreSQL their partitions are. */
+/* Deletes events that expire before their tasks; on PostgreSQL, their partitions. */
 static enum kn_status drop_stale_events(struct store *store, bool *ret_done)
 {
     struct sweep sweep = {

@@ -9,7 +9,7 @@
 
 enum { DICT_MAX = 65536, FEED_ID_SIZE = 33 };
 
-/* How many tasks of a source have a status. */
+/* The number of tasks of a source with a status. */
 struct status_count {
     int64_t source;
     uint8_t status;
@@ -52,7 +52,7 @@ struct store {
 
     struct kn_arena arena; /* of the commit */
     struct kn_buf body;    /* of the feed's row */
-    struct tx *tx;         /* kept for its memory */
+    struct tx *tx;         /* kept to reuse its memory */
     bool is_careful;       /* the database is checked before an event counts as new */
 
     struct retain {
@@ -66,14 +66,14 @@ struct store {
             int64_t idle_since; /* its position when it last found something */
             unsigned idle;      /* steps since then */
             int64_t survivor;   /* first_at of the oldest task that it kept */
-        } sweeps[2];            /* dead tasks, events of living ones */
+        } sweeps[2];            /* expired tasks, events of other tasks */
     } retain;
 };
 
 enum { KNOWN_RUNTIMES = 256 };
 
 struct store_reader {
-    struct store *store; /* options, dict, feed: what does not change */
+    struct store *store; /* options, dict, feed: constant data */
     struct db *db;
     uint64_t bytes; /* of the database */
     int64_t bytes_until;
@@ -90,7 +90,7 @@ struct event_work {
     const struct kn_msg_event *event;
     uint64_t ident;
     int64_t host;
-    uint32_t task;   /* index, NO_TASK for those of no task */
+    uint32_t task;   /* index, NO_TASK for events without a task */
     uint32_t change; /* its index in the transaction */
     uint32_t next;   /* of the same task, NO_EVENT at the end */
     bool is_new;
@@ -138,7 +138,7 @@ struct tx {
     struct hmap task_map; /* by hash */
     struct event_work *events;
     size_t n_events, cap_events;
-    struct hmap event_map; /* by ident, to find repetitions in the transaction */
+    struct hmap event_map; /* by ident, to find duplicates in the transaction */
 
     struct worker_work *workers;
     size_t n_workers, cap_workers, n_workers_read;

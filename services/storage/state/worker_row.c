@@ -155,7 +155,7 @@ static bool is_worker_event(const struct kn_msg_event *event)
     return event->type >= KN_EVENT_WORKER_ONLINE && event->type <= KN_EVENT_WORKER_OFFLINE;
 }
 
-/* Readers of the feed hear of a worker's task events so often at most. */
+/* The minimum interval at which readers of the feed learn of a worker's task events. */
 static const int64_t TOLD_US = KN_SECOND;
 
 /* Whether worker-online is from another process than the known one: a worker that lost its broker

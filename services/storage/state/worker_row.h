@@ -1,25 +1,25 @@
-/* What is known of a worker: from its own events, from its answers to control,
- * and aggregation's verdict on whether it lives. Each part keeps the newest. */
+/* The state of a worker, from its own events, its answers to control, and aggregation's verdict on
+ * whether it is online. Each part keeps the newest. */
 #ifndef KN_STORAGE_STATE_WORKER_ROW_H
 #define KN_STORAGE_STATE_WORKER_ROW_H
 
 #include "services/storage/db/db.h"
 #include "services/storage/task/merge.h"
 
-/* Who said that it is online or offline. */
+/* The source of its online or offline status. */
 enum worker_word {
     WORKER_NOBODY,
-    WORKER_TASKS,   /* it sends task events; its own word goes over that */
-    WORKER_ANSWER,  /* it answered control */
+    WORKER_TASKS,   /* its task events; its own worker events take precedence */
+    WORKER_ANSWER,  /* its answer to control */
     WORKER_ITSELF,  /* worker-online, worker-heartbeat, worker-offline */
-    WORKER_VERDICT, /* aggregation missed its heartbeats */
+    WORKER_VERDICT, /* aggregation, from missed heartbeats */
 };
 
 struct worker_row {
     int64_t source;
     int64_t host;
     struct merge_key beat;   /* of the latest worker event */
-    struct merge_key status; /* of the word on its status */
+    struct merge_key status; /* of the event that set its status */
     enum worker_word word;
     struct kn_msg_worker worker; /* texts are borrowed */
 };
@@ -34,15 +34,15 @@ enum kn_status worker_row_read(const struct db_value *columns, struct kn_arena *
 void worker_row_values(const struct worker_row *row, struct kn_buf *body,
                        struct db_value ret[WORKER_VALUES]);
 
-/* The answers that are large and seldom change, conf, stats, active_queues and
- * registered, are kept apart: worker_row_values leaves them out. */
+/* Large answers that seldom change (conf, stats, active_queues and registered) are stored
+ * separately: worker_row_values leaves them out. */
 enum kn_status worker_row_read_answers(struct kn_str answers, struct kn_arena *arena,
                                        struct worker_row *row) KN_MUST_CHECK;
-/* Appends them. Errors stay in out. */
+/* Appends these answers. Errors are kept in out. */
 void worker_row_answers(const struct worker_row *row, struct kn_buf *out);
 
-/* An event whose hostname it is. Returns whether something worth telling readers
- * changed: all but the times of task events within a second. */
+/* Applies an event with this worker's hostname. Returns whether readers should be notified: true
+ * for all changes except the times of task events within a second. */
 bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event);
 bool worker_row_inspect(struct worker_row *row, const struct kn_msg_worker_inspect *inspect);
 bool worker_row_liveness(struct worker_row *row, const struct kn_msg_worker_liveness *liveness);

@@ -1,14 +1,13 @@
-/* Rollups of one source and one task name in one minute (or hour, or day), as one
- * value of the database: a cell for each queue, worker and status.
+/* Rollups of one source and one task name for one minute (or hour, or day), as one database value:
+ * a cell for each queue, worker and status.
  *
  * As bytes: version 1, then the cells, ascending by queue, worker, status:
  *   varint queue | varint worker | byte status | varint count (zigzag)
  *   | varint length of the sketch of runtimes | the sketch | the same for waits
- * Varints are LEB128; sketches are those of services/common/data/sketch.h, and have no
- * bytes when they are empty. No cell has count 0 and two empty sketches.
+ * Varints are LEB128; sketches are those of services/common/data/sketch.h; an empty one has no
+ * bytes. No cell has count 0 and two empty sketches.
  *
- * Adding to a value is one pass over both sides, in which a cell that gets nothing
- * is copied as it is. No I/O. */
+ * Adding to a value is one pass over both sides; unchanged cells are copied. No I/O. */
 #ifndef KN_STORAGE_TASK_CELLS_H
 #define KN_STORAGE_TASK_CELLS_H
 
@@ -31,15 +30,15 @@ struct cells_reader {
     const char *end;
 };
 
-/* Begins to read; empty bytes have no cells. VERSION when they are of another. */
+/* Begins reading; empty bytes have no cells. VERSION for bytes of another version. */
 enum kn_status cells_open(struct kn_str bytes, struct cells_reader *ret) KN_MUST_CHECK;
 /* The next cell, whose sketches point into the bytes. NOT_FOUND after the last
  * one; INVALID when the bytes are damaged. */
 enum kn_status cells_next(struct cells_reader *reader, struct cell *ret) KN_MUST_CHECK;
 
-/* Writes the sum of the stored cells and of count others, which are sorted by
- * cell_cmp and may have several of one key. Nothing is written when all add up to
- * nothing. INVALID for damaged bytes, sketches or counts beyond 64 bits. */
+/* Writes the sum of the stored cells and count others, which are sorted by cell_cmp and may have
+ * duplicate keys. Writes nothing when the sum is empty. INVALID for damaged bytes, sketches or
+ * counts beyond 64 bits. */
 enum kn_status cells_add(struct kn_str stored, const struct cell *cells, size_t count,
                          struct kn_buf *out) KN_MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* Signed contributions to the rollups, added up within one commit; what counts is
- * said in docs/rollups.md. */
+/* Signed contributions to the rollups, added up within one commit; docs/rollups.md defines what
+ * counts. */
 #ifndef KN_STORAGE_TASK_DELTAS_H
 #define KN_STORAGE_TASK_DELTAS_H
 
@@ -16,7 +16,7 @@ struct delta_key {
     int64_t status; /* enum kn_task_status */
 };
 
-/* A stored event, as far as rollups care. */
+/* The parts of a stored event that matter for rollups. */
 struct delta_event {
     int64_t at;
     enum kn_event_type type;
@@ -24,14 +24,14 @@ struct delta_event {
     struct kn_opt_f64 runtime;
 };
 
-/* A queue wait, as far as a task has one. */
+/* The queue wait of a task, if any. */
 struct delta_wait {
     bool set;
     struct delta_key key;
     double value;
 };
 
-/* What was learned of a task and counts. */
+/* Learned data about a task that counts. */
 struct delta_learned {
     size_t count;
     struct {
@@ -62,27 +62,27 @@ struct deltas {
     enum kn_status status; /* the first error */
 };
 
-/* All that is added lies in the arena. */
+/* All added data is in the arena. */
 void deltas_init(struct deltas *deltas, struct kn_arena *arena);
 void deltas_fini(struct deltas *deltas);
 /* Empties it; the arena is the caller's. */
 void deltas_clear(struct deltas *deltas);
 
-/* Counts an event of a task with this name and queue once, or takes it out. */
+/* Adds or subtracts one event of a task with this name and queue. */
 void deltas_event(struct deltas *deltas, int64_t source, int64_t name, int64_t queue,
                   const struct delta_event *event, int sign);
 struct delta_wait deltas_wait_of(const struct task_row *row);
-/* Nothing when both say the same. */
+/* Does nothing when both are equal. */
 void deltas_wait(struct deltas *deltas, const struct delta_wait *before,
                  const struct delta_wait *after);
 
-/* *ret is NULL when there is nothing; in the arena. */
+/* *ret is in the arena; NULL if there is nothing. */
 enum kn_status deltas_learned_of(const struct task_row *row, struct kn_arena *arena,
                                  struct delta_learned **ret) KN_MUST_CHECK;
-/* Counts all of it, or takes it out. NULL is allowed. */
+/* Adds or subtracts all of it. NULL is allowed. */
 void deltas_learned(struct deltas *deltas, const struct delta_learned *learned, int sign);
 
-/* As messages, in the arena; those that add up to nothing are left out. */
+/* Converts to messages, in the arena; leaves out those that add up to nothing. */
 enum kn_status deltas_messages(struct deltas *deltas, struct dict *dict, struct db *db,
                                struct kn_msg_rollup_delta **ret, size_t *ret_count) KN_MUST_CHECK;
 

@@ -61,7 +61,7 @@ enum {
     MERGE_OF_WORKER = ((1 << MERGE_TYPE_COUNT) - 1) & ~(1 << MERGE_SENT),
 };
 
-/* name, field of the event, types that bring it. Numbers are stored: append. A text that has a
+/* name, field of the event, types of events that have it. Numbers are stored: append. A text with a
  * column needs a row in db/task_columns.h. */
 #define MERGE_TEXT_MAP(F)                                                                          \
     F(NAME, name, MERGE_OF_MESSAGE)                                                                \
@@ -124,9 +124,9 @@ struct merge_task {
     struct kn_opt_f64 runtime;
     struct merge_key runtime_key;
     struct merge_key first_started; /* of the earliest task-started, if any */
-    int64_t attempt;                /* the greatest `retries` that a worker received */
+    int64_t attempt;                /* the greatest `retries` received by a worker */
     struct merge_retried retried;
-    int64_t skew; /* µs, of the event whose sender's clock was wrong by most; see kn_msg_event */
+    int64_t skew; /* µs, of the event with the largest clock error; see kn_msg_event */
 
     bool requeued; /* of the latest task-rejected */
 

@@ -1,10 +1,10 @@
-/* Inside of merge: order keys, and which types bring a field. */
+/* Internal to merge: order keys, and the types of events that have a field. */
 #ifndef KN_STORAGE_TASK_MERGE_KEY_H
 #define KN_STORAGE_TASK_MERGE_KEY_H
 
 #include "services/storage/task/merge.h"
 
-/* The types that bring each text. */
+/* The types of events that have each text. */
 static const uint8_t merge_text_types[MERGE_TEXT_COUNT] = {
 #define F(name, field, of) [MERGE_##name] = of,
     MERGE_TEXT_MAP(F)
@@ -18,7 +18,7 @@ static inline int key_cmp(struct merge_key a, struct merge_key b)
     return (a.clock > b.clock) - (a.clock < b.clock);
 }
 
-/* The sign of a difference; 0 while it is unsure. */
+/* The sign of a difference; 0 if it is within unsure. */
 static inline int sign_beyond(int64_t difference, int64_t unsure)
 {
     return (difference > unsure) - (difference < -unsure);
@@ -30,7 +30,7 @@ static inline bool has(const struct merge_task *task, unsigned type)
     return task->types & 1u << type;
 }
 
-/* The latest key of the types that were seen. False when none was. */
+/* The latest key of the types seen. False if none was. */
 static inline bool latest_key(const struct merge_task *task, unsigned types, struct merge_key *ret)
 {
     int latest = -1;

@@ -39,7 +39,7 @@ static bool is_there(const struct task_cache *cache, const struct task_cache_slo
     return slot->at && slot->at - 1 >= cache->floor && cache->head - (slot->at - 1) <= RING;
 }
 
-/* The slot of a hash, else the one that is to be given up for it. */
+/* The slot of a hash, else the one to be replaced by it. */
 static struct task_cache_slot *slot_for(const struct task_cache *cache, uint64_t hash)
 {
     struct task_cache_slot *set = &cache->slots[hash % (SLOTS / WAYS) * WAYS], *oldest = set;
@@ -122,7 +122,7 @@ void task_cache_put(struct task_cache *cache, const struct db_value columns[TASK
     *slot = (struct task_cache_slot){0};
     if (size > ROW_MAX)
         return;
-    if (size > left) /* a row lies in one piece */
+    if (size > left) /* a row is stored in one piece */
         cache->head += left;
     write_row(cache->ring + cache->head % RING, columns);
     *slot = (struct task_cache_slot){key.hash, cache->head + 1};

@@ -1,4 +1,4 @@
-/* A row of the table tasks: from and to columns, and as a message. */
+/* A row of the table tasks: converts it from and to columns, and to a message. */
 #ifndef KN_STORAGE_TASK_TASK_ROW_H
 #define KN_STORAGE_TASK_TASK_ROW_H
 
@@ -11,7 +11,7 @@ struct task_row {
     int64_t source;
     struct kn_str id;
     struct merge_task task;
-    /* what the indexes are about, of merge_view(task) */
+    /* indexed values, of merge_view(task) */
     enum kn_task_status status;
     enum kn_origin origin;
     int64_t name;
@@ -26,7 +26,7 @@ struct task_row {
 enum { TASK_COLUMNS = 1 TASK_COLUMN_MAP(C) };
 #undef C
 
-/* hash of a task's place: key is the database's own random number. */
+/* Hash of a task; key is the database's own random number. */
 uint64_t task_hash(uint64_t key, int64_t source, struct kn_str id);
 
 /* Only number, hash, source, status and id of a row of all columns, without a copy. */
@@ -38,25 +38,24 @@ enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, 
 /* Sets status and numbers from row->task, and gives numbers to new names. */
 enum kn_status task_row_settle(struct task_row *row, struct dict *dict,
                                struct db *db) KN_MUST_CHECK;
-/* What is kept as bytes: those of merge_order_encode, and what was learned (absent
- * when nothing was), as
- *   byte    1 << i for each name of the row (TASK_NAME, QUEUE, HOST in task_columns.h) that is
- *           filled in by it
+/* The parts stored as bytes: those of merge_order_encode, and learned data (absent if none), as
+ *   byte    1 << i for each name of the row (TASK_NAME, QUEUE, HOST in task_columns.h) filled in by
+ *           learned data
  *   then    a message task_event_list */
 struct task_bytes {
     struct kn_str order;
     struct kn_str learned;
 };
-/* Appends both to out, one behind the other; sets only lengths. */
+/* Appends both to out, one after the other; sets only lengths. */
 void task_row_bytes(const struct task_row *row, struct kn_buf *out, struct task_bytes *ret);
 /* All columns in order. */
 void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
                      struct db_value ret[TASK_COLUMNS]);
-/* Of all columns, those that the statement (SQL_TASK_NEW, _UPDATE, _UPDATE_REST, _ADVANCE) has as
- * values. */
+/* Selects the columns that are values of the statement (SQL_TASK_NEW, _UPDATE, _UPDATE_REST,
+ * _ADVANCE). */
 void task_row_values_of(enum sql_id id, const struct db_value all[TASK_COLUMNS],
                         struct db_value *ret);
-/* Events that change nothing but what SQL_TASK_ADVANCE writes, of a task that has its worker. */
+/* Events that change only what SQL_TASK_ADVANCE writes, if the task's worker is known. */
 enum { TASK_ADVANCED_BY = 1 << KN_EVENT_TASK_STARTED | 1 << KN_EVENT_TASK_SUCCEEDED };
 
 /* Texts are borrowed from the row. text_max: bytes of arguments, result and error; 0: all,

@@ -19,7 +19,7 @@ static void event_values(const struct event_work *work, int64_t task_no, struct 
     ret[6] = db_blob(body);
 }
 
-/* Where events lie in a partition for each day, it is made when the first comes. */
+/* If events are partitioned by day, a partition is created for its first event. */
 static enum kn_status make_days(struct tx *tx)
 {
     struct store *store = tx->store;

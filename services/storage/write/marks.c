@@ -61,7 +61,7 @@ static void give_up_hole(struct mark *mark)
     fill_up(mark);
 }
 
-/* When too many wait behind a hole, the hole is given up, but not while it is being filled. */
+/* When too many wait behind a gap, the gap is given up, but not while it is being filled. */
 static void set_mark(struct mark *mark, uint64_t seq)
 {
     if (seq == mark->done + 1) {

@@ -1,5 +1,5 @@
-/* Tasks that somebody has marked as resolved. A mark is about the end that the task had
- * when it was put: it goes when the task ends another way, or fails again. */
+/* Tasks that a user has marked as resolved. A mark refers to the task's end at that time: it is
+ * removed when the task ends in another way, or fails again. */
 #include "services/storage/write/write.h"
 
 #include "services/common/data/array.h"

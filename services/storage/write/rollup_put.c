@@ -1,10 +1,9 @@
-/* Rollups: what aggregation sends is added to the stored rows, together with the
- * position up to which it has read the feed.
+/* Rollups: adds aggregation's data to the stored rows, together with its position in the feed.
  *
- * A row has the cells (cells.h) of one source and one task name, in a minute, an
- * hour or a day; one more, of scope ALL_NAMES, has the sums over all names. Beside
- * the cells each row has their totals by status alone. So a question reads few and
- * small rows, however many workers and names there are. */
+ * A row has the cells (cells.h) of one source and one task name, in a minute, an hour or a day; one
+ * more, of scope ALL_NAMES, has the sums over all names. Besides the cells each row has their
+ * totals by status. So a query reads few and small rows, regardless of the number of workers and
+ * names. */
 #include "services/storage/write/rollups.h"
 
 #include "services/common/data/array.h"
@@ -234,7 +233,7 @@ static enum kn_status add_sent(struct tx *tx, const struct kn_msg_rollup_put *pu
     return status;
 }
 
-/* ---- counting anew ------------------------------------------------------------------------- */
+/* ---- recounting ------------------------------------------------------------------------- */
 
 static enum kn_status encode_values(const struct delta_values values[2], struct kn_sketch *scratch,
                                     struct kn_arena *arena, struct kn_str *ret)
@@ -296,8 +295,8 @@ static int64_t round_to_day(int64_t at)
     return (at + KN_DAY - 1) / KN_DAY * KN_DAY;
 }
 
-/* Events are kept for a time only: what is older can't be counted anew, and stays.
- * A day is counted whole or not at all. */
+/* Events are kept for a limited time: older rollups can't be recounted and are left unchanged. A
+ * day is counted completely or not at all. */
 static int64_t recount_from(const struct store *store)
 {
     int64_t keep = store->options.retention_events_us;

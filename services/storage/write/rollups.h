@@ -1,4 +1,4 @@
-/* How rollups are stored: what those who write and those who read them agree on. */
+/* How rollups are stored: shared by their writers and readers. */
 #ifndef KN_STORAGE_WRITE_ROLLUPS_H
 #define KN_STORAGE_WRITE_ROLLUPS_H
 

@@ -102,7 +102,7 @@ static enum kn_status put_complete_to(struct tx *tx, int64_t source,
     struct db_value values[] = {db_i64(source), db_null()};
     int64_t before = 0, begins_at = batch->begins_at;
     enum kn_status status = db_run(tx->store->db, SQL_COMPLETE_TO_GET, values, read_i64, &before);
-    /* a clock went back: what was said before means nothing any more */
+    /* a clock went back: earlier values are meaningless */
     int64_t to = before > kn_time_now() + CLOCKS_DIFFER ? 0 : before;
     bool settled = batch->complete_to && batch->complete_to - begins_at >= SETTLE;
     if (status == KN_OK && to && to < begins_at && settled) {

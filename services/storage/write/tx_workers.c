@@ -147,7 +147,7 @@ static enum kn_status put_moment(struct tx *tx, const struct worker_row *row, in
     return db_run(tx->store->db, SQL_LIFE_PUT, values, NULL, NULL);
 }
 
-/* What this transaction brought about: it came, went, or was started anew. */
+/* The change made by this transaction: the worker appeared, disappeared or restarted. */
 static enum kn_status put_life(struct tx *tx, const struct worker_work *work)
 {
     const struct worker_row *row = &work->row;

@@ -15,7 +15,7 @@ enum kn_status tx_mark(struct tx *tx, int64_t source, uint64_t epoch, uint64_t s
                        bool *ret_whole) KN_MUST_CHECK;
 /* Writes the data of a batch about its source, after its events were counted. */
 enum kn_status tx_source(struct tx *tx, const struct store_change *change) KN_MUST_CHECK;
-/* Lists the queue, even if it was never measured. */
+/* Adds the queue to the list of queues, even if it was never measured. */
 enum kn_status tx_queue_seen(struct tx *tx, int64_t source, int64_t queue,
                              struct kn_str name) KN_MUST_CHECK;
 
