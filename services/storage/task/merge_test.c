@@ -213,10 +213,11 @@ static void joining_nothing_changes_nothing(void **state)
 
 /* ---- single cases -------------------------------------------------------------------- */
 
+enum { S = KN_EVENT_TASK_SENT, R, ST, OK, F, REJ, REV, RET };
+
 static void status_follows_precedence_and_the_latest_retry(void **state)
 {
     (void)state;
-    enum { S = KN_EVENT_TASK_SENT, R, ST, OK, F, REJ, REV, RET };
     static const struct {
         uint8_t types[EVENTS_MAX]; /* each a microsecond after the one before */
         enum kn_task_status want;
@@ -279,165 +280,156 @@ static struct kn_msg_event event_of(const struct told *told)
                                  .requeue = told->retries > 0};
 }
 
+static const struct {
+    const char *what;
+    struct told events[EVENTS_MAX];
+    enum kn_task_status want;
+} attempts[] = {
+    {"a retry whose event is later than the end of the next attempt",
+     {{R, "a", 1, 0, 1, 1},
+      {ST, "a", 2, 1, 1, 0},
+      {RET, "a", 6, 5, 1, 0},
+      {R, "a", 3, 2, 1, 2},
+      {ST, "a", 4, 3, 1, 0},
+      {OK, "a", 5, 4, 1, 0}},
+     KN_TASK_SUCCESS},
+    {"the same while the next attempt runs",
+     {{R, "a", 1, 0, 1, 1},
+      {ST, "a", 2, 1, 1, 0},
+      {RET, "a", 5, 5, 1, 0},
+      {R, "a", 3, 2, 1, 2},
+      {ST, "a", 4, 3, 1, 0}},
+     KN_TASK_STARTED},
+    {"two copies in threads of one worker: the first took its clock before the second came",
+     {{R, "a", 1, 0, 1, 1},
+      {ST, "a", 2, 1, 1, 0},
+      {R, "a", 4, 3, 1, 1},
+      {ST, "a", 5, 4, 1, 0},
+      {OK, "a", 6, 5, 1, 0},
+      {OK, "a", 3, 6, 1, 0}},
+     KN_TASK_SUCCESS},
+    {"the next attempt is retried too",
+     {{R, "a", 1, 0, 1, 1},
+      {RET, "a", 5, 5, 1, 0},
+      {R, "a", 3, 2, 1, 2},
+      {ST, "a", 4, 3, 1, 0},
+      {RET, "a", 7, 9, 1, 0}},
+     KN_TASK_RETRY},
+    {"the next attempt is retried, and the first retry was lost",
+     {{R, "a", 1, 0, 1, 1}, {R, "a", 3, 2, 1, 3}, {ST, "a", 4, 3, 1, 0}, {RET, "a", 7, 2900, 1, 0}},
+     KN_TASK_RETRY},
+    {"taken for the third attempt, and the second retry was lost",
+     {{R, "a", 1, 0, 1, 1},
+      {RET, "a", 3, 2, 1, 0},
+      {R, "a", 4, 3, 1, 2},
+      {ST, "a", 5, 4, 1, 0},
+      {R, "a", 6, 2000, 1, 3}},
+     KN_TASK_RECEIVED},
+    {"the second attempt ran where the clock is 1.5 s behind",
+     {{R, "a", 1, 2000, 1, 1},
+      {ST, "a", 2, 2001, 1, 0},
+      {RET, "a", 3, 2002, 1, 0},
+      {R, "b", 1, 503, 1501, 2},
+      {ST, "b", 2, 504, 1501, 0},
+      {OK, "b", 3, 505, 1501, 0}},
+     KN_TASK_SUCCESS},
+    {"or two hours behind",
+     {{R, "a", 1, 7200000, 1, 1},
+      {ST, "a", 2, 7200001, 1, 0},
+      {RET, "a", 3, 7200002, 1, 0},
+      {R, "b", 1, 3, 7200001, 2},
+      {ST, "b", 2, 4, 7200001, 0},
+      {F, "b", 3, 5, 7200001, 0}},
+     KN_TASK_FAILURE},
+    {"a client two hours ahead",
+     {{S, "c", 1, 7200000, -7199999, 1},
+      {R, "a", 1, 10, 1, 1},
+      {ST, "a", 2, 11, 1, 0},
+      {OK, "a", 3, 12, 1, 0}},
+     KN_TASK_SUCCESS},
+    {"sent again a minute later",
+     {{S, "c", 1, 0, 1, 1},
+      {R, "a", 1, 10, 1, 1},
+      {ST, "a", 2, 11, 1, 0},
+      {OK, "a", 3, 12, 1, 0},
+      {S, "c", 2, 60000, 1, 1}},
+     KN_TASK_PENDING},
+    {"sent once, and the client's event came late",
+     {{S, "c", 1, 0, 10000, 1},
+      {R, "a", 1, 10, 1, 1},
+      {ST, "a", 2, 11, 1, 0},
+      {OK, "a", 3, 12, 1, 0}},
+     KN_TASK_SUCCESS},
+    {"and the worker was busy for a while",
+     {{S, "c", 1, 0, 100000, 1},
+      {R, "a", 1, 60010, 1, 1},
+      {ST, "a", 2, 60011, 1, 0},
+      {OK, "a", 3, 60012, 1, 0}},
+     KN_TASK_SUCCESS},
+    {"failed when it was run again by another worker",
+     {{R, "a", 1, 10, 1, 1},
+      {OK, "a", 3, 12, 1, 0},
+      {R, "b", 1, 60010, 1, 1},
+      {ST, "b", 2, 60011, 1, 0},
+      {F, "b", 3, 60012, 1, 0}},
+     KN_TASK_FAILURE},
+    {"taken again before it ended, and started",
+     {{R, "a", 1, 0, 1, 1},
+      {ST, "a", 2, 1, 1, 0},
+      {R, "a", 3, 2, 1, 1},
+      {OK, "a", 4, 3, 1, 0},
+      {ST, "a", 5, 4, 1, 0}},
+     KN_TASK_STARTED},
+    {"and failed",
+     {{R, "a", 1, 0, 1, 1},
+      {ST, "a", 2, 1, 1, 0},
+      {R, "a", 3, 2, 1, 1},
+      {OK, "a", 4, 3, 1, 0},
+      {ST, "a", 5, 4, 1, 0},
+      {F, "a", 6, 5, 1, 0}},
+     KN_TASK_FAILURE},
+    {"started after its end, by a pool that tells it late",
+     {{R, "a", 1, 0, 1, 1}, {OK, "a", 2, 1, 1, 0}, {ST, "a", 3, 2, 1, 0}},
+     KN_TASK_SUCCESS},
+    {"rejected, and gone",
+     {{R, "a", 1, 0, 1, 1}, {ST, "a", 2, 1, 1, 0}, {REJ, "a", 3, 2, 1, 0}},
+     KN_TASK_REJECTED},
+    {"rejected, and in the queue again",
+     {{R, "a", 1, 0, 1, 1}, {ST, "a", 2, 1, 1, 0}, {REJ, "a", 3, 2, 1, 1}},
+     KN_TASK_PENDING},
+    {"taken from there",
+     {{R, "a", 1, 0, 1, 1}, {ST, "a", 2, 1, 1, 0}, {REJ, "a", 3, 2, 1, 1}, {R, "a", 4, 3, 1, 1}},
+     KN_TASK_RECEIVED},
+    {"and done",
+     {{R, "a", 1, 0, 1, 1},
+      {ST, "a", 2, 1, 1, 0},
+      {REJ, "a", 3, 2, 1, 1},
+      {R, "a", 4, 3, 1, 1},
+      {ST, "a", 5, 4, 1, 0},
+      {OK, "a", 6, 5, 1, 0}},
+     KN_TASK_SUCCESS},
+    {"a failure that is not acknowledged is rejected first",
+     {{R, "a", 1, 0, 1, 1}, {ST, "a", 2, 1, 1, 0}, {REJ, "a", 3, 2, 1, 0}, {F, "a", 4, 3, 1, 0}},
+     KN_TASK_FAILURE},
+};
+
 static void attempts_are_told_apart_whatever_the_clocks_say(void **state)
 {
     (void)state;
-    enum { S = KN_EVENT_TASK_SENT, R, ST, OK, F, REJ, REV, RET };
-    static const struct {
-        const char *what;
-        struct told events[EVENTS_MAX];
-        enum kn_task_status want;
-    } cases[] = {
-        {"a retry whose event is later than the end of the next attempt",
-         {{R, "a", 1, 0, 1, 1},
-          {ST, "a", 2, 1, 1, 0},
-          {RET, "a", 6, 5, 1, 0},
-          {R, "a", 3, 2, 1, 2},
-          {ST, "a", 4, 3, 1, 0},
-          {OK, "a", 5, 4, 1, 0}},
-         KN_TASK_SUCCESS},
-        {"the same while the next attempt runs",
-         {{R, "a", 1, 0, 1, 1},
-          {ST, "a", 2, 1, 1, 0},
-          {RET, "a", 5, 5, 1, 0},
-          {R, "a", 3, 2, 1, 2},
-          {ST, "a", 4, 3, 1, 0}},
-         KN_TASK_STARTED},
-        {"two copies in threads of one worker: the first took its clock before the second came",
-         {{R, "a", 1, 0, 1, 1},
-          {ST, "a", 2, 1, 1, 0},
-          {R, "a", 4, 3, 1, 1},
-          {ST, "a", 5, 4, 1, 0},
-          {OK, "a", 6, 5, 1, 0},
-          {OK, "a", 3, 6, 1, 0}},
-         KN_TASK_SUCCESS},
-        {"the next attempt is retried too",
-         {{R, "a", 1, 0, 1, 1},
-          {RET, "a", 5, 5, 1, 0},
-          {R, "a", 3, 2, 1, 2},
-          {ST, "a", 4, 3, 1, 0},
-          {RET, "a", 7, 9, 1, 0}},
-         KN_TASK_RETRY},
-        {"the next attempt is retried, and the first retry was lost",
-         {{R, "a", 1, 0, 1, 1},
-          {R, "a", 3, 2, 1, 3},
-          {ST, "a", 4, 3, 1, 0},
-          {RET, "a", 7, 2900, 1, 0}},
-         KN_TASK_RETRY},
-        {"taken for the third attempt, and the second retry was lost",
-         {{R, "a", 1, 0, 1, 1},
-          {RET, "a", 3, 2, 1, 0},
-          {R, "a", 4, 3, 1, 2},
-          {ST, "a", 5, 4, 1, 0},
-          {R, "a", 6, 2000, 1, 3}},
-         KN_TASK_RECEIVED},
-        {"the second attempt ran where the clock is 1.5 s behind",
-         {{R, "a", 1, 2000, 1, 1},
-          {ST, "a", 2, 2001, 1, 0},
-          {RET, "a", 3, 2002, 1, 0},
-          {R, "b", 1, 503, 1501, 2},
-          {ST, "b", 2, 504, 1501, 0},
-          {OK, "b", 3, 505, 1501, 0}},
-         KN_TASK_SUCCESS},
-        {"or two hours behind",
-         {{R, "a", 1, 7200000, 1, 1},
-          {ST, "a", 2, 7200001, 1, 0},
-          {RET, "a", 3, 7200002, 1, 0},
-          {R, "b", 1, 3, 7200001, 2},
-          {ST, "b", 2, 4, 7200001, 0},
-          {F, "b", 3, 5, 7200001, 0}},
-         KN_TASK_FAILURE},
-        {"a client two hours ahead",
-         {{S, "c", 1, 7200000, -7199999, 1},
-          {R, "a", 1, 10, 1, 1},
-          {ST, "a", 2, 11, 1, 0},
-          {OK, "a", 3, 12, 1, 0}},
-         KN_TASK_SUCCESS},
-        {"sent again a minute later",
-         {{S, "c", 1, 0, 1, 1},
-          {R, "a", 1, 10, 1, 1},
-          {ST, "a", 2, 11, 1, 0},
-          {OK, "a", 3, 12, 1, 0},
-          {S, "c", 2, 60000, 1, 1}},
-         KN_TASK_PENDING},
-        {"sent once, and the client's event came late",
-         {{S, "c", 1, 0, 10000, 1},
-          {R, "a", 1, 10, 1, 1},
-          {ST, "a", 2, 11, 1, 0},
-          {OK, "a", 3, 12, 1, 0}},
-         KN_TASK_SUCCESS},
-        {"and the worker was busy for a while",
-         {{S, "c", 1, 0, 100000, 1},
-          {R, "a", 1, 60010, 1, 1},
-          {ST, "a", 2, 60011, 1, 0},
-          {OK, "a", 3, 60012, 1, 0}},
-         KN_TASK_SUCCESS},
-        {"failed when it was run again by another worker",
-         {{R, "a", 1, 10, 1, 1},
-          {OK, "a", 3, 12, 1, 0},
-          {R, "b", 1, 60010, 1, 1},
-          {ST, "b", 2, 60011, 1, 0},
-          {F, "b", 3, 60012, 1, 0}},
-         KN_TASK_FAILURE},
-        {"taken again before it ended, and started",
-         {{R, "a", 1, 0, 1, 1},
-          {ST, "a", 2, 1, 1, 0},
-          {R, "a", 3, 2, 1, 1},
-          {OK, "a", 4, 3, 1, 0},
-          {ST, "a", 5, 4, 1, 0}},
-         KN_TASK_STARTED},
-        {"and failed",
-         {{R, "a", 1, 0, 1, 1},
-          {ST, "a", 2, 1, 1, 0},
-          {R, "a", 3, 2, 1, 1},
-          {OK, "a", 4, 3, 1, 0},
-          {ST, "a", 5, 4, 1, 0},
-          {F, "a", 6, 5, 1, 0}},
-         KN_TASK_FAILURE},
-        {"started after its end, by a pool that tells it late",
-         {{R, "a", 1, 0, 1, 1}, {OK, "a", 2, 1, 1, 0}, {ST, "a", 3, 2, 1, 0}},
-         KN_TASK_SUCCESS},
-        {"rejected, and gone",
-         {{R, "a", 1, 0, 1, 1}, {ST, "a", 2, 1, 1, 0}, {REJ, "a", 3, 2, 1, 0}},
-         KN_TASK_REJECTED},
-        {"rejected, and in the queue again",
-         {{R, "a", 1, 0, 1, 1}, {ST, "a", 2, 1, 1, 0}, {REJ, "a", 3, 2, 1, 1}},
-         KN_TASK_PENDING},
-        {"taken from there",
-         {{R, "a", 1, 0, 1, 1},
-          {ST, "a", 2, 1, 1, 0},
-          {REJ, "a", 3, 2, 1, 1},
-          {R, "a", 4, 3, 1, 1}},
-         KN_TASK_RECEIVED},
-        {"and done",
-         {{R, "a", 1, 0, 1, 1},
-          {ST, "a", 2, 1, 1, 0},
-          {REJ, "a", 3, 2, 1, 1},
-          {R, "a", 4, 3, 1, 1},
-          {ST, "a", 5, 4, 1, 0},
-          {OK, "a", 6, 5, 1, 0}},
-         KN_TASK_SUCCESS},
-        {"a failure that is not acknowledged is rejected first",
-         {{R, "a", 1, 0, 1, 1},
-          {ST, "a", 2, 1, 1, 0},
-          {REJ, "a", 3, 2, 1, 0},
-          {F, "a", 4, 3, 1, 0}},
-         KN_TASK_FAILURE},
-    };
-    for (size_t c = 0; c < KN_COUNT_OF(cases); c++) {
+    for (size_t c = 0; c < KN_COUNT_OF(attempts); c++) {
         struct kn_msg_event events[EVENTS_MAX];
         unsigned order[EVENTS_MAX];
         size_t n = 0;
-        for (; n < EVENTS_MAX && cases[c].events[n].type; n++) {
-            events[n] = event_of(&cases[c].events[n]);
+        for (; n < EVENTS_MAX && attempts[c].events[n].type; n++) {
+            events[n] = event_of(&attempts[c].events[n]);
             order[n] = (unsigned)n;
         }
         do {
             struct merge_task task = merged(events, order, n), row = through_row(&task);
             enum kn_origin origin;
             enum kn_task_status status = merge_status(&row, &origin);
-            if (status != cases[c].want)
-                fail_msg("%s: %s", cases[c].what, kn_enum_text(&kn_enum_task_status, status));
+            if (status != attempts[c].want)
+                fail_msg("%s: %s", attempts[c].what, kn_enum_text(&kn_enum_task_status, status));
             assert_int_equal(merge_completed_at(&row) != 0, kn_task_is_over(status));
         } while (next_permutation(order, n));
     }
@@ -462,7 +454,7 @@ static struct kn_msg_event learned(enum kn_event_type type, enum kn_origin origi
 static void what_was_learned_decides_only_what_events_leave_open(void **state)
 {
     (void)state;
-    enum { R = KN_EVENT_TASK_RECEIVED, ST, OK, F, REJ, REV, RET, LOST = KN_EVENT_TASK_ORPHANED };
+    enum { LOST = KN_EVENT_TASK_ORPHANED };
     static const struct {
         struct {
             uint8_t type, origin;
@@ -553,7 +545,6 @@ static void a_backend_that_still_has_the_end_beats_a_late_retry(void **state)
 static void a_copy_that_was_thrown_away_does_not_undo_the_end(void **state)
 {
     (void)state;
-    enum { R = KN_EVENT_TASK_RECEIVED, ST, OK };
     const struct told told[] = {{R, "a", 1, 0, 1, 1},
                                 {OK, "a", 2, 1, 1, 0},
                                 {R, "a", 3, 90000, 1, 1},
