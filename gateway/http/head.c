@@ -215,7 +215,7 @@ static enum kn_status read_length(struct gw_head *head)
         return refuse(head, 411, "a request body requires a Content-Length");
     if (coding.ptr)
         return refuse(head, 501, "Transfer-Encoding is not supported: send a Content-Length");
-    for (size_t i = 0; i < length.len; i++)
+    for (size_t i = 0; length.ptr && i < length.len; i++)
         if (length.ptr[i] < '0' || length.ptr[i] > '9')
             return refuse(head, 400, "Content-Length must be a number");
     if (length.ptr && !length.len)

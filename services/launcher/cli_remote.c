@@ -173,7 +173,7 @@ static json_t *write_body(const struct cli *cli, json_t *arguments)
 
 int cli_run_command(struct cli *cli)
 {
-    const struct celery_method *method;
+    const struct celery_method *method = NULL;
     json_t *arguments = NULL;
     struct kn_buf path;
     int code = read_arguments(cli, true, &method, &arguments);
@@ -185,7 +185,7 @@ int cli_run_command(struct cli *cli)
                                    "--pattern or --all"),
                             KN_EXIT_CONFIG);
     kn_buf_init(&path, 65536);
-    if (code == KN_EXIT_OK) {
+    if (code == KN_EXIT_OK && method) {
         json_t *body = write_body(cli, arguments);
         char *text = json_dumps(body, JSON_COMPACT);
         kn_buf_printf(&path, "/api/v1/commands/%s%s", method->name,

@@ -143,7 +143,7 @@ static struct merge_task merged(const struct kn_msg_event *events, const unsigne
 
 static bool next_permutation(unsigned *p, size_t n)
 {
-    size_t i = n - 1;
+    size_t i = n ? n - 1 : 0;
     while (i > 0 && p[i - 1] >= p[i])
         i--;
     if (i == 0)
