@@ -11,6 +11,8 @@ import re
 import subprocess
 import sys
 
+from ranges import ranges
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAMS = re.compile(r"(services|gateway|proto)/")
 TEST = re.compile(r"_(test|fuzz)\.c$|/(bench|fake|fuzz)_[a-z_]+\.c$")
@@ -36,17 +38,6 @@ def reached_lines(build):
                     for line in file["lines"]:
                         lines[name][line["line_number"]] += line["count"]
     return lines
-
-
-def ranges(numbers):
-    """"3-5, 9" of [3, 4, 5, 9]."""
-    found = []
-    for number in numbers:
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found)
 
 
 def share(reached, total):

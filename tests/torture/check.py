@@ -6,6 +6,7 @@ import sqlite3
 import struct
 
 import psycopg2
+from ranges import ranges
 
 from .publisher import (IGNORED, TAKEN, UNSENT, UNSURE, host_of, name_of, numbers_of, queue_of,
                         type_of)
@@ -77,18 +78,6 @@ class Stored:
         return count
 
 
-def ranges(numbers, most=8):
-    """Short, for a message."""
-    found = []
-    for number in numbers:
-        if found and found[-1][1] == number - 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    text = ", ".join(f"{a}-{b}" if a != b else str(a) for a, b in found[:most])
-    return text + (f" and {len(found) - most} more" if len(found) > most else "")
-
-
 def check(url, publisher, may_lose=False):
     """Raises AssertionError; returns the figures. may_lose: what a gap covers may be missing."""
     now = Stored(url, publisher)
@@ -108,7 +97,7 @@ def covered(gaps, began, ended):
 
 def check_events(now, publisher, may_lose):
     doubled = [number for number, count in enumerate(now.numbers) if count > 1]
-    assert not doubled, f"stored twice: {ranges(doubled)}"
+    assert not doubled, f"stored twice: {ranges(doubled, most=8)}"
     missing, untold, ghosts, lost, unheard = [], [], [], 0, 0
     for message, state in enumerate(publisher.state):
         numbers = numbers_of(message)
@@ -127,8 +116,8 @@ def check_events(now, publisher, may_lose):
             unheard += len(numbers)
             if not covered(now.gaps, *span):
                 untold.append((message, span))
-    assert not ghosts, f"stored, but not published: {ranges(ghosts)}"
-    assert not missing, f"{len(missing)} missing: {ranges(missing)}"
+    assert not ghosts, f"stored, but not published: {ranges(ghosts, most=8)}"
+    assert not missing, f"{len(missing)} missing: {ranges(missing, most=8)}"
     assert not untold, f"{len(untold)} messages are missing, and no gap says so, the first one " \
         f"{untold[0]}; gaps: {[(a / 1e6, b / 1e6) for a, b in now.gaps]}"
     return {"published": publisher.events, "stored": sum(now.numbers), "lost_in_gaps": lost,

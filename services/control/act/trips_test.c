@@ -239,6 +239,27 @@ static int forget(void **state)
     return 0;
 }
 
+/* Asks new actions, which must answer with that status. The caller frees the answer. */
+static struct kn_bus_message *ask(enum kn_kind kind, const void *msg, enum kn_status wanted)
+{
+    struct control_actions *actions;
+    struct kn_bus_client *client;
+    struct kn_bus_message *answer = NULL;
+    struct kn_buf error;
+    kn_buf_init(&error, 0);
+    assert_int_equal(
+        control_actions_start(&options, bus, control_url, to_storage, &actions, &error), KN_OK);
+    assert_int_equal(kn_bus_client_new(bus, control_url, &client, NULL), KN_OK);
+    enum kn_status status = kn_bus_request(client, kind, msg, 30 * KN_SECOND, &answer, &error);
+    if (wanted == KN_OK)
+        assert_null(kn_buf_cstr(&error));
+    kn_buf_fini(&error);
+    assert_int_equal(status, wanted);
+    kn_bus_client_free(client);
+    control_actions_stop(actions);
+    return answer;
+}
+
 static void retry(const char *id)
 {
     struct kn_msg_action action = {.id = kn_str_from(id), .at = kn_time_now()};
@@ -246,26 +267,12 @@ static void retry(const char *id)
                                           .source = KN_STR("default"),
                                           .task_id = KN_STR("first"),
                                           .new_id = kn_str_from(id)};
-    struct control_actions *actions;
-    struct kn_bus_client *client;
-    struct kn_bus_message *answer;
-    struct kn_buf error;
-    kn_buf_init(&error, 0);
-    assert_int_equal(
-        control_actions_start(&options, bus, control_url, to_storage, &actions, &error), KN_OK);
-    assert_int_equal(kn_bus_client_new(bus, control_url, &client, NULL), KN_OK);
-    enum kn_status status =
-        kn_bus_request(client, KN_KIND_TASK_SEND, &send, 30 * KN_SECOND, &answer, &error);
-    assert_null(kn_buf_cstr(&error));
-    kn_buf_fini(&error);
-    assert_int_equal(status, KN_OK);
+    struct kn_bus_message *answer = ask(KN_KIND_TASK_SEND, &send, KN_OK);
     const struct kn_msg_task_sent *sent = answer->msg;
     assert_true(kn_str_eq(sent->arguments_from, KN_STR("repr")));
     for (size_t i = 0; i < sent->warnings.count; i++)
         assert_false(kn_str_starts(sent->warnings.items[i], KN_STR("sent, but")));
     kn_bus_message_free(answer);
-    kn_bus_client_free(client);
-    control_actions_stop(actions);
 }
 
 /* ---- what holds -------------------------------------------------------------------------- */
@@ -298,20 +305,8 @@ static void a_result_needs_the_configurations_alone(void **state)
     (void)state;
     const struct kn_msg_task_result_get get = {.source = KN_STR("default"),
                                                .task_id = KN_STR("first")};
-    struct control_actions *actions;
-    struct kn_bus_client *client;
-    struct kn_bus_message *answer;
-    struct kn_buf error;
-    kn_buf_init(&error, 0);
-    assert_int_equal(
-        control_actions_start(&options, bus, control_url, to_storage, &actions, &error), KN_OK);
-    assert_int_equal(kn_bus_client_new(bus, control_url, &client, NULL), KN_OK);
-    enum kn_status status =
-        kn_bus_request(client, KN_KIND_TASK_RESULT_GET, &get, 30 * KN_SECOND, &answer, &error);
-    assert_int_equal(status, KN_CONFLICT); /* no worker names a result backend */
-    kn_buf_fini(&error);
-    kn_bus_client_free(client);
-    control_actions_stop(actions);
+    /* no worker names a result backend */
+    assert_null(ask(KN_KIND_TASK_RESULT_GET, &get, KN_CONFLICT));
     assert_int_equal(storage.counts.workers, 1);
     assert_int_equal(storage.counts.full, 0);
 }
