@@ -8,7 +8,7 @@ export default defineNuxtConfig({
   modules: ['@pinia/nuxt', '@nuxt/eslint'],
   ssr: false,
   components: [{ path: '~/components', pathPrefix: false, ignore: ['ui/**'] }],
-  imports: { dirs: ['stores', 'composables/**'] },
+  imports: { dirs: ['stores', 'composables/**', 'texts/index.ts'] },
   devtools: { enabled: false },
   app: {
     head: {

@@ -2,8 +2,9 @@ import { api, outcome } from '~/api/client'
 import type { Job, JobPlan, TaskStatus } from '~/api/types'
 import { SIGNALS, type Action, type Field, type Values } from '~/lib/action'
 import { plural } from '~/lib/format'
-import { isStatus, STATUS_LABEL } from '~/lib/status'
+import { isStatus } from '~/lib/status'
 import type { BulkAction, BulkChoice } from '~/lib/wish'
+import { t } from '~/texts'
 
 const WORDS: Record<BulkAction, { title: string, verb: string, will: string }> = {
   retry: { title: 'Retry', verb: 'Retry', will: 'will be retried as new tasks with their original arguments. Tasks whose arguments can\'t be recovered exactly will be skipped.' },
@@ -50,7 +51,7 @@ export function actOnMany(action: BulkAction, of: BulkChoice): Action<JobPlan, J
     sayPlan: plan => ({
       lines: [plan.count === 0 ? 'No matching tasks left.' : `${plural(plan.count, 'task')} ${words.will}`, ...(plan.count ? [`Limited to ${plan.rate} per second.`] : [])],
       counts: [
-        { label: 'By status', rows: Object.entries(plan.by_status).filter(([, n]) => n > 0).map(([status, n]) => [isStatus(status) ? STATUS_LABEL[status as TaskStatus] : status, n]) },
+        { label: 'By status', rows: Object.entries(plan.by_status).filter(([, n]) => n > 0).map(([status, n]) => [isStatus(status) ? t.status.label[status as TaskStatus] : status, n]) },
         { label: 'By name', rows: plan.by_name.map(({ name, count }) => [name, count]) },
       ],
       nothing: plan.count === 0,

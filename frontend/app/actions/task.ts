@@ -4,7 +4,8 @@ import type { Task, TaskRevoked, TaskSent } from '~/api/types'
 import { SIGNALS, type Action, type Field, type Values } from '~/lib/action'
 import { exactText } from '~/lib/exactJson'
 import { plural } from '~/lib/format'
-import { hasEnded, STATUS_LABEL } from '~/lib/status'
+import { hasEnded } from '~/lib/status'
+import { t } from '~/texts'
 
 const EDIT = 'Edit arguments'
 const OPTIONS = 'Queue and scheduling'
@@ -88,7 +89,7 @@ export function retryTask(task: Task): Action<TaskSent, TaskSent> {
         ...attemptsOf(plan),
       ],
       warnings: [
-        ...(hasEnded(task.status) ? [] : [`This task is still ${STATUS_LABEL[task.status].toLowerCase()}. Retrying may run it twice.`]),
+        ...(hasEnded(task.status) ? [] : [`This task is still ${t.status.label[task.status].toLowerCase()}. Retrying may run it twice.`]),
         ...plan.warnings,
       ],
       message: plan.message ? exactText(plan.message) : undefined,

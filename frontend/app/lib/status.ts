@@ -5,30 +5,6 @@ export const STATUSES: readonly TaskStatus[] = [
   'pending', 'received', 'started', 'success', 'failure', 'retry', 'revoked', 'rejected', 'orphaned',
 ]
 
-export const STATUS_LABEL: Record<TaskStatus, string> = {
-  pending: 'Queued',
-  received: 'Received',
-  started: 'Running',
-  success: 'Succeeded',
-  failure: 'Failed',
-  retry: 'Retrying',
-  revoked: 'Revoked',
-  rejected: 'Rejected',
-  orphaned: 'Lost',
-}
-
-export const STATUS_HELP: Record<TaskStatus, string> = {
-  pending: 'Waiting in the queue.',
-  received: 'Received by a worker, not started.',
-  started: 'Running on a worker.',
-  success: 'Completed successfully.',
-  failure: 'Raised an exception.',
-  retry: 'Failed; will be retried.',
-  revoked: 'Revoked or expired.',
-  rejected: 'Rejected by the worker.',
-  orphaned: 'The worker no longer has it; outcome unknown.',
-}
-
 /** Statuses after which nothing more happens by itself. */
 const ENDED: ReadonlySet<TaskStatus> = new Set(['success', 'failure', 'revoked', 'rejected', 'orphaned'])
 

@@ -1,7 +1,8 @@
+import type { TaskStatus } from '~/api/types'
 import { computed } from 'vue'
 import { LIST_KEYS, type ListKey, type TaskFilter } from '~/lib/tasks/filters'
-import { STATUS_LABEL } from '~/lib/status'
 import { FIELD_LABEL } from '~/lib/tasks/suggest'
+import { t } from '~/texts'
 
 export interface Chip {
   key: string
@@ -19,7 +20,7 @@ export function useFilterChips(filter: () => TaskFilter) {
   return computed<Chip[]>(() => {
     const f = filter()
     const chips: Chip[] = LIST_KEYS.flatMap(field => (f[field] as string[]).map(value => ({
-      key: `${field} ${value}`, label: FIELD_LABEL[field], field, value, text: field === 'status' ? STATUS_LABEL[value as keyof typeof STATUS_LABEL] : value,
+      key: `${field} ${value}`, label: FIELD_LABEL[field], field, value, text: field === 'status' ? t.status.label[value as TaskStatus] : value,
     })))
     if (f.last) chips.push({ key: 'last', label: 'last', value: f.last, text: f.last, reset: { last: '' } })
     if (f.from) chips.push({ key: 'from', label: 'from', value: f.from, text: clock(f.from), reset: { from: '' } })

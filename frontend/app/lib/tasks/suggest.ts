@@ -1,5 +1,6 @@
 import { LIST_KEYS, type ListKey, type TaskFilter } from './filters'
-import { STATUSES, STATUS_LABEL } from '../status'
+import { STATUSES } from '../status'
+import { t } from '~/texts'
 
 /** What the filter's field offers for what has been typed so far. Pure. */
 
@@ -59,7 +60,7 @@ function periods(rest: string): Suggestion[] {
 function valuesOf(field: ListKey, rest: string, known: Known, filter: TaskFilter, most: number, typedCounts: boolean): Suggestion[] {
   const wanted = rest.toLowerCase()
   const chosen = new Set<string>(filter[field])
-  const all = field === 'status' ? STATUSES.map(status => ({ value: status as string, label: STATUS_LABEL[status] })) : known[field].map(value => ({ value, label: value }))
+  const all = field === 'status' ? STATUSES.map(status => ({ value: status as string, label: t.status.label[status] })) : known[field].map(value => ({ value, label: value }))
   const found = all
     .filter(({ value, label }) => !chosen.has(value) && (value.toLowerCase().includes(wanted) || label.toLowerCase().includes(wanted)))
     .slice(0, most)

@@ -1,0 +1,34 @@
+import { shallowReactive, shallowRef } from 'vue'
+import { en, type Texts } from './en'
+
+export type { Texts } from './en'
+
+/** What a language may leave out is shown in English. */
+export type PartialTexts = Partial<{ [K in keyof Texts]: Part<Texts[K]> }>
+type Part<T> = T extends string | ((...args: never[]) => string) ? T : { [K in keyof T]?: Part<T[K]> }
+
+/** English is in the first load; each other language is a file that is fetched when it is chosen. */
+const OTHERS = {
+  de: async () => (await import('./de')).de,
+}
+
+export type Language = 'en' | keyof typeof OTHERS
+export const LANGUAGES: readonly Language[] = ['en', ...Object.keys(OTHERS) as (keyof typeof OTHERS)[]]
+
+/** The texts in the language of the page. Read them when they are shown, never at the top level of a module. */
+export const t: Texts = shallowReactive({ ...en })
+export const language = shallowRef<Language>('en')
+
+/** Shows all texts in another language, without a reload. */
+export async function setLanguage(next: Language): Promise<void> {
+  const texts = next === 'en' ? en : filled(en, await OTHERS[next]()) as Texts
+  Object.assign(t, texts)
+  language.value = next
+  document.documentElement.lang = next
+}
+
+function filled(whole: object, part: object | undefined): object {
+  const own = (part ?? {}) as Record<string, unknown>
+  return Object.fromEntries(Object.entries(whole).map(([key, text]) =>
+    [key, typeof text === 'object' ? filled(text as object, own[key] as object | undefined) : own[key] ?? text]))
+}

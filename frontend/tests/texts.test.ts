@@ -1,0 +1,29 @@
+import { afterEach, expect, it } from 'vitest'
+import { LANGUAGES, language, setLanguage, t } from '~/texts'
+import { STATUSES } from '~/lib/status'
+
+afterEach(() => setLanguage('en'))
+
+it('names every status', () => {
+  for (const status of STATUSES) {
+    expect(t.status.label[status]).toBeTruthy()
+    expect(t.status.meaning[status]).toMatch(/\.$/)
+  }
+})
+
+it('changes the language of what is read afterwards, and of the document', async () => {
+  expect(t.common.cancel).toBe('Cancel')
+  await setLanguage('de')
+  expect(t.common.cancel).toBe('Abbrechen')
+  expect(language.value).toBe('de')
+  expect(document.documentElement.lang).toBe('de')
+})
+
+it('has a name for each language, in that language', async () => {
+  const names = []
+  for (const code of LANGUAGES) {
+    await setLanguage(code)
+    names.push(t.language)
+  }
+  expect(new Set(names).size).toBe(LANGUAGES.length)
+})
