@@ -1,4 +1,4 @@
-import { shallowReactive, shallowRef } from 'vue'
+import { computed, shallowReactive, shallowRef } from 'vue'
 import { en, type Texts } from './en'
 
 export type { Texts } from './en'
@@ -18,6 +18,9 @@ export const LANGUAGES: readonly Language[] = ['en', ...Object.keys(OTHERS) as (
 /** The texts in the language of the page. Read them when they are shown, never at the top level of a module. */
 export const t: Texts = shallowReactive({ ...en })
 export const language = shallowRef<Language>('en')
+
+/** For dates and numbers: the viewer's own region where their browser names one of this language. */
+export const locale = computed(() => navigator.languages.find(own => own.split('-')[0] === language.value && own.includes('-')) ?? { en: 'en-GB', de: 'de-DE' }[language.value])
 
 /** Shows all texts in another language, without a reload. */
 export async function setLanguage(next: Language): Promise<void> {

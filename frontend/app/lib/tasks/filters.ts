@@ -1,5 +1,8 @@
 import type { Task, TaskQuery, TaskStatus } from '~/api/types'
+import { parsePeriod } from '../periods'
 import { isStatus } from '../status'
+
+export { parsePeriod } from '../periods'
 
 /** What the task list is limited to. The same keys stand in the page's URL, in REST and in the WebSocket's filter. */
 export interface TaskFilter {
@@ -87,13 +90,6 @@ export function matches(task: Task, filter: TaskFilter): boolean {
 
 export function isFiltered(filter: TaskFilter): boolean {
   return LIST_KEYS.some(key => filter[key].length > 0) || Boolean(filter.q || filter.from || filter.to || filter.last)
-}
-
-/** Seconds of "90s", "15m", "1h", "7d"; null when it is no such text. */
-export function parsePeriod(text: string): number | null {
-  const parts = /^([1-9]\d{0,4})([smhd])$/.exec(text)
-  if (!parts) return null
-  return Number(parts[1]) * { s: 1, m: 60, h: 3600, d: 86400 }[parts[2] as 's' | 'm' | 'h' | 'd']
 }
 
 function has<T>(allowed: readonly T[], value: T | null): boolean {
