@@ -4,6 +4,8 @@ import { pythonString, shapeOf, summary } from '~/lib/python'
 import { sparkPath } from '~/lib/charts/sparkline'
 import { callText, runtimeOf, statusFrom } from '~/lib/tasks/taskText'
 import { attemptsOf } from '~/lib/tasks/attempts'
+import { middleParts } from '~/lib/middle'
+import { standingOf } from '~/lib/tasks/standing'
 import { stepsOf, tellerOf } from '~/lib/tasks/timeline'
 import { extentOf, traceOf } from '~/lib/tasks/trace'
 import { foldLibraries, partsOfTrace, splitFile } from '~/lib/tasks/traceback'
@@ -32,7 +34,7 @@ describe('timeline', () => {
 
   it('draws what lies between, and leaves custom events out of it', () => {
     const [only, ...others] = attemptsOf(task({ status: 'success' }), events, NOW)
-    expect(only!.spans.map(span => [span.kind, (span.to - span.from) / 1000, span.open])).toEqual([['queued', 1, false], ['waiting', 2, false], ['running', 3, false]])
+    expect(only!.spans.map(span => [span.kind, (span.to - span.from) / 1000, span.open])).toEqual([['queued', 1, false], ['prefetched', 2, false], ['running', 3, false]])
     expect(others).toEqual([])
   })
 
@@ -47,9 +49,35 @@ describe('timeline', () => {
       event('task-sent', 3, fields(1)), event('task-received', 4, fields(1)), event('task-retried', 5), event('task-started', 8), event('task-failed', 9),
     ], NOW)
     expect(attempts.map(attempt => [attempt.status, attempt.spans.map(span => [span.kind, (span.to - span.from) / 1000])])).toEqual([
-      ['retry', [['queued', 1], ['waiting', 1], ['running', 3]]],
-      ['failure', [['queued', 1], ['waiting', 4], ['running', 1]]],
+      ['retry', [['queued', 1], ['prefetched', 1], ['running', 3]]],
+      ['failure', [['queued', 1], ['prefetched', 4], ['running', 1]]],
     ])
+  })
+
+  const stretches = (...args: Parameters<typeof attemptsOf>) => attemptsOf(...args).flatMap(attempt => attempt.spans.map(span => [span.kind, (span.to - span.from) / 1000, span.open]))
+
+  it('keeps the order of a life though two clocks stamp it the other way round', () => {
+    const crossed = [event('task-received', 0), event('task-sent', 0.002), event('task-started', 0.2), event('task-succeeded', 1)]
+    expect(stretches(task({ status: 'success' }), crossed, NOW)).toEqual([['queued', 0, false], ['prefetched', 0.198, false], ['running', 0.8, false]])
+    expect(stepsOf(crossed).map(step => [step.label, step.since])).toEqual([['Sent', null], ['Received', 0], ['Started', 0.198], ['Succeeded', 0.8]])
+  })
+
+  it('does not move a retry\'s message before the attempt that sent it', () => {
+    const retried = [event('task-received', 0, { fields: { retries: 0 } }), event('task-started', 0.1), event('task-sent', 0.2, { fields: { retries: 1 } }), event('task-received', 0.3, { fields: { retries: 1 } }), event('task-retried', 0.4), event('task-started', 0.5)]
+    expect(stepsOf(retried).map(step => step.event.type)).toEqual(retried.map(one => one.type))
+  })
+
+  it('tells what waits for its ETA from what waits for a free slot', () => {
+    const eta = { fields: { retries: 0, eta: at(11) } }
+    expect(stretches(task({ status: 'success' }), [event('task-sent', 0, eta), event('task-received', 1, eta), event('task-started', 13), event('task-succeeded', 14)], NOW))
+      .toEqual([['queued', 1, false], ['scheduled', 10, false], ['prefetched', 2, false], ['running', 1, false]])
+    const late = { fields: { retries: 0, eta: at(500) } }
+    expect(stretches(task({ status: 'received' }), [event('task-received', 1, late)], NOW)).toEqual([['scheduled', 99, true]])
+    expect(stretches(task({ status: 'started' }), [event('task-received', 12, eta), event('task-started', 13)], NOW)).toEqual([['prefetched', 1, false], ['running', 87, true]])
+  })
+
+  it('ends with the last sign of a worker that is offline', () => {
+    expect(stretches(task({ status: 'started' }), events.slice(0, 3), NOW, Date.parse(at(20))).at(-1)).toEqual(['running', 17, false])
   })
 
   it('is not led astray by a number of retries that cannot be', () => {
@@ -116,6 +144,56 @@ describe('a task in words', () => {
   it('keeps text that is no traceback as it is', () => {
     expect(partsOfTrace('<script>alert(1)</script>')).toEqual([{ kind: 'error', text: '<script>alert(1)</script>' }])
   })
+})
+
+describe('how a task stands', () => {
+  const offline = { status: 'offline', last_seen: at(20), started_at: at(-60) }
+  const online = { ...offline, status: 'online' }
+  const started = task({ status: 'started', started_at: at(10), worker_id: 'w' })
+
+  it('stops the clock of a task whose worker is offline, and says so', () => {
+    const standing = standingOf(started, offline, NOW, true)
+    expect(standing).toMatchObject({ word: 'Worker offline', frozenAt: Date.parse(at(20)) })
+    expect(standing.note).toBe('Worker offline since 10:00:20; this task is probably lost (redelivered only with acks_late).')
+    expect(runtimeOf(started, NOW, offline, standing.frozenAt)).toMatchObject({ seconds: 10, open: false })
+    expect(standingOf(started, online, NOW)).toMatchObject({ word: 'Running', frozenAt: null })
+  })
+
+  it('claims nothing of a worker about which nothing is known', () => {
+    expect(standingOf(started, { ...offline, status: 'unknown' }, NOW, true)).toMatchObject({ word: 'Unknown', note: 'Worker status unknown; last heard from at 10:00:20.', frozenAt: Date.parse(at(20)) })
+    expect(standingOf(started, undefined, NOW)).toMatchObject({ word: 'Running', frozenAt: null })
+  })
+
+  it.each([
+    [{ expired: true }, 'Expired', 'Expired before it started.'],
+    [{ terminated: true, started_at: at(1), revoked_signum: 'SIGKILL' }, 'Terminated', 'Terminated while running (SIGKILL).'],
+    [{ started_at: at(1) }, 'Revoked', 'Revoked after it had started.'],
+    [{ started_at: at(1), retried_at: at(2) }, 'Revoked', 'Revoked while waiting for its next attempt.'],
+    [{}, 'Revoked', 'Revoked before it started.'],
+  ])('tells ways of being revoked apart: %j', (part, word, note) => {
+    expect(standingOf(task({ status: 'revoked', ...part }), undefined, NOW)).toMatchObject({ word, note })
+  })
+
+  it('tells a task that waits for its time from one that waits for a slot', () => {
+    expect(standingOf(task({ status: 'received', eta: at(500) }), online, NOW, true)).toMatchObject({ word: 'Scheduled', note: 'Starts at 10:08:20 at the earliest.' })
+    expect(standingOf(task({ status: 'received', eta: at(50) }), online, NOW)).toMatchObject({ word: 'Received' })
+    expect(standingOf(task({ status: 'retry', eta: at(500) }), online, NOW, true)).toMatchObject({ word: 'Retrying', note: 'Next attempt at 10:08:20 at the earliest.' })
+  })
+
+  it('does not count the time after its process was dead, whoever told its end', () => {
+    const settled = task({ status: 'revoked', status_from: 'backend', started_at: at(10), completed_at: at(95) })
+    expect(runtimeOf(settled, NOW, offline)).toMatchObject({ seconds: 10 })
+    expect(runtimeOf(settled, NOW, { ...online, started_at: at(30) }).seconds).toBeNull()
+    expect(runtimeOf(settled, NOW, online)).toMatchObject({ seconds: 85 })
+  })
+})
+
+it('keeps the end of a long name', () => {
+  const name = 'company.department.subdivision.module_000.charge_customer'
+  expect(middleParts(name)).toEqual([name.slice(0, -14), 'harge_customer'])
+  expect(middleParts('shop.tasks.charge')).toEqual(['shop.tasks.charge', ''])
+  expect(middleParts('\u05D0'.repeat(40))[1]).toBe('')
+  expect(middleParts(`${'a'.repeat(20)}${'😀'.repeat(10)}`).join('')).toHaveLength(40)
 })
 
 describe('charts', () => {

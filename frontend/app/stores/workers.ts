@@ -76,5 +76,5 @@ export const useWorkersStore = defineStore('workers', () => {
     }
   }
 
-  return { workers, online, registered, loaded, failure, load, apply, open }
+  return { byKey, workers, online, registered, loaded, failure, load, apply, open }
 })

@@ -1,5 +1,7 @@
 import type { Task } from '~/api/types'
 import { parseTime } from '../format'
+import { hasRestarted, lastSignOf, type WorkerSeen } from './standing'
+import { t } from '~/texts'
 
 /** What the task was called with, on one line, as the events tell it: (1042, 'EUR', amount=19.9). */
 export function callText(task: Pick<Task, 'args_repr' | 'kwargs_repr' | 'id'>): string {
@@ -20,19 +22,31 @@ export interface Runtime {
   note: string | undefined
 }
 
-/** What the worker measured; for tasks that did not succeed it says nothing, so then the time between the events. */
-export function runtimeOf(task: Pick<Task, 'runtime' | 'status' | 'started_at' | 'completed_at'>, now: number): Runtime {
-  if (task.runtime !== null) return { seconds: task.runtime, open: false, note: undefined }
+/**
+ * What the worker measured; for tasks that did not succeed it says nothing, so then the time between the events. It
+ * counts no further than the last sign of the process that ran the task.
+ */
+export function runtimeOf(task: Pick<Task, 'runtime' | 'status' | 'status_from' | 'started_at' | 'completed_at'>, now: number, worker?: WorkerSeen, frozenAt: number | null = null): Runtime {
+  const words = t.task.runtime
+  const closed = (seconds: number | null, note?: string): Runtime => ({ seconds, open: false, note })
+  if (task.runtime !== null) return closed(task.runtime)
   const [began, ended] = [parseTime(task.started_at), parseTime(task.completed_at)]
-  if (began === null) return { seconds: null, open: false, note: undefined }
-  if (ended !== null) return { seconds: ended >= began ? (ended - began) / 1000 : null, open: false, note: 'Estimated from events; Celery only reports the runtime of successful tasks' }
-  if (task.status !== 'started') return { seconds: null, open: false, note: undefined }
-  return { seconds: Math.max(0, Math.floor((now - began) / 1000)), open: true, note: 'Still running' }
+  if (began === null) return closed(null)
+  if (ended !== null) {
+    const sign = lastSignOf(task, worker)
+    if (sign !== null && sign < ended) return closed(Math.max(0, sign - began) / 1000, words.untilLastSign)
+    if (hasRestarted(task, worker)) return closed(null, words.restarted)
+    return closed(ended >= began ? (ended - began) / 1000 : null, words.estimated)
+  }
+  if (task.status !== 'started') return closed(null)
+  if (frozenAt !== null) return closed(Math.max(0, frozenAt - began) / 1000, words.untilLastSign)
+  return { seconds: Math.max(0, Math.floor((now - began) / 1000)), open: true, note: words.running }
 }
 
 /** Where a status comes from that no event has told. */
 export function statusFrom(task: Pick<Task, 'status' | 'status_from'>): string {
-  if (task.status_from === 'backend') return 'from the result backend (event lost)'
-  if (task.status === 'orphaned') return 'the worker no longer has it; outcome unknown'
-  return 'reported by the worker'
+  if (task.status_from === 'backend') return t.task.from.backend
+  if (task.status === 'orphaned') return t.task.from.orphaned
+  if (task.status_from === 'broker') return t.task.from.broker
+  return t.task.from.worker
 }
