@@ -293,10 +293,13 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(36, no, U64, _) /* storage's own number of the task, in order of arrival */                  \
     F(40, resolved_at, TIME, _)                                                                    \
     F(41, resolved_by, STR, _)    /* who marked it as resolved; absent: unknown */                 \
-    F(42, clock_skew, OPT_F64, _) /* seconds; already subtracted from the times: see event.skew */
+    F(42, clock_skew, OPT_F64, _) /* seconds; already subtracted from the times: see event.skew */ \
+    F(43, orphaned_at, TIME, _)   /* when control found it to be lost, even if it came back */
 
 /* Filters of the task list. Repeated values of one field are alternatives; different fields must
- * all match. from and to bound the time of the task's first event. cursor: as issued by storage. */
+ * all match. from and to bound the time of the task's first event; with by_end, the time of its end
+ * (of orphaned tasks, orphaned_at), and tasks without an end do not match. cursor: as issued by
+ * storage. */
 #define KN_MSG_TASKS_GET(F)                                                                        \
     F(1, statuses, STRS, _)                                                                        \
     F(2, names, STRS, _)                                                                           \
@@ -309,7 +312,8 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(9, sort, STR, _) /* absent: newest first */                                                  \
     F(10, limit, U64, _)                                                                           \
     F(11, cursor, STR, _)                                                                          \
-    F(14, resolved, OPT_I64, _) /* 1: only resolved tasks, 0: only the others */
+    F(14, resolved, OPT_I64, _) /* 1: only resolved tasks, 0: only the others */                   \
+    F(15, by_end, BOOL, _)
 #define KN_MSG_TASK_LIST(F)                                                                        \
     F(1, items, LIST, task)                                                                        \
     F(2, next_cursor, STR, _)

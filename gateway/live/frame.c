@@ -98,6 +98,16 @@ static struct kn_opt_i64 read_flag(const json_t *value, const char *key, struct 
     return KN_SOME_I64(json_is_true(value));
 }
 
+/* True: the time of the end. */
+static bool read_axis(const json_t *value, const char *key, struct gw_problem *problem)
+{
+    const char *text = json_string_value(value);
+    bool ended = text && strcmp(text, "ended") == 0;
+    if (!ended && (!text || strcmp(text, "seen") != 0))
+        gw_problem_set(problem, 400, key, "%s: must be one of seen, ended", key);
+    return ended;
+}
+
 static void check_statuses(const struct kn_strs *list, struct gw_problem *problem)
 {
     unsigned status;
@@ -136,6 +146,8 @@ static void read_filter(const json_t *object, struct kn_arena *arena, struct kn_
             ret->from = read_time(value, key, problem);
         else if (strcmp(key, "to") == 0)
             ret->to = read_time(value, key, problem);
+        else if (strcmp(key, "time") == 0)
+            ret->by_end = read_axis(value, key, problem);
         else if (strcmp(key, "resolved") == 0)
             ret->resolved = read_flag(value, key, problem);
         else if (!known)

@@ -83,6 +83,7 @@ static void change(struct gw_hub *hub, const char *id, enum kn_task_status befor
                                .queue = KN_STR("payments"),
                                .args_repr = KN_STR("(1, 'Grüße')"),
                                .status = (uint8_t)status,
+                               .completed_at = kn_task_is_over(status) ? 1000 * KN_SECOND : 0,
                                .updated_at = 1000 * KN_SECOND};
     struct kn_msg_task_change item = {
         .task = &task, .created = created, .previous_status = (uint8_t)before};
@@ -142,6 +143,10 @@ static void filters_let_through_what_the_list_would_show(void **state)
         {"{\"q\":\"refund\"}", ""},
         {"{\"from\":\"1970-01-01T00:16:40Z\"}", "task:updated a"},
         {"{\"to\":\"1970-01-01T00:16:40Z\"}", ""},
+        {"{\"time\":\"ended\"}", "task:updated a"},
+        {"{\"time\":\"ended\",\"from\":\"1970-01-01T00:16:40Z\"}", "task:updated a"},
+        {"{\"time\":\"ended\",\"to\":\"1970-01-01T00:16:40Z\"}", ""},
+        {"{\"time\":\"ended\",\"status\":\"started\"}", ""},
     };
     for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
         char command[256];
@@ -309,6 +314,7 @@ static void frames_of_clients_are_answered(void **state)
         {"{\"type\":\"subscribe\",\"topics\":[\"tasks\"],\"filter\":{\"status\":[{}]}}", "error"},
         {"{\"type\":\"subscribe\",\"topics\":[\"tasks\"],\"filter\":{\"q\":\"\"}}", "error"},
         {"{\"type\":\"subscribe\",\"topics\":[\"tasks\"],\"filter\":{\"from\":\"x\"}}", "error"},
+        {"{\"type\":\"subscribe\",\"topics\":[\"tasks\"],\"filter\":{\"time\":\"sent\"}}", "error"},
         {"{\"type\":\"unsubscribe\"}", "subscribed"},
         {"{\"type\":\"unsubscribe\",\"topics\":[\"tasks\"]}", "subscribed"},
         {"{\"type\":\"shutdown\"}", "error"},

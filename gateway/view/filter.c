@@ -12,6 +12,7 @@ void gw_filter_read(struct gw_params *params, struct kn_msg_tasks_get *ret)
     ret->q = gw_params_text(params, "q");
     ret->from = gw_params_time(params, "from");
     ret->to = gw_params_time(params, "to");
+    ret->by_end = strcmp(gw_params_choice(params, "time"), "ended") == 0;
     const char *resolved = gw_params_choice(params, "resolved");
     if (resolved[0])
         ret->resolved = KN_SOME_I64(strcmp(resolved, "true") == 0);
@@ -63,6 +64,18 @@ static int64_t first_seen(const struct kn_msg_task *task)
     return first;
 }
 
+/* When a task had another status before, it is not known when that was its end. */
+static bool is_in_period(const struct kn_msg_tasks_get *get, const struct kn_msg_task *task,
+                         unsigned status)
+{
+    if (get->by_end && status != task->status)
+        return kn_task_is_over((enum kn_task_status)status);
+    int64_t at = !get->by_end                 ? first_seen(task)
+                 : status == KN_TASK_ORPHANED ? task->orphaned_at
+                                              : task->completed_at;
+    return (!get->by_end || at) && (!get->from || at >= get->from) && (!get->to || at < get->to);
+}
+
 bool gw_filter_matches(const struct gw_filter *filter, const struct kn_msg_task *task,
                        unsigned status)
 {
@@ -72,8 +85,7 @@ bool gw_filter_matches(const struct gw_filter *filter, const struct kn_msg_task 
     if (!one_of(&get->names, task->name) || !one_of(&get->workers, task->worker_id) ||
         !one_of(&get->queues, task->queue) || !one_of(&get->sources, task->source))
         return false;
-    int64_t seen = get->from || get->to ? first_seen(task) : 0;
-    if ((get->from && seen < get->from) || (get->to && seen >= get->to))
+    if (!is_in_period(get, task, status))
         return false;
     return !get->q.ptr || text_matches(task, get->q);
 }

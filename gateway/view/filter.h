@@ -10,7 +10,7 @@
     GW_PARAM_NAMES("status", &kn_enum_task_status), GW_PARAM_TEXTS("name"),                        \
         GW_PARAM_TEXTS("worker"), GW_PARAM_TEXTS("queue"), GW_PARAM_TEXTS("source"),               \
         GW_PARAM_TEXT("q"), GW_PARAM_TIME("from"), GW_PARAM_TIME("to"),                            \
-        GW_PARAM_CHOICE("resolved", "", "true", "false")
+        GW_PARAM_CHOICE("time", "seen", "ended"), GW_PARAM_CHOICE("resolved", "", "true", "false")
 
 /* Fills the filter's fields of ret from these parameters; mistakes go to params->problem. Texts
  * are those of params. */

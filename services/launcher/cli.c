@@ -46,6 +46,9 @@ static const struct cli_option options[] = {
      "Tasks in this queue; may be repeated. With revoke: the queue to search for the task's "
      "message"},
     {"q", FOR_TASKS, true, true, "Only tasks that contain this text"},
+    {"from", FOR_TASKS, true, true, "Start of the period (2026-11-23T10:00:00Z)"},
+    {"to", FOR_TASKS, true, true, "End of the period"},
+    {"time", FOR_TASKS, true, true, "Whether tasks were seen (default) or ended in the period"},
     {"messages", FOR_QUEUES, false, false, "Show waiting messages"},
     {"pattern", FOR_INSPECT | FOR_COMMAND, true, true, "Workers whose host name matches this glob"},
     {"all", FOR_COMMAND, false, false, "All workers"},

@@ -5,6 +5,7 @@
 #include "services/common/process/service.h"
 #include "services/common/text/time.h"
 #include "services/storage/db/migrate.h"
+#include "services/storage/write/learned_ends.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -186,7 +187,8 @@ static enum kn_status connect_writer(struct store *store, struct kn_buf *error)
     enum kn_status status = db_open(&options, &store->db, error);
     if (status == KN_OK)
         status = migrate(store->db, &store->schema_version, error);
-    if (status == KN_OK && (status = load(store)) != KN_OK)
+    if (status == KN_OK &&
+        ((status = load(store)) != KN_OK || (status = learned_ends_fill(store)) != KN_OK))
         say_not_loaded(store, status, error);
     if (status != KN_OK) {
         db_close(store->db);

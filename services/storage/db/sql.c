@@ -12,6 +12,10 @@ _Static_assert(KN_JOB_IS_RUNNING < SQL_ENDED && KN_JOB_IS_CANCELLING < SQL_ENDED
                    KN_JOB_IS_DONE == SQL_ENDED,
                "jobs that have not ended");
 
+_Static_assert(KN_TASK_SUCCESS == 3 && KN_TASK_FAILURE == 4 && KN_TASK_REVOKED == 6 &&
+                   KN_TASK_REJECTED == 7 && KN_TASK_ORPHANED == 8 && KN_TASK_STATUS_COUNT == 9,
+               "SQL_ENDED_AT");
+
 #define S(name, types, sqlite, postgres)                                                           \
     _Static_assert(sizeof(types) - 1 <= SQL_PARAMS_MAX, #name " has too many values");
 #define SAME(name, types, text) S(name, types, text, text)

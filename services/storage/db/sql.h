@@ -41,6 +41,12 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
     "u(step, scope, minute, source, name) USING (step, scope, minute, source, " \
     "name) ORDER BY r.minute"
 
+#define SQL_END_SPAN_CONFLICT \
+    "ON CONFLICT (unit, at, source) DO UPDATE SET first = CASE WHEN " \
+    "excluded.first < task_end_spans.first THEN excluded.first ELSE " \
+    "task_end_spans.first END, last = CASE WHEN excluded.last > " \
+    "task_end_spans.last THEN excluded.last ELSE task_end_spans.last END"
+
 #define SQL_WORKERS \
     "SELECT source, host, beat_at, beat_clock, status_at, status_clock, " \
     "status_by, body, answers FROM workers "
@@ -124,6 +130,18 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
         "excluded.first < task_seconds.first THEN excluded.first ELSE " \
         "task_seconds.first END, last = CASE WHEN excluded.last > " \
         "task_seconds.last THEN excluded.last ELSE task_seconds.last END") \
+    S(END_SPAN_PUT, "iiiii", \
+        "INSERT INTO task_end_spans (unit, at, source, first, last) VALUES " \
+        "($1, $2, $3, $4, $5) " SQL_END_SPAN_CONFLICT, \
+        "INSERT INTO task_end_spans (unit, at, source, first, last) SELECT * " \
+        "FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[], $5::int8[]) " \
+        SQL_END_SPAN_CONFLICT) \
+    SAME(END_SPAN, "iiiiii", \
+        "SELECT min(first), max(last) FROM (SELECT first, last FROM " \
+        "task_end_spans WHERE unit = 60 AND at >= $1 AND at < $2 UNION ALL " \
+        "SELECT first, last FROM task_end_spans WHERE unit = 1 AND at >= $3 " \
+        "AND at < $4 UNION ALL SELECT first, last FROM task_end_spans WHERE " \
+        "unit = 1 AND at >= $5 AND at < $6) AS parts") \
     SAME(TASK_SPAN, "iiiiii", \
         "SELECT min(first), max(last) FROM (SELECT first, last FROM " \
         "task_minutes WHERE minute >= $1 AND minute < $2 UNION ALL SELECT " \
@@ -408,12 +426,13 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
         "SELECT no FROM tasks WHERE source = $1 AND substr(root_id, 1, 64) " \
         "= substr($2, 1, 64) AND root_id = $2 AND root_id <> id AND no > $3 " \
         "ORDER BY no LIMIT $4") \
-    SAME(FAILURES, "iii", \
-        "SELECT t.no, t.source, t.name, coalesce(t.failed_at, t.latest_at), " \
+    SAME(FAILURES, "iiii", \
+        "SELECT t.no, t.source, t.name, " SQL_ENDED_AT("t.") ", " \
         "t.id, substr(t.error, 1, 640) FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
-        "s.status = $1 AND s.no < $2 ORDER BY s.no DESC LIMIT $3") \
+        "s.status = $1 AND s.no >= $2 AND s.no <= $3 ORDER BY s.no DESC LIMIT $4") \
     SAME(TASKS_OLD, "ii", \
-        "SELECT no, source, status, first_at, latest_at FROM tasks WHERE no > $1 " \
+        "SELECT no, source, status, CASE WHEN " SQL_ENDED_AT("") " < first_at THEN " \
+        SQL_ENDED_AT("") " ELSE first_at END, latest_at FROM tasks WHERE no > $1 " \
         "ORDER BY no LIMIT $2") \
     S(TASK_DELETE, "i", \
         "DELETE FROM tasks WHERE no = $1", \
@@ -430,6 +449,12 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
         "DELETE FROM task_minutes WHERE minute < $1") \
     SAME(SECONDS_DELETE, "i", \
         "DELETE FROM task_seconds WHERE second < $1") \
+    SAME(END_SPANS_DELETE, "ii", \
+        "DELETE FROM task_end_spans WHERE unit = $1 AND at < $2") \
+    SAME(TASKS_LEARNED, "ii", \
+        SQL_TASKS "WHERE no > $1 AND learned IS NOT NULL ORDER BY no LIMIT $2") \
+    SAME(TASK_LEARNED_END, "ii", \
+        "UPDATE tasks SET learned_end = $2 WHERE no = $1") \
     SAME(ROLLUPS_OLDEST, "i", \
         "SELECT (SELECT min(minute) FROM rollups WHERE step = $1 AND scope = 0), " \
         "(SELECT max(minute) FROM rollups WHERE step = $1 AND scope = 0)") \

@@ -114,10 +114,17 @@
     " FROM unnest($1::int8[], " SQL_NUMBERS(no, status TASK_COLUMN_MAP(SQL_##W##_ARG)) \
     ") AS u(no, status" TASK_COLUMN_MAP(SQL_##W##_LIST) ") WHERE t.no = u.no"
 
+/* When a task ended, as merge_ended_at has it; NULL before. The column of what was learned is the
+ * row's last, so it is read only where no event told the end. */
+#define SQL_ENDED_AT(t) \
+    "CASE WHEN " t "status IN (3, 4, 6, 7, 8) THEN coalesce(CASE " t "status WHEN 3 THEN " t \
+    "succeeded_at WHEN 4 THEN " t "failed_at WHEN 6 THEN " t "revoked_at WHEN 7 THEN " t \
+    "rejected_at END, " t "learned_end) END"
+
 /* Columns for selecting tasks of a list, in both orders, with and without the searchable texts. no:
  * the column that gives the order; from ends with WHERE or AND. */
 #define SQL_SCAN_ROW \
-    "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, t.first_at"
+    "SELECT t.no, t.source, t.status, t.name, t.queue, t.worker, t.first_at, " SQL_ENDED_AT("t.")
 #define SQL_SCAN_TEXTS ", t.id, t.args_repr, t.kwargs_repr, t.result_repr, t.error"
 #define SQL_SCAN_DOWN(no) no " < $1 AND " no " >= $2 ORDER BY " no " DESC LIMIT $3"
 #define SQL_SCAN_UP(no) no " > $1 AND " no " <= $2 ORDER BY " no " ASC LIMIT $3"

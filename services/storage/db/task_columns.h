@@ -55,7 +55,8 @@
     C(ADVANCED, TEXT,      RESULT,       result_repr,  t) \
     C(PLAIN,    TEXT,      ERROR,        error,        t) \
     C(PLAIN,    TEXT,      TRACEBACK,    traceback,    t) \
-    C(PLAIN,    OTHER,     LEARNED,      learned,      b)
+    C(PLAIN,    OTHER,     LEARNED,      learned,      b) \
+    C(PLAIN,    OTHER,     LEARNED_END,  learned_end,  i)
 /* clang-format on */
 
 /* TASK_IN_x_group(tokens) expands to tokens if a statement of kind x writes the column. Status is

@@ -1,7 +1,7 @@
 /* Failures of a period by task name and exception. The failed tasks are walked, the newest
  * first, as many as a request may look at; they are ordered by arrival and not by when
- * they failed, so the walk goes on to those that came a day before the period. */
-#include "services/storage/read/read.h"
+ * they failed, so the walk is over the numbers of all tasks that ended in the period. */
+#include "services/storage/read/task_filter.h"
 
 #include "services/common/text/time.h"
 
@@ -17,7 +17,6 @@ enum {
     ERROR_MAX = 512,
 };
 #define TIME_MAX (30 * INT64_C(1000)) /* µs */
-#define EARLIER KN_DAY
 
 enum { C_NO, C_SOURCE, C_NAME, C_AT, C_ID, C_ERROR };
 
@@ -36,7 +35,7 @@ struct walk {
     size_t n_groups;
     uint16_t *slots; /* number of a group, from 1 */
     uint64_t counted, rows;
-    int64_t deadline, last_no, first_no;
+    int64_t deadline;
     bool stopped, full;
 };
 
@@ -122,9 +121,6 @@ static enum kn_status see_failure(void *arg, const struct db_value *columns)
     struct walk *walk = arg;
     int64_t at = db_as_i64(columns[C_AT]);
     enum kn_status status = KN_OK;
-    walk->last_no = db_as_i64(columns[C_NO]);
-    if (walk->last_no < walk->first_no)
-        return (enum kn_status)DB_STOP;
     if (at >= walk->get->from && at < walk->get->to &&
         is_wanted(walk, db_as_i64(columns[C_SOURCE])))
         status = count_failure(walk, columns, at);
@@ -162,13 +158,6 @@ static enum kn_status name_groups(struct walk *walk, size_t shown, struct kn_msg
     return KN_OK;
 }
 
-static enum kn_status take_first(void *arg, const struct db_value *columns)
-{
-    if (columns[0].kind == DB_I64)
-        *(int64_t *)arg = columns[0].i64;
-    return KN_OK;
-}
-
 static enum kn_status choose_sources(struct walk *walk)
 {
     const struct kn_strs *texts = &walk->get->sources;
@@ -201,22 +190,18 @@ enum kn_status store_read_failures(struct store_reader *reader,
                           .get = get,
                           .groups = kn_arena_array(arena, GROUPS_MAX, sizeof *walk->groups),
                           .slots = kn_arena_array(arena, SLOTS, sizeof *walk->slots),
-                          .first_no = INT64_MAX,
                           .deadline = kn_time_mono() + TIME_MAX};
     if (!walk->groups || !walk->slots)
         return KN_NOMEM;
-    const struct db_value whole_minutes[] = {db_i64((get->from - EARLIER) / KN_MINUTE),
-                                             db_i64(INT64_MAX),
-                                             db_i64(0),
-                                             db_i64(0),
-                                             db_i64(0),
-                                             db_i64(0)};
-    const struct db_value values[] = {db_i64(KN_TASK_FAILURE), db_i64(INT64_MAX), db_i64(ROWS_MAX)};
+    struct task_span span;
     enum kn_status status = choose_sources(walk);
     if (status == KN_OK)
-        status = db_run(reader->db, SQL_TASK_SPAN, whole_minutes, take_first, &walk->first_no);
-    if (status == KN_OK)
-        status = db_run(reader->db, SQL_FAILURES, values, see_failure, walk);
+        status = store_span_of(reader, get->from, get->to, true, &span);
+    if (status != KN_OK)
+        return status;
+    const struct db_value values[] = {db_i64(KN_TASK_FAILURE), db_i64(span.first),
+                                      db_i64(span.last), db_i64(ROWS_MAX)};
+    status = db_run(reader->db, SQL_FAILURES, values, see_failure, walk);
     if (status != KN_OK)
         return status;
     qsort(walk->groups, walk->n_groups, sizeof *walk->groups, most_first);

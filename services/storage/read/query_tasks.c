@@ -2,7 +2,7 @@
  * numbers; one of them is walked, newest first, and the other filters are checked
  * row by row. A request looks at a bounded number of rows, and its cursor says
  * where to go on, so none takes for ever. */
-#include "services/storage/read/read.h"
+#include "services/storage/read/task_filter.h"
 #include "services/storage/state/event_row.h"
 #include "services/storage/write/write.h"
 
@@ -13,39 +13,16 @@
 #include <stdlib.h>
 
 enum {
-    VALUES_MAX = 100, /* of one filter */
     CHUNK = 1000,     /* rows asked for at once, at most */
     ROWS_MAX = 50000, /* looked at for one request */
     RARE = 20,        /* a status is rare if less than one in this many tasks has it */
 };
 #define TIME_MAX (30 * INT64_C(1000)) /* µs, for one request */
 
-/* Columns of the SCAN statements. */
-enum { S_NO, S_SOURCE, S_STATUS, S_NAME, S_QUEUE, S_WORKER, S_FIRST_AT, S_TEXTS };
-enum { S_TEXT_COUNT = 5 }; /* id, args, kwargs, result, error */
-
-/* Alternatives of one filter, as numbers. */
-struct choice {
-    int64_t values[VALUES_MAX];
-    size_t count;
-    bool set;
-};
-
-struct filter {
-    struct choice source, status, name, queue, worker;
-    struct kn_str q; /* in lower case */
-    int64_t from, to;
-    struct kn_opt_i64 resolved;
-    bool oldest_first;
-    bool status_is_rare; /* few tasks have one of the statuses */
-    bool status_has_all; /* tasks of each of them are in the table by status */
-    size_t limit;
-};
-
 struct scan {
     struct store_reader *reader;
     struct kn_arena *arena;
-    struct filter filter;
+    struct task_filter filter;
     int64_t *found; /* task numbers, limit + 1 at most */
     size_t n_found;
     size_t seen;      /* rows of this chunk */
@@ -55,49 +32,7 @@ struct scan {
     int64_t deadline;
 };
 
-/* ---- the filter ---------------------------------------------------------------------- */
-
-static enum kn_status choose_names(struct store_reader *reader, enum dict_kind kind,
-                                   const struct kn_strs *texts, struct choice *ret)
-{
-    if (texts->count > VALUES_MAX)
-        return KN_TOO_BIG;
-    ret->set = texts->count > 0;
-    for (size_t i = 0; i < texts->count; i++) {
-        enum kn_status status = dict_find(reader->store->dict, reader->db, kind, texts->items[i],
-                                          &ret->values[ret->count]);
-        if (status == KN_OK)
-            ret->count++;
-        else if (status != KN_NOT_FOUND)
-            return status;
-    }
-    return KN_OK;
-}
-
-static enum kn_status choose_statuses(const struct kn_strs *texts, struct choice *ret)
-{
-    if (texts->count > VALUES_MAX)
-        return KN_TOO_BIG;
-    ret->set = texts->count > 0;
-    for (size_t i = 0; i < texts->count; i++) {
-        unsigned number;
-        if (!kn_enum_parse(&kn_enum_task_status, texts->items[i], &number))
-            return KN_INVALID;
-        ret->values[ret->count++] = number;
-    }
-    return KN_OK;
-}
-
-static bool is_chosen(const struct choice *choice, struct db_value value)
-{
-    if (!choice->set)
-        return true;
-    for (size_t i = 0; i < choice->count; i++) {
-        if (choice->values[i] == db_as_i64(value))
-            return true;
-    }
-    return false;
-}
+/* ---- the text --------------------------------------------------------------------------- */
 
 static enum kn_status has_q(struct scan *scan, const struct db_value *columns, bool *ret)
 {
@@ -121,13 +56,8 @@ static enum kn_status has_q(struct scan *scan, const struct db_value *columns, b
 
 static enum kn_status matches(struct scan *scan, const struct db_value *columns, bool *ret)
 {
-    const struct filter *f = &scan->filter;
-    int64_t first_at = db_as_i64(columns[S_FIRST_AT]);
-    *ret = is_chosen(&f->source, columns[S_SOURCE]) && is_chosen(&f->status, columns[S_STATUS]) &&
-           is_chosen(&f->name, columns[S_NAME]) && is_chosen(&f->queue, columns[S_QUEUE]) &&
-           is_chosen(&f->worker, columns[S_WORKER]) && (!f->from || first_at >= f->from) &&
-           (!f->to || first_at < f->to);
-    return *ret && f->q.len ? has_q(scan, columns, ret) : KN_OK;
+    *ret = store_filter_takes(&scan->filter, columns);
+    return *ret && scan->filter.q.len ? has_q(scan, columns, ret) : KN_OK;
 }
 
 /* ---- walking ------------------------------------------------------------------------- */
@@ -161,7 +91,7 @@ static const enum sql_id streams[][4] = {
 };
 
 struct tally {
-    const struct filter *filter;
+    const struct task_filter *filter;
     int64_t all, chosen;
 };
 
@@ -174,7 +104,7 @@ static enum kn_status tally_count(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-static enum kn_status weigh_statuses(struct store_reader *reader, struct filter *f)
+static enum kn_status weigh_statuses(struct store_reader *reader, struct task_filter *f)
 {
     struct tally tally = {.filter = f};
     enum kn_status status = db_run(reader->db, SQL_TASK_COUNTS, NULL, tally_count, &tally);
@@ -186,9 +116,9 @@ static enum kn_status weigh_statuses(struct store_reader *reader, struct filter 
 }
 
 /* Which stream to walk: ALL, or the filter whose values are likely the rarest. */
-static size_t choose_stream(const struct filter *f, const struct choice **ret)
+static size_t choose_stream(const struct task_filter *f, const struct task_choice **ret)
 {
-    const struct choice *choices[] = {NULL, &f->name, &f->worker, &f->queue, &f->status};
+    const struct task_choice *choices[] = {NULL, &f->name, &f->worker, &f->queue, &f->status};
     if (f->resolved.set && f->resolved.value) {
         *ret = NULL;
         return KN_COUNT_OF(choices);
@@ -299,7 +229,7 @@ static int oldest_first(const void *a, const void *b)
  * number after which to continue, `to` at the end. */
 static enum kn_status collect(struct scan *scan, int64_t from, int64_t to, int64_t *ret_next)
 {
-    const struct choice *choice;
+    const struct task_choice *choice;
     size_t stream = choose_stream(&scan->filter, &choice), total = 0;
     size_t n = choice ? choice->count : 1, limit = scan->filter.limit;
     bool oldest = scan->filter.oldest_first;
@@ -334,76 +264,6 @@ static enum kn_status collect(struct scan *scan, int64_t from, int64_t to, int64
 
 /* ---- the request --------------------------------------------------------------------- */
 
-static enum kn_status read_filter(struct store_reader *reader, const struct kn_msg_tasks_get *get,
-                                  struct kn_arena *arena, struct filter *f, const char **ret_why)
-{
-    enum kn_status status;
-    f->limit = get->limit ? get->limit : LIMIT_DEFAULT;
-    f->from = get->from;
-    f->to = get->to;
-    f->resolved = get->resolved;
-    f->q = kn_arena_str(arena, get->q);
-    f->oldest_first = kn_str_eq(get->sort, KN_STR("oldest"));
-    *ret_why = "limit must be from 1 to 500";
-    if (f->limit > LIMIT_MAX)
-        return KN_INVALID;
-    *ret_why = "sort must be newest or oldest";
-    if (get->sort.len && !f->oldest_first && !kn_str_eq(get->sort, KN_STR("newest")))
-        return KN_INVALID;
-    *ret_why =
-        "status must be one of pending, received, started, success, failure, retry, revoked, "
-        "rejected, orphaned";
-    if ((status = choose_statuses(&get->statuses, &f->status)) != KN_OK)
-        return status;
-    *ret_why = "at most 100 values of one filter";
-    if ((status = choose_names(reader, DICT_SOURCE, &get->sources, &f->source)) != KN_OK ||
-        (status = choose_names(reader, DICT_NAME, &get->names, &f->name)) != KN_OK ||
-        (status = choose_names(reader, DICT_QUEUE, &get->queues, &f->queue)) != KN_OK)
-        return status;
-    return choose_names(reader, DICT_HOST, &get->workers, &f->worker);
-}
-
-struct span {
-    int64_t first, last;
-};
-
-static enum kn_status take_span(void *arg, const struct db_value *columns)
-{
-    struct span *span = arg;
-    span->first = columns[0].kind == DB_I64 ? columns[0].i64 : 1;
-    span->last = columns[1].kind == DB_I64 ? columns[1].i64 : 0;
-    return KN_OK;
-}
-
-/* The numbers that tasks of the period can have: those of its whole minutes, and of the
- * seconds before and after them. */
-static enum kn_status span_of(struct store_reader *reader, const struct filter *f, struct span *ret)
-{
-    enum { SECONDS = KN_MINUTE / KN_SECOND };
-    *ret = (struct span){1, INT64_MAX - 1};
-    if (!f->from && !f->to)
-        return KN_OK;
-    int64_t first = f->from / KN_SECOND; /* seconds, the first and the one after the last */
-    int64_t end = f->to ? (f->to + KN_SECOND - 1) / KN_SECOND : INT64_MAX;
-    int64_t first_minute = (first + SECONDS - 1) / SECONDS, end_minute = end / SECONDS;
-    int64_t before = first_minute * SECONDS, after = end_minute * SECONDS;
-    if (first_minute > end_minute) /* all of it within a minute */
-        before = end, after = end;
-    const struct db_value values[] = {db_i64(first_minute), db_i64(end_minute), db_i64(first),
-                                      db_i64(before),       db_i64(after),      db_i64(end)};
-    return db_run(reader->db, SQL_TASK_SPAN, values, take_span, ret);
-}
-
-static bool matches_nothing(const struct filter *f)
-{
-    const struct choice *choices[] = {&f->source, &f->status, &f->name, &f->queue, &f->worker};
-    for (size_t i = 0; i < KN_COUNT_OF(choices); i++) {
-        if (choices[i]->set && !choices[i]->count)
-            return true;
-    }
-    return false;
-}
-
 /* A whole id typed into the search box: found at once, before the walk. */
 static enum kn_status find_id(struct scan *scan, struct kn_str id, struct kn_msg_task_list *ret)
 {
@@ -422,7 +282,7 @@ static enum kn_status find_id(struct scan *scan, struct kn_str id, struct kn_msg
 static bool filters_only_q(const struct kn_msg_tasks_get *get)
 {
     return !get->statuses.count && !get->names.count && !get->workers.count && !get->queues.count &&
-           !get->sources.count && !get->from && !get->to && !get->resolved.set;
+           !get->sources.count && !get->from && !get->to && !get->by_end && !get->resolved.set;
 }
 
 enum kn_status store_make_cursor(struct kn_arena *arena, int64_t no, struct kn_str *ret)
@@ -438,12 +298,12 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
                                 const char **ret_why)
 {
     struct scan *scan = kn_arena_alloc(arena, sizeof *scan);
-    struct span span;
+    struct task_span span;
     int64_t after = 0, next;
     if (!scan)
         return KN_NOMEM;
     *scan = (struct scan){.reader = reader, .arena = arena, .rows_left = ROWS_MAX};
-    enum kn_status status = read_filter(reader, get, arena, &scan->filter, ret_why);
+    enum kn_status status = store_read_filter(reader, get, arena, &scan->filter, ret_why);
     if (status != KN_OK)
         return status;
     *ret_why = "cursor: not issued by this list";
@@ -453,10 +313,11 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
     if (get->q.len && !get->cursor.len && filters_only_q(get) &&
         find_id(scan, get->q, ret) == KN_OK)
         return KN_OK;
-    if (matches_nothing(&scan->filter))
+    if (store_filter_is_empty(&scan->filter))
         return KN_OK;
     if ((status = weigh_statuses(reader, &scan->filter)) != KN_OK ||
-        (status = span_of(reader, &scan->filter, &span)) != KN_OK || span.first > span.last)
+        (status = store_span_of(reader, get->from, get->to, get->by_end, &span)) != KN_OK ||
+        span.first > span.last)
         return status;
     bool oldest = scan->filter.oldest_first;
     int64_t from = oldest ? span.first - 1 : span.last + 1, to = oldest ? span.last : span.first;

@@ -34,7 +34,7 @@ struct sweep {
     size_t n_tasks, n_states, n_events, n_seen;
 };
 
-/* Columns: no, source, status, first_at, latest_at. */
+/* Columns: no, source, status, first_at (or the end, if that is before it), latest_at. */
 static enum kn_status see_dead(void *arg, const struct db_value *columns)
 {
     struct sweep *sweep = arg;
@@ -137,7 +137,14 @@ static enum kn_status drop_tasks(struct store *store, bool *ret_done)
     const struct db_value minutes[] = {db_i64(before / KN_MINUTE)};
     const struct db_value seconds[] = {db_i64(before / KN_MINUTE * (KN_MINUTE / KN_SECOND))};
     status = db_run(store->db, SQL_MINUTES_DELETE, minutes, NULL, NULL);
-    return status == KN_OK ? db_run(store->db, SQL_SECONDS_DELETE, seconds, NULL, NULL) : status;
+    if (status == KN_OK)
+        status = db_run(store->db, SQL_SECONDS_DELETE, seconds, NULL, NULL);
+    const struct db_value end_minutes[] = {db_i64(KN_MINUTE / KN_SECOND), minutes[0]};
+    const struct db_value end_seconds[] = {db_i64(1), seconds[0]};
+    if (status == KN_OK)
+        status = db_run(store->db, SQL_END_SPANS_DELETE, end_minutes, NULL, NULL);
+    return status == KN_OK ? db_run(store->db, SQL_END_SPANS_DELETE, end_seconds, NULL, NULL)
+                           : status;
 }
 
 /* Deletes events that expire before their tasks; on PostgreSQL, their partitions. */

@@ -108,6 +108,7 @@ struct task_work {
     int64_t queue_before;
     int64_t worker_before;
     int64_t first_at_before;
+    int64_t ended_at_before;
     struct delta_wait wait_before;
     struct delta_learned *learned_before; /* NULL: nothing */
     int64_t end_before;                   /* of tasks that may be marked as resolved */

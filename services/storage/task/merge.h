@@ -165,11 +165,21 @@ const struct merge_task *merge_view(const struct merge_task *task, struct merge_
 /* Orphaned only replaces received and started, and only if afterwards neither was seen and
  * its message was not seen waiting. */
 enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin);
+/* Status, origin and end at once. */
+struct merge_state {
+    enum kn_task_status status;
+    enum kn_origin origin;
+    int64_t ended_at; /* see merge_ended_at */
+};
+struct merge_state merge_state_of(const struct merge_task *task);
 /* Time of the latest event of a type; 0 if there is none. */
 int64_t merge_time(const struct merge_task *task, enum merge_type type);
 /* Time of the event that led to the final status; 0 if there is none, and for orphaned,
  * because its end is unknown. */
 int64_t merge_completed_at(const struct merge_task *task);
+/* The same, but for orphaned the time when the task was found to be lost: where figures count it.
+ */
+int64_t merge_ended_at(const struct merge_task *task);
 /* Time of task->learned[type] on Kanchi's clock. The backend has the worker's time, so the
  * result is limited: not before the worker received the task (or before it was sent, if only
  * that was seen), and not after control learned it. */

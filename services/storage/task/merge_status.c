@@ -193,17 +193,27 @@ static unsigned deciding_type(const struct merge_task *task)
     return waits_again(task) ? MERGE_SENT : latest_final(task);
 }
 
-enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin)
+struct merge_state merge_state_of(const struct merge_task *task)
 {
     unsigned type = deciding_type(task);
-    if (type == NO_TYPE || type == MERGE_SENT) {
-        *ret_origin = waits_again(task)       ? KN_ORIGIN_BROKER
-                      : has(task, MERGE_SENT) ? (enum kn_origin)task->origins[MERGE_SENT]
-                                              : KN_ORIGIN_EVENTS;
-        return KN_TASK_PENDING;
-    }
-    *ret_origin = (enum kn_origin)task->origins[type];
-    return merge_status_of_type((enum merge_type)type);
+    if (type == NO_TYPE || type == MERGE_SENT)
+        return (struct merge_state){.status = KN_TASK_PENDING,
+                                    .origin = waits_again(task) ? KN_ORIGIN_BROKER
+                                              : has(task, MERGE_SENT)
+                                                  ? (enum kn_origin)task->origins[MERGE_SENT]
+                                                  : KN_ORIGIN_EVENTS};
+    struct merge_state state = {.status = merge_status_of_type((enum merge_type)type),
+                                .origin = (enum kn_origin)task->origins[type]};
+    if (kn_task_is_over(state.status))
+        state.ended_at = task->type_key[type].at;
+    return state;
+}
+
+enum kn_task_status merge_status(const struct merge_task *task, enum kn_origin *ret_origin)
+{
+    struct merge_state state = merge_state_of(task);
+    *ret_origin = state.origin;
+    return state.status;
 }
 
 int64_t merge_time(const struct merge_task *task, enum merge_type type)
@@ -211,13 +221,15 @@ int64_t merge_time(const struct merge_task *task, enum merge_type type)
     return task->types & 1u << type ? task->type_key[type].at : 0;
 }
 
+int64_t merge_ended_at(const struct merge_task *task)
+{
+    return merge_state_of(task).ended_at;
+}
+
 int64_t merge_completed_at(const struct merge_task *task)
 {
-    unsigned type = deciding_type(task);
-    if (type == NO_TYPE || type == MERGE_ORPHANED ||
-        !kn_task_is_over(merge_status_of_type((enum merge_type)type)))
-        return 0;
-    return task->type_key[type].at;
+    struct merge_state state = merge_state_of(task);
+    return state.status == KN_TASK_ORPHANED ? 0 : state.ended_at;
 }
 
 bool merge_queue_wait(const struct merge_task *task, double *ret)

@@ -113,10 +113,18 @@ static enum kn_status read_learned(struct kn_str bytes, struct kn_arena *arena,
     return status;
 }
 
+static void take_state(struct task_row *row, const struct merge_task *view)
+{
+    struct merge_state state = merge_state_of(view);
+    row->status = state.status;
+    row->origin = state.origin;
+    row->ended_at = state.ended_at;
+}
+
 static void settle_status(struct task_row *row)
 {
     struct merge_task room;
-    row->status = merge_status(merge_view(&row->task, &room), &row->origin);
+    take_state(row, merge_view(&row->task, &room));
 }
 
 enum kn_status task_row_read(const struct db_value *columns, struct dict *dict, struct db *db,
@@ -154,7 +162,7 @@ enum kn_status task_row_settle(struct task_row *row, struct dict *dict, struct d
 {
     struct merge_task room;
     const struct merge_task *view = merge_view(&row->task, &room);
-    row->status = merge_status(view, &row->origin);
+    take_state(row, view);
     for (size_t i = 0; i < KN_COUNT_OF(names); i++) {
         enum kn_status status = dict_number(dict, db, (enum dict_kind)names[i].kind,
                                             view->text[names[i].text], number_of(row, i));
@@ -220,6 +228,7 @@ void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
         db_i64(task->revoked.terminated + task->revoked.expired * 2 + task->requeued * 4);
     ret[C_ORDERING] = db_blob(bytes->order);
     ret[C_LEARNED] = db_blob(bytes->learned);
+    ret[C_LEARNED_END] = row->origin == KN_ORIGIN_EVENTS ? db_null() : db_time(row->ended_at);
     ret[C_ID] = db_text(row->id);
     ret[C_SIGNUM] = db_text(task->revoked.signum);
     for (size_t i = 0; i < KN_COUNT_OF(texts); i++)
@@ -315,7 +324,8 @@ void task_row_message(const struct task_row *row, struct kn_str source, size_t t
         .rejected_at = merge_time(task, MERGE_REJECTED),
         .revoked_at = merge_time(task, MERGE_REVOKED),
         .retried_at = merge_time(task, MERGE_RETRIED),
-        .completed_at = merge_completed_at(task),
+        .orphaned_at = merge_time(task, MERGE_ORPHANED),
+        .completed_at = row->status == KN_TASK_ORPHANED ? 0 : row->ended_at,
         .updated_at = task->latest_at,
         .runtime = task->runtime,
         .revoked_signum = task->revoked.signum,

@@ -14,6 +14,7 @@ struct task_row {
     /* indexed values, of merge_view(task) */
     enum kn_task_status status;
     enum kn_origin origin;
+    int64_t ended_at; /* see merge_ended_at */
     int64_t name;
     int64_t queue;
     int64_t worker;

@@ -99,9 +99,8 @@ struct span {
     int64_t source, at, first, last;
 };
 
-static void note_span(struct span *spans, size_t *count, int64_t unit, const struct task_row *row)
+static void note_span(struct span *spans, size_t *count, int64_t at, const struct task_row *row)
 {
-    int64_t at = row->task.first_at / unit;
     for (size_t i = *count; i-- > 0;) {
         struct span *span = &spans[i];
         if (span->at != at || span->source != row->source)
@@ -115,6 +114,42 @@ static void note_span(struct span *spans, size_t *count, int64_t unit, const str
     spans[(*count)++] = (struct span){row->source, at, row->no, row->no};
 }
 
+/* Likewise of their ends, in one table: of seconds and of minutes. */
+static enum kn_status write_end_spans(struct tx *tx)
+{
+    enum { ROOM = 256, WIDTH = 5, UNITS = 2 };
+    static const int64_t units[UNITS] = {KN_SECOND, KN_MINUTE};
+    struct span spans[UNITS][ROOM];
+    struct db_value values[UNITS * ROOM * WIDTH];
+    size_t counts[UNITS] = {0};
+    for (size_t t = 0; t < tx->n_tasks;) {
+        for (; t < tx->n_tasks && counts[0] < ROOM; t++) {
+            const struct task_work *work = &tx->tasks[t];
+            if (!work->touched || !work->row.ended_at ||
+                work->row.ended_at == work->ended_at_before)
+                continue;
+            for (size_t u = 0; u < UNITS; u++)
+                note_span(spans[u], &counts[u], work->row.ended_at / units[u], &work->row);
+        }
+        size_t n = 0;
+        for (size_t u = 0; u < UNITS; u++) {
+            for (size_t i = 0; i < counts[u]; i++, n += WIDTH) {
+                values[n] = db_i64(units[u] / KN_SECOND);
+                values[n + 1] = db_i64(spans[u][i].at);
+                values[n + 2] = db_i64(spans[u][i].source);
+                values[n + 3] = db_i64(spans[u][i].first);
+                values[n + 4] = db_i64(spans[u][i].last);
+            }
+            counts[u] = 0;
+        }
+        enum kn_status status =
+            db_each(tx->store->db, SQL_END_SPAN_PUT, values, n / WIDTH, NULL, NULL, NULL);
+        if (status != KN_OK)
+            return status;
+    }
+    return KN_OK;
+}
+
 static enum kn_status write_spans(struct tx *tx, int64_t unit, enum sql_id id)
 {
     enum { ROOM = 256, WIDTH = 4 };
@@ -124,7 +159,7 @@ static enum kn_status write_spans(struct tx *tx, int64_t unit, enum sql_id id)
     for (size_t t = 0; t < tx->n_tasks || count;) {
         for (; t < tx->n_tasks && count < ROOM; t++) {
             if (tx->tasks[t].touched)
-                note_span(spans, &count, unit, &tx->tasks[t].row);
+                note_span(spans, &count, tx->tasks[t].row.task.first_at / unit, &tx->tasks[t].row);
         }
         for (size_t i = 0; i < count; i++) {
             values[i * WIDTH] = db_i64(spans[i].source);
@@ -180,6 +215,8 @@ enum kn_status tx_write_tasks(struct tx *tx)
         status = write_spans(tx, KN_MINUTE, SQL_TASK_MINUTE_PUT);
     if (status == KN_OK)
         status = write_spans(tx, KN_SECOND, SQL_TASK_SECOND_PUT);
+    if (status == KN_OK)
+        status = write_end_spans(tx);
     if (status == KN_OK)
         status = tx_marks_review(tx);
     return status == KN_OK ? tell_tasks(tx) : status;
