@@ -3,6 +3,7 @@ import { computed, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Queue } from '~/api/types'
 import { isStranded } from '~/lib/attention'
+import { Batch, compareNames, Held } from '~/lib/fleet/held'
 import { useLiveStore, type Watch } from './live'
 
 export const MOST_QUEUES = 2000
@@ -13,28 +14,37 @@ export function queueKey(queue: Pick<Queue, 'source' | 'name'>): string {
   return `${queue.source}\u0000${queue.name}`
 }
 
+/** Frames of many queues are shown this often. */
+const SHOW_MS = 250
+
+/** What needs attention first, then by name. */
+function compare(a: Queue, b: Queue): number {
+  return Number(isStranded(b)) - Number(isStranded(a)) || compareNames(a.name, b.name) || compareNames(a.source, b.source)
+}
+
 export const useQueuesStore = defineStore('queues', () => {
-  const byKey = shallowRef(new Map<string, Queue>())
+  const held = new Held<Queue>(MOST_QUEUES, queueKey, compare)
+  const queues = shallowRef<readonly Queue[]>([])
   const loaded = shallowRef(false)
   const failure = shallowRef<Failure | null>(null)
+  const batch = new Batch<Queue>(SHOW_MS, apply)
 
-  /** What needs attention first: stranded messages, then the deepest. */
-  const queues = computed(() => [...byKey.value.values()].sort((a, b) =>
-    Number(isStranded(b)) - Number(isStranded(a)) || a.name.localeCompare(b.name) || a.source.localeCompare(b.source)))
-  const deepest = computed(() => [...byKey.value.values()].sort((a, b) =>
-    Number(isStranded(b)) - Number(isStranded(a)) || (b.depth ?? 0) - (a.depth ?? 0) || a.name.localeCompare(b.name)))
+  /** What needs attention first, then the deepest; equal ones by name. */
+  const deepest = computed(() => [...queues.value].sort((a, b) => Number(isStranded(b)) - Number(isStranded(a)) || (b.depth ?? 0) - (a.depth ?? 0)))
 
   async function load(): Promise<void> {
-    const next = new Map<string, Queue>()
+    const next: Queue[] = []
     let cursor: string | null = null
     do {
       const answer: Awaited<ReturnType<typeof page>> = await page(cursor)
       if (!answer) return
       if ('failure' in answer) { failure.value = answer.failure; return }
-      for (const queue of answer.data.items) next.set(queueKey(queue), queue)
+      next.push(...answer.data.items)
       cursor = answer.data.next_cursor
-    } while (cursor && next.size < MOST_QUEUES)
-    byKey.value = next
+    } while (cursor && next.length < MOST_QUEUES)
+    // Frames that wait are shown after it: they may be newer.
+    held.replace(next)
+    queues.value = held.sorted
     loaded.value = true
     failure.value = null
   }
@@ -45,14 +55,10 @@ export const useQueuesStore = defineStore('queues', () => {
 
   /** Frames tell neither its workers nor whether it is paused: what the last answer said stays. */
   function apply(items: readonly Queue[]): void {
-    const next = new Map(byKey.value)
-    for (const queue of items) {
-      const key = queueKey(queue)
-      const before = next.get(key)
-      if (before) next.set(key, { ...queue, workers: queue.workers?.length ? queue.workers : before.workers, paused: before.paused })
-      else if (next.size < MOST_QUEUES) next.set(key, { ...queue, workers: queue.workers ?? [] })
-    }
-    byKey.value = next
+    held.put(items, queueKey, (queue, before) => before
+      ? { ...queue, workers: queue.workers?.length ? queue.workers : before.workers, paused: before.paused }
+      : { ...queue, workers: queue.workers ?? [] })
+    queues.value = held.sorted
   }
 
   let users = 0
@@ -64,7 +70,7 @@ export const useQueuesStore = defineStore('queues', () => {
     if (users++ === 0) {
       watch = useLiveStore().watch({
         topics: ['queues'],
-        frame: (frame) => { if (frame.type === 'queue:updated') apply(frame.items) },
+        frame: (frame) => { if (frame.type === 'queue:updated') batch.add(frame.items) },
         reload: load,
       })
       timer = setInterval(() => { if (document.visibilityState === 'visible') void load() }, AGAIN_MS)
@@ -74,6 +80,7 @@ export const useQueuesStore = defineStore('queues', () => {
       if (--users > 0) return
       watch?.stop()
       clearInterval(timer)
+      batch.drop()
       watch = null
     }
   }

@@ -2,6 +2,7 @@ import { defineStore } from 'pinia'
 import { computed, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Worker } from '~/api/types'
+import { Batch, compareNames, Held } from '~/lib/fleet/held'
 import type { LiveWorker } from '~/lib/live'
 import { useLiveStore, type Watch } from './live'
 
@@ -15,28 +16,38 @@ export function workerKey(worker: Pick<Worker, 'source' | 'id'>): string {
   return `${worker.source}\u0000${worker.id}`
 }
 
+/** Frames of a large fleet come many times a second: they are shown this often. */
+const SHOW_MS = 250
+
+/** Online ones first, then by name. */
+function compare(a: Worker, b: Worker): number {
+  return Number(a.status === 'offline') - Number(b.status === 'offline') || compareNames(a.id, b.id) || compareNames(a.source, b.source)
+}
+
 export const useWorkersStore = defineStore('workers', () => {
-  const byKey = shallowRef(new Map<string, Worker>())
+  const held = new Held<Worker>(MOST_WORKERS, workerKey, compare)
+  const workers = shallowRef<readonly Worker[]>([])
   const loaded = shallowRef(false)
   const failure = shallowRef<Failure | null>(null)
+  const batch = new Batch<LiveWorker>(SHOW_MS, apply)
 
-  /** Online ones first, then by name. */
-  const workers = computed(() => [...byKey.value.values()].sort((a, b) =>
-    Number(a.status === 'offline') - Number(b.status === 'offline') || a.id.localeCompare(b.id) || a.source.localeCompare(b.source)))
+  const byKey = computed<ReadonlyMap<string, Worker>>(() => new Map(workers.value.map(worker => [workerKey(worker), worker])))
   const online = computed(() => workers.value.filter(worker => worker.status === 'online'))
   const registered = computed(() => [...new Set(workers.value.flatMap(worker => worker.registered))].sort())
 
   async function load(): Promise<void> {
-    const next = new Map<string, Worker>()
+    const next: Worker[] = []
     let cursor: string | null = null
     do {
       const answer: Awaited<ReturnType<typeof page>> = await page(cursor)
       if (!answer) return
       if ('failure' in answer) { failure.value = answer.failure; return }
-      for (const worker of answer.data.items) next.set(workerKey(worker), worker)
+      next.push(...answer.data.items)
       cursor = answer.data.next_cursor
-    } while (cursor && next.size < MOST_WORKERS)
-    byKey.value = next
+    } while (cursor && next.length < MOST_WORKERS)
+    // Frames that wait are shown after it: they may be newer.
+    held.replace(next)
+    workers.value = held.sorted
     loaded.value = true
     failure.value = null
   }
@@ -46,12 +57,8 @@ export const useWorkersStore = defineStore('workers', () => {
   }
 
   function apply(items: readonly LiveWorker[]): void {
-    const next = new Map(byKey.value)
-    for (const worker of items) {
-      const known = next.get(workerKey(worker))
-      if (known || next.size < MOST_WORKERS) next.set(workerKey(worker), { ...(known ?? UNTOLD), ...worker })
-    }
-    byKey.value = next
+    held.put(items, workerKey, (worker, before) => ({ ...(before ?? UNTOLD), ...worker }))
+    workers.value = held.sorted
   }
 
   let users = 0
@@ -63,7 +70,7 @@ export const useWorkersStore = defineStore('workers', () => {
       watch = useLiveStore().watch({
         topics: ['workers'],
         frame: (frame) => {
-          if (frame.type === 'worker:online' || frame.type === 'worker:offline' || frame.type === 'worker:updated') apply(frame.items)
+          if (frame.type === 'worker:online' || frame.type === 'worker:offline' || frame.type === 'worker:updated') batch.add(frame.items)
         },
         reload: load,
       })
@@ -72,6 +79,7 @@ export const useWorkersStore = defineStore('workers', () => {
     return () => {
       if (--users > 0) return
       watch?.stop()
+      batch.drop()
       watch = null
     }
   }
