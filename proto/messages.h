@@ -604,7 +604,8 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(15, spool_events, U64, _)                                                                    \
     F(16, spool_dropped, U64, _)                                                                   \
     F(17, queue_messages, OPT_I64, _)                                                              \
-    F(18, queue_bytes_max, U64, _)
+    F(18, queue_bytes_max, U64, _)                                                                 \
+    F(19, since, TIME, _)
 
 #define KN_MSG_STORAGE_STATUS(F)                                                                   \
     F(1, backend, STR, _) /* "sqlite" or "postgresql" */                                           \

@@ -141,15 +141,6 @@ void gw_hub_system(struct gw_hub *hub, struct kn_str json)
     set_latest(hub, &hub->system, json);
 }
 
-void gw_hub_feed_state(struct gw_hub *hub, bool connected)
-{
-    pthread_mutex_lock(&hub->lock);
-    hub->connected = connected;
-    pthread_mutex_unlock(&hub->lock);
-}
-
-/* ---- the tick --------------------------------------------------------------------------- */
-
 static void push(struct gw_hub *hub, struct gw_client *client, struct kn_buf *frame)
 {
     bool pushed = kn_buf_status(frame) == KN_OK && client_push(client, kn_buf_view(frame));
@@ -158,6 +149,27 @@ static void push(struct gw_hub *hub, struct gw_client *client, struct kn_buf *fr
     else
         hub->counters.frames_dropped++;
 }
+
+static const char *feed_name(const struct gw_hub *hub)
+{
+    return hub->connected ? "connected" : "disconnected";
+}
+
+/* Each client knows the state from hello; afterwards it is told of every change. */
+void gw_hub_feed_state(struct gw_hub *hub, bool connected)
+{
+    pthread_mutex_lock(&hub->lock);
+    bool changed = hub->connected != connected;
+    hub->connected = connected;
+    for (struct gw_client *client = hub->clients; changed && client; client = client->next) {
+        kn_buf_clear(&hub->frame);
+        kn_buf_printf(&hub->frame, "{\"type\":\"feed\",\"feed\":\"%s\"}", feed_name(hub));
+        push(hub, client, &hub->frame);
+    }
+    pthread_mutex_unlock(&hub->lock);
+}
+
+/* ---- the tick --------------------------------------------------------------------------- */
 
 static void begin_items(struct kn_buf *frame, const char *type)
 {
@@ -297,8 +309,7 @@ static void say_hello(struct gw_hub *hub, struct gw_client *client)
                       "\",\"time\":");
     kn_buf_json_time(&out, kn_time_now());
     kn_buf_printf(&out, ",\"tick_ms\":%lld,\"max_items\":%zu,\"feed\":\"%s\"}",
-                  (long long)(hub->options.tick_us / 1000), hub->options.items_max,
-                  hub->connected ? "connected" : "disconnected");
+                  (long long)(hub->options.tick_us / 1000), hub->options.items_max, feed_name(hub));
     push(hub, client, &out);
     kn_buf_fini(&out);
 }

@@ -96,6 +96,33 @@ static void create(struct gw_hub *hub, const char *id)
     change(hub, id, 0, KN_TASK_RECEIVED, true);
 }
 
+static void clients_are_told_when_the_feed_stops_and_when_it_is_back(void **state)
+{
+    (void)state;
+    struct gw_hub *hub = new_hub(1 << 20, 10);
+    struct gw_client *client = join(hub, NULL);
+    static const struct {
+        bool connected;
+        const char *told; /* NULL: no frame */
+    } steps[] = {
+        {true, "connected"}, {true, NULL},        {false, "disconnected"},
+        {false, NULL},       {true, "connected"},
+    };
+    for (size_t i = 0; i < KN_COUNT_OF(steps); i++) {
+        gw_hub_feed_state(hub, steps[i].connected);
+        json_t *frame = next(client);
+        if (steps[i].told) {
+            assert_string_equal(json_string_value(json_object_get(frame, "type")), "feed");
+            assert_string_equal(json_string_value(json_object_get(frame, "feed")), steps[i].told);
+        } else {
+            assert_null(frame);
+        }
+        json_decref(frame);
+    }
+    gw_hub_leave(hub, client);
+    gw_hub_free(hub);
+}
+
 static void a_task_is_sent_once_a_tick_in_its_newest_state(void **state)
 {
     (void)state;
@@ -383,6 +410,7 @@ static void clients_come_and_go_while_changes_are_sent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clients_are_told_when_the_feed_stops_and_when_it_is_back),
         cmocka_unit_test(a_task_is_sent_once_a_tick_in_its_newest_state),
         cmocka_unit_test(filters_let_through_what_the_list_would_show),
         cmocka_unit_test(what_is_too_much_for_a_tick_is_counted),

@@ -10,6 +10,7 @@ static void join_ingestion(struct kn_msg_system *system, const struct kn_msg_ing
         source->state = says->state;
         source->broker = says->broker;
         source->error = says->error;
+        source->since = says->since;
         source->backlog_events += says->backlog_events;
         source->spool_bytes += says->spool_bytes;
         source->spool_max += says->spool_max;
