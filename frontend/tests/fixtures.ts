@@ -60,7 +60,7 @@ export function system(part: Partial<System> = {}): System {
 export function source(part: Partial<System['ingestion'][string]> = {}): System['ingestion'][string] {
   return {
     state: 'connected', broker: 'redis://localhost:6379/0', error: null, events_received: 0, events_invalid: 0, events_lost: 0, events_stored: 0, backlog_events: 0,
-    events_duplicate: 0, lag_seconds: 0, gaps: [], spool_bytes: 0, spool_max: 1 << 30, spool_events: 0, spool_dropped: 0, queue_messages: null, queue_bytes_max: 0, ...part,
+    events_duplicate: 0, lag_seconds: 0, gaps: [], spool_bytes: 0, spool_max: 1 << 30, spool_events: 0, spool_dropped: 0, queue_messages: null, queue_bytes_max: 0, since: null, ...part,
   }
 }
 

@@ -19,6 +19,7 @@ export type Frame
     | { type: 'job:updated', items: LiveJob[], omitted: number }
     | { type: 'metrics:update', metrics: Metrics }
     | { type: 'system:update', system: System }
+    | { type: 'feed', feed: 'connected' | 'disconnected' }
     | { type: 'resync', reason: string, topics: Topic[] }
     | { type: 'error', detail: string }
 
@@ -48,8 +49,13 @@ const browser: LiveEnvironment = {
   random: () => Math.random(),
 }
 
-/** Ask for a sign of life after this much silence, and give the connection up after as much again. */
-const QUIET_MS = 15_000
+/**
+ * Ask for a sign of life after this much silence, and give the connection up after as much again. The gateway sends
+ * figures once a second, so a gateway that stands still or a network that swallows packets is noticed within 4 s.
+ */
+export const QUIET_MS = 2_000
+/** A handshake may take longer: names are looked up, certificates checked. */
+const HANDSHAKE_MS = 10_000
 const STABLE_MS = 5_000
 
 /**
@@ -112,8 +118,7 @@ export class LiveConnection {
     socket.onmessage = message => this.#receive(message.data)
     socket.onclose = () => this.#lost(socket)
     socket.onerror = () => { /* close follows */ }
-    // A handshake that nobody answers counts as silence.
-    this.#listen()
+    this.#quiet = setTimeout(() => this.#giveUp(), HANDSHAKE_MS)
   }
 
   #receive(data: unknown): void {
@@ -128,12 +133,14 @@ export class LiveConnection {
     clearTimeout(this.#quiet)
     this.#quiet = setTimeout(() => {
       this.#send({ type: 'ping' })
-      this.#quiet = setTimeout(() => {
-        const socket = this.#socket
-        this.#drop()
-        if (socket) this.#lost(socket)
-      }, QUIET_MS)
+      this.#quiet = setTimeout(() => this.#giveUp(), QUIET_MS)
     }, QUIET_MS)
+  }
+
+  #giveUp(): void {
+    const socket = this.#socket
+    this.#drop()
+    if (socket) this.#lost(socket)
   }
 
   #lost(socket: WebSocket): void {

@@ -27,6 +27,8 @@ export const useLiveStore = defineStore('live', () => {
   const lostAt = ref<number | null>(null)
   /** How long the last interruption was, in milliseconds; null when there was none. */
   const lastOutage = ref<number | null>(null)
+  /** When the last frame came, in the viewer's clock. No ref: it changes with every frame, and the clock looks at it. */
+  let heardAt: number | null = null
   const isLive = computed(() => connection.value.state === 'open')
 
   const watchers = new Set<Watcher>()
@@ -89,7 +91,10 @@ export const useLiveStore = defineStore('live', () => {
   }
 
   function onFrame(frame: Frame): void {
-    if (frame.type === 'hello') {
+    heardAt = Date.now()
+    if (frame.type === 'feed') {
+      feedConnected.value = frame.feed === 'connected'
+    } else if (frame.type === 'hello') {
       feedConnected.value = frame.feed === 'connected'
       for (const watcher of [...watchers]) watcher.reload?.()
     } else if (frame.type === 'resync') {
@@ -104,7 +109,7 @@ export const useLiveStore = defineStore('live', () => {
     }
   }
 
-  return { connection, feedConnected, lostAt, lastOutage, isLive, start, stop, retryNow, watch }
+  return { connection, feedConnected, lostAt, lastOutage, isLive, lastHeard: () => heardAt, start, stop, retryNow, watch }
 })
 
 function defaultUrl(): string {

@@ -3,6 +3,7 @@ import { computed, ref, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { System } from '~/api/types'
 import { emptyReason, healthOf } from '~/lib/health'
+import { useFreshnessStore } from './freshness'
 import { useLiveStore, type Watch } from './live'
 import { useMetricsStore } from './metrics'
 
@@ -12,6 +13,8 @@ export const useSystemStore = defineStore('system', () => {
   const failure = shallowRef<Failure | null>(null)
   /** Difference between the gateway's clock and the viewer's, in milliseconds. */
   const skew = ref(0)
+  /** When the last answer came, in the viewer's clock; null before the first. */
+  const heardAt = ref<number | null>(null)
   let watch: Watch | null = null
 
   const health = computed(() => failure.value && !system.value
@@ -32,8 +35,10 @@ export const useSystemStore = defineStore('system', () => {
 
   function accept(next: System): void {
     system.value = next
+    heardAt.value = Date.now()
     failure.value = null
     skew.value = Date.parse(next.time) - Date.now()
+    useFreshnessStore().look()
   }
 
   function start(): void {
@@ -46,5 +51,5 @@ export const useSystemStore = defineStore('system', () => {
     void load()
   }
 
-  return { system, failure, skew, health, sources, taskCount, emptyHint, load, start }
+  return { system, failure, skew, heardAt, health, sources, taskCount, emptyHint, load, start }
 })

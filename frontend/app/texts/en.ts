@@ -84,7 +84,35 @@ export const en = {
   charts: {},
 
   overview: {},
-  health: {},
+  health: {
+    /** Over every page, while what it shows is not live. */
+    stale: {
+      offline: 'You\'re offline.',
+      gateway: 'Kanchi\'s gateway isn\'t responding. Reconnecting…',
+      storage: 'Kanchi\'s storage isn\'t responding.',
+      storageBroken: (why: string) => `Kanchi\'s storage can\'t write: ${why}`,
+      aggregation: 'Live figures and charts aren\'t updating: Kanchi\'s aggregation isn\'t responding.',
+      ingestion: (source: string) => `No events from ${source}: Kanchi\'s ingestion isn\'t responding.`,
+      broker: (source: string, why: string | null) => `Broker ${source} is unavailable${why ? `: ${why}` : ''}. The state of its workers is unknown.`,
+      nothingNew: (since: string) => `Nothing new since ${since}.`,
+      figures: (since: string) => `As of ${since}.`,
+      nothingYet: 'No data has been loaded.',
+      label: 'Data is not current',
+    },
+    connection: {
+      title: 'Live connection',
+      live: 'Live',
+      connecting: 'Connecting…',
+      reconnecting: 'Reconnecting…',
+      paused: 'Updates paused',
+      offline: 'Offline',
+      liveText: 'Updating in real time.',
+      lost: (ago: string) => `Connection lost ${ago} ago. You\'re seeing data from then. Kanchi keeps retrying and will load what you missed.`,
+      lastOutage: (duration: string) => `Last interruption: ${duration}. Missed updates have been loaded.`,
+      retryingIn: (seconds: number) => `Retrying in ${seconds} s`,
+      retryNow: 'Retry now',
+    },
+  },
   system: {},
 
   tasks: {},

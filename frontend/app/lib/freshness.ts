@@ -1,0 +1,94 @@
+import type { System } from '~/api/types'
+
+/** What keeps the page from being true now: nothing new comes any more, from somewhere on. */
+export type StaleCause = 'offline' | 'gateway' | 'storage' | 'aggregation' | 'ingestion' | 'broker'
+
+export interface Stale {
+  cause: StaleCause
+  /** The broker's name, of ingestion and broker. */
+  source: string | null
+  /** Up to when the data is good, in the viewer's clock; null when the page has no data yet. */
+  since: number | null
+  /** What the service says about it. */
+  detail: string | null
+}
+
+/** All that the page knows about how fresh its data is. Times are the viewer's clock, in milliseconds. */
+export interface Signals {
+  now: number
+  openedAt: number
+  browserOnline: boolean
+  /** The WebSocket is open and has said hello. */
+  connectedAt: number | null
+  /** The last frame. */
+  heardAt: number | null
+  feed: boolean
+  system: System | null
+  systemAt: number | null
+  metricsAt: number | null
+  /** The gateway's clock minus the viewer's. */
+  skew: number
+}
+
+/** A connection that is gone for less than this is not worth a word: the gateway restarts within it. */
+const GRACE_MS = 1_500
+const FIRST_MS = 3_000
+/** The gateway sends storage's state every two seconds and figures every second. */
+const SYSTEM_MS = 4_000
+const METRICS_MS = 4_000
+const CONNECTING_MS = 3_000
+
+/** What is stale, the cause first; what only follows from it is left out. */
+export function staleOf(s: Signals): Stale[] {
+  if (!s.browserOnline) return [{ cause: 'offline', source: null, since: s.heardAt, detail: null }]
+  if (s.connectedAt === null) {
+    const lost = s.heardAt === null ? s.now - s.openedAt > FIRST_MS : s.now - s.heardAt > GRACE_MS
+    return lost ? [{ cause: 'gateway', source: null, since: s.heardAt, detail: null }] : []
+  }
+  const storage = staleStorage(s, s.connectedAt)
+  if (storage) return [storage]
+  return [...staleAggregation(s, s.connectedAt), ...staleSources(s)]
+}
+
+function staleStorage(s: Signals, connectedAt: number): Stale | null {
+  const silent = s.now - Math.max(s.systemAt ?? 0, connectedAt) > SYSTEM_MS
+  if (silent || (!s.feed && s.now - connectedAt > SYSTEM_MS)) return { cause: 'storage', source: null, since: s.systemAt, detail: null }
+  const broken = s.system?.services.find(service => service.name === 'storage' && service.state === 'degraded')
+  return broken ? { cause: 'storage', source: null, since: null, detail: broken.detail } : null
+}
+
+function staleAggregation(s: Signals, connectedAt: number): Stale[] {
+  const silent = s.now - Math.max(s.metricsAt ?? 0, connectedAt) > METRICS_MS
+  return silent ? [{ cause: 'aggregation', source: null, since: s.metricsAt, detail: null }] : []
+}
+
+function staleSources(s: Signals): Stale[] {
+  const sources = Object.entries(s.system?.ingestion ?? {})
+  return sources.flatMap(([name, source]): Stale[] => {
+    const services = s.system!.services.filter(service => service.source === name)
+    // Without any service it was probably removed from the configuration; of a single source that can't be.
+    if (services.length === 0 && sources.length > 1) return []
+    const ingestions = services.filter(service => service.name === 'ingestion')
+    if (!ingestions.some(service => service.state !== 'away')) {
+      const seen = Math.max(...ingestions.map(service => Date.parse(service.seen_at ?? '')).filter(Number.isFinite), 0)
+      return [{ cause: 'ingestion', source: name, since: seen ? seen - s.skew : null, detail: null }]
+    }
+    const since = source.since ? Date.parse(source.since) - s.skew : null
+    const starts = source.state === 'connecting' && !source.error && s.now - (since ?? s.openedAt) < CONNECTING_MS
+    if (source.state === 'connected' || starts) return []
+    return [{ cause: 'broker', source: name, since, detail: source.error }]
+  })
+}
+
+/** Up to when data of a source is good; null while it is live. Without a source: of everything. */
+export function goodUntil(stale: readonly Stale[], sources: readonly string[], source?: string): number | null {
+  const whole = stale.find(one => one.cause === 'offline' || one.cause === 'gateway' || one.cause === 'storage')
+  if (whole) return whole.since ?? 0
+  const silent = stale.filter(one => one.cause === 'ingestion' || one.cause === 'broker')
+  if (source !== undefined) {
+    const own = silent.find(one => one.source === source)
+    return own ? own.since ?? 0 : null
+  }
+  const all = sources.length > 0 && sources.every(name => silent.some(one => one.source === name))
+  return all ? Math.max(...silent.map(one => one.since ?? 0)) : null
+}
