@@ -190,7 +190,7 @@ describe('how a task stands', () => {
 
 it('keeps the end of a long name', () => {
   const name = 'company.department.subdivision.module_000.charge_customer'
-  expect(middleParts(name)).toEqual([name.slice(0, -14), 'harge_customer'])
+  expect(middleParts(name)).toEqual([name.slice(0, -16), '.charge_customer'])
   expect(middleParts('shop.tasks.charge')).toEqual(['shop.tasks.charge', ''])
   expect(middleParts('\u05D0'.repeat(40))[1]).toBe('')
   expect(middleParts(`${'a'.repeat(20)}${'😀'.repeat(10)}`).join('')).toHaveLength(40)

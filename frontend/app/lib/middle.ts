@@ -1,14 +1,18 @@
-/** Longer texts are cut in their middle when there is no room: the end of a dotted name or of a pod's name tells it apart. */
-const SHORT = 18
-const TAIL = 14
-/** Cut anywhere, text that runs from right to left changes its order. */
-const RIGHT_TO_LEFT = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFF]/
+/**
+ * A long name in two parts: the first may be cut with an ellipsis, the second stays whole. Names that differ only at
+ * their end ("company.department.module.task_name", pods, ids) can be told apart.
+ */
+const SHORT = 20
+const TAIL = { least: 8, usual: 14, most: 28 }
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/
 
-/** The part that may be cut at its end, and the part that stays. */
-export function middleParts(text: string): [head: string, tail: string] {
+export function middleParts(text: string): readonly [head: string, tail: string] {
   if (text.length <= SHORT || RIGHT_TO_LEFT.test(text)) return [text, '']
-  let at = text.length - TAIL
-  const code = text.charCodeAt(at)
-  if (code >= 0xDC00 && code <= 0xDFFF) at--
+  let at = text.length - TAIL.usual
+  for (let length = TAIL.least; length <= TAIL.most && length < text.length - TAIL.least; length++) {
+    if (/[._@:/-]/.test(text[text.length - length]!)) { at = text.length - length; break }
+  }
+  // Never between the halves of a character.
+  if (/[\udc00-\udfff]/.test(text[at]!)) at--
   return [text.slice(0, at), text.slice(at)]
 }
