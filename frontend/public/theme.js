@@ -11,6 +11,9 @@
   }
   document.documentElement.dataset.theme = stored === 'light' || stored === 'dark' ? stored : 'system'
   system.addEventListener('change', apply)
+  // Paper is light.
+  window.addEventListener('beforeprint', function () { document.documentElement.classList.remove('dark') })
+  window.addEventListener('afterprint', apply)
   window.kanchiTheme = {
     get: function () { return document.documentElement.dataset.theme },
     set: function (choice) {

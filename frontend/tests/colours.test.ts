@@ -32,6 +32,10 @@ describe.each([[':root'], ['.dark']])('colours of %s', (selector) => {
     }
   })
 
+  it.each(['paper', 'surface', 'sunken'])('show the borders of fields and buttons on %s', (ground) => {
+    expect(contrast(colours['line-2']!, colours[ground]!)).toBeGreaterThanOrEqual(3)
+  })
+
   it('have a focus ring and solid buttons that stand out', () => {
     expect(contrast(colours.focus!, colours.paper!)).toBeGreaterThanOrEqual(3)
     expect(contrast(colours.inverse!, colours.ink!)).toBeGreaterThanOrEqual(7)

@@ -4,7 +4,8 @@ import { depthsByMinute } from '~/lib/charts/depths'
 import { emptyFilter } from '~/lib/tasks/filters'
 import { isTyping, KeyReader, type Shortcut } from '~/lib/keys'
 import { PageWindow } from '~/lib/tasks/pages'
-import { findEntries, matchScore, type PaletteEntry } from '~/lib/palette'
+import { findEntries, firstChoice, matchScore, type PaletteEntry } from '~/lib/palette'
+import { allShortcuts } from '~/lib/shortcuts'
 import { suggestionsFor } from '~/lib/tasks/suggest'
 import { at, tasks } from './fixtures'
 
@@ -125,8 +126,39 @@ describe('the palette', () => {
 
   it('shows the best of each group', () => {
     const entries: PaletteEntry[] = Array.from({ length: 20 }, (_, i) => ({ key: `${i}`, group: i % 2 ? 'a' : 'b', label: `worker ${i}` }))
-    expect(findEntries(entries, 'worker')).toHaveLength(12)
+    expect(findEntries(entries, 'worker')).toHaveLength(16)
     expect(findEntries(entries, '19').map(entry => entry.key)).toEqual(['19'])
+  })
+})
+
+describe('what Enter takes in the palette', () => {
+  const entries: PaletteEntry[] = [
+    { key: 'retry all', group: 'Actions', label: 'Retry', detail: 'All tasks', careful: true },
+    { key: 'send', group: 'Actions', label: 'Send task' },
+    { key: 'tasks', group: 'Pages', label: 'Tasks' },
+    { key: 'late', group: 'Tasks', label: 'shop.mail.send', found: true },
+  ]
+
+  it('is never what changes something, even when only that matches', () => {
+    expect(firstChoice(findEntries(entries, ''))!.key).toBe('send')
+    expect(firstChoice(findEntries(entries, 'retry'))!.key).toBe('late')
+    expect(firstChoice(findEntries(entries.slice(0, 1), 'retry'))).toBeUndefined()
+  })
+
+  it('is the best match, which stands first, also when it came later', () => {
+    expect(findEntries(entries, 'shop.mail')[0]!.key).toBe('late')
+    expect(findEntries(entries, 'tasks')[0]!.key).toBe('tasks')
+  })
+})
+
+describe('the list of shortcuts', () => {
+  const files = Object.entries(import.meta.glob('../app/**/*.vue', { query: '?raw', import: 'default', eager: true }) as Record<string, string>)
+
+  it('has every shortcut of every component', () => {
+    const used = files.filter(([, code]) => code.includes('useShortcuts(')).flatMap(([file, code]) => [...code.matchAll(/\bkeys: '([^']+)'/g)].map(([, keys]) => `${keys} ${file}`))
+    expect(used.length).toBeGreaterThan(5)
+    const listed = new Set(allShortcuts().map(shortcut => shortcut.keys))
+    expect(used.filter(one => !listed.has(one.slice(0, one.lastIndexOf(' '))))).toEqual([])
   })
 })
 

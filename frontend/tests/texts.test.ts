@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest'
-import { LANGUAGES, language, setLanguage, t } from '~/texts'
+import { LANGUAGE_NAMES, LANGUAGES, language, languageOf, setLanguage, t } from '~/texts'
 import { STATUSES } from '~/lib/status'
 
 afterEach(() => setLanguage('en'))
@@ -24,6 +24,13 @@ it('has a name for each language, in that language', async () => {
   for (const code of LANGUAGES) {
     await setLanguage(code)
     names.push(t.language)
+    expect(t.language).toBe(LANGUAGE_NAMES[code])
   }
   expect(new Set(names).size).toBe(LANGUAGES.length)
+})
+
+it.each([
+  ['browser', ['de-AT', 'en'], 'de'], ['browser', ['fr', 'en-US', 'de'], 'en'], ['browser', ['fr'], 'en'], ['browser', [], 'en'], ['de', ['en'], 'de'], ['en', ['de'], 'en'],
+] as const)('chosen %s, browser %j: %s', (choice, browser, expected) => {
+  expect(languageOf(choice, browser)).toBe(expected)
 })

@@ -1,5 +1,6 @@
 import createClient from 'openapi-fetch'
 import { basePath } from '~/lib/base'
+import { t } from '~/texts'
 import type { paths } from './schema'
 import type { Problem } from './types'
 
@@ -21,10 +22,10 @@ export interface Failure {
 export function failureOf(error: unknown, response?: Response): Failure {
   if (response) {
     const problem = (error ?? {}) as Partial<Problem>
-    const text = problem.detail ?? problem.title ?? `The gateway answered ${response.status} ${response.statusText}`.trim()
+    const text = problem.detail ?? problem.title ?? t.errors.answered(response.status, response.statusText)
     return { status: response.status, text }
   }
-  return { status: null, text: 'Can\'t reach Kanchi.' }
+  return { status: null, text: t.errors.unreachable }
 }
 
 type Answer<T> = { data?: T, error?: unknown, response: Response }

@@ -50,27 +50,34 @@ export function usePaletteEntries(typed: Ref<string>) {
     for (const stop of stops) stop()
   })
 
-  const fixed = computed<PaletteEntry[]>(() => [
-    ...[...actions.offers, ...OFFERS_EVERYWHERE].map((offer, i) => ({ key: `action ${i} ${offer.key}`, group: 'Actions', label: offer.label, detail: offer.detail, run: () => actions.ask(offer.wish) })),
-    ...[['/', 'Overview', 'g o'], ['/tasks', 'Tasks', 'g t'], ['/workers', 'Workers', 'g w'], ['/queues', 'Queues', 'g q'], ['/system', 'System', 'g s'], ['/audit', 'Audit log', 'g a'], ['/jobs', 'Bulk jobs', ''], ['/settings', 'Settings', 'g ,']]
-      .map(([to, label, keys]) => ({ key: `page ${to}`, group: 'Pages', label: label!, to, keys: keys || undefined })),
-    ...[...preferences.views, ...COMMON_VIEWS].map(view => ({ key: `view ${view.name}`, group: 'Task views', label: view.name, to: { path: '/tasks', query: view.query } })),
-    ...workers.workers.map(worker => ({ key: `worker ${worker.source} ${worker.id}`, group: 'Workers', label: worker.id, detail: worker.status, to: { name: 'workers-id' as const, params: { id: worker.id }, query: { source: worker.source } } })),
-    ...queues.queues.map(queue => ({ key: `queue ${queue.source} ${queue.name}`, group: 'Queues', label: queue.name, detail: queue.depth === null ? undefined : `${queue.depth} waiting`, to: { name: 'queues-name' as const, params: { name: queue.name }, query: { source: queue.source } } })),
-    ...(['light', 'dark', 'system'] as const).map(theme => ({ key: `theme ${theme}`, group: 'Appearance', label: theme === 'system' ? 'Use system theme' : `${theme === 'dark' ? 'Dark' : 'Light'} theme`, run: () => choose(theme) })),
-    { key: 'density', group: 'Appearance', label: preferences.density === 'dense' ? 'Comfortable rows' : 'Compact rows', run: () => preferences.change({ density: preferences.density === 'dense' ? 'comfortable' : 'dense' }) },
-    { key: 'zone', group: 'Appearance', label: preferences.utc ? 'Show local time' : 'Show times in UTC', run: () => preferences.change({ zone: preferences.utc ? 'local' : 'utc' }) },
-  ])
+  const fixed = computed<PaletteEntry[]>(() => {
+    const { groups, ...texts } = t.palette
+    const pages = t.layout.pages
+    return [
+      ...([['/', pages.overview, 'g o'], ['/tasks', pages.tasks, 'g t'], ['/workers', pages.workers, 'g w'], ['/queues', pages.queues, 'g q'], ['/system', pages.system, 'g s'], ['/audit', pages.audit, 'g a'], ['/jobs', pages.jobs, undefined], ['/settings', pages.settings, 'g ,']] as const)
+        .map(([to, label, keys]) => ({ key: `page ${to}`, group: groups.pages, label, to, keys })),
+      ...[...preferences.views, ...COMMON_VIEWS].map(view => ({ key: `view ${view.name}`, group: groups.views, label: view.name, to: { path: '/tasks', query: view.query } })),
+      // Sending opens an empty form; everything else is about what is on the screen.
+      ...[...actions.offers, ...OFFERS_EVERYWHERE].map((offer, i) => ({ key: `action ${i} ${offer.key}`, group: groups.actions, label: offer.label, detail: offer.detail, careful: offer.wish.kind !== 'send', run: () => actions.ask(offer.wish) })),
+      ...workers.workers.map(worker => ({ key: `worker ${worker.source} ${worker.id}`, group: groups.workers, label: worker.id, detail: worker.status, to: { name: 'workers-id' as const, params: { id: worker.id }, query: { source: worker.source } } })),
+      ...queues.queues.map(queue => ({ key: `queue ${queue.source} ${queue.name}`, group: groups.queues, label: queue.name, detail: queue.depth === null ? undefined : texts.waiting(queue.depth), to: { name: 'queues-name' as const, params: { name: queue.name }, query: { source: queue.source } } })),
+      ...(['light', 'dark', 'system'] as const).map(theme => ({ key: `theme ${theme}`, group: groups.appearance, label: texts.useTheme[theme], run: () => choose(theme) })),
+      { key: 'density', group: groups.appearance, label: preferences.density === 'dense' ? texts.comfortable : texts.compact, run: () => preferences.change({ density: preferences.density === 'dense' ? 'comfortable' : 'dense' }) },
+      { key: 'zone', group: groups.appearance, label: preferences.utc ? texts.localTime : texts.utc, run: () => preferences.change({ zone: preferences.utc ? 'local' : 'utc' }) },
+    ]
+  })
 
   return computed<PaletteEntry[]>(() => {
+    const { groups, ...texts } = t.palette
     const q = typed.value.trim()
-    const found = findEntries(fixed.value, q)
-    if (!q) return found.filter(entry => entry.group === 'Pages' || entry.group === 'Actions' || entry.group === 'Task views')
+    if (!q) return findEntries(fixed.value.filter(entry => entry.group === groups.pages || entry.group === groups.actions || entry.group === groups.views), '')
     return [
-      ...found,
-      ...names.value.map(name => ({ key: `name ${name}`, group: 'Task names', label: name, detail: 'all runs', to: { path: '/tasks', query: { name } } })),
-      ...tasks.value.map(task => ({ key: `task ${task.source} ${task.id}`, group: 'Tasks', label: task.name ?? task.id, detail: task.id, status: task.status, to: linkTo(task) })),
-      { key: 'search', group: 'Search', label: `Search tasks for “${q}”`, to: { path: '/tasks', query: { q } } },
+      ...findEntries([
+        ...fixed.value,
+        ...names.value.map(name => ({ key: `name ${name}`, group: groups.names, label: name, detail: texts.allRuns, found: true, to: { path: '/tasks', query: { name } } })),
+        ...tasks.value.map(task => ({ key: `task ${task.source} ${task.id}`, group: groups.tasks, label: task.name ?? task.id, detail: task.id, found: true, status: task.status, to: linkTo(task) })),
+      ], q),
+      { key: 'search', group: groups.search, label: texts.searchTasks(q), to: { path: '/tasks', query: { q } } },
     ]
   })
 }

@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditQuery, TaskStatus } from '~/api/types'
+import { t } from '~/texts'
 import { COMMAND_LABEL, type CommandMethod } from './wish'
 import type { UrlQuery } from './tasks/filters'
 
@@ -6,10 +7,6 @@ import type { UrlQuery } from './tasks/filters'
 
 export const AUDIT_ACTIONS = ['command', 'retry', 'apply', 'revoke', 'resolve', 'purge', 'move', 'pause', 'resume', 'bulk', 'cancel'] as const
 export type AuditAction = (typeof AUDIT_ACTIONS)[number]
-
-export const AUDIT_LABEL: Record<AuditAction, string> = {
-  command: 'Worker command', retry: 'Retry', apply: 'Send task', revoke: 'Revoke', resolve: 'Resolve', purge: 'Purge', move: 'Move', pause: 'Pause', resume: 'Resume', bulk: 'Bulk job', cancel: 'Cancel job',
-}
 
 export interface AuditFilter {
   action: AuditAction | ''
@@ -44,17 +41,18 @@ export function auditFilterToRest(filter: AuditFilter): AuditQuery {
 
 export function titleOfEntry(entry: AuditEntry): string {
   if (entry.verb === 'command' && entry.method) return COMMAND_LABEL[entry.method as CommandMethod] ?? entry.method
-  if (entry.verb === 'none') return 'None'
-  return AUDIT_LABEL[entry.verb]
+  if (entry.verb === 'none') return t.audit.none
+  return t.audit.actions[entry.verb]
 }
 
 /** What became of it, with the status of a task that means the same, for its shape and colour. */
 export function outcomeOf(entry: AuditEntry): { text: string, status: TaskStatus } {
+  const { outcome } = t.audit
   switch (entry.outcome) {
-    case 'done': return { text: 'succeeded', status: 'success' }
-    case 'partly': return { text: 'partly done', status: 'retry' }
-    case 'refused': return { text: 'refused', status: 'rejected' }
-    case 'failed': return { text: 'failed', status: 'failure' }
-    case 'unknown': return entry.ended_at ? { text: 'unknown', status: 'orphaned' } : { text: 'in progress or interrupted', status: 'started' }
+    case 'done': return { text: outcome.done, status: 'success' }
+    case 'partly': return { text: outcome.partly, status: 'retry' }
+    case 'refused': return { text: outcome.refused, status: 'rejected' }
+    case 'failed': return { text: outcome.failed, status: 'failure' }
+    case 'unknown': return entry.ended_at ? { text: outcome.unknown, status: 'orphaned' } : { text: outcome.open, status: 'started' }
   }
 }

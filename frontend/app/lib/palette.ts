@@ -11,9 +11,13 @@ export interface PaletteEntry {
   run?: () => void
   keys?: string
   status?: string
+  /** It changes something: Enter does not choose it until somebody has gone to it. */
+  careful?: boolean
+  /** It matches what is typed, as the gateway says. */
+  found?: boolean
 }
 
-export const MOST_OF_A_GROUP = 6
+export const MOST_OF_A_GROUP = 8
 
 /** How well a text answers what was typed: 0 not at all, more is better. Words may stand in any order. */
 export function matchScore(text: string, typed: string): number {
@@ -27,13 +31,22 @@ export function matchScore(text: string, typed: string): number {
   return score
 }
 
-/** The best of each group, in the order in which the groups first appear. */
+/** The best of each group, the group with the best match first. Groups of actions come after the others. */
 export function findEntries(entries: readonly PaletteEntry[], typed: string): PaletteEntry[] {
   const groups = new Map<string, { entry: PaletteEntry, score: number }[]>()
   for (const entry of entries) {
-    const score = matchScore(`${entry.label} ${entry.detail ?? ''}`, typed)
+    const score = Math.max(matchScore(`${entry.label} ${entry.detail ?? ''}`, typed), entry.found ? 1 : 0)
     if (!groups.has(entry.group)) groups.set(entry.group, [])
     if (score > 0) groups.get(entry.group)!.push({ entry, score })
   }
-  return [...groups.values()].flatMap(found => found.sort((a, b) => b.score - a.score).slice(0, MOST_OF_A_GROUP).map(({ entry }) => entry))
+  const rank = (found: { entry: PaletteEntry, score: number }[]) => typed ? Math.max(0, ...found.filter(({ entry }) => !entry.careful).map(({ score }) => score)) : 0
+  return [...groups.values()]
+    .map(found => found.sort((a, b) => b.score - a.score).slice(0, MOST_OF_A_GROUP))
+    .sort((a, b) => rank(b) - rank(a))
+    .flatMap(found => found.map(({ entry }) => entry))
+}
+
+/** What Enter takes before anybody has moved: the first that changes nothing. */
+export function firstChoice(entries: readonly PaletteEntry[]): PaletteEntry | undefined {
+  return entries.find(entry => !entry.careful)
 }

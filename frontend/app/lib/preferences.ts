@@ -1,3 +1,4 @@
+import { LANGUAGES, type Language } from '~/texts'
 import { parseColumns, type ColumnChoice } from './tasks/columns'
 import { parseViews, type SavedView } from './tasks/views'
 
@@ -5,6 +6,7 @@ import { parseViews, type SavedView } from './tasks/views'
 export interface Preferences {
   density: 'comfortable' | 'dense'
   zone: 'local' | 'utc'
+  language: 'browser' | Language
   workersAs: 'table' | 'cards'
   /** Columns of the task list, in their order. */
   columns: ColumnChoice[]
@@ -15,7 +17,7 @@ export interface Preferences {
 export const PREFERENCES_KEY = 'kanchi.preferences'
 
 export function defaultPreferences(): Preferences {
-  return { density: 'comfortable', zone: 'local', workersAs: 'table', columns: parseColumns(null), views: [] }
+  return { density: 'comfortable', zone: 'local', language: 'browser', workersAs: 'table', columns: parseColumns(null), views: [] }
 }
 
 /** From what an older or newer version, or somebody's hand, has stored: whatever makes no sense is the default. */
@@ -32,6 +34,7 @@ export function parsePreferences(text: string | null): Preferences {
   return {
     density: oneOf(stored.density, ['comfortable', 'dense'], fallback.density),
     zone: oneOf(stored.zone, ['local', 'utc'], fallback.zone),
+    language: oneOf(stored.language, ['browser', ...LANGUAGES], fallback.language),
     workersAs: oneOf(stored.workersAs, ['table', 'cards'], fallback.workersAs),
     columns: parseColumns(stored.columns),
     views: parseViews(stored.views),

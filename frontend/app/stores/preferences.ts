@@ -1,6 +1,7 @@
 import { defineStore } from 'pinia'
 import { computed, shallowRef, watch } from 'vue'
 import { moveColumn, resizeColumn, showColumn, parseColumns, type ColumnKey } from '~/lib/tasks/columns'
+import { languageOf, setLanguage } from '~/texts'
 import { parsePreferences, PREFERENCES_KEY, type Preferences } from '~/lib/preferences'
 import { dropView, saveView } from '~/lib/tasks/views'
 
@@ -21,6 +22,7 @@ export const usePreferencesStore = defineStore('preferences', () => {
   }
 
   watch(density, (next) => { document.documentElement.dataset.density = next }, { immediate: true })
+  watch(() => languageOf(chosen.value.language, navigator.languages), next => void setLanguage(next), { immediate: true })
   window.addEventListener('storage', (event) => {
     if (event.key === PREFERENCES_KEY) chosen.value = parsePreferences(event.newValue)
   })
