@@ -2,6 +2,9 @@
 
 #include "services/common/count.h"
 
+#include <string.h>
+#include <strings.h>
+
 #define X(number, name, text) [number] = text,
 #define E(lower, upper)                                                                            \
     static const char *const lower##_texts[] = {KN_##upper##_MAP(X)};                              \
@@ -24,6 +27,25 @@ bool kn_enum_parse(const struct kn_enum *e, struct kn_str text, unsigned *ret)
         }
     }
     return false;
+}
+
+#define X(name, label) [KN_TASK_##name] = (label),
+static const char *const status_labels[KN_TASK_STATUS_COUNT] = {KN_TASK_STATUS_LABEL_MAP(X)};
+#undef X
+
+const char *kn_task_status_label(struct kn_str text)
+{
+    unsigned status;
+    return kn_enum_parse(&kn_enum_task_status, text, &status) ? status_labels[status] : NULL;
+}
+
+const char *kn_task_status_of_label(struct kn_str label)
+{
+    for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++)
+        if (strlen(status_labels[i]) == label.len &&
+            strncasecmp(status_labels[i], label.ptr, label.len) == 0)
+            return kn_enum_text(&kn_enum_task_status, i);
+    return NULL;
 }
 
 bool kn_task_has_ended(enum kn_task_status status)

@@ -34,6 +34,19 @@
     X(7, REJECTED, "rejected")                                                                     \
     X(8, ORPHANED, "orphaned")
 
+/* What people read in tables of the CLI. The dashboard has the same words in every language's
+ * catalogue (frontend/app/texts); its tests compare the English ones with these. */
+#define KN_TASK_STATUS_LABEL_MAP(X)                                                                \
+    X(PENDING, "Queued")                                                                           \
+    X(RECEIVED, "Received")                                                                        \
+    X(STARTED, "Running")                                                                          \
+    X(SUCCESS, "Succeeded")                                                                        \
+    X(FAILURE, "Failed")                                                                           \
+    X(RETRY, "Retrying")                                                                           \
+    X(REVOKED, "Revoked")                                                                          \
+    X(REJECTED, "Rejected")                                                                        \
+    X(ORPHANED, "Lost")
+
 /* The source of a task's status. */
 #define KN_ORIGIN_MAP(X)                                                                           \
     X(0, EVENTS, "events")                                                                         \
@@ -192,6 +205,9 @@ KN_ENUM_MAP(E)
 bool kn_task_has_ended(enum kn_task_status status);
 /* The same, or the task is considered lost; its end may still arrive. */
 bool kn_task_is_over(enum kn_task_status status);
+/* "Failed" for "failure", and the other way round in any case; NULL if there is none. Static. */
+const char *kn_task_status_label(struct kn_str text);
+const char *kn_task_status_of_label(struct kn_str label);
 /* "task-sent"; "unknown" for an unknown number. Static. */
 const char *kn_enum_text(const struct kn_enum *e, unsigned number);
 /* True when *ret was set. */

@@ -33,6 +33,7 @@ def kanchi(*words, url=None):
 @pytest.mark.parametrize("words, path", [
     (("tasks",), "/tasks"), (("tasks", "--status", "failure", "--limit=3"),
                              "/tasks?status=failure&limit=3"),
+    (("tasks", "--status", "Failed", "--limit=3"), "/tasks?status=failure&limit=3"),
     (("tasks", "task-9"), "/tasks/task-9"), (("workers",), "/workers"),
     (("workers", "celery@one"), "/workers/celery%40one"), (("queues",), "/queues"),
     (("queues", "payments", "--source", "default"), "/queues/payments?source=default"),

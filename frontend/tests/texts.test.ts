@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
 import { LANGUAGE_NAMES, LANGUAGES, language, languageOf, setLanguage, t } from '~/texts'
+import { en } from '~/texts/en'
 import { STATUSES } from '~/lib/status'
 
 afterEach(() => setLanguage('en'))
@@ -33,4 +35,13 @@ it.each([
   ['browser', ['de-AT', 'en'], 'de'], ['browser', ['fr', 'en-US', 'de'], 'en'], ['browser', ['fr'], 'en'], ['browser', [], 'en'], ['de', ['en'], 'de'], ['en', ['de'], 'en'],
 ] as const)('chosen %s, browser %j: %s', (choice, browser, expected) => {
   expect(languageOf(choice, browser)).toBe(expected)
+})
+
+it('calls each status what the command line and the API\'s description call it', () => {
+  const read = (file: string) => readFileSync(`../${file}`, 'utf8')
+  const names = Object.fromEntries([...read('proto/enums.h').split('KN_TASK_STATUS_MAP(X)')[1]!.split('\n\n')[0]!.matchAll(/X\(\d+, (\w+), "(\w+)"\)/g)].map(([, name, text]) => [name, text]))
+  const labels = Object.fromEntries([...read('proto/enums.h').split('KN_TASK_STATUS_LABEL_MAP(X)')[1]!.split('\n\n')[0]!.matchAll(/X\((\w+), "(\w+)"\)/g)].map(([, name, label]) => [names[name!], label]))
+  const { description } = (JSON.parse(read('gateway/openapi.json')) as { components: { schemas: { TaskStatus: { description: string } } } }).components.schemas.TaskStatus
+  expect(labels).toEqual(en.status.label)
+  expect(Object.fromEntries([...description.matchAll(/(\w+) \(`(\w+)`\)/g)].map(([, label, status]) => [status, label]))).toEqual(en.status.label)
 })

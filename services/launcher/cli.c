@@ -1,5 +1,6 @@
 #include "services/launcher/cli.h"
 
+#include "proto/enums.h"
 #include "services/celery/remote/methods.h"
 #include "services/common/count.h"
 #include "services/common/process/service.h"
@@ -221,6 +222,15 @@ json_t *cli_ask(const struct cli *cli, const char *method, const char *path, con
     return json;
 }
 
+/* The status of a task may be given in the API's words or in those of the tables. */
+static const char *value_of(const struct cli_given *given)
+{
+    const char *status = NULL;
+    if (given->value && strcmp(given->option->name, "status") == 0)
+        status = kn_task_status_of_label(kn_str_from(given->value));
+    return status ? status : given->value ? given->value : "true";
+}
+
 void cli_add_query(const struct cli *cli, struct kn_buf *path, const char *extra)
 {
     char sign = '?';
@@ -228,7 +238,7 @@ void cli_add_query(const struct cli *cli, struct kn_buf *path, const char *extra
         if (!cli->given[i].option->query)
             continue;
         kn_buf_printf(path, "%c%s=", sign, cli->given[i].option->name);
-        cli_encode(path, cli->given[i].value ? cli->given[i].value : "true");
+        cli_encode(path, value_of(&cli->given[i]));
         sign = '&';
     }
     if (extra)

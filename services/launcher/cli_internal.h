@@ -22,7 +22,7 @@ struct cli {
     const char *url;
     const char *words[WORDS_MAX]; /* that are no options */
     size_t n_words;
-    struct {
+    struct cli_given {
         const struct cli_option *option;
         const char *value;
     } given[WORDS_MAX];

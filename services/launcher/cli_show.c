@@ -1,9 +1,11 @@
 #include "services/launcher/cli_show.h"
 
+#include "proto/enums.h"
 #include "services/common/text/clean.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -36,6 +38,19 @@ static void write_value(struct kn_buf *out, const json_t *value)
     if (text)
         kn_clean(out, kn_str_from(text));
     free(text);
+}
+
+/* The status of a task in the words of the dashboard. */
+static void write_text_of(struct kn_buf *out, const char *key, const json_t *value)
+{
+    const char *label = NULL;
+    if (json_is_string(value) && strcmp(key, "status") == 0)
+        label = kn_task_status_label(
+            (struct kn_str){json_string_value(value), json_string_length(value)});
+    if (label)
+        kn_buf_text(out, label);
+    else
+        write_value(out, value);
 }
 
 /* ---- tables ---------------------------------------------------------------------------- */
@@ -91,7 +106,7 @@ struct layout {
 static struct kn_str cell(struct kn_buf *scratch, const json_t *item, const char *key)
 {
     kn_buf_clear(scratch);
-    write_value(scratch, json_object_get(item, key));
+    write_text_of(scratch, key, json_object_get(item, key));
     struct kn_str text = kn_buf_view(scratch);
     return kn_utf8_head(text, 4096);
 }
@@ -145,7 +160,7 @@ void cli_table(struct kn_buf *out, const json_t *items, const struct cli_column 
 }
 
 /* A text of several lines, such as a traceback, below its name; the rest beside it. */
-static void write_member(struct kn_buf *out, const json_t *value)
+static void write_member(struct kn_buf *out, const char *key, const json_t *value)
 {
     struct kn_str text = {json_string_value(value), json_string_length(value)};
     if (text.ptr && memchr(text.ptr, '\n', text.len)) {
@@ -153,7 +168,7 @@ static void write_member(struct kn_buf *out, const json_t *value)
         return;
     }
     kn_buf_char(out, ' ');
-    write_value(out, value);
+    write_text_of(out, key, value);
 }
 
 void cli_members(struct kn_buf *out, const json_t *object)
@@ -166,7 +181,7 @@ void cli_members(struct kn_buf *out, const json_t *object)
             continue;
         kn_clean(out, kn_str_from(key));
         kn_buf_char(out, ':');
-        write_member(out, value);
+        write_member(out, key, value);
         kn_buf_char(out, '\n');
     }
 }

@@ -7,6 +7,7 @@
 
 #include "services/launcher/cli_show.h"
 
+#include "proto/enums.h"
 #include "services/common/count.h"
 
 #include <locale.h>
@@ -68,12 +69,38 @@ static void texts_of_several_lines_keep_their_lines(void **state)
     kn_buf_fini(&out);
 }
 
+static void statuses_are_in_the_words_of_the_dashboard(void **state)
+{
+    (void)state;
+    static const struct cli_column status[] = {{"STATUS", "status", false}, {0}};
+    json_t *items = json_loads("[{\"status\":\"failure\"},{\"status\":\"orphaned\"},"
+                               "{\"status\":\"online\"},{\"status\":\"new\"}]",
+                               0, NULL);
+    struct kn_buf out;
+    kn_buf_init(&out, 0);
+    cli_table(&out, items, status, 0);
+    cli_members(&out, json_array_get(items, 0));
+    kn_buf_char(&out, '\0');
+    assert_string_equal(out.data, "STATUS\nFailed\nLost\nonline\nnew\nstatus: Failed\n");
+    for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++) {
+        struct kn_str text = kn_str_from(kn_enum_text(&kn_enum_task_status, i));
+        const char *label = kn_task_status_label(text);
+        assert_non_null(label);
+        assert_string_equal(kn_task_status_of_label(kn_str_from(label)), text.ptr);
+    }
+    assert_string_equal(kn_task_status_of_label(KN_STR("lost")), "orphaned");
+    assert_null(kn_task_status_of_label(KN_STR("failure")));
+    json_decref(items);
+    kn_buf_fini(&out);
+}
+
 int main(void)
 {
     setlocale(LC_CTYPE, "C.UTF-8");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_of_several_lines_keep_their_lines),
         cmocka_unit_test(tables_fit_the_terminal),
+        cmocka_unit_test(statuses_are_in_the_words_of_the_dashboard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
