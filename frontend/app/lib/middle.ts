@@ -10,7 +10,7 @@ export function middleParts(text: string): readonly [head: string, tail: string]
   if (text.length <= SHORT || RIGHT_TO_LEFT.test(text)) return [text, '']
   let at = text.length - TAIL.usual
   for (let length = TAIL.least; length <= TAIL.most && length < text.length - TAIL.least; length++) {
-    if (/[._@:/-]/.test(text[text.length - length]!)) { at = text.length - length; break }
+    if (/[.@:/-]/.test(text[text.length - length]!)) { at = text.length - length; break }
   }
   // Never between the halves of a character.
   if (/[\udc00-\udfff]/.test(text[at]!)) at--
