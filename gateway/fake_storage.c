@@ -205,14 +205,28 @@ static void answer_queues(const struct kn_msg_queues_get *get, struct kn_bus_rep
     kn_bus_reply_set(reply, KN_KIND_QUEUE_LIST, &list);
 }
 
+static void answer_queue_histories(struct kn_bus_reply *reply)
+{
+    double depths[] = {-1, 3, 17};
+    struct kn_msg_queue_history history = {
+        .name = KN_STR("payments"), .source = KN_STR("default"), .messages = {depths, 3}};
+    const struct kn_msg_queue_histories list = {.items = {&history, 1}, .complete = true};
+    kn_bus_reply_set(reply, KN_KIND_QUEUE_HISTORIES, &list);
+}
+
 static void answer_rollups(const struct kn_msg_rollups_get *get, struct kn_bus_reply *reply)
 {
     struct kn_msg_event_counts counts = {.received = 10, .started = 9, .success = 7, .failure = 1};
+    struct kn_msg_event_counts tasks = {.success = 7, .failure = 1};
     struct kn_msg_quantiles quantiles = {
         .count = 7, .mean = KN_SOME_F64(0.5), .p50 = KN_SOME_F64(0.25), .p95 = KN_SOME_F64(1)};
     struct kn_msg_point points[] = {
-        {.at = AT, .counts = &counts, .runtime = &quantiles, .queue_wait = &quantiles},
-        {.at = AT + KN_MINUTE, .counts = &counts},
+        {.at = AT,
+         .counts = &counts,
+         .tasks = &tasks,
+         .runtime = &quantiles,
+         .queue_wait = &quantiles},
+        {.at = AT + KN_MINUTE, .counts = &counts, .tasks = &tasks},
     };
     struct kn_msg_series series = {.points = {points, get->step ? 2 : 1}};
     if (get->group_by.ptr)
@@ -429,6 +443,9 @@ enum kn_status fake_handle(void *arg, const struct kn_bus_message *request,
         break;
     case KN_KIND_QUEUES_GET:
         answer_queues(request->msg, reply);
+        break;
+    case KN_KIND_QUEUE_HISTORIES_GET:
+        answer_queue_histories(reply);
         break;
     case KN_KIND_ROLLUPS_GET:
         answer_rollups(request->msg, reply);

@@ -316,7 +316,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(15, by_end, BOOL, _)
 #define KN_MSG_TASK_LIST(F)                                                                        \
     F(1, items, LIST, task)                                                                        \
-    F(2, next_cursor, STR, _)
+    F(2, next_cursor, STR, _)                                                                      \
+    F(3, searched_to, TIME, _) /* of a page that is short and not the last: first event of the */  \
+                               /* last task looked at */
 
 /* source absent: the newest task with this ID on any source. */
 #define KN_MSG_TASK_GET(F)                                                                         \
@@ -425,9 +427,25 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(7, after, STR, _) /* name */
 #define KN_MSG_QUEUE_LIST(F) F(1, items, LIST, queue)
 
+/* The depths of all queues over a period, in steps of the same length. In the order of source and
+ * name, at most 1,000. */
+#define KN_MSG_QUEUE_HISTORIES_GET(F)                                                              \
+    F(1, sources, STRS, _)                                                                         \
+    F(2, from, TIME, _)                                                                            \
+    F(3, to, TIME, _)                                                                              \
+    F(4, points, U64, _) /* from 1 to 60 */
+#define KN_MSG_QUEUE_HISTORY(F)                                                                    \
+    F(1, name, STR, _)                                                                             \
+    F(2, source, STR, _)                                                                           \
+    F(3, messages, F64S, _) /* at the end of each step; -1: not measured in it */
+#define KN_MSG_QUEUE_HISTORIES(F)                                                                  \
+    F(1, items, LIST, queue_history)                                                               \
+    F(2, complete, BOOL, _) /* false: there are more queues */
+
 /* ---- the feed ------------------------------------------------------------ */
 
-/* A signed contribution to the rollups of one minute; see docs/rollups.md. */
+/* A signed contribution to the rollups of one minute; see docs/rollups.md. status: a task_status,
+ * or one plus the number of statuses: how many more tasks than events ended with it. */
 #define KN_MSG_ROLLUP_DELTA(F)                                                                     \
     F(1, minute, TIME, _) /* start of the minute of the event's timestamp */                       \
     F(2, source, STR, _)                                                                           \
@@ -557,7 +575,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, at, TIME, _)                                                                              \
     F(2, counts, MSG, event_counts)                                                                \
     F(3, runtime, MSG, quantiles)                                                                  \
-    F(4, queue_wait, MSG, quantiles)
+    F(4, queue_wait, MSG, quantiles)                                                               \
+    F(5, tasks, MSG, event_counts) /* the tasks whose end it was, not events; only final statuses  \
+                                    */
 #define KN_MSG_SERIES(F)                                                                           \
     F(1, key, STR, _) /* value of group_by; absent without it */                                   \
     F(2, points, LIST, point)
@@ -1099,7 +1119,10 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     M(205, task_names, TASK_NAMES)                                                                 \
     M(206, worker_life_get, WORKER_LIFE_GET)                                                       \
     M(207, worker_moment, WORKER_MOMENT)                                                           \
-    M(208, worker_life, WORKER_LIFE)
+    M(208, worker_life, WORKER_LIFE)                                                               \
+    M(209, queue_histories_get, QUEUE_HISTORIES_GET)                                               \
+    M(210, queue_history, QUEUE_HISTORY)                                                           \
+    M(211, queue_histories, QUEUE_HISTORIES)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
 enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) };

@@ -39,6 +39,47 @@ void gw_api_queue_messages(struct gw_exchange *x)
     kn_bus_message_free(answer);
 }
 
+static void show_depths(struct kn_buf *out, const struct kn_f64s *depths)
+{
+    for (size_t i = 0; i < depths->count; i++) {
+        kn_buf_text(out, i ? "," : "");
+        if (depths->items[i] < 0)
+            kn_buf_text(out, "null");
+        else
+            kn_buf_printf(out, "%.0f", depths->items[i]);
+    }
+}
+
+void gw_api_queue_histories(struct gw_exchange *x)
+{
+    struct kn_msg_queue_histories_get get = {.sources = gw_params_texts(&x->params, "source"),
+                                             .points = gw_params_u64(&x->params, "points")};
+    gw_params_period(&x->params, &get.from, &get.to);
+    if (!gw_params_ok(x))
+        return;
+    struct kn_bus_message *answer =
+        gw_ask(x, KN_KIND_QUEUE_HISTORIES_GET, &get, KN_KIND_QUEUE_HISTORIES);
+    if (!answer)
+        return;
+    const struct kn_msg_queue_histories *list = answer->msg;
+    kn_buf_text(&x->body, "{\"from\":");
+    kn_buf_json_time(&x->body, get.from);
+    kn_buf_text(&x->body, ",\"to\":");
+    kn_buf_json_time(&x->body, get.to);
+    kn_buf_printf(&x->body, ",\"complete\":%s,\"items\":[", list->complete ? "true" : "false");
+    for (size_t i = 0; i < list->items.count; i++) {
+        kn_buf_text(&x->body, i ? ",{\"source\":" : "{\"source\":");
+        kn_buf_json_str(&x->body, list->items.items[i].source);
+        kn_buf_text(&x->body, ",\"name\":");
+        kn_buf_json_str(&x->body, list->items.items[i].name);
+        kn_buf_text(&x->body, ",\"messages\":[");
+        show_depths(&x->body, &list->items.items[i].messages);
+        kn_buf_text(&x->body, "]}");
+    }
+    kn_buf_text(&x->body, "]}");
+    kn_bus_message_free(answer);
+}
+
 /* ---- acting ------------------------------------------------------------------------------ */
 
 static void act(struct gw_exchange *x, struct kn_str source, enum kn_kind kind, const void *msg)

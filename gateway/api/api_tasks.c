@@ -3,7 +3,9 @@
 
 static void show_page(struct gw_exchange *x, const struct kn_msg_task_list *list)
 {
-    kn_buf_text(&x->body, "{\"items\":[");
+    kn_buf_text(&x->body, "{\"searched_to\":");
+    kn_buf_json_time(&x->body, list->searched_to);
+    kn_buf_text(&x->body, ",\"items\":[");
     for (size_t i = 0; i < list->items.count; i++) {
         if (i)
             kn_buf_char(&x->body, ',');

@@ -59,6 +59,8 @@ enum { GW_TIMEOUT_MAX = 60 /* maximum seconds to wait for workers */ };
       "source workers pattern timeout arguments", "WorkerReplies", DRY_RUN)                        \
     /* ---- queues */                                                                              \
     R(GET, "/api/v1/queues", gw_api_queues, NO_BODY, "QueuePage", SOURCES, LIMIT, CURSOR)          \
+    R(GET, "/api/v1/queue-history", gw_api_queue_histories, NO_BODY, "QueueHistories",             \
+      PERIOD, SOURCES, NUMBER("points", 1, 60, 48))                                                \
     R(GET, "/api/v1/queues/{name}/messages", gw_api_queue_messages, NO_BODY, "WaitingPage",        \
       SOURCE, NUMBER("limit", 1, 200, 50), CURSOR, FLAG("requeue"))                                \
     R(DELETE, "/api/v1/queues/{name}/messages", gw_api_queue_purge, NO_BODY, "QueueChanged",       \
@@ -86,7 +88,8 @@ enum { GW_TIMEOUT_MAX = 60 /* maximum seconds to wait for workers */ };
     R(GET, "/api/v1/metrics/history", gw_api_metrics_history, NO_BODY, "MetricsHistory",           \
       NO_PARAMS)                                                                                   \
     R(GET, "/api/v1/metrics/totals", gw_api_totals, NO_BODY, "Totals",                             \
-      PERIOD, CHOICE("group_by", "", "name", "queue", "worker", "source"), ROLLUP_FILTERS, LIMIT)  \
+      PERIOD, CHOICE("group_by", "", "name", "queue", "worker", "source"), ROLLUP_FILTERS,         \
+      NUMBER("limit", 1, 1000, 50))                                                                \
     R(GET, "/api/v1/metrics/timeseries", gw_api_timeseries, NO_BODY, "Timeseries",                 \
       PERIOD, DURATION("step"),                                                                    \
       CHOICE("group_by", "", "status", "name", "queue", "worker", "source"), ROLLUP_FILTERS)       \

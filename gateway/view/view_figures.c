@@ -5,6 +5,8 @@
 #include "services/common/count.h"
 #include "services/common/text/time.h"
 
+#include <inttypes.h>
+
 /* ---- figures ---------------------------------------------------------------------------- */
 
 void gw_view_counts(struct kn_buf *out, const struct gw_status_counts *counts)
@@ -97,12 +99,29 @@ void gw_view_metrics(struct kn_buf *out, const struct kn_msg_metrics *metrics,
         (unsigned long long)metrics->queued_messages);
 }
 
+/* Of the final statuses. */
+static void member_tasks(struct kn_buf *out, const struct gw_status_counts *tasks)
+{
+    bool first = true;
+    member(out, "tasks");
+    for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++) {
+        if (!kn_task_is_over((enum kn_task_status)i))
+            continue;
+        kn_buf_printf(out, "%s\"%s\":%" PRId64, first ? "{" : ",",
+                      kn_enum_text(&kn_enum_task_status, i), tasks->n[i]);
+        first = false;
+    }
+    kn_buf_char(out, '}');
+}
+
 static void point_json(struct kn_buf *out, const struct kn_msg_point *point,
-                       const struct gw_status_counts *counts, bool runtime, bool wait)
+                       const struct gw_status_counts *counts, const struct gw_status_counts *tasks,
+                       bool runtime, bool wait)
 {
     kn_buf_text(out, "{\"at\":");
     kn_buf_json_time(out, point->at);
     member_counts(out, "counts", counts);
+    member_tasks(out, tasks);
     member_quantiles(out, "runtime", runtime ? point->runtime : NULL);
     member_quantiles(out, "queue_wait", wait ? point->queue_wait : NULL);
     kn_buf_char(out, '}');
@@ -115,9 +134,10 @@ static void series_json(struct kn_buf *out, const struct kn_msg_series *series)
     kn_buf_text(out, ",\"points\":[");
     for (size_t i = 0; i < series->points.count; i++) {
         struct gw_status_counts counts = gw_counts_of(series->points.items[i].counts);
+        struct gw_status_counts tasks = gw_counts_of(series->points.items[i].tasks);
         if (i)
             kn_buf_char(out, ',');
-        point_json(out, &series->points.items[i], &counts, true, true);
+        point_json(out, &series->points.items[i], &counts, &tasks, true, true);
     }
     kn_buf_text(out, "]}");
 }
@@ -129,8 +149,10 @@ static bool status_series_json(struct kn_buf *out, const struct kn_msg_series *s
     bool any = false;
     for (size_t i = 0; i < series->points.count; i++) {
         struct gw_status_counts all = gw_counts_of(series->points.items[i].counts), one = {0};
+        struct gw_status_counts ended = gw_counts_of(series->points.items[i].tasks), tasks = {0};
         one.n[status] = all.n[status];
-        if (one.n[status] <= 0)
+        tasks.n[status] = ended.n[status];
+        if (one.n[status] <= 0 && tasks.n[status] <= 0)
             continue;
         if (!any)
             kn_buf_printf(out, "%s{\"key\":\"%s\",\"points\":[", first ? "" : ",",
@@ -138,7 +160,7 @@ static bool status_series_json(struct kn_buf *out, const struct kn_msg_series *s
         else
             kn_buf_char(out, ',');
         any = true;
-        point_json(out, &series->points.items[i], &one, status == KN_TASK_SUCCESS,
+        point_json(out, &series->points.items[i], &one, &tasks, status == KN_TASK_SUCCESS,
                    status == KN_TASK_STARTED);
     }
     if (any)
@@ -175,10 +197,12 @@ static void total_json(struct kn_buf *out, const struct kn_msg_series *series)
     static const struct kn_msg_point nothing;
     const struct kn_msg_point *point = series->points.count ? series->points.items : &nothing;
     struct gw_status_counts counts = gw_counts_of(point->counts);
-    int64_t good = counts.n[KN_TASK_SUCCESS], ended = good + counts.n[KN_TASK_FAILURE];
+    struct gw_status_counts tasks = gw_counts_of(point->tasks);
+    int64_t good = tasks.n[KN_TASK_SUCCESS], ended = good + tasks.n[KN_TASK_FAILURE];
     kn_buf_text(out, "{\"key\":");
     kn_buf_json_str(out, series->key);
     member_counts(out, "counts", &counts);
+    member_tasks(out, &tasks);
     member_opt_f64(out, "success_rate",
                    (struct kn_opt_f64){ended > 0 ? (double)good / (double)ended : 0, ended > 0});
     member_quantiles(out, "runtime", point->runtime);

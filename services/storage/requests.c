@@ -57,6 +57,11 @@ static enum kn_status query_position(struct query *q)
     return store_read_position(q->reader, get->reader, q->arena, q->answer);
 }
 
+static enum kn_status query_queue_histories(struct query *q)
+{
+    return store_read_queue_histories(q->reader, q->msg, q->arena, q->answer, &q->why);
+}
+
 static enum kn_status query_pauses(struct query *q)
 {
     const struct kn_msg_pauses_get *get = q->msg;
@@ -163,6 +168,7 @@ static const struct request requests[] = {
     READ(TASK_EVENTS_GET, TASK_EVENT_LIST, query_events),
     READ(WORKERS_GET, WORKER_LIST, query_workers),
     READ(QUEUES_GET, QUEUE_LIST, query_queues),
+    READ(QUEUE_HISTORIES_GET, QUEUE_HISTORIES, query_queue_histories),
     READ(KNOWN_QUEUES_GET, KNOWN_QUEUES, query_known_queues),
     READ(FEED_GET, FEED_LIST, query_feed),
     READ(READER_GET, READER_POSITION, query_position),

@@ -124,6 +124,11 @@ enum kn_status store_read_worker_life(struct store_reader *reader,
 enum kn_status store_read_queues(struct store_reader *reader, const struct kn_msg_queues_get *get,
                                  struct kn_arena *arena,
                                  struct kn_msg_queue_list *ret) KN_MUST_CHECK;
+enum kn_status store_read_queue_histories(struct store_reader *reader,
+                                          const struct kn_msg_queue_histories_get *get,
+                                          struct kn_arena *arena,
+                                          struct kn_msg_queue_histories *ret,
+                                          const char **ret_why) KN_MUST_CHECK;
 enum kn_status store_read_known_queues(struct store_reader *reader, struct kn_str source,
                                        struct kn_arena *arena,
                                        struct kn_msg_known_queues *ret) KN_MUST_CHECK;

@@ -318,6 +318,14 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
     SAME(QUEUE_POINTS, "iiii", \
         "SELECT at, messages, unacked, consumers FROM queue_points WHERE " \
         "source = $1 AND queue = $2 AND at >= $3 AND at < $4 ORDER BY at") \
+    SAME(QUEUE_HISTORIES, "iiitii", \
+        "WITH RECURSIVE b(n) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT n + 1 " \
+        "FROM b WHERE n + 1 < $6) SELECT q.name, b.n, (SELECT p.messages FROM " \
+        "queue_points p WHERE p.source = q.source AND p.queue = q.queue AND p.at " \
+        ">= $2 + b.n * $3 AND p.at < $2 + (b.n + 1) * $3 ORDER BY p.at DESC LIMIT " \
+        "1) FROM (SELECT source, queue, name FROM queues WHERE source = $1 AND " \
+        "gone = 0 AND name > $4 ORDER BY name LIMIT $5) q CROSS JOIN b ORDER BY " \
+        "q.name, b.n") \
     S(GAP_PUT, "iiit", \
         "INSERT OR IGNORE INTO gaps (source, from_at, to_at, reason) " \
         "VALUES ($1, $2, $3, $4)", \
@@ -417,6 +425,8 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
         " FROM tasks t WHERE t.worker = $4 AND t.worker <> 0 AND ", "t.no") \
     SQL_SCANS(SAME, RESOLVED, "iii", \
         " FROM resolved r JOIN tasks t ON t.no = r.no WHERE ", "r.no") \
+    SAME(TASK_FIRST_AT, "i", \
+        "SELECT first_at FROM tasks WHERE no = $1") \
     SAME(TASKS_UNFINISHED, "iii", \
         "SELECT t.no, t.source, t.name, t.latest_at, t.eta, t.worker, t.id, " \
         "t.received_at, t.started_at FROM task_states s JOIN tasks t ON " \

@@ -293,7 +293,7 @@ enum kn_status store_read_rollups(struct store_reader *reader, const struct kn_m
     struct rollups r = {.reader = reader, .arena = arena};
     size_t limit = get->limit ? get->limit : GROUPS_DEFAULT;
     kn_sketch_init(&r.scratch);
-    *ret_why = "limit must be from 1 to 500";
+    *ret_why = "limit must be from 1 to 1000";
     if (limit > GROUPS_MAX)
         return KN_INVALID;
     enum kn_status status = read_request(&r, get, ret_why);

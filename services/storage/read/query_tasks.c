@@ -293,6 +293,19 @@ enum kn_status store_make_cursor(struct kn_arena *arena, int64_t no, struct kn_s
     return ret->ptr ? KN_OK : KN_NOMEM;
 }
 
+static enum kn_status take_time(void *arg, const struct db_value *columns)
+{
+    *(int64_t *)arg = db_as_i64(columns[0]);
+    return KN_OK;
+}
+
+/* A task of this number may have been deleted: 0. */
+static enum kn_status searched_to(struct store_reader *reader, int64_t no, int64_t *ret)
+{
+    const struct db_value values[] = {db_i64(no)};
+    return db_run(reader->db, SQL_TASK_FIRST_AT, values, take_time, ret);
+}
+
 enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg_tasks_get *get,
                                 struct kn_arena *arena, struct kn_msg_task_list *ret,
                                 const char **ret_why)
@@ -328,5 +341,7 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
         status = store_tasks_by_no(reader, scan->found, scan->n_found, arena, ret);
     if (status == KN_OK && next != to)
         status = store_make_cursor(arena, next, &ret->next_cursor);
+    if (status == KN_OK && next != to && ret->items.count < scan->filter.limit)
+        status = searched_to(reader, next, &ret->searched_to);
     return status;
 }

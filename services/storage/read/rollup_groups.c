@@ -51,6 +51,18 @@ static struct kn_msg_event_counts *event_counts(struct kn_arena *arena, const in
     return ret;
 }
 
+/* Of statuses that are final. */
+static struct kn_msg_event_counts *task_counts(struct kn_arena *arena, const struct group *group)
+{
+    int64_t counts[KN_TASK_STATUS_COUNT] = {0};
+    for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++) {
+        int64_t count = group->counts[i] + group->extra[i];
+        if (count > 0 && kn_task_is_over((enum kn_task_status)i))
+            counts[i] = count;
+    }
+    return event_counts(arena, counts);
+}
+
 enum kn_status rollups_go_to(struct rollups *r, size_t point)
 {
     assert(point >= r->point);
@@ -62,9 +74,11 @@ enum kn_status rollups_go_to(struct rollups *r, size_t point)
             continue;
         struct kn_msg_point *ended = &group->points[r->point];
         ended->counts = event_counts(r->arena, group->counts);
+        ended->tasks = task_counts(r->arena, group);
         ended->runtime = quantiles(r->arena, &group->runtime);
         ended->queue_wait = quantiles(r->arena, &group->wait);
         memset(group->counts, 0, sizeof group->counts);
+        memset(group->extra, 0, sizeof group->extra);
         kn_sketch_clear(&group->runtime);
         kn_sketch_clear(&group->wait);
         group->used = false;
@@ -136,11 +150,15 @@ static enum kn_status add_cell(struct rollups *r, const int64_t key[DIMENSIONS],
         rollups_group_of(r, r->group_by == BY_NOTHING ? 0 : key[r->group_by], &group);
     if (status != KN_OK)
         return status == KN_NOT_FOUND ? KN_OK : status;
-    group->total += cell->count;
+    bool is_extra = cell->status >= EXTRA_TASKS;
+    group->total += is_extra ? 0 : cell->count;
     if (r->counting)
         return KN_OK;
     group->used = true;
-    group->counts[cell->status] += cell->count;
+    if (is_extra)
+        group->extra[cell->status - EXTRA_TASKS] += cell->count;
+    else
+        group->counts[cell->status] += cell->count;
     status = add_sketch(r, &group->runtime, cell->runtime);
     return status == KN_OK ? add_sketch(r, &group->wait, cell->wait) : status;
 }
@@ -163,7 +181,8 @@ enum kn_status rollups_add_row(void *arg, const struct db_value *columns)
     while (status == KN_OK && (status = cells_next(&reader, &cell)) == KN_OK) {
         key[BY_QUEUE] = cell.queue;
         key[BY_WORKER] = cell.worker;
-        if (cell.status < KN_TASK_STATUS_COUNT && is_chosen(&r->choices[BY_QUEUE], cell.queue) &&
+        if (cell.status < EXTRA_TASKS + KN_TASK_STATUS_COUNT &&
+            is_chosen(&r->choices[BY_QUEUE], cell.queue) &&
             is_chosen(&r->choices[BY_WORKER], cell.worker))
             status = add_cell(r, key, &cell);
     }
@@ -181,7 +200,7 @@ static enum kn_status answer_group(struct rollups *r, const struct group *group,
         point->at = (r->from + (int64_t)i * r->step) * KN_MINUTE;
         if (point->counts)
             continue;
-        point->counts = &none;
+        point->counts = point->tasks = &none;
         point->runtime = point->queue_wait = &no_values;
     }
     ret->points.items = group->points;

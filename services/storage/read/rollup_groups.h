@@ -6,7 +6,7 @@
 #include "services/common/data/sketch.h"
 #include "services/storage/read/read.h"
 
-enum { GROUPS_MAX = 500 };
+enum { GROUPS_MAX = 1000 };
 /* What a query can filter and group by. */
 enum dimension { BY_NOTHING = -1, BY_SOURCE, BY_NAME, BY_QUEUE, BY_WORKER, DIMENSIONS };
 
@@ -18,6 +18,7 @@ struct group {
     struct kn_msg_point *points; /* filled up to the current point */
     bool used;                   /* by the current point, like all that follows */
     int64_t counts[KN_TASK_STATUS_COUNT];
+    int64_t extra[KN_TASK_STATUS_COUNT]; /* tasks more than events: see EXTRA_TASKS */
     struct kn_sketch runtime;
     struct kn_sketch wait;
 };

@@ -110,6 +110,7 @@ struct task_work {
     int64_t first_at_before;
     int64_t ended_at_before;
     struct delta_wait wait_before;
+    struct delta_end ended_before;
     struct delta_learned *learned_before; /* NULL: nothing */
     int64_t end_before;                   /* of tasks that may be marked as resolved */
     int64_t resolved_at;                  /* 0: not marked, or no longer */

@@ -16,7 +16,7 @@
 struct cell {
     int64_t queue; /* numbers of the dictionary, 0: none */
     int64_t worker;
-    uint8_t status; /* enum kn_task_status */
+    uint8_t status; /* enum kn_task_status, or EXTRA_TASKS more: see deltas.h */
     int64_t count;
     struct kn_str runtime; /* encoded sketches, borrowed */
     struct kn_str wait;

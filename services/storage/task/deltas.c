@@ -101,6 +101,32 @@ static int64_t minute_of(int64_t at)
     return at - (rest < 0 ? rest + KN_MINUTE : rest);
 }
 
+static void add_extra_item(struct deltas *deltas, const struct delta_key *of, int64_t count)
+{
+    struct delta_key key = *of;
+    key.status += EXTRA_TASKS;
+    struct delta *delta = count ? item(deltas, &key) : NULL;
+    if (delta)
+        delta->count += count;
+}
+
+static void add_extra(struct deltas *deltas, const struct delta_key *key, int64_t count)
+{
+    struct delta_extras *extras = &deltas->extras;
+    for (size_t i = 0; i < extras->count; i++) {
+        if (same_key(&extras->items[i].key, key)) {
+            extras->items[i].count += count;
+            return;
+        }
+    }
+    if (extras->count == DELTA_EXTRAS) {
+        add_extra_item(deltas, key, count);
+        return;
+    }
+    extras->items[extras->count].key = *key;
+    extras->items[extras->count++].count = count;
+}
+
 static void count(struct deltas *deltas, const struct delta_key *key, struct kn_opt_f64 runtime,
                   int sign)
 {
@@ -108,6 +134,8 @@ static void count(struct deltas *deltas, const struct delta_key *key, struct kn_
     if (!delta)
         return;
     delta->count += sign;
+    if (kn_task_is_over((enum kn_task_status)key->status))
+        add_extra(deltas, key, -sign);
     if (key->status == KN_TASK_SUCCESS && runtime.set && isfinite(runtime.value))
         add_value(deltas, &delta->runtimes[sign < 0], runtime.value);
 }
@@ -185,6 +213,34 @@ void deltas_wait(struct deltas *deltas, const struct delta_wait *before,
         add_value(deltas, &delta->waits[1], before->value);
     if (after->set && (delta = item(deltas, &after->key)))
         add_value(deltas, &delta->waits[0], after->value);
+}
+
+struct delta_end deltas_end_of(const struct task_row *row)
+{
+    struct delta_end end = {.set = row->ended_at != 0};
+    if (end.set)
+        end.key = (struct delta_key){
+            .minute = minute_of(row->ended_at),
+            .source = row->source,
+            .name = row->name,
+            .queue = row->queue,
+            .worker = row->worker,
+            .status = row->status,
+        };
+    return end;
+}
+
+void deltas_end(struct deltas *deltas, const struct delta_end *before,
+                const struct delta_end *after)
+{
+    struct delta_extras *extras = &deltas->extras;
+    if (before->set)
+        add_extra(deltas, &before->key, -1);
+    if (after->set)
+        add_extra(deltas, &after->key, 1);
+    for (size_t i = 0; i < extras->count; i++)
+        add_extra_item(deltas, &extras->items[i].key, extras->items[i].count);
+    extras->count = 0;
 }
 
 static bool is_nothing(const struct delta *delta)

@@ -13,8 +13,13 @@ struct delta_key {
     int64_t name;
     int64_t queue;
     int64_t worker;
-    int64_t status; /* enum kn_task_status */
+    int64_t status; /* enum kn_task_status, or EXTRA_TASKS more */
 };
+
+/* A status plus this: how many more tasks than events ended with the status, to count tasks as well
+ * as events. A task counts where its current end is, so this differs from 0 only where an event is
+ * not the end of its task, or not of its task's worker. */
+enum { EXTRA_TASKS = KN_TASK_STATUS_COUNT };
 
 /* The parts of a stored event that matter for rollups. */
 struct delta_event {
@@ -40,6 +45,22 @@ struct delta_learned {
     } items[MERGE_LEARNED_COUNT];
 };
 
+/* The end of a task, if any. */
+struct delta_end {
+    bool set;
+    struct delta_key key;
+};
+
+/* What EXTRA_TASKS gets from one task: mostly nothing, which spares the lookups. */
+enum { DELTA_EXTRAS = 8 };
+struct delta_extras {
+    size_t count;
+    struct {
+        struct delta_key key;
+        int64_t count;
+    } items[DELTA_EXTRAS];
+};
+
 /* Values in a list that grows; in the arena. */
 struct delta_values {
     double *items;
@@ -59,7 +80,8 @@ struct deltas {
     struct delta *items;
     size_t count;
     size_t cap;
-    enum kn_status status; /* the first error */
+    struct delta_extras extras; /* of the task being counted */
+    enum kn_status status;      /* the first error */
 };
 
 /* All added data is in the arena. */
@@ -81,6 +103,11 @@ enum kn_status deltas_learned_of(const struct task_row *row, struct kn_arena *ar
                                  struct delta_learned **ret) KN_MUST_CHECK;
 /* Adds or subtracts all of it. NULL is allowed. */
 void deltas_learned(struct deltas *deltas, const struct delta_learned *learned, int sign);
+
+struct delta_end deltas_end_of(const struct task_row *row);
+/* Counts the task's end instead of the one before. Call it after all others for a task. */
+void deltas_end(struct deltas *deltas, const struct delta_end *before,
+                const struct delta_end *after);
 
 /* Converts to messages, in the arena; leaves out those that add up to nothing. */
 enum kn_status deltas_messages(struct deltas *deltas, struct dict *dict, struct db *db,

@@ -272,6 +272,38 @@ static void queues_keep_their_latest_depth_and_a_history(void **state)
     assert_text(system.ingestion.items[0].gaps.items[0].reason, "connection lost");
 }
 
+static void the_history_of_all_queues_has_a_value_for_each_step(void **state)
+{
+    struct rig *rig = *state;
+    enum { POINTS = 6 };
+    struct kn_msg_queue_depth depths[] = {{.name = KN_STR("b"), .at = AT + 1, .messages = 4},
+                                          {.name = KN_STR("b"), .at = AT + 9, .messages = 5},
+                                          {.name = KN_STR("b"), .at = AT + 35, .messages = 0},
+                                          {.name = KN_STR("a"), .at = AT + 60, .messages = 1},
+                                          {.name = KN_STR("a"), .at = AT + 59, .messages = 7}};
+    struct kn_msg_ingest_batch batch = {.source = KN_STR("s"), .epoch = 1, .seq = 1};
+    batch.queues.items = depths;
+    batch.queues.count = KN_COUNT_OF(depths);
+    commit_one(rig, KN_KIND_INGEST_BATCH, &batch);
+    struct kn_msg_queue_histories list;
+    const char *why;
+    struct kn_msg_queue_histories_get get = {.from = AT, .to = AT + 60, .points = POINTS};
+    assert_int_equal(store_read_queue_histories(rig->reader, &get, &rig->arena, &list, &why),
+                     KN_OK);
+    assert_true(list.complete);
+    assert_int_equal(list.items.count, 2);
+    static const double want[][POINTS] = {{-1, -1, -1, -1, -1, 7}, {5, -1, -1, 0, -1, -1}};
+    for (size_t i = 0; i < 2; i++) {
+        assert_text(list.items.items[i].name, i ? "b" : "a");
+        assert_text(list.items.items[i].source, "s");
+        assert_int_equal(list.items.items[i].messages.count, POINTS);
+        assert_memory_equal(list.items.items[i].messages.items, want[i], sizeof want[i]);
+    }
+    get.points = 61;
+    assert_int_equal(store_read_queue_histories(rig->reader, &get, &rig->arena, &list, &why),
+                     KN_INVALID);
+}
+
 /* What nobody was there to receive: from where the source was complete to where the next
  * process began. */
 static void an_ingestion_that_begins_late_leaves_a_gap(void **state)
@@ -361,6 +393,7 @@ int main(void)
         CASE(two_workers_that_take_turns_are_noticed),
         CASE(answers_of_a_worker_leave_what_they_do_not_say),
         CASE(queues_keep_their_latest_depth_and_a_history),
+        CASE(the_history_of_all_queues_has_a_value_for_each_step),
         CASE(an_ingestion_that_begins_late_leaves_a_gap),
         CASE(a_batch_that_never_comes_takes_no_other_with_it),
     };

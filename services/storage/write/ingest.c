@@ -172,6 +172,7 @@ static enum kn_status read_task(struct tx *tx, struct task_work *work,
     work->first_at_before = work->row.task.first_at;
     work->ended_at_before = work->row.ended_at;
     work->wait_before = deltas_wait_of(&work->row);
+    work->ended_before = deltas_end_of(&work->row);
     if (may_be_resolved(work->status_before))
         work->end_before = resolved_end_of(&work->row);
     return status == KN_OK ? deltas_learned_of(&work->row, tx->arena, &work->learned_before)
@@ -306,6 +307,13 @@ static enum kn_status count_rollups(struct tx *tx, const struct task_work *work)
         return status;
     deltas_learned(&tx->deltas, work->learned_before, -1);
     deltas_learned(&tx->deltas, learned, 1);
+    return KN_OK;
+}
+
+/* What was counted before, if the task has another name or queue now. */
+static enum kn_status move_events(struct tx *tx, const struct task_work *work)
+{
+    const struct task_row *row = &work->row;
     if (!work->exists || (work->name_before == row->name && work->queue_before == row->queue))
         return KN_OK;
     struct correction correction = {tx, work};
@@ -349,8 +357,12 @@ static enum kn_status merge_tasks(struct tx *tx)
             status = store_count(store, work->row.source, work->row.status, 1);
         if (status == KN_OK)
             status = count_rollups(tx, work);
+        if (status == KN_OK)
+            status = move_events(tx, work);
         if (status != KN_OK)
             return status;
+        struct delta_end ended = deltas_end_of(&work->row);
+        deltas_end(&tx->deltas, &work->ended_before, &ended);
     }
     return tx->deltas.status;
 }

@@ -61,7 +61,12 @@ static enum kn_status count_task(void *arg, const struct db_value *columns)
         return status;
     const struct db_value values[] = {db_i64(run->row.no), db_i64(run->row.task.first_at),
                                       db_i64(run->row.task.latest_at)};
-    return db_run(run->db, SQL_EVENTS_OF_TASK, values, count_event, run);
+    status = db_run(run->db, SQL_EVENTS_OF_TASK, values, count_event, run);
+    const struct delta_end not_yet = {0};
+    struct delta_end end = deltas_end_of(&run->row);
+    end.set = end.set && end.key.minute >= run->since_at;
+    deltas_end(run->deltas, &not_yet, &end);
+    return status;
 }
 
 enum kn_status recount(struct db *db, struct dict *dict, int64_t after, size_t limit,

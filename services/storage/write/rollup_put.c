@@ -206,8 +206,9 @@ static enum kn_status take_row(struct store *store, const struct kn_msg_rollup *
     struct row row = {.minute = from->minute / KN_MINUTE,
                       .cell = {0, 0, from->status, from->count, from->runtime, from->wait}};
     enum kn_status status;
-    if (from->minute % KN_MINUTE || from->minute < 0 || from->status >= KN_TASK_STATUS_COUNT ||
-        !is_sketch(from->runtime, scratch) || !is_sketch(from->wait, scratch))
+    if (from->minute % KN_MINUTE || from->minute < 0 ||
+        from->status >= KN_TASK_STATUS_COUNT + EXTRA_TASKS || !is_sketch(from->runtime, scratch) ||
+        !is_sketch(from->wait, scratch))
         return KN_INVALID;
     if ((status = dict_number(store->dict, store->db, DICT_SOURCE, from->source, &row.source)) ||
         (status = dict_number(store->dict, store->db, DICT_NAME, from->name, &row.name)) ||
