@@ -47,6 +47,9 @@
     X(REJECTED, "Rejected")                                                                        \
     X(ORPHANED, "Lost")
 
+/* How a task fares that a retry sent. UNSEEN: no event of it has arrived. */
+#define KN_NEW_TASK_MAP(X) KN_TASK_STATUS_MAP(X) X(9, UNSEEN, "unseen")
+
 /* The source of a task's status. */
 #define KN_ORIGIN_MAP(X)                                                                           \
     X(0, EVENTS, "events")                                                                         \
@@ -147,6 +150,7 @@
     E(outcome, OUTCOME)                                                                            \
     E(job_action, JOB_ACTION)                                                                      \
     E(job_state, JOB_STATE)                                                                        \
+    E(new_task, NEW_TASK)                                                                          \
     E(item_state, ITEM_STATE)                                                                      \
     E(worker_change, WORKER_CHANGE)
 
@@ -156,6 +160,7 @@ enum kn_event_type { KN_EVENT_TYPE_MAP(X) KN_EVENT_TYPE_COUNT };
 #define X(number, name, text) KN_TASK_##name = number,
 enum kn_task_status { KN_TASK_STATUS_MAP(X) KN_TASK_STATUS_COUNT };
 #undef X
+enum { KN_NEW_TASK_UNSEEN = KN_TASK_STATUS_COUNT, KN_NEW_TASK_COUNT };
 #define X(number, name, text) KN_ORIGIN_##name = number,
 enum kn_origin { KN_ORIGIN_MAP(X) KN_ORIGIN_COUNT };
 #undef X

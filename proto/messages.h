@@ -294,7 +294,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(40, resolved_at, TIME, _)                                                                    \
     F(41, resolved_by, STR, _)    /* who marked it as resolved; absent: unknown */                 \
     F(42, clock_skew, OPT_F64, _) /* seconds; already subtracted from the times: see event.skew */ \
-    F(43, orphaned_at, TIME, _)   /* when control found it to be lost, even if it came back */
+    F(43, orphaned_at, TIME, _)   /* when control found it to be lost, even if it came back */     \
+    F(60, retry_of, STR, _)       /* the task that it is a retry of */                             \
+    F(61, retried_as, STRS, _)    /* its retries, oldest first, at most 10 */
 
 /* Filters of the task list. Repeated values of one field are alternatives; different fields must
  * all match. from and to bound the time of the task's first event; with by_end, the time of its end
@@ -823,6 +825,18 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, name, STR, _)                                                                             \
     F(2, count, U64, _)
 
+#define KN_MSG_JOB_ITEM(F)                                                                         \
+    F(1, no, U64, _) /* in the job, from 1 */                                                      \
+    F(2, id, STR, _)                                                                               \
+    F(3, source, STR, _)                                                                           \
+    F(4, state, ENUM, item_state)                                                                  \
+    F(5, text, STR, _)              /* one sentence about it */                                    \
+    F(6, new_id, STR, _)            /* of the task that a retry sent */                            \
+    F(7, at, TIME, _)               /* when the state began; absent while waiting */               \
+    F(8, status, ENUM, task_status) /* of a task taken by control */                               \
+    F(9, name, STR, _)              /* of the task; absent: unknown */                             \
+    F(10, new_status, STR, _)       /* of the task new_id now; absent: not seen yet */
+
 /* One action on many tasks, chosen when the job was created. waiting to cancelled: number of its
  * tasks in each item_state. A dry run has no id. */
 #define KN_MSG_JOB(F)                                                                              \
@@ -847,7 +861,13 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(19, by_name, LIST, job_count)   /* likewise, the most frequent ones */                       \
     F(20, no, U64, _)                 /* in order of creation; set by storage */                   \
     F(21, remote, STR, _)                                                                          \
-    F(22, agent, STR, _)
+    F(22, agent, STR, _)                                                                           \
+    F(23, new_tasks, LIST, job_count) /* how the tasks that a retry sent fare, by status; "unseen" \
+                                       * are those without an event */                             \
+    F(24, counted, BOOL, _)           /* new_tasks is known */                                     \
+    F(25, reasons, LIST, job_count) /* of a dry run: the tasks that will be refused, by reason */  \
+    F(26, retried, U64, _)          /* of a dry run: tasks left out, which were retried already */ \
+    F(27, sample, LIST, job_item)   /* of a dry run: tasks that only control can judge */
 
 /* Selects tasks by ids (on one source, if given) or by a filter of the task list. CONFLICT when
  * their number differs too much from expected. dry_run: creates nothing. The answer is the job. */
@@ -861,7 +881,18 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(7, rate, F64, _) /* 0: as configured */                                                      \
     F(8, expected, OPT_I64, _)                                                                     \
     F(9, dry_run, BOOL, _)                                                                         \
-    F(10, request, JSON, _) /* for the audit log */
+    F(10, request, JSON, _) /* for the audit log */                                                \
+    F(11, again, BOOL, _)   /* retry: also tasks that were retried already */
+
+/* Asks control which retries of these tasks would be refused, and why. It checks as many as it can
+ * in time. */
+#define KN_MSG_JOB_CHECK(F)                                                                        \
+    F(1, source, STR, _)                                                                           \
+    F(2, ids, STRS, _)                                                                             \
+    F(3, options, JSON, _)
+#define KN_MSG_JOB_CHECKED(F)                                                                      \
+    F(1, checked, U64, _) /* the first ones */                                                     \
+    F(2, reasons, LIST, job_count)
 
 /* Jobs, newest first. items: get the tasks of the job with this id, in order. */
 #define KN_MSG_JOBS_GET(F)                                                                         \
@@ -869,19 +900,11 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(2, items, BOOL, _)                                                                           \
     F(3, states, STRS, _) /* of items */                                                           \
     F(4, limit, U64, _)                                                                            \
-    F(5, after, U64, _) /* next of the previous page; 0: from the beginning */
+    F(5, after, U64, _)         /* next of the previous page; 0: from the beginning */             \
+    F(6, new_statuses, STRS, _) /* of the tasks that a retry sent; or "unseen" */
 #define KN_MSG_JOB_LIST(F)                                                                         \
     F(1, items, LIST, job)                                                                         \
     F(2, next, U64, _) /* 0: no more */
-#define KN_MSG_JOB_ITEM(F)                                                                         \
-    F(1, no, U64, _) /* in the job, from 1 */                                                      \
-    F(2, id, STR, _)                                                                               \
-    F(3, source, STR, _)                                                                           \
-    F(4, state, ENUM, item_state)                                                                  \
-    F(5, text, STR, _)              /* one sentence about it */                                    \
-    F(6, new_id, STR, _)            /* of the task that a retry sent */                            \
-    F(7, at, TIME, _)               /* when the state began; absent while waiting */               \
-    F(8, status, ENUM, task_status) /* of a task taken by control */
 #define KN_MSG_JOB_ITEMS(F)                                                                        \
     F(1, job, MSG, job)                                                                            \
     F(2, items, LIST, job_item)                                                                    \
@@ -1102,11 +1125,11 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     M(88, pauses_get, PAUSES_GET)                                                                  \
     M(89, pause_list, PAUSE_LIST)                                                                  \
     M(90, job_count, JOB_COUNT)                                                                    \
+    M(95, job_item, JOB_ITEM)                                                                      \
     M(91, job, JOB)                                                                                \
     M(92, job_create, JOB_CREATE)                                                                  \
     M(93, jobs_get, JOBS_GET)                                                                      \
     M(94, job_list, JOB_LIST)                                                                      \
-    M(95, job_item, JOB_ITEM)                                                                      \
     M(96, job_items, JOB_ITEMS)                                                                    \
     M(97, job_take, JOB_TAKE)                                                                      \
     M(98, job_cancel, JOB_CANCEL)                                                                  \
@@ -1122,7 +1145,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     M(208, worker_life, WORKER_LIFE)                                                               \
     M(209, queue_histories_get, QUEUE_HISTORIES_GET)                                               \
     M(210, queue_history, QUEUE_HISTORY)                                                           \
-    M(211, queue_histories, QUEUE_HISTORIES)
+    M(211, queue_histories, QUEUE_HISTORIES)                                                       \
+    M(240, job_check, JOB_CHECK)                                                                   \
+    M(241, job_checked, JOB_CHECKED)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
 enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) };

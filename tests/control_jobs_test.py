@@ -160,6 +160,18 @@ def test_many_tasks_are_resolved_retried_and_revoked(stand):
     items = stand.items(ident, state="done")
     assert {one["id"] for one in items} == set(idents)
     assert stand.kanchi.get(f"/tasks/{items[0]['new_id']}")["status"] == "success"
+    assert {(one["name"], one["new_status"]) for one in items} == {("jobs.count", "success")}
+    assert stand.kanchi.get(f"/jobs/{ident}")["new_tasks"] == {"success": 30}
+    assert len(stand.items(ident, new_status="success")) == 30
+    assert not stand.items(ident, new_status="failure")
+    listed = {one["id"]: one for one in stand.kanchi.all_items("/tasks", limit=500)}
+    assert listed[items[0]["id"]]["retried_as"] == [items[0]["new_id"]]
+    assert listed[items[0]["new_id"]]["retry_of"] == items[0]["id"]
+    for again, count in ((False, 0), (True, 30)):
+        status, plan = stand.ask("POST", "/jobs?dry_run=true",
+                                 {"action": "retry", "filter": failures, "again": again})
+        assert (plan["count"], plan["already_retried"]) == (count, 30 - count)
+    assert stand.ask("POST", "/jobs", {"action": "retry", "ids": idents})[0] == 409
     while (frame := json.loads(live.recv()))["type"] != "job:updated" \
             or frame["items"][0]["state"] != "done":
         pass
@@ -189,6 +201,28 @@ def test_many_tasks_are_resolved_retried_and_revoked(stand):
         ("bulk", "retry", "done")]
     assert stand.audit(action="bulk", id=ident)[0]["result"]["done"] == 30
     assert stand.audit(target=idents[0])[0]["verb"] == "resolve"
+
+
+def test_a_dry_run_says_what_is_refused_and_why(simple):
+    good = simple.fail(3)
+    (simple.folder / "broken").touch()
+    hidden = json.loads(simple.celery(
+        "print(json.dumps([app.send_task('jobs.count', args=[i], argsrepr='...').id "
+        "for i in range(4)]))"))
+    simple.wait_statuses(failure=7)
+    (simple.folder / "broken").unlink()
+    waiting = simple.send(2, countdown=600)
+    simple.wait_statuses(received=2)
+    idents = [*good, *hidden, *waiting]
+    status, plan = simple.ask("POST", "/jobs?dry_run=true", {"action": "retry", "ids": idents})
+    assert status == 200 and plan["count"] == plan["checked"] == 9, plan
+    assert {one["reason"]: one["count"] for one in plan["refused"]} == {
+        "the task has not finished": 2, "the arguments can't be recovered exactly": 4}
+    job = simple.wait_job(simple.make(action="retry", ids=idents))
+    assert (job["done"], job["refused"]) == (3, 6)
+    _, plan = simple.ask("POST", "/jobs?dry_run=true", {"action": "revoke", "ids": idents})
+    assert plan["refused"] == [{"reason": "the task has already finished", "count": 7}]
+    assert plan["checked"] == 9
 
 
 def parked(stand, count):

@@ -3,27 +3,102 @@
 
 #include "gateway/live/frame.h"
 #include "proto/codec.h"
+#include "services/common/count.h"
+#include "services/common/text/time.h"
 
 #include <inttypes.h>
 
+static const int64_t CHECK_US = 8 * KN_SECOND; /* control takes five */
+
 /* ---- what a job looks like -------------------------------------------------------------- */
 
-static void show_plan(struct gw_exchange *x, const struct kn_msg_job *job)
+/* How many retries of the sample were looked at, and those that would be refused. */
+struct checked {
+    uint64_t checked;
+    struct kn_msg_job_count reasons[32];
+    size_t count;
+};
+
+static void add_reason(struct checked *checked, const struct kn_msg_job_count *reason)
 {
-    kn_buf_printf(&x->body, "{\"count\":%" PRIu64 ",\"by_status\":{", job->total);
-    for (size_t i = 0; i < job->by_status.count; i++) {
-        if (i)
-            kn_buf_char(&x->body, ',');
-        kn_buf_json_str(&x->body, job->by_status.items[i].name);
-        kn_buf_printf(&x->body, ":%" PRIu64, job->by_status.items[i].count);
+    size_t i = 0;
+    while (i < checked->count && !kn_str_eq(checked->reasons[i].name, reason->name))
+        i++;
+    if (i == KN_COUNT_OF(checked->reasons)) {
+        checked->reasons[--i].name = KN_STR("other reasons");
+    } else if (i == checked->count) {
+        checked->reasons[checked->count++] = (struct kn_msg_job_count){.name = reason->name};
     }
-    kn_buf_text(&x->body, "},\"by_name\":[");
-    for (size_t i = 0; i < job->by_name.count; i++) {
-        kn_buf_text(&x->body, i ? ",{\"name\":" : "{\"name\":");
-        kn_buf_json_str(&x->body, job->by_name.items[i].name);
-        kn_buf_printf(&x->body, ",\"count\":%" PRIu64 "}", job->by_name.items[i].count);
+    checked->reasons[i].count += reason->count;
+}
+
+/* Asks the control of a source about those of its tasks that storage can't judge. */
+static void check_source(struct gw_exchange *x, const struct kn_msg_job_create *create,
+                         const struct kn_msg_job *job, struct kn_str source,
+                         struct checked *checked)
+{
+    struct kn_msg_job_check check = {.source = source, .options = create->options};
+    check.ids.items = kn_arena_array(&x->arena, job->sample.count, sizeof *check.ids.items);
+    for (size_t i = 0; check.ids.items && i < job->sample.count; i++) {
+        if (kn_str_eq(job->sample.items[i].source, source))
+            check.ids.items[check.ids.count++] = job->sample.items[i].id;
     }
-    kn_buf_text(&x->body, "],\"rate\":");
+    struct kn_bus_message *answer =
+        check.ids.count
+            ? gw_try_control(x, source, KN_KIND_JOB_CHECK, &check, KN_KIND_JOB_CHECKED, CHECK_US)
+            : NULL;
+    const struct kn_msg_job_checked *done = answer ? answer->msg : NULL;
+    for (size_t i = 0; done && i < done->reasons.count; i++) {
+        struct kn_msg_job_count reason = done->reasons.items[i];
+        reason.name = kn_arena_str(&x->arena, reason.name);
+        add_reason(checked, &reason);
+    }
+    checked->checked += done ? done->checked : 0;
+    kn_bus_message_free(answer);
+}
+
+static void check_sources(struct gw_exchange *x, const struct kn_msg_job_create *create,
+                          const struct kn_msg_job *job, struct checked *checked)
+{
+    for (size_t i = 0; i < job->sample.count; i++) {
+        struct kn_str source = job->sample.items[i].source;
+        bool seen = false;
+        for (size_t k = 0; k < i && !seen; k++)
+            seen = kn_str_eq(job->sample.items[k].source, source);
+        if (!seen)
+            check_source(x, create, job, source, checked);
+    }
+}
+
+static void show_counts(struct kn_buf *out, const char *name, const char *key,
+                        const struct kn_msg_job_count *items, size_t count)
+{
+    kn_buf_printf(out, ",\"%s\":[", name);
+    for (size_t i = 0; i < count; i++) {
+        kn_buf_printf(out, "%s{\"%s\":", i ? "," : "", key);
+        kn_buf_json_str(out, items[i].name);
+        kn_buf_printf(out, ",\"count\":%" PRIu64 "}", items[i].count);
+    }
+    kn_buf_char(out, ']');
+}
+
+static void show_plan(struct gw_exchange *x, const struct kn_msg_job_create *create,
+                      const struct kn_msg_job *job)
+{
+    struct checked checked = {0};
+    uint64_t judged = job->action == KN_JOB_RETRY ? 0 : job->total;
+    for (size_t i = 0; i < job->reasons.count; i++) {
+        add_reason(&checked, &job->reasons.items[i]);
+        judged += job->action == KN_JOB_RETRY ? job->reasons.items[i].count : 0;
+    }
+    check_sources(x, create, job, &checked);
+    kn_buf_printf(&x->body, "{\"count\":%" PRIu64 ",\"by_status\":", job->total);
+    gw_view_job_counts(&x->body, job->by_status.items, job->by_status.count);
+    show_counts(&x->body, "by_name", "name", job->by_name.items, job->by_name.count);
+    show_counts(&x->body, "refused", "reason", checked.reasons, checked.count);
+    kn_buf_printf(&x->body, ",\"checked\":%" PRIu64 ",\"already_retried\":%" PRIu64,
+                  judged + checked.checked, job->retried);
+    kn_buf_text(&x->body, ",\"rate\":");
     kn_buf_json_f64(&x->body, job->rate);
     kn_buf_char(&x->body, '}');
 }
@@ -102,6 +177,8 @@ static struct kn_str request_of(struct gw_exchange *x, const struct kn_msg_job_c
     kn_buf_str(&out, create->options.ptr ? create->options : KN_STR("null"));
     kn_buf_text(&out, ",\"rate\":");
     kn_buf_json_f64(&out, create->rate);
+    if (create->again)
+        kn_buf_text(&out, ",\"again\":true");
     if (create->expected.set)
         kn_buf_printf(&out, ",\"expected\":%" PRId64, create->expected.value);
     kn_buf_char(&out, '}');
@@ -120,6 +197,7 @@ void gw_api_job_create(struct gw_exchange *x)
         .rate = gw_body_f64(x, "rate", 0.01, 10000).value,
         .expected = gw_body_i64(x, "expected", 0, INT32_MAX),
         .dry_run = gw_params_flag(&x->params, "dry_run"),
+        .again = gw_body_flag(x, "again", false),
     };
     create.filter = (struct kn_msg_tasks_get *)(uintptr_t)read_filter(x);
     create.options = read_options(x, (enum kn_job_action)create.what);
@@ -137,9 +215,9 @@ void gw_api_job_create(struct gw_exchange *x)
     if (!answer)
         return;
     if (create.dry_run)
-        show_plan(x, answer->msg);
+        show_plan(x, &create, answer->msg);
     else
-        gw_view_job(&x->body, answer->msg);
+        gw_view_job(&x->body, answer->msg, GW_VIEW_WHOLE);
     x->status = create.dry_run ? 200 : 202;
     kn_bus_message_free(answer);
 }
@@ -160,7 +238,7 @@ void gw_api_jobs(struct gw_exchange *x)
     for (size_t i = 0; i < list->items.count; i++) {
         if (i)
             kn_buf_char(&x->body, ',');
-        gw_view_job(&x->body, &list->items.items[i]);
+        gw_view_job(&x->body, &list->items.items[i], GW_VIEW_LIST);
     }
     gw_end_numbered_list(x, list->next);
     kn_bus_message_free(answer);
@@ -176,7 +254,7 @@ void gw_api_job(struct gw_exchange *x)
         return;
     const struct kn_msg_job_list *list = answer->msg;
     if (list->items.count)
-        gw_view_job(&x->body, list->items.items);
+        gw_view_job(&x->body, list->items.items, GW_VIEW_WHOLE);
     else
         gw_fail(x, 404, "job not found");
     kn_bus_message_free(answer);
@@ -189,6 +267,7 @@ void gw_api_job_items(struct gw_exchange *x)
         .id = x->arg,
         .items = true,
         .states = gw_params_texts(&x->params, "state"),
+        .new_statuses = gw_params_texts(&x->params, "new_status"),
         .limit = gw_params_u64(&x->params, "limit"),
     };
     get.after = gw_read_number_cursor(x);
@@ -219,7 +298,7 @@ void gw_api_job_cancel(struct gw_exchange *x)
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_JOB_CANCEL, &cancel, KN_KIND_JOB);
     if (!answer)
         return;
-    gw_view_job(&x->body, answer->msg);
+    gw_view_job(&x->body, answer->msg, GW_VIEW_WHOLE);
     x->status = 202;
     kn_bus_message_free(answer);
 }

@@ -230,6 +230,16 @@ struct kn_bus_message *gw_ask_control(struct gw_exchange *x, struct kn_str sourc
     return ask(x, who, control, kind, msg, want, x->app->query_timeout + patience);
 }
 
+struct kn_bus_message *gw_try_control(struct gw_exchange *x, struct kn_str source,
+                                      enum kn_kind kind, const void *msg, enum kn_kind want,
+                                      int64_t patience)
+{
+    struct kn_bus_client *control;
+    if (gw_controls_get(x->app->controls, source, &control) != KN_OK)
+        return NULL;
+    return kn_bus_request_kind(control, kind, msg, patience, want);
+}
+
 struct kn_str gw_new_uuid(struct gw_exchange *x)
 {
     char hex[33], text[37];

@@ -22,6 +22,10 @@ bool gw_find_source(struct gw_exchange *x, struct kn_str *source);
 struct kn_bus_message *gw_ask_control(struct gw_exchange *x, struct kn_str source,
                                       enum kn_kind kind, const void *msg, enum kn_kind want,
                                       int64_t patience);
+/* Like gw_ask_control, but without an answer x is no problem. */
+struct kn_bus_message *gw_try_control(struct gw_exchange *x, struct kn_str source,
+                                      enum kn_kind kind, const void *msg, enum kn_kind want,
+                                      int64_t patience);
 /* Describes an action and its user; in the arena. On failure, returns NULL and makes x a problem.
  */
 struct kn_msg_action *gw_new_action(struct gw_exchange *x, bool dry_run);

@@ -74,9 +74,10 @@ enum { GW_TIMEOUT_MAX = 60 /* maximum seconds to wait for workers */ };
     /* ---- bulk jobs, the audit log */                                                            \
     R(GET, "/api/v1/jobs", gw_api_jobs, NO_BODY, "JobPage", LIMIT, CURSOR)                         \
     R(POST, "/api/v1/jobs", gw_api_job_create,                                                     \
-      "action filter ids source options rate expected", "Job JobPlan", DRY_RUN)                    \
+      "action filter ids source options rate expected again", "Job JobPlan", DRY_RUN)                    \
     R(GET, "/api/v1/jobs/{id}/items", gw_api_job_items, NO_BODY, "JobItemPage",                    \
-      NAMES("state", &kn_enum_item_state), LIMIT, CURSOR)                                          \
+      NAMES("state", &kn_enum_item_state), NAMES("new_status", &kn_enum_new_task),       \
+      LIMIT, CURSOR)                                                                               \
     R(GET, "/api/v1/jobs/{id}", gw_api_job, NO_BODY, "Job", NO_PARAMS)                             \
     R(DELETE, "/api/v1/jobs/{id}", gw_api_job_cancel, NO_BODY, "Job", NO_PARAMS)                   \
     R(GET, "/api/v1/audit", gw_api_audit, NO_BODY, "AuditPage",                                    \

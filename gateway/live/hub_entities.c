@@ -90,7 +90,7 @@ void entities_job(struct entities *entities, const struct kn_msg_job *job)
         return;
     entity->frame = "job:updated";
     kn_buf_clear(&entity->json);
-    gw_view_job(&entity->json, job);
+    gw_view_job(&entity->json, job, GW_VIEW_LIVE);
 }
 
 void entities_sent(struct entities *entities)

@@ -94,11 +94,32 @@ void gw_view_worker(struct kn_buf *out, const struct kn_msg_worker *worker, enum
     kn_buf_char(out, '}');
 }
 
-void gw_view_job(struct kn_buf *out, const struct kn_msg_job *job)
+void gw_view_job(struct kn_buf *out, const struct kn_msg_job *job, enum gw_view view)
 {
-    static const char *const skip[] = {"by_status", "by_name", "no", "remote", "agent", NULL};
+    static const char *const skip[] = {"by_status", "by_name",   "no",      "remote",
+                                       "agent",     "new_tasks", "counted", "reasons",
+                                       "retried",   "sample",    NULL};
     kn_buf_char(out, '{');
     kn_msg_json_members(out, KN_KIND_JOB, job, skip);
+    if (view != GW_VIEW_LIVE) {
+        member(out, "new_tasks");
+        if (job->counted)
+            gw_view_job_counts(out, job->new_tasks.items, job->new_tasks.count);
+        else
+            kn_buf_text(out, "null");
+    }
+    kn_buf_char(out, '}');
+}
+
+void gw_view_job_counts(struct kn_buf *out, const struct kn_msg_job_count *items, size_t count)
+{
+    kn_buf_char(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            kn_buf_char(out, ',');
+        kn_buf_json_str(out, items[i].name);
+        kn_buf_printf(out, ":%llu", (unsigned long long)items[i].count);
+    }
     kn_buf_char(out, '}');
 }
 

@@ -23,7 +23,10 @@ void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_vi
 void gw_view_event(struct kn_buf *out, const struct kn_msg_event *event, struct kn_str source,
                    struct kn_str task_id);
 void gw_view_worker(struct kn_buf *out, const struct kn_msg_worker *worker, enum gw_view view);
-void gw_view_job(struct kn_buf *out, const struct kn_msg_job *job);
+/* LIVE: without new_tasks, which is counted when it is asked for. */
+void gw_view_job(struct kn_buf *out, const struct kn_msg_job *job, enum gw_view view);
+/* {"name":count,…} */
+void gw_view_job_counts(struct kn_buf *out, const struct kn_msg_job_count *items, size_t count);
 void gw_view_queue(struct kn_buf *out, const struct kn_msg_queue *queue);
 void gw_view_queue_depth(struct kn_buf *out, const struct kn_msg_queue_depth *depth);
 

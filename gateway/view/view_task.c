@@ -1,3 +1,4 @@
+#include "gateway/view/member.h"
 #include "gateway/view/view.h"
 
 #include "proto/codec.h"
@@ -34,8 +35,9 @@ static void literal_json(struct kn_buf *out, const struct text *text)
 
 void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_view view)
 {
-    static const char *const skip[] = {"no",    "args_repr", "kwargs_repr", "result_repr",
-                                       "error", "traceback", NULL};
+    static const char *const skip[] = {"no",          "args_repr",  "kwargs_repr",
+                                       "result_repr", "error",      "traceback",
+                                       "retry_of",    "retried_as", NULL};
     struct text texts[] = {
         {"args_repr", "args", task->args_repr, false},
         {"kwargs_repr", "kwargs", task->kwargs_repr, false},
@@ -58,6 +60,10 @@ void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_vi
         if (texts[i].literal)
             literal_json(out, &texts[i]);
     }
+    if (view == GW_VIEW_LIST || (view == GW_VIEW_LIVE && task->retry_of.ptr))
+        member_str(out, "retry_of", task->retry_of);
+    if (view == GW_VIEW_LIST || (view == GW_VIEW_LIVE && task->retried_as.count))
+        member_strs(out, "retried_as", &task->retried_as);
     const char *comma = "";
     kn_buf_text(out, ",\"truncated\":[");
     for (int i = 0; i < N; i++) {

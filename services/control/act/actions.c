@@ -95,6 +95,7 @@ static const struct row {
 } rows[] = {
     {KN_KIND_COMMAND, control_do_command, KN_VERB_COMMAND, view_command},
     {KN_KIND_DOCTOR_GET, control_do_doctor, KN_VERB_NONE, NULL},
+    {KN_KIND_JOB_CHECK, control_do_check, KN_VERB_NONE, NULL},
     {KN_KIND_WAITING_GET, control_do_waiting, KN_VERB_NONE, NULL},
     {KN_KIND_QUEUE_PURGE, control_do_purge, KN_VERB_PURGE, view_queue_purge},
     {KN_KIND_QUEUE_MOVE, control_do_move, KN_VERB_MOVE, view_queue_move},

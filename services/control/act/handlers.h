@@ -10,6 +10,7 @@ control_handler control_do_command;
 control_handler control_do_doctor;
 control_handler control_do_waiting, control_do_purge, control_do_move, control_do_pause;
 control_handler control_do_send; /* retry and apply */
+control_handler control_do_check;
 control_handler control_do_revoke;
 control_handler control_do_result;
 

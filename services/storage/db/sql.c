@@ -3,7 +3,7 @@
 #include "proto/enums.h"
 
 _Static_assert(SQL_ITEM_WAITING == KN_ITEM_WAITING && SQL_ITEM_BEGUN == KN_ITEM_BEGUN &&
-                   SQL_ITEM_CANCELLED == KN_ITEM_CANCELLED,
+                   SQL_ITEM_FAILED == KN_ITEM_FAILED && SQL_ITEM_CANCELLED == KN_ITEM_CANCELLED,
                "states of a job's items");
 _Static_assert(KN_ITEM_WAITING < SQL_ENDED && KN_ITEM_BEGUN < SQL_ENDED &&
                    KN_ITEM_DONE == SQL_ENDED,

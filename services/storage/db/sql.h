@@ -15,6 +15,7 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
 #define SQL_TEXT(number) SQL_TEXT_OF(number)
 #define SQL_ITEM_WAITING 0
 #define SQL_ITEM_BEGUN 1
+#define SQL_ITEM_FAILED 4
 #define SQL_ITEM_CANCELLED 6
 #define SQL_ENDED 2         /* jobs and their items: the first final state */
 #define SQL_BLOCK_SIZE 1024 /* task numbers reserved at once */
@@ -573,11 +574,21 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
         "UPDATE job_items SET state = $3, at = $4, text = $5, new_id = $6 WHERE " \
         "job = $1 AND item = $2") \
     S(JOB_ITEMS_PAGE, "iiii", \
-        "SELECT item, source, id, state, at, text, new_id FROM job_items WHERE " \
-        "job = $1 AND item > $2 AND ($3 >> state) & 1 ORDER BY item LIMIT $4", \
-        "SELECT item, source, id, state, at, text, new_id FROM job_items WHERE " \
-        "job = $1 AND item > $2 AND ($3 >> state::int) & 1 = 1 ORDER BY item " \
-        "LIMIT $4") \
+        "SELECT i.item, i.source, i.id, i.state, i.at, i.text, i.new_id, t.name " \
+        "FROM job_items i LEFT JOIN tasks t ON t.no = i.task WHERE i.job = $1 " \
+        "AND i.item > $2 AND ($3 >> i.state) & 1 ORDER BY i.item LIMIT $4", \
+        "SELECT i.item, i.source, i.id, i.state, i.at, i.text, i.new_id, t.name " \
+        "FROM job_items i LEFT JOIN tasks t ON t.no = i.task WHERE i.job = $1 " \
+        "AND i.item > $2 AND ($3 >> i.state::int) & 1 = 1 ORDER BY i.item LIMIT $4") \
+    SAME(JOB_NEW_TASKS, "iii", \
+        "SELECT item, source, new_id, state FROM job_items WHERE job = $1 AND item > $2 " \
+        "AND new_id IS NOT NULL AND state <> " SQL_TEXT(SQL_ITEM_FAILED) " ORDER BY item LIMIT $3") \
+    SAME(JOBS_TASKS, "i", \
+        "SELECT i.task FROM jobs j JOIN job_items i ON i.job = j.no WHERE " \
+        "j." SQL_OPEN " AND j.action = $1 AND i." SQL_OPEN) \
+    S(TASKS_STATUS, "i", \
+        "SELECT hash, source, id, no, status FROM tasks WHERE hash = $1", \
+        "SELECT hash, source, id, no, status FROM tasks WHERE hash = ANY($1::int8[])") \
     SAME(JOBS_OLD, "i", \
         "SELECT no FROM jobs WHERE NOT (" SQL_OPEN ") AND ended_at < $1 ORDER " \
         "BY no LIMIT 1") \
@@ -595,6 +606,18 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
         "ORDER BY at, new_id LIMIT 100") \
     SAME(LINK_TO, "tt", \
         "SELECT task_id FROM task_links WHERE source = $1 AND new_id = $2") \
+    S(LINKS_OF, "tt", \
+        "SELECT source, task_id, new_id FROM task_links WHERE source = $1 AND " \
+        "task_id = $2 ORDER BY at DESC, new_id DESC LIMIT 10", \
+        "SELECT u.source, u.task_id, l.new_id FROM unnest($1::text[], " \
+        "$2::text[]) AS u(source, task_id) CROSS JOIN LATERAL (SELECT new_id, at FROM " \
+        "task_links WHERE source = u.source AND task_id = u.task_id ORDER BY at " \
+        "DESC, new_id DESC LIMIT 10) l ORDER BY l.at DESC, l.new_id DESC") \
+    S(LINKS_BACK, "tt", \
+        "SELECT source, new_id, task_id FROM task_links WHERE source = $1 AND " \
+        "new_id = $2", \
+        "SELECT l.source, l.new_id, l.task_id FROM unnest($1::text[], " \
+        "$2::text[]) AS u(source, new_id) JOIN task_links l USING (source, new_id)") \
     SAME(LINKS_DELETE, "i", \
         "DELETE FROM task_links WHERE at < $1")
 /* clang-format on */

@@ -279,37 +279,6 @@ enum kn_status tx_job_cancel(struct tx *tx, struct store_change *request)
 
 /* ---- one task ------------------------------------------------------------------------ */
 
-struct task_read {
-    struct kn_str id;
-    int64_t source;
-    int64_t no; /* 0: there is none */
-    enum kn_task_status status;
-};
-
-static enum kn_status see_task(void *arg, const struct db_value *columns)
-{
-    struct task_read *read = arg;
-    struct task_row peek;
-    task_row_peek(columns, &peek);
-    if (peek.source == read->source && kn_str_eq(peek.id, read->id) && peek.no > read->no) {
-        read->no = peek.no;
-        read->status = peek.status;
-    }
-    return KN_OK;
-}
-
-enum kn_status tx_find_task(struct tx *tx, int64_t source, struct kn_str id, int64_t *ret_no,
-                            enum kn_task_status *ret_status)
-{
-    struct store *store = tx->store;
-    struct task_read read = {.id = tx_clean(tx, id), .source = source};
-    const struct db_value hash[] = {db_i64((int64_t)task_hash(store->hash_key, source, read.id))};
-    enum kn_status status = db_each(store->db, SQL_TASKS_BY_HASH, hash, 1, see_task, &read, NULL);
-    *ret_no = read.no;
-    *ret_status = read.status;
-    return status;
-}
-
 enum kn_status tx_task_resolve(struct tx *tx, struct store_change *request)
 {
     const struct kn_msg_resolve *msg = request->msg;

@@ -40,8 +40,5 @@ void tx_job_move(struct tx *tx, struct job_work *work, enum kn_item_state from,
 bool job_is_open(const struct kn_msg_job *job);
 /* A db_row_fn that adds one to a uint64_t. */
 enum kn_status job_count_row(void *arg, const struct db_value *columns);
-/* The number of the task with an ID on a source, and its status; 0 if there is none. */
-enum kn_status tx_find_task(struct tx *tx, int64_t source, struct kn_str id, int64_t *ret_no,
-                            enum kn_task_status *ret_status) KN_MUST_CHECK;
 
 #endif

@@ -562,6 +562,194 @@ static void the_audit_can_not_be_changed(void **state)
     }
 }
 
+/* ---- what became of it ----------------------------------------------------------------- */
+
+static uint64_t count_in(const struct kn_msg_job_count *items, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (kn_str_eq(items[i].name, kn_str_from(name)))
+            return items[i].count;
+    }
+    return 0;
+}
+
+static uint64_t fares(const char *job, const char *status)
+{
+    const struct kn_msg_job now = job_of(job);
+    assert_true(now.counted);
+    return count_in(now.new_tasks.items, now.new_tasks.count, status);
+}
+
+static size_t count_items(const char *job, const char *new_status, uint64_t limit)
+{
+    struct kn_str wanted = kn_str_from(new_status);
+    struct kn_msg_jobs_get get = {
+        .id = kn_str_from(job), .limit = limit, .new_statuses = {&wanted, 1}};
+    struct kn_msg_job_items items;
+    size_t n = 0;
+    do {
+        assert_int_equal(store_read_job_items(rig.reader, &get, &rig.arena, &items, &why), KN_OK);
+        assert_true(items.items.count <= limit);
+        n += items.items.count;
+        get.after = items.next;
+    } while (items.next);
+    return n;
+}
+
+static void a_retry_says_how_the_new_tasks_fare(void **state)
+{
+    (void)state;
+    static const char job[] = "5b0c7e0e-0d3c-4e0c-8b60-000000000000";
+    char id[64];
+    make_failures(20);
+    make_job(job, KN_JOB_RETRY, 20);
+    struct kn_msg_job_items sent = take("one", 20);
+    report("one", job, sent, KN_ITEM_DONE);
+    assert_int_equal(fares(job, "unseen"), 20);
+    for (unsigned i = 1; i <= 19; i++) {
+        snprintf(id, sizeof id, "5b0c7e0e-0d3c-4e0c-8b60-0000000000%02x", i);
+        happen(i <= 15   ? KN_EVENT_TASK_SUCCEEDED
+               : i <= 18 ? KN_EVENT_TASK_FAILED
+                         : KN_EVENT_TASK_STARTED,
+               id, 5000 + i);
+    }
+    assert_int_equal(fares(job, "success"), 15);
+    assert_int_equal(fares(job, "failure"), 3);
+    assert_int_equal(fares(job, "started"), 1);
+    assert_int_equal(fares(job, "unseen"), 1);
+    for (uint64_t limit = 1; limit < 20; limit += 6) {
+        assert_int_equal(count_items(job, "success", limit), 15);
+        assert_int_equal(count_items(job, "failure", limit), 3);
+        assert_int_equal(count_items(job, "unseen", limit), 1);
+        assert_int_equal(count_items(job, "revoked", limit), 0);
+    }
+    happen(KN_EVENT_TASK_SUCCEEDED, id, 6000);
+    assert_int_equal(fares(job, "success"), 16);
+    assert_int_equal(fares(job, "started"), 0);
+
+    struct kn_msg_job_items items;
+    const struct kn_msg_jobs_get get = {.id = kn_str_from(job), .limit = 16};
+    assert_int_equal(store_read_job_items(rig.reader, &get, &rig.arena, &items, &why), KN_OK);
+    assert_true(kn_str_eq(items.items.items[15].name, KN_STR("shop.pay")));
+    assert_true(kn_str_eq(items.items.items[14].new_status, KN_STR("success")));
+    assert_true(kn_str_eq(items.items.items[15].new_status, KN_STR("failure")));
+}
+
+static void what_was_not_sent_for_certain_is_not_awaited(void **state)
+{
+    (void)state;
+    make_failures(3);
+    make_job("j", KN_JOB_RETRY, 3);
+    report("one", "j", take("one", 3), KN_ITEM_UNCERTAIN);
+    assert_int_equal(job_of("j").uncertain, 3);
+    assert_int_equal(fares("j", "unseen"), 0);
+}
+
+static void other_jobs_have_no_new_tasks(void **state)
+{
+    (void)state;
+    make_failures(3);
+    make_job("j", KN_JOB_RESOLVE, 3);
+    assert_false(job_of("j").counted);
+}
+
+static void link_tasks(const char *task, const char *new)
+{
+    const struct kn_msg_task_link msg = {.source = KN_STR("default"),
+                                         .task_id = kn_str_from(task),
+                                         .new_id = kn_str_from(new),
+                                         .at = AT};
+    assert_int_equal(commit(KN_KIND_TASK_LINK, &msg, NULL), KN_OK);
+}
+
+static void what_was_retried_already_is_left_out(void **state)
+{
+    (void)state;
+    struct kn_str failure[] = {KN_STR("failure")}, ids[] = {KN_STR("t0"), KN_STR("t5")};
+    struct kn_msg_tasks_get failures = {.statuses = {failure, 1}};
+    struct kn_msg_action by = action("j2");
+    struct store_job draft;
+    struct kn_msg_job job;
+    struct kn_msg_job_create create = {
+        .action = &by, .what = KN_JOB_RETRY, .filter = &failures, .dry_run = true};
+    make_failures(6);
+    link_tasks("t0", "new-0");
+    link_tasks("t1", "new-1");
+    assert_int_equal(plan(create, &draft, &job), KN_OK);
+    assert_int_equal(job.total, 4);
+    assert_int_equal(job.retried, 2);
+    create.again = true;
+    assert_int_equal(plan(create, &draft, &job), KN_OK);
+    assert_int_equal(job.total, 6);
+    assert_int_equal(job.retried, 0);
+
+    make_job("j", KN_JOB_RETRY, 4); /* none of which is sent yet */
+    create.again = false;
+    assert_int_equal(plan(create, &draft, &job), KN_OK);
+    assert_int_equal(job.total, 0);
+    assert_int_equal(job.retried, 6);
+    create.dry_run = false;
+    create.filter = NULL;
+    create.ids = (struct kn_strs){ids, 2};
+    assert_int_equal(plan(create, &draft, &job), KN_CONFLICT);
+    assert_non_null(strstr(why, "(2) were retried already"));
+    create.what = KN_JOB_RESOLVE; /* which may be done to them */
+    assert_int_equal(plan(create, &draft, &job), KN_OK);
+    assert_int_equal(job.total, 2);
+}
+
+static void a_dry_run_says_what_will_be_refused(void **state)
+{
+    (void)state;
+    struct kn_str sources[] = {KN_STR("default")};
+    struct kn_msg_tasks_get all = {.sources = {sources, 1}};
+    struct kn_msg_action by = action("j");
+    struct store_job draft;
+    struct kn_msg_job job;
+    const struct {
+        enum kn_job_action what;
+        const char *reason;
+        uint64_t refused;
+        size_t sample;
+    } cases[] = {
+        {KN_JOB_RETRY, "the task has not finished", 2, 5},
+        {KN_JOB_REVOKE, "the task has already finished", 5, 0},
+        {KN_JOB_RESOLVE, "the task has not failed", 3, 0},
+        {KN_JOB_UNRESOLVE, "", 0, 0},
+    };
+    make_failures(4);
+    happen(KN_EVENT_TASK_RECEIVED, "waits", 900);
+    happen(KN_EVENT_TASK_STARTED, "runs", 901);
+    happen(KN_EVENT_TASK_SUCCEEDED, "ran", 902);
+    for (size_t i = 0; i < KN_COUNT_OF(cases); i++) {
+        const struct kn_msg_job_create create = {
+            .action = &by, .what = (uint8_t)cases[i].what, .filter = &all, .dry_run = true};
+        assert_int_equal(plan(create, &draft, &job), KN_OK);
+        assert_int_equal(job.total, 7);
+        assert_int_equal(count_in(job.reasons.items, job.reasons.count, cases[i].reason),
+                         cases[i].refused);
+        assert_int_equal(job.sample.count, cases[i].sample);
+    }
+}
+
+static void a_list_shows_which_tasks_were_retried(void **state)
+{
+    (void)state;
+    struct kn_msg_task_list list;
+    const struct kn_msg_tasks_get get = {.sort = KN_STR("oldest")};
+    make_failures(3);
+    link_tasks("t0", "t1");
+    assert_int_equal(feed->tasks.count, 2);
+    assert_int_equal(feed->tasks.items[0].task->retried_as.count, 1);
+    assert_true(kn_str_eq(feed->tasks.items[1].task->retry_of, KN_STR("t0")));
+    link_tasks("t0", "gone");
+    assert_int_equal(store_read_tasks(rig.reader, &get, &rig.arena, &list, &why), KN_OK);
+    assert_int_equal(list.items.items[0].retried_as.count, 2);
+    assert_true(kn_str_eq(list.items.items[1].retry_of, KN_STR("t0")));
+    assert_false(list.items.items[2].retry_of.ptr);
+    assert_int_equal(list.items.items[2].retried_as.count, 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -582,6 +770,12 @@ int main(void)
         CASE(a_cancelled_job_begins_nothing_more),
         CASE(a_task_that_is_given_back_waits_again),
         CASE(the_audit_can_not_be_changed),
+        CASE(a_retry_says_how_the_new_tasks_fare),
+        CASE(what_was_not_sent_for_certain_is_not_awaited),
+        CASE(other_jobs_have_no_new_tasks),
+        CASE(what_was_retried_already_is_left_out),
+        CASE(a_dry_run_says_what_will_be_refused),
+        CASE(a_list_shows_which_tasks_were_retried),
     };
     return RIG_RUN(tests, &on_postgres);
 }

@@ -55,7 +55,8 @@ static enum kn_status fetch_rows(struct fetch *fetch, struct kn_msg_task_list *r
     }
     ret->items.items = fetch->tasks;
     ret->items.count = n;
-    return resolved_fill(fetch->reader->db, fetch->arena, fetch->tasks, n);
+    status = resolved_fill(fetch->reader->db, fetch->arena, fetch->tasks, n);
+    return status == KN_OK ? links_fill(fetch->reader->db, fetch->arena, fetch->tasks, n) : status;
 }
 
 enum kn_status store_tasks_by_no(struct store_reader *reader, const int64_t *numbers, size_t count,
@@ -141,7 +142,8 @@ static enum kn_status fill_task(struct store_reader *reader, const struct task_r
     if (status != KN_OK)
         return status;
     task_row_message(row, source, 0, ret);
-    return resolved_fill(reader->db, arena, ret, 1);
+    status = resolved_fill(reader->db, arena, ret, 1);
+    return status == KN_OK ? links_fill(reader->db, arena, ret, 1) : status;
 }
 
 enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_task_get *get,

@@ -70,7 +70,7 @@ struct store {
     } retain;
 };
 
-enum { KNOWN_RUNTIMES = 256 };
+enum { KNOWN_RUNTIMES = 256, KNOWN_JOBS = 64 };
 
 struct store_reader {
     struct store *store; /* options, dict, feed: constant data */
@@ -82,6 +82,12 @@ struct store_reader {
         int64_t slow_us; /* 99% of the tasks take no longer */
         int64_t until;   /* monotonic */
     } runtimes[KNOWN_RUNTIMES];
+    struct known_job { /* by number modulo theirs: how its new tasks fare */
+        uint64_t job;
+        uint64_t settled; /* items, when it was counted */
+        int64_t until;    /* monotonic */
+        uint64_t counts[KN_NEW_TASK_COUNT];
+    } jobs[KNOWN_JOBS];
 };
 
 /* ---- a transaction ------------------------------------------------------------------- */

@@ -59,17 +59,10 @@ static bool is_link(const struct kn_msg_task_link *link)
     return link->source.len && link->task_id.len && link->new_id.len && link->at;
 }
 
-static enum kn_status put_link(struct tx *tx, const struct kn_msg_task_link *link)
-{
-    const struct db_value values[] = {tx_text(tx, link->source), tx_text(tx, link->task_id),
-                                      tx_text(tx, link->new_id), db_i64(link->at)};
-    return db_run(tx->store->db, SQL_LINK_PUT, values, NULL, NULL);
-}
-
 enum kn_status tx_task_link(struct tx *tx, struct store_change *change)
 {
     return is_link(change->msg)
-               ? put_link(tx, change->msg)
+               ? tx_link(tx, change->msg)
                : tx_refuse(change, KN_INVALID, "a link requires a source, two ids and a time");
 }
 
@@ -78,7 +71,7 @@ static enum kn_status link_at_end(struct tx *tx, struct store_change *change,
 {
     static const struct kn_msg_done linked = {.linked = true};
     change->answer = &linked;
-    return put_link(tx, link);
+    return tx_link(tx, link);
 }
 
 enum kn_status tx_audit_end(struct tx *tx, struct store_change *change)

@@ -10,7 +10,7 @@ bool may_be_resolved(enum kn_task_status status)
     return kn_task_is_over(status) && status != KN_TASK_SUCCESS;
 }
 
-static enum kn_status changed(struct tx *tx, int64_t no)
+enum kn_status tx_mark_changed(struct tx *tx, int64_t no)
 {
     if (!kn_array_grow(&tx->marked, &tx->cap_marked, tx->n_marked, sizeof *tx->marked))
         return KN_NOMEM;
@@ -24,7 +24,7 @@ enum kn_status tx_resolve(struct tx *tx, int64_t task, bool undo, struct kn_str 
     enum kn_status status =
         undo ? db_each(tx->store->db, SQL_RESOLVED_DELETE, values, 1, NULL, NULL, NULL)
              : db_run(tx->store->db, SQL_RESOLVED_PUT, values, NULL, NULL);
-    return status == KN_OK ? changed(tx, task) : status;
+    return status == KN_OK ? tx_mark_changed(tx, task) : status;
 }
 
 /* ---- a task that goes on ------------------------------------------------------------- */
@@ -162,6 +162,8 @@ enum kn_status tx_marks_finish(struct tx *tx)
         db_each(tx->store->db, SQL_TASKS_BY_NO, values, n, take_task, &telling, NULL);
     if (status == KN_OK)
         status = resolved_fill(tx->store->db, tx->arena, telling.tasks, telling.count);
+    if (status == KN_OK)
+        status = links_fill(tx->store->db, tx->arena, telling.tasks, telling.count);
     feed->tasks.items = all;
     feed->tasks.count = before + telling.count;
     return status;

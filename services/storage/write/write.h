@@ -48,10 +48,22 @@ enum kn_status tx_resolve(struct tx *tx, int64_t task, bool undo,
                           struct kn_str actor) KN_MUST_CHECK;
 /* After tasks were merged: removes the marks of tasks that have another outcome now. */
 enum kn_status tx_marks_review(struct tx *tx) KN_MUST_CHECK;
-/* Adds the tasks whose marks changed to the feed. */
+/* Adds the tasks whose marks or links changed to the feed. */
 enum kn_status tx_marks_finish(struct tx *tx) KN_MUST_CHECK;
+/* The task's marks or links changed. */
+enum kn_status tx_mark_changed(struct tx *tx, int64_t no) KN_MUST_CHECK;
 /* Sets resolved_at and resolved_by of tasks, which are identified by their number. */
 enum kn_status resolved_fill(struct db *db, struct kn_arena *arena, struct kn_msg_task *tasks,
                              size_t count) KN_MUST_CHECK;
+
+/* Retries of tasks (links.c). Writes a link, and adds both tasks to the feed. */
+enum kn_status tx_link(struct tx *tx, const struct kn_msg_task_link *link) KN_MUST_CHECK;
+/* Sets retry_of and retried_as of tasks, which have their source and id. */
+enum { LINKS_SHOWN = 10 }; /* as SQL_LINKS_OF says */
+enum kn_status links_fill(struct db *db, struct kn_arena *arena, struct kn_msg_task *tasks,
+                          size_t count) KN_MUST_CHECK;
+/* The number of the task with an ID on a source, and its status; 0 if there is none. */
+enum kn_status tx_find_task(struct tx *tx, int64_t source, struct kn_str id, int64_t *ret_no,
+                            enum kn_task_status *ret_status) KN_MUST_CHECK;
 
 #endif
