@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { effectScope } from 'vue'
 import { actionOf } from '~/actions'
 import { sendBody } from '~/actions/send'
-import { argumentsOf } from '~/actions/worker'
+import { argumentsOf, parseRate } from '~/actions/worker'
 import { useAction } from '~/composables/useAction'
 import { problemOf, valuesOf, type Action, type Field } from '~/lib/action'
 import type { AuditEntry } from '~/api/types'
@@ -11,11 +11,12 @@ import { isStranded } from '~/lib/attention'
 import { auditFilterOf, auditFilterToRest, auditFilterToUrl, outcomeOf, titleOfEntry } from '~/lib/audit'
 import { exactText, parseExact } from '~/lib/exactJson'
 import { inspectedTasks } from '~/lib/inspected'
-import { partsOf, settledOf } from '~/lib/jobs'
+import { partsOf, sayNewTasks, sayRequest, settledOf } from '~/lib/jobs'
 import { pythonScalar } from '~/lib/python'
 import { offersOfQueue, offersOfTask, offersOfWorker, offersOfWorkers, OFFERS_EVERYWHERE, type Wish } from '~/lib/wish'
 import { useActionsStore } from '~/stores/actions'
 import { MOST_JOBS, useJobsStore } from '~/stores/jobs'
+import { useSelectionStore } from '~/stores/selection'
 import { at, job, queue, task, worker } from './fixtures'
 
 interface Asked { method: string, path: string, query: URLSearchParams, body: string }
@@ -42,7 +43,7 @@ function begin(wish: Wish) {
 
 const settled = (run: ReturnType<typeof begin>, phase: string) => vi.waitFor(() => expect(run.phase.value).toBe(phase))
 const SENT = '{"id":"n","source":"default","arguments_from":"backend","name":"mail.send","queue":"mail","exchange":null,"routing_key":null,"attempt":0,"attempts":[],"warnings":["w"],"action_id":null,"message":{"body":[[1.0,12345678901234567890],{"a":1e2},{}]}}'
-const PLAN = '{"count":1200,"by_status":{"failure":1200,"success":0},"by_name":[{"name":"<script>","count":1200}],"rate":20}'
+const PLAN = '{"count":1200,"by_status":{"failure":1200,"success":0},"by_name":[{"name":"<script>","count":1200}],"refused":[],"checked":1200,"already_retried":0,"rate":20}'
 
 beforeEach(() => setActivePinia(createPinia()))
 afterEach(() => vi.unstubAllGlobals())
@@ -150,14 +151,17 @@ describe('an action', () => {
     const asked = gatewayWith(one => ({ body: one.query.get('dry_run') ? PLAN : JSON.stringify(job()), status: one.query.get('dry_run') ? 200 : 202 }))
     const run = begin({ kind: 'bulk', action: 'revoke', of: { filter: { status: ['started'] } } })
     await settled(run, 'ready')
-    expect(run.said.value!.counts).toEqual([{ label: 'By status', rows: [['Failed', 1200]] }, { label: 'By name', rows: [['<script>', 1200]] }])
+    expect(run.said.value!.counts).toEqual([{ label: 'Skipped', rows: [] }, { label: 'By status', rows: [['Failed', 1200]] }, { label: 'By name', rows: [['<script>', 1200]] }])
+    await run.confirm()
+    expect(asked).toHaveLength(1)
+    run.number.value = '1,200'
     await run.confirm()
     expect(JSON.parse(asked.at(-1)!.body)).toEqual({ action: 'revoke', filter: { status: ['started'] }, expected: 1200 })
     expect(run.said.value!.job!.id).toBe('j')
   })
 
   it('does nothing to nothing', async () => {
-    gatewayWith(() => ({ body: '{"count":0,"by_status":{},"by_name":[],"rate":20}' }))
+    gatewayWith(() => ({ body: '{"count":0,"by_status":{},"by_name":[],"refused":[],"checked":0,"already_retried":0,"rate":20}' }))
     const run = begin({ kind: 'bulk', action: 'retry', of: { tasks: [task()] } })
     await settled(run, 'ready')
     expect(run.canConfirm.value).toBe(false)
@@ -180,7 +184,7 @@ describe('an action', () => {
   })
 
   it('shows a task before it is sent, with its arguments as they were typed', async () => {
-    const asked = gatewayWith(() => ({ body: SENT }))
+    const asked = gatewayWith(one => ({ body: one.method === 'GET' ? '{"items":[],"next_cursor":null}' : SENT }))
     const run = begin({ kind: 'send', name: 'shop.pay' })
     await settled(run, 'ready')
     run.change('args', '[1.0, 12345678901234567890]')
@@ -189,9 +193,86 @@ describe('an action', () => {
     run.change('countdown', '5')
     await settled(run, 'ready')
     await run.confirm()
-    expect(asked.map(one => one.query.get('dry_run'))).toEqual(['true', 'true', null])
+    expect(asked.filter(one => one.method === 'POST').map(one => one.query.get('dry_run'))).toEqual(['true', 'true', null])
     expect(asked.at(-1)!.body).toBe('{"name":"shop.pay","queue":"mail","args":[1.0, 12345678901234567890],"kwargs":{},"countdown":5}')
     expect(run.said.value!.link!.text).toBe('n')
+  })
+
+  it('sends a task to the queue that it was last sent to', async () => {
+    const asked = gatewayWith(one => ({ body: one.method === 'GET' ? JSON.stringify({ items: [task({ queue: null }), task({ queue: 'payments' })], next_cursor: null }) : SENT }))
+    const run = begin({ kind: 'send', name: 'shop.pay' })
+    await settled(run, 'ready')
+    await run.confirm()
+    expect(asked.map(one => one.method)).toEqual(['GET', 'POST', 'POST'])
+    expect(asked.slice(1).map(one => JSON.parse(one.body).queue)).toEqual(['payments', 'payments'])
+  })
+
+  it('says of a bulk retry how many are skipped and why, and leaves out what was retried already', async () => {
+    const plan = { count: 20, by_status: { failure: 20 }, by_name: [], rate: 20, checked: 20, already_retried: 5, refused: [{ reason: 'the task has not finished', count: 5 }, { reason: 'the arguments can\'t be recovered exactly', count: 3 }] }
+    const asked = gatewayWith(one => ({ body: JSON.stringify(JSON.parse(one.body).again ? { ...plan, count: 25, already_retried: 0 } : one.query.get('dry_run') ? plan : job()) }))
+    const run = begin({ kind: 'bulk', action: 'retry', of: { tasks: [task()] } })
+    await settled(run, 'ready')
+    expect(run.said.value!.lines[0]).toBe('12 of 20 tasks will be retried as new tasks with their original arguments.')
+    expect(run.said.value!.counts![0]).toEqual({ label: 'Skipped', rows: [['the task has not finished', 5], ['the arguments can\'t be recovered exactly', 3]] })
+    expect(run.said.value!.warnings).toEqual(['5 tasks were retried already and are left out.'])
+    expect(run.fields.value[0]!.key).toBe('again')
+    run.change('again', 'yes')
+    await settled(run, 'ready')
+    expect(run.said.value!.lines[0]).toMatch(/^17 of 25 tasks/)
+    expect(run.fields.value[0]!.key).toBe('again')
+    expect(JSON.parse(asked.at(-1)!.body).again).toBe(true)
+  })
+
+  it('takes a typed number for everything, and for more than a hundred', async () => {
+    let count = 3
+    gatewayWith(() => ({ body: JSON.stringify({ ...JSON.parse(PLAN), count, checked: count }) }))
+    const all = begin({ kind: 'bulk', action: 'retry', of: { filter: {} } })
+    await settled(all, 'ready')
+    expect([all.needed.value, all.canConfirm.value]).toEqual([3, false])
+    all.number.value = '4'
+    expect(all.canConfirm.value).toBe(false)
+    all.number.value = '3'
+    expect(all.canConfirm.value).toBe(true)
+    for (const [n, needed] of [[100, null], [101, 101]] as const) {
+      count = n
+      const run = begin({ kind: 'bulk', action: 'resolve', of: { filter: { status: ['failure'] } } })
+      await settled(run, 'ready')
+      expect(run.needed.value).toBe(needed)
+    }
+  })
+
+  it('clears the selection once its job was made', async () => {
+    gatewayWith(one => ({ body: one.query.get('dry_run') ? PLAN.replace(/1200/g, '1') : JSON.stringify(job()) }))
+    const selection = useSelectionStore()
+    selection.toggle(task())
+    const run = begin({ kind: 'bulk', action: 'retry', of: { tasks: selection.tasks } })
+    await settled(run, 'ready')
+    expect(selection.count).toBe(1)
+    await run.confirm()
+    expect(selection.count).toBe(0)
+  })
+
+  it('has red buttons for what stops or deletes, and none for the rest', () => {
+    const isRed = (wish: Wish) => Boolean(actionOf(wish, { queues: [], tasks: [], sources: [] }).danger)
+    const one = task({ status: 'started' })
+    expect((['retry', 'revoke', 'terminate', 'resolve'] as const).map(kind => isRed({ kind, task: one }))).toEqual([false, true, true, false])
+    expect((['purge', 'move', 'pause'] as const).map(kind => isRed({ kind, queue: queue() }))).toEqual([true, false, false])
+    expect((['shutdown', 'pool_restart', 'pool_grow', 'ping'] as const).map(method => isRed({ kind: 'command', method, workers: [worker()] }))).toEqual([true, true, false, false])
+    expect(isRed({ kind: 'bulk', action: 'revoke', of: { tasks: [one] } })).toBe(true)
+  })
+
+  it.each([
+    ['100 per minute', '100/m'], ['100/min', '100/m'], ['10/s', '10/s'], [' 5 / Hour ', '5/h'], ['1.5 per second', '1.5/s'], ['7', '7/s'], ['10 a minute', '10/m'], ['0', '0'], ['none', '0'],
+    ['fast', null], ['10/day', null], ['-1/s', null], ['10 minute', null],
+  ])('understands the rate limit %s', (text, rate) => expect(parseRate(text)).toBe(rate))
+
+  it('says what a rate limit may be before it asks anybody', async () => {
+    const asked = gatewayWith(() => ({ body: '{}' }))
+    const run = begin({ kind: 'command', method: 'rate_limit', workers: [worker()], task: 'shop.pay' })
+    run.change('rate_limit', '10/day')
+    await vi.waitFor(() => expect(run.problem.value).toBe('Rate limit must be a number per second, minute or hour, such as 100 per minute, 10/s or 5/h; 0 means no limit.'))
+    expect(asked).toEqual([])
+    expect(argumentsOf({ task_name: 'a', rate_limit: '100 per minute' })).toEqual({ task_name: 'a', rate_limit: '100/m' })
   })
 
   it('counts the seconds until a sent task expires from when it is sent', () => {
@@ -245,6 +326,19 @@ describe('jobs', () => {
     const one = job({ total: 10, done: 4, refused: 1, begun: 2, waiting: 3 })
     expect(partsOf(one)).toEqual([{ state: 'done', n: 4, share: 0.4 }, { state: 'refused', n: 1, share: 0.1 }, { state: 'begun', n: 2, share: 0.2 }, { state: 'waiting', n: 3, share: 0.3 }])
     expect(settledOf(one)).toBe(5)
+  })
+
+  it.each([
+    [{ success: 17, failure: 3 }, '20 sent, 17 succeeded, 3 failed again'],
+    [{ success: 1, started: 2, unseen: 1, orphaned: 1 }, '5 sent, 1 succeeded, 1 lost, 3 not finished'],
+    [{}, null], [null, null],
+  ])('say how %j fare', (new_tasks, words) => expect(sayNewTasks({ new_tasks: new_tasks as Record<string, number> | null })).toBe(words))
+
+  it('say in words what was asked for', () => {
+    expect(sayRequest(job({ request: { action: 'retry', filter: { status: ['failure'], name: ['shop.pay'] }, ids: 0, options: { queue: 'mail' }, again: true } })))
+      .toEqual(['Tasks with status: Failed; name: shop.pay', 'sent to queue mail', 'including tasks that were retried already'])
+    expect(sayRequest(job({ request: { action: 'revoke', filter: null, ids: 1, options: { terminate: true, signal: 'SIGKILL' } } }))).toEqual(['1 selected task', 'running tasks terminated with SIGKILL'])
+    expect(sayRequest(job({ request: { action: 'retry', filter: {}, ids: 0 } }))).toEqual(['Every task, without a filter'])
   })
 
   it('follow what frames tell, newest first, and are bounded', () => {

@@ -42,7 +42,7 @@ export function queue(part: Partial<Queue> = {}): Queue {
 export function job(part: Partial<Job> = {}): Job {
   return {
     id: 'j', action: 'retry', state: 'running', actor: null, rate: 20, options: null, request: {}, created_at: at(0), ended_at: null,
-    total: 10, waiting: 10, begun: 0, done: 0, refused: 0, failed: 0, uncertain: 0, cancelled: 0, ...part,
+    total: 10, waiting: 10, begun: 0, done: 0, refused: 0, failed: 0, uncertain: 0, cancelled: 0, new_tasks: null, ...part,
   }
 }
 

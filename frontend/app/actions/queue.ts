@@ -1,6 +1,6 @@
 import { api, outcome } from '~/api/client'
 import type { Queue, QueueChanged } from '~/api/types'
-import type { Action, Said } from '~/lib/action'
+import { MANY, type Action, type Said } from '~/lib/action'
 import { formatCount, plural } from '~/lib/format'
 
 type QueueAction = Action<QueueChanged, QueueChanged>
@@ -28,6 +28,8 @@ export function purgeQueue(queue: Queue): QueueAction {
   return {
     title: `Purge ${queue.name}`,
     verb: 'Purge',
+    danger: true,
+    sure: plan => plan.waiting > MANY ? plan.waiting : null,
     fields: [],
     grave: true,
     plan: async () => {
@@ -50,7 +52,8 @@ export function moveMessages(queue: Queue, others: readonly string[]): QueueActi
   }))
   return {
     title: `Move messages of ${queue.name}`,
-    verb: 'Move',
+    verb: 'Move messages',
+    sure: plan => plan.affected > MANY ? plan.affected : null,
     fields: [
       { key: 'to', label: 'Destination queue', kind: 'text', required: true, suggestions: others },
       { key: 'max', label: 'Max messages', kind: 'number', least: 1, hint: 'all' },

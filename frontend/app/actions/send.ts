@@ -24,6 +24,21 @@ export function sendBody(values: Values, now: number): string {
   return `{${parts.join(',')}}`
 }
 
+/** The queue that the task was last sent to: of a task that no worker on one queue alone has, the gateway knows none. */
+export function queuesOfHistory() {
+  const known = new Map<string, Promise<string | null>>()
+  return (name: string, source: string) => {
+    const key = `${source} ${name}`
+    if (!known.has(key)) known.set(key, lastQueue(name, source))
+    return known.get(key)!
+  }
+}
+
+async function lastQueue(name: string, source: string): Promise<string | null> {
+  const answer = await outcome(api.GET('/api/v1/tasks', { params: { query: { name: [name], ...(source ? { source: [source] } : {}), limit: 20 } } }))
+  return answer && 'data' in answer ? answer.data.items.find(task => task.queue)?.queue ?? null : null
+}
+
 function send(values: Values, dryRun: boolean) {
   return exactOutcome<TaskSent>(api.POST('/api/v1/tasks', {
     params: { query: dryRun ? { dry_run: 'true' } : {} },
@@ -33,6 +48,8 @@ function send(values: Values, dryRun: boolean) {
 }
 
 export function sendTask(known: Known, name = ''): Action<TaskSent, TaskSent> {
+  const queueOf = queuesOfHistory()
+  const filled = async (values: Values) => text(values, 'queue') ? values : { ...values, queue: await queueOf(text(values, 'name'), text(values, 'source')) ?? '' }
   return {
     title: 'Send task',
     verb: 'Send task',
@@ -51,8 +68,8 @@ export function sendTask(known: Known, name = ''): Action<TaskSent, TaskSent> {
       { key: 'unregistered', label: 'Send even if no online worker knows this task', kind: 'flag' },
     ],
     grave: true,
-    plan: values => send(values, true),
-    act: values => send(values, false),
+    plan: async values => send(await filled(values), true),
+    act: async values => send(await filled(values), false),
     sayPlan: (plan, values) => ({
       lines: [
         `Will be sent to queue ${plan.queue}.`,
@@ -82,6 +99,7 @@ export function revokeByHeaders(known: Known): Action<TaskRevoked, TaskRevoked> 
   return {
     title: 'Revoke by stamped headers',
     verb: 'Revoke',
+    danger: true,
     fields: [
       ...sourceField(known.sources),
       { key: 'headers', label: 'Stamped headers (JSON object)', kind: 'object', required: true, hint: '{"customer": ["1042"]}' },

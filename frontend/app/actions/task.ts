@@ -77,7 +77,7 @@ export function retryTask(task: Task): Action<TaskSent, TaskSent> {
   ]
   return {
     title: `Retry ${nameOf(task)}`,
-    verb: 'Retry task',
+    verb: 'Retry',
     fields,
     grave: true,
     plan: values => sendAgain(task, values, true),
@@ -112,6 +112,7 @@ export function revokeTask(task: Task, terminate: boolean): Action<TaskRevoked, 
   return {
     title: `${terminate ? 'Terminate' : 'Revoke'} ${nameOf(task)}`,
     verb: terminate ? 'Terminate' : 'Revoke',
+    danger: true,
     fields: terminate ? [{ key: 'signal', label: 'Signal', kind: 'choice', options: SIGNALS, value: 'TERM' }] : [],
     grave: true,
     plan: values => revoke(values, true),

@@ -3,12 +3,14 @@ import type { Worker, WorkerReplies } from '~/api/types'
 import type { Action, Field, Values } from '~/lib/action'
 import { plural } from '~/lib/format'
 import { COMMAND_LABEL, type CommandMethod } from '~/lib/wish'
+import { t } from '~/texts'
 
 interface Words {
   fields?: (workers: readonly Worker[], given: Given) => Field[]
   verb: string
   grave?: boolean
-  will: (values: Values) => string
+  will: (values: Values, workers: readonly Worker[]) => string
+  danger?: boolean
 }
 interface Given { queue?: string, task?: string }
 
@@ -20,17 +22,17 @@ const task = (workers: readonly Worker[], given: Given): Field => ({ key: 'task_
 const allOf = (workers: readonly Worker[], of: (worker: Worker) => readonly string[]) => [...new Set(workers.flatMap(of))].sort()
 
 const COMMANDS: Record<CommandMethod, Words> = {
-  pool_grow: { fields: howMany('Processes to add'), verb: 'Grow', will: values => `Adds ${plural(Number(values.n), 'process or thread', 'processes or threads')} to the pool.` },
-  pool_shrink: { fields: howMany('Processes to remove'), verb: 'Shrink', will: values => `Removes ${plural(Number(values.n), 'process or thread', 'processes or threads')} from the pool once idle.` },
+  pool_grow: { fields: howMany('Processes to add'), verb: 'Grow pool', will: (values, workers) => `Adds ${plural(Number(values.n), 'process or thread', 'processes or threads')} to the pool.${sayScale(workers, Number(values.n))}` },
+  pool_shrink: { fields: howMany('Processes to remove'), verb: 'Shrink pool', will: (values, workers) => `Removes ${plural(Number(values.n), 'process or thread', 'processes or threads')} from the pool once idle.${sayScale(workers, -Number(values.n))}` },
   autoscale: {
     fields: () => [
       { key: 'max', label: 'Max processes', kind: 'number', required: true, least: 0, most: 10_000 },
       { key: 'min', label: 'Min processes', kind: 'number', required: true, least: 0, most: 10_000 },
     ],
-    verb: 'Set autoscale',
+    verb: 'Autoscale',
     will: values => `Keeps the pool between ${values.min} and ${values.max} processes. The worker must run with --autoscale.`,
   },
-  pool_restart: { verb: 'Restart pool', grave: true, will: () => 'Restarts the pool and interrupts running tasks. Requires worker_pool_restarts = True.' },
+  pool_restart: { verb: 'Restart pool', grave: true, danger: true, will: () => 'Restarts the pool and interrupts running tasks. Requires worker_pool_restarts = True.' },
   add_consumer: {
     fields: () => [
       { key: 'queue', label: 'Queue', kind: 'text', required: true },
@@ -38,7 +40,7 @@ const COMMANDS: Record<CommandMethod, Words> = {
       { key: 'exchange_type', label: 'Exchange type', kind: 'choice', options: ['direct', 'topic', 'fanout', 'headers'], value: 'direct', section: ADDITIONAL },
       { key: 'routing_key', label: 'Routing key', kind: 'text', section: ADDITIONAL, hint: 'same as queue' },
     ],
-    verb: 'Add queue',
+    verb: 'Consume queue',
     will: values => `The worker will also consume ${text(values, 'queue')}. The queue is created if missing.`,
   },
   cancel_consumer: {
@@ -47,9 +49,9 @@ const COMMANDS: Record<CommandMethod, Words> = {
     will: values => `The worker will stop consuming ${text(values, 'queue')}. Tasks it already has keep running.`,
   },
   rate_limit: {
-    fields: (workers, given) => [task(workers, given), { key: 'rate_limit', label: 'Rate limit', kind: 'text', required: true, hint: '10/s, 100/m or 5/h; 0 = no limit' }],
+    fields: (workers, given) => [task(workers, given), { key: 'rate_limit', label: t.actions.rateLimit, kind: 'text', required: true, hint: t.actions.rateHint, check: text => parseRate(text) === null ? t.actions.rateWrong : null }],
     verb: 'Set rate limit',
-    will: values => text(values, 'rate_limit') === '0' ? `Removes the rate limit of ${text(values, 'task_name')}.` : `Limits ${text(values, 'task_name')} to ${text(values, 'rate_limit')}.`,
+    will: values => parseRate(text(values, 'rate_limit')) === '0' ? t.actions.rateRemoved(text(values, 'task_name')) : t.actions.rateSet(text(values, 'task_name'), sayRate(parseRate(text(values, 'rate_limit')) ?? '')),
   },
   time_limit: {
     fields: (workers, given) => [
@@ -60,10 +62,38 @@ const COMMANDS: Record<CommandMethod, Words> = {
     verb: 'Set time limits',
     will: values => `${text(values, 'task_name')}: ${limitOf(values, 'soft')}, ${limitOf(values, 'hard')}.`,
   },
-  enable_events: { verb: 'Enable', will: () => 'The worker will send task events.' },
-  disable_events: { verb: 'Disable', will: () => 'Kanchi won’t see this worker’s tasks until events are enabled again.' },
+  enable_events: { verb: 'Enable events', will: () => 'The worker will send task events.' },
+  disable_events: { verb: 'Disable events', will: () => 'Kanchi won’t see this worker’s tasks until events are enabled again.' },
   ping: { verb: 'Ping', will: () => 'Checks that the worker responds. Changes nothing.' },
-  shutdown: { verb: 'Shut down', grave: true, will: () => 'The worker stops after its running tasks finish. Kanchi can’t start it again.' },
+  shutdown: { verb: 'Shut down', grave: true, danger: true, will: () => 'The worker stops after its running tasks finish. Kanchi can’t start it again.' },
+}
+
+const UNITS: Record<string, 's' | 'm' | 'h'> = { s: 's', sec: 's', second: 's', seconds: 's', m: 'm', min: 'm', minute: 'm', minutes: 'm', h: 'h', hr: 'h', hour: 'h', hours: 'h' }
+
+/** "100 per minute" as Celery takes it: "100/m"; "0" for no limit; null for what it does not mean. */
+export function parseRate(text: string): string | null {
+  const plain = text.trim().toLowerCase()
+  if (/^(0|none|no limit|unlimited)$/.test(plain)) return '0'
+  const [, n, unit] = /^(\d+(?:\.\d+)?)\s*(?:(?:\/|per\b|an?\b)\s*([a-z]+))?$/.exec(plain) ?? []
+  if (n === undefined || (unit !== undefined && !UNITS[unit])) return null
+  return `${n}/${unit === undefined ? 's' : UNITS[unit]}`
+}
+
+function sayRate(rate: string): string {
+  const [n = '', unit = ''] = rate.split('/')
+  return t.actions.ratePer[unit as 's' | 'm' | 'h'](n)
+}
+
+/** Celery's names for the size of a pool: of a pool whose size is unknown, nothing. */
+function sizeOf(workers: readonly Worker[]): number | null {
+  const [worker] = workers
+  const processes = workers.length === 1 ? (worker?.stats as { pool?: { processes?: unknown } } | null)?.pool?.processes : null
+  return Array.isArray(processes) ? processes.length : null
+}
+
+function sayScale(workers: readonly Worker[], n: number): string {
+  const size = sizeOf(workers)
+  return size === null || !Number.isFinite(n) ? '' : ` ${t.actions.scale(size, Math.max(0, size + n))}`
 }
 
 const NUMBERS = new Set(['n', 'max', 'min', 'soft', 'hard'])
@@ -73,7 +103,7 @@ export function argumentsOf(values: Values): Record<string, unknown> {
   return Object.fromEntries(Object.entries(values)
     .map(([key, value]) => [key, value.trim()] as const)
     .filter(([, value]) => value !== '')
-    .map(([key, value]) => [key, NUMBERS.has(key) ? Number(value) : value]))
+    .map(([key, value]) => [key, NUMBERS.has(key) ? Number(value) : key === 'rate_limit' ? parseRate(value) ?? value : value]))
 }
 
 /** All of them are of one source. Each is told the same. */
@@ -89,10 +119,11 @@ export function commandWorkers(method: CommandMethod, workers: readonly Worker[]
     verb: words.verb,
     fields: words.fields?.(workers, given) ?? [],
     grave: words.grave ?? false,
+    danger: words.danger ?? false,
     plan: values => send(values, true),
     act: values => send(values, false),
     sayPlan: (plan, values) => ({
-      lines: [`Sent to ${plan.workers.join(', ')}.`, `${workers.length === 1 ? '' : 'For each worker: '}${words.will(values)}`],
+      lines: [`Sent to ${plan.workers.join(', ')}.`, `${workers.length === 1 ? '' : 'For each worker: '}${words.will(values, workers)}`],
       warnings: offline ? [workers.length === 1 ? 'This worker seems offline and may not respond.' : `${plural(offline, 'of these workers seems', 'of these workers seem')} offline and may not respond.`] : [],
     }),
     sayDone: done => ({

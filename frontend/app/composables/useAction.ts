@@ -1,4 +1,4 @@
-import { computed, onScopeDispose, ref, shallowRef } from 'vue'
+import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import type { Failure } from '~/api/client'
 import { problemOf, valuesOf, type Action, type Said } from '~/lib/action'
 
@@ -19,7 +19,13 @@ export function useAction<Plan, Done>(action: Action<Plan, Done>) {
   const said = shallowRef<Said | null>(null)
   const values = computed(() => valuesOf(action.fields, typed.value, sections.value))
   const problem = computed(() => problemOf(action.fields, values.value))
-  const canConfirm = computed(() => phase.value === 'ready' && said.value !== null && !said.value.nothing)
+  /** The number that must be typed, and what was. A new dry run asks for it again. */
+  const needed = computed(() => plan.value === null || said.value?.nothing ? null : action.sure?.(plan.value) ?? null)
+  const number = ref('')
+  watch(needed, () => { number.value = '' })
+  const isSure = computed(() => needed.value === null || number.value.replace(/[\s.,'’]/g, '') === String(needed.value))
+  const canConfirm = computed(() => phase.value === 'ready' && said.value !== null && !said.value.nothing && isSure.value)
+  const fields = computed(() => action.fields.filter(field => !field.when || field.when(plan.value, typed.value)))
   let timer: ReturnType<typeof setTimeout> | undefined
   /** Answers to what was asked before are not looked at. */
   let turn = 0
@@ -87,6 +93,7 @@ export function useAction<Plan, Done>(action: Action<Plan, Done>) {
     if (answer && 'data' in answer) {
       said.value = action.sayDone(answer.data)
       phase.value = 'done'
+      action.after?.()
     } else {
       refuse(answer?.failure)
       phase.value = 'typing'
@@ -99,5 +106,5 @@ export function useAction<Plan, Done>(action: Action<Plan, Done>) {
     clearTimeout(timer)
   })
 
-  return { phase, typed, sections, values, problem, failure, said, canConfirm, look, change, toggle, confirm }
+  return { phase, typed, sections, fields, values, problem, failure, said, needed, number, canConfirm, look, change, toggle, confirm }
 }

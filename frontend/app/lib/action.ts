@@ -18,6 +18,10 @@ export interface Field {
   hint?: string
   /** Shown, and sent, only when the viewer asks for what has this name. */
   section?: string
+  /** Offered only when the dry run, or what was typed, says so. */
+  when?: (plan: unknown, values: Values) => boolean
+  /** What is wrong with the text, as the rest of a sentence after the label; null if nothing is. */
+  check?: (text: string) => string | null
 }
 
 /** As typed, by the field's key; of a section that is not open, nothing. */
@@ -46,6 +50,12 @@ export interface Action<Plan = unknown, Done = unknown> {
   fields: readonly Field[]
   /** It can't be undone. */
   grave: boolean
+  /** It stops or deletes something: its button is red. */
+  danger?: boolean
+  /** The number that must be typed before it is done. */
+  sure?: (plan: Plan) => number | null
+  /** What the page forgets once it is done. */
+  after?: () => void
   plan: (values: Values) => Promise<Outcome<Plan>>
   act: (values: Values, plan: Plan) => Promise<Outcome<Done>>
   sayPlan: (plan: Plan, values: Values) => Said
@@ -65,7 +75,11 @@ export function problemOf(fields: readonly Field[], values: Values): string | nu
   return null
 }
 
+/** More than this many tasks or messages are acted on only when their number was typed. */
+export const MANY = 100
+
 function checkText(field: Field, text: string): string | null {
+  if (field.check) return field.check(text)
   if (field.kind === 'number') {
     const n = Number(text)
     if (!Number.isFinite(n)) return 'must be a number'

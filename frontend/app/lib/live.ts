@@ -6,7 +6,7 @@ import { backoffDelay } from './backoff'
 export type LiveWorker = Omit<Worker, 'registered' | 'conf' | 'stats' | 'active_queues'>
 
 /** A bulk job as frames have it. */
-export type LiveJob = Omit<Job, 'options' | 'request'>
+export type LiveJob = Omit<Job, 'options' | 'request' | 'new_tasks'> & Partial<Pick<Job, 'new_tasks'>>
 
 /** Frames of /api/v1/ws, as docs/websocket.md describes them. */
 export type Frame

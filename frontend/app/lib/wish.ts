@@ -1,5 +1,6 @@
 import type { Queue, Task, Worker } from '~/api/types'
 import type { LiveFilter } from './tasks/filters'
+import { t } from '~/texts'
 
 /** What the viewer wants done. app/actions knows how; it is fetched when the first wish is made. */
 export type Wish
@@ -11,7 +12,7 @@ export type Wish
     | { kind: 'revokeByHeaders' }
     | { kind: 'cancelJob', id: string, left: number }
 
-export type BulkAction = 'retry' | 'revoke' | 'resolve'
+export type BulkAction = 'retry' | 'revoke' | 'resolve' | 'unresolve'
 export type BulkChoice = { tasks: readonly Task[] } | { filter: LiveFilter }
 
 export const COMMANDS = [
@@ -85,8 +86,10 @@ export const OFFERS_EVERYWHERE: readonly Offer[] = [
   { key: 'revoke-by-headers', label: 'Revoke by stamped headers', wish: { kind: 'revokeByHeaders' } },
 ]
 
-const BULK_LABEL: Record<BulkAction, string> = { retry: 'Retry', revoke: 'Revoke', resolve: 'Resolve' }
+const BULK_ACTIONS: readonly BulkAction[] = ['retry', 'resolve', 'unresolve', 'revoke']
 
 export function offersOfMany(of: BulkChoice, detail: string): Offer[] {
-  return (Object.keys(BULK_LABEL) as BulkAction[]).map(action => ({ key: action, label: BULK_LABEL[action], wish: { kind: 'bulk', action, of }, detail }))
+  const tasks = 'tasks' in of ? of.tasks : null
+  const isOffered = (action: BulkAction) => action !== 'unresolve' || !tasks || tasks.some(task => task.resolved_at)
+  return BULK_ACTIONS.filter(isOffered).map(action => ({ key: action, label: t.actions.bulk[action].verb, wish: { kind: 'bulk', action, of }, detail }))
 }

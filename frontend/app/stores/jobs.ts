@@ -1,5 +1,5 @@
 import { defineStore } from 'pinia'
-import { computed, shallowRef } from 'vue'
+import { computed, shallowRef, watch, type Ref } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import { isUnderWay } from '~/lib/jobs'
 import type { LiveJob } from '~/lib/live'
@@ -8,6 +8,8 @@ import { useLiveStore, type Watch } from './live'
 /** Older jobs are fetched when somebody asks for them. */
 export const MOST_JOBS = 500
 const PAGE = 50
+const FOLLOW_MS = 2000
+const FOLLOW_MAX_MS = 30_000
 
 /** Bulk jobs, newest first, with their progress. */
 export const useJobsStore = defineStore('jobs', () => {
@@ -45,13 +47,31 @@ export const useJobsStore = defineStore('jobs', () => {
     byId.value = next
   }
 
+  /** Loads a job from time to time while the tasks that it sent are not finished: frames tell only of the job. */
+  function follow(id: () => string, isOpen: Ref<boolean>): () => void {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let wait = FOLLOW_MS
+    let isOver = false
+    const again = () => {
+      timer = isOpen.value && !isOver ? setTimeout(() => void one(), wait) : undefined
+      wait = Math.min(wait * 1.3, FOLLOW_MAX_MS)
+    }
+    const one = async () => {
+      const answer = await outcome(api.GET('/api/v1/jobs/{id}', { params: { path: { id: id() } } }))
+      if (answer && 'data' in answer) apply([answer.data])
+      again()
+    }
+    const stop = watch([id, isOpen], () => { clearTimeout(timer); wait = FOLLOW_MS; again() }, { immediate: true })
+    return () => { isOver = true; stop(); clearTimeout(timer) }
+  }
+
   let users = 0
-  let watch: Watch | null = null
+  let live: Watch | null = null
 
   /** Keeps the jobs up to date until the returned function is called, however many want it. */
   function open(): () => void {
     if (users++ === 0) {
-      watch = useLiveStore().watch({
+      live = useLiveStore().watch({
         topics: ['jobs'],
         frame: (frame) => { if (frame.type === 'job:updated') apply(frame.items) },
         reload: load,
@@ -60,10 +80,10 @@ export const useJobsStore = defineStore('jobs', () => {
     }
     return () => {
       if (--users > 0) return
-      watch?.stop()
-      watch = null
+      live?.stop()
+      live = null
     }
   }
 
-  return { byId, jobs, underWay, loaded, failure, cursor, load, loadMore, apply, open }
+  return { byId, jobs, underWay, loaded, failure, cursor, load, loadMore, apply, follow, open }
 })
