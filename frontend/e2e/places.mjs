@@ -32,5 +32,6 @@ export async function places(base) {
     'jobs': '/jobs',
     'job': job && at('jobs', job.id),
     'settings': '/settings',
+    'missing': '/no/such/page',
   }).filter(([, path]) => path)
 }

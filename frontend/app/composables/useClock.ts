@@ -1,4 +1,4 @@
-import { formatClock, formatUtc, MONTHS } from '~/lib/format'
+import { formatClock, formatUtc } from '~/lib/format'
 import { clockText } from '~/lib/localTime'
 
 /** Times in the zone that the viewer has chosen. */
@@ -14,7 +14,7 @@ export function useClock() {
     axis: (second: number, withSeconds = false) => clockText(second, withSeconds, preferences.utc),
     day: (second: number) => {
       const d = new Date(second * 1000)
-      return preferences.utc ? `${d.getUTCDate()} ${MONTHS[d.getUTCMonth()]}` : `${d.getDate()} ${MONTHS[d.getMonth()]}`
+      return preferences.utc ? t.format.date(d.getUTCDate(), t.format.months[d.getUTCMonth()]!, null) : t.format.date(d.getDate(), t.format.months[d.getMonth()]!, null)
     },
   }
 }

@@ -1,10 +1,12 @@
-/** Numbers, times and sizes as text. Pure: no clock of their own, no locale surprises. */
+import { t } from '~/texts'
+
+/** Numbers, times and sizes as text, in the language of the page. Pure: no clock of their own. */
 
 const NONE = '–'
 
 /** 1234567 as "1,234,567". */
 export function formatCount(n: number | null | undefined): string {
-  return n == null || !Number.isFinite(n) ? NONE : Math.round(n).toLocaleString('en-US')
+  return n == null || !Number.isFinite(n) ? NONE : Math.round(n).toLocaleString(t.format.locale)
 }
 
 /** Short enough for a small place: 950, 12.4k, 3.1M. */
@@ -14,7 +16,7 @@ export function formatShort(n: number | null | undefined): string {
   for (const [size, unit] of [[1e9, 'B'], [1e6, 'M'], [1e4, 'k']] as const) {
     if (abs >= size) {
       const scaled = n / (unit === 'k' ? 1e3 : size)
-      return `${trim(scaled, Math.abs(scaled) < 100 ? 1 : 0)}${unit}`
+      return `${trim(scaled, Math.abs(scaled) < 100 ? 1 : 0)}${t.format.short[unit]}`
     }
   }
   return formatCount(n)
@@ -24,17 +26,17 @@ export function formatShort(n: number | null | undefined): string {
 export function formatRate(n: number | null | undefined): string {
   if (n == null || !Number.isFinite(n)) return NONE
   if (n === 0) return '0'
-  if (n < 1) return n.toFixed(2)
-  if (n < 20) return n.toFixed(1)
+  if (n < 1) return fixed(n, 2)
+  if (n < 20) return fixed(n, 1)
   return formatShort(n)
 }
 
 /** 0.9834 as "98.3%"; all but exactly all is never shown as 100%. */
 export function formatShare(share: number | null | undefined): string {
   if (share == null || !Number.isFinite(share)) return NONE
-  if (share >= 1) return '100%'
+  if (share >= 1) return t.format.percent('100')
   const percent = Math.min(share * 100, 99.99)
-  return `${percent >= 99.9 ? percent.toFixed(2) : percent.toFixed(1)}%`
+  return t.format.percent(fixed(percent, percent >= 99.9 ? 2 : 1))
 }
 
 /** Seconds as people say them: 840 µs, 12 ms, 3.4 s, 2 min 5 s, 3 h 12 min, 4 d 2 h. */
@@ -45,7 +47,7 @@ export function formatSeconds(seconds: number | null | undefined): string {
   if (s === 0) return '0 s'
   if (s < 0.001) return `${sign}${Math.max(1, Math.round(s * 1e6))} µs`
   if (s < 0.9995) return `${sign}${trim(s * 1e3, s < 0.00995 ? 1 : 0)} ms`
-  if (s < 59.95) return `${sign}${s.toFixed(s < 9.995 ? 2 : 1)} s`
+  if (s < 59.95) return `${sign}${fixed(s, s < 9.995 ? 2 : 1)} s`
   const whole = Math.round(s)
   const [d, h, m] = [Math.floor(whole / 86400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60]
   if (d > 0) return `${sign}${d} d${h ? ` ${h} h` : ''}`
@@ -55,7 +57,8 @@ export function formatSeconds(seconds: number | null | undefined): string {
 
 /** How wrong a clock is: seconds ahead of ours, negative when it is behind. */
 export function formatSkew(seconds: number): string {
-  return `${formatSeconds(Math.abs(seconds))} ${seconds < 0 ? 'behind' : 'ahead'}`
+  const by = formatSeconds(Math.abs(seconds))
+  return seconds < 0 ? t.format.behind(by) : t.format.ahead(by)
 }
 
 export function formatBytes(bytes: number | null | undefined): string {
@@ -72,8 +75,8 @@ export function formatAgo(at: string | null | undefined, now: number): string {
   const ms = parseTime(at)
   if (ms === null) return NONE
   const s = (now - ms) / 1000
-  if (s < 1.5) return s < -60 ? `in ${largest(-s)}` : 'just now'
-  return `${largest(s)} ago`
+  if (s < 1.5) return s < -60 ? t.format.in(largest(-s)) : t.format.justNow
+  return t.format.ago(largest(s))
 }
 
 function largest(s: number): string {
@@ -102,7 +105,7 @@ export function formatClock(at: string | null | undefined, now: number, fraction
   const today = partsOf(now, utc)
   const time = `${pad(d.hour)}:${pad(d.minute)}:${pad(d.second)}${fraction ? `.${pad(d.ms, 3)}` : ''}`
   if (d.day === today.day && d.month === today.month && d.year === today.year) return time
-  return `${d.day} ${MONTHS[d.month]}${d.year === today.year ? '' : ` ${d.year}`} ${time}`
+  return `${t.format.date(d.day, t.format.months[d.month]!, d.year === today.year ? null : d.year)} ${time}`
 }
 
 function partsOf(ms: number, utc: boolean) {
@@ -112,8 +115,6 @@ function partsOf(ms: number, utc: boolean) {
     : { year: d.getFullYear(), month: d.getMonth(), day: d.getDate(), hour: d.getHours(), minute: d.getMinutes(), second: d.getSeconds(), ms: d.getMilliseconds() }
 }
 
-export const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
-
 /** The whole time in UTC, for a tooltip. */
 export function formatUtc(at: string | null | undefined): string {
   return at ? `${at.replace('T', ' ').replace(/Z$/, '')} UTC` : ''
@@ -122,7 +123,12 @@ export function formatUtc(at: string | null | undefined): string {
 /** At most `digits` decimals, without trailing zeros. */
 function trim(n: number, digits: number): string {
   const text = n.toFixed(digits)
-  return digits > 0 ? text.replace(/\.?0+$/, '') : text
+  return (digits > 0 ? text.replace(/\.?0+$/, '') : text).replace('.', t.format.decimal)
+}
+
+/** Always this many decimals. */
+export function fixed(n: number, digits: number): string {
+  return n.toFixed(digits).replace('.', t.format.decimal)
 }
 
 /** "1 task", "2 tasks". */

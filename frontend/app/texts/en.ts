@@ -52,7 +52,20 @@ export const en = {
     },
   },
 
-  format: {},
+  format: {
+    /** For the grouping of digits. */
+    locale: 'en-US',
+    decimal: '.',
+    percent: (n: string) => `${n}%`,
+    short: { k: 'k', M: 'M', B: 'B' },
+    justNow: 'just now',
+    ago: (time: string) => `${time} ago`,
+    in: (time: string) => `in ${time}`,
+    ahead: (time: string) => `${time} ahead`,
+    behind: (time: string) => `${time} behind`,
+    months: ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'],
+    date: (day: number, month: string, year: number | null) => `${day} ${month}${year === null ? '' : ` ${year}`}`,
+  },
   periods: {
     title: 'Time range',
     button: (label: string) => `Time range: ${label}`,

@@ -5,7 +5,7 @@ export type { Texts } from './en'
 
 /** What a language may leave out is shown in English. */
 export type PartialTexts = Partial<{ [K in keyof Texts]: Part<Texts[K]> }>
-type Part<T> = T extends string | ((...args: never[]) => string) ? T : { [K in keyof T]?: Part<T[K]> }
+type Part<T> = T extends string | readonly string[] | ((...args: never[]) => string) ? T : { [K in keyof T]?: Part<T[K]> }
 
 /** English is in the first load; each other language is a file that is fetched when it is chosen. */
 const OTHERS = {
@@ -43,5 +43,5 @@ export async function setLanguage(next: Language): Promise<void> {
 function filled(whole: object, part: object | undefined): object {
   const own = (part ?? {}) as Record<string, unknown>
   return Object.fromEntries(Object.entries(whole).map(([key, text]) =>
-    [key, typeof text === 'object' ? filled(text as object, own[key] as object | undefined) : own[key] ?? text]))
+    [key, typeof text === 'object' && !Array.isArray(text) ? filled(text as object, own[key] as object | undefined) : own[key] ?? text]))
 }

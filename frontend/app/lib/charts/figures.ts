@@ -1,4 +1,5 @@
 import type { MetricsHistory, Timeseries, Totals, TotalsGroup } from '~/api/types'
+import { t } from '~/texts'
 import { formatSeconds } from '../format'
 
 /** What the overview's figures need besides the live ones: the last hour and the one before, by minute and in sum. */
@@ -73,7 +74,7 @@ export function relativeChange(now: number | null, before: number | null, more: 
   if (now === null || before === null || before <= 0) return null
   const by = now / before - 1
   if (Math.abs(by) < SAME) return { direction: 'same', text: 'no change', worse: false }
-  const text = by > 9 ? `×${(by + 1).toFixed(0)}` : `${Math.round(Math.abs(by) * 100)}%`
+  const text = by > 9 ? `×${(by + 1).toFixed(0)}` : t.format.percent(`${Math.round(Math.abs(by) * 100)}`)
   return { direction: by > 0 ? 'up' : 'down', text, worse: more === 'worse' && by > WORSE }
 }
 
