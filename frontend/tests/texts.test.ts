@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
 import { LANGUAGE_NAMES, LANGUAGES, language, languageOf, setLanguage, t } from '~/texts'
+import { de } from '~/texts/de'
 import { en } from '~/texts/en'
 import { STATUSES } from '~/lib/status'
 
@@ -44,4 +45,19 @@ it('calls each status what the command line and the API\'s description call it',
   const { description } = (JSON.parse(read('gateway/openapi.json')) as { components: { schemas: { TaskStatus: { description: string } } } }).components.schemas.TaskStatus
   expect(labels).toEqual(en.status.label)
   expect(Object.fromEntries([...description.matchAll(/(\w+) \(`(\w+)`\)/g)].map(([, label, status]) => [status, label]))).toEqual(en.status.label)
+})
+
+it('keeps what a number or a name is put into in every language', () => {
+  const functions = (texts: object): Record<string, (...args: unknown[]) => string> => Object.fromEntries(Object.entries(texts).flatMap(([key, text]) =>
+    typeof text === 'function' ? [[key, text as () => string]] : typeof text === 'object' ? Object.entries(functions(text as object)).map(([inner, value]) => [`${key}.${inner}`, value]) : []))
+  const english = functions(en)
+  for (const [key, text] of Object.entries(functions(de))) {
+    if (!english[key]) continue
+    expect(text.length, key).toBe(english[key].length)
+    // Both show the first argument, or neither does: 77 stands out in any text.
+    for (const first of [77, '77']) {
+      const shown = [english[key], text].map((one) => { try { return one(first, first, 3).includes('77') } catch { return null } })
+      if (!shown.includes(null)) expect(shown[1], key).toBe(shown[0])
+    }
+  }
 })
