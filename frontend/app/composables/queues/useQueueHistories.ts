@@ -4,28 +4,39 @@ import type { Queue } from '~/api/types'
 import { depthsByMinute } from '~/lib/charts/depths'
 import { queueKey } from '~/stores/queues'
 
-/** So many queues get a line of their last hour, so many are asked for at once. */
-const MOST = 60
+/** So many are asked for at once. */
 const AT_ONCE = 4
 const POLL_MS = 30_000
 
-/** The depth of each queue over the last hour, a point a minute. */
-export function useQueueHistories(queues: Ref<readonly Queue[]>) {
+/** The depth over the last hour, a point a minute, of the queues that are on screen. */
+export function useQueueHistories(shown: Ref<readonly Queue[]>) {
   const system = useSystemStore()
   const depths = shallowRef(new Map<string, (number | null)[]>())
+  const askedAt = new Map<string, number>()
+  let busy = false
 
   async function load(): Promise<void> {
-    const wanted = queues.value.slice(0, MOST)
-    const next = new Map<string, (number | null)[]>()
-    for (let i = 0; i < wanted.length; i += AT_ONCE) {
-      await Promise.all(wanted.slice(i, i + AT_ONCE).map(async (queue) => {
-        const answer = await outcome(api.GET('/api/v1/queues/{name}', { params: { path: { name: queue.name }, query: { source: queue.source } } }))
-        if (answer && 'data' in answer) next.set(queueKey(queue), depthsByMinute(answer.data.history, Date.now() + system.skew))
-      }))
+    if (busy) return
+    busy = true
+    try {
+      for (let next = due(); next.length; next = due()) {
+        const some = await Promise.all(next.map(async (queue) => {
+          askedAt.set(queueKey(queue), Date.now())
+          const answer = await outcome(api.GET('/api/v1/queues/{name}', { params: { path: { name: queue.name }, query: { source: queue.source } } }))
+          return answer && 'data' in answer ? [queueKey(queue), depthsByMinute(answer.data.history, Date.now() + system.skew)] as const : null
+        }))
+        depths.value = new Map([...depths.value, ...some.filter(one => one !== null)])
+      }
+    } finally {
+      busy = false
     }
-    if (next.size) depths.value = next
   }
 
-  usePoll(load, POLL_MS)
+  function due(): Queue[] {
+    const before = Date.now() - POLL_MS
+    return shown.value.filter(queue => (askedAt.get(queueKey(queue)) ?? 0) < before).slice(0, AT_ONCE)
+  }
+
+  usePoll(load, POLL_MS / 6)
   return { depths, load }
 }
