@@ -77,8 +77,8 @@ static enum kn_status start_hub(struct gateway *gateway, const struct kn_config 
     return gw_hub_new(&options, &gateway->hub);
 }
 
-static enum kn_status start_live(struct gateway *gateway, const struct kn_config *config,
-                                 struct kn_buf *error)
+static enum kn_status start_live(struct gateway *gateway, const struct kn_service *service,
+                                 const struct kn_config *config, struct kn_buf *error)
 {
     const struct gw_live_options options = {
         .bus = gateway->bus,
@@ -87,6 +87,7 @@ static enum kn_status start_live(struct gateway *gateway, const struct kn_config
         .metrics_url = config->bus.metrics,
         .hub = gateway->hub,
         .tick_us = TICK,
+        .id = service->id,
     };
     return gw_live_start(&options, &gateway->live, error);
 }
@@ -150,7 +151,7 @@ enum kn_status gateway_start(struct gateway *gateway, const struct kn_service *s
     if (status == KN_OK)
         status = load_files(gateway, config->gateway.static_dir, error);
     if (status == KN_OK)
-        status = start_live(gateway, config, error);
+        status = start_live(gateway, service, config, error);
     if (status == KN_OK) {
         fill_app(gateway, config);
         status = start_server(gateway, config, error);

@@ -57,15 +57,19 @@
     X(2, WORKER, "worker")                                                                         \
     X(3, BROKER, "broker")
 
+/* UNKNOWN: it was online when Kanchi stopped hearing its broker. */
 #define KN_WORKER_STATUS_MAP(X)                                                                    \
     X(0, OFFLINE, "offline")                                                                       \
-    X(1, ONLINE, "online")
+    X(1, ONLINE, "online")                                                                         \
+    X(2, UNKNOWN, "unknown")
 
-/* A change in a worker's life. RESTART: restarted without having gone offline. */
+/* A change in a worker's life. RESTART: restarted without having gone offline. UNKNOWN: its broker
+ * could not be heard from then on. */
 #define KN_WORKER_CHANGE_MAP(X)                                                                    \
     X(0, OFFLINE, "offline")                                                                       \
     X(1, ONLINE, "online")                                                                         \
-    X(2, RESTART, "restart")
+    X(2, RESTART, "restart")                                                                       \
+    X(3, UNKNOWN, "unknown")
 
 /* State of one of our services, as reported by the service. AWAY is set by storage when a service
  * has not reported for a while. */
@@ -76,11 +80,12 @@
     X(3, STOPPING, "stopping")                                                                     \
     X(4, AWAY, "away")
 
-/* State of a connection to a broker. */
+/* State of a connection to a broker. UNKNOWN: nobody can say, as storage does not respond. */
 #define KN_LINK_STATE_MAP(X)                                                                       \
     X(0, CONNECTING, "connecting")                                                                 \
     X(1, CONNECTED, "connected")                                                                   \
-    X(2, AWAY, "away")
+    X(2, AWAY, "away")                                                                             \
+    X(3, UNKNOWN, "unknown")
 
 #define KN_SEVERITY_MAP(X)                                                                         \
     X(0, INFO, "info")                                                                             \

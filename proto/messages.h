@@ -604,7 +604,8 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(10, waiting, I64, _) /* tasks that are pending, received or in retry now */                  \
     F(11, workers_online, U64, _)                                                                  \
     F(12, workers_offline, U64, _)                                                                 \
-    F(13, queued_messages, U64, _) /* ready in all queues */
+    F(13, queued_messages, U64, _) /* ready in all queues */                                       \
+    F(14, workers_unknown, U64, _)
 
 /* ---- the system ------------------------------------------------------------ */
 

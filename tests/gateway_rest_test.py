@@ -471,6 +471,13 @@ def test_without_storage_the_gateway_says_what_is_missing(folder):
         assert gateway.get("/tasks")["items"]
         gateway.processes["storage"].kill()
         gateway.processes["gateway"].wait_for(lambda: gateway.ask("/readyz")[0] == 503)
+        gateway.processes["gateway"].wait_for(lambda: gateway.get("/system")["stale_since"], 10)
+        system = gateway.get("/system")
+        states = {one["name"]: one["state"] for one in system["services"]}
+        assert states["storage"] == "away"
+        assert {source["state"] for source in system["ingestion"].values()} == {"unknown"}
+        assert [finding["code"] for finding in system["findings"]] == ["storage_away"]
+        assert sum(system["tasks"].values()) > 0
 
 
 def test_a_port_that_is_taken_is_one_sentence(folder, gateway):

@@ -2,6 +2,8 @@
 
 #include "services/common/text/time.h"
 
+#define SYSTEM_PATIENCE (7 * KN_SECOND / 2) /* the feed's silence is noticed before */
+
 extern const char gw_openapi_begin[], gw_openapi_end[];
 
 /* The document is part of the program. */
@@ -43,10 +45,19 @@ void gw_api_system(struct gw_exchange *x)
     const struct kn_msg_system_get get = {0};
     if (!gw_params_ok(x))
         return;
-    struct kn_bus_message *answer = gw_ask(x, KN_KIND_SYSTEM_GET, &get, KN_KIND_SYSTEM);
+    struct kn_bus_message *answer = NULL;
+    int64_t patience = gw_patience(x->app);
+    if (patience > SYSTEM_PATIENCE)
+        patience = SYSTEM_PATIENCE;
+    enum kn_status status = kn_bus_ask(x->app->storage, KN_KIND_SYSTEM_GET, &get, patience,
+                                       KN_KIND_SYSTEM, &answer, NULL);
+    if (status != KN_OK && gw_live_connected(x->app->live))
+        answer = gw_ask(x, KN_KIND_SYSTEM_GET, &get, KN_KIND_SYSTEM); /* slow, but there */
+    else if (status != KN_OK && gw_live_stale(x->app->live, &x->body) != KN_OK)
+        gw_fail_memory(x);
     if (!answer)
         return;
-    gw_view_system(&x->body, answer->msg);
+    gw_view_system(&x->body, answer->msg, 0);
     kn_bus_message_free(answer);
 }
 

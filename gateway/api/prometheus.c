@@ -67,6 +67,8 @@ static void show_fleet(struct gw_exchange *x)
                   (unsigned long long)metrics->workers_online);
     kn_buf_printf(out, "kanchi_workers{status=\"offline\"} %llu\n",
                   (unsigned long long)metrics->workers_offline);
+    kn_buf_printf(out, "kanchi_workers{status=\"unknown\"} %llu\n",
+                  (unsigned long long)metrics->workers_unknown);
     family(out, "kanchi_tasks", "gauge", "Stored tasks by status.");
     for (unsigned i = 0; i < KN_TASK_STATUS_COUNT; i++) {
         kn_buf_printf(out, "kanchi_tasks{status=\"%s\"}", kn_enum_text(&kn_enum_task_status, i));
@@ -79,7 +81,7 @@ typedef bool worker_value(const struct kn_msg_worker *worker, double *ret);
 static bool worker_online(const struct kn_msg_worker *worker, double *ret)
 {
     *ret = worker->status == KN_WORKER_ONLINE;
-    return true;
+    return worker->status != KN_WORKER_UNKNOWN; /* no sample: neither up nor down */
 }
 
 static bool worker_active(const struct kn_msg_worker *worker, double *ret)

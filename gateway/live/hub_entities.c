@@ -53,9 +53,11 @@ static struct entity *entity_of(struct entities *entities, uint64_t hash)
 static const char *worker_frame(const struct entities *entities, const struct entity *entity,
                                 uint8_t state)
 {
-    bool came = entity->known ? entity->state != state : entities->primed;
+    bool is_offline = state == KN_WORKER_OFFLINE;
+    bool came = entity->known ? (entity->state == KN_WORKER_OFFLINE) != is_offline
+                              : entities->primed && state != KN_WORKER_UNKNOWN;
     if (came)
-        return state == KN_WORKER_ONLINE ? "worker:online" : "worker:offline";
+        return is_offline ? "worker:offline" : "worker:online";
     return entity->frame ? entity->frame : "worker:updated";
 }
 

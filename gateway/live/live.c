@@ -1,6 +1,7 @@
 #include "gateway/live/live.h"
 
 #include "gateway/live/history.h"
+#include "gateway/live/stale.h"
 #include "proto/bus/feed_reader.h"
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
@@ -10,7 +11,7 @@
 
 enum { SOURCES_MAX = 1000 };
 
-#define FEED_SILENCE (5 * KN_SECOND)
+#define FEED_SILENCE (3 * KN_SECOND)
 #define METRICS_AGE (10 * KN_SECOND)
 #define SYSTEM_EVERY (2 * KN_SECOND)
 #define SYSTEM_AGE (5 * KN_SECOND)
@@ -33,13 +34,17 @@ struct gw_live {
     pthread_t feed_thread, metrics_thread;
     bool feed_running, metrics_running;
     struct poll system, workers; /* of the feed's thread */
+    bool stale;                  /* of the feed's thread: the last document said so */
+    uint64_t states;             /* of the feed's thread: hash of the last mark's services */
 
     pthread_mutex_t lock; /* guards what follows */
     struct kn_arena arena;
     const struct kn_msg_metrics *metrics; /* in the arena */
     int64_t metrics_at;                   /* monotonic */
     struct gw_history history;
-    int64_t feed_at; /* monotonic; 0: never */
+    int64_t feed_at;    /* monotonic; 0: never */
+    int64_t heard_wall; /* the same since 1970 */
+    struct kn_buf last; /* encoded SYSTEM, the newest */
     bool stopping;
     struct source_counts counted[SOURCES_MAX];
     size_t n_counted;
@@ -104,6 +109,14 @@ static void keep_sources(struct gw_live *live, const struct kn_msg_system *syste
 
 /* ---- questions without waiting ---------------------------------------------------------- */
 
+static void keep_system(struct gw_live *live, const struct kn_msg_system *system)
+{
+    pthread_mutex_lock(&live->lock);
+    kn_buf_clear(&live->last);
+    kn_msg_encode(&live->last, KN_KIND_SYSTEM, system);
+    pthread_mutex_unlock(&live->lock);
+}
+
 static void use_answer(struct gw_live *live, const struct kn_bus_message *answer)
 {
     if (answer->kind == KN_KIND_WORKER_LIST) {
@@ -117,7 +130,9 @@ static void use_answer(struct gw_live *live, const struct kn_bus_message *answer
     kn_buf_init(&json, 16 << 20);
     set_counts(live, system->counts.items, system->counts.count);
     keep_sources(live, system);
-    gw_view_system(&json, system);
+    keep_system(live, system);
+    live->stale = false;
+    gw_view_system(&json, system, 0);
     if (kn_buf_status(&json) == KN_OK)
         gw_hub_system(live->options.hub, kn_buf_view(&json));
     kn_buf_fini(&json);
@@ -154,7 +169,38 @@ static void heard(struct gw_live *live)
     gw_hub_feed_state(live->options.hub, true);
     pthread_mutex_lock(&live->lock);
     live->feed_at = kn_time_mono();
+    live->heard_wall = kn_time_now();
     pthread_mutex_unlock(&live->lock);
+}
+
+/* A service or a broker that went or came back is told at once. */
+static void look_at_mark(struct gw_live *live, const struct kn_msg_feed_mark *mark)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < mark->services.count; i++) {
+        const struct kn_msg_service_status *service = &mark->services.items[i];
+        const uint8_t states[] = {service->state,
+                                  service->ingestion ? service->ingestion->state : UINT8_MAX};
+        hash = kn_hash64(hash, service->id.ptr, service->id.len);
+        hash = kn_hash64(hash, states, sizeof states);
+    }
+    if (hash != live->states || live->stale)
+        live->system.next_at = 0;
+    live->states = hash;
+}
+
+/* Storage fell silent: nobody else tells it. */
+static void tell_stale(struct gw_live *live)
+{
+    struct kn_buf json;
+    if (live->stale || gw_live_connected(live))
+        return;
+    kn_buf_init(&json, 16 << 20);
+    if (gw_live_stale(live, &json) == KN_OK) {
+        gw_hub_system(live->options.hub, kn_buf_view(&json));
+        live->stale = true;
+    }
+    kn_buf_fini(&json);
 }
 
 static void on_event(struct gw_live *live, const struct kn_feed_event *event)
@@ -167,6 +213,7 @@ static void on_event(struct gw_live *live, const struct kn_feed_event *event)
         break;
     case KN_FEED_MARK:
         heard(live);
+        look_at_mark(live, event->mark);
         break;
     case KN_FEED_REBUILD:
         gw_hub_resync(live->options.hub, "feed_restarted");
@@ -197,6 +244,7 @@ static void *follow_feed(void *arg)
         poll_storage(live, &live->system, KN_KIND_SYSTEM_GET, &system_get, SYSTEM_EVERY);
         poll_storage(live, &live->workers, KN_KIND_WORKERS_GET, &workers_get, 0);
         gw_hub_feed_state(live->options.hub, gw_live_connected(live));
+        tell_stale(live);
         gw_hub_tick(live->options.hub);
         tick_at = kn_time_mono() + live->options.tick_us;
     }
@@ -251,6 +299,7 @@ enum kn_status gw_live_start(const struct gw_live_options *options, struct gw_li
         return KN_NOMEM;
     live->options = *options;
     kn_arena_init(&live->arena, 1 << 20);
+    kn_buf_init(&live->last, 16 << 20);
     pthread_mutex_init(&live->lock, NULL);
     const struct kn_feed_reader_options feed = {.feed_url = options->feed_url,
                                                 .storage = options->storage,
@@ -294,6 +343,7 @@ void gw_live_stop(struct gw_live *live)
     for (size_t i = 0; i < live->n_counted; i++)
         free(live->counted[i].source);
     kn_arena_fini(&live->arena);
+    kn_buf_fini(&live->last);
     pthread_mutex_destroy(&live->lock);
     free(live);
 }
@@ -332,6 +382,25 @@ bool gw_live_sources(struct gw_live *live, struct gw_sources *ret)
         *ret = live->sources;
     pthread_mutex_unlock(&live->lock);
     return known;
+}
+
+enum kn_status gw_live_stale(struct gw_live *live, struct kn_buf *out)
+{
+    struct kn_msg_system system;
+    struct kn_arena arena;
+    kn_arena_init(&arena, 16 << 20);
+    pthread_mutex_lock(&live->lock);
+    const struct gw_stale stale = {.self = live->options.id,
+                                   .since = live->heard_wall ? live->heard_wall : kn_time_now(),
+                                   .last = kn_arena_str(&arena, kn_buf_view(&live->last))};
+    pthread_mutex_unlock(&live->lock);
+    enum kn_status status = gw_stale_system(&stale, &arena, &system);
+    if (status == KN_OK) {
+        gw_view_system(out, &system, stale.since);
+        status = kn_buf_status(out);
+    }
+    kn_arena_fini(&arena);
+    return status;
 }
 
 void gw_live_history(struct gw_live *live, struct kn_buf *out)

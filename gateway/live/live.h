@@ -16,6 +16,7 @@ struct gw_live_options {
     const char *metrics_url;
     struct gw_hub *hub;
     int64_t tick_us;
+    const char *id; /* of this gateway's reports */
 };
 
 /* Nothing in options is owned; everything must outlive the result. A failure may have a sentence in
@@ -35,6 +36,8 @@ enum kn_status gw_live_metrics(struct gw_live *live, struct kn_arena *arena,
 /* The sources in storage's newest SYSTEM document, which is requested every 2 seconds. False if
  * there is none from the last 5 seconds. */
 bool gw_live_sources(struct gw_live *live, struct gw_sources *ret);
+/* Appends the document of GET /system as it is while storage does not respond. */
+enum kn_status gw_live_stale(struct gw_live *live, struct kn_buf *out) KN_MUST_CHECK;
 /* Appends the document of GET /metrics/history. */
 void gw_live_history(struct gw_live *live, struct kn_buf *out);
 

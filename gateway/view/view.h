@@ -47,7 +47,8 @@ void gw_view_timeseries(struct kn_buf *out, const struct kn_msg_series_list *lis
 /* Each series has one point, for the whole period. */
 void gw_view_totals(struct kn_buf *out, const struct kn_msg_series_list *list,
                     const char *group_by);
-void gw_view_system(struct kn_buf *out, const struct kn_msg_system *system);
+/* stale_since: when storage was last heard, if it does not respond; otherwise 0. */
+void gw_view_system(struct kn_buf *out, const struct kn_msg_system *system, int64_t stale_since);
 struct gw_status_counts gw_counts_of_system(const struct kn_msg_system *system);
 
 #endif

@@ -94,9 +94,11 @@ void gw_view_metrics(struct kn_buf *out, const struct kn_msg_metrics *metrics,
     member_quantiles(out, "runtime", window ? window->runtime : metrics->runtime);
     member_quantiles(out, "queue_wait", window ? window->queue_wait : metrics->queue_wait);
     kn_buf_printf(
-        out, ",\"workers\":{\"online\":%llu,\"offline\":%llu},\"queues\":{\"depth\":%llu}}",
+        out,
+        ",\"workers\":{\"online\":%llu,\"offline\":%llu,\"unknown\":%llu},\"queues\":{\"depth\":%"
+        "llu}}",
         (unsigned long long)metrics->workers_online, (unsigned long long)metrics->workers_offline,
-        (unsigned long long)metrics->queued_messages);
+        (unsigned long long)metrics->workers_unknown, (unsigned long long)metrics->queued_messages);
 }
 
 /* Of the final statuses. */
@@ -267,11 +269,12 @@ static void storage_json(struct kn_buf *out, const struct kn_msg_storage_status 
     kn_msg_json(out, KN_KIND_STORAGE_STATUS, storage);
 }
 
-void gw_view_system(struct kn_buf *out, const struct kn_msg_system *system)
+void gw_view_system(struct kn_buf *out, const struct kn_msg_system *system, int64_t stale_since)
 {
     struct gw_status_counts counts = gw_counts_of_system(system);
     kn_buf_text(out, "{\"version\":\"" KANCHI_VERSION "\"");
     member_time(out, "time", kn_time_now());
+    member_time(out, "stale_since", stale_since);
     kn_buf_text(out, ",\"services\":[");
     for (size_t i = 0; i < system->services.count; i++) {
         if (i)

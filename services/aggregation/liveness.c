@@ -12,10 +12,12 @@ static const int64_t SILENCE_WITHOUT_HEARTBEAT_US = 150 * KN_SECOND;
 /* A mark comes every second; without one nothing is known. */
 static const int64_t MARK_AGE_MAX_US = 3 * KN_SECOND;
 static const int64_t AGAIN_US = 5 * KN_SECOND;
+/* Celery looks for a lost broker after 2, 4, 6 … seconds, and then every 32 seconds. */
+static const int64_t RECONNECT_MAX_US = 34 * KN_SECOND;
 
 struct worker {
-    struct kn_table_entry entry; /* source, hostname */
-    bool online;
+    struct kn_table_entry entry;  /* source, hostname */
+    enum kn_worker_status status; /* as storage says */
     int64_t last_seen;
     bool heard;
     int64_t heard_at;   /* an event of it was received, or it answered; wall */
@@ -29,6 +31,8 @@ struct link {
     bool connected;
     int64_t since;     /* as ingestion says, wall */
     int64_t from_mono; /* connected since, by our clock */
+    int64_t lost_mono; /* when the connection before was lost; 0: none was */
+    int64_t grace_us;  /* workers may need so much longer to find the broker again */
     int64_t lag_us;
     bool now_connected; /* what the mark that is being read says */
     int64_t now_since, now_lag_us;
@@ -83,12 +87,13 @@ static void make_room(struct aggr_liveness *liveness, int64_t mono_us)
     struct worker *oldest = NULL;
     for (struct kn_table_entry *e = kn_table_first(&liveness->workers); e; e = kn_table_next(e)) {
         struct worker *worker = (struct worker *)e;
-        if (!worker->online && (!oldest || worker->heard_mono < oldest->heard_mono))
+        if (worker->status == KN_WORKER_OFFLINE &&
+            (!oldest || worker->heard_mono < oldest->heard_mono))
             oldest = worker;
     }
     if (oldest)
         kn_table_remove(&liveness->workers, &oldest->entry);
-    else /* all are online: don't search again for each new one */
+    else /* none is offline: don't search again for each new one */
         liveness->full_until = mono_us + KN_SECOND;
 }
 
@@ -101,7 +106,7 @@ void aggr_liveness_worker(struct aggr_liveness *liveness, const struct kn_msg_wo
         (struct worker *)kn_table_need(&liveness->workers, from->source, from->hostname);
     if (!worker)
         return;
-    worker->online = from->status == KN_WORKER_ONLINE;
+    worker->status = from->status;
     worker->last_seen = from->last_seen;
     worker->silence_us = silence_of(liveness, &from->freq);
     int64_t heard_at =
@@ -141,7 +146,12 @@ static void settle_link(struct link *link, int64_t wall_us, int64_t mono_us)
     if (link->now_connected && (!link->connected || link->since != link->now_since)) {
         int64_t age = link->now_since > 0 ? wall_us - link->now_since : 0;
         link->from_mono = mono_us - (age > 0 ? age : 0);
+        int64_t outage = link->lost_mono ? link->from_mono - link->lost_mono : 0;
+        outage = outage > 0 ? outage : 0;
+        link->grace_us = outage < RECONNECT_MAX_US ? outage : RECONNECT_MAX_US;
     }
+    if (link->connected && !link->now_connected)
+        link->lost_mono = mono_us;
     link->connected = link->now_connected;
     link->since = link->now_since;
     link->lag_us = link->now_lag_us;
@@ -156,7 +166,7 @@ static void forget_old(struct aggr_liveness *liveness, int64_t mono_us)
     for (struct kn_table_entry *e = kn_table_first(&liveness->workers); e; e = next) {
         const struct worker *worker = (const struct worker *)e;
         next = kn_table_next(e);
-        if (!worker->online && worker->heard_mono < before)
+        if (worker->status != KN_WORKER_ONLINE && worker->heard_mono < before)
             kn_table_remove(&liveness->workers, e);
     }
 }
@@ -189,10 +199,11 @@ static bool is_dead(const struct aggr_liveness *liveness, const struct worker *w
 {
     const struct link *link =
         (const struct link *)kn_table_find(&liveness->links, worker->entry.source, KN_STR(""));
-    if (!worker->online || !link || !link->connected)
+    if (worker->status == KN_WORKER_OFFLINE || !link || !link->connected)
         return false;
     int64_t silence_us = worker->silence_us + link->lag_us;
-    return mono_us - worker->heard_mono > silence_us && mono_us - link->from_mono > silence_us;
+    return mono_us - worker->heard_mono > silence_us &&
+           mono_us - link->from_mono > silence_us + link->grace_us;
 }
 
 bool aggr_liveness_next(struct aggr_liveness *liveness, int64_t mono_us,
@@ -221,11 +232,12 @@ void aggr_liveness_read(const struct aggr_liveness *liveness, struct kn_msg_metr
 {
     metrics->workers_online = 0;
     metrics->workers_offline = 0;
+    metrics->workers_unknown = 0;
     for (struct kn_table_entry *e = kn_table_first(&liveness->workers); e; e = kn_table_next(e)) {
-        if (((const struct worker *)e)->online)
-            metrics->workers_online++;
-        else
-            metrics->workers_offline++;
+        enum kn_worker_status status = ((const struct worker *)e)->status;
+        metrics->workers_online += status == KN_WORKER_ONLINE;
+        metrics->workers_offline += status == KN_WORKER_OFFLINE;
+        metrics->workers_unknown += status == KN_WORKER_UNKNOWN;
     }
 }
 

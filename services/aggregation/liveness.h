@@ -6,7 +6,8 @@
  * ingestion is not connected to the broker and for one timeout after it reconnects,
  * while it lags, and while the feed is behind.
  *
- * Storage handles worker-offline events and workers that return; both arrive with
+ * Storage handles worker-offline events, workers that return, and makes workers unknown while their
+ * broker can't be heard; both arrive with
  * the feed.
  *
  * The caller passes all times: wall_us since 1970, mono_us of a monotonic clock.
@@ -38,13 +39,13 @@ void aggr_liveness_mark(struct aggr_liveness *liveness, const struct kn_msg_feed
 /* The last commit of the feed that was read. */
 void aggr_liveness_position(struct aggr_liveness *liveness, uint64_t number);
 
-/* The next dead worker that storage still lists as online. The same worker is not
+/* The next dead worker that storage does not list as offline. The same worker is not
  * returned again for 5 seconds, unless storage reports it online again. False if
  * there is none. Strings are valid until the next call of any function. */
 bool aggr_liveness_next(struct aggr_liveness *liveness, int64_t mono_us,
                         struct kn_msg_worker_liveness *ret);
 
-/* Sets workers_online and workers_offline. */
+/* Sets workers_online, workers_offline and workers_unknown. */
 void aggr_liveness_read(const struct aggr_liveness *liveness, struct kn_msg_metrics *metrics);
 uint64_t aggr_liveness_left_out(const struct aggr_liveness *liveness);
 

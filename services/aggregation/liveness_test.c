@@ -124,6 +124,26 @@ static void the_clock_of_the_worker_does_not_matter(void **state)
     aggr_liveness_free(l);
 }
 
+static void an_unknown_worker_is_dead_when_its_broker_is_back_and_it_stays_silent(void **state)
+{
+    (void)state;
+    struct aggr_liveness *l = make();
+    struct kn_msg_metrics metrics = {0};
+    aggr_liveness_position(l, 10);
+    worker(l, "w", 2, KN_WORKER_UNKNOWN, 1000, 1000);
+    mark(l, KN_LINK_CONNECTED, 0, 10, 1000);
+    mark(l, KN_LINK_AWAY, 0, 1001, 1090);
+    assert_false(dead(l, 1090));
+    mark(l, KN_LINK_CONNECTED, 0, 1100, 1125);
+    assert_false(dead(l, 1125)); /* its timeout begins anew, and it looks for the broker */
+    aggr_liveness_read(l, &metrics);
+    assert_int_equal(metrics.workers_unknown, 1);
+    assert_int_equal(metrics.workers_offline, 0);
+    mark(l, KN_LINK_CONNECTED, 0, 1100, 1126);
+    assert_true(dead(l, 1126)); /* 15 s, and the 10 s of the outage */
+    aggr_liveness_free(l);
+}
+
 static void after_a_restart_the_age_of_the_last_event_counts(void **state)
 {
     (void)state;
@@ -231,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_silent_worker_is_dead_after_its_own_heartbeats),
         cmocka_unit_test(nothing_is_said_while_nothing_can_be_heard),
         cmocka_unit_test(the_clock_of_the_worker_does_not_matter),
+        cmocka_unit_test(an_unknown_worker_is_dead_when_its_broker_is_back_and_it_stays_silent),
         cmocka_unit_test(after_a_restart_the_age_of_the_last_event_counts),
         cmocka_unit_test(a_worker_that_answers_lives_without_heartbeats),
         cmocka_unit_test(a_verdict_is_repeated_until_storage_took_it),

@@ -58,6 +58,11 @@ static const struct broker_fault_row common[] = {
      {"broker_unreachable", "The broker accepted the connection but does not answer: check "
                             "that it is running and not overloaded, and that no other "
                             "program uses the port."}},
+    {"does not respond",
+     NULL,
+     {"broker_unreachable",
+      "The connection is open, but nothing arrives: check that the broker is running and not "
+      "overloaded, and the network to it."}},
     {"unreachable",
      NULL,
      {"broker_unreachable", "This address is unreachable: check the host and the network."}},

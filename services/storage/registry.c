@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum { SERVICES_MAX = 1000 };
-#define AWAY_US (5 * KN_SECOND)
+#define AWAY_US (3 * KN_SECOND)
 #define GONE_US (60 * KN_SECOND)
 
 struct entry {

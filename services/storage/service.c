@@ -20,6 +20,7 @@
 
 enum { WRITE_THREADS = 16, QUERIES_WAITING = 24, THREADS_MAX = 64 };
 enum { ERROR_SIZE = 256 };
+#define FIRST_REPORTS (5 * KN_SECOND)
 
 struct storage {
     const struct kn_service *service;
@@ -172,6 +173,26 @@ static void report_self(struct storage *storage, struct kn_arena *arena)
     (void)ignored;
 }
 
+static bool hears(const struct kn_msg_service_status *service)
+{
+    return service->ingestion && service->ingestion->state == KN_LINK_CONNECTED &&
+           service->state != KN_SERVICE_AWAY && service->state != KN_SERVICE_STOPPING;
+}
+
+/* After a start, ingestion has time to report. */
+static void tell_heard(struct storage *storage, struct kn_arena *arena,
+                       const struct kn_msg_feed_mark *mark)
+{
+    struct kn_strs heard = {
+        .items = kn_arena_array(arena, mark->services.count + 1, sizeof *heard.items)};
+    if (!heard.items || kn_time_now() - storage->service->started_at < FIRST_REPORTS)
+        return;
+    for (size_t i = 0; i < mark->services.count; i++)
+        if (hears(&mark->services.items[i]))
+            heard.items[heard.count++] = mark->services.items[i].ingestion->source;
+    writer_heard(storage->writer, &heard);
+}
+
 static void publish_mark(struct storage *storage)
 {
     char id[64];
@@ -182,9 +203,11 @@ static void publish_mark(struct storage *storage)
     writer_feed_position(storage->writer, id, sizeof id, &mark.number);
     mark.feed = kn_str_from(id);
     if (registry_list(storage->registry, &arena, &mark.services.items, &mark.services.count) ==
-            KN_OK &&
-        kn_bus_publish(storage->publisher, mark.number, KN_KIND_FEED_MARK, &mark) != KN_OK)
-        KN_DEBUG("storage.mark_not_published");
+        KN_OK) {
+        if (kn_bus_publish(storage->publisher, mark.number, KN_KIND_FEED_MARK, &mark) != KN_OK)
+            KN_DEBUG("storage.mark_not_published");
+        tell_heard(storage, &arena, &mark);
+    }
     kn_arena_fini(&arena);
 }
 

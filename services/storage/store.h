@@ -156,6 +156,11 @@ void store_keep_feed(struct store *store);
 enum kn_status store_find_silent(struct store *store, struct kn_arena *arena,
                                  struct store_change *changes, size_t max,
                                  size_t *ret_count) KN_MUST_CHECK;
+/* Returns up to max changes that make online workers unknown: those of sources that are not among
+ * the heard ones. */
+enum kn_status store_find_unheard(struct store *store, const struct kn_strs *heard,
+                                  struct kn_arena *arena, struct store_change *changes, size_t max,
+                                  size_t *ret_count) KN_MUST_CHECK;
 /* The paused queues of a source; of all sources if it is empty. */
 enum kn_status store_read_pauses(struct store_reader *reader, struct kn_str source,
                                  struct kn_arena *arena,

@@ -13,6 +13,8 @@ enum {
     GROUP_MAX = 64,
     GROUP_EVENTS = 10000,
     SILENT_MAX = 200,
+    UNHEARD_MAX = 1000,
+    HEARD_BYTES = 1 << 20,
     TROUBLE_SIZE = 256,
     ID_SIZE = 64
 };
@@ -44,8 +46,12 @@ struct writer {
     unsigned waiting; /* requests that are not answered yet */
     uint64_t refused; /* because too many waited */
     bool stopping;
-    int64_t jobs_at;   /* monotonic, of the writing thread: when its own jobs are due */
-    int64_t silent_at; /* likewise: when silent workers are looked for */
+    int64_t jobs_at;    /* monotonic, of the writing thread: when its own jobs are due */
+    int64_t silent_at;  /* likewise: when silent workers are looked for */
+    int64_t unheard_at; /* likewise: when workers of unheard sources are looked for */
+    struct kn_arena heard_arena;
+    struct kn_strs heard; /* sources; in the arena */
+    bool heard_known;
     char feed_id[ID_SIZE];
     uint64_t feed_number;
     char trouble[TROUBLE_SIZE];
@@ -82,6 +88,25 @@ enum kn_status writer_commit(struct writer *writer, struct store_change *change,
     pthread_mutex_unlock(&writer->lock);
     pthread_cond_destroy(&request.finished);
     return request.status;
+}
+
+static bool copy_strs(struct kn_arena *arena, const struct kn_strs *from, struct kn_strs *ret)
+{
+    struct kn_str *items = kn_arena_array(arena, from->count + 1, sizeof *items);
+    for (size_t i = 0; items && i < from->count; i++)
+        items[i] = kn_arena_str(arena, from->items[i]);
+    if (!items || arena->overflow)
+        return false;
+    *ret = (struct kn_strs){.items = items, .count = from->count};
+    return true;
+}
+
+void writer_heard(struct writer *writer, const struct kn_strs *heard)
+{
+    pthread_mutex_lock(&writer->lock);
+    kn_arena_reset(&writer->heard_arena);
+    writer->heard_known = copy_strs(&writer->heard_arena, heard, &writer->heard);
+    pthread_mutex_unlock(&writer->lock);
 }
 
 void writer_feed_position(struct writer *writer, char *ret_id, size_t size, uint64_t *ret_number)
@@ -267,25 +292,62 @@ static void do_jobs(struct writer *writer)
     writer->jobs_at = kn_time_mono() + (status == KN_OK ? wait : KN_SECOND);
 }
 
-/* Sets unwatched workers offline. */
-static void judge_silent(struct writer *writer)
+static enum kn_status commit_verdicts(struct writer *writer, struct store_change *changes,
+                                      size_t count)
 {
-    struct store_change changes[SILENT_MAX];
     const struct kn_msg_feed *feed = NULL;
-    size_t count = 0;
-    struct kn_arena arena;
-    if (kn_time_mono() < writer->silent_at)
-        return;
-    kn_arena_init(&arena, 0);
-    enum kn_status status = store_find_silent(writer->store, &arena, changes, SILENT_MAX, &count);
-    if (status == KN_OK && count)
+    enum kn_status status = KN_OK;
+    if (count)
         status = store_commit(writer->store, changes, count, &feed);
     if (status == KN_OK && feed) {
         note(writer, "", KN_OK);
         if (writer->publish)
             writer->publish(writer->arg, feed);
     }
+    return status;
+}
+
+/* Sets unwatched workers offline. */
+static void judge_silent(struct writer *writer)
+{
+    struct store_change changes[SILENT_MAX];
+    size_t count = 0;
+    struct kn_arena arena;
+    if (kn_time_mono() < writer->silent_at)
+        return;
+    kn_arena_init(&arena, 0);
+    enum kn_status status = store_find_silent(writer->store, &arena, changes, SILENT_MAX, &count);
+    if (status == KN_OK)
+        status = commit_verdicts(writer, changes, count);
     writer->silent_at = kn_time_mono() + (status == KN_OK && count == SILENT_MAX ? 0 : SILENT_US);
+    kn_arena_fini(&arena);
+}
+
+/* The heard sources, in the arena; false if they are unknown. */
+static bool read_heard(struct writer *writer, struct kn_arena *arena, struct kn_strs *ret)
+{
+    pthread_mutex_lock(&writer->lock);
+    bool known = writer->heard_known && copy_strs(arena, &writer->heard, ret);
+    pthread_mutex_unlock(&writer->lock);
+    return known;
+}
+
+/* Workers of a source that can't be heard are neither online nor offline. */
+static void judge_unheard(struct writer *writer)
+{
+    size_t count = 0;
+    struct kn_arena arena;
+    struct kn_strs heard;
+    if (kn_time_mono() < writer->unheard_at)
+        return;
+    kn_arena_init(&arena, 0);
+    struct store_change *changes = kn_arena_array(&arena, UNHEARD_MAX, sizeof *changes);
+    enum kn_status status = KN_OK;
+    if (changes && read_heard(writer, &arena, &heard))
+        status = store_find_unheard(writer->store, &heard, &arena, changes, UNHEARD_MAX, &count);
+    if (status == KN_OK)
+        status = commit_verdicts(writer, changes, count);
+    writer->unheard_at = kn_time_mono() + (status == KN_OK && count == UNHEARD_MAX ? 0 : KN_SECOND);
     kn_arena_fini(&arena);
 }
 
@@ -317,6 +379,8 @@ static void *writer_run(void *arg)
         if (!store_is_lost(writer->store))
             judge_silent(writer);
         if (!store_is_lost(writer->store))
+            judge_unheard(writer);
+        if (!store_is_lost(writer->store))
             do_jobs(writer);
         idle = store_is_lost(writer->store) ? IDLE_US : retain(writer);
     }
@@ -335,9 +399,11 @@ enum kn_status writer_new(struct store *store, writer_publish *publish, void *ar
     writer->arg = arg;
     pthread_mutex_init(&writer->lock, NULL);
     kn_cond_init(&writer->arrived);
+    kn_arena_init(&writer->heard_arena, HEARD_BYTES);
     note(writer, "", KN_OK);
     if (pthread_create(&writer->thread, NULL, writer_run, writer) != 0) {
         pthread_cond_destroy(&writer->arrived);
+        kn_arena_fini(&writer->heard_arena);
         pthread_mutex_destroy(&writer->lock);
         free(writer);
         return KN_INTERNAL;
@@ -356,6 +422,7 @@ void writer_free(struct writer *writer)
     pthread_mutex_unlock(&writer->lock);
     pthread_join(writer->thread, NULL);
     pthread_cond_destroy(&writer->arrived);
+    kn_arena_fini(&writer->heard_arena);
     pthread_mutex_destroy(&writer->lock);
     free(writer);
 }

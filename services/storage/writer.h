@@ -23,6 +23,10 @@ void writer_free(struct writer *writer);
 enum kn_status writer_commit(struct writer *writer, struct store_change *change, char *error,
                              size_t error_size) KN_MUST_CHECK;
 
+/* Which sources Kanchi hears now; copied. From then on, online workers of others are unknown. Any
+ * thread. */
+void writer_heard(struct writer *writer, const struct kn_strs *heard);
+
 /* The feed's position; id is copied. */
 void writer_feed_position(struct writer *writer, char *ret_id, size_t size, uint64_t *ret_number);
 /* Why the last commit failed, "" if it did not. */

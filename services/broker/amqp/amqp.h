@@ -5,7 +5,9 @@
 #include "services/broker/amqp/rabbitmq.h"
 #include "services/broker/broker.h"
 
-#define BROKER_HEARTBEAT 20 /* seconds */
+/* Seconds. RabbitMQ sends one every half of it, so a silent server is noticed soon. It disconnects
+ * a client after twice as long. */
+#define BROKER_HEARTBEAT 3
 /* This exchange has no queues. Declared, not durable, if missing. */
 #define BROKER_PROBE_EXCHANGE "kanchi.probe"
 

@@ -23,6 +23,7 @@
 #define NAME_MAX_BYTES 255
 #define RENEW_US KN_HOUR
 #define MARK_AGAIN_US KN_MINUTE
+#define QUIET_MAX (BROKER_HEARTBEAT * KN_SECOND + KN_SECOND / 2)
 #define MILLIS_MAX UINT32_C(4294967295) /* RabbitMQ's limit for x-expires and x-message-ttl */
 
 struct intake {
@@ -40,7 +41,8 @@ struct intake {
     size_t routing_key_len;
     struct broker_message message;
     char *body;
-    int64_t beat_at; /* monotonic, of our last own heartbeat */
+    int64_t beat_at;  /* monotonic, of our last own heartbeat */
+    int64_t heard_at; /* monotonic, of the last bytes, also of a heartbeat */
 };
 
 static enum kn_status lost(struct intake *in, struct kn_str why)
@@ -424,6 +426,12 @@ static enum kn_status beat(struct intake *in)
     return rc == AMQP_STATUS_OK ? KN_OK : lost(in, kn_str_from(amqp_error_string2(rc)));
 }
 
+static void heard(struct intake *in)
+{
+    in->heard_at = kn_time_mono();
+    broker_receiver_heard(in->r);
+}
+
 static void wait_for(struct intake *in, bool bytes)
 {
     struct pollfd fds[2] = {{.fd = in->r->wake_fd, .events = POLLIN},
@@ -431,6 +439,10 @@ static void wait_for(struct intake *in, bool bytes)
     (void)poll(fds, bytes ? 2 : 1, 1000);
     if (fds[0].revents)
         broker_wake_drain(in->r->wake_fd);
+    if (!bytes || fds[1].revents)
+        heard(in); /* what was not read says nothing */
+    else if (kn_time_mono() - in->heard_at > QUIET_MAX)
+        broker_receiver_quiet(in->r, "RabbitMQ does not respond");
 }
 
 static enum kn_status step(struct intake *in)
@@ -449,8 +461,10 @@ static enum kn_status step(struct intake *in)
         return beat(in);
     }
     status = read_frame(in);
-    if (status != KN_AGAIN)
+    if (status != KN_AGAIN) {
+        heard(in);
         return status;
+    }
     put_marker(in);
     wait_for(in, true);
     return renew_marker(in);
@@ -471,6 +485,7 @@ enum kn_status broker_amqp_receive(struct broker_receiver *r, struct kn_buf *err
         status = set_up(&in);
     if (status == KN_OK)
         status = consume(&in);
+    in.heard_at = kn_time_mono();
     while (status == KN_OK && !r->ending)
         status = step(&in);
     if (status == KN_OK)

@@ -23,7 +23,28 @@ void broker_receiver_state(struct broker_receiver *r, enum broker_state state, s
 
 void broker_receiver_connected(struct broker_receiver *r)
 {
+    r->quiet = false;
     broker_receiver_state(r, BROKER_CONNECTED, KN_STR(""));
+}
+
+void broker_receiver_quiet(struct broker_receiver *r, const char *error)
+{
+    if (r->quiet)
+        return;
+    r->quiet = true;
+    broker_receiver_state(r, BROKER_AWAY, kn_str_from(error));
+}
+
+void broker_receiver_heard(struct broker_receiver *r)
+{
+    if (!r->quiet)
+        return;
+    r->quiet = false;
+    pthread_mutex_lock(&r->lock);
+    r->status.state = BROKER_CONNECTED;
+    r->status.since = kn_time_now();
+    r->status.error[0] = '\0';
+    pthread_mutex_unlock(&r->lock);
 }
 
 void broker_receiver_note(struct broker_receiver *r, const char *note)

@@ -73,6 +73,7 @@ struct broker_receiver {
     uint64_t base; /* our tags are the broker's tags plus this */
     uint64_t tag;  /* last one given */
     uint64_t acked;
+    bool quiet;     /* connected, and nothing came for too long */
     bool cancelled; /* the broker ended our subscription */
 };
 
@@ -81,6 +82,9 @@ void broker_receiver_state(struct broker_receiver *r, enum broker_state state, s
 
 /* For the driver, while it receives: */
 void broker_receiver_connected(struct broker_receiver *r);
+/* The broker does not respond, or responds again, on a connection that is kept. error: why. */
+void broker_receiver_quiet(struct broker_receiver *r, const char *error);
+void broker_receiver_heard(struct broker_receiver *r);
 void broker_receiver_note(struct broker_receiver *r, const char *note);
 /* Records a gap: events since alive_at may be lost. If alive_at is 0, completeness starts
  * now. */

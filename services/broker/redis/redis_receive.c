@@ -7,8 +7,10 @@
  * transport forgot to put the database in, and published to "/{db}.…".
  *
  * A ping a second, whose answer comes after all that was published before it, tells up to
- * when nothing is missing. The time of the last bytes does not: they may have lain in a
- * buffer for long, and what came after them been dropped with the connection. */
+ * when nothing is missing. Without an answer for QUIET_MAX, Redis is reported as away, but the
+ * connection is kept until SILENCE_MAX: a server that resumes still sends all. The time of the last
+ * bytes does not: they may have lain in a buffer for long, and what came after them been dropped
+ * with the connection. */
 #include "services/broker/redis/redis_session.h"
 
 #include "services/broker/redis/resp.h"
@@ -22,6 +24,7 @@
 #define PATTERNS_MAX 8
 #define READ_MIN ((size_t)16 << 10)
 #define PING_EVERY KN_SECOND
+#define QUIET_MAX (5 * KN_SECOND / 2)
 #define SILENCE_MAX (15 * KN_SECOND)
 
 struct link {
@@ -211,10 +214,12 @@ static enum kn_status make_room(struct link *l)
 
 static enum kn_status keep_alive(struct link *l)
 {
-    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n", silent[] = "Redis does not respond";
     int64_t now = kn_time_mono();
     if (now - l->heard_at > SILENCE_MAX)
-        return lost(l, "Redis does not respond");
+        return lost(l, silent);
+    if (l->asked_at && now - l->pinged_at > QUIET_MAX && now - l->heard_at > QUIET_MAX)
+        broker_receiver_quiet(l->r, silent);
     if (l->answered == 0 || l->asked_at || now - l->pinged_at < PING_EVERY)
         return KN_OK;
     l->pinged_at = now;
@@ -236,6 +241,7 @@ static enum kn_status read_some(struct link *l)
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? KN_AGAIN : lost(l, strerror(errno));
     l->heard_at = kn_time_mono();
+    broker_receiver_heard(l->r);
     size_t skipped = l->skip < (size_t)n ? l->skip : (size_t)n;
     l->skip -= skipped;
     if (skipped)

@@ -79,7 +79,7 @@ static bool has_gone(const struct kn_msg_worker *before, const struct kn_msg_wor
 {
     if (!before || before->status != KN_WORKER_ONLINE)
         return false;
-    return !now || now->status != KN_WORKER_ONLINE || now->started_at > before->started_at;
+    return !now || now->status == KN_WORKER_OFFLINE || now->started_at > before->started_at;
 }
 
 static size_t look_who_has_gone(struct control_call *call, const struct kn_strs *asked,

@@ -101,7 +101,7 @@ void control_sending_consumers(struct control_sending *s, const struct kn_msg_wo
 {
     for (size_t i = 0; i < workers->items.count; i++) {
         const struct kn_msg_worker *worker = &workers->items.items[i];
-        if (worker->status == KN_WORKER_ONLINE && consumes(worker, s->wrap.queue))
+        if (worker->status != KN_WORKER_OFFLINE && consumes(worker, s->wrap.queue))
             return;
     }
     if (s->wrap.queue.len)

@@ -82,7 +82,7 @@ static void update_worker(struct control_roster *roster, const struct kn_msg_wor
                           int64_t mono_us)
 {
     struct roster_worker *worker = find(roster, now->hostname);
-    bool online = now->status == KN_WORKER_ONLINE;
+    bool online = now->status != KN_WORKER_OFFLINE;
     if (!worker && !online)
         return; /* the dead need no room */
     bool appeared = !worker;

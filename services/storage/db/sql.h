@@ -268,9 +268,12 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
     SAME(LIFE_PUT, "iiii", \
         "INSERT INTO worker_life (source, host, at, change) VALUES ($1, $2, " \
         "$3, $4) ON CONFLICT DO NOTHING") \
+    SAME(LIFE_MOMENT_DELETE, "iiii", \
+        "DELETE FROM worker_life WHERE source = $1 AND host = $2 AND at = $3 " \
+        "AND change = $4") \
     SAME(LIFE, "iii", \
         "SELECT at, change FROM worker_life WHERE source = $1 AND host = $2 " \
-        "AND at < $3 ORDER BY at DESC, change DESC LIMIT 1000") \
+        "AND at < $3 ORDER BY at DESC, (change + 3) % 4 DESC LIMIT 1000") \
     SAME(LIFE_OF_DELETE, "ii", \
         "DELETE FROM worker_life WHERE source = $1 AND host = $2") \
     SAME(LIFE_DELETE, "i", \

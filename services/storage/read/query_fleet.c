@@ -3,6 +3,7 @@
 #include "services/storage/read/read.h"
 
 #include "proto/codec.h"
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 #include <stdlib.h>
@@ -90,8 +91,8 @@ static enum kn_status take_worker(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-/* Those of a source that are online, or offline, after a hostname; at most max rows. */
-static enum kn_status read_some(struct workers_read *read, int64_t source, bool online,
+/* Those of a source with this status, after a hostname; at most max rows. */
+static enum kn_status read_some(struct workers_read *read, int64_t source, enum kn_worker_status of,
                                 struct kn_str after, size_t max)
 {
     size_t seen = 0;
@@ -99,7 +100,7 @@ static enum kn_status read_some(struct workers_read *read, int64_t source, bool 
     read->last = after;
     do {
         size_t wanted = max - seen < ROWS_AT_ONCE ? max - seen : ROWS_AT_ONCE;
-        const struct db_value values[] = {db_i64(source), db_i64(online), db_text(read->last),
+        const struct db_value values[] = {db_i64(source), db_i64(of), db_text(read->last),
                                           db_i64((int64_t)wanted)};
         read->rows = 0;
         status = db_run(read->reader->db, SQL_WORKERS_PAGE, values, take_worker, read);
@@ -116,21 +117,20 @@ static int by_hostname(const void *a, const void *b)
                       ((const struct kn_msg_worker *)b)->hostname);
 }
 
-static bool wants(const struct kn_msg_workers_get *get, bool online)
+static bool wants(const struct kn_msg_workers_get *get, enum kn_worker_status status)
 {
-    unsigned status = online ? KN_WORKER_ONLINE : KN_WORKER_OFFLINE;
     return is_in(kn_str_from(kn_enum_text(&kn_enum_worker_status, status)), &get->statuses);
 }
 
-/* A page of one source: as many of either status as are still wanted; the first ones are kept. */
+/* A page of one source: as many of each status as are still wanted; the first ones are kept. */
 static enum kn_status read_page(struct workers_read *read, int64_t source, struct kn_str after,
                                 size_t limit)
 {
     size_t first = read->list.items.count;
     enum kn_status status = KN_OK;
-    for (int online = 0; status == KN_OK && online < 2; online++)
-        if (wants(read->get, online))
-            status = read_some(read, source, online, after, limit - first);
+    for (unsigned of = 0; status == KN_OK && of < KN_WORKER_STATUS_COUNT; of++)
+        if (wants(read->get, of))
+            status = read_some(read, source, of, after, limit - first);
     struct kn_msg_worker *added = read->list.items.items + first;
     if (read->list.items.count > first)
         qsort(added, read->list.items.count - first, sizeof *added, by_hostname);
@@ -153,16 +153,19 @@ static enum kn_status read_pages(struct workers_read *read, const struct dict_so
     return status;
 }
 
-/* Online ones first: if there are too many, offline ones are left out. */
+/* Offline ones last: if there are too many, offline ones are left out. */
 static enum kn_status read_whole(struct workers_read *read, const struct dict_sources *sources)
 {
+    static const enum kn_worker_status order[] = {KN_WORKER_ONLINE, KN_WORKER_UNKNOWN,
+                                                  KN_WORKER_OFFLINE};
     enum kn_status status = KN_OK;
-    for (int online = 1; online >= 0; online--) {
-        for (size_t i = 0; i < sources->count && status == KN_OK && wants(read->get, online); i++) {
+    for (size_t o = 0; o < KN_COUNT_OF(order); o++) {
+        for (size_t i = 0; i < sources->count && status == KN_OK && wants(read->get, order[o]);
+             i++) {
             size_t n = read->list.items.count;
             if (n < WHOLE_MAX && read->bytes < WHOLE_BYTES)
                 status =
-                    read_some(read, sources->items[i].number, online, KN_STR(""), WHOLE_MAX - n);
+                    read_some(read, sources->items[i].number, order[o], KN_STR(""), WHOLE_MAX - n);
         }
     }
     return status;
@@ -209,7 +212,7 @@ struct life_read {
     size_t cap;
 };
 
-/* The newest first. */
+/* The newest first. At the same time, silence comes after the heartbeat that it began with. */
 static enum kn_status take_moment(void *arg, const struct db_value *columns)
 {
     struct life_read *read = arg;

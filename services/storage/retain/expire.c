@@ -2,6 +2,7 @@
  * small steps, as in retain.c; each reads little more than what it changes. */
 #include "services/storage/retain/retain.h"
 
+#include "services/common/count.h"
 #include "services/common/text/time.h"
 
 enum {
@@ -39,10 +40,10 @@ static enum kn_status take_worker(void *arg, const struct db_value *columns)
     return KN_OK;
 }
 
-static enum kn_status read_silent(struct store *store, int64_t source, bool online, int64_t before,
-                                  struct worker_keys *keys)
+static enum kn_status read_silent(struct store *store, int64_t source, enum kn_worker_status of,
+                                  int64_t before, struct worker_keys *keys)
 {
-    const struct db_value values[] = {db_i64(source), db_i64(online), db_i64(before / KN_MINUTE),
+    const struct db_value values[] = {db_i64(source), db_i64(of), db_i64(before / KN_MINUTE),
                                       db_i64(WORKERS_A_STEP)};
     keys->count = 0;
     return db_run(store->db, SQL_WORKERS_SILENT, values, take_worker, keys);
@@ -51,7 +52,8 @@ static enum kn_status read_silent(struct store *store, int64_t source, bool onli
 /* Rows from before this column existed have all online. */
 static enum kn_status correct_online(struct store *store, int64_t source, struct worker_keys *keys)
 {
-    enum kn_status status = read_silent(store, source, true, kn_time_now() - KN_HOUR, keys);
+    enum kn_status status =
+        read_silent(store, source, KN_WORKER_ONLINE, kn_time_now() - KN_HOUR, keys);
     for (size_t i = 0; status == KN_OK && i < keys->count; i++) {
         const struct db_value values[] = {keys->items[i][0], keys->items[i][1], db_i64(0)};
         if (!keys->online[i])
@@ -66,8 +68,19 @@ static enum kn_status drop_worker(struct store *store, const struct db_value *ke
     return status == KN_OK ? db_run(store->db, SQL_WORKER_DELETE, key, NULL, NULL) : status;
 }
 
+static enum kn_status drop_workers(struct store *store, int64_t source, enum kn_worker_status of,
+                                   int64_t keep, struct worker_keys *keys, bool *ret_done)
+{
+    enum kn_status status = read_silent(store, source, of, kn_time_now() - keep, keys);
+    for (size_t i = 0; status == KN_OK && i < keys->count; i++)
+        status = drop_worker(store, keys->items[i]);
+    *ret_done &= keys->count < WORKERS_A_STEP;
+    return status;
+}
+
 enum kn_status expire_workers(struct store *store, bool *ret_done)
 {
+    static const enum kn_worker_status gone[] = {KN_WORKER_OFFLINE, KN_WORKER_UNKNOWN};
     int64_t keep = store->options.retention_workers_us;
     struct kn_arena arena;
     struct dict_sources sources;
@@ -79,11 +92,8 @@ enum kn_status expire_workers(struct store *store, bool *ret_done)
     for (size_t s = 0; status == KN_OK && s < sources.count; s++) {
         int64_t source = sources.items[s].number;
         status = correct_online(store, source, &keys);
-        if (status == KN_OK && keep)
-            status = read_silent(store, source, false, kn_time_now() - keep, &keys);
-        for (size_t i = 0; status == KN_OK && keep && i < keys.count; i++)
-            status = drop_worker(store, keys.items[i]);
-        *ret_done &= !keep || keys.count < WORKERS_A_STEP;
+        for (size_t o = 0; status == KN_OK && keep && o < KN_COUNT_OF(gone); o++)
+            status = drop_workers(store, source, gone[o], keep, &keys, ret_done);
     }
     keys.arena = NULL;
     kn_arena_fini(&arena);
@@ -101,6 +111,21 @@ struct silent_read {
     size_t count, max;
 };
 
+static enum kn_status add_verdict(struct silent_read *read, const struct kn_msg_worker *worker,
+                                  enum kn_worker_status status)
+{
+    struct kn_msg_worker_liveness *verdict = kn_arena_alloc(read->arena, sizeof *verdict);
+    if (!verdict)
+        return KN_NOMEM;
+    *verdict = (struct kn_msg_worker_liveness){.source = worker->source,
+                                               .hostname = worker->hostname,
+                                               .status = (uint8_t)status,
+                                               .last_seen = worker->last_seen};
+    read->changes[read->count++] =
+        (struct store_change){.kind = KN_KIND_WORKER_LIVENESS, .msg = verdict};
+    return read->count == read->max ? (enum kn_status)DB_STOP : KN_OK;
+}
+
 /* For workers that were silent while others of the source were not. */
 static enum kn_status take_silent(void *arg, const struct db_value *columns)
 {
@@ -116,18 +141,17 @@ static enum kn_status take_silent(void *arg, const struct db_value *columns)
     int64_t silence = (int64_t)((freq < 3600 ? freq : 3600) * 1e6) * HEARTBEATS_MISSED;
     if (silence < SILENT_MIN_US)
         silence = SILENT_MIN_US;
-    if (row.worker.status != KN_WORKER_ONLINE || read->newest - heard < silence)
+    if (row.worker.status == KN_WORKER_OFFLINE || read->newest - heard < silence)
         return KN_OK;
-    struct kn_msg_worker_liveness *verdict = kn_arena_alloc(read->arena, sizeof *verdict);
-    if (!verdict)
-        return KN_NOMEM;
-    *verdict = (struct kn_msg_worker_liveness){.source = row.worker.source,
-                                               .hostname = row.worker.hostname,
-                                               .status = KN_WORKER_OFFLINE,
-                                               .last_seen = row.worker.last_seen};
-    read->changes[read->count++] =
-        (struct store_change){.kind = KN_KIND_WORKER_LIVENESS, .msg = verdict};
-    return read->count == read->max ? (enum kn_status)DB_STOP : KN_OK;
+    return add_verdict(read, &row.worker, KN_WORKER_OFFLINE);
+}
+
+static enum kn_status take_unheard(void *arg, const struct db_value *columns)
+{
+    struct silent_read *read = arg;
+    struct worker_row row;
+    enum kn_status status = worker_row_read(columns, read->arena, &row);
+    return status == KN_OK ? add_verdict(read, &row.worker, KN_WORKER_UNKNOWN) : status;
 }
 
 enum kn_status store_find_silent(struct store *store, struct kn_arena *arena,
@@ -141,11 +165,39 @@ enum kn_status store_find_silent(struct store *store, struct kn_arena *arena,
         const struct db_value source[] = {db_i64(sources.items[s].number)};
         status = db_run(store->db, SQL_WORKERS_NEWEST, source, take_i64, &minute);
         read.newest = minute * KN_MINUTE;
-        const struct db_value values[] = {source[0], db_i64(1),
-                                          db_i64(minute - SILENT_MIN_US / KN_MINUTE),
-                                          db_i64((int64_t)(2 * max))};
-        if (status == KN_OK && minute)
-            status = db_run(store->db, SQL_WORKERS_SILENT, values, take_silent, &read);
+        for (unsigned of = KN_WORKER_ONLINE; of < KN_WORKER_STATUS_COUNT; of++) {
+            const struct db_value values[] = {source[0], db_i64(of),
+                                              db_i64(minute - SILENT_MIN_US / KN_MINUTE),
+                                              db_i64((int64_t)(2 * max))};
+            if (status == KN_OK && minute && read.count < max)
+                status = db_run(store->db, SQL_WORKERS_SILENT, values, take_silent, &read);
+        }
+    }
+    *ret_count = read.count;
+    return status;
+}
+
+static bool is_heard(const struct kn_strs *heard, struct kn_str source)
+{
+    for (size_t i = 0; i < heard->count; i++)
+        if (kn_str_eq(heard->items[i], source))
+            return true;
+    return false;
+}
+
+enum kn_status store_find_unheard(struct store *store, const struct kn_strs *heard,
+                                  struct kn_arena *arena, struct store_change *changes, size_t max,
+                                  size_t *ret_count)
+{
+    struct dict_sources sources;
+    struct silent_read read = {.arena = arena, .changes = changes, .max = max};
+    enum kn_status status = dict_sources(store->db, arena, &sources);
+    for (size_t s = 0; status == KN_OK && s < sources.count && read.count < max; s++) {
+        if (is_heard(heard, sources.items[s].name))
+            continue;
+        const struct db_value values[] = {db_i64(sources.items[s].number), db_i64(KN_WORKER_ONLINE),
+                                          db_text(KN_STR("")), db_i64((int64_t)(max - read.count))};
+        status = db_run(store->db, SQL_WORKERS_PAGE, values, take_unheard, &read);
     }
     *ret_count = read.count;
     return status;

@@ -51,7 +51,7 @@ void worker_row_values(const struct worker_row *row, struct kn_buf *body,
     ret[5] = db_i64((int64_t)row->status.clock);
     ret[6] = db_i64(row->word);
     ret[WORKER_BODY] = (struct db_value){.kind = DB_BLOB, .str = {.len = body->len - start}};
-    ret[8] = db_i64(rest.status == KN_WORKER_ONLINE);
+    ret[8] = db_i64(rest.status);
     ret[9] = db_i64(heard_at(&rest) / KN_MINUTE);
     ret[10] = db_text(rest.hostname);
 }
@@ -195,6 +195,35 @@ static void forget_future(struct worker_row *row, int64_t received_at)
         row->worker.started_at = 0;
 }
 
+static const int64_t LATE_US = KN_SECOND;
+
+/* Celery says worker-offline when it loses its broker, and can send it only when it is connected
+ * again. A worker that really went stays silent. */
+static bool is_of_a_lost_connection(const struct kn_msg_worker *worker,
+                                    const struct kn_msg_event *event)
+{
+    return event->type == KN_EVENT_WORKER_OFFLINE && worker->status == KN_WORKER_UNKNOWN &&
+           event->received_at - event->timestamp > LATE_US;
+}
+
+static const int64_t LAPSE_MIN_US = KN_MINUTE, LAPSE_WITHOUT_HEARTBEAT_US = 150 * KN_SECOND;
+enum { LAPSE_HEARTBEATS = 4 };
+
+static void note_lapse(struct worker_row *row, int64_t at)
+{
+    const struct kn_msg_worker *worker = &row->worker;
+    double freq = worker->freq.set && worker->freq.value > 0 ? worker->freq.value : 0;
+    int64_t most = freq > 0 ? (int64_t)((freq < 3600 ? freq : 3600) * 1e6) * LAPSE_HEARTBEATS
+                            : LAPSE_WITHOUT_HEARTBEAT_US;
+    int64_t heard =
+        worker->last_seen > worker->inspected_at ? worker->last_seen : worker->inspected_at;
+    if (!worker->last_seen || worker->status != KN_WORKER_ONLINE ||
+        at - heard <= (most > LAPSE_MIN_US ? most : LAPSE_MIN_US))
+        return;
+    row->lapse_from = worker->last_seen;
+    row->lapse_to = at;
+}
+
 bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event)
 {
     struct kn_msg_worker *worker = &row->worker;
@@ -202,6 +231,7 @@ bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event)
     struct merge_key key = {event->timestamp, event->clock};
     bool tell = event->timestamp >= worker->last_seen + TOLD_US;
     if (event->timestamp > worker->last_seen) {
+        note_lapse(row, event->timestamp);
         worker->last_seen = event->timestamp;
         take_skew(worker, event->skew);
     }
@@ -224,7 +254,8 @@ bool worker_row_event(struct worker_row *row, const struct kn_msg_event *event)
         worker->started_at = event->timestamp;
     if (connected)
         worker->events_enabled = (struct kn_opt_i64){0}; /* as it was started, until it says */
-    own_word(row, event, key);
+    if (!is_of_a_lost_connection(worker, event))
+        own_word(row, event, key);
     return true;
 }
 
@@ -278,16 +309,19 @@ bool worker_row_inspect(struct worker_row *row, const struct kn_msg_worker_inspe
     take_uptime(worker, inspect);
     struct merge_key key = {inspect->at, 0};
     if (row->word == WORKER_NOBODY ||
-        (worker->status == KN_WORKER_OFFLINE && is_newer(key, row->status)))
+        (worker->status != KN_WORKER_ONLINE && is_newer(key, row->status)))
         set_status(row, KN_WORKER_ONLINE, key, WORKER_ANSWER);
     return true;
 }
 
 bool worker_row_liveness(struct worker_row *row, const struct kn_msg_worker_liveness *liveness)
 {
-    struct merge_key key = {row->worker.last_seen, INT64_MAX};
+    int64_t seen = row->worker.last_seen > row->status.at ? row->worker.last_seen : row->status.at;
+    struct merge_key key = {seen, INT64_MAX}; /* it may have answered after its last event */
     if (row->word == WORKER_NOBODY || row->worker.last_seen >= liveness->last_seen + TOLD_US ||
         row->worker.status == liveness->status)
+        return false;
+    if (liveness->status == KN_WORKER_UNKNOWN && row->worker.status != KN_WORKER_ONLINE)
         return false;
     return set_status(row, (enum kn_worker_status)liveness->status, key, WORKER_VERDICT);
 }

@@ -22,6 +22,9 @@ struct worker_row {
     struct merge_key status; /* of the event that set its status */
     enum worker_word word;
     struct kn_msg_worker worker; /* texts are borrowed */
+    /* The last time that it was online and heard of only after a long silence, which nobody
+     * judged: Kanchi did not run. Not stored; 0: none. */
+    int64_t lapse_from, lapse_to;
 };
 
 enum { WORKER_COLUMNS = 8, WORKER_VALUES = 11, WORKER_BODY = 7 };

@@ -140,6 +140,109 @@ static void a_worker_starts_with_its_process_and_not_with_its_connection(void **
     }
 }
 
+static void commit_verdicts(struct rig *rig, struct kn_str heard, size_t want)
+{
+    struct store_change changes[4];
+    const struct kn_msg_feed *feed;
+    const struct kn_strs sources = {&heard, 1};
+    size_t count;
+    assert_int_equal(store_find_unheard(rig->store, &sources, &rig->arena, changes, 4, &count),
+                     KN_OK);
+    assert_int_equal(count, want);
+    if (count)
+        assert_int_equal(store_commit(rig->store, changes, count, &feed), KN_OK);
+}
+
+static void assert_life(struct rig *rig, const struct kn_msg_worker_moment *want, size_t count)
+{
+    struct kn_msg_worker_life life;
+    const struct kn_msg_worker_life_get get = {.id = KN_STR("w1@h"), .to = AT + KN_DAY};
+    assert_int_equal(store_read_worker_life(rig->reader, &get, &rig->arena, &life), KN_OK);
+    assert_int_equal(life.items.count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(life.items.items[i].at, want[i].at);
+        assert_int_equal(life.items.items[i].change, want[i].change);
+    }
+}
+
+static void a_worker_that_nobody_could_hear_is_unknown(void **state)
+{
+    struct rig *rig = *state;
+    const struct kn_msg_worker_moment want[] = {{AT + 10, KN_WORKER_CHANGE_ONLINE},
+                                                {AT + 20, KN_WORKER_CHANGE_UNKNOWN},
+                                                {AT + 30 * KN_SECOND, KN_WORKER_CHANGE_ONLINE}};
+    struct kn_msg_event beat = event(KN_EVENT_WORKER_HEARTBEAT, NULL, 10);
+    rig_ingest(rig, &beat, 1, NULL);
+    beat = event(KN_EVENT_WORKER_HEARTBEAT, NULL, 20);
+    rig_ingest(rig, &beat, 1, NULL);
+    commit_verdicts(rig, KN_STR("default"), 0);
+    commit_verdicts(rig, KN_STR("other"), 1);
+    commit_verdicts(rig, KN_STR("other"), 0); /* once */
+    struct kn_msg_worker worker = worker_of(rig, "w1@h");
+    assert_int_equal(worker.status, KN_WORKER_UNKNOWN);
+    assert_int_equal(worker.last_seen, AT + 20);
+    struct kn_str word = KN_STR("unknown");
+    struct kn_msg_worker_list list;
+    const struct kn_msg_workers_get get = {.statuses = {&word, 1}, .limit = 10};
+    assert_int_equal(store_read_workers(rig->reader, &get, &rig->arena, &list), KN_OK);
+    assert_int_equal(list.items.count, 1);
+    beat = event(KN_EVENT_WORKER_HEARTBEAT, NULL, 30 * KN_SECOND);
+    rig_ingest(rig, &beat, 1, NULL);
+    assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_ONLINE);
+    assert_life(rig, want, KN_COUNT_OF(want));
+}
+
+static void a_worker_that_lost_its_broker_did_not_go(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event beat = event(KN_EVENT_WORKER_HEARTBEAT, NULL, 20),
+                        offline = event(KN_EVENT_WORKER_OFFLINE, NULL, 30),
+                        online = event(KN_EVENT_WORKER_ONLINE, NULL, 20 * KN_SECOND);
+    rig_ingest(rig, &beat, 1, NULL);
+    commit_verdicts(rig, KN_STR("other"), 1);
+    offline.received_at = AT + 20 * KN_SECOND;
+    rig_ingest(rig, &offline, 1, NULL);
+    assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_UNKNOWN);
+    rig_ingest(rig, &online, 1, NULL);
+    const struct kn_msg_worker_moment want[] = {{AT + 20, KN_WORKER_CHANGE_ONLINE},
+                                                {AT + 20, KN_WORKER_CHANGE_UNKNOWN},
+                                                {AT + 20 * KN_SECOND, KN_WORKER_CHANGE_ONLINE}};
+    assert_life(rig, want, KN_COUNT_OF(want));
+}
+
+static void an_unknown_worker_that_died_is_offline_since_its_last_heartbeat(void **state)
+{
+    struct rig *rig = *state;
+    const struct kn_msg_worker_moment want[] = {{AT + 20, KN_WORKER_CHANGE_ONLINE},
+                                                {AT + 20, KN_WORKER_CHANGE_OFFLINE}};
+    struct kn_msg_event beat = event(KN_EVENT_WORKER_HEARTBEAT, NULL, 20);
+    rig_ingest(rig, &beat, 1, NULL);
+    commit_verdicts(rig, KN_STR("other"), 1);
+    const struct kn_msg_worker_liveness verdict = {.source = KN_STR("default"),
+                                                   .hostname = KN_STR("w1@h"),
+                                                   .status = KN_WORKER_OFFLINE,
+                                                   .last_seen = AT + 20};
+    commit_one(rig, KN_KIND_WORKER_LIVENESS, &verdict);
+    assert_int_equal(worker_of(rig, "w1@h").status, KN_WORKER_OFFLINE);
+    assert_life(rig, want, KN_COUNT_OF(want));
+}
+
+static void a_silence_that_nobody_judged_is_unknown(void **state)
+{
+    struct rig *rig = *state;
+    const int64_t hour = AT + 20 + KN_HOUR;
+    const struct kn_msg_worker_moment want[] = {{AT + 10, KN_WORKER_CHANGE_ONLINE},
+                                                {AT + 20, KN_WORKER_CHANGE_UNKNOWN},
+                                                {hour, KN_WORKER_CHANGE_ONLINE}};
+    struct kn_msg_event beats[] = {event(KN_EVENT_WORKER_HEARTBEAT, NULL, 10),
+                                   event(KN_EVENT_WORKER_HEARTBEAT, NULL, 20),
+                                   event(KN_EVENT_WORKER_HEARTBEAT, NULL, 20 + KN_HOUR),
+                                   event(KN_EVENT_WORKER_HEARTBEAT, NULL, 21 + KN_HOUR)};
+    for (size_t i = 0; i < KN_COUNT_OF(beats); i++)
+        rig_ingest(rig, beats + i, 1, NULL);
+    assert_life(rig, want, KN_COUNT_OF(want));
+}
+
 static void two_workers_that_take_turns_are_noticed(void **state)
 {
     struct rig *rig = *state;
@@ -390,6 +493,10 @@ int main(void)
         CASE(a_worker_is_what_it_says_unless_it_is_silent),
         CASE(a_worker_starts_with_its_process_and_not_with_its_connection),
         CASE(whether_events_are_on_is_open_again_when_a_worker_was_started_anew),
+        CASE(a_worker_that_nobody_could_hear_is_unknown),
+        CASE(a_worker_that_lost_its_broker_did_not_go),
+        CASE(an_unknown_worker_that_died_is_offline_since_its_last_heartbeat),
+        CASE(a_silence_that_nobody_judged_is_unknown),
         CASE(two_workers_that_take_turns_are_noticed),
         CASE(answers_of_a_worker_leave_what_they_do_not_say),
         CASE(queues_keep_their_latest_depth_and_a_history),

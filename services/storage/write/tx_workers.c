@@ -147,6 +147,37 @@ static enum kn_status put_moment(struct tx *tx, const struct worker_row *row, in
     return db_run(tx->store->db, SQL_LIFE_PUT, values, NULL, NULL);
 }
 
+/* A worker that was unknown is offline since its last heartbeat: the same moment. */
+static enum kn_status replace_moment(struct tx *tx, const struct worker_row *row)
+{
+    const struct db_value values[] = {db_i64(row->source), db_i64(row->host),
+                                      db_i64(row->status.at), db_i64(KN_WORKER_CHANGE_UNKNOWN)};
+    return db_run(tx->store->db, SQL_LIFE_MOMENT_DELETE, values, NULL, NULL);
+}
+
+static enum kn_status put_change(struct tx *tx, const struct worker_work *work)
+{
+    static const enum kn_worker_change changes[KN_WORKER_STATUS_COUNT] = {
+        [KN_WORKER_OFFLINE] = KN_WORKER_CHANGE_OFFLINE,
+        [KN_WORKER_ONLINE] = KN_WORKER_CHANGE_ONLINE,
+        [KN_WORKER_UNKNOWN] = KN_WORKER_CHANGE_UNKNOWN,
+    };
+    const struct worker_row *row = &work->row;
+    enum kn_status status = KN_OK;
+    if (row->worker.status == KN_WORKER_OFFLINE && work->status_before == KN_WORKER_UNKNOWN)
+        status = replace_moment(tx, row);
+    return status == KN_OK ? put_moment(tx, row, row->status.at, changes[row->worker.status])
+                           : status;
+}
+
+static enum kn_status put_lapse(struct tx *tx, const struct worker_row *row)
+{
+    if (!row->lapse_to)
+        return KN_OK;
+    enum kn_status status = put_moment(tx, row, row->lapse_from, KN_WORKER_CHANGE_UNKNOWN);
+    return status == KN_OK ? put_moment(tx, row, row->lapse_to, KN_WORKER_CHANGE_ONLINE) : status;
+}
+
 /* The change made by this transaction: the worker appeared, disappeared or restarted. */
 static enum kn_status put_life(struct tx *tx, const struct worker_work *work)
 {
@@ -154,9 +185,14 @@ static enum kn_status put_life(struct tx *tx, const struct worker_work *work)
     bool online = row->worker.status == KN_WORKER_ONLINE;
     if (row->word == WORKER_NOBODY)
         return KN_OK;
-    if (!work->known || row->worker.status != work->status_before)
-        return put_moment(tx, row, row->status.at,
-                          online ? KN_WORKER_CHANGE_ONLINE : KN_WORKER_CHANGE_OFFLINE);
+    enum kn_status status = put_lapse(tx, row);
+    if (status != KN_OK)
+        return status;
+    if (!work->known || row->worker.status != work->status_before) {
+        status = put_change(tx, work);
+        if (status != KN_OK || !work->known || work->status_before != KN_WORKER_UNKNOWN)
+            return status;
+    }
     if (online && work->started_before && row->worker.started_at > work->started_before)
         return put_moment(tx, row, row->worker.started_at, KN_WORKER_CHANGE_RESTART);
     return KN_OK;
@@ -209,7 +245,7 @@ static enum kn_status put_consumed(struct tx *tx, const struct worker_row *row)
     struct store *store = tx->store;
     struct consumed before = {.arena = tx->arena};
     const struct db_value key[] = {db_i64(row->source), db_i64(row->host)};
-    size_t now = row->worker.status == KN_WORKER_ONLINE ? row->worker.queues.count : 0;
+    size_t now = row->worker.status != KN_WORKER_OFFLINE ? row->worker.queues.count : 0;
     enum kn_status status = db_run(store->db, SQL_CONSUMES, key, take_consumed, &before);
     for (size_t i = 0; status == KN_OK && i < now && i < CONSUMED_MAX; i++) {
         int64_t queue;
@@ -248,6 +284,12 @@ static enum kn_status put_workers(struct tx *tx)
                            : status;
 }
 
+static bool came_or_went(const struct worker_work *work)
+{
+    return (work->row.worker.status == KN_WORKER_OFFLINE) !=
+           (work->status_before == KN_WORKER_OFFLINE);
+}
+
 enum kn_status tx_workers_finish(struct tx *tx)
 {
     struct kn_msg_worker *told = kn_arena_array(tx->arena, tx->n_workers, sizeof *told);
@@ -261,8 +303,7 @@ enum kn_status tx_workers_finish(struct tx *tx)
             status = put_answers(tx, work);
         if (status == KN_OK && work->dirty)
             status = put_life(tx, work);
-        if (status == KN_OK && work->dirty &&
-            (work->answered || work->row.worker.status != work->status_before))
+        if (status == KN_OK && work->dirty && (work->answered || came_or_went(work)))
             status = put_consumed(tx, &work->row);
         if (!work->dirty || !work->tell)
             continue;

@@ -1,6 +1,6 @@
 import type { WorkerLife } from '~/api/types'
 
-/** A stretch of a worker's life. */
+/** A stretch of a worker's life. Unknown stretches are left out. */
 export interface LifeSpan { from: number, to: number, online: boolean }
 export interface LifeStrip {
   spans: LifeSpan[]
@@ -24,8 +24,8 @@ export function stripOf(life: WorkerLife): LifeStrip {
     const online = item.change !== 'offline'
     if (item.change === 'restart' && at >= begin) restarts.push(at)
     const last = spans.at(-1)
-    if (to <= from) return
-    if (last && last.online === online) last.to = to
+    if (to <= from || item.change === 'unknown') return
+    if (last && last.to === from && last.online === online) last.to = to
     else spans.push({ from, to, online })
   })
   const known = spans.reduce((sum, span) => sum + span.to - span.from, 0)
