@@ -249,7 +249,7 @@ export const de: PartialTexts = {
     workflow: {
       title: 'Workflow',
       label: 'Tasks des Workflows',
-      count: (n: number, more: boolean) => `${formatCount(n)}${more ? '+' : ''} Tasks`,
+      count: (n: number, more: boolean) => more ? `${formatCount(n)}+ Tasks` : plural(n, 'Task'),
       first: (n: number) => `Die ersten ${plural(n, 'Task')} dieses Workflows werden angezeigt.`,
     },
     facts: {

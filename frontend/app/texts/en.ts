@@ -260,7 +260,7 @@ export const en = {
     workflow: {
       title: 'Workflow',
       label: 'Tasks of the workflow',
-      count: (n: number, more: boolean) => `${formatCount(n)}${more ? '+' : ''} tasks`,
+      count: (n: number, more: boolean) => more ? `${formatCount(n)}+ tasks` : plural(n, 'task'),
       first: (n: number) => `Showing the first ${plural(n, 'task')} of this workflow.`,
     },
     facts: {
