@@ -1,61 +1,29 @@
 import { describe, expect, it } from 'vitest'
-import { headlineOf, troublesOf, type Situation } from '~/lib/attention'
-import { pointsChange, relativeChange, successRates, twoHours } from '~/lib/charts/figures'
+import { endedSteps, failureRates, pointsChange, relativeChange, twoHours } from '~/lib/charts/figures'
+import { isUnknown, unknownSpans } from '~/lib/charts/known'
 import { gapsWithin } from '~/lib/health'
 import { stripOf } from '~/lib/charts/life'
 import { consumedQueues, poolRows, processedByName, settingsOf, systemRows } from '~/lib/workerTabs'
-import { at, metrics, queue, source, system, timeseries, worker, ZERO } from './fixtures'
+import { at, source, system, timeseries, worker } from './fixtures'
 
-const NOW = Date.parse(at(3600))
-const quiet: Situation = { system: system(), metrics: metrics(), queues: [queue()], workers: [worker()], failures: [], now: NOW }
-
-describe('what needs a look', () => {
-  it('is nothing when all is well', () => {
-    expect(troublesOf(quiet)).toEqual([])
-    expect(headlineOf([])).toBe('All systems normal')
-  })
-
-  it('a queue of native delayed delivery is nobody\'s trouble', () => {
-    const stranded = (...names: string[]) => troublesOf({ ...quiet, queues: names.map(name => queue({ name, depth: 12, consumers: 0 })) })
-    expect(stranded('celery_delayed_0', 'celery_delayed_7', 'celery_delayed_19', 'shop_celery_delayed_27')).toEqual([])
-    expect(stranded('celery_delayed_28', 'celery_delayed_99', 'celery_delayed_', 'celery_delayed_100')).toHaveLength(4)
-  })
-
-  it('names messages that nobody takes, and how to take them', () => {
-    const [trouble] = troublesOf({ ...quiet, queues: [queue({ name: 'mail', depth: 12, consumers: 0 })] })
-    expect(trouble).toMatchObject({ severity: 'error', text: 'Queue mail has 12 messages and no consumers.', remedy: 'celery -A your_app worker -Q mail' })
-  })
-
-  it('tells of workers that have just gone, not of those that went long ago', () => {
-    const gone = worker({ id: 'celery@b', status: 'offline', last_seen: at(3500) })
-    expect(troublesOf({ ...quiet, workers: [worker(), gone] })[0]!.text).toBe('Worker celery@b went offline in the last 30 min.')
-    expect(troublesOf({ ...quiet, workers: [worker(), { ...gone, last_seen: at(0) }] })).toEqual([])
-    expect(troublesOf({ ...quiet, workers: [gone] })[0]).toMatchObject({ severity: 'error' })
-  })
-
-  it('tells when many tasks fail, but not of two out of three', () => {
-    const failing = (success: number, failure: number) => metrics({ success_rate: success / (success + failure), counts: { ...ZERO, success, failure } })
-    expect(troublesOf({ ...quiet, metrics: failing(1, 2) })).toEqual([])
-    expect(troublesOf({ ...quiet, metrics: failing(60, 40) })[0]!.text).toBe('Success rate is down to 60.0%.')
-  })
-
-  it('puts the worst first, and counts', () => {
-    const troubles = troublesOf({ ...quiet, system: system({ ingestion: { a: source({ events_lost: 3 }) } }), queues: [queue({ depth: 1, consumers: 0 })] })
-    expect(troubles.map(trouble => trouble.severity)).toEqual(['error', 'warning'])
-    expect(headlineOf(troubles)).toBe('2 issues need attention')
-  })
-})
-
-describe('figures beside the hour before', () => {
-  it('lays minutes where they belong, and leaves silence open or at nothing', () => {
+describe('figures beside the time before', () => {
+  it('lays minutes where they belong, and leaves silence open', () => {
     const points = [{ at: at(0) }, { at: at(3600) }, { at: at(9999999) }]
-    const hours = twoHours(points, i => i + 1, Date.parse(at(7200)), null)
+    const hours = twoHours(points, i => i + 1, Date.parse(at(7200)))
     expect([hours.before.length, hours.now.length]).toEqual([60, 60])
     expect([hours.before[0], hours.now[0], hours.now[1]]).toEqual([1, 2, null])
   })
 
-  it('has no rate for a minute in which nothing ended', () => {
-    expect(successRates(timeseries([[0, { success: 3, failure: 1 }], [60, {}]], 120), Date.parse(at(7200))).before.slice(0, 2)).toEqual([0.75, null])
+  it('has no rate for a step in which nothing ended, and no value for the one that is not over', () => {
+    const series = timeseries([[0, { success: 3, failure: 1 }], [60, {}], [180, { failure: 1 }]], 240)
+    expect(failureRates(series, [], Date.parse(at(200)))).toEqual([0.25, null, null])
+    expect(endedSteps(series, [], Date.parse(at(200)))).toEqual([4, 0, 0])
+  })
+
+  it('has no value, and not 0, for a time when Kanchi was not there', () => {
+    const series = timeseries([[120, { success: 3 }]], 240)
+    const unknown = unknownSpans(null, [], Date.parse(at(119)), Date.parse(at(240)), 0)
+    expect(endedSteps(series, unknown, Date.parse(at(240)))).toEqual([null, 0, 3, 0])
   })
 
   it('says by how much, and whether it is for the worse', () => {
@@ -64,7 +32,20 @@ describe('figures beside the hour before', () => {
     expect(relativeChange(101, 100, 'worse')!.direction).toBe('same')
     expect(relativeChange(1, 0, 'worse')).toBeNull()
     expect(relativeChange(null, 1, 'neutral')).toBeNull()
-    expect(pointsChange(0.9, 0.95)).toEqual({ direction: 'down', text: '5.0 pp', worse: true })
+    expect(pointsChange(0.1, 0.05)).toEqual({ direction: 'up', text: '5.0 pp', worse: true })
+    expect(pointsChange(0.05, 0.1)).toEqual({ direction: 'down', text: '5.0 pp', worse: false })
+  })
+
+  it('knows nothing of the times when no broker could be heard', () => {
+    const gap = (from: number, to: number) => ({ from: at(from), to: at(to), reason: null })
+    const both = system({ ingestion: { a: source({ gaps: [gap(0, 100), gap(200, 260)] }), b: source({ gaps: [gap(50, 300)] }) } })
+    const seconds = (n: number) => Date.parse(at(n)) / 1000
+    const spans = unknownSpans(both, [], null, Date.parse(at(400)), 0)
+    expect(spans).toEqual([{ from: seconds(50), to: seconds(100) }, { from: seconds(200), to: seconds(260) }])
+    expect([isUnknown(spans, seconds(60), seconds(100)), isUnknown(spans, seconds(60), seconds(120)), isUnknown(spans, seconds(120), seconds(180))]).toEqual([true, false, false])
+    const away = { cause: 'broker' as const, source: 'a', since: Date.parse(at(320)), detail: null }
+    expect(isUnknown(unknownSpans(system({ ingestion: { a: source() } }), [away], null, Date.parse(at(400)), 0), seconds(360), seconds(420))).toBe(true)
+    expect(unknownSpans(both, [away], null, Date.parse(at(400)), 0)).toHaveLength(2)
   })
 
   it('shades the times in which events may be missing', () => {

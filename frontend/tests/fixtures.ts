@@ -1,4 +1,4 @@
-import type { Job, Metrics, Queue, System, Task, TaskEvent, Timeseries, Worker } from '~/api/types'
+import type { Job, Metrics, Queue, Service, System, Task, TaskEvent, Timeseries, Worker } from '~/api/types'
 
 const NONE = { count: 0, mean: null, min: null, max: null, p50: null, p95: null, p99: null }
 export const ZERO = { pending: 0, received: 0, started: 0, success: 0, failure: 0, retry: 0, revoked: 0, rejected: 0, orphaned: 0 }
@@ -61,6 +61,12 @@ export function source(part: Partial<System['ingestion'][string]> = {}): System[
   return {
     state: 'connected', broker: 'redis://localhost:6379/0', error: null, events_received: 0, events_invalid: 0, events_lost: 0, events_stored: 0, backlog_events: 0,
     events_duplicate: 0, lag_seconds: 0, gaps: [], spool_bytes: 0, spool_max: 1 << 30, spool_events: 0, spool_dropped: 0, queue_messages: null, queue_bytes_max: 0, since: null, ...part,
+  }
+}
+
+export function service(name: string, source: string | null = null, part: Partial<Service> = {}): Service {
+  return {
+    name, id: `${name} ${source}`, source, state: 'ready', version: null, host: null, pid: null, started_at: null, seen_at: at(3600), uptime_seconds: 1, rss_bytes: 1, cpu_seconds: 1, detail: null, ...part,
   }
 }
 

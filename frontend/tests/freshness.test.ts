@@ -1,19 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { goodUntil, staleOf, type Signals } from '~/lib/freshness'
-import { source, system } from './fixtures'
+import { goodUntil, staleOf, steady, type Signals } from '~/lib/freshness'
+import { service, source, system } from './fixtures'
 
 const NOW = 1_000_000_000_000
 const TIME = (ms: number) => new Date(ms).toISOString()
-const service = (name: string, of: string | null, part: object = {}) => ({
-  name, id: name + of, source: of, state: 'ready' as const, version: null, host: null, pid: null, started_at: null, seen_at: TIME(NOW), uptime_seconds: 1, rss_bytes: 1, cpu_seconds: 1, detail: null, ...part,
-})
 const healthy = system({
-  services: [service('storage', null), service('aggregation', null), service('ingestion', 'a'), service('control', 'a')],
+  services: [service('storage'), service('aggregation'), service('ingestion', 'a'), service('control', 'a')],
   ingestion: { a: source() },
 })
 const fresh: Signals = {
   now: NOW, openedAt: NOW - 60_000, browserOnline: true, connectedAt: NOW - 50_000, heardAt: NOW - 100, feed: true, system: healthy,
-  systemAt: NOW - 1500, metricsAt: NOW - 900, skew: 0,
+  systemAt: NOW - 1500, storageSince: null, metricsAt: NOW - 900, skew: 0,
 }
 const two = (part: object) => system({
   services: [service('ingestion', 'a'), service('ingestion', 'b')], ingestion: { a: source(), b: source(part) },
@@ -26,9 +23,11 @@ describe('what is stale', () => {
     ['the connection was lost a moment ago', { connectedAt: null, heardAt: NOW - 1000 }, [], undefined],
     ['the gateway is gone', { connectedAt: null, heardAt: NOW - 2000 }, ['gateway'], NOW - 2000],
     ['the page has just been opened', { connectedAt: null, heardAt: null, openedAt: NOW - 1000, system: null, systemAt: null, metricsAt: null }, [], undefined],
+    ['REST says that a broker is away, before there is a connection', { connectedAt: null, heardAt: null, openedAt: NOW - 500, system: { ...healthy, ingestion: { a: source({ state: 'away', since: TIME(NOW - 7000) }) } } }, ['broker'], NOW - 7000],
     ['the page never got a connection', { connectedAt: null, heardAt: null, openedAt: NOW - 3500, system: null, systemAt: null, metricsAt: null }, ['gateway'], null],
     ['storage stands still: figures and figures of 0 still come', { systemAt: NOW - 4500 }, ['storage'], NOW - 4500],
     ['storage did not answer after a reload', { connectedAt: NOW - 4500, system: null, systemAt: null }, ['storage'], null],
+    ['the gateway says since when storage is silent', { systemAt: null, connectedAt: NOW - 100, storageSince: NOW - 70_000 }, ['storage'], NOW - 70_000],
     ['the connection is new, and the first answer under way', { connectedAt: NOW - 1000, systemAt: NOW - 60_000, metricsAt: NOW - 60_000 }, [], undefined],
     ['the feed of storage is broken', { feed: false }, ['storage'], NOW - 1500],
     ['storage can not write', { system: system({ services: [service('storage', null, { state: 'degraded', detail: 'disk full' })] }) }, ['storage'], null],
@@ -38,7 +37,7 @@ describe('what is stale', () => {
     ['a broker is being connected for the first time', { system: { ...healthy, ingestion: { a: source({ state: 'connecting', since: TIME(NOW - 500) }) } } }, [], undefined],
     ['a broker is being connected for long', { system: { ...healthy, ingestion: { a: source({ state: 'connecting', since: TIME(NOW - 5000) }) } } }, ['broker'], NOW - 5000],
     ['ingestion does not report', { system: { ...healthy, services: [service('ingestion', 'a', { state: 'away', seen_at: TIME(NOW - 6000) })] } }, ['ingestion'], NOW - 6000],
-    ['ingestion is gone from the list', { system: { ...healthy, services: [service('storage', null)] } }, ['ingestion'], null],
+    ['ingestion is gone from the list', { system: { ...healthy, services: [service('storage')] } }, ['ingestion'], null],
     ['a second ingestion goes on', { system: { ...healthy, services: [service('ingestion', 'a', { state: 'away' }), service('ingestion', 'a')] } }, [], undefined],
     ['one of two brokers is away', { system: two({ state: 'away', error: 'refused' }) }, ['broker'], null],
     ['one of two sources was taken out of the configuration', { system: system({ services: [service('ingestion', 'a')], ingestion: { a: source(), b: source({ state: 'connecting' }) } }) }, [], undefined],
@@ -48,6 +47,16 @@ describe('what is stale', () => {
     expect(stale.map(one => one.cause)).toEqual(causes)
     expect(stale[0]?.since).toEqual(since)
   })
+})
+
+it('a time that wobbles is not news', () => {
+  const broker = (since: number | null, detail: string | null = null) => [{ cause: 'broker' as const, source: 'a', since, detail }]
+  const before = broker(10_000)
+  expect(steady(broker(11_500), before)).toBe(before)
+  expect(steady(broker(20_000), before)).toBe(before)
+  expect(steady(broker(9_000), before)).toEqual(broker(9_000))
+  expect(steady(broker(11_500, 'refused'), before)).toEqual(broker(10_000, 'refused'))
+  expect(steady([], before)).toEqual([])
 })
 
 describe('clocks', () => {

@@ -201,7 +201,16 @@ describe('charts', () => {
     const columns = outcomeColumns(timeseries([[60, { success: 3, failure: 1 }], [9999, { success: 9 }]], 240))
     expect(columns.at).toHaveLength(4)
     expect(columns.counts.success).toEqual([0, 3, 0, 0])
-    expect(columns.total).toBe(4)
+    expect(columns).toMatchObject({ total: 4, unfinished: -1 })
+    expect(outcomeColumns(timeseries([], 240), [], Date.parse(at(200))).unfinished).toBe(3)
+  })
+
+  it('has no column for a time of which nothing is known, unless something was counted in it', () => {
+    const from = Date.parse(at(0)) / 1000
+    const columns = outcomeColumns(timeseries([[60, { success: 3 }]], 240), [{ from: -Infinity, to: from + 190 }])
+    expect(columns.counts.success).toEqual([null, 3, null, 0])
+    expect(columns.counts.failure).toEqual([null, 0, null, 0])
+    expect(stack([columns.counts.success!, columns.counts.failure!])[1]).toEqual([null, 3, null, 0])
   })
 
   it('stacks', () => {

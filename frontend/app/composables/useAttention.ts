@@ -1,14 +1,14 @@
 import { computed } from 'vue'
-import { hasJustGone, isStranded } from '~/lib/attention'
+import type { Area, Line } from '~/lib/verdict'
 
-/** How many things each section has to look at, as far as the page knows without asking for more. */
+/** How many things each section has to look at: the lines of the verdict, by where they are. */
 export function useAttention() {
-  const system = useSystemStore()
-  const queues = useQueuesStore()
-  const workers = useWorkersStore()
+  const store = useVerdictStore()
+  const count = (areas: readonly Area[], severities: readonly Line['severity'][]) => store.verdict.lines
+    .filter(line => areas.includes(line.area) && severities.includes(line.severity)).reduce((sum, line) => sum + (line.area === 'kanchi' || line.area === 'broker' ? 1 : line.count), 0)
   return computed(() => ({
-    system: system.health.concerns.filter(concern => concern.severity === 'error').length,
-    queues: queues.queues.filter(isStranded).length,
-    workers: workers.workers.filter(worker => hasJustGone(worker, Date.now() + system.skew)).length,
+    system: count(['kanchi', 'broker'], ['error']),
+    queues: count(['queue'], ['error', 'warning']),
+    workers: count(['worker'], ['error', 'warning']),
   }))
 }

@@ -25,6 +25,8 @@ export interface Signals {
   feed: boolean
   system: System | null
   systemAt: number | null
+  /** The gateway itself says that storage has not responded since then; null while it does. */
+  storageSince: number | null
   metricsAt: number | null
   /** The gateway's clock minus the viewer's. */
   skew: number
@@ -43,7 +45,9 @@ export function staleOf(s: Signals): Stale[] {
   if (!s.browserOnline) return [{ cause: 'offline', source: null, since: s.heardAt, detail: null }]
   if (s.connectedAt === null) {
     const lost = s.heardAt === null ? s.now - s.openedAt > FIRST_MS : s.now - s.heardAt > GRACE_MS
-    return lost ? [{ cause: 'gateway', source: null, since: s.heardAt, detail: null }] : []
+    if (lost) return [{ cause: 'gateway', source: null, since: s.heardAt, detail: null }]
+    // REST may have answered already.
+    return s.storageSince === null ? staleSources(s) : [{ cause: 'storage', source: null, since: s.storageSince, detail: null }]
   }
   const storage = staleStorage(s, s.connectedAt)
   if (storage) return [storage]
@@ -51,6 +55,7 @@ export function staleOf(s: Signals): Stale[] {
 }
 
 function staleStorage(s: Signals, connectedAt: number): Stale | null {
+  if (s.storageSince !== null) return { cause: 'storage', source: null, since: s.storageSince, detail: null }
   const silent = s.now - Math.max(s.systemAt ?? 0, connectedAt) > SYSTEM_MS
   if (silent || (!s.feed && s.now - connectedAt > SYSTEM_MS)) return { cause: 'storage', source: null, since: s.systemAt, detail: null }
   const broken = s.system?.services.find(service => service.name === 'storage' && service.state === 'degraded')
@@ -91,4 +96,16 @@ export function goodUntil(stale: readonly Stale[], sources: readonly string[], s
   }
   const all = sources.length > 0 && sources.every(name => silent.some(one => one.source === name))
   return all ? Math.max(...silent.map(one => one.since ?? 0)) : null
+}
+
+/**
+ * The same, and since the time known before, of what was stale already: a broker gets a new state with each attempt to
+ * connect, and the difference of two clocks wobbles.
+ */
+export function steady(next: readonly Stale[], before: readonly Stale[]): readonly Stale[] {
+  const kept = next.map((one) => {
+    const same = before.find(other => other.cause === one.cause && other.source === one.source)
+    return same && same.since !== null && one.since !== null ? { ...one, since: Math.min(same.since, one.since) } : one
+  })
+  return JSON.stringify(kept) === JSON.stringify(before) ? before : kept
 }

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { goodUntil, staleOf, type Stale } from '~/lib/freshness'
+import { goodUntil, staleOf, steady, type Stale } from '~/lib/freshness'
 import { useLiveStore } from './live'
 import { useMetricsStore } from './metrics'
 import { useSystemStore } from './system'
@@ -31,10 +31,12 @@ export const useFreshnessStore = defineStore('freshness', () => {
     connectedAt = live.isLive ? connectedAt ?? now : null
     const next = staleOf({
       now, openedAt, browserOnline: browserOnline.value, connectedAt, heardAt: live.lastHeard(), feed: live.feedConnected,
-      system: system.system, systemAt: system.heardAt, metricsAt: useMetricsStore().heardAt, skew: system.skew,
+      system: system.system, systemAt: system.heardAt, storageSince: system.storageSince, metricsAt: useMetricsStore().heardAt, skew: system.skew,
     })
-    if (JSON.stringify(next) !== JSON.stringify(stale.value)) stale.value = next
+    const isBack = stale.value.some(one => one.cause === 'storage') && next.every(one => !['offline', 'gateway', 'storage'].includes(one.cause))
+    stale.value = steady(next, stale.value)
     ready.value = system.system !== null
+    if (isBack) live.reloadAll()
   }
 
   function onNetwork(): void {

@@ -96,7 +96,7 @@ export const useLiveStore = defineStore('live', () => {
       feedConnected.value = frame.feed === 'connected'
     } else if (frame.type === 'hello') {
       feedConnected.value = frame.feed === 'connected'
-      for (const watcher of [...watchers]) watcher.reload?.()
+      reloadAll()
     } else if (frame.type === 'resync') {
       feedConnected.value = true
       for (const watcher of [...watchers]) {
@@ -109,7 +109,12 @@ export const useLiveStore = defineStore('live', () => {
     }
   }
 
-  return { connection, feedConnected, lostAt, lastOutage, isLive, lastHeard: () => heardAt, start, stop, retryNow, watch }
+  /** Everything is loaded again: requests may have failed meanwhile. */
+  function reloadAll(): void {
+    for (const watcher of [...watchers]) watcher.reload?.()
+  }
+
+  return { connection, feedConnected, lostAt, lastOutage, isLive, lastHeard: () => heardAt, reloadAll, start, stop, retryNow, watch }
 })
 
 function defaultUrl(): string {

@@ -2,7 +2,7 @@ import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { System } from '~/api/types'
-import { emptyReason, healthOf } from '~/lib/health'
+import { emptyReason } from '~/lib/health'
 import { useFreshnessStore } from './freshness'
 import { useLiveStore, type Watch } from './live'
 import { useMetricsStore } from './metrics'
@@ -15,11 +15,10 @@ export const useSystemStore = defineStore('system', () => {
   const skew = ref(0)
   /** When the last answer came, in the viewer's clock; null before the first. */
   const heardAt = ref<number | null>(null)
+  /** Since when storage has not responded, by the gateway; null while it does. */
+  const storageSince = ref<number | null>(null)
   let watch: Watch | null = null
 
-  const health = computed(() => failure.value && !system.value
-    ? { level: 'error' as const, headline: 'Unavailable', concerns: [{ severity: 'error' as const, key: 'gateway', text: failure.value.text, remedy: null }] }
-    : healthOf(system.value))
   const sources = computed(() => Object.keys(system.value?.ingestion ?? {}).sort())
   const taskCount = computed(() => system.value
     ? Math.max(system.value.storage?.tasks ?? 0, Object.values(system.value.tasks).reduce((sum, n) => sum + n, 0))
@@ -35,9 +34,12 @@ export const useSystemStore = defineStore('system', () => {
 
   function accept(next: System): void {
     system.value = next
-    heardAt.value = Date.now()
     failure.value = null
     skew.value = Date.parse(next.time) - Date.now()
+    // While storage does not respond, the gateway repeats the newest document that it has.
+    const staleSince = (next as { stale_since?: string | null }).stale_since
+    storageSince.value = staleSince ? Date.parse(staleSince) - skew.value : null
+    if (!staleSince) heardAt.value = Date.now()
     useFreshnessStore().look()
   }
 
@@ -51,5 +53,5 @@ export const useSystemStore = defineStore('system', () => {
     void load()
   }
 
-  return { system, failure, skew, heardAt, health, sources, taskCount, emptyHint, load, start }
+  return { system, failure, skew, heardAt, storageSince, sources, taskCount, emptyHint, load, start }
 })

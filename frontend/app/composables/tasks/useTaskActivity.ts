@@ -49,7 +49,7 @@ export function useTaskActivity(filter: () => TaskFilter) {
     return c.at.map((_, i) => {
       let below = 0
       const parts = shown.flatMap((status) => {
-        const n = c.counts[status]![i]!
+        const n = c.counts[status]![i] ?? 0
         const part = { status, below, above: below + n }
         below += n
         return n > 0 ? [part] : []

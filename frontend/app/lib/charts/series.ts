@@ -1,4 +1,5 @@
-import type { TaskStatus, Timeseries, TimeseriesPoint } from '~/api/types'
+import type { StatusCounts, TaskStatus, Timeseries, TimeseriesPoint } from '~/api/types'
+import { isUnknown, type Span } from './known'
 
 /** What the throughput chart stacks, from the axis upwards: how tasks ended. */
 export const OUTCOMES: readonly TaskStatus[] = ['success', 'retry', 'revoked', 'rejected', 'orphaned', 'failure']
@@ -7,42 +8,73 @@ export interface OutcomeColumns {
   /** Begin of each step, in seconds since 1970; every step is there, also the empty ones. */
   at: number[]
   step: number
-  /** Counts by status, beside `at`. */
-  counts: Record<string, number[]>
+  /** Counts by status, beside `at`; null while nothing was known. */
+  counts: Record<string, (number | null)[]>
   total: number
+  /** The step that is not over yet; -1 when all are. */
+  unfinished: number
 }
 
-/** Fills in the steps that the answer leaves out, so that silence shows as silence. */
-export function outcomeColumns(series: Timeseries): OutcomeColumns {
-  const step = Math.max(1, series.step_seconds)
-  const begin = Math.floor(Date.parse(series.from) / 1000)
-  const end = Math.floor(Date.parse(series.to) / 1000)
-  const length = Math.min(1500, Math.max(0, Math.ceil((end - begin) / step)))
-  const at = Array.from({ length }, (_, i) => begin + i * step)
-  const counts: Record<string, number[]> = {}
-  for (const status of OUTCOMES) counts[status] = Array<number>(length).fill(0)
+/** Fills in the steps that the answer leaves out: 0 where Kanchi listened, null where it did not. now: milliseconds. */
+export function outcomeColumns(series: Timeseries, unknown: readonly Span[] = [], now = Infinity): OutcomeColumns {
+  const { at, step } = stepsOf(series)
+  const known = at.map(from => !isUnknown(unknown, from, from + step))
+  const counts: Record<string, (number | null)[]> = {}
+  for (const status of OUTCOMES) counts[status] = known.map(is => is ? 0 : null)
   let total = 0
-  for (const point of pointsOf(series)) {
-    const i = Math.floor((Date.parse(point.at) / 1000 - begin) / step)
-    if (i < 0 || i >= length) continue
+  for (const [i, point] of placed(series)) {
     for (const status of OUTCOMES) {
-      counts[status]![i]! += point.counts[status]
+      counts[status]![i] = (counts[status]![i] ?? 0) + point.counts[status]
       total += point.counts[status]
     }
   }
-  return { at, step, counts, total }
+  const last = at.length - 1
+  return { at, step, counts, total, unfinished: last >= 0 && at[last]! + step > now / 1000 ? last : -1 }
 }
 
-function pointsOf(series: Timeseries): TimeseriesPoint[] {
+/** A figure of each step that is over; null where nothing was known, or it has no value. */
+export function stepValues(series: Timeseries, value: (point: TimeseriesPoint | null) => number | null, unknown: readonly Span[], now: number): (number | null)[] {
+  const { at, step } = stepsOf(series)
+  const points = new Map(placed(series))
+  return at.filter(from => from + step <= now / 1000).map((from, i) => {
+    const point = points.get(i) ?? null
+    return point === null && isUnknown(unknown, from, from + step) ? null : value(point)
+  })
+}
+
+function stepsOf(series: Timeseries): { at: number[], step: number } {
+  const step = Math.max(1, series.step_seconds)
+  const begin = Math.floor(Date.parse(series.from) / 1000 / step) * step
+  const end = Math.floor(Date.parse(series.to) / 1000)
+  const length = Math.min(1500, Math.max(0, Math.ceil((end - begin) / step)))
+  return { at: Array.from({ length }, (_, i) => begin + i * step), step }
+}
+
+/** The points with the number of their step. */
+function placed(series: Timeseries): [number, TimeseriesPoint][] {
+  const { at, step } = stepsOf(series)
   return series.series.flatMap(group => group.points)
+    .map((point): [number, TimeseriesPoint] => [Math.floor((Date.parse(point.at) / 1000 - (at[0] ?? 0)) / step), point])
+    .filter(([i]) => i >= 0 && i < at.length)
+}
+
+/** Tasks that are over, of counts by status. */
+export function endedOf(counts: Omit<StatusCounts, 'pending' | 'received' | 'started' | 'retry'>): number {
+  return counts.success + counts.failure + counts.revoked + counts.rejected + counts.orphaned
+}
+
+/** Share of failures; null when nothing succeeded or failed. */
+export function failureRate(counts: Pick<StatusCounts, 'success' | 'failure'>): number | null {
+  const { success, failure } = counts
+  return success + failure > 0 ? failure / (success + failure) : null
 }
 
 /** Heights of stacked columns: element i is the sum of the series up to and including i. */
-export function stack(rows: readonly (readonly number[])[]): number[][] {
-  const stacked: number[][] = []
+export function stack(rows: readonly (readonly (number | null)[])[]): (number | null)[][] {
+  const stacked: (number | null)[][] = []
   rows.forEach((row, i) => {
     const below = stacked[i - 1]
-    stacked.push(row.map((value, x) => value + (below?.[x] ?? 0)))
+    stacked.push(row.map((value, x) => value === null ? null : value + (below?.[x] ?? 0)))
   })
   return stacked
 }
