@@ -95,7 +95,7 @@ describe('figures of the fleet', () => {
   })
 
   it('count tasks where the gateway does', () => {
-    expect(figuresOf([{ ...group('a', counts(5, 1)), tasks: counts(4, 1) } as TotalsGroup], true).of('a')!.success).toBe(4)
+    expect(figuresOf([{ ...group('a', { ...counts(5, 1), retry: 3 }), tasks: { success: 4, failure: 1, revoked: 0, rejected: 0, orphaned: 0 } }], true).of('a')).toMatchObject({ success: 4, failure: 1, retry: 3 })
   })
 
   it.each([

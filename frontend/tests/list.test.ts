@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { moveBrush, stretchOf } from '~/lib/charts/brush'
-import { depthsByMinute } from '~/lib/charts/depths'
+import { held } from '~/lib/charts/depths'
 import { emptyFilter } from '~/lib/tasks/filters'
 import { isTyping, KeyReader, type Shortcut } from '~/lib/keys'
 import { PageWindow } from '~/lib/tasks/pages'
@@ -173,8 +173,6 @@ describe('charts by keyboard', () => {
   })
 
   it('holds a depth until the next measurement', () => {
-    const depths = depthsByMinute([{ at: at(0), depth: 5, unacked: null, consumers: null }, { at: at(120), depth: 9, unacked: null, consumers: null }], Date.parse(at(180)))
-    expect(depths.slice(-4)).toEqual([5, 5, 9, 9])
-    expect(depths[0]).toBeNull()
+    expect(held([null, 5, null, 9, null])).toEqual([null, 5, 5, 9, 9])
   })
 })

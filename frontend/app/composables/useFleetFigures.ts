@@ -5,7 +5,7 @@ import { figuresOf, NO_FIGURES } from '~/lib/fleet/figures'
 import { periodToRest, type Period } from '~/lib/periods'
 
 /** As the gateway allows. */
-const MOST_GROUPS = 500
+const MOST_GROUPS = 1000
 const MOST_NAMES = 100
 /** Further requests for one source. */
 const MOST_MORE = 20

@@ -2,7 +2,7 @@ import { shallowRef } from 'vue'
 import { api, outcome } from '~/api/client'
 
 const MINUTES = 5
-const MOST = 500
+const MOST = 1000
 const POLL_MS = 10_000
 
 export interface Rates {

@@ -27,9 +27,9 @@ export function figuresOf(groups: readonly TotalsGroup[], complete: boolean): Fi
   return { of, groupOf: key => byKey.get(key) ?? null, sum: complete ? sumOf([...byKey.values()].map(countsOf)) : null }
 }
 
-/** The number of tasks, which is that of the list behind the figure; older gateways count events only. */
+/** Of what has ended, the number of tasks, which is that of the list behind the figure; of the rest, the number of events. */
 export function countsOf(group: TotalsGroup): StatusCounts {
-  return (group as { tasks?: StatusCounts }).tasks ?? group.counts
+  return { ...group.counts, ...group.tasks }
 }
 
 export function sumOf(all: readonly (StatusCounts | null)[]): StatusCounts | null {

@@ -23,7 +23,7 @@ export function queueColumns(several: boolean): Column[] {
     { key: 'succeeded', label: c.succeeded, width: 84, end: true, rank: 9, sorts: true },
     { key: 'failed', label: c.failed, width: 64, end: true, rank: 7, sorts: true },
     { key: 'rate', label: c.rate, width: 88, end: true, rank: 8, sorts: true, hint: t.queues.rateHint },
-    { key: 'retried', label: c.retried, width: 72, end: true, rank: 11, sorts: true },
+    { key: 'retried', label: c.retried, width: 72, end: true, rank: 11, sorts: true, hint: t.fleet.retriedHint },
     { key: 'unacked', label: c.unacked, width: 72, end: true, rank: 10, sorts: true, hint: t.queues.unackedHint },
     { key: 'workers', label: c.workers, width: 120, grow: 1, rank: 12, sorts: true },
     { key: 'measured', label: c.measured, width: 92, end: true, rank: 5, sorts: true },

@@ -17,7 +17,7 @@ export function workerColumns(several: boolean): Column[] {
     { key: 'succeeded', label: c.succeeded, width: 84, end: true, rank: 6, sorts: true },
     { key: 'failed', label: c.failed, width: 64, end: true, rank: 3, sorts: true },
     { key: 'rate', label: c.rate, width: 88, end: true, rank: 4, sorts: true, hint: t.workers.rateHint },
-    { key: 'retried', label: c.retried, width: 76, end: true, rank: 7, sorts: true },
+    { key: 'retried', label: c.retried, width: 76, end: true, rank: 7, sorts: true, hint: t.fleet.retriedHint },
     { key: 'processed', label: c.processed, width: 92, end: true, rank: 11, sorts: true, hint: t.workers.processedHint },
     { key: 'cpu', label: c.cpu, width: 68, end: true, rank: 8, sorts: true, hint: t.workers.cpuHint },
     { key: 'memory', label: c.memory, width: 92, end: true, rank: 9, sorts: true },
