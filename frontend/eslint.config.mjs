@@ -12,8 +12,13 @@ export default withNuxt({
     '@stylistic/max-statements-per-line': 'off',
   },
 }, {
-  files: ['app/components/{show,ui,audit}/*.vue', 'app/components/layout/*.vue', 'app/layouts/*.vue', 'app/error.vue', 'app/pages/{settings,audit,\\[...path\\]}.vue'],
-  ignores: ['app/components/layout/ConnectionState.vue'],
+  files: ['app/**/*.vue'],
+  // Their texts have not moved yet; nothing is to be added here.
+  ignores: [
+    'app/components/{act,charts,overview,queues,system,workers}/*.vue',
+    'app/components/tasks/list/*.vue',
+    'app/pages/{index,system}.vue', 'app/pages/{jobs,tasks}/index.vue', 'app/pages/queues/\\[name\\].vue', 'app/pages/workers/\\[id\\].vue',
+  ],
   rules: {
     'vue/no-bare-strings-in-template': ['error', {
       allowlist: ['Kanchi', 'UTC', 'Python', 'JSON', '?', '–', '—', '·', '…', ':', ',', '.', ';', '(', ')', '/', '%', '→', '×', '+', '-', '“', '”', '=', '|', '&', '~'],
