@@ -392,14 +392,27 @@ int64_t merge_learned_at(const struct merge_task *task, enum merge_type type)
     return is_taken && at < taken.at && (!until || taken.at <= until) ? taken.at : at;
 }
 
+/* The error of an earlier attempt is not the one that a task failed with, even if the backend does
+ * not have that. */
+static void replace_error(struct merge_task *view, unsigned i, struct kn_str text,
+                          struct merge_key key)
+{
+    if (view->text[i].ptr && key_cmp(key, view->text_key[i]) < 0)
+        return;
+    view->text[i] = text;
+    view->text_key[i] = key;
+}
+
 static void view_learned(struct merge_task *view, const struct merge_task *task, unsigned type)
 {
     const struct kn_msg_event *event = task->learned[type];
     struct merge_key key = {merge_learned_at(task, (enum merge_type)type), event->clock};
     unsigned bit = 1u << type;
     for (unsigned i = 0; i < MERGE_TEXT_COUNT; i++) {
-        if (fills_in(i) ? !view->text[i].ptr && text_of(event, i).len
-                        : (merge_text_types[i] & bit) != 0)
+        if (type == MERGE_FAILED && merge_text_types[i] == (MERGE_OF_ERROR))
+            replace_error(view, i, text_of(event, i), key);
+        else if (fills_in(i) ? !view->text[i].ptr && text_of(event, i).len
+                             : (merge_text_types[i] & bit) != 0)
             join_text(view, i, text_of(event, i), key);
     }
     if (!view->retries.set)

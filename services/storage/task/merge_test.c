@@ -642,6 +642,27 @@ static void learned_fields_give_way_to_those_of_events(void **state)
     assert_int_equal(merge_completed_at(view), 3);
 }
 
+static void a_failure_without_exception_does_not_show_that_of_a_retry(void **state)
+{
+    (void)state;
+    struct kn_msg_event retried = {.type = KN_EVENT_TASK_RETRIED,
+                                   .timestamp = 2,
+                                   .hostname = KN_STR("a"),
+                                   .exception = KN_STR("Busy()"),
+                                   .traceback = KN_STR("of the retry")},
+                        failed = learned(KN_EVENT_TASK_FAILED, KN_ORIGIN_BACKEND, 4);
+    struct merge_task task = {0}, room;
+    merge_event(&task, &retried);
+    merge_event(&task, &failed);
+    const struct merge_task *view = merge_view(&task, &room);
+    assert_null(view->text[MERGE_ERROR].ptr);
+    assert_null(view->text[MERGE_TRACEBACK].ptr);
+    retried.timestamp = 5; /* it was retried after all */
+    merge_event(&task, &retried);
+    view = merge_view(&task, &room);
+    assert_true(kn_str_eq(view->text[MERGE_ERROR], retried.exception));
+}
+
 static void a_message_that_was_seen_waiting_says_what_no_event_says(void **state)
 {
     (void)state;
@@ -936,6 +957,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_was_thrown_away_does_not_undo_the_end),
         cmocka_unit_test(a_message_that_waits_again_is_not_lost),
         cmocka_unit_test(a_failure_names_a_task_that_no_message_named),
+        cmocka_unit_test(a_failure_without_exception_does_not_show_that_of_a_retry),
         cmocka_unit_test(learned_fields_give_way_to_those_of_events),
         cmocka_unit_test(a_message_that_was_seen_waiting_says_what_no_event_says),
         cmocka_unit_test(custom_events_count_for_worker_and_times_only),
