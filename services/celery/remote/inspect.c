@@ -88,6 +88,9 @@ enum kn_status celery_inspect_stats(struct kn_str value, struct kn_arena *arena,
     if (name.ptr)
         inspect->pool = kn_arena_str(arena, name);
     take_i64(json_object_get(pool, "max-concurrency"), &inspect->concurrency);
+    size_t processes = json_array_size(json_object_get(pool, "processes"));
+    if (processes) /* max-concurrency is as at the start, also after pool_grow and pool_shrink */
+        inspect->concurrency = KN_SOME_I64((int64_t)processes);
     take_i64(json_object_get(stats, "prefetch_count"), &inspect->prefetch);
     take_f64(json_object_get(stats, "uptime"), &inspect->uptime);
     take_rusage(json_object_get(stats, "rusage"), inspect);

@@ -193,6 +193,7 @@ static void stats_of_any_pool_are_understood(void **state)
          "celery_aio_pool.pool:AsyncIOPool", 0},
         {"{\"pid\":1,\"pool\":{\"processes\":[1],\"max-concurrency\":1}}", "solo", 1},
         {"{\"pid\":1,\"pool\":{\"processes\":[2],\"max-concurrency\":1}}", "prefork", 1},
+        {"{\"pid\":1,\"pool\":{\"processes\":[2,3,4],\"max-concurrency\":1}}", "prefork", 3},
         {"{\"pid\":1,\"pool\":{\"threads\":2,\"max-concurrency\":2}}", "threads", 2},
         {"{\"pid\":1,\"pool\":{\"max-concurrency\":9}}", NULL, 9},
         {"{\"pid\":1,\"pool\":\"N/A\",\"rusage\":\"N/A\",\"uptime\":null}", NULL, 0},
