@@ -232,6 +232,7 @@ def test_a_queue_that_nobody_consumes_is_found(folder, clinic):
         send(url, "shop.mail.send")
         found = rig.wait_for(lambda: findings(kanchi).get("queue_without_consumer"), 30,
                              "the queue is found")
+        assert found["severity"] == "error"
         assert found["subject"] == "mail" and found["text"].startswith("1 messages are waiting")
     assert "no_worker_answered" in findings(kanchi)
 

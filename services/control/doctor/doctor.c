@@ -369,7 +369,7 @@ static void look_at_queues(struct doctor *d)
             continue;
         struct kn_str name = kn_arena_str(d->arena, one->name);
         find(
-            d, KN_SEVERITY_WARNING, "queue_without_consumer", name,
+            d, KN_SEVERITY_ERROR, "queue_without_consumer", name,
             "Start a worker for it (celery -A your_app worker -Q QUEUE), or send add_consumer to a "
             "running worker.",
             "%" PRIu64 " messages are waiting in the queue %.*s, which has no consumers",
