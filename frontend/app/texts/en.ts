@@ -255,7 +255,7 @@ export const en = {
   health: {
     good: 'All systems normal',
     checking: 'Checking…',
-    issues: (n: number) => `${formatCount(n)} issues need attention`,
+    issues: (n: number) => n === 1 ? '1 issue needs attention' : `${formatCount(n)} issues need attention`,
     issuesShort: (n: number) => plural(n, 'issue'),
     title: 'Health',
     goodText: 'Kanchi, its brokers, workers and queues are all right.',
