@@ -7,7 +7,7 @@ import { PageWindow } from '~/lib/tasks/pages'
 import { findEntries, firstChoice, matchScore, type PaletteEntry } from '~/lib/palette'
 import { allShortcuts } from '~/lib/shortcuts'
 import { suggestionsFor } from '~/lib/tasks/suggest'
-import { at, tasks } from './fixtures'
+import { tasks } from './fixtures'
 
 const page = (number: number) => tasks(10, number * 10)
 const ids = (window: PageWindow) => [window.rows[0]!.id, window.rows.at(-1)!.id]
