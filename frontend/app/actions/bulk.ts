@@ -52,7 +52,7 @@ function sayPlan(action: BulkAction, plan: JobPlan): Said {
     lines: [
       plan.count === 0
         ? (plan.already_retried ? t.actions.allRetried : t.actions.noneLeft)
-        : will === 0 ? t.actions.noneOf(plan.count) : t.actions.bulk[action].some(t.actions.ofTasks(will, plan.count)),
+        : will === 0 ? t.actions.noneOf(plan.count) : t.actions.bulk[action].some(t.actions.ofTasks(will, plan.count), will === 1),
       ...(plan.count && !isAll ? [t.actions.checkedOnly(plan.checked)] : []),
       ...(will ? [t.actions.limited(String(plan.rate))] : []),
     ],
