@@ -1,7 +1,7 @@
 // How busy the page keeps its main thread, in figures; it judges nothing:
 //   node e2e/measure-screen.mjs URL [--seconds 60] [--only tasks] [--collect] [--untraced] [--profile FOLDER] [--json]
-// Opens the overview, the task list, one worker and the queues, one after the other, and leaves each open for so long; the
-// task list once more, scrolled as fast as it goes. Said are the first content, the tasks of the main thread above 50 ms
+// Opens the overview, the task list, the workers, one of them and the queues, one after the other, and leaves each open for so long; the
+// task list once more, scrolled as fast as it goes. Said are the first content, how long after their data the first rows stand, how many elements the page has, the tasks of the main thread above 50 ms
 // with what ran in them, and the JavaScript heap over time. A trace says for how much of a long task the page had a processor:
 // the rest it waited for one. --untraced leaves that out, for long runs. --collect frees garbage before the heap is read;
 // --profile leaves a CPU profile of each.
@@ -25,9 +25,16 @@ const MEBI = 1048576
 const say = values.json ? () => {} : console.log
 
 /** Runs in the page before anything else: notes long tasks, and what ran in the frames that took long. */
-function watch() {
+function watch(rows) {
   window.longTasks = []
   window.longFrames = []
+  window.firstRow = null
+  performance.setResourceTimingBufferSize(10_000)
+  const look = () => {
+    if (window.firstRow === null && document.querySelector(rows)) window.firstRow = performance.now()
+    else requestAnimationFrame(look)
+  }
+  look()
   new PerformanceObserver((list) => {
     for (const { startTime, duration } of list.getEntries()) window.longTasks.push({ at: startTime, ms: duration })
   }).observe({ type: 'longtask', buffered: true })
@@ -57,32 +64,41 @@ async function scroll(ms) {
   }
 }
 
+/** Runs in the page: from the end of the first answer with the list's data to the first row. */
+function afterData(list) {
+  const answers = performance.getEntriesByType('resource').filter(entry => new RegExp(`/api/v1/${list}([?]|$)`).test(entry.name) && entry.responseEnd <= window.firstRow)
+  return answers.length && window.firstRow !== null ? Math.round(window.firstRow - answers[0].responseEnd) : null
+}
+
 async function places() {
   const worker = await firstItem(base, 'workers?status=online&limit=1') ?? await firstItem(base, 'workers?limit=1')
   return [
-    { name: 'overview', path: '/', ready: 'figure' },
-    { name: 'tasks', path: '/tasks', ready: '[data-task-id]' },
+    { name: 'overview', path: '/', ready: 'figure', data: 'metrics' },
+    { name: 'tasks', path: '/tasks', ready: '[data-task-id]', data: 'tasks' },
     { name: 'tasks, scrolled', path: '/tasks', ready: '[data-task-id]', during: page => page.evaluate(scroll, seconds * 1000) },
+    { name: 'workers', path: '/workers', ready: '[data-worker-id]', data: 'workers' },
     worker && { name: 'worker', path: `/workers/${encodeURIComponent(worker.id)}`, ready: 'h1' },
-    { name: 'queues', path: '/queues', ready: 'main h1' },
+    { name: 'queues', path: '/queues', ready: 'main tbody tr a[href*="/queues/"], [data-queue]', data: 'queues' },
   ].filter(place => place && (!values.only || values.only.includes(place.name)))
 }
 
-async function heapOf(session) {
+async function heapOf(page, session) {
   if (values.collect) await session.send('HeapProfiler.collectGarbage')
+  const elements = await page.evaluate(() => document.querySelectorAll('*').length)
   const { usedSize } = await session.send('Runtime.getHeapUsage')
   const { nodes, jsEventListeners } = await session.send('Memory.getDOMCounters')
-  return { mib: Math.round(usedSize / MEBI * 10) / 10, nodes, listeners: jsEventListeners }
+  return { mib: Math.round(usedSize / MEBI * 10) / 10, nodes, listeners: jsEventListeners, elements }
 }
 
 async function measure(browser, place) {
   const { context, page, complaints } = await openPage(browser, base)
-  await context.addInitScript(watch)
+  await context.addInitScript(watch, place.ready)
   const session = await context.newCDPSession(page)
   await page.goto(base + place.path)
   await page.waitForSelector(place.ready, { timeout: 30_000, state: 'attached' })
   const ready = await page.evaluate(() => performance.now())
   const paint = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0)
+  const rowsAfterData = place.data ? await page.evaluate(afterData, place.data) : null
   await page.waitForTimeout(2000)
   const opening = await page.evaluate(() => window.longTasks.splice(0))
   const began = await page.evaluate(() => performance.now())
@@ -92,18 +108,18 @@ async function measure(browser, place) {
     await session.send('Profiler.setSamplingInterval', { interval: 500 })
     await session.send('Profiler.start')
   }
-  const heap = [await heapOf(session)]
+  const heap = [await heapOf(page, session)]
   const during = place.during?.(page)
   for (let i = 0; i < Number(values.samples); i++) {
     await page.waitForTimeout(seconds * 1000 / Number(values.samples))
-    heap.push(await heapOf(session))
+    heap.push(await heapOf(page, session))
   }
   await during
   if (values.profile) writeFileSync(`${values.profile}/${place.name}.cpuprofile`, JSON.stringify((await session.send('Profiler.stop')).profile))
   const traced = values.untraced ? null : longTasksOf(await browser.stopTracing())
   const { tasks, frames } = await page.evaluate(from => ({ tasks: window.longTasks, frames: window.longFrames.filter(frame => frame.at >= from) }), began)
   const result = {
-    page: place.name, seconds, first_content_ms: Math.round(paint), ready_ms: Math.round(ready),
+    page: place.name, seconds, first_content_ms: Math.round(paint), ready_ms: Math.round(ready), rows_after_data_ms: rowsAfterData, elements: Math.max(...heap.map(one => one.elements)),
     opening_long_tasks_ms: opening.map(task => Math.round(task.ms)),
     long_tasks: tasks.map(({ at, ms }) => {
       const frame = frames.find(one => one.at <= at + ms && one.end >= at)
@@ -117,7 +133,7 @@ async function measure(browser, place) {
 
 function tell(result) {
   const longest = Math.max(0, ...result.long_tasks.map(task => task.ms))
-  say(`${result.page}: first content after ${result.first_content_ms} ms, ready after ${result.ready_ms} ms; while it opened, above 50 ms: ${result.opening_long_tasks_ms.join(', ') || 'none'}`)
+  say(`${result.page}: first content after ${result.first_content_ms} ms, ready after ${result.ready_ms} ms, rows ${result.rows_after_data_ms ?? '–'} ms after their data, ${result.elements} elements; while it opened, above 50 ms: ${result.opening_long_tasks_ms.join(', ') || 'none'}`)
   say(`  ${result.seconds} s: ${result.long_tasks.length} tasks of the main thread above 50 ms, the longest ${longest} ms`)
   for (const task of [...result.long_tasks].sort((a, b) => b.ms - a.ms).slice(0, 6)) {
     const ran = task.scripts.map(script => `${script.what} ${script.ms} ms${script.layout ? ` (layout ${script.layout})` : ''}`).join('; ')

@@ -92,11 +92,12 @@ def run_latency(options):
 
 def run_screen(options):
     seconds = 10 if options.quick else 60
-    say(f"screen: the dashboard, 10,000 events/s, each page for {seconds} s")
+    say(f"screen: the dashboard, 10,000 events/s, {screen.WORKERS:,} workers, {screen.QUEUES} queues, each page for {seconds} s")
     result = screen.measure("sqlite", 10000, seconds)
     for one in result["pages"]:
         traced = one["traced"]
-        say(f"  {one['page']:16} first content {one['first_content_ms']} ms; above 50 ms {len(one['long_tasks'])}, "
+        say(f"  {one['page']:16} first content {one['first_content_ms']} ms, rows {one['rows_after_data_ms']} ms after their data, "
+            f"{one['elements']} elements; above 50 ms {len(one['long_tasks'])}, "
             f"the longest {max((task['ms'] for task in one['long_tasks']), default=0)} ms; with a processor "
             f"{max((task['cpu_ms'] for task in traced), default=0)} ms at most; heap "
             + " ".join(str(sample["mib"]) for sample in one["heap"][::3]))

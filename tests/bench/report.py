@@ -166,14 +166,17 @@ def screen(results):
             long = [task["ms"] for task in page["long_tasks"]]
             computing = [task["cpu_ms"] for task in page["traced"]]
             heap = [sample["mib"] for sample in page["heap"]]
-            rows.append([page["page"], f"{page['first_content_ms']} ms", f"{page['ready_ms']} ms", len(long),
+            after = page.get("rows_after_data_ms")
+            rows.append([page["page"], f"{page['first_content_ms']} ms", f"{page['ready_ms']} ms",
+                         "" if after is None else f"{after} ms", page.get("elements", ""), len(long),
                          f"{max(long, default=0)} ms", f"{max(computing, default=0)} ms",
                          f"{min(heap):.0f} to {max(heap):.0f} MiB"])
     seconds = results[0]["pages"][0]["seconds"]
-    return ["## Screen", "", f"Each page open in Chromium at 10,000 events/s for {seconds} s. A long task is one of the main",
+    return ["## Screen", "", f"Each page open in Chromium at 10,000 events/s for {seconds} s"
+            + (f", with {results[0]['workers']:,} workers and {results[0]['queues']} queues" if "workers" in results[0] else "") + ". A long task is one of the main",
             "thread above 50 ms; of those, how long the page computed, for it shares the processors with the",
-            "generator and the services. Heap without collecting garbage first.", "",
-            *table(["page", "first content", "shown", "long tasks", "longest", "of it computing, at most", "heap"], rows)]
+            "generator and the services. Rows: after the answer that has their data. Heap without collecting garbage first.", "",
+            *table(["page", "first content", "shown", "rows after data", "DOM elements at most", "long tasks", "longest", "of it computing, at most", "heap"], rows)]
 
 
 def api(results):

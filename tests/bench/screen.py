@@ -1,4 +1,4 @@
-"""How busy the dashboard keeps a browser amid a steady load."""
+"""How busy the dashboard keeps a browser amid a steady load of many workers and queues."""
 
 import json
 
@@ -8,14 +8,15 @@ from rig.process import RigError
 from .stand import ROOT, Broker, Stand, empty_folder
 
 FRONTEND = ROOT / "frontend"
-PAGES = 5
+PAGES = 6
+WORKERS, QUEUES = 1000, 500
 
 
 def measure(database, rate, seconds):
     with empty_folder() as folder:
         broker = Broker(folder, "redis")
         try:
-            with Stand(folder, broker, database) as stand:
+            with Stand(folder, broker, database) as stand, rig.Crowd(broker.url, WORKERS, QUEUES, beat=2):
                 load = stand.load(rate=rate, seconds=86400)
                 stand.warm_up(load)
                 pages = look(folder, stand.kanchi.url, "--seconds", seconds, timeout=PAGES * (seconds + 120))
@@ -23,7 +24,7 @@ def measure(database, rate, seconds):
                 told = load.wait(60)
         finally:
             broker.stop()
-    return {"pages": pages, "broker": "redis", "database": database, "asked_rate": rate, "command": load.command,
+    return {"pages": pages, "broker": "redis", "database": database, "asked_rate": rate, "workers": WORKERS, "queues": QUEUES, "command": load.command,
             "sent": {"events": told["events"]}}
 
 

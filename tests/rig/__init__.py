@@ -4,6 +4,7 @@ See tests/README.md.
 """
 
 from .celery_worker import CeleryWorker, python_of
+from .crowd import Crowd
 from .kanchi import Kanchi
 from .nginx import Nginx
 from .postgres import Postgres
@@ -13,6 +14,6 @@ from .rabbitmq import RabbitMQ
 from .redis_server import Redis, Sentinel
 
 __all__ = [
-    "CeleryWorker", "Kanchi", "Nginx", "Postgres", "Process", "Proxy", "RabbitMQ", "Redis", "RigError",
-    "Sentinel", "free_port", "python_of", "wait_for",
+    "CeleryWorker", "Crowd", "Kanchi", "Nginx", "Postgres", "Process", "Proxy", "RabbitMQ", "Redis",
+    "RigError", "Sentinel", "free_port", "python_of", "wait_for",
 ]
