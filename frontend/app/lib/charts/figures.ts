@@ -45,10 +45,6 @@ export function meanOf(values: readonly (number | null)[]): number | null {
   return known.length ? known.reduce((sum, n) => sum + n, 0) / known.length : null
 }
 
-export function groupOf(totals: Totals | null): TotalsGroup | null {
-  return totals?.groups[0] ?? null
-}
-
 export interface Change {
   direction: 'up' | 'down' | 'same'
   text: string
