@@ -36,8 +36,10 @@ export interface Signals {
 const GRACE_MS = 1_500
 const FIRST_MS = 3_000
 /** The gateway sends storage's state every two seconds and figures every second. */
-const SYSTEM_MS = 4_000
+const SYSTEM_MS = 4_500
 const METRICS_MS = 4_000
+/** Nobody is blamed while nothing at all is heard: the connection itself may be gone, which is known soon. */
+const HEARD_MS = 2_500
 const CONNECTING_MS = 3_000
 
 /** What is stale, the cause first; what only follows from it is left out. */
@@ -56,15 +58,22 @@ export function staleOf(s: Signals): Stale[] {
 
 function staleStorage(s: Signals, connectedAt: number): Stale | null {
   if (s.storageSince !== null) return { cause: 'storage', source: null, since: s.storageSince, detail: null }
-  const silent = s.now - Math.max(s.systemAt ?? 0, connectedAt) > SYSTEM_MS
+  const silent = isSilent(s, s.systemAt, connectedAt, SYSTEM_MS)
   if (silent || (!s.feed && s.now - connectedAt > SYSTEM_MS)) return { cause: 'storage', source: null, since: s.systemAt, detail: null }
   const broken = s.system?.services.find(service => service.name === 'storage' && service.state === 'degraded')
   return broken ? { cause: 'storage', source: null, since: null, detail: broken.detail } : null
 }
 
+function isSilent(s: Signals, at: number | null, connectedAt: number, most: number): boolean {
+  const silence = s.now - Math.max(at ?? 0, connectedAt)
+  return silence > most && (s.now - (s.heardAt ?? 0) < HEARD_MS || silence > most + HEARD_MS)
+}
+
 function staleAggregation(s: Signals, connectedAt: number): Stale[] {
-  const silent = s.now - Math.max(s.metricsAt ?? 0, connectedAt) > METRICS_MS
-  return silent ? [{ cause: 'aggregation', source: null, since: s.metricsAt, detail: null }] : []
+  const silent = isSilent(s, s.metricsAt, connectedAt, METRICS_MS)
+  if (!silent) return []
+  const seen = Date.parse(s.system?.services.find(service => service.name === 'aggregation')?.seen_at ?? '')
+  return [{ cause: 'aggregation', source: null, since: s.metricsAt ?? (Number.isNaN(seen) ? null : seen - s.skew), detail: null }]
 }
 
 function staleSources(s: Signals): Stale[] {

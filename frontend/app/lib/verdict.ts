@@ -242,7 +242,7 @@ function ofTasks({ metrics, failures }: Situation): Line[] {
 function folded(s: Situation, lines: readonly Line[]): Line[] {
   const unique = lines.filter((one, i) => lines.findIndex(other => other.key === one.key) === i)
   const whole = unique.find(one => one.key === 'offline' || one.key === 'gateway' || one.key === 'storage')
-  if (whole && s.stale.some(one => one.cause === whole.key)) return [{ ...whole, folded: unique.filter(one => one !== whole) }]
+  if (whole && s.stale.some(one => one.cause === whole.key)) return [{ ...whole, folded: unique.filter(one => one !== whole && one.area !== 'kanchi' && !one.key.startsWith('finding:storage_away')) }]
   const silent = new Set(s.stale.filter(one => one.source !== null).map(one => one.source!))
   let rest = unique
   if (silent.size) {
