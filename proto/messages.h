@@ -779,7 +779,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(2, source, STR, _)                                                                           \
     F(3, queue, STR, _)                                                                            \
     F(4, expected, U64, _)                                                                         \
-    F(5, dry_run, BOOL, _)
+    F(5, dry_run, BOOL, _)                                                                         \
+    F(6, max, U64, _) /* up to so many, whatever was expected; 0: all */                           \
+    F(7, id, STR, _)  /* only the message of this task */
 /* ids: none for all. */
 #define KN_MSG_QUEUE_MOVE(F)                                                                       \
     F(1, action, MSG, action)                                                                      \

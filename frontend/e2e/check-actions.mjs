@@ -57,7 +57,6 @@ async function revokeMany(page) {
 
 async function actOnQueue(page) {
   await goTo(page, `/queues/${encodeURIComponent(wanted.queue)}`)
-  await page.locator('[data-testid=show-messages]').click()
   await page.locator('[data-testid=messages] li').nth(Number(wanted.messages) - 1).waitFor(PATIENCE)
   await page.locator('[data-offer=pause]').click()
   await confirm(page, 'until you resume it')
@@ -72,7 +71,7 @@ async function actOnQueue(page) {
   await confirm(page, 'will consume it again')
   await close(page)
   await page.locator('[data-offer=purge]').click()
-  await confirm(page, `${wanted.messages} waiting messages will be deleted`)
+  await confirm(page, `Up to ${wanted.messages} waiting messages will be deleted`)
   await page.locator(`${dialog} >> text=${wanted.messages} messages were removed`).waitFor(PATIENCE)
   await close(page)
 }

@@ -167,12 +167,20 @@ describe('an action', () => {
     expect(run.canConfirm.value).toBe(false)
   })
 
-  it('purges as many as the dry run found', async () => {
-    const asked = gatewayWith(one => ({ body: one.method === 'GET' ? JSON.stringify(queue({ depth: 30 })) : '{"action_id":null,"waiting":33,"affected":33,"complete":true,"confirmed":[],"missing":[],"refused":[],"note":null}' }))
+  it('purges up to as many as the dry run found', async () => {
+    const asked = gatewayWith(() => ({ body: '{"action_id":null,"waiting":33,"affected":33,"complete":true,"confirmed":[],"missing":[],"refused":[],"note":null}' }))
     const run = begin({ kind: 'purge', queue: queue({ depth: 7 }) })
     await settled(run, 'ready')
     await run.confirm()
-    expect(asked.map(one => [one.method, one.query.get('expected')])).toEqual([['GET', null], ['DELETE', '30'], ['DELETE', '33']])
+    expect(asked.map(one => [one.method, one.query.get('max'), one.query.get('expected')])).toEqual([['DELETE', '1000000000', null], ['DELETE', '33', null]])
+  })
+
+  it('removes one message', async () => {
+    const asked = gatewayWith(() => ({ body: '{"action_id":null,"waiting":1,"affected":1,"complete":true,"confirmed":[],"missing":[],"refused":[],"note":null}' }))
+    const run = begin({ kind: 'removeMessage', queue: queue(), id: 'a/b', name: 'shop.pay' })
+    await settled(run, 'ready')
+    await run.confirm()
+    expect(asked.map(one => [one.method, one.query.get('id'), one.query.get('dry_run')])).toEqual([['DELETE', 'a/b', 'true'], ['DELETE', 'a/b', null]])
   })
 
   it('forgets answers that come when it is closed', async () => {

@@ -101,11 +101,14 @@ void gw_api_queue_purge(struct gw_exchange *x)
         .source = gw_params_text(&x->params, "source"),
         .queue = x->arg,
         .expected = gw_params_u64(&x->params, "expected"),
+        .max = gw_params_u64(&x->params, "max"),
+        .id = gw_params_text(&x->params, "id"),
         .dry_run = gw_params_flag(&x->params, "dry_run"),
     };
-    if (msg.expected == UINT64_MAX)
+    if ((msg.expected != UINT64_MAX) + (msg.max > 0) + (msg.id.len > 0) != 1)
         gw_problem_set(&x->params.problem, 400, "expected",
-                       "expected: required, the number of messages to remove");
+                       "expected: exactly one of expected (the number of messages), max (remove up "
+                       "to so many) or id (of one task) is required");
     if (!gw_body_ok(x) || !gw_find_source(x, &msg.source) ||
         !(msg.action = gw_new_action(x, msg.dry_run)))
         return;

@@ -64,7 +64,8 @@ enum { GW_TIMEOUT_MAX = 60 /* maximum seconds to wait for workers */ };
     R(GET, "/api/v1/queues/{name}/messages", gw_api_queue_messages, NO_BODY, "WaitingPage",        \
       SOURCE, NUMBER("limit", 1, 200, 50), CURSOR, FLAG("requeue"))                                \
     R(DELETE, "/api/v1/queues/{name}/messages", gw_api_queue_purge, NO_BODY, "QueueChanged",       \
-      SOURCE, NUMBER("expected", 0, INT64_MAX, UINT64_MAX), DRY_RUN)                               \
+      SOURCE, NUMBER("expected", 0, INT64_MAX, UINT64_MAX), NUMBER("max", 1, INT64_MAX, 0),        \
+      TEXT("id"), DRY_RUN)                                                                         \
     R(POST, "/api/v1/queues/{name}/move", gw_api_queue_move,                                       \
       "source to ids expected max", "QueueChanged", DRY_RUN)                                       \
     R(POST, "/api/v1/queues/{name}/pause", gw_api_queue_pause, "source", "QueueChanged", DRY_RUN)  \

@@ -96,13 +96,16 @@ struct broker_purge {
     const char *queue;
     uint64_t expected,
         tolerance;    /* expected number of waiting messages, and the allowed difference */
+    uint64_t max;     /* at most this many, oldest first, whatever was expected; 0: all */
+    int64_t deadline; /* monotonic: with max, RabbitMQ stops then */
     const char *keep; /* Redis: name of a list that keeps them for a while; NULL: none */
     const char *kept; /* with keep: a set that contains the member until _purged_end */
     struct kn_str member;
 };
-/* Removes all waiting messages if their number is close to expected; otherwise CONFLICT. *ret_count
- * is set in both cases: the number of removed messages, or of waiting ones. RabbitMQ compares first
- * and purges afterwards: the count is what was purged. UNSUPPORTED: a stream. */
+/* Removes all waiting messages if their number is close to expected; otherwise CONFLICT. With max,
+ * removes up to so many. *ret_count is set in both cases: the number of removed messages, or of
+ * waiting ones. RabbitMQ compares first and purges afterwards: the count is what was purged; more
+ * waiting messages than max are taken one by one. UNSUPPORTED: a stream. */
 enum kn_status broker_session_purge(struct broker_session *session,
                                     const struct broker_purge *purge,
                                     uint64_t *ret_count) KN_MUST_CHECK;

@@ -206,6 +206,28 @@ static void a_purge_that_would_take_another_number_is_refused(void **state)
     assert_int_equal(total("from"), 0);
 }
 
+static void a_purge_takes_the_oldest_up_to_a_number(void **state)
+{
+    (void)state;
+    static const uint64_t left[] = {18, 3, 0};
+    uint64_t count = 0;
+    for (size_t i = 0; i < 3; i++) { /* few, most, and more than there are */
+        clear();
+        fill("from", 1, 20);
+        await_total("from", 20);
+        struct broker_purge purge = {.queue = "from",
+                                     .expected = 5,
+                                     .max = i < 2 ? 20 - left[i] : 1000,
+                                     .deadline = kn_time_mono() + 20 * KN_SECOND};
+        assert_int_equal(broker_session_purge(session, &purge, &count), KN_OK);
+        assert_int_equal(count, 20 - left[i]);
+        await_total("from", left[i]);
+        struct broker_page page = look("from", KN_STR(""), 3);
+        for (size_t k = 0; k < page.count; k++)
+            assert_int_equal(number_of(&page.items[k]), 21 - left[i] + k);
+    }
+}
+
 static void a_move_keeps_the_order_and_what_waits_there(void **state)
 {
     (void)state;
@@ -887,6 +909,7 @@ int main(void)
     const struct CMUnitTest on_redis[] = {
         cmocka_unit_test(looking_changes_nothing),
         cmocka_unit_test(a_purge_that_would_take_another_number_is_refused),
+        cmocka_unit_test(a_purge_takes_the_oldest_up_to_a_number),
         cmocka_unit_test(a_move_keeps_the_order_and_what_waits_there),
         cmocka_unit_test(only_those_that_are_wanted_are_moved),
         cmocka_unit_test(only_those_that_are_wanted_are_removed),
@@ -900,6 +923,7 @@ int main(void)
     const struct CMUnitTest on_rabbit[] = {
         cmocka_unit_test(looking_changes_nothing),
         cmocka_unit_test(a_purge_that_would_take_another_number_is_refused),
+        cmocka_unit_test(a_purge_takes_the_oldest_up_to_a_number),
         cmocka_unit_test(a_move_keeps_the_order_and_what_waits_there),
         cmocka_unit_test(only_those_that_are_wanted_are_moved),
         cmocka_unit_test(only_those_that_are_wanted_are_removed),

@@ -116,7 +116,9 @@ static const struct cli_column job_columns[] = {{"ID", "id", false},
                                                 {"STATE", "state", false},
                                                 {"TOTAL", "total", false},
                                                 {"DONE", "done", false},
+                                                {"REFUSED", "refused", false},
                                                 {"FAILED", "failed", false},
+                                                {"NEW TASKS", "new_tasks", true},
                                                 {0}};
 static const struct cli_column audit_columns[] = {
     {"STARTED", "begun_at", false}, {"VERB", "verb", false},

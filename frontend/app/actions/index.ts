@@ -1,7 +1,7 @@
 import type { Action } from '~/lib/action'
 import type { Wish } from '~/lib/wish'
 import { actOnMany, cancelJob } from './bulk'
-import { moveMessages, pauseQueue, purgeQueue } from './queue'
+import { moveMessages, pauseQueue, purgeQueue, removeMessage } from './queue'
 import { resolveTask, retryTask, revokeTask } from './task'
 import { revokeByHeaders, sendTask, type Known } from './send'
 import { commandWorkers } from './worker'
@@ -20,6 +20,7 @@ function pick(wish: Wish, known: Known) {
     case 'unresolve': return resolveTask(wish.task, false)
     case 'bulk': return actOnMany(wish.action, wish.of)
     case 'purge': return purgeQueue(wish.queue)
+    case 'removeMessage': return removeMessage(wish.queue, wish.id, wish.name)
     case 'move': return moveMessages(wish.queue, known.queues.filter(name => name !== wish.queue.name))
     case 'pause': return pauseQueue(wish.queue, true)
     case 'resume': return pauseQueue(wish.queue, false)

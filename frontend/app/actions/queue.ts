@@ -2,6 +2,7 @@ import { api, outcome } from '~/api/client'
 import type { Queue, QueueChanged } from '~/api/types'
 import { MANY, type Action, type Said } from '~/lib/action'
 import { formatCount, plural } from '~/lib/format'
+import { t } from '~/texts'
 
 type QueueAction = Action<QueueChanged, QueueChanged>
 
@@ -22,26 +23,40 @@ function sayWho(changed: QueueChanged): Pick<Said, 'replies' | 'warnings'> {
   }
 }
 
-/** The dry run needs an expected count, and answers how many wait: so the latest measurement is asked with, and its answer is what counts. */
+/** As many as wait now, at most: what arrives until the viewer says yes, or a worker takes, is no hindrance. */
+const ALL = 1_000_000_000
+
 export function purgeQueue(queue: Queue): QueueAction {
-  const purge = (expected: number, dryRun: boolean) => outcome(api.DELETE('/api/v1/queues/{name}/messages', { params: { path: pathOf(queue), query: { source: queue.source, expected, ...dry(dryRun) } } }))
+  const purge = (max: number, dryRun: boolean) => outcome(api.DELETE('/api/v1/queues/{name}/messages', { params: { path: pathOf(queue), query: { source: queue.source, max, ...dry(dryRun) } } }))
   return {
-    title: `Purge ${queue.name}`,
-    verb: 'Purge',
+    title: t.actions.purge(queue.name),
+    verb: t.actions.purgeVerb,
     danger: true,
     sure: plan => plan.waiting > MANY ? plan.waiting : null,
     fields: [],
     grave: true,
-    plan: async () => {
-      const waiting = await outcome(api.GET('/api/v1/queues/{name}', { params: { path: pathOf(queue), query: { source: queue.source } } }))
-      return waiting && 'data' in waiting ? purge(waiting.data.depth ?? 0, true) : waiting
-    },
+    plan: () => purge(ALL, true),
     act: (_values, plan) => purge(plan.waiting, false),
     sayPlan: plan => ({
-      lines: [plan.waiting === 0 ? 'The queue is empty.' : `${plural(plan.waiting, 'waiting message')} will be deleted. Tasks already taken by a worker aren't affected.`, ...(plan.note ? [plan.note] : [])],
+      lines: [plan.waiting === 0 ? t.messages.empty : t.actions.purgeWill(plan.waiting), ...(plan.note ? [plan.note] : [])],
       nothing: plan.waiting === 0,
     }),
-    sayDone: done => ({ lines: [`${plural(done.affected, 'message was', 'messages were')} removed.`, ...(done.note ? [done.note] : [])] }),
+    sayDone: done => ({ lines: [t.actions.purged(done.affected), ...(done.note ? [done.note] : [])], warnings: done.complete ? [] : [t.actions.notAll] }),
+  }
+}
+
+export function removeMessage(queue: Queue, id: string, name: string | null): QueueAction {
+  const remove = (dryRun: boolean) => outcome(api.DELETE('/api/v1/queues/{name}/messages', { params: { path: pathOf(queue), query: { source: queue.source, id, ...dry(dryRun) } } }))
+  return {
+    title: t.messages.removeOne(name ?? id),
+    verb: t.messages.remove,
+    danger: true,
+    fields: [],
+    grave: true,
+    plan: () => remove(true),
+    act: () => remove(false),
+    sayPlan: () => ({ lines: [t.messages.removeWill(id)] }),
+    sayDone: done => ({ lines: [t.messages.removed, ...(done.note ? [done.note] : [])] }),
   }
 }
 

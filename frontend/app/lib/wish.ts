@@ -7,6 +7,7 @@ export type Wish
   = | { kind: 'retry' | 'revoke' | 'terminate' | 'resolve' | 'unresolve', task: Task }
     | { kind: 'bulk', action: BulkAction, of: BulkChoice }
     | { kind: 'purge' | 'move' | 'pause' | 'resume', queue: Queue }
+    | { kind: 'removeMessage', queue: Queue, id: string, name: string | null }
     | { kind: 'command', method: CommandMethod, workers: readonly Worker[], queue?: string, task?: string }
     | { kind: 'send', name?: string }
     | { kind: 'revokeByHeaders' }

@@ -193,6 +193,39 @@ enum kn_status broker_amqp_no_stream(struct broker_session *session, const char 
     return amqp_hold_close(s, amqp_refuse_stream(s, queue));
 }
 
+/* Takes up to max messages one by one, and forgets them in pieces: what is not acknowledged comes
+ * back when the channel is closed. */
+static enum kn_status take_some(struct amqp_session *s, const struct broker_purge *purge,
+                                uint64_t *ret_count)
+{
+    enum { PIECE = 100 };
+    struct kn_arena arena;
+    enum kn_status status = KN_OK;
+    uint64_t tag = 0;
+    kn_arena_init(&arena, 0);
+    *ret_count = 0;
+    while (status == KN_OK && *ret_count < purge->max && kn_time_mono() < purge->deadline) {
+        size_t n = 0;
+        for (; status == KN_OK && n < PIECE && *ret_count + n < purge->max;) {
+            struct amqp_held held;
+            kn_arena_reset(&arena);
+            status = amqp_hold_fetch(s, purge->queue, &arena, &held);
+            if (status != KN_OK)
+                break;
+            tag = held.tag;
+            amqp_destroy_message(&held.message);
+            n++;
+        }
+        if (n && (status == KN_OK || status == KN_NOT_FOUND)) {
+            if (amqp_basic_ack(s->amqp.conn, AMQP_HOLD, tag, 1) != AMQP_STATUS_OK)
+                status = KN_CLOSED;
+            *ret_count += n;
+        }
+    }
+    kn_arena_fini(&arena);
+    return status == KN_NOT_FOUND ? KN_OK : status;
+}
+
 enum kn_status broker_amqp_purge(struct broker_session *session, const struct broker_purge *purge,
                                  uint64_t *ret_count)
 {
@@ -208,8 +241,10 @@ enum kn_status broker_amqp_purge(struct broker_session *session, const struct br
     if (status != KN_OK)
         return amqp_hold_close(s, status);
     *ret_count = found;
+    if (purge->max && found > purge->max)
+        return amqp_hold_close(s, take_some(s, purge, ret_count));
     uint64_t differs = found > purge->expected ? found - purge->expected : purge->expected - found;
-    if (differs > purge->tolerance) {
+    if (!purge->max && differs > purge->tolerance) {
         status = amqp_hold_close(s, KN_OK);
         return status == KN_OK ? KN_CONFLICT : status;
     }

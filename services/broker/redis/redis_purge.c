@@ -3,25 +3,36 @@
 enum { KEPT_SECONDS = 3600 };
 
 /* lists, then where to keep each and a set, or nothing · number of lists, expected, tolerance,
- * seconds, a member for the set. Answers whether it was done, and the count. */
+ * seconds, most messages or 0 for all, a member for the set. Answers whether it was done, and the
+ * count. Of a list that is taken in part, the oldest (at its right end) are: the fewer move. */
 static const char purge_script[] =
     "local lists, n = tonumber(ARGV[1]), 0\n"
     "for i = 1, lists do n = n + redis.call('LLEN', KEYS[i]) end\n"
-    "if math.abs(n - tonumber(ARGV[2])) > tonumber(ARGV[3]) then return {0, n} end\n"
+    "local left, taken = tonumber(ARGV[5]), 0\n"
+    "if left == 0 then\n"
+    "  if math.abs(n - tonumber(ARGV[2])) > tonumber(ARGV[3]) then return {0, n} end\n"
+    "  left = n\n"
+    "end\n"
     "for i = 1, lists do\n"
-    "  local keep = KEYS[lists + i]\n"
-    "  if not keep then redis.call('UNLINK', KEYS[i])\n"
-    "  elseif redis.call('EXISTS', KEYS[i]) == 1 then\n"
+    "  local keep, len = KEYS[lists + i], redis.call('LLEN', KEYS[i])\n"
+    "  local k = math.min(len, left)\n"
+    "  left, taken = left - k, taken + k\n"
+    "  if k == 0 then\n"
+    "  elseif not keep then redis.call('LTRIM', KEYS[i], 0, -k - 1)\n"
+    "  elseif k < len - k then\n"
+    "    for _ = 1, k do redis.call('RPOPLPUSH', KEYS[i], keep) end\n"
+    "  else\n"
     "    redis.call('RENAME', KEYS[i], keep)\n"
-    "    redis.call('EXPIRE', keep, ARGV[4])\n"
+    "    for _ = 1, len - k do redis.call('RPUSH', KEYS[i], redis.call('LPOP', keep)) end\n"
     "  end\n"
+    "  if keep and k > 0 then redis.call('EXPIRE', keep, ARGV[4]) end\n"
     "end\n"
     "local kept = KEYS[2 * lists + 1]\n"
-    "if kept and n > 0 then\n"
-    "  redis.call('SADD', kept, ARGV[5])\n"
+    "if kept and taken > 0 then\n"
+    "  redis.call('SADD', kept, ARGV[6])\n"
     "  redis.call('EXPIRE', kept, ARGV[4])\n"
     "end\n"
-    "return {1, n}\n";
+    "return {1, taken}\n";
 
 /* list · limit, bytes of a message, of all. Takes from the right end, and answers as
  * look_script does. */
@@ -60,6 +71,7 @@ enum kn_status broker_redis_purge(struct broker_session *session, const struct b
     redis_call_number(&call, &arena, purge->expected);
     redis_call_number(&call, &arena, purge->tolerance);
     redis_call_number(&call, &arena, KEPT_SECONDS);
+    redis_call_number(&call, &arena, purge->max);
     if (purge->keep)
         redis_call_add(&call, purge->member);
     enum kn_status status = redis_call_run(s, &call, 2, &reply);

@@ -1,13 +1,15 @@
 /* What waits in a queue: shown, purged, moved; and queues that are paused. */
 #include "services/control/act/handlers.h"
+#include "services/control/act/removal.h"
 
 #include "services/common/text/time.h"
 #include "services/control/find/waiting.h"
+#include "services/control/queues/message.h"
 #include "services/control/queues/queues.h"
 
 #include <stdio.h>
 
-/* A move must end before its request is sent again by the bus. */
+/* A move or a purge must end before its request is sent again by the bus. */
 static const int64_t MOVE_US = 45 * KN_SECOND;
 static const size_t PAGE_BYTES = 4 << 20;
 enum { AGES_MAX = 200 };
@@ -135,52 +137,123 @@ static enum kn_status differs(struct control_call *call, uint64_t expected, uint
                                (unsigned long long)expected, (unsigned long long)found);
 }
 
-enum kn_status control_do_purge(struct control_call *call)
+/* What a dry run would remove. */
+static enum kn_status count_purge(struct control_call *call, const char *queue,
+                                  struct kn_msg_queue_changed *changed)
 {
     const struct kn_msg_queue_purge *msg = call->msg;
-    struct kn_msg_queue_changed *changed = answer_of(call);
-    struct kn_str queue = kn_arena_str(call->arena, msg->queue);
     struct broker_page page;
+    const struct broker_look count = {.queue = queue};
+    enum kn_status status = broker_session_look(call->hand->session, &count, call->arena, &page);
+    if (status == KN_OK)
+        status = broker_session_no_stream(call->hand->session, queue);
+    if (status != KN_OK)
+        return broker_failed(call, status);
+    changed->waiting = changed->affected = page.total;
+    if (msg->max && msg->max < page.total)
+        changed->affected = msg->max;
+    return msg->max || is_near(msg->expected, page.total)
+               ? KN_OK
+               : differs(call, msg->expected, page.total);
+}
+
+static enum kn_status run_purge(struct control_call *call, const char *queue,
+                                struct kn_msg_queue_changed *changed)
+{
+    const struct kn_msg_queue_purge *msg = call->msg;
     char keep[64];
     bool told = false;
-    if (!changed || !queue.ptr)
-        return KN_NOMEM;
-    enum kn_status status = check_queue(call, "queue", queue);
-    if (status != KN_OK)
-        return status;
-    if (!call->action) {
-        const struct broker_look count = {.queue = queue.ptr};
-        status = broker_session_look(call->hand->session, &count, call->arena, &page);
-        if (status != KN_OK)
-            return broker_failed(call, status);
-        changed->waiting = changed->affected = page.total;
-        status = broker_session_no_stream(call->hand->session, queue.ptr);
-        if (status != KN_OK)
-            return broker_failed(call, status);
-        return is_near(msg->expected, page.total) ? KN_OK
-                                                  : differs(call, msg->expected, page.total);
-    }
     snprintf(keep, sizeof keep, "kanchi.purged.%.*s", KN_STR_ARG(call->action->id));
-    struct broker_purge purge = {.queue = queue.ptr,
+    struct broker_purge purge = {.queue = queue,
                                  .expected = msg->expected,
                                  .tolerance = msg->expected / 10 > 10 ? msg->expected / 10 : 10,
+                                 .max = msg->max,
+                                 .deadline = kn_time_mono() + MOVE_US,
                                  .keep = traits_of(call)->keeps_purged ? keep : NULL};
     uint64_t count = 0;
     control_queues_purging(call->queues, true);
-    status = control_purge_and_tell(call, purge, &count, &told);
+    enum kn_status status = control_purge_and_tell(call, purge, &count, &told);
     control_queues_purging(call->queues, false);
     if (status == KN_CONFLICT)
         return differs(call, msg->expected, count);
     if (status != KN_OK)
         return broker_failed(call, status);
     changed->waiting = changed->affected = count;
-    changed->complete = true;
+    changed->complete = !msg->max || kn_time_mono() < purge.deadline;
     if (!traits_of(call)->keeps_purged)
         changed->note = KN_STR("RabbitMQ does not report which messages were purged, so their "
                                "tasks stay pending");
     else if (!told)
         changed->note = KN_STR("some tasks are not marked as revoked yet");
     return KN_OK;
+}
+
+/* ---- removing one ------------------------------------------------------------------------ */
+
+static enum kn_status take_out(struct control_call *call, struct kn_str id,
+                               const struct broker_found *found,
+                               struct kn_msg_queue_changed *changed)
+{
+    int64_t removed = 0;
+    const struct control_removal_task task = {.id = id, .gone = true};
+    call->began = true;
+    enum kn_status status = broker_session_take_out(call->hand->session, found, &removed);
+    if (status != KN_OK)
+        return broker_failed(call, status);
+    if (!removed)
+        return control_call_refuse(call, KN_CONFLICT,
+                                   "the message is no longer in the queue: a worker took it");
+    changed->complete = true;
+    if (control_removal_tell(call, call->learned, &task, 1) != KN_OK)
+        changed->note = KN_STR("the task is not marked as revoked yet");
+    return KN_OK;
+}
+
+/* On Redis a message is removed byte for byte, so nobody else's is. RabbitMQ gives out only the
+ * first one, so all before it would have to be taken. */
+static enum kn_status remove_one(struct control_call *call, struct kn_str queue,
+                                 struct kn_msg_queue_changed *changed)
+{
+    const struct kn_msg_queue_purge *msg = call->msg;
+    struct broker_found found = {.complete = true};
+    if (!traits_of(call)->reads_in_place)
+        return control_call_refuse(
+            call, KN_CONFLICT,
+            "RabbitMQ can't remove a single message without taking those before it from the "
+            "queue. Revoke the task instead");
+    kn_buf_init(&found.value, 0);
+    kn_buf_init(&found.list, 0);
+    enum kn_status status = control_message_find(call, msg->id, queue, false, &found);
+    if (status == KN_NOT_FOUND)
+        status =
+            control_call_refuse(call, status,
+                                found.complete ? "the message is not in the queue"
+                                               : "the message was not found among the first ones "
+                                                 "(control.look_max)");
+    else if (status != KN_OK)
+        status = broker_failed(call, status);
+    changed->waiting = changed->affected = status == KN_OK;
+    if (status == KN_OK && call->action)
+        status = take_out(call, msg->id, &found, changed);
+    kn_buf_fini(&found.value);
+    kn_buf_fini(&found.list);
+    return status;
+}
+
+enum kn_status control_do_purge(struct control_call *call)
+{
+    const struct kn_msg_queue_purge *msg = call->msg;
+    struct kn_msg_queue_changed *changed = answer_of(call);
+    struct kn_str queue = kn_arena_str(call->arena, msg->queue);
+    if (!changed || !queue.ptr)
+        return KN_NOMEM;
+    enum kn_status status = check_queue(call, "queue", queue);
+    if (status != KN_OK)
+        return status;
+    if (msg->id.len)
+        return remove_one(call, queue, changed);
+    return call->action ? run_purge(call, queue.ptr, changed)
+                        : count_purge(call, queue.ptr, changed);
 }
 
 /* ---- moving ------------------------------------------------------------------------------ */
