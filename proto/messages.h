@@ -311,7 +311,8 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(6, q, STR, _)                                                                                \
     F(7, from, TIME, _)                                                                            \
     F(8, to, TIME, _)                                                                              \
-    F(9, sort, STR, _) /* absent: newest first */                                                  \
+    F(9, sort, STR, _) /* newest (default), oldest, -ended_at, ended_at, -runtime, -queue_wait, */ \
+                       /* -retries; all but the first two list only tasks that have the value */   \
     F(10, limit, U64, _)                                                                           \
     F(11, cursor, STR, _)                                                                          \
     F(14, resolved, OPT_I64, _) /* 1: only resolved tasks, 0: only the others */                   \
@@ -320,7 +321,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(1, items, LIST, task)                                                                        \
     F(2, next_cursor, STR, _)                                                                      \
     F(3, searched_to, TIME, _) /* of a page that is short and not the last: first event of the */  \
-                               /* last task looked at */
+                               /* last task looked at, or its end in the order of ends */
 
 /* source absent: the newest task with this ID on any source. */
 #define KN_MSG_TASK_GET(F)                                                                         \

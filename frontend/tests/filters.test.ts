@@ -12,6 +12,7 @@ describe('task filter', () => {
     [{ q: 'größe & 50%' }],
     [{ from: '2026-11-23T09:00:00Z', to: '2026-11-23T10:00:00Z' }],
     [{ last: '1h', sort: 'oldest' }],
+    [{ last: '10m', time: 'ended', resolved: 'false', sort: 'oldest' }],
   ])('survives the URL: %j', (query) => {
     expect(filterToUrl(filterFromUrl(query as never))).toEqual(query)
   })
@@ -26,16 +27,23 @@ describe('task filter', () => {
     [{ last: '1 hour' }, {}],
     [{ last: '1h', from: '2026-11-23T09:00:00Z' }, { last: '1h' }],
     [{ name: [null, '', 'a'.repeat(1025)] }, {}],
-    [{ sort: 'sideways' }, {}],
+    [{ sort: 'sideways', time: 'never', resolved: 'maybe' }, {}],
   ])('drops what makes no sense: %j', (query, kept) => {
     expect(filterToUrl(filterFromUrl(query as never))).toEqual(kept)
   })
 
   it('asks REST for the same as the WebSocket, and for the order', () => {
     const filter = { ...emptyFilter(), status: ['failure' as const], q: 'x', last: '15m', sort: 'oldest' as const }
-    expect(filterToLive(filter, NOW)).toEqual({ status: ['failure'], q: 'x', from: '2026-11-23T09:45:00.000Z' })
-    expect(filterToRest(filter, NOW)).toEqual({ status: ['failure'], q: 'x', from: '2026-11-23T09:45:00.000Z', sort: 'received_at' })
+    expect(filterToLive(filter, NOW)).toEqual({ status: ['failure'], q: 'x', from: '2026-11-23T09:45:00Z' })
+    expect(filterToRest(filter, NOW)).toEqual({ status: ['failure'], q: 'x', from: '2026-11-23T09:45:00Z', sort: 'received_at' })
     expect(filterToRest(emptyFilter(), NOW)).toEqual({})
+  })
+
+  it('bounds the end of a task in whole minutes, as figures do, and leaves the end of the last hour open', () => {
+    const filter = { ...emptyFilter(), time: 'ended' as const, resolved: 'false' as const, sort: 'slowest' as const, last: '10m' }
+    expect(filterToLive(filter, NOW + 30_000)).toEqual({ time: 'ended', resolved: false, from: '2026-11-23T09:50:00Z' })
+    expect(filterToRest(filter, NOW)).toEqual({ time: 'ended', resolved: 'false', sort: '-runtime', from: '2026-11-23T09:50:00Z' })
+    expect(filterToLive({ ...emptyFilter(), from: '2026-11-23T09:00:20Z', to: '2026-11-23T09:10:20Z' }, NOW)).toEqual({ from: '2026-11-23T09:00:00Z', to: '2026-11-23T09:11:00Z' })
   })
 
   it('knows which tasks still belong', () => {
@@ -44,6 +52,9 @@ describe('task filter', () => {
     expect(matches(failed, { ...emptyFilter(), status: ['failure', 'retry'] })).toBe(true)
     expect(matches(failed, { ...emptyFilter(), status: ['success'] })).toBe(false)
     expect(matches(task({ queue: null }), { ...emptyFilter(), queue: ['payments'] })).toBe(false)
+    expect(matches(failed, { ...emptyFilter(), resolved: 'true' })).toBe(false)
+    expect(matches(task({ resolved_at: '2026-11-23T09:00:00Z' }), { ...emptyFilter(), resolved: 'true' })).toBe(true)
+    expect(matches(task({ status: 'started' }), { ...emptyFilter(), time: 'ended' })).toBe(false)
   })
 
   it('is a filter as soon as it leaves something out', () => {

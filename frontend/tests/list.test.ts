@@ -6,8 +6,12 @@ import { isTyping, KeyReader, type Shortcut } from '~/lib/keys'
 import { PageWindow } from '~/lib/tasks/pages'
 import { findEntries, firstChoice, matchScore, type PaletteEntry } from '~/lib/palette'
 import { allShortcuts } from '~/lib/shortcuts'
+import { withColumns } from '~/lib/tasks/columns'
+import { Pace } from '~/lib/tasks/pace'
+import { nextSort } from '~/lib/tasks/sorts'
 import { suggestionsFor } from '~/lib/tasks/suggest'
-import { at, tasks } from './fixtures'
+import { seenTimes } from '~/lib/tasks/taskRows'
+import { at, task, tasks } from './fixtures'
 
 const page = (number: number) => tasks(10, number * 10)
 const ids = (window: PageWindow) => [window.rows[0]!.id, window.rows.at(-1)!.id]
@@ -68,7 +72,7 @@ describe('the filter\'s field', () => {
   const labels = (typed: string, filter = emptyFilter()) => suggestionsFor(typed, known, filter).map(suggestion => suggestion.label)
 
   it('offers the fields first, and the source only when there are several', () => {
-    expect(labels('')).toEqual(['status:', 'task:', 'worker:', 'queue:', 'time:'])
+    expect(labels('')).toEqual(['status:', 'task:', 'worker:', 'queue:', 'time:', 'resolved:'])
     expect(suggestionsFor('', { ...known, source: ['a', 'b'] }, emptyFilter()).map(s => s.label)).toContain('source:')
   })
 
@@ -79,11 +83,53 @@ describe('the filter\'s field', () => {
   it('completes a field, and takes what nobody knows yet', () => {
     expect(labels('status:fail')).toEqual(['Failed'])
     expect(labels('worker:celery@new')).toEqual(['celery@new'])
-    expect(labels('time:1')).toEqual(['the last 15 minutes', 'the last hour'])
+    expect(labels('time:1')).toEqual(['Last 10 min', 'Last 15 min', 'Last 1 h'])
+    expect(labels('time:45 min')).toEqual(['Last 45 min'])
+    expect(suggestionsFor('time:10m', known, emptyFilter())[0]).toMatchObject({ kind: 'period', value: '10m' })
+    expect(labels('resolved:n')).toEqual(['Not resolved'])
   })
 
   it('leaves out what is chosen', () => {
     expect(labels('queue:mail', { ...emptyFilter(), queue: ['mail'] })).toEqual([])
+  })
+})
+
+describe('a list that gets more than one can read', () => {
+  it('is too fast above five a second, and slow again well below', () => {
+    const pace = new Pace()
+    for (let s = 0; s < 4; s++) pace.add(4, s * 1000)
+    expect(pace.judge(3500)).toBe(false)
+    for (let s = 4; s < 8; s++) pace.add(20, s * 1000)
+    expect(pace.judge(7500)).toBe(true)
+    expect(pace.rate(7500)).toBe(20)
+    expect(pace.judge(10_500)).toBe(true)
+    expect(pace.judge(12_000)).toBe(false)
+  })
+})
+
+describe('the time at which rows were first seen', () => {
+  const rows = [task({ id: 'c', received_at: at(3), updated_at: at(3) }), task({ id: 'b', received_at: at(5), updated_at: at(5) }), task({ id: 'a', received_at: at(4), updated_at: at(4) })]
+  const seconds = (times: number[]) => times.map(ms => (ms - Date.parse(at(0))) / 1000)
+
+  it('never runs backwards in a list in the order of arrival', () => {
+    expect(seconds(seenTimes(rows, 0, 3, 'newest'))).toEqual([5, 5, 4])
+    expect(seconds(seenTimes(rows, 0, 1, 'newest'))).toEqual([5])
+    expect(seconds(seenTimes(rows.toReversed(), 0, 3, 'oldest'))).toEqual([4, 5, 5])
+    expect(seconds(seenTimes(rows.toReversed(), 2, 3, 'oldest'))).toEqual([5])
+  })
+
+  it('is the task\'s own in any other order', () => {
+    expect(seconds(seenTimes(rows, 0, 3, 'slowest'))).toEqual([3, 5, 4])
+  })
+})
+
+describe('the order of the list', () => {
+  it('is chosen by headings, and given back by another press', () => {
+    expect([nextSort('seen', 'newest'), nextSort('seen', 'oldest'), nextSort('runtime', 'newest'), nextSort('runtime', 'slowest'), nextSort('queue', 'newest')]).toEqual(['oldest', 'newest', 'slowest', 'newest', null])
+  })
+
+  it('shows the column that it goes by', () => {
+    expect(withColumns([{ key: 'task', shown: true, width: 300 }], ['runtime', 'task']).map(column => column.key)).toEqual(['task', 'runtime'])
   })
 })
 

@@ -36,7 +36,7 @@ describe('columns', () => {
 
   it('never hides the task', () => {
     expect(showColumn(parseColumns(null), 'task', false).find(column => column.key === 'task')!.shown).toBe(true)
-    expect(gridTemplate([{ key: 'task', shown: true, width: 300 }, { key: 'queue', shown: true, width: 80 }])).toBe('1.75rem minmax(300px, 1fr) 80px')
+    expect(gridTemplate([{ key: 'task', shown: true, width: 300 }, { key: 'queue', shown: true, width: 80 }])).toBe('2rem minmax(300px, 1fr) 80px')
   })
 })
 

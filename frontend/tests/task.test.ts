@@ -4,6 +4,7 @@ import { pythonString, shapeOf, summary } from '~/lib/python'
 import { sparkPath } from '~/lib/charts/sparkline'
 import { callText, runtimeOf, statusFrom } from '~/lib/tasks/taskText'
 import { attemptsOf } from '~/lib/tasks/attempts'
+import { markdownOf } from '~/lib/tasks/markdown'
 import { middleParts } from '~/lib/middle'
 import { standingOf } from '~/lib/tasks/standing'
 import { stepsOf, tellerOf } from '~/lib/tasks/timeline'
@@ -186,6 +187,15 @@ describe('how a task stands', () => {
     expect(runtimeOf(settled, NOW, { ...online, started_at: at(30) }).seconds).toBeNull()
     expect(runtimeOf(settled, NOW, online)).toMatchObject({ seconds: 85 })
   })
+})
+
+it('is Markdown that no text of others can break out of', () => {
+  const failed = task({ name: 'a*b', status: 'failure', error: 'x', traceback: 'Traceback\n```\n# not a heading\nValueError: x', args_repr: '(1,)' })
+  const text = markdownOf(failed, standingOf(failed, undefined, NOW), 1.5, stepsOf([event('task-failed', 3)]), 'http://kanchi/tasks/a')
+  expect(text).toContain('## a\\*b')
+  expect(text).toContain('- Status: Failed')
+  expect(text).toContain('````python\nTraceback\n```')
+  expect(text).toContain('2026-11-23 10:00:03.000 UTC Failed (celery@a)')
 })
 
 it('keeps the end of a long name', () => {

@@ -4,6 +4,8 @@ import { watch } from 'vue'
 import type { Task } from '~/api/types'
 import { emptyFilter } from '~/lib/tasks/filters'
 import { FOLLOW_ROWS, HELD_ROWS, useTaskListStore } from '~/stores/taskList'
+import type { Frame } from '~/lib/live'
+import { useLiveStore } from '~/stores/live'
 import { at, task, tasks } from './fixtures'
 
 /** Answers GET /api/v1/tasks with these pages; the last one again and again. */
@@ -128,6 +130,38 @@ describe('task list', () => {
     for (let i = 0; i < 20; i++) store.apply(tasks(50, 5000 + i * 50), true)
     expect(store.held).toHaveLength(HELD_ROWS)
     expect(store.heldMore).toBe(true)
+  })
+
+  it('holds back by itself what comes too fast, and follows when told to', async () => {
+    gatewayWith(page(newestFirst(3)))
+    const store = await openList()
+    let frame: ((frame: Frame) => void) | undefined
+    vi.spyOn(useLiveStore(), 'watch').mockImplementation((watcher) => { frame = watcher.frame; return { refilter: () => {}, stop: () => {} } })
+    store.open(emptyFilter())
+    await vi.waitFor(() => expect(store.loaded).toBe(true))
+    frame!({ type: 'task:created', items: tasks(50, 100), omitted: 0 })
+    await vi.waitFor(() => expect(store.held).toHaveLength(50))
+    expect(store.following).toBe(false)
+    expect(store.rows).toHaveLength(3)
+    store.showHeld()
+    expect(store.rows[0]!.id).toBe('t149')
+    expect(store.following).toBe(false)
+    store.insist(true)
+    expect(store.following).toBe(true)
+    store.close()
+  })
+
+  it('ends a search when told to, and goes on with it', async () => {
+    const asked = gatewayWith(page([], 'c1'), page([], 'c2'), page(newestFirst(1)))
+    const store = await openList({ ...emptyFilter(), q: 'needle' })
+    expect(store.atEnd).toBe(false)
+    await store.want(0, 0, 120)
+    store.stop()
+    await store.want(0, 0, 120)
+    expect(asked).toHaveLength(2)
+    store.resume()
+    await vi.waitFor(() => expect(store.rows).toHaveLength(1))
+    expect(store.atEnd).toBe(true)
   })
 
   it('says what failed, and recovers', async () => {

@@ -19,7 +19,11 @@ void gw_api_tasks(struct gw_exchange *x)
     struct kn_msg_tasks_get get = {0};
     gw_filter_read(&x->params, &get);
     const char *sort = gw_params_choice(&x->params, "sort");
-    get.sort = sort[0] == '-' ? KN_STR("newest") : KN_STR("oldest");
+    get.sort = kn_str_from(sort);
+    if (kn_str_eq(get.sort, KN_STR("-received_at")))
+        get.sort = KN_STR("newest");
+    else if (kn_str_eq(get.sort, KN_STR("received_at")))
+        get.sort = KN_STR("oldest");
     get.limit = gw_params_u64(&x->params, "limit");
     get.cursor = gw_read_cursor(x);
     if (!gw_params_ok(x))

@@ -20,6 +20,9 @@
 #define DURATION GW_PARAM_DURATION
 #define NUMBER GW_PARAM_NUMBER
 
+#define TASK_SORT                                                                                  \
+    CHOICE("sort", "-received_at", "received_at", "-ended_at", "ended_at", "-runtime",             \
+           "-queue_wait", "-retries")
 #define LIMIT NUMBER("limit", 1, 500, 50)
 #define CURSOR TEXT("cursor")
 #define DRY_RUN FLAG("dry_run")

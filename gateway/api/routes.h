@@ -25,7 +25,7 @@ enum { GW_TIMEOUT_MAX = 60 /* maximum seconds to wait for workers */ };
 #define GW_ROUTES(R)                                                                               \
     /* ---- tasks */                                                                               \
     R(GET, "/api/v1/tasks", gw_api_tasks, NO_BODY, "TaskPage",                                     \
-      GW_FILTER_PARAMS, CHOICE("sort", "-received_at", "received_at"), LIMIT, CURSOR)              \
+      GW_FILTER_PARAMS, TASK_SORT, LIMIT, CURSOR)                                                  \
     R(POST, "/api/v1/tasks", gw_api_apply,                                                         \
       "name unregistered " SEND_OPTIONS, "TaskSent", DRY_RUN)                                      \
     R(GET, "/api/v1/tasks/{id}/events", gw_api_task_events, NO_BODY, "TaskEventPage",              \

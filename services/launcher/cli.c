@@ -50,6 +50,9 @@ static const struct cli_option options[] = {
     {"from", FOR_TASKS, true, true, "Start of the period (2026-11-23T10:00:00Z)"},
     {"to", FOR_TASKS, true, true, "End of the period"},
     {"time", FOR_TASKS, true, true, "Whether tasks were seen (default) or ended in the period"},
+    {"sort", FOR_TASKS, true, true,
+     "Order: -received_at (default), received_at, -ended_at, ended_at, -runtime, -queue_wait or "
+     "-retries"},
     {"messages", FOR_QUEUES, false, false, "Show waiting messages"},
     {"pattern", FOR_INSPECT | FOR_COMMAND, true, true, "Workers whose host name matches this glob"},
     {"all", FOR_COMMAND, false, false, "All workers"},

@@ -9,8 +9,8 @@ export function allShortcuts(): ShortcutText[] {
   return [
     ...inGroup(groups.global, { 'mod+k': texts.search, '?': texts.help }),
     ...inGroup(groups.go, { 'g o': pages.overview, 'g t': pages.tasks, 'g w': pages.workers, 'g q': pages.queues, 'g s': pages.system, 'g a': pages.audit, 'g ,': pages.settings }),
-    ...inGroup(groups.list, { '/': texts.filter, 'j': texts.next, 'k': texts.previous, 'x': texts.select, 'X': texts.selectRange, 'r': texts.retrySelected, '.': texts.reload, 'Escape': texts.clear }),
-    ...inGroup(groups.task, { r: texts.retry }),
+    ...inGroup(groups.list, { '/': texts.filter, 'j': texts.next, 'k': texts.previous, 'x': texts.select, 'X': texts.selectRange, 'Space': t.tasks.keys.peek, 'r': texts.retrySelected, '.': texts.reload, 'Escape': texts.clear }),
+    ...inGroup(groups.task, { j: texts.next, k: texts.previous, r: texts.retry }),
   ]
 }
 

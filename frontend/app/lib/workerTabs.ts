@@ -28,8 +28,8 @@ export function poolRows(worker: Worker): Row[] {
   const timeouts = Array.isArray(pool.timeouts) ? pool.timeouts : []
   const processes = Array.isArray(pool.processes) ? pool.processes : []
   return rowsOf([
-    ['Implementation', pool.implementation], ['Max concurrency', pool['max-concurrency']],
-    ['Processes', processes.length ? processes.map(String).join(', ') : undefined],
+    ['Implementation', pool.implementation], ['Processes now', processes.length ? `${processes.length} (PID ${processes.map(String).join(', ')})` : undefined],
+    ['Concurrency at start', pool['max-concurrency']],
     ['Max tasks per child', pool['max-tasks-per-child'] === 'N/A' ? 'unlimited' : pool['max-tasks-per-child']],
     ['Soft time limit', timeouts[0] ? `${textOf(timeouts[0])} s` : 'none'], ['Hard time limit', timeouts[1] ? `${textOf(timeouts[1])} s` : 'none'],
     ['Prefetch', dictOf(worker.stats).prefetch_count],

@@ -38,10 +38,24 @@ export const useSelectionStore = defineStore('selection', () => {
     byKey.value = next
   }
 
+  /** These too, as far as there is room. */
+  function add(more: readonly Task[]): void {
+    const next = new Map(byKey.value)
+    for (const task of more) if (next.size < MOST_SELECTED) next.set(taskKey(task), task)
+    byKey.value = next
+  }
+
+  /** These no longer: something was done with them. */
+  function remove(some: readonly Task[]): void {
+    const next = new Map(byKey.value)
+    for (const task of some) next.delete(taskKey(task))
+    byKey.value = next
+  }
+
   function clear(): void {
     byKey.value = new Map()
     anchor = null
   }
 
-  return { tasks, count, has, toggle, extend, clear }
+  return { tasks, count, has, toggle, extend, add, remove, clear }
 })

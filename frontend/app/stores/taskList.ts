@@ -4,6 +4,7 @@ import { api, outcome, type Failure } from '~/api/client'
 import type { Task } from '~/api/types'
 import { emptyFilter, filterToLive, filterToRest, matches, type TaskFilter } from '~/lib/tasks/filters'
 import type { Frame } from '~/lib/live'
+import { Pace } from '~/lib/tasks/pace'
 import { PageWindow } from '~/lib/tasks/pages'
 import { firstSeen, isNewer, mergeRows, taskKey } from '~/lib/tasks/taskRows'
 import { useLiveStore, type Watch } from './live'
@@ -17,6 +18,7 @@ const PAGE = 250
 /** Loads again so often while more happens than is sent. */
 const RELOAD_MS = 1000
 const FRESH_MS = 1500
+const PACE_MS = 1000
 /** What comes within this time is shown at once: one change of the page for it all. */
 const GATHER_MS = 40
 /** When a frame brings more than a screen of them, nobody reads each change: fewer of them, at a third of the work. */
@@ -38,11 +40,22 @@ export const useTaskListStore = defineStore('taskList', () => {
   const length = ref(0)
   const held = shallowRef<Task[]>([])
   const heldMore = ref(false)
-  const following = ref(true)
+  /** Whether the viewer stands at the top and points at nothing. */
+  const isFree = ref(true)
+  /** More comes than one can read: the list holds back by itself, until it is told to follow. */
+  const isBusy = ref(false)
+  const insists = ref(false)
+  const following = computed(() => isFree.value && (!isBusy.value || insists.value))
+  /** New rows a second. */
+  const rate = ref(0)
   const loading = ref<'first' | 'more' | null>(null)
   const loaded = ref(false)
   const failure = shallowRef<Failure | null>(null)
   const atEnd = ref(false)
+  /** How far back a search has looked; null when the gateway doesn't say. */
+  const searchedTo = ref<string | null>(null)
+  /** The viewer has stopped a search. */
+  const stopped = ref(false)
   const isWhole = computed(() => atEnd.value && offset.value === 0 && rows.value.length === length.value)
 
   /** Rows that came in just now, by key; their arrival is shown for a moment. */
@@ -56,10 +69,13 @@ export const useTaskListStore = defineStore('taskList', () => {
   let watch: Watch | null = null
   let reloadTimer: ReturnType<typeof setTimeout> | undefined
   let gatherTimer: ReturnType<typeof setTimeout> | undefined
+  let paceTimer: ReturnType<typeof setInterval> | undefined
+  const pace = new Pace()
   const gathered: { items: Task[], created: boolean }[] = []
 
   function open(next: TaskFilter): void {
     watch ??= useLiveStore().watch({ topics: ['tasks'], filter: filterToLive(next, Date.now()), frame: onFrame, reload: () => void load(true) })
+    paceTimer ??= setInterval(judge, PACE_MS)
     setFilter(next)
   }
 
@@ -69,6 +85,8 @@ export const useTaskListStore = defineStore('taskList', () => {
     request?.abort()
     clearTimeout(reloadTimer)
     clearTimeout(gatherTimer)
+    clearInterval(paceTimer)
+    paceTimer = undefined
     reloadTimer = gatherTimer = undefined
     gathered.length = 0
     fresh.clear()
@@ -77,7 +95,11 @@ export const useTaskListStore = defineStore('taskList', () => {
   function setFilter(next: TaskFilter): void {
     const same = loaded.value && JSON.stringify(next) === JSON.stringify(filter.value)
     filter.value = next
-    following.value = true
+    isFree.value = true
+    insists.value = isBusy.value = stopped.value = false
+    searchedTo.value = null
+    rate.value = 0
+    pace.clear()
     watch?.refilter(filterToLive(next, Date.now()))
     void load(same)
   }
@@ -95,7 +117,7 @@ export const useTaskListStore = defineStore('taskList', () => {
   }
 
   /** Loads the first page; a quiet load leaves on screen what is there until the answer comes. */
-  async function load(quiet = false): Promise<void> {
+  async function load(quiet = false, replace = false): Promise<void> {
     request?.abort()
     const mine = request = new AbortController()
     if (!quiet) {
@@ -111,7 +133,8 @@ export const useTaskListStore = defineStore('taskList', () => {
     if ('failure' in answer) { failure.value = answer.failure; return }
     failure.value = null
     loaded.value = true
-    if (following.value || length.value === 0) {
+    seenTo(answer.data)
+    if (replace || following.value || length.value === 0) {
       asOf = now
       replaceRows(answer.data.items, answer.data.next_cursor)
     } else {
@@ -140,7 +163,7 @@ export const useTaskListStore = defineStore('taskList', () => {
 
   /** Sees to it that the rows from `begin` to `end` are there, those that were given up too; and then `ahead` of them around. */
   async function want(begin: number, end: number, ahead = 0): Promise<void> {
-    if (loading.value || !loaded.value || failure.value) return
+    if (loading.value || !loaded.value || failure.value || stopped.value) return
     const page = pages.missing(begin, end) ?? pages.missing(Math.max(0, begin - ahead / 2), end + ahead)
     if (page !== null) await fetchAgain(page)
     else if (end + ahead >= length.value) await loadMore()
@@ -187,7 +210,26 @@ export const useTaskListStore = defineStore('taskList', () => {
       loading.value = null
       return null
     }
+    seenTo(answer.data)
     return answer.data
+  }
+
+  function seenTo(answer: object): void {
+    searchedTo.value = (answer as { searched_to?: string | null }).searched_to ?? null
+  }
+
+  /** Ends a search that goes on, or goes on with it. */
+  function stop(): void {
+    stopped.value = true
+    request?.abort()
+    request = null
+    loading.value = null
+    loaded.value = true
+  }
+
+  function resume(): void {
+    stopped.value = false
+    void loadMore()
   }
 
   /** Of a page that was asked for from the top: what lies below the last row. */
@@ -205,9 +247,21 @@ export const useTaskListStore = defineStore('taskList', () => {
 
   function onFrame(frame: Frame): void {
     if (frame.type !== 'task:created' && frame.type !== 'task:updated') return
+    if (frame.type === 'task:created' && isNewestFirst()) { pace.add(frame.items.length + frame.omitted, Date.now()); judge() }
     gathered.push({ items: frame.items, created: frame.type === 'task:created' })
     gatherTimer ??= setTimeout(showGathered, frame.items.length > MANY ? GATHER_MANY_MS : GATHER_MS)
     if (frame.omitted > 0) missed()
+  }
+
+  const isNewestFirst = () => filter.value.sort === 'newest'
+
+  /** What has piled up is shown once it slows down. */
+  function judge(): void {
+    const now = Date.now()
+    const before = following.value
+    rate.value = pace.rate(now)
+    isBusy.value = pace.judge(now)
+    if (!before && following.value) catchUp()
   }
 
   function showGathered(): void {
@@ -231,11 +285,11 @@ export const useTaskListStore = defineStore('taskList', () => {
     const changed = known.length ? mergeRows(rows.value, known, Infinity) : rows.value
     if (following.value) {
       const kept = known.length ? changed.filter(task => matches(task, filter.value)) : changed
-      const next = filter.value.sort === 'newest' ? add(kept, unknown, created) : kept
+      const next = isNewestFirst() ? add(kept, unknown, created) : kept
       if (next !== rows.value) restart(next)
       return
     }
-    if (filter.value.sort === 'newest') hold(unknown, created)
+    if (isNewestFirst()) hold(unknown, created)
     if (changed === rows.value) return
     pages.replace(changed)
     show()
@@ -271,21 +325,39 @@ export const useTaskListStore = defineStore('taskList', () => {
     heldMore.value = false
   }
 
-  /** Shows what was held back; the view scrolls to the top before. */
+  /** The viewer is at the top again and points at nothing. */
   function follow(): void {
-    if (following.value) return
-    following.value = true
+    const before = following.value
+    isFree.value = true
+    if (!before && following.value) catchUp()
+  }
+
+  /** Shows what was held back now; a list that holds back by itself goes on to do so. */
+  function showHeld(): void {
+    isFree.value = true
+    catchUp()
+  }
+
+  /** Follows however much comes, or leaves it again to the list. */
+  function insist(yes: boolean): void {
+    const before = following.value
+    insists.value = yes
+    isFree.value = true
+    if (!before && following.value) catchUp()
+  }
+
+  function catchUp(): void {
     const waiting = held.value
     const again = heldMore.value || offset.value > 0
     dropHeld()
     const top = offset.value > 0 ? pages.top : rows.value.slice(0, Math.max(FOLLOW_ROWS, pages.top.length))
     if (top.length < length.value) { cursorStale = true; atEnd.value = false }
     restart(add(top.filter(task => matches(task, filter.value)), waiting, true))
-    if (again) void load(true)
+    if (again) void load(true, true)
   }
 
   function holdBack(): void {
-    following.value = false
+    isFree.value = false
   }
 
   function markFresh(tasks: readonly Task[]): void {
@@ -305,7 +377,7 @@ export const useTaskListStore = defineStore('taskList', () => {
   }
 
   return {
-    filter, rows, offset, length, held, heldMore, following, loading, loaded, failure, atEnd, isWhole,
-    open, close, setFilter, load, loadMore, want, apply, follow, holdBack, isFresh, retry,
+    filter, rows, offset, length, held, heldMore, following, isBusy, insists, rate, loading, loaded, failure, atEnd, isWhole, searchedTo, stopped,
+    open, close, setFilter, load, loadMore, want, apply, follow, showHeld, insist, holdBack, isFresh, retry, stop, resume,
   }
 })

@@ -10,12 +10,6 @@ async function close(page) {
   await dialog(page).waitFor({ state: 'detached' })
 }
 
-/** The text of the dialog once it knows what it would do. */
-async function planOf(page) {
-  await page.locator('[data-testid=action][data-phase=ready]').waitFor()
-  return words(await dialog(page).innerText())
-}
-
 async function bulk(page, verb) {
   await page.locator('[data-offers="Bulk actions"]').click()
   await page.locator(`[data-offer=${verb}]`).click()

@@ -105,6 +105,34 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
         "DELETE FROM task_states WHERE status = $1 AND no = $2", \
         "DELETE FROM task_states s USING unnest($1::int8[], $2::int8[]) AS " \
         "u(status, no) WHERE s.status = u.status AND s.no = u.no") \
+    S(TASK_END_PUT, "iiiii", \
+        "INSERT INTO task_ends (at, no, minute, runtime, wait) VALUES ($1, $2, " \
+        "$3, $4, $5)", \
+        "COPY task_ends (at, no, minute, runtime, wait) FROM STDIN (FORMAT " \
+        "binary)") \
+    S(TASK_END_DROP, "ii", \
+        "DELETE FROM task_ends WHERE at = $1 AND no = $2", \
+        "DELETE FROM task_ends e USING unnest($1::int8[], $2::int8[]) AS " \
+        "u(at, no) WHERE e.at = u.at AND e.no = u.no") \
+    SAME(RUNTIME_HEADS, "iiii", SQL_HEADS("runtime")) \
+    SAME(WAIT_HEADS, "iiii", SQL_HEADS("wait")) \
+    SQL_SORTED(SAME, ENDED, "iiiii", "e.at", \
+        "FROM task_ends e JOIN tasks t ON t.no = e.no WHERE e.at >= $5 AND " \
+        "(e.at, e.no) < ($1, $2) ORDER BY e.at DESC, e.no DESC LIMIT $3") \
+    SQL_SORTED(SAME, ENDED_OLDEST, "iiiii", "e.at", \
+        "FROM task_ends e JOIN tasks t ON t.no = e.no WHERE e.at < $5 AND " \
+        "(e.at, e.no) > ($1, $2) ORDER BY e.at, e.no LIMIT $3") \
+    SQL_SORTED(SAME, RUNTIME, "iiiii", "e.runtime", \
+        "FROM task_ends e JOIN tasks t ON t.no = e.no WHERE e.minute = $5 AND " \
+        "e.runtime IS NOT NULL AND (e.runtime, e.no) < ($1, $2) ORDER BY " \
+        "e.runtime DESC, e.no DESC LIMIT $3") \
+    SQL_SORTED(SAME, WAIT, "iiiii", "e.wait", \
+        "FROM task_ends e JOIN tasks t ON t.no = e.no WHERE e.minute = $5 AND " \
+        "e.wait IS NOT NULL AND (e.wait, e.no) < ($1, $2) ORDER BY e.wait DESC, " \
+        "e.no DESC LIMIT $3") \
+    SQL_SORTED(SAME, RETRIES, "iiiii", "t.retries", \
+        "FROM tasks t WHERE t.retries > 0 AND $5 = 0 AND (t.retries, t.no) < " \
+        "($1, $2) ORDER BY t.retries DESC, t.no DESC LIMIT $3") \
     S(TASK_MINUTE_PUT, "iiii", \
         "INSERT INTO task_minutes (source, minute, first, last) VALUES " \
         "($1, $2, $3, $4) ON CONFLICT (minute, source) DO UPDATE SET " \
@@ -446,7 +474,8 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
         "s.status = $1 AND s.no >= $2 AND s.no <= $3 ORDER BY s.no DESC LIMIT $4") \
     SAME(TASKS_OLD, "ii", \
         "SELECT no, source, status, CASE WHEN " SQL_ENDED_AT("") " < first_at THEN " \
-        SQL_ENDED_AT("") " ELSE first_at END, latest_at FROM tasks WHERE no > $1 " \
+        SQL_ENDED_AT("") " ELSE first_at END, latest_at, " SQL_ENDED_AT("") \
+        " FROM tasks WHERE no > $1 " \
         "ORDER BY no LIMIT $2") \
     S(TASK_DELETE, "i", \
         "DELETE FROM tasks WHERE no = $1", \

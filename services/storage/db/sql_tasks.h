@@ -133,6 +133,19 @@
     SAME(SCAN_##NAME##_OLDEST, types, SQL_SCAN_ROW from SQL_SCAN_UP(no)) \
     SAME(SCAN_##NAME##_TEXT, types, SQL_SCAN_ROW SQL_SCAN_TEXTS from SQL_SCAN_DOWN(no)) \
     SAME(SCAN_##NAME##_TEXT_OLDEST, types, SQL_SCAN_ROW SQL_SCAN_TEXTS from SQL_SCAN_UP(no))
+
+/* Tasks in the order of a value, then of their number, from ($1, $2) on. $4: whether the mark as
+ * resolved is wanted. */
+#define SQL_SORTED_ROW(value) \
+    SQL_SCAN_ROW ", " value ", CASE WHEN $4 = 1 THEN (SELECT 1 FROM resolved r WHERE r.no = t.no) END"
+#define SQL_SORTED(SAME, NAME, types, value, from) \
+    SAME(SORTED_##NAME, types, SQL_SORTED_ROW(value) " " from) \
+    SAME(SORTED_##NAME##_TEXT, types, SQL_SORTED_ROW(value) SQL_SCAN_TEXTS " " from)
+/* The greatest value in each minute, before ($3, $4). */
+#define SQL_HEADS(value) \
+    "SELECT m.at, (SELECT e." value " FROM task_ends e WHERE e.minute = m.at AND e." value \
+    " IS NOT NULL AND (e." value ", e.no) < ($3, $4) ORDER BY e." value " DESC, e.no DESC LIMIT 1) " \
+    "FROM (SELECT DISTINCT at FROM task_end_spans WHERE unit = 60 AND at >= $1 AND at < $2) m"
 /* clang-format on */
 
 #endif

@@ -201,6 +201,107 @@ static void every_figure_is_the_number_of_the_tasks_in_its_list(void **state)
     }
 }
 
+/* ---- sorts ---------------------------------------------------------------------------------- */
+
+static const struct sort {
+    struct kn_str name;
+    bool ascending;
+} sorts[] = {{{"-ended_at", 9}, false},
+             {{"ended_at", 8}, true},
+             {{"-runtime", 8}, false},
+             {{"-queue_wait", 11}, false},
+             {{"-retries", 8}, false}};
+enum { BY_RUNTIME = 2, BY_WAIT, BY_RETRIES };
+
+/* What the list sorts by, in µs; -1: it does not list the task. */
+static int64_t value_of(const struct kn_msg_task *task, size_t sort)
+{
+    if (sort == BY_RETRIES)
+        return task->retries.set && task->retries.value > 0 ? task->retries.value : -1;
+    if (!ended_at(task))
+        return -1;
+    if (sort < BY_RUNTIME)
+        return ended_at(task);
+    if (sort == BY_WAIT)
+        return task->queue_wait.set ? (int64_t)(task->queue_wait.value * 1e6 + 0.5) : -1;
+    if (task->runtime.set)
+        return (int64_t)(task->runtime.value * 1e6 + 0.5);
+    return task->started_at && task->started_at <= task->completed_at
+               ? task->completed_at - task->started_at
+               : -1;
+}
+
+static bool is_wanted(const struct kn_msg_tasks_get *get, const struct kn_msg_task *task)
+{
+    int64_t at = ended_at(task);
+    return (!get->by_end || (at && at >= get->from && (!get->to || at < get->to))) &&
+           (!get->workers.count || kn_str_eq(task->worker_id, get->workers.items[0]));
+}
+
+/* Every page in order, and each task once. */
+static void expect_sorted(struct rig *rig, const struct kn_msg_task_list *all, size_t sort,
+                          struct kn_msg_tasks_get *get)
+{
+    size_t want = 0, got = 0, pages = 0;
+    int64_t last_value = 0;
+    uint64_t last_no = 0;
+    for (size_t i = 0; i < all->items.count; i++)
+        want += value_of(&all->items.items[i], sort) >= 0 && is_wanted(get, &all->items.items[i]);
+    get->sort = sorts[sort].name;
+    do {
+        struct kn_msg_task_list list = list_of(rig, get);
+        for (size_t i = 0; i < list.items.count; i++, got++) {
+            const struct kn_msg_task *task = &list.items.items[i];
+            int64_t value = value_of(task, sort);
+            bool later = value != last_value ? value > last_value : task->no > last_no;
+            assert_true(value >= 0 && is_wanted(get, task));
+            if (got && later != sorts[sort].ascending)
+                fail_msg("%.*s: %lld after %lld", KN_STR_ARG(get->sort), (long long)value,
+                         (long long)last_value);
+            last_value = value;
+            last_no = task->no;
+        }
+        get->cursor = list.next_cursor;
+        assert_true(++pages < 1000);
+    } while (get->cursor.ptr);
+    if (got != want)
+        fail_msg("%.*s: %zu, not %zu", KN_STR_ARG(get->sort), got, want);
+}
+
+static void expect_sorts(struct rig *rig)
+{
+    struct kn_arena kept = rig->arena;
+    const struct kn_msg_tasks_get everything = {.limit = LIST_MAX};
+    struct kn_str worker = KN_STR("worker1@b");
+    kn_arena_init(&rig->arena, 0);
+    struct kn_msg_task_list all = list_of(rig, &everything);
+    struct kn_arena of_all = rig->arena;
+    rig->arena = kept;
+    for (unsigned round = 0; round < 30; round++) {
+        int64_t from = rig_below(700) * KN_SECOND;
+        struct kn_msg_tasks_get get = {.limit = 1 + rig_below(40)};
+        if (round % 3) {
+            get.by_end = true;
+            get.from = AT + from;
+            get.to = get.from + rig_below(900) * KN_SECOND;
+        }
+        if (round % 2)
+            get.workers = (struct kn_strs){&worker, 1};
+        expect_sorted(rig, &all, round % KN_COUNT_OF(sorts), &get);
+        kn_arena_reset(&rig->arena);
+    }
+    kn_arena_fini(&of_all);
+}
+
+static void tasks_are_listed_in_the_order_of_a_value(void **state)
+{
+    struct rig *rig = *state;
+    fill(rig);
+    for (unsigned i = 0; i < TASKS; i += 3)
+        go_on(rig, i);
+    expect_sorts(rig);
+}
+
 /* ---- databases from before ---------------------------------------------------------------- */
 
 static void older_databases_know_the_ends_too(void **state)
@@ -210,13 +311,17 @@ static void older_databases_know_the_ends_too(void **state)
     while (strcmp(step->name, "0018_ends") != 0)
         step++;
     fill(rig);
-    assert_int_equal(db_script(rig->store->db, "DROP TABLE task_end_spans; "
-                                               "ALTER TABLE tasks DROP COLUMN learned_end; "
-                                               "DELETE FROM meta WHERE key = 'learned_ends'"),
-                     KN_OK);
+    assert_int_equal(
+        db_script(rig->store->db,
+                  "DROP TABLE task_end_spans; DROP TABLE task_ends; DROP INDEX tasks_retries; "
+                  "ALTER TABLE tasks DROP COLUMN learned_end; "
+                  "DELETE FROM meta WHERE key = 'learned_ends'"),
+        KN_OK);
     assert_int_equal(db_script(rig->store->db, step->sql), KN_OK);
+    assert_int_equal(db_script(rig->store->db, step[1].sql), KN_OK);
     rig_reopen(rig);
     expect_periods(rig);
+    expect_sorts(rig);
 }
 
 /* ---- a task that goes on ------------------------------------------------------------------ */
@@ -268,6 +373,7 @@ int main(void)
         CASE(a_period_has_the_tasks_that_ended_in_it),
         CASE(older_databases_know_the_ends_too),
         CASE(only_the_latest_end_counts),
+        CASE(tasks_are_listed_in_the_order_of_a_value),
         CASE(every_figure_is_the_number_of_the_tasks_in_its_list),
     };
     return RIG_RUN(tests, &on_postgres);

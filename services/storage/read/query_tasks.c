@@ -32,35 +32,15 @@ struct scan {
     int64_t deadline;
 };
 
-/* ---- the text --------------------------------------------------------------------------- */
-
-static enum kn_status has_q(struct scan *scan, const struct db_value *columns, bool *ret)
-{
-    struct kn_str q = scan->filter.q, name;
-    *ret = false;
-    for (size_t i = 0; i < S_TEXT_COUNT; i++) {
-        if (kn_str_has_nocase(db_as_str(columns[S_TEXTS + i]), q)) {
-            *ret = true;
-            return KN_OK;
-        }
-    }
-    struct kn_arena scratch;
-    kn_arena_init(&scratch, 0);
-    enum kn_status status = dict_text(scan->reader->store->dict, scan->reader->db,
-                                      db_as_i64(columns[S_NAME]), &scratch, &name);
-    if (status == KN_OK)
-        *ret = kn_str_has_nocase(name, q);
-    kn_arena_fini(&scratch);
-    return status;
-}
+/* ---- walking ------------------------------------------------------------------------- */
 
 static enum kn_status matches(struct scan *scan, const struct db_value *columns, bool *ret)
 {
     *ret = store_filter_takes(&scan->filter, columns);
-    return *ret && scan->filter.q.len ? has_q(scan, columns, ret) : KN_OK;
+    return *ret && scan->filter.q.len
+               ? store_filter_has_q(scan->reader, &scan->filter, columns, S_TEXTS, ret)
+               : KN_OK;
 }
-
-/* ---- walking ------------------------------------------------------------------------- */
 
 static enum kn_status see_row(void *arg, const struct db_value *columns)
 {
@@ -319,6 +299,10 @@ enum kn_status store_read_tasks(struct store_reader *reader, const struct kn_msg
     enum kn_status status = store_read_filter(reader, get, arena, &scan->filter, ret_why);
     if (status != KN_OK)
         return status;
+    if (scan->filter.sort > SORT_OLDEST)
+        return store_filter_is_empty(&scan->filter)
+                   ? (*ret = (struct kn_msg_task_list){0}, KN_OK)
+                   : store_read_sorted(reader, &scan->filter, get->cursor, arena, ret, ret_why);
     *ret_why = "cursor: not issued by this list";
     if (get->cursor.len && (!kn_str_to_i64(get->cursor, &after) || after < 0))
         return KN_INVALID;

@@ -36,6 +36,23 @@ static enum kn_status choose_statuses(const struct kn_strs *texts, struct task_c
     return KN_OK;
 }
 
+static bool read_sort(struct kn_str text, struct task_filter *f)
+{
+    static const char *const sorts[SORT_COUNT] = {
+        [SORT_NEWEST] = "newest",         [SORT_OLDEST] = "oldest",    [SORT_ENDED] = "-ended_at",
+        [SORT_RUNTIME] = "-runtime",      [SORT_WAIT] = "-queue_wait", [SORT_RETRIES] = "-retries",
+        [SORT_ENDED_OLDEST] = "ended_at",
+    };
+    for (unsigned i = 0; i < SORT_COUNT; i++) {
+        if (text.len ? !kn_str_eq(text, kn_str_from(sorts[i])) : i != SORT_NEWEST)
+            continue;
+        f->sort = (enum task_sort)i;
+        f->oldest_first = i == SORT_OLDEST;
+        return true;
+    }
+    return false;
+}
+
 enum kn_status store_read_filter(struct store_reader *reader, const struct kn_msg_tasks_get *get,
                                  struct kn_arena *arena, struct task_filter *f,
                                  const char **ret_why)
@@ -47,12 +64,12 @@ enum kn_status store_read_filter(struct store_reader *reader, const struct kn_ms
     f->by_end = get->by_end;
     f->resolved = get->resolved;
     f->q = kn_arena_str(arena, get->q);
-    f->oldest_first = kn_str_eq(get->sort, KN_STR("oldest"));
     *ret_why = "limit must be from 1 to 500";
     if (f->limit > LIMIT_MAX)
         return KN_INVALID;
-    *ret_why = "sort must be newest or oldest";
-    if (get->sort.len && !f->oldest_first && !kn_str_eq(get->sort, KN_STR("newest")))
+    *ret_why = "sort must be one of newest, oldest, -ended_at, ended_at, -runtime, -queue_wait, "
+               "-retries";
+    if (!read_sort(get->sort, f))
         return KN_INVALID;
     *ret_why =
         "status must be one of pending, received, started, success, failure, retry, revoked, "
@@ -86,6 +103,27 @@ bool store_filter_takes(const struct task_filter *f, const struct db_value *colu
            is_chosen(&f->name, columns[S_NAME]) && is_chosen(&f->queue, columns[S_QUEUE]) &&
            is_chosen(&f->worker, columns[S_WORKER]) && time.kind == DB_I64 &&
            (!f->from || time.i64 >= f->from) && (!f->to || time.i64 < f->to);
+}
+
+enum kn_status store_filter_has_q(struct store_reader *reader, const struct task_filter *filter,
+                                  const struct db_value *columns, size_t texts, bool *ret)
+{
+    struct kn_str name;
+    *ret = false;
+    for (size_t i = 0; i < S_TEXT_COUNT; i++) {
+        if (kn_str_has_nocase(db_as_str(columns[texts + i]), filter->q)) {
+            *ret = true;
+            return KN_OK;
+        }
+    }
+    struct kn_arena scratch;
+    kn_arena_init(&scratch, 0);
+    enum kn_status status =
+        dict_text(reader->store->dict, reader->db, db_as_i64(columns[S_NAME]), &scratch, &name);
+    if (status == KN_OK)
+        *ret = kn_str_has_nocase(name, filter->q);
+    kn_arena_fini(&scratch);
+    return status;
 }
 
 /* ---- periods ------------------------------------------------------------------------- */

@@ -17,13 +17,26 @@ struct task_choice {
     bool set;
 };
 
+/* Arrival, newest or oldest first; the others are the order of a value, then of the number. */
+enum task_sort {
+    SORT_NEWEST,
+    SORT_OLDEST,
+    SORT_ENDED,
+    SORT_ENDED_OLDEST,
+    SORT_RUNTIME,
+    SORT_WAIT,
+    SORT_RETRIES,
+    SORT_COUNT
+};
+
 struct task_filter {
     struct task_choice source, status, name, queue, worker;
     struct kn_str q;
     int64_t from, to; /* 0: no bound */
     bool by_end;      /* they bound the end */
     struct kn_opt_i64 resolved;
-    bool oldest_first;
+    enum task_sort sort;
+    bool oldest_first;   /* of the order of arrival */
     bool status_is_rare; /* few tasks have one of the statuses; set by the list */
     bool status_has_all; /* tasks of each of them are in the table by status; likewise */
     size_t limit;
@@ -45,6 +58,16 @@ static inline bool is_chosen(const struct task_choice *choice, struct db_value v
 
 /* Whether a row matches, except its texts and its mark as resolved. */
 bool store_filter_takes(const struct task_filter *filter, const struct db_value *columns);
+
+/* Whether a name or one of the texts, which begin at columns[texts], has filter->q. */
+enum kn_status store_filter_has_q(struct store_reader *reader, const struct task_filter *filter,
+                                  const struct db_value *columns, size_t texts,
+                                  bool *ret) KN_MUST_CHECK;
+
+/* A page of tasks in the order of a value. */
+enum kn_status store_read_sorted(struct store_reader *reader, const struct task_filter *filter,
+                                 struct kn_str cursor, struct kn_arena *arena,
+                                 struct kn_msg_task_list *ret, const char **ret_why) KN_MUST_CHECK;
 
 /* Task numbers; none if first > last. */
 struct task_span {

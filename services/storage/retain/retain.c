@@ -31,10 +31,11 @@ struct sweep {
     struct db_value tasks[TASKS_A_STEP];      /* numbers */
     struct db_value states[2 * TASKS_A_STEP]; /* status, task */
     struct db_value events[2 * TASKS_A_STEP]; /* number, and before which time */
-    size_t n_tasks, n_states, n_events, n_seen;
+    struct db_value ends[2 * TASKS_A_STEP];   /* time, task */
+    size_t n_tasks, n_states, n_events, n_ends, n_seen;
 };
 
-/* Columns: no, source, status, first_at (or the end, if that is before it), latest_at. */
+/* Columns: no, source, status, first_at (or the end, if that is before it), latest_at, end. */
 static enum kn_status see_dead(void *arg, const struct db_value *columns)
 {
     struct sweep *sweep = arg;
@@ -48,6 +49,10 @@ static enum kn_status see_dead(void *arg, const struct db_value *columns)
     if (store_has_state(db_as_i64(columns[2]))) {
         sweep->states[sweep->n_states++] = columns[2];
         sweep->states[sweep->n_states++] = columns[0];
+    }
+    if (columns[5].kind == DB_I64) {
+        sweep->ends[sweep->n_ends++] = columns[5];
+        sweep->ends[sweep->n_ends++] = columns[0];
     }
     sweep->tasks[sweep->n_tasks++] = columns[0];
     sweep->events[sweep->n_events++] = columns[0];
@@ -107,6 +112,8 @@ static enum kn_status sweep_step(struct sweep *sweep, db_row_fn *see, bool *ret_
     if (status == KN_OK)
         status =
             db_each(db, SQL_TASK_STATE_DROP, sweep->states, sweep->n_states / 2, NULL, NULL, NULL);
+    if (status == KN_OK)
+        status = db_each(db, SQL_TASK_END_DROP, sweep->ends, sweep->n_ends / 2, NULL, NULL, NULL);
     if (status == KN_OK)
         status = db_each(db, SQL_RESOLVED_DELETE, sweep->tasks, sweep->n_tasks, NULL, NULL, NULL);
     if (status == KN_OK)

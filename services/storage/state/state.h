@@ -114,7 +114,7 @@ struct task_work {
     int64_t queue_before;
     int64_t worker_before;
     int64_t first_at_before;
-    int64_t ended_at_before;
+    struct task_end end_was; /* .at 0: it had none */
     struct delta_wait wait_before;
     struct delta_end ended_before;
     struct delta_learned *learned_before; /* NULL: nothing */

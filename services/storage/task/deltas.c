@@ -217,10 +217,10 @@ void deltas_wait(struct deltas *deltas, const struct delta_wait *before,
 
 struct delta_end deltas_end_of(const struct task_row *row)
 {
-    struct delta_end end = {.set = row->ended_at != 0};
+    struct delta_end end = {.set = row->end.at != 0};
     if (end.set)
         end.key = (struct delta_key){
-            .minute = minute_of(row->ended_at),
+            .minute = minute_of(row->end.at),
             .source = row->source,
             .name = row->name,
             .queue = row->queue,

@@ -113,12 +113,35 @@ static enum kn_status read_learned(struct kn_str bytes, struct kn_arena *arena,
     return status;
 }
 
+static int64_t microseconds(double seconds)
+{
+    double us = seconds * (double)KN_SECOND;
+    return us >= 0 && us < (double)(INT64_MAX / 2) ? (int64_t)(us + 0.5) : -1;
+}
+
+/* The runtime as the worker measured it, otherwise from start to end. */
+static struct task_end end_of(const struct merge_task *view, const struct merge_state *state)
+{
+    struct task_end end = {.at = state->ended_at, .runtime = -1, .wait = -1};
+    double wait;
+    if (!end.at)
+        return end;
+    int64_t started = merge_time(view, MERGE_STARTED);
+    if (view->runtime.set)
+        end.runtime = microseconds(view->runtime.value);
+    else if (started && started <= end.at && state->status != KN_TASK_ORPHANED)
+        end.runtime = end.at - started;
+    if (merge_queue_wait(view, &wait))
+        end.wait = microseconds(wait);
+    return end;
+}
+
 static void take_state(struct task_row *row, const struct merge_task *view)
 {
     struct merge_state state = merge_state_of(view);
     row->status = state.status;
     row->origin = state.origin;
-    row->ended_at = state.ended_at;
+    row->end = end_of(view, &state);
 }
 
 static void settle_status(struct task_row *row)
@@ -228,7 +251,7 @@ void task_row_values(const struct task_row *row, const struct task_bytes *bytes,
         db_i64(task->revoked.terminated + task->revoked.expired * 2 + task->requeued * 4);
     ret[C_ORDERING] = db_blob(bytes->order);
     ret[C_LEARNED] = db_blob(bytes->learned);
-    ret[C_LEARNED_END] = row->origin == KN_ORIGIN_EVENTS ? db_null() : db_time(row->ended_at);
+    ret[C_LEARNED_END] = row->origin == KN_ORIGIN_EVENTS ? db_null() : db_time(row->end.at);
     ret[C_ID] = db_text(row->id);
     ret[C_SIGNUM] = db_text(task->revoked.signum);
     for (size_t i = 0; i < KN_COUNT_OF(texts); i++)
@@ -325,7 +348,7 @@ void task_row_message(const struct task_row *row, struct kn_str source, size_t t
         .revoked_at = merge_time(task, MERGE_REVOKED),
         .retried_at = merge_time(task, MERGE_RETRIED),
         .orphaned_at = merge_time(task, MERGE_ORPHANED),
-        .completed_at = row->status == KN_TASK_ORPHANED ? 0 : row->ended_at,
+        .completed_at = row->status == KN_TASK_ORPHANED ? 0 : row->end.at,
         .updated_at = task->latest_at,
         .runtime = task->runtime,
         .revoked_signum = task->revoked.signum,

@@ -14,7 +14,10 @@ struct task_row {
     /* indexed values, of merge_view(task) */
     enum kn_task_status status;
     enum kn_origin origin;
-    int64_t ended_at; /* see merge_ended_at */
+    struct task_end {          /* of a task that has ended */
+        int64_t at;            /* see merge_ended_at; 0: it has not */
+        int64_t runtime, wait; /* µs; -1: unknown */
+    } end;
     int64_t name;
     int64_t queue;
     int64_t worker;

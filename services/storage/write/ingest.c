@@ -170,7 +170,7 @@ static enum kn_status read_task(struct tx *tx, struct task_work *work,
     work->queue_before = work->row.queue;
     work->worker_before = work->row.worker;
     work->first_at_before = work->row.task.first_at;
-    work->ended_at_before = work->row.ended_at;
+    work->end_was = work->row.end;
     work->wait_before = deltas_wait_of(&work->row);
     work->ended_before = deltas_end_of(&work->row);
     if (may_be_resolved(work->status_before))

@@ -9,4 +9,8 @@ enum kn_status tx_write_events(struct tx *tx, struct store_change *changes) KN_M
 /* Writes changed tasks, and publishes them in the feed. */
 enum kn_status tx_write_tasks(struct tx *tx) KN_MUST_CHECK;
 
+/* A row of task_ends: at, no, minute, runtime, wait. */
+enum { TASK_END_COLUMNS = 5 };
+void task_end_values(int64_t no, const struct task_end *end, struct db_value ret[TASK_END_COLUMNS]);
+
 #endif

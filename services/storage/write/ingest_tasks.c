@@ -69,6 +69,52 @@ static enum kn_status write_states(struct tx *tx)
                : status;
 }
 
+static bool has_other_end(const struct task_work *work)
+{
+    const struct task_end *was = &work->end_was, *is = &work->row.end;
+    return was->at != is->at || was->runtime != is->runtime || was->wait != is->wait;
+}
+
+static struct db_value known(int64_t us)
+{
+    return us < 0 ? db_null() : db_i64(us);
+}
+
+void task_end_values(int64_t no, const struct task_end *end, struct db_value ret[TASK_END_COLUMNS])
+{
+    ret[0] = db_i64(end->at);
+    ret[1] = db_i64(no);
+    ret[2] = db_i64(end->at / KN_MINUTE);
+    ret[3] = known(end->runtime);
+    ret[4] = known(end->wait);
+}
+
+/* The tasks by end. */
+static enum kn_status write_ends(struct tx *tx)
+{
+    enum { KEY = 2 };
+    size_t dropped = 0, put = 0;
+    struct db_value *drops = kn_arena_array(tx->arena, tx->n_tasks * KEY, sizeof *drops);
+    struct db_value *puts = kn_arena_array(tx->arena, tx->n_tasks * TASK_END_COLUMNS, sizeof *puts);
+    if (!drops || !puts)
+        return KN_NOMEM;
+    for (size_t i = 0; i < tx->n_tasks; i++) {
+        const struct task_work *work = &tx->tasks[i];
+        if (!work->touched || !has_other_end(work))
+            continue;
+        if (work->end_was.at) {
+            drops[dropped++] = db_i64(work->end_was.at);
+            drops[dropped++] = db_i64(work->row.no);
+        }
+        if (work->row.end.at)
+            task_end_values(work->row.no, &work->row.end, &puts[TASK_END_COLUMNS * put++]);
+    }
+    enum kn_status status =
+        db_each(tx->store->db, SQL_TASK_END_DROP, drops, dropped / KEY, NULL, NULL, NULL);
+    return status == KN_OK ? db_each(tx->store->db, SQL_TASK_END_PUT, puts, put, NULL, NULL, NULL)
+                           : status;
+}
+
 static enum kn_status write_tasks(struct tx *tx)
 {
     static const enum sql_id ids[] = {SQL_TASK_NEW, SQL_TASK_UPDATE, SQL_TASK_UPDATE_REST,
@@ -125,11 +171,10 @@ static enum kn_status write_end_spans(struct tx *tx)
     for (size_t t = 0; t < tx->n_tasks;) {
         for (; t < tx->n_tasks && counts[0] < ROOM; t++) {
             const struct task_work *work = &tx->tasks[t];
-            if (!work->touched || !work->row.ended_at ||
-                work->row.ended_at == work->ended_at_before)
+            if (!work->touched || !work->row.end.at || work->row.end.at == work->end_was.at)
                 continue;
             for (size_t u = 0; u < UNITS; u++)
-                note_span(spans[u], &counts[u], work->row.ended_at / units[u], &work->row);
+                note_span(spans[u], &counts[u], work->row.end.at / units[u], &work->row);
         }
         size_t n = 0;
         for (size_t u = 0; u < UNITS; u++) {
@@ -215,6 +260,8 @@ enum kn_status tx_write_tasks(struct tx *tx)
         status = write_spans(tx, KN_MINUTE, SQL_TASK_MINUTE_PUT);
     if (status == KN_OK)
         status = write_spans(tx, KN_SECOND, SQL_TASK_SECOND_PUT);
+    if (status == KN_OK)
+        status = write_ends(tx);
     if (status == KN_OK)
         status = write_end_spans(tx);
     if (status == KN_OK)

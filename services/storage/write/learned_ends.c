@@ -1,6 +1,7 @@
 #include "services/storage/write/learned_ends.h"
 
 #include "services/common/text/time.h"
+#include "services/storage/write/ingest.h"
 
 enum { A_PAGE = 200 };
 
@@ -10,7 +11,9 @@ struct page {
     int64_t after;
     size_t seen, count;
     struct {
-        int64_t no, source, ended_at;
+        int64_t no, source;
+        bool is_learned;
+        struct task_end end;
     } ends[A_PAGE];
 };
 
@@ -25,12 +28,22 @@ static enum kn_status see_task(void *arg, const struct db_value *columns)
         return status;
     page->after = row.no;
     page->seen++;
-    if (row.ended_at && row.origin != KN_ORIGIN_EVENTS) {
+    if (row.end.at) {
         page->ends[page->count].no = row.no;
         page->ends[page->count].source = row.source;
-        page->ends[page->count++].ended_at = row.ended_at;
+        page->ends[page->count].is_learned = row.origin != KN_ORIGIN_EVENTS;
+        page->ends[page->count++].end = row.end;
     }
     return KN_OK;
+}
+
+/* Also of tasks whose other data may be learned. */
+static enum kn_status write_sorts(struct db *db, int64_t no, const struct task_end *end)
+{
+    struct db_value values[TASK_END_COLUMNS];
+    task_end_values(no, end, values);
+    enum kn_status status = db_each(db, SQL_TASK_END_DROP, values, 1, NULL, NULL, NULL);
+    return status == KN_OK ? db_each(db, SQL_TASK_END_PUT, values, 1, NULL, NULL, NULL) : status;
 }
 
 static enum kn_status write_end(struct db *db, int64_t no, int64_t source, int64_t ended_at)
@@ -55,7 +68,11 @@ static enum kn_status fill(struct page *page)
         page->seen = page->count = 0;
         status = db_run(db, SQL_TASKS_LEARNED, values, see_task, page);
         for (size_t i = 0; status == KN_OK && i < page->count; i++)
-            status = write_end(db, page->ends[i].no, page->ends[i].source, page->ends[i].ended_at);
+            status = write_sorts(db, page->ends[i].no, &page->ends[i].end);
+        for (size_t i = 0; status == KN_OK && i < page->count; i++)
+            if (page->ends[i].is_learned)
+                status =
+                    write_end(db, page->ends[i].no, page->ends[i].source, page->ends[i].end.at);
     } while (status == KN_OK && page->seen == A_PAGE);
     return status;
 }

@@ -1,4 +1,4 @@
-import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from 'vue'
+import { computed, onScopeDispose, shallowRef, watch, type Ref } from 'vue'
 import { api, outcome, type Failure } from '~/api/client'
 import type { Queue, Timeseries, TotalsGroup } from '~/api/types'
 import { parsePeriod } from '~/lib/tasks/filters'
@@ -19,7 +19,12 @@ export function useQueueDetail(name: Ref<string>, source: Ref<string | undefined
   const series = shallowRef<Timeseries | null>(null)
   const totals = shallowRef<TotalsGroup | null>(null)
   const failure = shallowRef<Failure | null>(null)
-  const period = ref<QueuePeriod>('1h')
+  const route = useRoute()
+  const router = useRouter()
+  const period = computed<QueuePeriod>({
+    get: () => QUEUE_PERIODS.find(({ key }) => key === route.query.last)?.key ?? '1h',
+    set: next => void router.replace({ path: route.path, query: { ...route.query, last: next === '1h' ? undefined : next } }),
+  })
   const flow = computed(() => series.value ? flowOf(series.value) : null)
   /** Without task-sent no event names its queue. */
   const isFlowKnown = computed(() => flow.value !== null && [...flow.value.into, ...flow.value.out].some(n => n > 0))

@@ -16,16 +16,17 @@ export interface Chip {
 
 /** The filter as chips, each of which can be taken away. */
 export function useFilterChips(filter: () => TaskFilter) {
-  const { clock } = useClock()
+  const { label } = usePeriod('all')
   return computed<Chip[]>(() => {
     const f = filter()
     const chips: Chip[] = LIST_KEYS.flatMap(field => (f[field] as string[]).map(value => ({
       key: `${field} ${value}`, label: FIELD_LABEL[field], field, value, text: field === 'status' ? t.status.label[value as TaskStatus] : value,
     })))
-    if (f.last) chips.push({ key: 'last', label: 'last', value: f.last, text: f.last, reset: { last: '' } })
-    if (f.from) chips.push({ key: 'from', label: 'from', value: f.from, text: clock(f.from), reset: { from: '' } })
-    if (f.to) chips.push({ key: 'to', label: 'to', value: f.to, text: clock(f.to), reset: { to: '' } })
-    if (f.q) chips.push({ key: 'q', label: 'text', value: f.q, text: f.q, reset: { q: '' } })
+    const axis = t.tasks.axis[f.time]
+    if (f.last || f.from || f.to) chips.push({ key: 'period', label: axis, value: f.last, text: label.value, reset: { last: '', from: '', to: '' } })
+    else if (f.time === 'ended') chips.push({ key: 'time', label: '', value: f.time, text: axis, reset: { time: 'seen' } })
+    if (f.resolved) chips.push({ key: 'resolved', label: '', value: f.resolved, text: t.tasks.resolvedIs[f.resolved], reset: { resolved: '' } })
+    if (f.q) chips.push({ key: 'q', label: t.tasks.chipText, value: f.q, text: f.q, reset: { q: '' } })
     return chips
   })
 }

@@ -5,13 +5,6 @@ import { hasEnded } from '~/lib/status'
 import { standingOf } from '~/lib/tasks/standing'
 import { runtimeOf } from '~/lib/tasks/taskText'
 
-/** The time up to which something is known, in milliseconds: it stops while the page isn't live. */
-export function useKnownNow() {
-  const live = useLiveStore()
-  const now = useNow()
-  return computed(() => live.lostAt === null ? now.value : Math.min(now.value, live.lostAt))
-}
-
 /** How a task stands at `now`, and how long it has run, as its worker stands. */
 export function useStanding(task: () => Task, now: () => number) {
   const workers = useWorkersStore()

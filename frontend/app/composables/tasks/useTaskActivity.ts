@@ -1,12 +1,19 @@
 import { computed, shallowRef, watch } from 'vue'
 import { api, outcome } from '~/api/client'
 import type { TaskStatus, Timeseries } from '~/api/types'
-import { parsePeriod, type TaskFilter } from '~/lib/tasks/filters'
+import type { TaskFilter } from '~/lib/tasks/filters'
+import { resolvePeriod } from '~/lib/periods'
+import { hasEnded } from '~/lib/status'
 import { OUTCOMES, outcomeColumns } from '~/lib/charts/series'
 
 const BARS = 90
 const POLL_MS = 10_000
 const MINUTE = 60
+
+/** The same with the number of tasks in the place of that of events; retries end no task. */
+function tasksOf(series: Timeseries, withRetries: boolean): Timeseries {
+  return { ...series, series: series.series.map(group => ({ ...group, points: group.points.map(point => ({ ...point, counts: { ...point.counts, retry: withRetries ? point.counts.retry : 0, ...point.tasks } })) })) }
+}
 
 export interface Bar {
   total: number
@@ -21,8 +28,9 @@ export function useTaskActivity(filter: () => TaskFilter) {
 
   function periodOf(f: TaskFilter): { from: number, to: number } {
     const now = Date.now() + system.skew
-    const to = f.to ? Date.parse(f.to) : now
-    const from = f.from ? Date.parse(f.from) : to - (parsePeriod(f.last) ?? 3600) * 1000
+    const period = resolvePeriod(f, now)
+    const to = period.to ?? now
+    const from = period.from ?? to - 3600 * 1000
     return { from: Math.min(from, to - MINUTE * 1000), to }
   }
 
@@ -40,7 +48,8 @@ export function useTaskActivity(filter: () => TaskFilter) {
     if (request === mine && answer && 'data' in answer) series.value = answer.data
   }
 
-  const columns = computed(() => series.value ? outcomeColumns(series.value) : null)
+  // Tasks, not events: only then does the strip count what the list has.
+  const columns = computed(() => series.value ? outcomeColumns(tasksOf(series.value, filter().status.includes('retry'))) : null)
   const bars = computed<Bar[]>(() => {
     const c = columns.value
     if (!c) return []
@@ -64,5 +73,11 @@ export function useTaskActivity(filter: () => TaskFilter) {
 
   watch(filter, () => void load())
   usePoll(load, POLL_MS)
-  return { bars, most, from, to, stepSeconds }
+  /** How many tasks the list has, when the figures count just what is in it; null otherwise. */
+  const exact = computed(() => {
+    const f = filter()
+    const isCounted = f.time === 'ended' && !f.q && !f.resolved && Boolean(f.last || (f.from && f.to)) && f.status.every(status => hasEnded(status))
+    return isCounted && series.value ? bars.value.reduce((sum, bar) => sum + bar.total, 0) : null
+  })
+  return { bars, most, from, to, stepSeconds, exact }
 }

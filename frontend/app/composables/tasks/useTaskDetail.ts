@@ -38,8 +38,14 @@ export function useTaskDetail(id: Ref<string>, source: Ref<string | undefined>) 
   async function load(): Promise<void> {
     const wanted = id.value
     const params = { path: { id: wanted }, query: source.value ? { source: source.value } : {} }
+    // Of a task that isn't there, nothing else is asked.
+    const known = task.value !== null
+    const first = known ? null : await outcome(api.GET('/api/v1/tasks/{id}', { params }))
+    if (wanted !== id.value) return
+    if (!known && !(first && 'data' in first)) { failure.value = first?.failure ?? null; return }
+    if (first && 'data' in first) task.value = first.data
     const [one, history, relatives] = await Promise.all([
-      outcome(api.GET('/api/v1/tasks/{id}', { params })),
+      first ?? outcome(api.GET('/api/v1/tasks/{id}', { params })),
       outcome(api.GET('/api/v1/tasks/{id}/events', { params: { ...params, query: { ...params.query, limit: MOST_EVENTS } } })),
       outcome(api.GET('/api/v1/tasks/{id}/family', { params: { ...params, query: { ...params.query, limit: MOST_FAMILY } } })),
     ])

@@ -7,6 +7,7 @@ export function useInspection(worker: Ref<Worker>, method: Ref<InspectMethod>) {
   const answer = shallowRef<WorkerReplies | null>(null)
   const failure = shallowRef<Failure | null>(null)
   const asking = ref(false)
+  const answeredAt = ref<string | null>(null)
 
   async function ask(): Promise<void> {
     const [of, wanted] = [worker.value, method.value]
@@ -17,11 +18,13 @@ export function useInspection(worker: Ref<Worker>, method: Ref<InspectMethod>) {
     if (!reply) return
     failure.value = 'failure' in reply ? reply.failure : null
     answer.value = 'data' in reply ? reply.data : null
+    answeredAt.value = new Date().toISOString()
   }
 
+  // Before what asks again: the answer that is there belongs to another question.
   watch([() => worker.value.id, method], () => {
-    answer.value = failure.value = null
+    answer.value = failure.value = answeredAt.value = null
     asking.value = false
   })
-  return { answer, failure, asking, ask }
+  return { answer, answeredAt, failure, asking, ask }
 }

@@ -4,7 +4,6 @@ export type ColumnKey = 'status' | 'task' | 'args' | 'result' | 'queue' | 'worke
 
 export interface ColumnDefinition {
   key: ColumnKey
-  label: string
   /** In pixels; the task's own column takes what is left. */
   width: number
   least: number
@@ -22,19 +21,19 @@ export interface ColumnChoice {
 export const WIDEST = 640
 
 export const COLUMNS: readonly ColumnDefinition[] = [
-  { key: 'status', label: 'Status', width: 112, least: 40 },
-  { key: 'task', label: 'Task', width: 320, least: 160 },
-  { key: 'args', label: 'Arguments', width: 240, least: 80, spare: true },
-  { key: 'result', label: 'Result', width: 200, least: 80, spare: true },
-  { key: 'queue', label: 'Queue', width: 112, least: 60 },
-  { key: 'worker', label: 'Worker', width: 168, least: 60 },
-  { key: 'source', label: 'Source', width: 96, least: 60, spare: true },
-  { key: 'waited', label: 'Queue time', width: 80, least: 60, end: true },
-  { key: 'runtime', label: 'Runtime', width: 88, least: 60, end: true },
-  { key: 'retries', label: 'Retries', width: 72, least: 48, end: true, spare: true },
-  { key: 'seen', label: 'First seen', width: 96, least: 72, end: true },
-  { key: 'ended', label: 'Finished', width: 96, least: 72, end: true, spare: true },
-  { key: 'id', label: 'ID', width: 280, least: 80, spare: true },
+  { key: 'status', width: 112, least: 40 },
+  { key: 'task', width: 320, least: 160 },
+  { key: 'args', width: 240, least: 80, spare: true },
+  { key: 'result', width: 200, least: 80, spare: true },
+  { key: 'queue', width: 112, least: 60 },
+  { key: 'worker', width: 168, least: 60 },
+  { key: 'source', width: 96, least: 60, spare: true },
+  { key: 'waited', width: 96, least: 60, end: true },
+  { key: 'runtime', width: 88, least: 60, end: true },
+  { key: 'retries', width: 72, least: 48, end: true, spare: true },
+  { key: 'seen', width: 96, least: 72, end: true },
+  { key: 'ended', width: 96, least: 72, end: true, spare: true },
+  { key: 'id', width: 280, least: 80, spare: true },
 ]
 
 const BY_KEY = new Map(COLUMNS.map(column => [column.key, column]))
@@ -57,6 +56,12 @@ export function parseColumns(stored: unknown): ColumnChoice[] {
   return [...kept.values()]
 }
 
+/** The columns that are shown, and those that the order of the list needs besides. */
+export function withColumns(shown: readonly ColumnChoice[], needed: readonly ColumnKey[]): ColumnChoice[] {
+  const missing = needed.filter(key => !shown.some(column => column.key === key))
+  return [...shown, ...missing.map(key => ({ key, shown: true, width: definitionOf(key).width }))]
+}
+
 export function moveColumn(columns: readonly ColumnChoice[], key: ColumnKey, by: number): ColumnChoice[] {
   const next = [...columns]
   const from = next.findIndex(column => column.key === key)
@@ -76,7 +81,7 @@ export function showColumn(columns: readonly ColumnChoice[], key: ColumnKey, sho
 
 /** For CSS: the gutter for the selection, then each column that is shown. */
 export function gridTemplate(shown: readonly ColumnChoice[]): string {
-  return ['1.75rem', ...shown.map(({ key, width }) => key === 'task' ? `minmax(${width}px, 1fr)` : `${width}px`)].join(' ')
+  return ['2rem', ...shown.map(({ key, width }) => key === 'task' ? `minmax(${width}px, 1fr)` : `${width}px`)].join(' ')
 }
 
 function within(definition: ColumnDefinition, width: number): number {

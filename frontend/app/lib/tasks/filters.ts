@@ -1,6 +1,7 @@
 import type { Task, TaskQuery, TaskStatus } from '~/api/types'
-import { parsePeriod } from '../periods'
-import { isStatus } from '../status'
+import { parsePeriod, periodToRest } from '../periods'
+import { hasEnded, isStatus } from '../status'
+import { SORT_OF_REST, sortOf, type Sort } from './sorts'
 
 export { parsePeriod } from '../periods'
 
@@ -16,8 +17,14 @@ export interface TaskFilter {
   to: string
   /** A period that ends now, such as 15m, 1h, 7d; stands in the place of from and to. */
   last: string
-  sort: 'newest' | 'oldest'
+  /** What the period bounds: the time of the first event, or of the end. */
+  time: TimeAxis
+  /** Only tasks that were marked as resolved, or only the others. */
+  resolved: '' | 'true' | 'false'
+  sort: Sort
 }
+
+export type TimeAxis = 'seen' | 'ended'
 
 export const LIST_KEYS = ['status', 'name', 'worker', 'queue', 'source'] as const
 export type ListKey = (typeof LIST_KEYS)[number]
@@ -30,7 +37,7 @@ type UrlValue = string | null | (string | null)[] | undefined
 export type UrlQuery = Record<string, UrlValue>
 
 export function emptyFilter(): TaskFilter {
-  return { status: [], name: [], worker: [], queue: [], source: [], q: '', from: '', to: '', last: '', sort: 'newest' }
+  return { status: [], name: [], worker: [], queue: [], source: [], q: '', from: '', to: '', last: '', time: 'seen', resolved: '', sort: 'newest' }
 }
 
 /** Reads a URL's query; whatever makes no sense in it is dropped. */
@@ -44,7 +51,9 @@ export function filterFromUrl(query: UrlQuery): TaskFilter {
     filter.from = texts(query.from).find(isTime) ?? ''
     filter.to = texts(query.to).find(isTime) ?? ''
   }
-  filter.sort = texts(query.sort)[0] === 'oldest' ? 'oldest' : 'newest'
+  filter.time = texts(query.time)[0] === 'ended' ? 'ended' : 'seen'
+  filter.resolved = texts(query.resolved).find(text => text === 'true' || text === 'false') as 'true' | 'false' | undefined ?? ''
+  filter.sort = sortOf(texts(query.sort)[0])
   return filter
 }
 
@@ -53,18 +62,20 @@ export function filterToUrl(filter: TaskFilter): Record<string, string | string[
   const query: Record<string, string | string[]> = {}
   for (const key of LIST_KEYS) if (filter[key].length) query[key] = [...filter[key]]
   for (const key of ['q', 'last', 'from', 'to'] as const) if (filter[key]) query[key] = filter[key]
+  if (filter.time === 'ended') query.time = 'ended'
+  if (filter.resolved) query.resolved = filter.resolved
   if (filter.sort !== 'newest') query.sort = filter.sort
   return query
 }
 
 /** Parameters of GET /api/v1/tasks. */
 export function filterToRest(filter: TaskFilter, now: number): TaskQuery {
-  const query: TaskQuery = { ...filterToLive(filter, now) }
-  if (filter.sort === 'oldest') query.sort = 'received_at'
-  return query
+  const { resolved, ...query }: LiveFilter & { sort?: string } = filterToLive(filter, now)
+  if (filter.sort !== 'newest') query.sort = SORT_OF_REST[filter.sort]
+  return { ...query, ...(resolved === undefined ? {} : { resolved: String(resolved) }) } as TaskQuery
 }
 
-export type LiveFilter = Pick<TaskQuery, ListKey | 'q' | 'from' | 'to'>
+export type LiveFilter = Pick<TaskQuery, ListKey | 'q' | 'from' | 'to'> & { time?: 'ended', resolved?: boolean }
 
 /** The filter of a WebSocket subscription. */
 export function filterToLive(filter: TaskFilter, now: number): LiveFilter {
@@ -72,10 +83,12 @@ export function filterToLive(filter: TaskFilter, now: number): LiveFilter {
   if (filter.status.length) query.status = [...filter.status]
   for (const key of ['name', 'worker', 'queue', 'source'] as const) if (filter[key].length) query[key] = [...filter[key]]
   if (filter.q) query.q = filter.q
-  const period = parsePeriod(filter.last)
-  if (period !== null) query.from = new Date(now - period * 1000).toISOString()
-  if (filter.from) query.from = filter.from
-  if (filter.to) query.to = filter.to
+  // In whole minutes, as figures are; the end of "last" is open, for what is yet to come.
+  const { from, to } = periodToRest(filter, now)
+  if (from) query.from = from
+  if (to && !filter.last) query.to = to
+  if (filter.time === 'ended') query.time = 'ended'
+  if (filter.resolved) query.resolved = filter.resolved === 'true'
   return query
 }
 
@@ -86,10 +99,12 @@ export function matches(task: Task, filter: TaskFilter): boolean {
     && has(filter.worker, task.worker_id)
     && has(filter.queue, task.queue)
     && has(filter.source, task.source)
+    && (filter.resolved === '' || (task.resolved_at !== null) === (filter.resolved === 'true'))
+    && (filter.time === 'seen' || hasEnded(task.status))
 }
 
 export function isFiltered(filter: TaskFilter): boolean {
-  return LIST_KEYS.some(key => filter[key].length > 0) || Boolean(filter.q || filter.from || filter.to || filter.last)
+  return LIST_KEYS.some(key => filter[key].length > 0) || Boolean(filter.q || filter.from || filter.to || filter.last || filter.resolved) || filter.time === 'ended'
 }
 
 function has<T>(allowed: readonly T[], value: T | null): boolean {

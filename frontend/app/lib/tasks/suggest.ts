@@ -1,4 +1,5 @@
 import { LIST_KEYS, type ListKey, type TaskFilter } from './filters'
+import { PERIOD_CHOICES, periodName, typedPeriod } from '../periods'
 import { STATUSES } from '../status'
 import { t } from '~/texts'
 
@@ -6,7 +7,7 @@ import { t } from '~/texts'
 
 export interface Suggestion {
   key: string
-  kind: 'field' | 'value' | 'text' | 'period'
+  kind: 'field' | 'value' | 'text' | 'period' | 'resolved'
   field?: ListKey
   /** What is added to the filter, or put into the field. */
   value: string
@@ -14,31 +15,29 @@ export interface Suggestion {
   detail?: string
 }
 
+/** What is typed before the colon, whatever the language. */
 export const FIELD_LABEL: Record<ListKey, string> = { status: 'status', name: 'task', worker: 'worker', queue: 'queue', source: 'source' }
-const FIELD_HELP: Record<ListKey, string> = {
-  status: 'task state', name: 'task name', worker: 'worker that ran it', queue: 'queue it was sent to', source: 'broker',
-}
-const PERIODS: readonly [string, string][] = [['15m', 'the last 15 minutes'], ['1h', 'the last hour'], ['6h', 'the last 6 hours'], ['24h', 'the last 24 hours'], ['7d', 'the last 7 days']]
 const SHOWN_OF_ONE = 12
 const SHOWN_OF_EACH = 4
 
 export type Known = Record<Exclude<ListKey, 'status'>, readonly string[]>
 
 /** The field of "worker:ab" and what stands behind it. */
-export function parseTyped(typed: string): { field: ListKey | 'time' | null, rest: string } {
+export function parseTyped(typed: string): { field: ListKey | 'time' | 'resolved' | null, rest: string } {
   const parts = /^\s*([a-z]+):(.*)$/i.exec(typed)
   const word = parts?.[1]?.toLowerCase()
-  const field = word === 'time' || word === 'last' ? 'time' : LIST_KEYS.find(key => key === word || FIELD_LABEL[key] === word) ?? null
+  const field = word === 'time' || word === 'last' ? 'time' : word === 'resolved' ? 'resolved' : LIST_KEYS.find(key => key === word || FIELD_LABEL[key] === word) ?? null
   return field && parts ? { field, rest: parts[2]!.trim() } : { field: null, rest: typed.trim() }
 }
 
 export function suggestionsFor(typed: string, known: Known, filter: TaskFilter): Suggestion[] {
   const { field, rest } = parseTyped(typed)
   if (field === 'time') return periods(rest)
+  if (field === 'resolved') return resolved(rest)
   if (field) return valuesOf(field, rest, known, filter, SHOWN_OF_ONE, true)
   if (!rest) return fields(known)
   return [
-    { key: 'text', kind: 'text', value: rest, label: `“${rest}”`, detail: 'Search ID, name, arguments, result, error' },
+    { key: 'text', kind: 'text', value: rest, label: `“${rest}”`, detail: t.tasks.suggest.text },
     ...fields(known).filter(suggestion => suggestion.label.startsWith(rest.toLowerCase())),
     ...LIST_KEYS.flatMap(key => valuesOf(key, rest, known, filter, SHOWN_OF_EACH, false)),
   ]
@@ -47,14 +46,24 @@ export function suggestionsFor(typed: string, known: Known, filter: TaskFilter):
 function fields(known: Known): Suggestion[] {
   const shown = LIST_KEYS.filter(key => key !== 'source' || known.source.length > 1)
   return [
-    ...shown.map(key => ({ key: `field ${key}`, kind: 'field' as const, field: key, value: `${FIELD_LABEL[key]}:`, label: `${FIELD_LABEL[key]}:`, detail: FIELD_HELP[key] })),
-    { key: 'field time', kind: 'field', value: 'time:', label: 'time:', detail: 'first seen' },
+    ...shown.map(key => ({ key: `field ${key}`, kind: 'field' as const, field: key, value: `${FIELD_LABEL[key]}:`, label: `${FIELD_LABEL[key]}:`, detail: t.tasks.suggest.help[key] })),
+    { key: 'field time', kind: 'field', value: 'time:', label: 'time:', detail: t.tasks.suggest.time },
+    { key: 'field resolved', kind: 'field', value: 'resolved:', label: 'resolved:', detail: t.tasks.suggest.resolved },
   ]
 }
 
 function periods(rest: string): Suggestion[] {
-  return PERIODS.filter(([period, label]) => period.startsWith(rest) || label.includes(rest))
-    .map(([period, label]) => ({ key: `period ${period}`, kind: 'period', value: period, label, detail: period }))
+  const offer = (period: string): Suggestion => ({ key: `period ${period}`, kind: 'period', value: period, label: t.periods.last(periodName(period)), detail: period })
+  const typed = typedPeriod(rest)
+  const usual = PERIOD_CHOICES.filter(period => period !== 'all' && period !== typed && period.startsWith(rest))
+  return [...(typed ? [typed] : []), ...usual].map(offer)
+}
+
+function resolved(rest: string): Suggestion[] {
+  const words = t.tasks.resolvedIs
+  return ([['true', words.true], ['false', words.false]] as const)
+    .filter(([value, label]) => `${value} ${label}`.toLowerCase().includes(rest.toLowerCase()))
+    .map(([value, label]) => ({ key: `resolved ${value}`, kind: 'resolved', value, label }))
 }
 
 function valuesOf(field: ListKey, rest: string, known: Known, filter: TaskFilter, most: number, typedCounts: boolean): Suggestion[] {
@@ -67,7 +76,7 @@ function valuesOf(field: ListKey, rest: string, known: Known, filter: TaskFilter
     .map(({ value, label }) => ({ key: `${field} ${value}`, kind: 'value' as const, field, value, label, detail: FIELD_LABEL[field] }))
   // A value that nobody knows yet may still be meant: a worker that is to come.
   if (typedCounts && rest && field !== 'status' && !all.some(({ value }) => value === rest)) {
-    found.push({ key: `${field} ${rest}`, kind: 'value', field, value: rest, label: rest, detail: 'exact match' })
+    found.push({ key: `${field} ${rest}`, kind: 'value', field, value: rest, label: rest, detail: t.tasks.suggest.exact })
   }
   return found
 }

@@ -33,6 +33,31 @@ function earliestTime(task: Task): number {
   return earliest === Infinity ? 0 : earliest
 }
 
+/** Rows that were seen about the same time arrive in any order, but not over more rows than this. */
+const DISORDER = 100
+
+/**
+ * When each of the rows from `begin` to `end` was first seen. A list in the order of arrival has in it events of several
+ * clocks and paths; what arrived later was seen no earlier than anything that arrived before it, and is shown so.
+ */
+export function seenTimes(rows: readonly Task[], begin: number, end: number, sort: string): number[] {
+  const times = rows.slice(begin, end).map(firstSeen)
+  if (sort !== 'newest' && sort !== 'oldest') return times
+  let latest = 0
+  if (sort === 'newest') {
+    for (let i = Math.min(rows.length, end + DISORDER) - 1; i >= begin; i--) {
+      latest = Math.max(latest, firstSeen(rows[i]!))
+      if (i < end) times[i - begin] = latest
+    }
+  } else {
+    for (let i = Math.max(0, begin - DISORDER); i < Math.min(rows.length, end); i++) {
+      latest = Math.max(latest, firstSeen(rows[i]!))
+      if (i >= begin) times[i - begin] = latest
+    }
+  }
+  return times
+}
+
 /** Whether `next` is at least as new as what is shown; frames and answers of REST can overtake one another. */
 export function isNewer(shown: Task, next: Task): boolean {
   return (parseTime(next.updated_at) ?? 0) >= (parseTime(shown.updated_at) ?? 0)
@@ -48,7 +73,9 @@ export function mergeRows(rows: readonly Task[], tasks: readonly Task[], limit: 
     const next = arriving.get(taskKey(row))
     if (!next) return row
     arriving.delete(taskKey(row))
-    return isNewer(row, next) ? next : row
+    if (!isNewer(row, next)) return row
+    // Frames tell links to retries only when they are new.
+    return row.retried_as && !next.retried_as ? { ...next, retried_as: row.retried_as } : next
   })
   const fresh = [...arriving.values()].sort((a, b) => firstSeen(b) - firstSeen(a))
   if (created) merged.unshift(...fresh)

@@ -1,3 +1,4 @@
+import { t } from '~/texts'
 import { filterFromUrl, filterToUrl, type UrlQuery } from './filters'
 
 /** A filter with a name. */
@@ -10,12 +11,17 @@ export const MOST_VIEWS = 50
 const LONGEST_NAME = 80
 
 /** Views that everybody has. */
-export const COMMON_VIEWS: readonly SavedView[] = [
-  { name: 'Failed in the last hour', query: { status: 'failure', last: '1h' } },
-  { name: 'Running now', query: { status: 'started' } },
-  { name: 'Queued', query: { status: ['pending', 'received'] } },
-  { name: 'Retried in the last 24 hours', query: { status: 'retry', last: '24h' } },
-]
+export function commonViews(): readonly SavedView[] {
+  const words = t.tasks.views
+  return [
+    { name: words.failed, query: { status: 'failure', time: 'ended', last: '1h' } },
+    { name: words.unresolved, query: { status: ['failure', 'rejected', 'orphaned'], resolved: 'false' } },
+    { name: words.running, query: { status: 'started' } },
+    { name: words.queued, query: { status: ['pending', 'received'] } },
+    { name: words.retrying, query: { status: 'retry' } },
+    { name: words.slowest, query: { time: 'ended', last: '1h', sort: 'slowest' } },
+  ]
+}
 
 export function parseViews(stored: unknown): SavedView[] {
   const views: SavedView[] = []
