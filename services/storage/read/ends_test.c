@@ -111,96 +111,6 @@ static void a_period_has_the_tasks_that_ended_in_it(void **state)
     expect_periods(rig);
 }
 
-/* ---- figures ------------------------------------------------------------------------------- */
-
-static const enum kn_task_status finals[] = {KN_TASK_SUCCESS, KN_TASK_FAILURE, KN_TASK_REVOKED,
-                                             KN_TASK_REJECTED, KN_TASK_ORPHANED};
-
-static int64_t count_of(const struct kn_msg_event_counts *counts, enum kn_task_status status)
-{
-    switch (status) {
-    case KN_TASK_SUCCESS:
-        return counts->success;
-    case KN_TASK_FAILURE:
-        return counts->failure;
-    case KN_TASK_REVOKED:
-        return counts->revoked;
-    case KN_TASK_REJECTED:
-        return counts->rejected;
-    default:
-        return counts->orphaned;
-    }
-}
-
-/* Runs again after its end, on another worker, or fails a second time. */
-static void go_on(struct rig *rig, unsigned i)
-{
-    char id[16];
-    int64_t at = 900 * KN_SECOND + i * KN_SECOND;
-    snprintf(id, sizeof id, i % 2 ? "task-%u" : "end-%u", i);
-    struct kn_msg_event events[] = {event(KN_EVENT_TASK_RECEIVED, id, at),
-                                    event(KN_EVENT_TASK_STARTED, id, at + KN_SECOND),
-                                    event(KN_EVENT_TASK_FAILED, id, at + 5 * KN_SECOND),
-                                    event(KN_EVENT_TASK_FAILED, id, at + 90 * KN_SECOND)};
-    for (size_t k = 0; k < KN_COUNT_OF(events); k++)
-        events[k].hostname = KN_STR("worker1@b");
-    rig_ingest(rig, events, 1 + rig_below(KN_COUNT_OF(events)), NULL);
-}
-
-/* The number of tasks of a status that ended in the period, with one more filter. */
-static void expect_series(struct rig *rig, const struct kn_msg_rollups_get *figures,
-                          const struct kn_msg_series *series, enum kn_task_status status)
-{
-    struct kn_str word = kn_str_from(kn_enum_text(&kn_enum_task_status, status)), key = series->key;
-    struct kn_msg_tasks_get get = {.statuses = {&word, 1},
-                                   .from = figures->from,
-                                   .to = figures->to,
-                                   .by_end = true,
-                                   .limit = 50};
-    struct kn_strs *filter = kn_str_eq(figures->group_by, KN_STR("name"))     ? &get.names
-                             : kn_str_eq(figures->group_by, KN_STR("worker")) ? &get.workers
-                             : kn_str_eq(figures->group_by, KN_STR("queue"))  ? &get.queues
-                                                                              : &get.sources;
-    uint64_t first;
-    if (!key.ptr && figures->group_by.ptr)
-        return; /* there is no filter for tasks without a name */
-    if (key.ptr)
-        *filter = (struct kn_strs){&key, 1};
-    int64_t figure = count_of(series->points.items[0].tasks, status);
-    size_t listed = walk(rig, &get, &first);
-    if (figure != (int64_t)listed)
-        fail_msg("%.*s %.*s: the figure is %lld, the list has %zu", KN_STR_ARG(word),
-                 KN_STR_ARG(key), (long long)figure, listed);
-}
-
-static void every_figure_is_the_number_of_the_tasks_in_its_list(void **state)
-{
-    struct rig *rig = *state;
-    static const struct kn_str groups[] = {
-        {0}, {"name", 4}, {"worker", 6}, {"queue", 5}, {"source", 6}};
-    const struct kn_msg_rollup_put put = {
-        .reader = KN_STR("aggregation"), .feed = KN_STR("f"), .rebuild = true};
-    fill(rig);
-    for (unsigned i = 0; i < TASKS; i += 3)
-        go_on(rig, i);
-    assert_int_equal(put_rollups(rig, &put), KN_OK);
-    for (unsigned round = 0; round < 20; round++) {
-        int64_t from = AT / KN_MINUTE + rig_below(15) - 1;
-        struct kn_msg_rollups_get get = {
-            .from = from * KN_MINUTE,
-            .to = (from + 1 + rig_below(20)) * KN_MINUTE,
-            .group_by = groups[round % KN_COUNT_OF(groups)],
-        };
-        struct kn_msg_series_list list;
-        const char *why;
-        assert_int_equal(store_read_rollups(rig->reader, &get, &rig->arena, &list, &why), KN_OK);
-        for (size_t s = 0; s < list.series.count; s++)
-            for (size_t f = 0; f < KN_COUNT_OF(finals); f++)
-                expect_series(rig, &get, &list.series.items[s], finals[f]);
-        kn_arena_reset(&rig->arena);
-    }
-}
-
 /* ---- sorts ---------------------------------------------------------------------------------- */
 
 static const struct sort {
@@ -293,6 +203,21 @@ static void expect_sorts(struct rig *rig)
     kn_arena_fini(&of_all);
 }
 
+/* Runs again after its end, on another worker, or fails a second time. */
+static void go_on(struct rig *rig, unsigned i)
+{
+    char id[16];
+    int64_t at = 900 * KN_SECOND + i * KN_SECOND;
+    snprintf(id, sizeof id, i % 2 ? "task-%u" : "end-%u", i);
+    struct kn_msg_event events[] = {event(KN_EVENT_TASK_RECEIVED, id, at),
+                                    event(KN_EVENT_TASK_STARTED, id, at + KN_SECOND),
+                                    event(KN_EVENT_TASK_FAILED, id, at + 5 * KN_SECOND),
+                                    event(KN_EVENT_TASK_FAILED, id, at + 90 * KN_SECOND)};
+    for (size_t k = 0; k < KN_COUNT_OF(events); k++)
+        events[k].hostname = KN_STR("worker1@b");
+    rig_ingest(rig, events, 1 + rig_below(KN_COUNT_OF(events)), NULL);
+}
+
 static void tasks_are_listed_in_the_order_of_a_value(void **state)
 {
     struct rig *rig = *state;
@@ -374,7 +299,6 @@ int main(void)
         CASE(older_databases_know_the_ends_too),
         CASE(only_the_latest_end_counts),
         CASE(tasks_are_listed_in_the_order_of_a_value),
-        CASE(every_figure_is_the_number_of_the_tasks_in_its_list),
     };
     return RIG_RUN(tests, &on_postgres);
 }
