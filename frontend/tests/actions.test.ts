@@ -83,6 +83,13 @@ describe('an action', () => {
     expect(useActionsStore().finished).toBe(1)
   })
 
+  it('says that a task was retried already', async () => {
+    gatewayWith(() => ({ body: SENT }))
+    const run = begin({ kind: 'retry', task: task({ status: 'failure', retried_as: ['x', 'y'] }) })
+    await settled(run, 'ready')
+    expect(run.said.value!.warnings).toEqual(['This task was retried 2 times already, last as y.', 'w'])
+  })
+
   it('sends edited arguments as they stand, filled with those of the message', async () => {
     const asked = gatewayWith(() => ({ body: SENT }))
     const run = begin({ kind: 'retry', task: task({ status: 'started' }) })

@@ -89,6 +89,7 @@ export function retryTask(task: Task): Action<TaskSent, TaskSent> {
         ...attemptsOf(plan),
       ],
       warnings: [
+        ...(task.retried_as?.length ? [t.actions.retriedBefore(task.retried_as.length, task.retried_as.at(-1)!)] : []),
         ...(hasEnded(task.status) ? [] : [`This task is still ${t.status.label[task.status].toLowerCase()}. Retrying may run it twice.`]),
         ...plan.warnings,
       ],

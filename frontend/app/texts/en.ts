@@ -959,6 +959,7 @@ export const en = {
       : `Up to ${formatCount(n)} waiting messages will be deleted, oldest first. Messages that arrive later stay, and tasks that workers have taken aren’t affected.`,
     purged: (n: number) => n === 1 ? '1 message was removed.' : `${formatCount(n)} messages were removed.`,
     notAll: 'Time ran out before all messages were removed. Purge again to continue.',
+    retriedBefore: (n: number, id: string) => n === 1 ? `This task was retried already, as ${id}.` : `This task was retried ${formatCount(n)} times already, last as ${id}.`,
     stopJob: 'Stop job',
     stopJobWill: (n: number) => n === 1 ? '1 remaining task won’t be processed. Tasks already processed aren’t affected.' : `${formatCount(n)} remaining tasks won’t be processed. Tasks already processed aren’t affected.`,
     jobStopped: 'Job stopped.',
