@@ -296,7 +296,9 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(42, clock_skew, OPT_F64, _) /* seconds; already subtracted from the times: see event.skew */ \
     F(43, orphaned_at, TIME, _)   /* when control found it to be lost, even if it came back */     \
     F(60, retry_of, STR, _)       /* the task that it is a retry of */                             \
-    F(61, retried_as, STRS, _)    /* its retries, oldest first, at most 10 */
+    F(61, retried_as, STRS, _)    /* its retries, oldest first, at most 10 */                      \
+    F(62, worker_status, STR, _)  /* of worker_id, if the task has not ended; not in lists */      \
+    F(63, worker_seen_at, TIME, _)
 
 /* Filters of the task list. Repeated values of one field are alternatives; different fields must
  * all match. from and to bound the time of the task's first event; with by_end, the time of its end

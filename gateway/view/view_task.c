@@ -35,9 +35,9 @@ static void literal_json(struct kn_buf *out, const struct text *text)
 
 void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_view view)
 {
-    static const char *const skip[] = {"no",          "args_repr",  "kwargs_repr",
-                                       "result_repr", "error",      "traceback",
-                                       "retry_of",    "retried_as", NULL};
+    static const char *const skip[] = {
+        "no",       "args_repr",  "kwargs_repr",   "result_repr",    "error", "traceback",
+        "retry_of", "retried_as", "worker_status", "worker_seen_at", NULL};
     struct text texts[] = {
         {"args_repr", "args", task->args_repr, false},
         {"kwargs_repr", "kwargs", task->kwargs_repr, false},
@@ -64,6 +64,10 @@ void gw_view_task(struct kn_buf *out, const struct kn_msg_task *task, enum gw_vi
         member_str(out, "retry_of", task->retry_of);
     if (view == GW_VIEW_LIST || (view == GW_VIEW_LIVE && task->retried_as.count))
         member_strs(out, "retried_as", &task->retried_as);
+    if (view == GW_VIEW_WHOLE) {
+        member_str(out, "worker_status", task->worker_status);
+        member_time(out, "worker_seen_at", task->worker_seen_at);
+    }
     const char *comma = "";
     kn_buf_text(out, ",\"truncated\":[");
     for (int i = 0; i < N; i++) {

@@ -146,6 +146,21 @@ static enum kn_status fill_task(struct store_reader *reader, const struct task_r
     return status == KN_OK ? links_fill(reader->db, arena, ret, 1) : status;
 }
 
+/* Whether its worker is still there. */
+static enum kn_status fill_worker(struct store_reader *reader, struct kn_arena *arena,
+                                  struct kn_msg_task *ret)
+{
+    const struct kn_msg_workers_get get = {.id = ret->worker_id, .sources = {&ret->source, 1}};
+    struct kn_msg_worker_list list = {0};
+    enum kn_status status = get.id.len ? store_read_workers(reader, &get, arena, &list) : KN_OK;
+    if (status == KN_OK && list.items.count) {
+        const struct kn_msg_worker *worker = &list.items.items[0];
+        ret->worker_status = kn_str_from(kn_enum_text(&kn_enum_worker_status, worker->status));
+        ret->worker_seen_at = worker->last_seen;
+    }
+    return status;
+}
+
 enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_task_get *get,
                                struct kn_arena *arena, struct kn_msg_task *ret)
 {
@@ -153,7 +168,10 @@ enum kn_status store_read_task(struct store_reader *reader, const struct kn_msg_
     if (!get->id.len)
         return KN_NOT_FOUND;
     enum kn_status status = store_find_task(reader, get->id, get->source, arena, &row);
-    return status == KN_OK ? fill_task(reader, &row, arena, ret) : status;
+    if (status == KN_OK)
+        status = fill_task(reader, &row, arena, ret);
+    return status == KN_OK && !kn_task_has_ended(ret->status) ? fill_worker(reader, arena, ret)
+                                                              : status;
 }
 
 /* ---- its events ---------------------------------------------------------------------- */

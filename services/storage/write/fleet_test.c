@@ -192,6 +192,22 @@ static void a_worker_that_nobody_could_hear_is_unknown(void **state)
     assert_life(rig, want, KN_COUNT_OF(want));
 }
 
+static void a_task_that_has_not_ended_says_whether_its_worker_is_there(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event started = event(KN_EVENT_TASK_STARTED, "t", 10),
+                        beat = event(KN_EVENT_WORKER_HEARTBEAT, NULL, 20),
+                        offline = event(KN_EVENT_WORKER_OFFLINE, NULL, 30),
+                        ended = event(KN_EVENT_TASK_SUCCEEDED, "t", 25);
+    rig_ingest(rig, (struct kn_msg_event[]){started, beat}, 2, NULL);
+    assert_text(task_of(rig, "t").worker_status, "online");
+    rig_ingest(rig, &offline, 1, NULL);
+    assert_text(task_of(rig, "t").worker_status, "offline");
+    assert_int_equal(task_of(rig, "t").worker_seen_at, AT + 30);
+    rig_ingest(rig, &ended, 1, NULL);
+    assert_null(task_of(rig, "t").worker_status.ptr);
+}
+
 static void a_worker_that_lost_its_broker_did_not_go(void **state)
 {
     struct rig *rig = *state;
@@ -494,6 +510,7 @@ int main(void)
         CASE(a_worker_starts_with_its_process_and_not_with_its_connection),
         CASE(whether_events_are_on_is_open_again_when_a_worker_was_started_anew),
         CASE(a_worker_that_nobody_could_hear_is_unknown),
+        CASE(a_task_that_has_not_ended_says_whether_its_worker_is_there),
         CASE(a_worker_that_lost_its_broker_did_not_go),
         CASE(an_unknown_worker_that_died_is_offline_since_its_last_heartbeat),
         CASE(a_silence_that_nobody_judged_is_unknown),
