@@ -202,6 +202,8 @@ export const de: PartialTexts = {
   },
 
   overview: {
+    up: 'gestiegen',
+    down: 'gesunken',
     title: 'Übersicht',
     figures: 'Kennzahlen',
     finished: 'Beendet',
@@ -851,6 +853,13 @@ export const de: PartialTexts = {
   },
 
   actions: {
+    preview: 'Vorschau der Nachricht',
+    newTask: 'Neuer Task:',
+    notAllowed: ', hier nicht erlaubt',
+    replied: 'Geantwortet',
+    refused: 'Abgelehnt',
+    timedOut: 'keine Antwort',
+    nobody: 'Kein Worker wurde kontaktiert.',
     purge: (queue: string) => `${queue} leeren`,
     purgeVerb: 'Leeren',
     purgeWill: (n: number) => n === 1 ? '1 wartende Nachricht wird gelöscht. Später eintreffende Nachrichten bleiben, und ein bereits von einem Worker übernommener Task ist nicht betroffen.' : `Bis zu ${formatCount(n)} wartende Nachrichten werden gelöscht, die ältesten zuerst. Später eintreffende Nachrichten bleiben, und bereits von Workern übernommene Tasks sind nicht betroffen.`,
@@ -904,6 +913,7 @@ export const de: PartialTexts = {
   },
 
   jobs: {
+    these: 'die Sammelaufträge',
     sent: (n: number) => `${formatCount(n)} gesendet`,
     succeeded: (n: number) => `${formatCount(n)} erfolgreich`,
     failedAgain: (n: number) => `${formatCount(n)} erneut fehlgeschlagen`,

@@ -209,6 +209,8 @@ export const en = {
   },
 
   overview: {
+    up: 'up',
+    down: 'down',
     title: 'Overview',
     figures: 'Key metrics',
     finished: 'Finished',
@@ -910,6 +912,13 @@ export const en = {
   },
 
   actions: {
+    preview: 'Message preview',
+    newTask: 'New task:',
+    notAllowed: ', not allowed here',
+    replied: 'Replied',
+    refused: 'Refused',
+    timedOut: 'timed out',
+    nobody: 'No workers were contacted.',
     checking: 'Checking…',
     working: 'Working…',
     notDone: 'Not done.',
@@ -965,6 +974,7 @@ export const en = {
     jobStopped: 'Job stopped.',
   },
   jobs: {
+    these: 'bulk jobs',
     sent: (n: number) => `${formatCount(n)} sent`,
     succeeded: (n: number) => `${formatCount(n)} succeeded`,
     failedAgain: (n: number) => `${formatCount(n)} failed again`,
