@@ -1,4 +1,4 @@
-import type { MetricsHistory, Timeseries, Totals, TotalsGroup } from '~/api/types'
+import type { MetricsHistory, Timeseries } from '~/api/types'
 import { t } from '~/texts'
 import { formatSeconds, formatShare } from '../format'
 import type { Span } from './known'
