@@ -217,7 +217,7 @@ describe('charts', () => {
 
   it('has no column for a time of which nothing is known, unless something was counted in it', () => {
     const from = Date.parse(at(0)) / 1000
-    const columns = outcomeColumns(timeseries([[60, { success: 3 }]], 240), [{ from: -Infinity, to: from + 190 }])
+    const columns = outcomeColumns(timeseries([[0, {}], [60, { success: 3 }], [120, {}]], 240), [{ from: -Infinity, to: from + 190 }])
     expect(columns.counts.success).toEqual([null, 3, null, 0])
     expect(columns.counts.failure).toEqual([null, 0, null, 0])
     expect(stack([columns.counts.success!, columns.counts.failure!])[1]).toEqual([null, 3, null, 0])

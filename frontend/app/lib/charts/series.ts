@@ -55,7 +55,8 @@ function placed(series: Timeseries): [number, TimeseriesPoint][] {
   const { at, step } = stepsOf(series)
   return series.series.flatMap(group => group.points)
     .map((point): [number, TimeseriesPoint] => [Math.floor((Date.parse(point.at) / 1000 - (at[0] ?? 0)) / step), point])
-    .filter(([i]) => i >= 0 && i < at.length)
+    // The answer may have empty points, too: they say no more than a missing one.
+    .filter(([i, point]) => i >= 0 && i < at.length && Object.values(point.counts).some(n => n > 0))
 }
 
 /** Tasks that are over, of counts by status. */
