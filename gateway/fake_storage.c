@@ -393,6 +393,13 @@ static void answer_links(struct kn_bus_reply *reply)
     kn_bus_reply_set(reply, KN_KIND_TASK_LINKS, &links);
 }
 
+static void answer_dismissals(struct kn_bus_reply *reply)
+{
+    struct kn_msg_dismissal one = {.key = KN_STR("failing"), .state = KN_STR("80%"), .at = AT};
+    const struct kn_msg_dismissal_list list = {.items = {&one, 1}};
+    kn_bus_reply_set(reply, KN_KIND_DISMISSAL_LIST, &list);
+}
+
 static void answer_feed(const struct kn_msg_feed_get *get, struct kn_bus_reply *reply)
 {
     static struct kn_msg_feed items[100];
@@ -474,7 +481,11 @@ enum kn_status fake_handle(void *arg, const struct kn_bus_message *request,
     case KN_KIND_FEED_GET:
         answer_feed(request->msg, reply);
         break;
+    case KN_KIND_DISMISSALS_GET:
+        answer_dismissals(reply);
+        break;
     case KN_KIND_RESOLVE:
+    case KN_KIND_DISMISS:
     case KN_KIND_SERVICE_STATUS:
         kn_bus_reply_set(reply, KN_KIND_DONE, &done);
         break;

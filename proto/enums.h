@@ -105,7 +105,8 @@
     X(8, PAUSE, "pause")                                                                           \
     X(9, RESUME, "resume")                                                                         \
     X(10, BULK, "bulk")                                                                            \
-    X(11, CANCEL, "cancel") /* of a bulk job */
+    X(11, CANCEL, "cancel")   /* of a bulk job */                                                  \
+    X(12, DISMISS, "dismiss") /* an issue of the dashboard */
 
 /* The outcome of an action. UNKNOWN: the process that started it stopped before reporting the
  * outcome, or (with a text) the broker did not confirm a message. Such an action is never

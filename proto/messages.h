@@ -939,6 +939,22 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(3, source, STR, _) /* absent: the newest task with this id on any */                         \
     F(4, undo, BOOL, _)
 
+/* An issue of the dashboard that somebody has dismissed: hidden while its state is this one. */
+#define KN_MSG_DISMISSAL(F)                                                                        \
+    F(1, key, STR, _)                                                                              \
+    F(2, state, STR, _)                                                                            \
+    F(3, at, TIME, _)                                                                              \
+    F(4, actor, STR, _)
+/* Dismisses an issue, or (undo) no longer does, whatever its state. */
+#define KN_MSG_DISMISS(F)                                                                          \
+    F(1, action, MSG, action)                                                                      \
+    F(2, key, STR, _)                                                                              \
+    F(3, state, STR, _)                                                                            \
+    F(4, undo, BOOL, _)
+/* The newest first. */
+#define KN_MSG_DISMISSALS_GET(F) F(1, unused, BOOL, _)
+#define KN_MSG_DISMISSAL_LIST(F) F(1, items, LIST, dismissal)
+
 /* Sends a task: again (task_id) or for the first time (name). Absent fields are taken from the
  * first message, if known. Without an action it is a dry run. */
 #define KN_MSG_TASK_SEND(F)                                                                        \
@@ -1153,7 +1169,11 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     M(210, queue_history, QUEUE_HISTORY)                                                           \
     M(211, queue_histories, QUEUE_HISTORIES)                                                       \
     M(240, job_check, JOB_CHECK)                                                                   \
-    M(241, job_checked, JOB_CHECKED)
+    M(241, job_checked, JOB_CHECKED)                                                               \
+    M(242, dismissal, DISMISSAL)                                                                   \
+    M(243, dismiss, DISMISS)                                                                       \
+    M(244, dismissals_get, DISMISSALS_GET)                                                         \
+    M(245, dismissal_list, DISMISSAL_LIST)
 
 #define M(number, lower, upper) KN_KIND_##upper = number,
 enum kn_kind { KN_KIND_NONE = 0, KN_MSG_MAP(M) };

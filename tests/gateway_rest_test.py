@@ -17,6 +17,7 @@ MESSAGES = "/api/v1/queues/{name}/messages"
 # what a path needs besides
 QUERIES = {"/api/v1/inspect/{method}": SOURCE, MESSAGES: SOURCE,
            "/api/v1/system/doctor": SOURCE}
+DISMISSALS = "/api/v1/dismissals"
 ACT_QUERIES = {MESSAGES: SOURCE + "&expected=17"}
 BODIES = {"/api/v1/commands/{method}": {"source": "default"}, MESSAGES: None,
           "/api/v1/jobs": {"action": "retry", "ids": ["task-1", "task-3"], "source": "default"},
@@ -26,7 +27,8 @@ BODIES = {"/api/v1/commands/{method}": {"source": "default"}, MESSAGES: None,
           "/api/v1/revoke-by-headers": {"source": "default", "headers": {"batch": "7"}},
           "/api/v1/queues/{name}/move": {"source": "default", "to": "mail", "ids": ["task-1"]},
           "/api/v1/queues/{name}/pause": {"source": "default"},
-          "/api/v1/queues/{name}/resume": {"source": "default"}}
+          "/api/v1/queues/{name}/resume": {"source": "default"},
+          DISMISSALS: {"key": "failing", "state": "80%"}}
 EXAMPLES = {"/api/v1/jobs/{id}": "j-1", "/api/v1/jobs/{id}/items": "j-1",
             "/api/v1/inspect/{method}": "ping", "/api/v1/commands/{method}": "pool_grow",
             "/api/v1/workers/{id}": "celery@one", "/api/v1/workers/{id}/life": "celery@one",
@@ -77,6 +79,14 @@ def query_of(path, query=""):
     return "?" + "&".join(one for one in (QUERIES.get(path), query) if one)
 
 
+def body_of(path, method):
+    return BODIES[path] if (path, method) != (DISMISSALS, "delete") else None
+
+
+def act_query_of(path, method):
+    return "key=failing" if (path, method) == (DISMISSALS, "delete") else ACT_QUERIES.get(path, "")
+
+
 def resolve(item):
     if "$ref" in item:
         section, name = item["$ref"].split("/")[-2:]
@@ -97,8 +107,8 @@ def test_every_path_answers_what_the_document_says(gateway, path):
 
 @pytest.mark.parametrize("path, method", WRITE)
 def test_every_action_answers_what_the_document_says(gateway, path, method):
-    path_and_query = concrete(path) + "?" + ACT_QUERIES.get(path, "")
-    status, headers, body = gateway.ask(path_and_query, method.upper(), body=BODIES[path])
+    path_and_query = concrete(path) + "?" + act_query_of(path, method)
+    status, headers, body = gateway.ask(path_and_query, method.upper(), body=body_of(path, method))
     answers = DOCUMENT["paths"][path][method]["responses"]
     assert status < 300 and str(status) in answers, body
     content = resolve(answers[str(status)])["content"]["application/json"]
@@ -171,7 +181,7 @@ def test_a_gateway_that_may_not_act_says_so(folder, actions, host):
     quiet.write_config()
     with quiet:
         for path, method in WRITE:
-            status, _, body = quiet.ask(concrete(path), method.upper(), body=BODIES[path])
+            status, _, body = quiet.ask(concrete(path), method.upper(), body=body_of(path, method))
             assert status == 403 and "gateway.actions" in json.loads(body)["detail"]
 
 
@@ -190,6 +200,17 @@ def test_a_gateway_that_may_not_act_says_so(folder, actions, host):
 def test_a_wrong_job_is_refused_by_name(gateway, body, parameter):
     status, _, answer = gateway.ask("/api/v1/jobs", "POST", body=body)
     assert status == 400 and json.loads(answer)["parameter"] == parameter, answer
+
+
+@pytest.mark.parametrize("method, query, body, parameter", [
+    ("POST", "", {"state": "x"}, "key"), ("POST", "", {"key": "x"}, "state"),
+    ("POST", "", {"key": "ü" * 101, "state": "x"}, "key"),
+    ("POST", "", {"key": "x", "state": "x" * 201}, "state"),
+    ("DELETE", "", None, "key"), ("DELETE", "?key=" + "x" * 201, None, "key")])
+def test_a_wrong_dismissal_is_refused_by_name(gateway, method, query, body, parameter):
+    status, _, answer = gateway.ask(DISMISSALS + query, method, body=body)
+    answer = json.loads(answer)
+    assert status == 400 and answer["parameter"] == parameter and "1 to 200 bytes" in answer["detail"]
 
 
 def test_a_dry_run_of_a_job_makes_none(gateway):

@@ -84,6 +84,10 @@ enum { GW_TIMEOUT_MAX = 60 /* maximum seconds to wait for workers */ };
     R(GET, "/api/v1/audit", gw_api_audit, NO_BODY, "AuditPage",                                    \
       NAMES("action", &kn_enum_verb), SOURCES, TEXT("target"), TEXT("actor"), TEXT("id"), PERIOD,  \
       LIMIT, CURSOR)                                                                               \
+    /* ---- dismissed issues */                                                                    \
+    R(GET, "/api/v1/dismissals", gw_api_dismissals, NO_BODY, "DismissalList", NO_PARAMS)           \
+    R(POST, "/api/v1/dismissals", gw_api_dismiss, "key state", "DismissalList", NO_PARAMS)         \
+    R(DELETE, "/api/v1/dismissals", gw_api_undismiss, NO_BODY, "DismissalList", TEXT("key"))       \
     /* ---- figures */                                                                             \
     R(GET, "/api/v1/metrics", gw_api_metrics, NO_BODY, "Metrics",                                  \
       CHOICE("window", "5m", "1m", "15m", "1h", "6h", "24h"))                                      \

@@ -57,6 +57,11 @@ static enum kn_status query_position(struct query *q)
     return store_read_position(q->reader, get->reader, q->arena, q->answer);
 }
 
+static enum kn_status query_dismissals(struct query *q)
+{
+    return store_read_dismissals(q->reader, q->arena, q->answer);
+}
+
 static enum kn_status query_queue_histories(struct query *q)
 {
     return store_read_queue_histories(q->reader, q->msg, q->arena, q->answer, &q->why);
@@ -182,6 +187,7 @@ static const struct request requests[] = {
     READ(WORKER_LIFE_GET, WORKER_LIFE, query_worker_life),
     READ(PAUSES_GET, PAUSE_LIST, query_pauses),
     READ(TASK_LINKS_GET, TASK_LINKS, query_links),
+    READ(DISMISSALS_GET, DISMISSAL_LIST, query_dismissals),
     READ(SYSTEM_GET, SYSTEM, query_system),
 
     APPLY(INGEST_BATCH, INGEST_ACK, check_batch, tx_ingest),
@@ -193,6 +199,7 @@ static const struct request requests[] = {
     APPLY(TASK_LINK, DONE, NULL, tx_task_link),
     APPLY(PAUSE, DONE, NULL, tx_pause),
     APPLY(RESOLVE, DONE, NULL, tx_task_resolve),
+    APPLY(DISMISS, DONE, NULL, tx_dismiss),
     APPLY(JOB_CANCEL, JOB, NULL, tx_job_cancel),
     READ_AND_APPLY(JOB_CREATE, JOB, plan_job, NULL, tx_job_create),
     READ_AND_APPLY(JOB_TAKE, JOB_ITEMS, look_for_work, check_take, tx_job_take),

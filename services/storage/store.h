@@ -165,6 +165,10 @@ enum kn_status store_find_unheard(struct store *store, const struct kn_strs *hea
 enum kn_status store_read_pauses(struct store_reader *reader, struct kn_str source,
                                  struct kn_arena *arena,
                                  struct kn_msg_pause_list *ret) KN_MUST_CHECK;
+/* The dismissed issues of the dashboard, newest first; no more are kept. */
+enum { STORE_DISMISSALS_MAX = 1000 };
+enum kn_status store_read_dismissals(struct store_reader *reader, struct kn_arena *arena,
+                                     struct kn_msg_dismissal_list *ret) KN_MUST_CHECK;
 /* All bulk jobs, or the job with an ID; and the tasks of a job. */
 enum kn_status store_read_jobs(struct store_reader *reader, const struct kn_msg_jobs_get *get,
                                struct kn_arena *arena, struct kn_msg_job_list *ret) KN_MUST_CHECK;

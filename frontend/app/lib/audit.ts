@@ -5,7 +5,7 @@ import type { UrlQuery } from './tasks/filters'
 
 /** The audit in words, and its filter in the URL. */
 
-export const AUDIT_ACTIONS = ['command', 'retry', 'apply', 'revoke', 'resolve', 'purge', 'move', 'pause', 'resume', 'bulk', 'cancel'] as const
+export const AUDIT_ACTIONS = ['command', 'retry', 'apply', 'revoke', 'resolve', 'purge', 'move', 'pause', 'resume', 'bulk', 'cancel', 'dismiss'] as const
 export type AuditAction = (typeof AUDIT_ACTIONS)[number]
 
 export interface AuditFilter {

@@ -1,4 +1,4 @@
-import type { FailureGroup, Finding, Metrics, Queue, Service, System, Worker } from '~/api/types'
+import type { Dismissal, FailureGroup, Finding, Metrics, Queue, Service, System, Worker } from '~/api/types'
 import { t } from '~/texts'
 import { hasJustGone, isStranded } from './attention'
 import { formatCount, formatSeconds, formatShare } from './format'
@@ -26,10 +26,8 @@ export interface Line {
   folded: Line[]
 }
 
-export interface Dismissal {
-  key: string
-  state: string
-}
+/** What a dismissal holds for. */
+export type Dismissed = Pick<Dismissal, 'key' | 'state'>
 
 /** All that the page knows. */
 export interface Situation {
@@ -45,7 +43,7 @@ export interface Situation {
   /** Tasks that offline workers still have, by `source NUL worker`. */
   held: ReadonlyMap<string, number>
   failures: readonly FailureGroup[]
-  dismissals: readonly Dismissal[]
+  dismissals: readonly Dismissed[]
   now: number
 }
 
@@ -63,14 +61,28 @@ const LOW_SUCCESS = 0.9
 const ENOUGH = 20
 /** Findings of one kind, from this number on, are one line. */
 const MANY = 3
+/** Of UTF-8, as POST /api/v1/dismissals takes it. */
+const DISMISSED_KEY_BYTES = 200
 const ORDER: Record<Severity, number> = { error: 0, warning: 1, info: 2 }
 
 /** What is wrong with Kanchi and the fleet: the one answer that the header, the overview and the system page show. */
 export function verdictOf(s: Situation): Verdict {
   const all = folded(s, linesOf(s)).sort((a, b) => ORDER[a.severity] - ORDER[b.severity] || AREAS.indexOf(a.area) - AREAS.indexOf(b.area))
-  const isDismissed = (line: Line) => s.dismissals.some(one => one.key === line.key && one.state === line.state)
+  const states = new Map(s.dismissals.map(one => [one.key, one.state]))
+  const isDismissed = (line: Line) => isDismissible(line) && states.get(dismissalOf(line).key) === dismissalOf(line).state
   const lines = all.filter(line => !isDismissed(line))
   return { ...levelOf(s, lines), lines, dismissed: all.filter(isDismissed) }
+}
+
+/** What is wrong with Kanchi itself makes everything else doubtful: it is always shown. */
+export function isDismissible(line: Line): boolean {
+  return line.area !== 'kanchi'
+}
+
+/** What to keep of a dismissed line; names make its key longer than a gateway takes. */
+export function dismissalOf({ key, state }: Line): Dismissed {
+  if (new TextEncoder().encode(key).length <= DISMISSED_KEY_BYTES) return { key, state }
+  return { key: `${[...key].slice(0, 30).join('')} ${stateOf([key])}`, state }
 }
 
 function levelOf(s: Situation, lines: readonly Line[]): Pick<Verdict, 'level' | 'headline'> {

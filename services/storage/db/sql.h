@@ -544,6 +544,19 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
     S(RESOLVED_DELETE, "i", \
         "DELETE FROM resolved WHERE no = $1", \
         "DELETE FROM resolved WHERE no = ANY($1::int8[])") \
+    SAME(DISMISSAL_PUT, "ttit", \
+        "INSERT INTO dismissals (key, state, at, actor) VALUES ($1, $2, $3, $4) " \
+        "ON CONFLICT (key) DO UPDATE SET state = excluded.state, at = excluded.at, " \
+        "actor = excluded.actor") \
+    SAME(DISMISSAL_DELETE, "t", \
+        "DELETE FROM dismissals WHERE key = $1") \
+    SAME(DISMISSALS, "i", \
+        "SELECT key, state, at, actor FROM dismissals ORDER BY at DESC, key LIMIT $1") \
+    SAME(DISMISSALS_TRIM, "i", \
+        "DELETE FROM dismissals WHERE key NOT IN (SELECT key FROM dismissals " \
+        "ORDER BY at DESC, key LIMIT $1)") \
+    SAME(DISMISSALS_EXPIRE, "i", \
+        "DELETE FROM dismissals WHERE at < $1") \
     SAME(JOB_NEW, "tiifititttt", \
         "INSERT INTO jobs (id, action, state, rate, due_at, actor, created_at, " \
         "remote, agent, options, request, total, waiting, begun, done, refused, " \

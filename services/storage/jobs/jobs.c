@@ -80,38 +80,6 @@ static enum kn_status answer_job(struct store_change *change, const struct job_w
 
 /* ---- the audit ----------------------------------------------------------------------- */
 
-/* True in *ret_go when it is begun now, or was by the same request. */
-static enum kn_status audit_begin(struct tx *tx, struct store_change *change,
-                                  const struct kn_msg_action *action,
-                                  struct kn_msg_audit_entry entry, bool *ret_go)
-{
-    entry.id = action->id;
-    entry.actor = action->actor;
-    entry.remote = action->remote;
-    entry.agent = action->agent;
-    entry.begun_at = action->at ? action->at : kn_time_now();
-    const struct kn_msg_audit_begin begin = {.entry = &entry, .attempt = action->id};
-    struct store_change audit = {.msg = &begin};
-    enum kn_status status = tx_audit_begin(tx, &audit);
-    change->status = audit.status;
-    change->why = audit.why;
-    *ret_go = status == KN_OK && audit.status == KN_OK;
-    return status;
-}
-
-static enum kn_status audit_end(struct tx *tx, struct kn_str id, enum kn_outcome outcome,
-                                struct kn_str text, struct kn_str result)
-{
-    struct kn_msg_audit_entry entry = {.id = id,
-                                       .ended_at = kn_time_now(),
-                                       .outcome = (uint8_t)outcome,
-                                       .text = text,
-                                       .result = result};
-    const struct kn_msg_audit_end end = {.entry = &entry};
-    struct store_change audit = {.msg = &end};
-    return tx_audit_end(tx, &audit);
-}
-
 static enum kn_outcome outcome_of(const struct kn_msg_job *job)
 {
     if (job->done == job->total)
@@ -141,7 +109,8 @@ static enum kn_status audit_job(struct tx *tx, const struct kn_msg_job *job)
     if (status == KN_OK)
         status = kn_buf_status(&text);
     if (status == KN_OK)
-        status = audit_end(tx, job->id, outcome_of(job), kn_buf_view(&text), kn_buf_view(&result));
+        status =
+            tx_action_end(tx, job->id, outcome_of(job), kn_buf_view(&text), kn_buf_view(&result));
     kn_buf_fini(&text);
     kn_buf_fini(&result);
     return status;
@@ -217,7 +186,7 @@ enum kn_status tx_job_create(struct tx *tx, struct store_change *request)
         .source = create->source,
         .request = create->request,
     };
-    status = audit_begin(tx, request, create->action, entry, &go);
+    status = tx_action_begin(tx, request, create->action, entry, &go);
     if (status != KN_OK || !go)
         return status;
     status = put_job(tx, draft, &no);
@@ -261,7 +230,7 @@ enum kn_status tx_job_cancel(struct tx *tx, struct store_change *request)
     if (!job_is_open(&work->job))
         return tx_refuse(request, KN_CONFLICT, "the job has already finished");
     struct kn_msg_audit_entry entry = {.verb = KN_VERB_CANCEL, .target = cancel->id};
-    status = audit_begin(tx, request, cancel->action, entry, &go);
+    status = tx_action_begin(tx, request, cancel->action, entry, &go);
     if (status != KN_OK || !go)
         return status;
     uint64_t before = work->job.cancelled;
@@ -270,8 +239,8 @@ enum kn_status tx_job_cancel(struct tx *tx, struct store_change *request)
     snprintf(text, sizeof text, "%llu tasks will not be started",
              (unsigned long long)(work->job.cancelled - before));
     if (status == KN_OK)
-        status =
-            audit_end(tx, cancel->action->id, KN_OUTCOME_DONE, kn_str_from(text), KN_STR_ABSENT);
+        status = tx_action_end(tx, cancel->action->id, KN_OUTCOME_DONE, kn_str_from(text),
+                               KN_STR_ABSENT);
     if (status == KN_OK)
         status = tx_jobs_finish(tx);
     return status == KN_OK ? answer_job(request, work) : status;
@@ -303,13 +272,13 @@ enum kn_status tx_task_resolve(struct tx *tx, struct store_change *request)
         .target = msg->id,
         .request = msg->undo ? KN_STR("{\"resolved\":false}") : KN_STR("{\"resolved\":true}"),
     };
-    status = audit_begin(tx, request, msg->action, entry, &go);
+    status = tx_action_begin(tx, request, msg->action, entry, &go);
     if (status == KN_OK && go)
         status = tx_resolve(tx, task, msg->undo, tx_clean(tx, msg->action->actor));
-    return status == KN_OK && go ? audit_end(tx, msg->action->id, KN_OUTCOME_DONE,
-                                             msg->undo ? KN_STR("no longer marked as resolved")
-                                                       : KN_STR("marked as resolved"),
-                                             KN_STR_ABSENT)
+    return status == KN_OK && go ? tx_action_end(tx, msg->action->id, KN_OUTCOME_DONE,
+                                                 msg->undo ? KN_STR("no longer marked as resolved")
+                                                           : KN_STR("marked as resolved"),
+                                                 KN_STR_ABSENT)
                                  : status;
 }
 

@@ -190,3 +190,41 @@ enum kn_status store_read_pauses(struct store_reader *reader, struct kn_str sour
         *ret = list;
     return status;
 }
+
+/* ---- dismissed issues ---------------------------------------------------------------- */
+
+struct dismissals_read {
+    struct kn_arena *arena;
+    struct kn_msg_dismissal_list *list;
+};
+
+static enum kn_status take_dismissal(void *arg, const struct db_value *columns)
+{
+    struct dismissals_read *read = arg;
+    const struct kn_msg_dismissal row = {
+        .key = db_as_str(columns[0]),
+        .state = db_as_str(columns[1]),
+        .at = db_as_i64(columns[2]),
+        .actor = db_as_str(columns[3]),
+    };
+    const struct kn_msg_dismissal *copy = kn_msg_copy(read->arena, KN_KIND_DISMISSAL, &row);
+    if (!copy)
+        return KN_NOMEM;
+    read->list->items.items[read->list->items.count++] = *copy;
+    return KN_OK;
+}
+
+enum kn_status store_read_dismissals(struct store_reader *reader, struct kn_arena *arena,
+                                     struct kn_msg_dismissal_list *ret)
+{
+    struct kn_msg_dismissal_list list = {0};
+    struct dismissals_read read = {.arena = arena, .list = &list};
+    const struct db_value most[] = {db_i64(STORE_DISMISSALS_MAX)};
+    list.items.items = kn_arena_array(arena, STORE_DISMISSALS_MAX, sizeof *list.items.items);
+    if (!list.items.items)
+        return KN_NOMEM;
+    enum kn_status status = db_run(reader->db, SQL_DISMISSALS, most, take_dismissal, &read);
+    if (status == KN_OK)
+        *ret = list;
+    return status;
+}

@@ -7,6 +7,7 @@
 #include "services/common/text/time.h"
 #include "services/storage/jobs/jobs.h"
 #include "services/storage/write/rollups.h"
+#include "services/storage/write/write.h"
 
 #include <stdlib.h>
 
@@ -216,6 +217,8 @@ static enum kn_status drop_rest(struct store *store, bool *ret_done)
         db_i64(store_cutoff(store->options.retention_tasks_us))};
     if (status == KN_OK && links_before[0].i64)
         status = db_run(store->db, SQL_LINKS_DELETE, links_before, NULL, NULL);
+    if (status == KN_OK)
+        status = dismissals_expire(store->db);
     return status == KN_OK ? db_run(store->db, SQL_MARKS_TRIM, marks, NULL, NULL) : status;
 }
 

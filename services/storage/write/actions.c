@@ -92,3 +92,36 @@ enum kn_status tx_audit_end(struct tx *tx, struct store_change *change)
     return status == KN_OK && msg->link && is_link(msg->link) ? link_at_end(tx, change, msg->link)
                                                               : status;
 }
+
+/* ---- actions of storage itself ------------------------------------------------------- */
+
+enum kn_status tx_action_begin(struct tx *tx, struct store_change *change,
+                               const struct kn_msg_action *action, struct kn_msg_audit_entry entry,
+                               bool *ret_go)
+{
+    entry.id = action->id;
+    entry.actor = action->actor;
+    entry.remote = action->remote;
+    entry.agent = action->agent;
+    entry.begun_at = action->at ? action->at : kn_time_now();
+    const struct kn_msg_audit_begin begin = {.entry = &entry, .attempt = action->id};
+    struct store_change audit = {.msg = &begin};
+    enum kn_status status = tx_audit_begin(tx, &audit);
+    change->status = audit.status;
+    change->why = audit.why;
+    *ret_go = status == KN_OK && audit.status == KN_OK;
+    return status;
+}
+
+enum kn_status tx_action_end(struct tx *tx, struct kn_str id, enum kn_outcome outcome,
+                             struct kn_str text, struct kn_str result)
+{
+    struct kn_msg_audit_entry entry = {.id = id,
+                                       .ended_at = kn_time_now(),
+                                       .outcome = (uint8_t)outcome,
+                                       .text = text,
+                                       .result = result};
+    const struct kn_msg_audit_end end = {.entry = &entry};
+    struct store_change audit = {.msg = &end};
+    return tx_audit_end(tx, &audit);
+}

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "services/storage/rig_test.h"
+#include "services/storage/state/state.h"
 
 #include "services/common/process/log.h"
 #include "services/common/text/time.h"
@@ -236,6 +237,101 @@ static void an_end_links_tasks_and_says_so(void **state)
         KN_OUTCOME_DONE);
 }
 
+/* ---- dismissed issues ---------------------------------------------------------------- */
+
+static enum kn_status dismiss(const char *id, struct kn_str key, const char *state, bool undo)
+{
+    struct kn_msg_action action = {.id = kn_str_from(id), .actor = KN_STR("anna"), .at = AT};
+    const struct kn_msg_dismiss msg = {
+        .action = &action, .key = key, .state = kn_str_from(state), .undo = undo};
+    return commit(KN_KIND_DISMISS, &msg);
+}
+
+static struct kn_msg_dismissal_list dismissals(void)
+{
+    struct kn_msg_dismissal_list list;
+    assert_int_equal(store_read_dismissals(rig.reader, &rig.arena, &list), KN_OK);
+    return list;
+}
+
+static void an_issue_is_dismissed_in_its_latest_state(void **state)
+{
+    (void)state;
+    int64_t before = kn_time_now();
+    assert_int_equal(dismiss("d-1", KN_STR("queue:mail"), "1-a", false), KN_OK);
+    assert_int_equal(dismiss("d-2", KN_STR("failing"), "80%", false), KN_OK);
+    assert_int_equal(dismiss("d-3", KN_STR("queue:mail"), "1-\xc3\xbc", false), KN_OK);
+    rig_reopen(&rig);
+    struct kn_msg_dismissal_list list = dismissals();
+    assert_int_equal(list.items.count, 2);
+    const struct kn_msg_dismissal *newest = &list.items.items[0];
+    assert_true(kn_str_eq(newest->key, KN_STR("queue:mail")));
+    assert_true(kn_str_eq(newest->state, KN_STR("1-\xc3\xbc")));
+    assert_true(kn_str_eq(newest->actor, KN_STR("anna")));
+    assert_true(newest->at >= before && newest->at <= kn_time_now());
+    for (int twice = 0; twice < 2; twice++)
+        assert_int_equal(dismiss("d-4", KN_STR("queue:mail"), "", true), KN_OK);
+    list = dismissals();
+    assert_int_equal(list.items.count, 1);
+    assert_true(kn_str_eq(list.items.items[0].key, KN_STR("failing")));
+}
+
+static void a_dismissal_is_audited(void **state)
+{
+    (void)state;
+    assert_int_equal(dismiss("d-1", KN_STR("failing"), "8\"0%", false), KN_OK);
+    assert_int_equal(dismiss("d-2", KN_STR("failing"), "", true), KN_OK);
+    struct kn_msg_audit_list list = list_of((struct kn_msg_audit_get){.target = KN_STR("failing")});
+    assert_int_equal(list.items.count, 2);
+    assert_true(kn_str_eq(list.items.items[0].request, KN_STR("{\"dismissed\":false}")));
+    const struct kn_msg_audit_entry *first = &list.items.items[1];
+    assert_int_equal(first->verb, KN_VERB_DISMISS);
+    assert_int_equal(first->outcome, KN_OUTCOME_DONE);
+    assert_true(kn_str_eq(first->actor, KN_STR("anna")));
+    assert_true(kn_str_eq(first->request, KN_STR("{\"dismissed\":true,\"state\":\"8\\\"0%\"}")));
+}
+
+static void a_wrong_dismissal_changes_nothing(void **state)
+{
+    (void)state;
+    char text[201];
+    memset(text, 'x', sizeof text);
+    const struct kn_str longest = {text, 200}, longer = {text, 201};
+    assert_int_equal(dismiss("", KN_STR("failing"), "80%", false), KN_INVALID);
+    assert_int_equal(dismiss("d-1", KN_STR(""), "80%", false), KN_INVALID);
+    assert_int_equal(dismiss("d-1", KN_STR("failing"), "", false), KN_INVALID);
+    assert_int_equal(dismiss("d-1", longer, "80%", false), KN_INVALID);
+    assert_int_equal(dismiss("d-1", longer, "", true), KN_INVALID);
+    assert_int_equal(dismissals().items.count, 0);
+    assert_int_equal(list_of((struct kn_msg_audit_get){0}).items.count, 0);
+    assert_int_equal(dismiss("d-1", longest, "80%", false), KN_OK);
+    assert_int_equal(dismissals().items.count, 1);
+}
+
+static void the_newest_thousand_dismissals_are_kept_for_a_month(void **state)
+{
+    (void)state;
+    char text[200];
+    const int64_t age = kn_time_now() - 30 * KN_DAY;
+    bool more = true;
+    for (int i = 0; i < STORE_DISMISSALS_MAX + 1; i++) {
+        snprintf(text, sizeof text,
+                 "INSERT INTO dismissals (key, state, at) VALUES ('k%d', 's', %lld)", i,
+                 (long long)(i < 500 ? age - i : age + KN_MINUTE * (i - 499)));
+        assert_int_equal(db_script(rig.store->db, text), KN_OK);
+    }
+    assert_int_equal(dismiss("d-1", KN_STR("failing"), "80%", false), KN_OK);
+    struct kn_msg_dismissal_list list = dismissals();
+    assert_int_equal(list.items.count, STORE_DISMISSALS_MAX);
+    assert_true(kn_str_eq(list.items.items[0].key, KN_STR("failing")));
+    assert_true(kn_str_eq(list.items.items[STORE_DISMISSALS_MAX - 1].key, KN_STR("k497")));
+    while (more)
+        assert_int_equal(store_retain(rig.store, &more), KN_OK);
+    list = dismissals();
+    assert_int_equal(list.items.count, 502);
+    assert_true(kn_str_eq(list.items.items[501].key, KN_STR("k500")));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -248,6 +344,10 @@ int main(void)
         CASE(a_pause_is_kept_until_it_is_over),
         CASE(tasks_are_linked_both_ways),
         CASE(an_end_links_tasks_and_says_so),
+        CASE(an_issue_is_dismissed_in_its_latest_state),
+        CASE(a_dismissal_is_audited),
+        CASE(a_wrong_dismissal_changes_nothing),
+        CASE(the_newest_thousand_dismissals_are_kept_for_a_month),
     };
     return RIG_RUN(tests, &on_postgres);
 }

@@ -40,6 +40,20 @@ enum kn_status tx_audit_end(struct tx *tx, struct store_change *change) KN_MUST_
 enum kn_status tx_task_link(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
 enum kn_status tx_pause(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
 
+/* Actions that storage itself does, in the transaction that writes their audit entry.
+ * *ret_go: true if the action is begun now, or was by the same request. */
+enum kn_status tx_action_begin(struct tx *tx, struct store_change *change,
+                               const struct kn_msg_action *action, struct kn_msg_audit_entry entry,
+                               bool *ret_go) KN_MUST_CHECK;
+enum kn_status tx_action_end(struct tx *tx, struct kn_str id, enum kn_outcome outcome,
+                             struct kn_str text, struct kn_str result) KN_MUST_CHECK;
+
+/* Dismissed issues of the dashboard (dismissals.c). */
+enum { DISMISSED_TEXT_MAX = 200 }; /* bytes of a key, and of a state */
+enum kn_status tx_dismiss(struct tx *tx, struct store_change *change) KN_MUST_CHECK;
+/* Deletes those of more than 30 days ago. */
+enum kn_status dismissals_expire(struct db *db) KN_MUST_CHECK;
+
 /* Tasks marked as resolved (resolved.c). */
 bool may_be_resolved(enum kn_task_status status);
 /* When the task ended, as far as known. */
