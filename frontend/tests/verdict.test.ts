@@ -151,7 +151,7 @@ describe('a dismissal', () => {
 
   it('hides a line until its state changes', () => {
     const dismissals = [{ key: line!.key, state: line!.state }]
-    expect(verdictOf({ ...quiet, ...holding, dismissals })).toMatchObject({ level: 'good', lines: [], dismissed: [{ key: line!.key }] })
+    expect(verdictOf({ ...quiet, ...holding, dismissals })).toMatchObject({ level: 'good', headline: 'No new issues', lines: [], dismissed: [{ key: line!.key }] })
     const again = { ...holding, workers: [worker({ source: 'a' }), gone('x', 50)] }
     expect(verdictOf({ ...quiet, ...again, dismissals }).lines).toHaveLength(1)
   })

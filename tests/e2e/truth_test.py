@@ -48,6 +48,10 @@ def test_the_header_is_not_well_beside_troubles(crowd):
     crowd.sees("theHeaderIsNotWellBesideTroubles", queues=QUEUES)
 
 
+def test_a_dismissed_trouble_is_hidden_until_it_is_wanted_again(crowd):
+    crowd.sees("aDismissedTroubleIsHidden", queues=QUEUES)
+
+
 def test_badges_are_short(crowd):
     crowd.sees("badgesAreShort")
 

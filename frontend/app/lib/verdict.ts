@@ -71,7 +71,8 @@ export function verdictOf(s: Situation): Verdict {
   const states = new Map(s.dismissals.map(one => [one.key, one.state]))
   const isDismissed = (line: Line) => isDismissible(line) && states.get(dismissalOf(line).key) === dismissalOf(line).state
   const lines = all.filter(line => !isDismissed(line))
-  return { ...levelOf(s, lines), lines, dismissed: all.filter(isDismissed) }
+  const dismissed = all.filter(isDismissed)
+  return { ...levelOf(s, lines, dismissed), lines, dismissed }
 }
 
 /** What is wrong with Kanchi itself makes everything else doubtful: it is always shown. */
@@ -85,12 +86,12 @@ export function dismissalOf({ key, state }: Line): Dismissed {
   return { key: `${[...key].slice(0, 30).join('')} ${stateOf([key])}`, state }
 }
 
-function levelOf(s: Situation, lines: readonly Line[]): Pick<Verdict, 'level' | 'headline'> {
+function levelOf(s: Situation, lines: readonly Line[], dismissed: readonly Line[]): Pick<Verdict, 'level' | 'headline'> {
   const counted = lines.filter(line => line.severity !== 'info')
   if (counted.length === 1) return { level: counted[0]!.severity as 'error' | 'warning', headline: counted[0]!.text }
   if (counted.length) return { level: counted[0]!.severity as 'error' | 'warning', headline: t.health.issues(counted.length) }
   if (!s.loaded) return { level: 'unknown', headline: s.failure ?? t.health.checking }
-  return { level: 'good', headline: t.health.good }
+  return { level: 'good', headline: dismissed.some(line => line.severity !== 'info') ? t.health.onlyDismissed : t.health.good }
 }
 
 function linesOf(s: Situation): Line[] {

@@ -252,6 +252,7 @@ export const de: PartialTexts = {
 
   health: {
     good: 'Alles in Ordnung',
+    onlyDismissed: 'Keine neuen Probleme',
     checking: 'Wird geprüft…',
     issues: (n: number) => n === 1 ? '1 Problem erfordert Aufmerksamkeit' : `${formatCount(n)} Probleme erfordern Aufmerksamkeit`,
     issuesShort: (n: number) => plural(n, 'Problem', 'Probleme'),

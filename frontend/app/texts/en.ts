@@ -258,6 +258,7 @@ export const en = {
   },
   health: {
     good: 'All systems normal',
+    onlyDismissed: 'No new issues',
     checking: 'Checking…',
     issues: (n: number) => n === 1 ? '1 issue needs attention' : `${formatCount(n)} issues need attention`,
     issuesShort: (n: number) => plural(n, 'issue'),

@@ -1,5 +1,5 @@
 // Hundreds of workers and of queues that nobody consumes.
-import { PHONE, check, equal, fitsSideways, sees, until, words } from './stage.mjs'
+import { PHONE, check, equal, fitsSideways, sees, seesNot, until, words } from './stage.mjs'
 
 const MOST_NODES = 3000
 const rows = page => page.locator('main [data-worker-id]')
@@ -120,4 +120,29 @@ export async function theWorkersTableIsWhole(stage) {
     const heights = await rows(page).evaluateAll(found => [...new Set(found.map(row => Math.round(row.getBoundingClientRect().height)))])
     check(Math.max(...heights) - Math.min(...heights) <= 1, `at ${width} px rows are ${heights} px high`)
   }
+}
+
+/** A dismissed trouble is hidden from everybody, listed on request, and back when somebody wants it so. */
+export async function aDismissedTroubleIsHidden(stage, { queues }) {
+  const trouble = new RegExp(`${queues} queues`)
+  const lineOn = page => page.getByTestId('health-line').getByRole('link', { name: trouble }).first()
+  const page = await stage.open('/')
+  await lineOn(page).waitFor()
+  await page.getByTestId('health-line').getByRole('button', { name: /Dismiss/ }).first().click()
+  await lineOn(page).waitFor({ state: 'hidden' })
+  await sees(page.getByTestId('health-line'), /1 dismissed/)
+  await seesNot(page, /All systems normal/)
+  const other = await stage.open('/')
+  await sees(other.getByTestId('health-line'), /1 dismissed/)
+  await seesNot(other.getByTestId('health-line'), trouble)
+  await other.getByRole('button', { name: 'Show dismissed' }).click()
+  await lineOn(other).waitFor()
+  await other.getByRole('button', { name: /Show again/ }).click()
+  await sees(other.getByTestId('health-line'), trouble)
+  await seesNot(other.getByTestId('health-line'), /dismissed/)
+  const [shown, hidden] = (await stage.get('/audit?action=dismiss')).items
+  equal([shown.request.dismissed, hidden.request.dismissed], [false, true], 'the audit')
+  await stage.go(other, '/audit?action=dismiss')
+  await sees(other.locator('main'), /Dismiss issue/)
+  equal([...page.complaints, ...other.complaints], [], 'the console has')
 }
