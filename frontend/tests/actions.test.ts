@@ -13,10 +13,11 @@ import { exactText, parseExact } from '~/lib/exactJson'
 import { inspectedTasks } from '~/lib/inspected'
 import { partsOf, sayNewTasks, sayRequest, settledOf } from '~/lib/jobs'
 import { pythonScalar } from '~/lib/python'
-import { offersOfQueue, offersOfTask, offersOfWorker, offersOfWorkers, OFFERS_EVERYWHERE, type Wish } from '~/lib/wish'
+import { offersOfQueue, offersOfTask, offersOfWorker, offersOfWorkers, offersEverywhere, type Wish } from '~/lib/wish'
 import { useActionsStore } from '~/stores/actions'
 import { MOST_JOBS, useJobsStore } from '~/stores/jobs'
 import { useSelectionStore } from '~/stores/selection'
+import { setLanguage } from '~/texts'
 import { at, job, queue, task, worker } from './fixtures'
 
 interface Asked { method: string, path: string, query: URLSearchParams, body: string }
@@ -46,6 +47,7 @@ const SENT = '{"id":"n","source":"default","arguments_from":"backend","name":"ma
 const PLAN = '{"count":1200,"by_status":{"failure":1200,"success":0},"by_name":[{"name":"<script>","count":1200}],"refused":[],"checked":1200,"already_retried":0,"rate":20}'
 
 beforeEach(() => setActivePinia(createPinia()))
+afterEach(() => setLanguage('en'))
 afterEach(() => vi.unstubAllGlobals())
 
 describe('exact JSON', () => {
@@ -121,8 +123,8 @@ describe('an action', () => {
     await settled(run, 'ready')
     expect(run.said.value!.lines.slice(1)).toEqual(['First call (sent): (1,) {}', 'Attempt 2: (3,) {}'])
     run.toggle('Source of the arguments')
-    run.change('attempt', 'the last attempt')
-    run.change('arguments', 'the result backend')
+    run.change('attempt', 'last')
+    run.change('arguments', 'backend')
     await settled(run, 'ready')
     await run.confirm()
     expect(['attempt', 'arguments', 'force'].map(key => asked.at(-1)!.query.get(key))).toEqual(['last', 'backend', null])
@@ -323,10 +325,28 @@ describe('an action', () => {
   it('leaves out what was left empty in a command', () =>
     expect(argumentsOf({ task_name: ' a ', soft: '1.5', hard: '' })).toEqual({ task_name: 'a', soft: 1.5 }))
 
+  it('speaks the language of the page, in what it asks, does and refuses', async () => {
+    const asked = gatewayWith(() => ({ body: SENT }))
+    const wish: Wish = { kind: 'retry', task: task({ status: 'failure', name: 'shop.pay', retries: 2 }) }
+    await setLanguage('de')
+    expect(offersOfTask(task({ status: 'failure' })).map(offer => offer.label)).toEqual(['Wiederholen', 'Als erledigt markieren'])
+    const run = begin(wish)
+    await settled(run, 'ready')
+    expect(run.said.value!.lines[0]).toBe('Ein neuer Task (mail.send) wird gesendet an Queue mail. Argumente aus: Result-Backend.')
+    run.toggle('Herkunft der Argumente')
+    run.change('attempt', 'last')
+    run.change('arguments', 'events')
+    await settled(run, 'ready')
+    expect(['attempt', 'arguments'].map(key => asked.at(-1)!.query.get(key))).toEqual(['last', 'events'])
+    run.toggle('Queue und Zeitplanung')
+    run.change('countdown', 'x')
+    expect(run.problem.value).toBe('„Countdown (Sekunden)“ muss eine Zahl sein.')
+  })
+
   it('has words for each wish', () => {
     const wishes: Wish[] = [
       ...offersOfTask(task()), ...offersOfTask(task({ status: 'failure' })), ...offersOfTask(task({ status: 'failure', resolved_at: at(0) })),
-      ...offersOfQueue(queue()), ...offersOfQueue(queue({ paused: { since: at(0), by: null } })), ...offersOfWorker(worker({ events_enabled: null })), ...OFFERS_EVERYWHERE,
+      ...offersOfQueue(queue()), ...offersOfQueue(queue({ paused: { since: at(0), by: null } })), ...offersOfWorker(worker({ events_enabled: null })), ...offersEverywhere(),
     ].map(offer => offer.wish)
     for (const wish of wishes) {
       const action: Action = actionOf(wish, { queues: [], tasks: [], sources: [] })

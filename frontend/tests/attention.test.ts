@@ -77,6 +77,9 @@ describe('a worker', () => {
     }
   })
 
+  it('has used time and memory in units that people read', () =>
+    expect(systemRows(worker({ stats: { pid: 7, rusage: { utime: 61.2, maxrss: 2048, minflt: 12345 } } as never }))).toEqual([['PID', '7'], ['User CPU time', '1 min 1 s'], ['Peak memory (RSS)', '2 MiB'], ['Minor page faults', '12,345']]))
+
   it('tells its queues with their properties', () => {
     const one = worker({ active_queues: [{ name: 'mail', exchange: { name: 'mail', type: 'direct' }, routing_key: 'm', durable: true, no_ack: true, queue_arguments: { 'x-max-priority': 10 } }] as never })
     expect(consumedQueues(one)).toEqual([{ name: 'mail', exchange: 'mail, direct', routingKey: 'm', traits: ['durable', 'no ack', '{"x-max-priority":10}'] }])

@@ -47,12 +47,30 @@ it('calls each status what the command line and the API\'s description call it',
   expect(Object.fromEntries([...description.matchAll(/(\w+) \(`(\w+)`\)/g)].map(([, label, status]) => [status, label]))).toEqual(en.status.label)
 })
 
+/** All texts by their key. A function is compared by its source: without what the compiler puts before an imported name. */
+function textsOf(texts: object, before = ''): [key: string, text: string][] {
+  return Object.entries(texts).flatMap(([key, text]) => typeof text === 'object' ? textsOf(text as object, `${before}${key}.`) : [[before + key, String(text).replace(/\(0,\s*\w+\.(\w+)\)/g, '$1')]])
+}
+
+/** Names, units, and words that are German too. */
+const SAME = new Set([
+  'Audit', 'Celery', 'Client', 'CPU', 'Details', 'ETA', 'Events', 'Exception', 'Exchange', 'Broker', 'Heartbeat', 'Host', 'ID', 'Live', 'Markdown', 'offline', 'Offline', 'Online', 'PID', 'Pool', 'Port', 'Prefetch', 'Queue', 'Queues',
+  'Signal', 'Status', 'System', 'Task', 'Tasks', 'Text', 'TLS', 'Traceback', 'Transport', 'UTC', 'Version', 'Worker', 'Worker offline', 'Workflow', '45m, 2h, 3d',
+])
+
+it('is German where it is not a name', () => {
+  const german = new Map(textsOf(de))
+  const words = (text: string) => text.replace(/\$\{[^}]*\}|^\([^)]*\) =>|\b(?:Kanchi|ETA|PID|online|in|min|[shd])\b/g, '').match(/[a-z]/i)
+  expect(textsOf(en).filter(([key, text]) => german.get(key) === text && !SAME.has(text) && words(text))).toEqual([])
+  expect([...german.keys()].sort()).toEqual(textsOf(en).map(([key]) => key).sort())
+})
+
 it('keeps what a number or a name is put into in every language', () => {
   const functions = (texts: object): Record<string, (...args: unknown[]) => string> => Object.fromEntries(Object.entries(texts).flatMap(([key, text]) =>
     typeof text === 'function' ? [[key, text as () => string]] : typeof text === 'object' ? Object.entries(functions(text as object)).map(([inner, value]) => [`${key}.${inner}`, value]) : []))
   const english = functions(en)
   for (const [key, text] of Object.entries(functions(de))) {
-    if (!english[key]) continue
+    if (!english[key]) throw new Error(`${key} is no text`)
     expect(text.length, key).toBe(english[key].length)
     // Both show the first argument, or neither does: 77 stands out in any text.
     for (const first of [77, '77']) {

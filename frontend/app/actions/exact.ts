@@ -1,6 +1,8 @@
 import { failureOf, outcome } from '~/api/client'
+import type { TaskSent } from '~/api/types'
 import type { Outcome, Values } from '~/lib/action'
 import { parseExact } from '~/lib/exactJson'
+import { t } from '~/texts'
 
 export const textOf = (values: Values, key: string) => values[key]?.trim() ?? ''
 
@@ -27,4 +29,9 @@ export async function exactOutcome<T>(call: Parameters<typeof outcome>[0]): Prom
   } catch (error) {
     return { failure: failureOf(error) }
   }
+}
+
+/** Where a task goes: the queue, or the exchange that finds it. */
+export function wayOf(sent: TaskSent): string {
+  return sent.queue ? t.actions.taskWill.toQueue(sent.queue) : t.actions.taskWill.toExchange(sent.exchange ?? '', sent.routing_key ?? '')
 }

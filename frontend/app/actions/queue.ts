@@ -1,7 +1,6 @@
 import { api, outcome } from '~/api/client'
 import type { Queue, QueueChanged } from '~/api/types'
 import { MANY, type Action, type Said } from '~/lib/action'
-import { formatCount, plural } from '~/lib/format'
 import { t } from '~/texts'
 
 type QueueAction = Action<QueueChanged, QueueChanged>
@@ -13,13 +12,13 @@ function sayWho(changed: QueueChanged): Pick<Said, 'replies' | 'warnings'> {
   return {
     replies: {
       replies: [
-        ...changed.confirmed.map(worker => ({ worker, ok: true, value: 'confirmed', error: null })),
-        ...changed.refused.map(worker => ({ worker, ok: false, value: null, error: 'refused' })),
+        ...changed.confirmed.map(worker => ({ worker, ok: true, value: t.actions.said.confirmed, error: null })),
+        ...changed.refused.map(worker => ({ worker, ok: false, value: null, error: t.actions.said.refused })),
       ],
       missing: changed.missing,
       note: changed.note,
     },
-    warnings: changed.complete ? [] : ['Partly done. See below, or run it again to continue.'],
+    warnings: changed.complete ? [] : [t.actions.said.partly],
   }
 }
 
@@ -66,23 +65,23 @@ export function moveMessages(queue: Queue, others: readonly string[]): QueueActi
     body: { source: queue.source, to: values.to!.trim(), ...(values.max?.trim() ? { max: Number(values.max) } : {}), ...(expected === undefined ? {} : { expected }) },
   }))
   return {
-    title: `Move messages of ${queue.name}`,
-    verb: 'Move messages',
+    title: t.actions.title.move(queue.name),
+    verb: t.actions.offer.moveMessages,
     sure: plan => plan.affected > MANY ? plan.affected : null,
     fields: [
-      { key: 'to', label: 'Destination queue', kind: 'text', required: true, suggestions: others },
-      { key: 'max', label: 'Max messages', kind: 'number', least: 1, hint: 'all' },
+      { key: 'to', label: t.actions.field.destination, kind: 'text', required: true, suggestions: others },
+      { key: 'max', label: t.actions.field.maxMessages, kind: 'number', least: 1, hint: t.actions.hint.all },
     ],
     grave: false,
     plan: values => move(values, true),
     act: (values, plan) => move(values, false, plan.waiting),
     sayPlan: (plan, values) => ({
-      lines: [plan.affected === 0 ? 'The queue is empty.' : `${formatCount(plan.affected)} of ${plural(plan.waiting, 'message')} will move to ${values.to!.trim()}, keeping order and priority.`, ...(plan.note ? [plan.note] : [])],
+      lines: [plan.affected === 0 ? t.messages.empty : t.actions.queueWill.move(plan.affected, plan.waiting, values.to!.trim()), ...(plan.note ? [plan.note] : [])],
       nothing: plan.affected === 0,
     }),
     sayDone: done => ({
-      lines: [`${plural(done.affected, 'message was', 'messages were')} moved.`, ...(done.note ? [done.note] : [])],
-      warnings: done.complete ? [] : ['Timed out before all messages were moved. Run it again to continue.'],
+      lines: [t.actions.said.moved(done.affected), ...(done.note ? [done.note] : [])],
+      warnings: done.complete ? [] : [t.actions.said.notAllMoved],
     }),
   }
 }
@@ -94,21 +93,19 @@ export function pauseQueue(queue: Queue, pause: boolean): QueueAction {
   }
   const names = (plan: QueueChanged) => [...plan.confirmed, ...plan.missing].join(', ')
   return {
-    title: `${pause ? 'Pause' : 'Resume'} ${queue.name}`,
-    verb: pause ? 'Pause' : 'Resume',
+    title: pause ? t.actions.title.pause(queue.name) : t.actions.title.resume(queue.name),
+    verb: pause ? t.actions.offer.pause : t.actions.offer.resume,
     fields: [],
     grave: false,
     plan: () => send(true),
     act: () => send(false),
     sayPlan: plan => ({
       lines: [
-        pause
-          ? 'Workers stop consuming this queue until you resume it, including workers started in the meantime. Tasks already taken keep running.'
-          : 'Workers that consumed this queue before will consume it again.',
-        names(plan) ? `Affects: ${names(plan)}.` : 'No online workers are affected.',
+        pause ? t.actions.queueWill.pause : t.actions.queueWill.resume,
+        names(plan) ? t.actions.queueWill.affects(names(plan)) : t.actions.queueWill.affectsNone,
         ...(plan.note ? [plan.note] : []),
       ],
     }),
-    sayDone: done => ({ lines: [pause ? 'Paused.' : 'Resumed.'], ...sayWho(done) }),
+    sayDone: done => ({ lines: [pause ? t.actions.said.paused : t.actions.said.resumed], ...sayWho(done) }),
   }
 }

@@ -1,19 +1,16 @@
-import { EXACT, exactMembers, exactOutcome, textOf as text } from './exact'
+import { EXACT, exactMembers, exactOutcome, textOf as text, wayOf } from './exact'
 import { api, outcome } from '~/api/client'
 import type { TaskRevoked, TaskSent } from '~/api/types'
 import { SIGNALS, type Action, type Field, type Values } from '~/lib/action'
 import { exactText } from '~/lib/exactJson'
-import { plural } from '~/lib/format'
 import { fromLocalInput } from '~/lib/localTime'
+import { t } from '~/texts'
 
 /** What is offered where something is to be named. */
 export interface Known { queues: readonly string[], tasks: readonly string[], sources: readonly string[] }
 
-const WHEN = 'Scheduling and priority'
-const LIMITS = 'Time limits'
-
 function sourceField(sources: readonly string[]): Field[] {
-  return sources.length > 1 ? [{ key: 'source', label: 'Source', kind: 'choice', options: sources, value: sources[0] }] : []
+  return sources.length > 1 ? [{ key: 'source', label: t.actions.field.source, kind: 'choice', options: sources, value: sources[0] }] : []
 }
 
 export function sendBody(values: Values, now: number): string {
@@ -48,38 +45,39 @@ function send(values: Values, dryRun: boolean) {
 }
 
 export function sendTask(known: Known, name = ''): Action<TaskSent, TaskSent> {
+  const { when, limits } = t.actions.section
   const queueOf = queuesOfHistory()
   const filled = async (values: Values) => text(values, 'queue') ? values : { ...values, queue: await queueOf(text(values, 'name'), text(values, 'source')) ?? '' }
   return {
-    title: 'Send task',
-    verb: 'Send task',
+    title: t.actions.offer.send,
+    verb: t.actions.offer.send,
     fields: [
       ...sourceField(known.sources),
-      { key: 'name', label: 'Task', kind: 'text', value: name, required: true, suggestions: known.tasks, hint: known.tasks[0] ?? 'shop.tasks.charge' },
-      { key: 'args', label: 'Arguments (JSON array)', kind: 'list', value: '[]' },
-      { key: 'kwargs', label: 'Keyword arguments (JSON object)', kind: 'object', value: '{}' },
-      { key: 'queue', label: 'Queue', kind: 'text', suggestions: known.queues, hint: 'default for this task' },
-      { key: 'countdown', label: 'Countdown (seconds)', kind: 'number', least: 0, section: WHEN, hint: '0' },
-      { key: 'eta', label: 'ETA', kind: 'time', section: WHEN },
-      { key: 'expires', label: 'Expires after (seconds)', kind: 'number', least: 1, section: WHEN, hint: 'never' },
-      { key: 'priority', label: 'Priority', kind: 'number', least: 0, most: 255, section: WHEN, hint: 'none' },
-      { key: 'soft_time_limit', label: 'Soft time limit (seconds)', kind: 'number', least: 0, section: LIMITS, hint: 'no limit' },
-      { key: 'time_limit', label: 'Hard time limit (seconds)', kind: 'number', least: 0, section: LIMITS, hint: 'no limit' },
-      { key: 'unregistered', label: 'Send even if no online worker knows this task', kind: 'flag' },
+      { key: 'name', label: t.actions.field.task, kind: 'text', value: name, required: true, suggestions: known.tasks, hint: known.tasks[0] ?? 'shop.tasks.charge' },
+      { key: 'args', label: t.actions.field.args, kind: 'list', value: '[]' },
+      { key: 'kwargs', label: t.actions.field.kwargs, kind: 'object', value: '{}' },
+      { key: 'queue', label: t.actions.queue, kind: 'text', suggestions: known.queues, hint: t.actions.hint.ofTask },
+      { key: 'countdown', label: t.actions.field.countdown, kind: 'number', least: 0, section: when, hint: '0' },
+      { key: 'eta', label: t.actions.field.eta, kind: 'time', section: when },
+      { key: 'expires', label: t.actions.field.expires, kind: 'number', least: 1, section: when, hint: t.actions.hint.never },
+      { key: 'priority', label: t.actions.field.priority, kind: 'number', least: 0, most: 255, section: when, hint: t.actions.hint.none },
+      { key: 'soft_time_limit', label: t.actions.field.soft, kind: 'number', least: 0, section: limits, hint: t.actions.hint.noLimit },
+      { key: 'time_limit', label: t.actions.field.hard, kind: 'number', least: 0, section: limits, hint: t.actions.hint.noLimit },
+      { key: 'unregistered', label: t.actions.field.unregistered, kind: 'flag' },
     ],
     grave: true,
     plan: async values => send(await filled(values), true),
     act: async values => send(await filled(values), false),
     sayPlan: (plan, values) => ({
       lines: [
-        `Will be sent to queue ${plan.queue}.`,
-        ...(text(values, 'countdown') && text(values, 'eta') ? ['Countdown takes precedence over ETA.'] : []),
+        t.actions.taskWill.send(wayOf(plan)),
+        ...(text(values, 'countdown') && text(values, 'eta') ? [t.actions.taskWill.countdownFirst] : []),
       ],
       warnings: plan.warnings,
       message: plan.message ? exactText(plan.message) : undefined,
     }),
     sayDone: done => ({
-      lines: [`Sent to queue ${done.queue}.`],
+      lines: [t.actions.taskWill.sent(wayOf(done))],
       warnings: done.warnings,
       link: { text: done.id, to: { name: 'tasks-id', params: { id: done.id }, query: { source: done.source } } },
     }),
@@ -97,26 +95,26 @@ export function revokeByHeaders(known: Known): Action<TaskRevoked, TaskRevoked> 
     },
   }))
   return {
-    title: 'Revoke by stamped headers',
-    verb: 'Revoke',
+    title: t.actions.offer.revokeByHeaders,
+    verb: t.actions.offer.revoke,
     danger: true,
     fields: [
       ...sourceField(known.sources),
-      { key: 'headers', label: 'Stamped headers (JSON object)', kind: 'object', required: true, hint: '{"customer": ["1042"]}' },
-      { key: 'signal', label: 'Also terminate running tasks with', kind: 'choice', options: ['', ...SIGNALS] },
+      { key: 'headers', label: t.actions.field.headers, kind: 'object', required: true, hint: '{"customer": ["1042"]}' },
+      { key: 'signal', label: t.actions.terminateWith, kind: 'choice', options: ['', ...SIGNALS] },
     ],
     grave: true,
     plan: values => revoke(values, true),
     act: values => revoke(values, false),
     sayPlan: (plan, values) => ({
       lines: [
-        `${plan.workers.length ? plural(plan.workers.length, 'worker') : 'All listening workers'} will discard every task with these headers. The number can't be known in advance.`,
-        values.signal ? `Running tasks get SIG${values.signal}.` : 'Running tasks continue.',
-        'Requires Celery 5.3 or later.',
+        t.actions.taskWill.discardByHeaders(plan.workers.length),
+        values.signal ? t.actions.taskWill.terminateByHeaders(`SIG${values.signal}`) : t.actions.taskWill.noTerminateByHeaders,
+        t.actions.taskWill.newerCelery,
       ],
     }),
     sayDone: done => ({
-      lines: [`${plural(done.replies.filter(reply => reply.ok).length, 'worker')} confirmed.`],
+      lines: [t.actions.said.confirmedBy(done.replies.filter(reply => reply.ok).length)],
       replies: done,
     }),
   }

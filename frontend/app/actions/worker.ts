@@ -1,8 +1,7 @@
 import { api, outcome } from '~/api/client'
 import type { Worker, WorkerReplies } from '~/api/types'
 import type { Action, Field, Values } from '~/lib/action'
-import { plural } from '~/lib/format'
-import { COMMAND_LABEL, type CommandMethod } from '~/lib/wish'
+import type { CommandMethod } from '~/lib/wish'
 import { t } from '~/texts'
 
 interface Words {
@@ -14,59 +13,58 @@ interface Words {
 }
 interface Given { queue?: string, task?: string }
 
-const ADDITIONAL = 'Exchange and routing key'
 const text = (values: Values, key: string) => values[key]?.trim() ?? ''
 const howMany = (label: string) => (): Field[] => [{ key: 'n', label, kind: 'number', value: '1', required: true, least: 1, most: 1000 }]
-const limitOf = (values: Values, which: 'soft' | 'hard') => text(values, which) ? `${which} limit ${text(values, which)} s` : `no ${which} limit`
-const task = (workers: readonly Worker[], given: Given): Field => ({ key: 'task_name', label: 'Task', kind: 'text', value: given.task ?? '', required: true, suggestions: allOf(workers, worker => worker.registered) })
+const task = (workers: readonly Worker[], given: Given): Field => ({ key: 'task_name', label: t.actions.field.task, kind: 'text', value: given.task ?? '', required: true, suggestions: allOf(workers, worker => worker.registered) })
 const allOf = (workers: readonly Worker[], of: (worker: Worker) => readonly string[]) => [...new Set(workers.flatMap(of))].sort()
 
-const COMMANDS: Record<CommandMethod, Words> = {
-  pool_grow: { fields: howMany('Processes to add'), verb: 'Grow pool', will: (values, workers) => `Adds ${plural(Number(values.n), 'process or thread', 'processes or threads')} to the pool.${sayScale(workers, Number(values.n))}` },
-  pool_shrink: { fields: howMany('Processes to remove'), verb: 'Shrink pool', will: (values, workers) => `Removes ${plural(Number(values.n), 'process or thread', 'processes or threads')} from the pool once idle.${sayScale(workers, -Number(values.n))}` },
+/** Made when it is asked for, in the language of the page. */
+const commands = (): Record<CommandMethod, Words> => ({
+  pool_grow: { fields: howMany(t.actions.field.add), verb: t.actions.command.pool_grow, will: (values, workers) => `${t.actions.will.grow(Number(values.n))}${sayScale(workers, Number(values.n))}` },
+  pool_shrink: { fields: howMany(t.actions.field.remove), verb: t.actions.command.pool_shrink, will: (values, workers) => `${t.actions.will.shrink(Number(values.n))}${sayScale(workers, -Number(values.n))}` },
   autoscale: {
     fields: () => [
-      { key: 'max', label: 'Max processes', kind: 'number', required: true, least: 0, most: 10_000 },
-      { key: 'min', label: 'Min processes', kind: 'number', required: true, least: 0, most: 10_000 },
+      { key: 'max', label: t.actions.field.max, kind: 'number', required: true, least: 0, most: 10_000 },
+      { key: 'min', label: t.actions.field.min, kind: 'number', required: true, least: 0, most: 10_000 },
     ],
-    verb: 'Autoscale',
-    will: values => `Keeps the pool between ${values.min} and ${values.max} processes. The worker must run with --autoscale.`,
+    verb: t.actions.command.autoscale,
+    will: values => t.actions.will.autoscale(values.min ?? '', values.max ?? ''),
   },
-  pool_restart: { verb: 'Restart pool', grave: true, danger: true, will: () => 'Restarts the pool and interrupts running tasks. Requires worker_pool_restarts = True.' },
+  pool_restart: { verb: t.actions.command.pool_restart, grave: true, danger: true, will: () => t.actions.will.restart },
   add_consumer: {
     fields: () => [
-      { key: 'queue', label: 'Queue', kind: 'text', required: true },
-      { key: 'exchange', label: 'Exchange', kind: 'text', section: ADDITIONAL, hint: 'same as queue' },
-      { key: 'exchange_type', label: 'Exchange type', kind: 'choice', options: ['direct', 'topic', 'fanout', 'headers'], value: 'direct', section: ADDITIONAL },
-      { key: 'routing_key', label: 'Routing key', kind: 'text', section: ADDITIONAL, hint: 'same as queue' },
+      { key: 'queue', label: t.actions.queue, kind: 'text', required: true },
+      { key: 'exchange', label: t.actions.field.exchange, kind: 'text', section: t.actions.section.exchange, hint: t.actions.hint.asQueue },
+      { key: 'exchange_type', label: t.actions.field.exchangeType, kind: 'choice', options: ['direct', 'topic', 'fanout', 'headers'], value: 'direct', section: t.actions.section.exchange },
+      { key: 'routing_key', label: t.actions.field.routingKey, kind: 'text', section: t.actions.section.exchange, hint: t.actions.hint.asQueue },
     ],
-    verb: 'Consume queue',
-    will: values => `The worker will also consume ${text(values, 'queue')}. The queue is created if missing.`,
+    verb: t.actions.consumeVerb,
+    will: values => t.actions.will.consume(text(values, 'queue')),
   },
   cancel_consumer: {
-    fields: (workers, given) => [{ key: 'queue', label: 'Queue', kind: 'text', value: given.queue ?? '', required: true, suggestions: allOf(workers, worker => worker.queues) }],
-    verb: 'Stop consuming',
-    will: values => `The worker will stop consuming ${text(values, 'queue')}. Tasks it already has keep running.`,
+    fields: (workers, given) => [{ key: 'queue', label: t.actions.queue, kind: 'text', value: given.queue ?? '', required: true, suggestions: allOf(workers, worker => worker.queues) }],
+    verb: t.actions.stopConsumingVerb,
+    will: values => t.actions.will.stopConsuming(text(values, 'queue')),
   },
   rate_limit: {
     fields: (workers, given) => [task(workers, given), { key: 'rate_limit', label: t.actions.rateLimit, kind: 'text', required: true, hint: t.actions.rateHint, check: text => parseRate(text) === null ? t.actions.rateWrong : null }],
-    verb: 'Set rate limit',
+    verb: t.actions.command.rate_limit,
     will: values => parseRate(text(values, 'rate_limit')) === '0' ? t.actions.rateRemoved(text(values, 'task_name')) : t.actions.rateSet(text(values, 'task_name'), sayRate(parseRate(text(values, 'rate_limit')) ?? '')),
   },
   time_limit: {
     fields: (workers, given) => [
       task(workers, given),
-      { key: 'soft', label: 'Soft time limit (seconds)', kind: 'number', least: 0.001, hint: 'no limit' },
-      { key: 'hard', label: 'Hard time limit (seconds)', kind: 'number', least: 0.001, hint: 'no limit' },
+      { key: 'soft', label: t.actions.field.soft, kind: 'number', least: 0.001, hint: t.actions.hint.noLimit },
+      { key: 'hard', label: t.actions.field.hard, kind: 'number', least: 0.001, hint: t.actions.hint.noLimit },
     ],
-    verb: 'Set time limits',
-    will: values => `${text(values, 'task_name')}: ${limitOf(values, 'soft')}, ${limitOf(values, 'hard')}.`,
+    verb: t.actions.command.time_limit,
+    will: values => t.actions.will.timeLimits(text(values, 'task_name'), t.actions.will.softLimit(text(values, 'soft')), t.actions.will.hardLimit(text(values, 'hard'))),
   },
-  enable_events: { verb: 'Enable events', will: () => 'The worker will send task events.' },
-  disable_events: { verb: 'Disable events', will: () => 'Kanchi won’t see this worker’s tasks until events are enabled again.' },
-  ping: { verb: 'Ping', will: () => 'Checks that the worker responds. Changes nothing.' },
-  shutdown: { verb: 'Shut down', grave: true, danger: true, will: () => 'The worker stops after its running tasks finish. Kanchi can’t start it again.' },
-}
+  enable_events: { verb: t.actions.command.enable_events, will: () => t.actions.will.enableEvents },
+  disable_events: { verb: t.actions.command.disable_events, will: () => t.actions.will.disableEvents },
+  ping: { verb: t.actions.command.ping, will: () => t.actions.will.ping },
+  shutdown: { verb: t.actions.command.shutdown, grave: true, danger: true, will: () => t.actions.will.shutdown },
+})
 
 const UNITS: Record<string, 's' | 'm' | 'h'> = { s: 's', sec: 's', second: 's', seconds: 's', m: 'm', min: 'm', minute: 'm', minutes: 'm', h: 'h', hr: 'h', hour: 'h', hours: 'h' }
 
@@ -96,6 +94,14 @@ function sayScale(workers: readonly Worker[], n: number): string {
   return size === null || !Number.isFinite(n) ? '' : ` ${t.actions.scale(size, Math.max(0, size + n))}`
 }
 
+function sayOutcome(done: WorkerReplies, asked: number): string {
+  const { said } = t.actions
+  if (done.missing.length) return asked === 1 ? said.noReply : said.noReplyOf(done.missing.length, asked)
+  const rejected = done.replies.filter(reply => !reply.ok).length
+  if (rejected === 0) return said.done
+  return asked === 1 ? said.rejected : said.rejectedBy(rejected, asked)
+}
+
 const NUMBERS = new Set(['n', 'max', 'min', 'soft', 'hard'])
 
 /** What was typed, as the command takes it; what was left empty is left out. */
@@ -109,13 +115,13 @@ export function argumentsOf(values: Values): Record<string, unknown> {
 /** All of them are of one source. Each is told the same. */
 export function commandWorkers(method: CommandMethod, workers: readonly Worker[], given: Given): Action<WorkerReplies, WorkerReplies> {
   const offline = workers.filter(worker => worker.status === 'offline').length
-  const words = COMMANDS[method]
+  const words = commands()[method]
   const send = (values: Values, dryRun: boolean) => outcome(api.POST('/api/v1/commands/{method}', {
     params: { path: { method }, query: dryRun ? { dry_run: 'true' } : {} },
     body: { source: workers[0]!.source, workers: workers.map(worker => worker.id), arguments: argumentsOf(values) as never },
   }))
   return {
-    title: `${COMMAND_LABEL[method]} on ${workers.length === 1 ? workers[0]!.id : plural(workers.length, 'worker')}`,
+    title: t.actions.title.command(t.actions.command[method], workers.length === 1 ? workers[0]!.id : t.common.workers(workers.length)),
     verb: words.verb,
     fields: words.fields?.(workers, given) ?? [],
     grave: words.grave ?? false,
@@ -123,13 +129,11 @@ export function commandWorkers(method: CommandMethod, workers: readonly Worker[]
     plan: values => send(values, true),
     act: values => send(values, false),
     sayPlan: (plan, values) => ({
-      lines: [`Sent to ${plan.workers.join(', ')}.`, `${workers.length === 1 ? '' : 'For each worker: '}${words.will(values, workers)}`],
-      warnings: offline ? [workers.length === 1 ? 'This worker seems offline and may not respond.' : `${plural(offline, 'of these workers seems', 'of these workers seem')} offline and may not respond.`] : [],
+      lines: [t.actions.will.sentTo(plan.workers.join(', ')), workers.length === 1 ? words.will(values, workers) : t.actions.will.each(words.will(values, workers))],
+      warnings: offline ? [workers.length === 1 ? t.actions.will.offlineOne : t.actions.will.offline(offline)] : [],
     }),
     sayDone: done => ({
-      lines: [done.missing.length
-        ? `${workers.length === 1 ? 'No reply' : `${done.missing.length} of ${workers.length} did not reply`}. The command may still have been applied; check before retrying.`
-        : done.replies.every(reply => reply.ok) ? 'Done.' : workers.length === 1 ? 'The worker rejected the command.' : `${done.replies.filter(reply => !reply.ok).length} of ${workers.length} rejected it.`],
+      lines: [sayOutcome(done, workers.length)],
       replies: done,
     }),
   }

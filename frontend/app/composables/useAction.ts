@@ -1,6 +1,7 @@
 import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import type { Failure } from '~/api/client'
 import { problemOf, valuesOf, type Action, type Said } from '~/lib/action'
+import { t } from '~/texts'
 
 const TYPING_MS = 350
 const FORBIDDEN = 403
@@ -55,7 +56,7 @@ export function useAction<Plan, Done>(action: Action<Plan, Done>) {
 
   function refuse(why: Failure | undefined): void {
     plan.value = said.value = null
-    failure.value = why ?? { status: null, text: 'The request was not sent.' }
+    failure.value = why ?? { status: null, text: t.actions.said.notSent }
     if (why?.status === FORBIDDEN) store.forbidden = why.text
   }
 

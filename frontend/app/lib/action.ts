@@ -1,6 +1,7 @@
 import type { RouteLocationRaw } from 'vue-router'
 import type { Failure } from '~/api/client'
 import type { Job, WorkerReplies } from '~/api/types'
+import { t } from '~/texts'
 
 /** What an action is made of, whatever it acts on: what is asked for, what it would do, and what became of it. */
 
@@ -10,6 +11,8 @@ export interface Field {
   kind: 'text' | 'number' | 'list' | 'object' | 'choice' | 'flag' | 'time'
   value?: string
   options?: readonly string[]
+  /** What options are called; the others are shown as they are. */
+  labels?: Readonly<Record<string, string>>
   /** Offered while one types; anything else may be typed too. */
   suggestions?: readonly string[]
   required?: boolean
@@ -69,8 +72,8 @@ export function problemOf(fields: readonly Field[], values: Values): string | nu
   for (const field of fields) {
     const text = values[field.key]?.trim()
     if (text === undefined) continue
-    const problem = text === '' ? (field.required ? 'is required' : null) : checkText(field, text)
-    if (problem) return `${field.label} ${problem}.`
+    const problem = text === '' ? (field.required ? t.actions.check.required : null) : checkText(field, text)
+    if (problem) return t.actions.check.problem(field.label, problem)
   }
   return null
 }
@@ -82,19 +85,19 @@ function checkText(field: Field, text: string): string | null {
   if (field.check) return field.check(text)
   if (field.kind === 'number') {
     const n = Number(text)
-    if (!Number.isFinite(n)) return 'must be a number'
-    if (n < (field.least ?? -Infinity)) return `must be at least ${field.least}`
-    return n > (field.most ?? Infinity) ? `must be at most ${field.most}` : null
+    if (!Number.isFinite(n)) return t.actions.check.number
+    if (n < (field.least ?? -Infinity)) return t.actions.check.least(field.least!)
+    return n > (field.most ?? Infinity) ? t.actions.check.most(field.most!) : null
   }
   if (field.kind !== 'list' && field.kind !== 'object') return null
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (error) {
-    return `is invalid JSON: ${error instanceof Error ? error.message : 'unreadable'}`
+    return t.actions.check.json((error as SyntaxError).message)
   }
-  if (field.kind === 'list') return Array.isArray(value) ? null : 'must be a JSON array, e.g. [1, "two"]'
-  return value !== null && typeof value === 'object' && !Array.isArray(value) ? null : 'must be a JSON object, e.g. {"key": 1}'
+  if (field.kind === 'list') return Array.isArray(value) ? null : t.actions.check.list
+  return value !== null && typeof value === 'object' && !Array.isArray(value) ? null : t.actions.check.object
 }
 
 /** What counts of what was typed: fields of sections that are not open are left out. */

@@ -1,6 +1,6 @@
 import type { AuditEntry, AuditQuery, TaskStatus } from '~/api/types'
 import { t } from '~/texts'
-import { COMMAND_LABEL, type CommandMethod } from './wish'
+import type { CommandMethod } from './wish'
 import type { UrlQuery } from './tasks/filters'
 
 /** The audit in words, and its filter in the URL. */
@@ -40,7 +40,7 @@ export function auditFilterToRest(filter: AuditFilter): AuditQuery {
 }
 
 export function titleOfEntry(entry: AuditEntry): string {
-  if (entry.verb === 'command' && entry.method) return COMMAND_LABEL[entry.method as CommandMethod] ?? entry.method
+  if (entry.verb === 'command' && entry.method) return t.actions.command[entry.method as CommandMethod] ?? entry.method
   if (entry.verb === 'none') return t.audit.none
   return t.audit.actions[entry.verb]
 }

@@ -36,12 +36,12 @@ const ENDED = new Set([...ENDED_BADLY, 'success'])
 export function offersOfTask(task: Task): Offer[] {
   const detail = task.name ?? task.id
   const all: (Offer | false)[] = [
-    { key: 'retry', label: 'Retry', wish: { kind: 'retry', task }, detail },
-    !ENDED.has(task.status) && { key: 'revoke', label: 'Revoke', wish: { kind: 'revoke', task }, detail },
-    !ENDED.has(task.status) && { key: 'terminate', label: 'Terminate', wish: { kind: 'terminate', task }, detail },
+    { key: 'retry', label: t.actions.offer.retry, wish: { kind: 'retry', task }, detail },
+    !ENDED.has(task.status) && { key: 'revoke', label: t.actions.offer.revoke, wish: { kind: 'revoke', task }, detail },
+    !ENDED.has(task.status) && { key: 'terminate', label: t.actions.offer.terminate, wish: { kind: 'terminate', task }, detail },
     ENDED_BADLY.has(task.status) && (task.resolved_at
-      ? { key: 'unresolve', label: 'Unresolve', wish: { kind: 'unresolve', task }, detail }
-      : { key: 'resolve', label: 'Resolve', wish: { kind: 'resolve', task }, detail }),
+      ? { key: 'unresolve', label: t.actions.offer.unresolve, wish: { kind: 'unresolve', task }, detail }
+      : { key: 'resolve', label: t.actions.offer.resolve, wish: { kind: 'resolve', task }, detail }),
   ]
   return all.filter(offer => offer !== false)
 }
@@ -49,16 +49,10 @@ export function offersOfTask(task: Task): Offer[] {
 export function offersOfQueue(queue: Queue): Offer[] {
   const detail = queue.name
   return [
-    queue.paused ? { key: 'resume', label: 'Resume', wish: { kind: 'resume', queue }, detail } : { key: 'pause', label: 'Pause', wish: { kind: 'pause', queue }, detail },
-    { key: 'move', label: 'Move', wish: { kind: 'move', queue }, detail },
-    { key: 'purge', label: 'Purge', wish: { kind: 'purge', queue }, detail },
+    queue.paused ? { key: 'resume', label: t.actions.offer.resume, wish: { kind: 'resume', queue }, detail } : { key: 'pause', label: t.actions.offer.pause, wish: { kind: 'pause', queue }, detail },
+    { key: 'move', label: t.actions.offer.move, wish: { kind: 'move', queue }, detail },
+    { key: 'purge', label: t.actions.offer.purge, wish: { kind: 'purge', queue }, detail },
   ]
-}
-
-export const COMMAND_LABEL: Record<CommandMethod, string> = {
-  pool_grow: 'Grow pool', pool_shrink: 'Shrink pool', autoscale: 'Autoscale', pool_restart: 'Restart pool',
-  add_consumer: 'Consume a queue', cancel_consumer: 'Stop consuming a queue', rate_limit: 'Set rate limit', time_limit: 'Set time limits',
-  enable_events: 'Enable events', disable_events: 'Disable events', ping: 'Ping', shutdown: 'Shut down',
 }
 
 /** Those that stand on a tab of the worker's page; the overview has the rest. */
@@ -72,20 +66,22 @@ export const COMMANDS_OF_TAB: Record<string, readonly CommandMethod[]> = {
 export function offersOfWorker(worker: Worker, methods: readonly CommandMethod[] = COMMANDS): Offer[] {
   return methods
     .filter(method => !(method === 'enable_events' && worker.events_enabled === true) && !(method === 'disable_events' && worker.events_enabled === false))
-    .map(method => ({ key: method, label: COMMAND_LABEL[method], wish: { kind: 'command', method, workers: [worker] }, detail: worker.id }))
+    .map(method => ({ key: method, label: t.actions.command[method], wish: { kind: 'command', method, workers: [worker] }, detail: worker.id }))
 }
 
 /** A command goes to workers of one source. */
 export function offersOfWorkers(workers: readonly Worker[], detail: string): Offer[] {
   if (new Set(workers.map(worker => worker.source)).size !== 1) return []
-  return COMMANDS.map(method => ({ key: method, label: COMMAND_LABEL[method], wish: { kind: 'command', method, workers }, detail }))
+  return COMMANDS.map(method => ({ key: method, label: t.actions.command[method], wish: { kind: 'command', method, workers }, detail }))
 }
 
 /** What can be done wherever one is. */
-export const OFFERS_EVERYWHERE: readonly Offer[] = [
-  { key: 'send', label: 'Send task', wish: { kind: 'send' } },
-  { key: 'revoke-by-headers', label: 'Revoke by stamped headers', wish: { kind: 'revokeByHeaders' } },
-]
+export function offersEverywhere(): Offer[] {
+  return [
+    { key: 'send', label: t.actions.offer.send, wish: { kind: 'send' } },
+    { key: 'revoke-by-headers', label: t.actions.offer.revokeByHeaders, wish: { kind: 'revokeByHeaders' } },
+  ]
+}
 
 const BULK_ACTIONS: readonly BulkAction[] = ['retry', 'resolve', 'unresolve', 'revoke']
 

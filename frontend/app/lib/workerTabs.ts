@@ -1,4 +1,6 @@
 import type { Worker } from '~/api/types'
+import { t } from '~/texts'
+import { formatBytes, formatCount, formatSeconds } from './format'
 import type { Json } from './python'
 
 /** What a worker has told of itself, sorted as its page shows it. Everything comes from outside, so nothing is taken for granted. */
@@ -24,35 +26,41 @@ function rowsOf(values: readonly (readonly [string, Json | undefined])[]): Row[]
 }
 
 export function poolRows(worker: Worker): Row[] {
+  const { told } = t.worker
   const pool = dictOf(dictOf(worker.stats).pool)
   const timeouts = Array.isArray(pool.timeouts) ? pool.timeouts : []
   const processes = Array.isArray(pool.processes) ? pool.processes : []
   return rowsOf([
-    ['Implementation', pool.implementation], ['Processes now', processes.length ? `${processes.length} (PID ${processes.map(String).join(', ')})` : undefined],
-    ['Concurrency at start', pool['max-concurrency']],
-    ['Max tasks per child', pool['max-tasks-per-child'] === 'N/A' ? 'unlimited' : pool['max-tasks-per-child']],
-    ['Soft time limit', timeouts[0] ? `${textOf(timeouts[0])} s` : 'none'], ['Hard time limit', timeouts[1] ? `${textOf(timeouts[1])} s` : 'none'],
-    ['Prefetch', dictOf(worker.stats).prefetch_count],
+    [told.implementation, pool.implementation], [told.processes, processes.length ? told.processesText(processes.length, processes.map(String).join(', ')) : undefined],
+    [told.concurrency, pool['max-concurrency']],
+    [told.maxTasks, pool['max-tasks-per-child'] === 'N/A' ? told.unlimited : pool['max-tasks-per-child']],
+    [told.soft, timeouts[0] ? `${textOf(timeouts[0])} s` : told.none], [told.hard, timeouts[1] ? `${textOf(timeouts[1])} s` : told.none],
+    [told.prefetch, dictOf(worker.stats).prefetch_count],
   ])
 }
 
 export function brokerRows(worker: Worker): Row[] {
+  const { told } = t.worker
   const broker = dictOf(dictOf(worker.stats).broker)
   return rowsOf([
-    ['Transport', broker.transport], ['Host', broker.hostname], ['Port', broker.port], ['Virtual host', broker.virtual_host], ['User', broker.userid],
-    ['TLS', broker.ssl ? 'yes' : 'no'], ['Heartbeat', broker.heartbeat], ['Connect timeout', broker.connect_timeout === undefined ? undefined : `${textOf(broker.connect_timeout)} s`], ['Failover strategy', broker.failover_strategy],
+    [told.transport, broker.transport], [told.host, broker.hostname], [told.port, broker.port], [told.virtualHost, broker.virtual_host], [told.user, broker.userid],
+    [told.tls, broker.ssl ? told.yes : told.no], [told.heartbeat, broker.heartbeat],
+    [told.connectTimeout, broker.connect_timeout === undefined ? undefined : `${textOf(broker.connect_timeout)} s`], [told.failover, broker.failover_strategy],
   ])
 }
 
-const RUSAGE: readonly [key: string, label: string][] = [
-  ['utime', 'User CPU time (s)'], ['stime', 'System CPU time (s)'], ['maxrss', 'Peak memory, RSS (KiB)'], ['minflt', 'Minor page faults'],
-  ['majflt', 'Major page faults'], ['inblock', 'Blocks read'], ['oublock', 'Blocks written'], ['nvcsw', 'Voluntary context switches'], ['nivcsw', 'Involuntary context switches'], ['nswap', 'Swaps'],
-]
+const RUSAGE = ['utime', 'stime', 'maxrss', 'minflt', 'majflt', 'inblock', 'oublock', 'nvcsw', 'nivcsw', 'nswap'] as const
+
+function usageOf(key: (typeof RUSAGE)[number], value: Json | undefined): Json | undefined {
+  if (typeof value !== 'number') return value
+  if (key === 'maxrss') return formatBytes(value * 1024)
+  return key === 'utime' || key === 'stime' ? formatSeconds(value) : formatCount(value)
+}
 
 export function systemRows(worker: Worker): Row[] {
   const stats = dictOf(worker.stats)
   const rusage = dictOf(stats.rusage)
-  return rowsOf([['PID', stats.pid], ['Logical clock', stats.clock], ...RUSAGE.map(([key, label]) => [label, rusage[key]] as const)])
+  return rowsOf([[t.worker.told.pid, stats.pid], [t.worker.told.clock, stats.clock], ...RUSAGE.map(key => [t.worker.rusage[key], usageOf(key, rusage[key])] as const)])
 }
 
 export interface ConsumedQueue {
@@ -69,7 +77,7 @@ export function consumedQueues(worker: Worker): ConsumedQueue[] {
     const queue = dictOf(entry)
     const exchange = dictOf(queue.exchange)
     const traits = (['durable', 'exclusive', 'auto_delete', 'no_ack'] as const).filter(trait => queue[trait] === true).map(trait => trait.replace('_', ' '))
-    if (queue.alias) traits.push(`alias ${textOf(queue.alias)}`)
+    if (queue.alias) traits.push(t.worker.told.alias(textOf(queue.alias)!))
     if (queue.queue_arguments && Object.keys(dictOf(queue.queue_arguments)).length) traits.push(textOf(queue.queue_arguments)!)
     return { name: textOf(queue.name) ?? '–', exchange: [textOf(exchange.name), textOf(exchange.type)].filter(Boolean).join(', ') || '–', routingKey: textOf(queue.routing_key) ?? '–', traits }
   })

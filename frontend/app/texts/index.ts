@@ -3,10 +3,6 @@ import { en, type Texts } from './en'
 
 export type { Texts } from './en'
 
-/** What a language may leave out is shown in English. */
-export type PartialTexts = Partial<{ [K in keyof Texts]: Part<Texts[K]> }>
-type Part<T> = T extends string | readonly string[] | ((...args: never[]) => string) ? T : { [K in keyof T]?: Part<T[K]> }
-
 /** English is in the first load; each other language is a file that is fetched when it is chosen. */
 const OTHERS = {
   de: async () => (await import('./de')).de,
@@ -34,14 +30,7 @@ export const locale = computed(() => navigator.languages.find(own => own.split('
 
 /** Shows all texts in another language, without a reload. */
 export async function setLanguage(next: Language): Promise<void> {
-  const texts = next === 'en' ? en : filled(en, await OTHERS[next]()) as Texts
-  Object.assign(t, texts)
+  Object.assign(t, next === 'en' ? en : await OTHERS[next]())
   language.value = next
   document.documentElement.lang = next
-}
-
-function filled(whole: object, part: object | undefined): object {
-  const own = (part ?? {}) as Record<string, unknown>
-  return Object.fromEntries(Object.entries(whole).map(([key, text]) =>
-    [key, typeof text === 'object' && !Array.isArray(text) ? filled(text as object, own[key] as object | undefined) : own[key] ?? text]))
 }
