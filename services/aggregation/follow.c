@@ -1,5 +1,6 @@
 /* The reader: follows the feed, feeds the ledger and what the figures are made of. */
 #include "services/aggregation/aggregation_impl.h"
+#include "services/aggregation/pace.h"
 
 #include "services/common/count.h"
 #include "services/common/text/time.h"
@@ -9,10 +10,8 @@
 static const int64_t READ_US = KN_SECOND / 5;  /* how long the feed is waited for */
 static const int64_t PAUSE_US = KN_SECOND / 4; /* after storage said no */
 static const int64_t LAST_FLUSH_US = 2 * KN_SECOND;
-static const int64_t REBUILD_US = KN_HOUR;    /* storage reads all that it has */
-static const int64_t LAZY_MAX_US = KN_MINUTE; /* rollups are not later than this */
-enum { BUSY_SHARE = 20 };                     /* storage spends at most 1/20 on rollups */
-enum { REFILL_COMMITS = 3000 };               /* read again at the start, for the window alone */
+static const int64_t REBUILD_US = KN_HOUR; /* storage reads all that it has */
+enum { REFILL_COMMITS = 3000 };            /* read again at the start, for the window alone */
 
 /* ---- storage, as the ledger wants it ------------------------------------------- */
 
@@ -267,20 +266,25 @@ static bool flush(struct aggregation *a)
     }
 }
 
-/* When to send the next, after a flush that took so long: a large fleet has more
- * rows, which are sent less often. */
-static int64_t next_flush(const struct aggregation *a, int64_t spent_us)
+/* Flushes, and tells when the next is due. False when it is to stop. */
+static bool flush_paced(struct aggregation *a, struct aggr_pace *pace, int64_t *ret)
 {
-    int64_t pause = a->config->aggregation.rollup_interval;
-    int64_t lazy = spent_us * BUSY_SHARE < LAZY_MAX_US ? spent_us * BUSY_SHARE : LAZY_MAX_US;
-    return kn_time_mono() + (lazy > pause ? lazy : pause);
+    int64_t began = kn_time_mono();
+    uint64_t failures = aggr_ledger_counters(a->ledger).failures;
+    if (!flush(a))
+        return false;
+    bool stored = aggr_ledger_counters(a->ledger).failures == failures;
+    int64_t now = kn_time_mono();
+    *ret = now + aggr_pace_pause(pace, stored, now - began);
+    return true;
 }
 
 static void follow_feed(struct aggregation *a)
 {
     if (!begin(a, true))
         return;
-    int64_t flush_at = next_flush(a, 0);
+    struct aggr_pace pace = {.interval_us = a->config->aggregation.rollup_interval};
+    int64_t flush_at = kn_time_mono() + pace.interval_us;
     while (!aggr_stopping(a)) {
         struct kn_feed_event event;
         enum kn_status status = kn_feed_reader_next(a->reader, READ_US, &event);
@@ -298,12 +302,9 @@ static void follow_feed(struct aggregation *a)
                 !begin(a, next == AGGR_LEDGER_RETRY))
                 break;
         }
-        if (kn_time_mono() >= flush_at || aggr_ledger_full(a->ledger)) {
-            int64_t began = kn_time_mono();
-            if (!flush(a))
-                break;
-            flush_at = next_flush(a, kn_time_mono() - began);
-        }
+        bool due = kn_time_mono() >= flush_at || aggr_ledger_full(a->ledger);
+        if (due && !flush_paced(a, &pace, &flush_at))
+            break;
     }
     atomic_store(&a->request_us, LAST_FLUSH_US);
     (void)aggr_ledger_flush(a->ledger);
