@@ -146,6 +146,13 @@ describe('sorting and limiting', () => {
     expect(workerValue(b, 'busy', figures, keyOf)).toBeNull()
   })
 
+  it('does not count workers as missing whose state is unknown', () => {
+    expect(sumsOf([worker({ id: 'a' }), worker({ id: 'b', status: 'offline' })]).online).toEqual({ n: 1, whole: true })
+    expect(sumsOf([worker({ id: 'a' }), worker({ id: 'b', status: 'unknown' })]).online).toEqual({ n: 1, whole: false })
+    expect(sumsOf([worker({ id: 'a', status: 'unknown' })]).online).toEqual({ n: null, whole: false })
+    expect(sumsOf([worker({ id: 'a', status: 'offline' })]).online).toEqual({ n: 0, whole: true })
+  })
+
   it('adds up what workers tell, and says when some tell nothing', () => {
     const sums = sumsOf([worker({ id: 'a', active: 2, concurrency: 4 }), worker({ id: 'b', active: 1, concurrency: null })])
     expect(sums.active).toEqual({ n: 3, whole: true })

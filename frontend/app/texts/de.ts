@@ -631,7 +631,7 @@ export const de: Texts = {
     noMatchText: 'Kein Worker entspricht dem Filter.',
     slotsBusy: (busy: number | null, slots: number | null) => `${busy ?? 'Unbekannt viele'} von ${slots ?? 'unbekannt vielen'} Slots belegt`,
     total: (n: number) => `Gesamt: ${plural(n, 'Worker', 'Worker')}`,
-    onlineOf: (n: number) => `${formatCount(n)} online`,
+    onlineOf: (n: string) => `${n} online`,
     only: { online: 'Online', offline: 'Offline', unknown: 'Unbekannt', failing: 'Mit Fehlern', busy: 'Alle Slots belegt' },
     column: {
       name: 'Worker',

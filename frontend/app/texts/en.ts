@@ -689,7 +689,7 @@ export const en = {
     noMatchText: 'No worker matches the filter.',
     slotsBusy: (busy: number | null, slots: number | null) => `${busy ?? 'Unknown number'} of ${slots ?? 'unknown'} slots busy`,
     total: (n: number) => `Total: ${plural(n, 'worker')}`,
-    onlineOf: (n: number) => `${formatCount(n)} online`,
+    onlineOf: (n: string) => `${n} online`,
     only: {
       online: 'Online',
       offline: 'Offline',

@@ -71,12 +71,14 @@ export interface Sum {
 
 export function sumsOf(workers: readonly Worker[]) {
   const online = workers.filter(worker => worker.status === 'online')
+  const unknown = workers.filter(worker => worker.status === 'unknown').length
   const sum = (of: readonly Worker[], value: (worker: Worker) => number | null): Sum => {
     const told = of.map(value).filter(n => n !== null)
     return { n: told.length ? told.reduce((all, n) => all + n, 0) : null, whole: told.length === of.length }
   }
   return {
-    online: online.length,
+    // Of unknown ones nobody can say: at least so many.
+    online: { n: online.length || (unknown ? null : 0), whole: unknown === 0 },
     active: sum(online, worker => worker.active),
     slots: sum(online, worker => worker.concurrency),
     processed: sum(workers, worker => worker.processed),
