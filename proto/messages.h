@@ -457,7 +457,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(3, name, STR, _)                                                                             \
     F(4, queue, STR, _)                                                                            \
     F(5, worker, STR, _)                                                                           \
-    F(6, status, ENUM, task_status)                                                                \
+    F(6, status, U64, _) /* task_status; more: see EXTRA_TASKS */                                  \
     F(7, count, I64, _)                                                                            \
     F(8, runtimes, F64S, _)         /* seconds, each counts +1 */                                  \
     F(9, runtimes_removed, F64S, _) /* each counts -1 */                                           \
@@ -527,7 +527,7 @@ enum { KN_TASK_TEXT_FEED = 256, KN_TASK_TEXT_LIST = 4096 };
     F(3, name, STR, _)                                                                             \
     F(4, queue, STR, _)                                                                            \
     F(5, worker, STR, _)                                                                           \
-    F(6, status, ENUM, task_status)                                                                \
+    F(6, status, U64, _) /* task_status; more: see EXTRA_TASKS */                                  \
     F(7, count, I64, _)                                                                            \
     F(8, runtime, BIN, _)                                                                          \
     F(9, wait, BIN, _)

@@ -95,7 +95,7 @@ static struct row *row_new(const struct kn_buf *key)
     memcpy(row->key_bytes, key->data, key->len);
     row->key_len = key->len;
     row->key.minute = head.minute;
-    row->key.status = (uint8_t)head.status;
+    row->key.status = head.status;
     struct kn_str *texts[] = {&row->key.source, &row->key.name, &row->key.queue, &row->key.worker};
     const char *at = row->key_bytes + sizeof head;
     for (unsigned i = 0; i < 4; i++) {

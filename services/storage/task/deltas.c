@@ -261,7 +261,7 @@ static enum kn_status message(const struct delta *delta, struct dict *dict, stru
     enum kn_status status;
     *ret = (struct kn_msg_rollup_delta){
         .minute = key->minute,
-        .status = (uint8_t)key->status,
+        .status = (uint64_t)key->status,
         .count = delta->count,
         .runtimes = list(&delta->runtimes[0]),
         .runtimes_removed = list(&delta->runtimes[1]),

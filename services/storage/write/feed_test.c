@@ -1,5 +1,6 @@
 /* The feed and the rollups that are made from it; on each database. */
 #include "services/storage/store_rig_test.h"
+#include "services/storage/task/deltas.h"
 
 #include "services/common/count.h"
 #include "services/common/data/sketch.h"
@@ -48,6 +49,28 @@ static void the_feed_has_no_holes_and_survives_restarts(void **state)
         assert_int_equal(list.items.items[i].deltas.count, 1);
     }
     assert_int_equal(feed_from(rig, UINT64_MAX, 10).items.count, 0);
+}
+
+/* The end that no longer counts as one reaches those who read the feed. */
+static void the_feed_takes_an_end_back(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event ends[] = {event(KN_EVENT_TASK_FAILED, "t", 0),
+                                        event(KN_EVENT_TASK_SUCCEEDED, "t", KN_MINUTE)};
+    for (size_t i = 0; i < KN_COUNT_OF(ends); i++)
+        rig_ingest(rig, &ends[i], 1, NULL);
+    struct kn_msg_feed_list list = feed_from(rig, 1, 10);
+    assert_int_equal(list.items.count, 2);
+    int64_t failures = 0, failed_tasks = 0;
+    for (size_t i = 0; i < list.items.count; i++) {
+        for (size_t j = 0; j < list.items.items[i].deltas.count; j++) {
+            const struct kn_msg_rollup_delta *delta = &list.items.items[i].deltas.items[j];
+            failures += delta->status == KN_TASK_FAILURE ? delta->count : 0;
+            failed_tasks += delta->status % EXTRA_TASKS == KN_TASK_FAILURE ? delta->count : 0;
+        }
+    }
+    assert_int_equal(failures, 1);
+    assert_int_equal(failed_tasks, 0);
 }
 
 /* What a reader has missed must not be held in memory at once, on either side. */
@@ -346,6 +369,7 @@ int main(void)
     kn_log_setup("store_test_feed", KN_LOG_WARN, false);
     const struct CMUnitTest tests[] = {
         CASE(the_feed_has_no_holes_and_survives_restarts),
+        CASE(the_feed_takes_an_end_back),
         CASE(large_commits_are_read_back_a_few_at_a_time),
         CASE(rollups_add_up_and_move_the_reader_once),
         CASE(a_flood_of_groups_leaves_the_largest_exact),

@@ -178,10 +178,10 @@ static char *sums_text(struct rollup_sums *sums)
         struct sum *s = &sums->items[i];
         if (s->count || !kn_sketch_is_zero(&s->runtime) || !kn_sketch_is_zero(&s->wait)) {
             kn_buf_clear(&out);
-            kn_buf_printf(&out, "%ld %.*s %.*s %.*s %.*s %d: %ld ", (long)s->key.minute,
+            kn_buf_printf(&out, "%ld %.*s %.*s %.*s %.*s %u: %ld ", (long)s->key.minute,
                           KN_STR_ARG(s->key.source), KN_STR_ARG(s->key.name),
-                          KN_STR_ARG(s->key.queue), KN_STR_ARG(s->key.worker), s->key.status,
-                          (long)s->count);
+                          KN_STR_ARG(s->key.queue), KN_STR_ARG(s->key.worker),
+                          (unsigned)s->key.status, (long)s->count);
             kn_buf_printf(&out, "%ld %.6f %ld %.6f\n", (long)kn_sketch_count(&s->runtime),
                           kn_sketch_sum(&s->runtime), (long)kn_sketch_count(&s->wait),
                           kn_sketch_sum(&s->wait));

@@ -203,8 +203,9 @@ static bool is_sketch(struct kn_str bytes, struct kn_sketch *scratch)
 static enum kn_status take_row(struct store *store, const struct kn_msg_rollup *from,
                                struct kn_sketch *scratch, struct rows *rows)
 {
-    struct row row = {.minute = from->minute / KN_MINUTE,
-                      .cell = {0, 0, from->status, from->count, from->runtime, from->wait}};
+    struct row row = {
+        .minute = from->minute / KN_MINUTE,
+        .cell = {0, 0, (uint8_t)from->status, from->count, from->runtime, from->wait}};
     enum kn_status status;
     if (from->minute % KN_MINUTE || from->minute < 0 ||
         from->status >= KN_TASK_STATUS_COUNT + EXTRA_TASKS || !is_sketch(from->runtime, scratch) ||
