@@ -12,7 +12,7 @@ try {
   const { page, complaints } = await openPage(browser, base)
   for (const path of ['/tasks', `/tasks/${encodeURIComponent(id)}`, '/workers', '/']) {
     await page.goto(base + path)
-    await page.waitForFunction(wanted => document.querySelector('main')?.innerText.includes(wanted), text, { timeout: 20_000 })
+    await page.waitForFunction(wanted => document.querySelector('main')?.textContent.includes(wanted), text, { timeout: 20_000 })
       .catch(() => fail(`${path}: the text is not shown`))
     const { ran, made } = await page.evaluate(() => ({ ran: window.kanchiRan === true, made: document.querySelectorAll('main script, main img').length }))
     if (ran) fail(`${path}: it ran`)
