@@ -89,7 +89,7 @@ describe('an action', () => {
     gatewayWith(() => ({ body: SENT }))
     const run = begin({ kind: 'retry', task: task({ status: 'failure', retried_as: ['x', 'y'] }) })
     await settled(run, 'ready')
-    expect(run.said.value!.warnings).toEqual(['This task was retried 2 times already, last as y.', 'w'])
+    expect(run.said.value!.warnings).toEqual(['This task was retried 2 times already, last as y.', 'W.'])
   })
 
   it('sends edited arguments as they stand, filled with those of the message', async () => {
@@ -108,7 +108,7 @@ describe('an action', () => {
     let status = 409
     gatewayWith(() => status === 409 ? { status, body: '{"type":"about:blank","title":"Conflict","status":409,"detail":"the arguments were cut"}' } : { body: SENT })
     const run = begin({ kind: 'retry', task: task({ status: 'failure' }) })
-    await vi.waitFor(() => expect(run.failure.value?.text).toBe('the arguments were cut'))
+    await vi.waitFor(() => expect(run.failure.value?.text).toBe('The arguments were cut.'))
     expect(run.canConfirm.value).toBe(false)
     status = 200
     await run.look()
@@ -141,7 +141,7 @@ describe('an action', () => {
     gatewayWith(() => ({ status: 403, body: '{"type":"about:blank","title":"Forbidden","status":403,"detail":"nobody may act"}' }))
     const run = begin({ kind: 'pause', queue: queue() })
     await vi.waitFor(() => expect(run.failure.value?.status).toBe(403))
-    expect(useActionsStore().forbidden).toBe('nobody may act')
+    expect(useActionsStore().forbidden).toBe('Nobody may act.')
   })
 
   it('does not confirm what was shown before something else was typed', async () => {
@@ -230,7 +230,7 @@ describe('an action', () => {
     const run = begin({ kind: 'bulk', action: 'retry', of: { tasks: [task()] } })
     await settled(run, 'ready')
     expect(run.said.value!.lines[0]).toBe('12 of 20 tasks will be retried as new tasks with their original arguments.')
-    expect(run.said.value!.counts![0]).toEqual({ label: 'Skipped', rows: [['the task has not finished', 5], ['the arguments can\'t be recovered exactly', 3]] })
+    expect(run.said.value!.counts![0]).toEqual({ label: 'Skipped', rows: [['The task has not finished.', 5], ['The arguments can\'t be recovered exactly.', 3]] })
     expect(run.said.value!.warnings).toEqual(['5 tasks were retried already and are left out.'])
     expect(run.fields.value[0]!.key).toBe('again')
     run.change('again', 'yes')

@@ -103,7 +103,7 @@ describe('dismissals', () => {
     await store.load()
     refusal = { status: 403, detail: 'actions are disabled (gateway.actions)' }
     await store.dismiss(lineOf('mail'))
-    expect(store).toMatchObject({ items: [], possible: false, failure: refusal.detail })
+    expect(store).toMatchObject({ items: [], possible: false, failure: 'Actions are disabled (gateway.actions).' })
   })
 
   it('tell the truth after a request whose outcome is unknown', async () => {
@@ -113,7 +113,7 @@ describe('dismissals', () => {
     refusal = { status: 504, detail: 'storage timed out' }
     kept = [{ key: line.key, state: line.state, at: at(0), actor: null }]
     await store.dismiss(line)
-    expect(store).toMatchObject({ possible: true, failure: 'storage timed out', items: kept })
+    expect(store).toMatchObject({ possible: true, failure: 'Storage timed out.', items: kept })
   })
 
   it('never hide that Kanchi itself does not work', () => {

@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { formatAgo, formatBytes, formatClock, formatCount, formatRate, formatSeconds, formatShare, formatShort, formatSkew, formatUtc, parseTime, plural } from '~/lib/format'
+import { formatAgo, formatBytes, formatClock, formatCount, formatRate, formatSeconds, formatShare, formatShort, formatSkew, formatUtc, parseTime, plural, sentenceOf } from '~/lib/format'
 
 describe('format', () => {
   it.each([
     [null, '–'], [0, '0 s'], [0.0000004, '1 µs'], [0.00084, '840 µs'], [0.0036, '3.6 ms'], [0.012, '12 ms'], [0.9994, '999 ms'],
     [0.9996, '1.00 s'], [3.41, '3.41 s'], [12.34, '12.3 s'], [59.96, '1 min'], [125, '2 min 5 s'], [11520, '3 h 12 min'], [356400, '4 d 3 h'], [-2, '−2.00 s'], [Number.NaN, '–'],
   ])('says %s seconds as %s', (seconds, text) => expect(formatSeconds(seconds)).toBe(text))
+  it.each([
+    ['no such task', 'No such task.'], ['it\'s gone', 'It\'s gone.'], ['Done.', 'Done.'], ['cursor: not issued by this list', 'cursor: not issued by this list.'], ['task_name must be a text', 'task_name must be a text.'],
+    ['gateway.actions is off', 'gateway.actions is off.'], ['celery@a did not reply', 'celery@a did not reply.'], ['refused', 'Refused.'], ['see (look_max)', 'See (look_max).'], ['', ''],
+  ])('writes %s as the sentence %s', (text, sentence) => expect(sentenceOf(text)).toBe(sentence))
   it('says which way a clock is wrong', () => expect([7200, -1.5].map(formatSkew)).toEqual(['2 h ahead', '1.50 s behind']))
 
   it.each([[null, '–'], [0, '0'], [999, '999'], [9999, '9,999'], [12_400, '12.4k'], [181_204, '181k'], [3_140_000, '3.1M'], [2e9, '2B']])('shortens %s to %s', (n, text) => expect(formatShort(n)).toBe(text))

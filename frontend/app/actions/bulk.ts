@@ -1,6 +1,7 @@
 import { api, outcome } from '~/api/client'
 import type { Job, JobPlan, TaskStatus } from '~/api/types'
 import { MANY, SIGNALS, type Action, type Field, type Said, type Values } from '~/lib/action'
+import { sentenceOf } from '~/lib/format'
 import { isStatus } from '~/lib/status'
 import type { BulkAction, BulkChoice } from '~/lib/wish'
 import { useSelectionStore } from '~/stores/selection'
@@ -58,7 +59,7 @@ function sayPlan(action: BulkAction, plan: JobPlan): Said {
     ],
     warnings: plan.already_retried ? [t.actions.alreadyRetried(plan.already_retried)] : undefined,
     counts: [
-      { label: t.actions.skipped, rows: plan.refused.map(({ reason, count }) => [reason, count]) },
+      { label: t.actions.skipped, rows: plan.refused.map(({ reason, count }) => [sentenceOf(reason), count]) },
       { label: t.actions.byStatus, rows: Object.entries(plan.by_status).filter(([, n]) => n > 0).map(([status, n]) => [isStatus(status) ? t.status.label[status as TaskStatus] : status, n]) },
       { label: t.actions.byName, rows: plan.by_name.map(({ name, count }) => [name, count]) },
     ],

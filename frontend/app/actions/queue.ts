@@ -1,6 +1,7 @@
 import { api, outcome } from '~/api/client'
 import type { Queue, QueueChanged } from '~/api/types'
 import { MANY, type Action, type Said } from '~/lib/action'
+import { sentenceOf } from '~/lib/format'
 import { t } from '~/texts'
 
 type QueueAction = Action<QueueChanged, QueueChanged>
@@ -37,10 +38,10 @@ export function purgeQueue(queue: Queue): QueueAction {
     plan: () => purge(ALL, true),
     act: (_values, plan) => purge(plan.waiting, false),
     sayPlan: plan => ({
-      lines: [plan.waiting === 0 ? t.messages.empty : t.actions.purgeWill(plan.waiting), ...(plan.note ? [plan.note] : [])],
+      lines: [plan.waiting === 0 ? t.messages.empty : t.actions.purgeWill(plan.waiting), ...(plan.note ? [sentenceOf(plan.note)] : [])],
       nothing: plan.waiting === 0,
     }),
-    sayDone: done => ({ lines: [t.actions.purged(done.affected), ...(done.note ? [done.note] : [])], warnings: done.complete ? [] : [t.actions.notAll] }),
+    sayDone: done => ({ lines: [t.actions.purged(done.affected), ...(done.note ? [sentenceOf(done.note)] : [])], warnings: done.complete ? [] : [t.actions.notAll] }),
   }
 }
 
@@ -55,7 +56,7 @@ export function removeMessage(queue: Queue, id: string, name: string | null): Qu
     plan: () => remove(true),
     act: () => remove(false),
     sayPlan: () => ({ lines: [t.messages.removeWill(id)] }),
-    sayDone: done => ({ lines: [t.messages.removed, ...(done.note ? [done.note] : [])] }),
+    sayDone: done => ({ lines: [t.messages.removed, ...(done.note ? [sentenceOf(done.note)] : [])] }),
   }
 }
 
@@ -76,11 +77,11 @@ export function moveMessages(queue: Queue, others: readonly string[]): QueueActi
     plan: values => move(values, true),
     act: (values, plan) => move(values, false, plan.waiting),
     sayPlan: (plan, values) => ({
-      lines: [plan.affected === 0 ? t.messages.empty : t.actions.queueWill.move(plan.affected, plan.waiting, values.to!.trim()), ...(plan.note ? [plan.note] : [])],
+      lines: [plan.affected === 0 ? t.messages.empty : t.actions.queueWill.move(plan.affected, plan.waiting, values.to!.trim()), ...(plan.note ? [sentenceOf(plan.note)] : [])],
       nothing: plan.affected === 0,
     }),
     sayDone: done => ({
-      lines: [t.actions.said.moved(done.affected), ...(done.note ? [done.note] : [])],
+      lines: [t.actions.said.moved(done.affected), ...(done.note ? [sentenceOf(done.note)] : [])],
       warnings: done.complete ? [] : [t.actions.said.notAllMoved],
     }),
   }
@@ -103,7 +104,7 @@ export function pauseQueue(queue: Queue, pause: boolean): QueueAction {
       lines: [
         pause ? t.actions.queueWill.pause : t.actions.queueWill.resume,
         names(plan) ? t.actions.queueWill.affects(names(plan)) : t.actions.queueWill.affectsNone,
-        ...(plan.note ? [plan.note] : []),
+        ...(plan.note ? [sentenceOf(plan.note)] : []),
       ],
     }),
     sayDone: done => ({ lines: [pause ? t.actions.said.paused : t.actions.said.resumed], ...sayWho(done) }),

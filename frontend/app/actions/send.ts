@@ -3,6 +3,7 @@ import { api, outcome } from '~/api/client'
 import type { TaskRevoked, TaskSent } from '~/api/types'
 import { SIGNALS, type Action, type Field, type Values } from '~/lib/action'
 import { exactText } from '~/lib/exactJson'
+import { sentenceOf } from '~/lib/format'
 import { fromLocalInput } from '~/lib/localTime'
 import { t } from '~/texts'
 
@@ -73,12 +74,12 @@ export function sendTask(known: Known, name = ''): Action<TaskSent, TaskSent> {
         t.actions.taskWill.send(wayOf(plan)),
         ...(text(values, 'countdown') && text(values, 'eta') ? [t.actions.taskWill.countdownFirst] : []),
       ],
-      warnings: plan.warnings,
+      warnings: plan.warnings.map(sentenceOf),
       message: plan.message ? exactText(plan.message) : undefined,
     }),
     sayDone: done => ({
       lines: [t.actions.taskWill.sent(wayOf(done))],
-      warnings: done.warnings,
+      warnings: done.warnings.map(sentenceOf),
       link: { text: done.id, to: { name: 'tasks-id', params: { id: done.id }, query: { source: done.source } } },
     }),
   }

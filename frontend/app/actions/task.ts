@@ -3,6 +3,7 @@ import { api, outcome } from '~/api/client'
 import type { Task, TaskRevoked, TaskSent } from '~/api/types'
 import { SIGNALS, type Action, type Field, type Values } from '~/lib/action'
 import { exactText } from '~/lib/exactJson'
+import { sentenceOf } from '~/lib/format'
 import { hasEnded } from '~/lib/status'
 import { t } from '~/texts'
 
@@ -75,13 +76,13 @@ export function retryTask(task: Task): Action<TaskSent, TaskSent> {
       warnings: [
         ...(task.retried_as?.length ? [t.actions.retriedBefore(task.retried_as.length, task.retried_as.at(-1)!)] : []),
         ...(hasEnded(task.status) ? [] : [t.actions.taskWill.stillRuns(t.status.label[task.status])]),
-        ...plan.warnings,
+        ...plan.warnings.map(sentenceOf),
       ],
       message: plan.message ? exactText(plan.message) : undefined,
     }),
     sayDone: done => ({
       lines: [t.actions.taskWill.sent(wayOf(done))],
-      warnings: done.warnings,
+      warnings: done.warnings.map(sentenceOf),
       link: { text: done.id, to: { name: 'tasks-id', params: { id: done.id }, query: { source: done.source } } },
     }),
   }
@@ -106,18 +107,14 @@ export function revokeTask(task: Task, terminate: boolean): Action<TaskRevoked, 
       lines: [
         t.actions.taskWill.discard(plan.workers.length),
         terminate ? t.actions.taskWill.terminate(`SIG${values.signal}`) : t.actions.taskWill.noTerminate,
-        ...(plan.removal ? [sentence(plan.removal)] : []),
+        ...(plan.removal ? [sentenceOf(plan.removal)] : []),
       ],
     }),
     sayDone: done => ({
-      lines: [t.actions.said.confirmedBy(done.replies.filter(reply => reply.ok).length), ...(done.removal ? [sentence(done.removal)] : [])],
+      lines: [t.actions.said.confirmedBy(done.replies.filter(reply => reply.ok).length), ...(done.removal ? [sentenceOf(done.removal)] : [])],
       replies: done,
     }),
   }
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
 }
 
 /** There is no dry run of a mark, and it can be taken away again. */

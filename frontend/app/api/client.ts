@@ -1,5 +1,6 @@
 import createClient from 'openapi-fetch'
 import { basePath } from '~/lib/base'
+import { sentenceOf } from '~/lib/format'
 import { t } from '~/texts'
 import type { paths } from './schema'
 import type { Problem } from './types'
@@ -23,7 +24,7 @@ export function failureOf(error: unknown, response?: Response): Failure {
   if (response) {
     const problem = (error ?? {}) as Partial<Problem>
     const text = problem.detail ?? problem.title ?? t.errors.answered(response.status, response.statusText)
-    return { status: response.status, text }
+    return { status: response.status, text: sentenceOf(text) }
   }
   return { status: null, text: t.errors.unreachable }
 }

@@ -3,6 +3,7 @@ import { api, outcome } from '~/api/client'
 import type { Task } from '~/api/types'
 import { findEntries, type PaletteEntry } from '~/lib/palette'
 import { commonViews } from '~/lib/tasks/views'
+import { workerLabel } from '~/lib/status'
 import { offersEverywhere, type Wish } from '~/lib/wish'
 
 const TYPING_MS = 150
@@ -60,7 +61,7 @@ export function usePaletteEntries(typed: Ref<string>) {
         .map(([to, label, keys]) => ({ key: `page ${to}`, group: groups.pages, label, to, keys })),
       ...[...preferences.views, ...commonViews()].map(view => ({ key: `view ${view.name}`, group: groups.views, label: view.name, to: { path: '/tasks', query: view.query } })),
       ...[...actions.offers, ...offersEverywhere()].map((offer, i) => ({ key: `action ${i} ${offer.key}`, group: groups.actions, label: offer.label, detail: offer.detail, careful: !HARMLESS.has(offer.wish.kind), run: () => actions.ask(offer.wish) })),
-      ...workers.workers.map(worker => ({ key: `worker ${worker.source} ${worker.id}`, group: groups.workers, label: worker.id, detail: worker.status, to: { name: 'workers-id' as const, params: { id: worker.id }, query: { source: worker.source } } })),
+      ...workers.workers.map(worker => ({ key: `worker ${worker.source} ${worker.id}`, group: groups.workers, label: worker.id, detail: workerLabel(worker.status), to: { name: 'workers-id' as const, params: { id: worker.id }, query: { source: worker.source } } })),
       ...queues.queues.map(queue => ({ key: `queue ${queue.source} ${queue.name}`, group: groups.queues, label: queue.name, detail: queue.depth === null ? undefined : texts.waiting(queue.depth), to: { name: 'queues-name' as const, params: { name: queue.name }, query: { source: queue.source } } })),
       ...(['light', 'dark', 'system'] as const).map(theme => ({ key: `theme ${theme}`, group: groups.appearance, label: texts.useTheme[theme], run: () => choose(theme) })),
       { key: 'density', group: groups.appearance, label: preferences.density === 'dense' ? texts.comfortable : texts.compact, run: () => preferences.change({ density: preferences.density === 'dense' ? 'comfortable' : 'dense' }) },

@@ -135,3 +135,10 @@ export function fixed(n: number, digits: number): string {
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${formatCount(n)} ${n === 1 ? one : many}`
 }
+
+/** A text of a service as a sentence: "no such task" as "No such task." What is no word at its beginning, such as the name of a setting, stays. */
+export function sentenceOf(text: string): string {
+  const whole = text.trim()
+  const begun = /^[a-z]+(?:['’][a-z]+)?(?=[\s,;]|$)/.test(whole) ? whole.charAt(0).toUpperCase() + whole.slice(1) : whole
+  return /[\p{L}\p{N})\]"'”’%]$/u.test(begun) ? `${begun}.` : begun
+}

@@ -1,4 +1,5 @@
 import type { DoctorReport, Finding, System } from '~/api/types'
+import { sentenceOf } from './format'
 import { t } from '~/texts'
 
 export type Severity = 'error' | 'warning' | 'info'
@@ -36,7 +37,7 @@ function concernsOf(findings: readonly Finding[]): Concern[] {
   return findings.map((finding, i) => ({
     severity: finding.severity,
     key: `finding:${finding.code}:${finding.source ?? ''}:${finding.subject ?? i}`,
-    text: finding.text,
+    text: sentenceOf(finding.text),
     remedy: remedyOf(finding.remedy),
   }))
 }
@@ -62,7 +63,7 @@ export function emptyReason(system: System | null, workersOnline: number): Empty
   if (unreadable) {
     return {
       title: t.health.empty.unreadable,
-      text: t.health.empty.unreadableText(unreadable.text),
+      text: t.health.empty.unreadableText(sentenceOf(unreadable.text)),
       lines: ['event_serializer = "json"'],
     }
   }

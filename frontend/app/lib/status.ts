@@ -1,4 +1,5 @@
 import type { TaskStatus } from '~/api/types'
+import { t } from '~/texts'
 
 /** Every status, in the order in which a task's life goes; the one list behind filters, legends and charts. */
 export const STATUSES: readonly TaskStatus[] = [
@@ -31,4 +32,9 @@ const EVENT_STATUS: Record<string, TaskStatus> = {
   'task-revoked': 'revoked',
   'task-rejected': 'rejected',
   'task-orphaned': 'orphaned',
+}
+
+/** What a worker's status is called. */
+export function workerLabel(status: string): string {
+  return status === 'online' ? t.workers.online : status === 'offline' ? t.workers.offline : t.workers.unknown
 }

@@ -1,7 +1,7 @@
 import type { Dismissal, FailureGroup, Finding, Metrics, Queue, Service, System, Worker } from '~/api/types'
 import { t } from '~/texts'
 import { hasJustGone, isStranded } from './attention'
-import { formatCount, formatSeconds, formatShare } from './format'
+import { formatCount, formatSeconds, formatShare, sentenceOf } from './format'
 import type { Stale } from './freshness'
 import { remedyOf, type Remedy, type Severity } from './health'
 
@@ -115,7 +115,7 @@ function ofStale({ stale, system }: Situation): Line[] {
 export function staleText(stale: Stale): string {
   if (stale.cause === 'broker') return t.health.stale.broker(stale.source!, stale.detail)
   if (stale.cause === 'ingestion') return t.health.stale.ingestion(stale.source!)
-  if (stale.cause === 'storage' && stale.detail) return t.health.stale.storageBroken(stale.detail)
+  if (stale.cause === 'storage' && stale.detail) return sentenceOf(t.health.stale.storageBroken(stale.detail))
   return t.health.stale[stale.cause]
 }
 
@@ -134,7 +134,7 @@ function ofServices({ system }: Situation): Line[] {
     const isAway = service.state === 'away'
     return line({
       key: `${keyOf(service.name, service.source)}${another ? `:${service.id}` : ''}`, state: service.state, severity: isAway && !another ? 'error' : 'warning', area: 'kanchi',
-      text: isAway ? t.health.serviceAway(aboutOf(service), another) : t.health.serviceDegraded(aboutOf(service), service.detail),
+      text: isAway ? t.health.serviceAway(aboutOf(service), another) : sentenceOf(t.health.serviceDegraded(aboutOf(service), service.detail)),
       to: '/system', remedy: isAway ? { text: t.health.serviceRemedy, code: null } : null,
     })
   })
@@ -187,7 +187,7 @@ function ofFinding(first: Finding, all: readonly Finding[]): Line {
   return line({
     key: `finding:${first.code}:${first.source ?? ''}${all.length === 1 && first.subject ? `:${first.subject}` : ''}`,
     state: stateOf(all.map(finding => `${finding.severity} ${finding.subject ?? ''}`)), severity: first.severity, area: 'broker',
-    text: all.length === 1 ? first.text : t.health.andMore(first.text, all.length - 1), to: '/system', remedy: remedyOf(first.remedy), count: all.length,
+    text: all.length === 1 ? sentenceOf(first.text) : t.health.andMore(first.text, all.length - 1), to: '/system', remedy: remedyOf(first.remedy), count: all.length,
   })
 }
 
