@@ -1,5 +1,5 @@
 import { createPinia, setActivePinia } from 'pinia'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { isStranded } from '~/lib/attention'
 import { MOST_QUEUES, useQueuesStore } from '~/stores/queues'
 import { MOST_WORKERS, useWorkersStore } from '~/stores/workers'
@@ -41,6 +41,21 @@ describe('stores', () => {
     store.apply([queue({ paused })])
     store.apply([queue({ depth: 7, paused: null })])
     expect(store.queues[0]).toMatchObject({ depth: 7, paused })
+  })
+
+  it('asks for a queue that only a frame tells of, and does not call it stranded meanwhile', async () => {
+    const paused = { since: '2026-11-23T10:00:00Z', by: null }
+    const answer = { items: [queue({ depth: 7, paused })], next_cursor: null }
+    const fetched = vi.spyOn(globalThis, 'fetch').mockImplementation(async () => new Response(JSON.stringify(answer), { headers: { 'content-type': 'application/json' } }))
+    const store = useQueuesStore()
+    store.take([queue({ depth: 7 })])
+    store.take([queue({ depth: 7 })])
+    expect(store.queues).toEqual([])
+    await vi.waitFor(() => expect(store.queues[0]).toMatchObject({ depth: 7, paused }))
+    store.take([queue({ depth: 8 })])
+    expect(store.queues[0]).toMatchObject({ depth: 8, paused })
+    expect(fetched).toHaveBeenCalledTimes(1)
+    fetched.mockRestore()
   })
 
   it('remembers a bounded number of queues', () => {

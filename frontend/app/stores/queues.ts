@@ -27,7 +27,8 @@ export const useQueuesStore = defineStore('queues', () => {
   const queues = shallowRef<readonly Queue[]>([])
   const loaded = shallowRef(false)
   const failure = shallowRef<Failure | null>(null)
-  const batch = new Batch<Queue>(SHOW_MS, apply)
+  let asking = false
+  const batch = new Batch<Queue>(SHOW_MS, take)
 
   /** What needs attention first, then the deepest; equal ones by name. */
   const deepest = computed(() => [...queues.value].sort((a, b) => Number(isStranded(b)) - Number(isStranded(a)) || (b.depth ?? 0) - (a.depth ?? 0)))
@@ -51,6 +52,15 @@ export const useQueuesStore = defineStore('queues', () => {
 
   function page(cursor: string | null) {
     return outcome(api.GET('/api/v1/queues', { params: { query: { limit: 500, ...(cursor ? { cursor } : {}) } } }))
+  }
+
+  /** A queue that is not known is asked for: by its frame alone nobody could say whether it is paused or consumed. */
+  function take(items: readonly Queue[]): void {
+    const known = items.filter(queue => held.byKey.has(queueKey(queue)))
+    if (known.length) apply(known)
+    if (known.length === items.length || held.byKey.size >= MOST_QUEUES || asking) return
+    asking = true
+    void load().finally(() => { asking = false })
   }
 
   /** Frames tell neither its workers nor whether it is paused: what the last answer said stays. */
@@ -85,5 +95,5 @@ export const useQueuesStore = defineStore('queues', () => {
     }
   }
 
-  return { queues, deepest, loaded, failure, load, apply, open }
+  return { queues, deepest, loaded, failure, load, take, apply, open }
 })
