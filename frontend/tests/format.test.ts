@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { formatAgo, formatBytes, formatClock, formatCount, formatRate, formatSeconds, formatShare, formatShort, formatSkew, formatUtc, parseTime, plural, sentenceOf } from '~/lib/format'
+import { pointsChange } from '~/lib/charts/figures'
+import { formatAgo, formatBytes, formatClock, formatCount, formatPercent, formatRate, formatSeconds, formatShare, formatShort, formatSkew, formatUtc, parseTime, plural, sentenceOf } from '~/lib/format'
+import { setLanguage } from '~/texts'
 
 describe('format', () => {
   it.each([
@@ -10,6 +12,14 @@ describe('format', () => {
     ['no such task', 'No such task.'], ['it\'s gone', 'It\'s gone.'], ['Done.', 'Done.'], ['cursor: not issued by this list', 'cursor: not issued by this list.'], ['task_name must be a text', 'task_name must be a text.'],
     ['gateway.actions is off', 'gateway.actions is off.'], ['celery@a did not reply', 'celery@a did not reply.'], ['refused', 'Refused.'], ['see (look_max)', 'See (look_max).'], ['', ''],
   ])('writes %s as the sentence %s', (text, sentence) => expect(sentenceOf(text)).toBe(sentence))
+  it('writes numbers as the language does', async () => {
+    expect([formatPercent(3.27), formatPercent(142.6), formatPercent(null)]).toEqual(['3.3%', '143%', '–'])
+    await setLanguage('de')
+    expect([formatPercent(3.27), formatCount(9999), formatShare(0.9834), formatAgo('2026-11-30T10:00:00Z', Date.parse('2026-11-30T10:05:00Z'))]).toEqual(['3,3 %', '9.999', '98,3 %', 'vor 5 min'])
+    expect(formatClock('2026-11-23T14:03:07Z', Date.parse('2026-11-30T10:05:00Z'), false, true)).toBe('23. Nov. 14:03:07')
+    expect(pointsChange(0.1, 0.05)!.text).toBe('5,0 Pp.')
+    await setLanguage('en')
+  })
   it('says which way a clock is wrong', () => expect([7200, -1.5].map(formatSkew)).toEqual(['2 h ahead', '1.50 s behind']))
 
   it.each([[null, '–'], [0, '0'], [999, '999'], [9999, '9,999'], [12_400, '12.4k'], [181_204, '181k'], [3_140_000, '3.1M'], [2e9, '2B']])('shortens %s to %s', (n, text) => expect(formatShort(n)).toBe(text))

@@ -54,7 +54,7 @@ function textsOf(texts: object, before = ''): [key: string, text: string][] {
 
 /** Names, units, and words that are German too. */
 const SAME = new Set([
-  'Audit', 'Celery', 'Client', 'CPU', 'Details', 'ETA', 'Events', 'Exception', 'Exchange', 'Broker', 'Heartbeat', 'Host', 'ID', 'Live', 'Markdown', 'offline', 'Offline', 'Online', 'PID', 'Pool', 'Port', 'Prefetch', 'Queue', 'Queues',
+  'Audit', 'Celery', 'Client', 'CPU', 'Details', 'Esc', 'ETA', 'Events', 'Exception', 'Exchange', 'Broker', 'Heartbeat', 'Host', 'ID', 'Live', 'Markdown', 'offline', 'Offline', 'Online', 'PID', 'Pool', 'Port', 'Prefetch', 'Queue', 'Queues',
   'Signal', 'Status', 'System', 'Task', 'Tasks', 'Text', 'TLS', 'Traceback', 'Transport', 'UTC', 'Version', 'Worker', 'Worker offline', 'Workflow', '45m, 2h, 3d',
 ])
 

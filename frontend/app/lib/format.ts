@@ -55,6 +55,11 @@ export function formatSeconds(seconds: number | null | undefined): string {
   return `${sign}${m} min${whole % 60 ? ` ${whole % 60} s` : ''}`
 }
 
+/** 3.27 as "3.3%", 42.6 as "43%": for what is measured in percent and may exceed 100. */
+export function formatPercent(percent: number | null | undefined, digits?: number): string {
+  return percent == null || !Number.isFinite(percent) ? NONE : t.format.percent(fixed(percent, digits ?? (percent < 10 ? 1 : 0)))
+}
+
 /** How wrong a clock is: seconds ahead of ours, negative when it is behind. */
 export function formatSkew(seconds: number): string {
   const by = formatSeconds(Math.abs(seconds))

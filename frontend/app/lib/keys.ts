@@ -1,3 +1,5 @@
+import { t } from '~/texts'
+
 /** Keyboard shortcuts: `keys` is "j", "?", "g t" (one after the other) or "mod+k". */
 export interface Shortcut {
   keys: string
@@ -43,8 +45,8 @@ export function isTyping(target: EventTarget | null): boolean {
 /** What stands on the key caps of a shortcut. */
 export function keyCaps(keys: string, mac: boolean): string[] {
   return keys.split(' ').flatMap(part => part.split('+').map((key) => {
-    if (key === 'mod') return mac ? '⌘' : 'Ctrl'
-    return { Enter: '↵', Escape: 'Esc', ArrowUp: '↑', ArrowDown: '↓' }[key] ?? key
+    if (key === 'mod' && mac) return '⌘'
+    return { Enter: '↵', ArrowUp: '↑', ArrowDown: '↓', ...t.shortcuts.keyCaps }[key] ?? key
   }))
 }
 

@@ -124,6 +124,7 @@ export const de: Texts = {
     help: 'Tastenkürzel anzeigen',
     filter: 'Filtern',
     next: 'Nächster Task',
+    keyCaps: { mod: 'Strg', Escape: 'Esc', Space: 'Leertaste' },
     previous: 'Vorheriger Task',
     select: 'Task auswählen',
     selectRange: 'Bereich auswählen',
@@ -202,6 +203,7 @@ export const de: Texts = {
   },
 
   overview: {
+    points: (n: string) => `${n} Pp.`,
     up: 'gestiegen',
     down: 'gesunken',
     title: 'Übersicht',
@@ -959,7 +961,7 @@ export const de: Texts = {
     command: {
       pool_grow: 'Pool vergrößern',
       pool_shrink: 'Pool verkleinern',
-      autoscale: 'Automatisch skalieren',
+      autoscale: 'Automatische Skalierung setzen',
       pool_restart: 'Pool neu starten',
       add_consumer: 'Queue zusätzlich lesen',
       cancel_consumer: 'Queue nicht mehr lesen',

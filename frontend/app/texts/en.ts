@@ -132,6 +132,7 @@ export const en = {
     help: 'Show shortcuts',
     filter: 'Filter',
     next: 'Next task',
+    keyCaps: { mod: 'Ctrl', Escape: 'Esc', Space: 'Space' },
     previous: 'Previous task',
     select: 'Select task',
     selectRange: 'Select range',
@@ -209,6 +210,7 @@ export const en = {
   },
 
   overview: {
+    points: (n: string) => `${n} pp`,
     up: 'up',
     down: 'down',
     title: 'Overview',
@@ -1020,7 +1022,7 @@ export const en = {
     command: {
       pool_grow: 'Grow pool',
       pool_shrink: 'Shrink pool',
-      autoscale: 'Autoscale',
+      autoscale: 'Set autoscale',
       pool_restart: 'Restart pool',
       add_consumer: 'Consume a queue',
       cancel_consumer: 'Stop consuming a queue',

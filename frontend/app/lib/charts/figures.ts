@@ -1,6 +1,6 @@
 import type { MetricsHistory, Timeseries } from '~/api/types'
 import { t } from '~/texts'
-import { formatSeconds, formatShare } from '../format'
+import { fixed, formatCount, formatSeconds, formatShare } from '../format'
 import type { Span } from './known'
 import { failureRate, stepValues } from './series'
 
@@ -70,12 +70,12 @@ export function pointsChange(now: number | null, before: number | null): Change 
   if (now === null || before === null) return null
   const points = (now - before) * 100
   if (Math.abs(points) < 0.05) return { direction: 'same', text: t.overview.noChange, worse: false }
-  return { direction: points > 0 ? 'up' : 'down', text: `${Math.abs(points).toFixed(1)} pp`, worse: points > 1 }
+  return { direction: points > 0 ? 'up' : 'down', text: t.overview.points(fixed(Math.abs(points), 1)), worse: points > 1 }
 }
 
 /** For a tooltip and for who cannot see: what the figure was. */
 export function beforeText(kind: 'share' | 'seconds' | 'count', before: number | null, period: string): string {
   if (before === null) return t.overview.noBefore(period)
-  const text = kind === 'share' ? formatShare(before) : kind === 'seconds' ? formatSeconds(before) : Number.isInteger(before) ? String(before) : before.toFixed(1)
+  const text = kind === 'share' ? formatShare(before) : kind === 'seconds' ? formatSeconds(before) : Number.isInteger(before) ? formatCount(before) : fixed(before, 1)
   return t.overview.before(period, text)
 }
