@@ -400,6 +400,13 @@ def test_what_is_not_there_is_a_problem(gateway):
         validate(json.loads(body), DOCUMENT["components"]["schemas"]["Problem"])
 
 
+def test_a_missing_task_can_be_an_empty_answer(gateway):
+    """Browsers log every 404 as an error."""
+    status, headers, body = gateway.ask("/api/v1/tasks/gone?missing_ok=true")
+    assert status == 204 and not body and "Content-Length" not in headers
+    assert gateway.ask("/api/v1/tasks/task-9?missing_ok=true")[0] == 200
+
+
 def test_timeseries_are_grouped_by_status(gateway):
     series = gateway.get("/metrics/timeseries", group_by="status")["series"]
     keys = {one["key"]: one["points"] for one in series}

@@ -54,9 +54,12 @@ static void show_links(struct gw_exchange *x, const struct kn_msg_task *task)
 void gw_api_task(struct gw_exchange *x)
 {
     struct kn_msg_task_get get = {.id = x->arg, .source = gw_params_text(&x->params, "source")};
+    bool missing_ok = gw_params_flag(&x->params, "missing_ok");
     if (!gw_params_ok(x))
         return;
     struct kn_bus_message *answer = gw_ask(x, KN_KIND_TASK_GET, &get, KN_KIND_TASK);
+    if (!answer && x->status == 404 && missing_ok)
+        gw_answer_nothing(x);
     if (!answer)
         return;
     gw_view_task(&x->body, answer->msg, GW_VIEW_WHOLE);

@@ -41,7 +41,7 @@ enum { GW_TIMEOUT_MAX = 60 /* maximum seconds to wait for workers */ };
     R(POST, "/api/v1/tasks/{id}/retry", gw_api_retry, "unregistered " SEND_OPTIONS, "TaskSent",    \
       FLAG("force"), CHOICE("attempt", "first", "last"),                                           \
       CHOICE("arguments", "", "message", "backend", "events"), DRY_RUN)                            \
-    R(GET, "/api/v1/tasks/{id}", gw_api_task, NO_BODY, "Task", SOURCE)                             \
+    R(GET, "/api/v1/tasks/{id}", gw_api_task, NO_BODY, "Task", SOURCE, FLAG("missing_ok"))         \
     R(DELETE, "/api/v1/tasks/{id}", gw_api_revoke, NO_BODY, "TaskRevoked",                         \
       SOURCE, FLAG("terminate"), TEXT("signal"), FLAG("remove"), TEXT("queue"), DRY_RUN)           \
     R(POST, "/api/v1/revoke-by-headers", gw_api_revoke_by_headers,                                 \

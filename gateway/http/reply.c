@@ -47,6 +47,14 @@ void gw_fail_memory(struct gw_exchange *x)
         gw_fail(x, 503, "%s, try again later", why);
 }
 
+void gw_answer_nothing(struct gw_exchange *x)
+{
+    x->problem = (struct gw_problem){0};
+    x->status = 204;
+    x->type = "application/json";
+    kn_buf_clear(&x->body);
+}
+
 bool gw_params_ok(struct gw_exchange *x)
 {
     if (x->arena.overflow) { /* what could not be read for want of memory is not at fault */

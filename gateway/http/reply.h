@@ -14,6 +14,8 @@ void gw_fail_memory(struct gw_exchange *x);
 void gw_fail_unknown(struct gw_exchange *x, const char *why);
 /* Marks the problem of x as one whose outcome is unknown, for programs. */
 void gw_tell_unknown(struct gw_exchange *x);
+/* Makes x an answer without a body, also when it is a problem by now. */
+void gw_answer_nothing(struct gw_exchange *x);
 /* True if all parameters are valid; otherwise x is a problem. */
 bool gw_params_ok(struct gw_exchange *x);
 

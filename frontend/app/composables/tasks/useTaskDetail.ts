@@ -6,6 +6,8 @@ import type { Task, TaskEvent } from '~/api/types'
 const MOST_EVENTS = 500
 const MOST_FAMILY = 200
 const AGAIN_MS = 250
+/** That there is no such task, as an answer: a browser logs a 404 as an error. */
+const NOTHING = 204
 
 /** One task, whole, with its history and its workflow; follows what happens to all of them. */
 export function useTaskDetail(id: Ref<string>, source: Ref<string | undefined>) {
@@ -15,7 +17,7 @@ export function useTaskDetail(id: Ref<string>, source: Ref<string | undefined>) 
   const family = shallowRef<Task[]>([])
   const moreFamily = ref(false)
   const failure = shallowRef<Failure | null>(null)
-  const isMissing = computed(() => failure.value?.status === 404)
+  const isMissing = computed(() => failure.value?.status === NOTHING || failure.value?.status === 404)
   let again: ReturnType<typeof setTimeout> | undefined
 
   const live = useLiveStore().watch({
@@ -38,14 +40,15 @@ export function useTaskDetail(id: Ref<string>, source: Ref<string | undefined>) 
   async function load(): Promise<void> {
     const wanted = id.value
     const params = { path: { id: wanted }, query: source.value ? { source: source.value } : {} }
+    const ask = () => outcome(api.GET('/api/v1/tasks/{id}', { params: { ...params, query: { ...params.query, missing_ok: 'true' } } }))
     // Of a task that isn't there, nothing else is asked.
     const known = task.value !== null
-    const first = known ? null : await outcome(api.GET('/api/v1/tasks/{id}', { params }))
+    const first = known ? null : await ask()
     if (wanted !== id.value) return
     if (!known && !(first && 'data' in first)) { failure.value = first?.failure ?? null; return }
     if (first && 'data' in first) task.value = first.data
     const [one, history, relatives] = await Promise.all([
-      first ?? outcome(api.GET('/api/v1/tasks/{id}', { params })),
+      first ?? ask(),
       outcome(api.GET('/api/v1/tasks/{id}/events', { params: { ...params, query: { ...params.query, limit: MOST_EVENTS } } })),
       outcome(api.GET('/api/v1/tasks/{id}/family', { params: { ...params, query: { ...params.query, limit: MOST_FAMILY } } })),
     ])
