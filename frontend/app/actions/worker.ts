@@ -77,7 +77,8 @@ export function parseRate(text: string): string | null {
   return `${n}/${unit === undefined ? 's' : UNITS[unit]}`
 }
 
-function sayRate(rate: string): string {
+/** "100 per minute", of what parseRate returns. */
+export function sayRate(rate: string): string {
   const [n = '', unit = ''] = rate.split('/')
   return t.actions.ratePer[unit as 's' | 'm' | 'h'](n)
 }

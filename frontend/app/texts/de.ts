@@ -783,6 +783,8 @@ export const de: Texts = {
       p50: 'Laufzeit p50',
       p95: 'Laufzeit p95',
       limits: 'Grenzen',
+      softLimit: (time: string) => `weiche Grenze ${time}`,
+      hardLimit: (time: string) => `harte Grenze ${time}`,
     },
     queue: { name: 'Queue', exchange: 'Exchange', key: 'Routing-Schlüssel', traits: 'Eigenschaften', stop: 'Nicht mehr lesen' },
     told: {

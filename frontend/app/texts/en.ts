@@ -806,6 +806,8 @@ export const en = {
       p50: 'p50 runtime',
       p95: 'p95 runtime',
       limits: 'Limits',
+      softLimit: (time: string) => `soft limit ${time}`,
+      hardLimit: (time: string) => `hard limit ${time}`,
     },
     queue: { name: 'Queue', exchange: 'Exchange', key: 'Routing key', traits: 'Properties', stop: 'Stop consuming' },
     told: {
