@@ -514,6 +514,7 @@ export const de: Texts = {
       label: 'Tasks des Workflows',
       count: (n: number, more: boolean) => more ? `${formatCount(n)}+ Tasks` : plural(n, 'Task'),
       first: (n: number) => `Die ersten ${plural(n, 'Task')} dieses Workflows werden angezeigt.`,
+      unlinked: 'Mitglieder einer Gruppe oder eines Chords fehlen hier womöglich: Celerys Events sagen nicht, dass sie zusammengehören.',
     },
     facts: {
       worker: 'Worker',

@@ -565,6 +565,7 @@ export const en = {
       label: 'Tasks of the workflow',
       count: (n: number, more: boolean) => more ? `${formatCount(n)}+ tasks` : plural(n, 'task'),
       first: (n: number) => `Showing the first ${plural(n, 'task')} of this workflow.`,
+      unlinked: 'Members of a group or chord may be missing: Celery\'s events don\'t say that they belong together.',
     },
     facts: {
       worker: 'Worker',
