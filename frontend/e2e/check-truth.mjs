@@ -7,11 +7,12 @@ import { openBrowser } from './browser.mjs'
 import { Stage } from './truth/stage.mjs'
 import * as crowd from './truth/crowd.mjs'
 import * as actions from './truth/actions.mjs'
+import * as fleet from './truth/fleet.mjs'
 import * as outage from './truth/outage.mjs'
 import * as page from './truth/page.mjs'
 import * as tasks from './truth/tasks.mjs'
 
-const SCENES = { ...actions, ...crowd, ...outage, ...page, ...tasks }
+const SCENES = { ...actions, ...crowd, ...fleet, ...outage, ...page, ...tasks }
 const url = process.argv[2]
 if (!url) throw new Error('Usage: node e2e/check-truth.mjs URL')
 

@@ -29,6 +29,17 @@ export async function thePaletteTakesTheBestMatch(stage, { worker }) {
   await page.waitForURL(/\/workers\//)
 }
 
+/** Any period that the URL takes can be typed. */
+export async function aPeriodCanBeTyped(stage) {
+  const page = await stage.open('/tasks')
+  const filter = page.getByRole('combobox', { name: /filter/i })
+  await filter.click()
+  await filter.pressSequentially('time:10m')
+  await page.getByRole('option').first().waitFor()
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/[?&]last=10m/)
+}
+
 /** The list in the settings has the keys of all pages. */
 export async function settingsListEveryKey(stage) {
   const page = await stage.open('/settings')
@@ -51,4 +62,16 @@ export async function aMissingPageKeepsTheFrame(stage) {
   await page.keyboard.press('Control+k')
   await page.locator('[role=dialog] input').waitFor()
   equal(page.complaints, [], 'the console has')
+}
+
+/** A task that is not there costs one request, and no error in the console. */
+export async function aMissingTaskIsAskedOnce(stage) {
+  const page = await stage.open('/settings')
+  const asked = [], errors = []
+  page.on('request', request => new URL(request.url()).pathname.includes('no-such-task') && request.resourceType() === 'fetch' && asked.push(request.url()))
+  page.on('console', message => message.type() === 'error' && errors.push(message.text()))
+  await stage.go(page, '/tasks/no-such-task')
+  await sees(page.locator('main'), /task not found/i)
+  equal(asked.length, 1, `requests for the task: ${asked}; their number`)
+  equal(errors, [], 'the console has')
 }
