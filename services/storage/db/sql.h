@@ -470,7 +470,7 @@ enum { SQL_PARAMS_MAX = 40, SQL_COLUMNS_MAX = 48 };
         "ORDER BY no LIMIT $4") \
     SAME(FAILURES, "iiii", \
         "SELECT t.no, t.source, t.name, " SQL_ENDED_AT("t.") ", " \
-        "t.id, substr(t.error, 1, 640) FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
+        "t.id, substr(t.error, 1, 640), CASE WHEN t.learned IS NULL THEN 0 ELSE 1 END FROM task_states s JOIN tasks t ON t.no = s.no WHERE " \
         "s.status = $1 AND s.no >= $2 AND s.no <= $3 ORDER BY s.no DESC LIMIT $4") \
     SAME(TASKS_OLD, "ii", \
         "SELECT no, source, status, CASE WHEN " SQL_ENDED_AT("") " < first_at THEN " \

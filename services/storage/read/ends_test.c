@@ -289,6 +289,29 @@ static void only_the_latest_end_counts(void **state)
     assert_int_equal(failures_in(rig, 5 * KN_MINUTE, 6 * KN_MINUTE), 1);
 }
 
+static void failures_are_grouped_by_their_own_exception(void **state)
+{
+    struct rig *rig = *state;
+    struct kn_msg_event retried[] = {event(KN_EVENT_TASK_RETRIED, "told", 0),
+                                     event(KN_EVENT_TASK_RETRIED, "untold", 0)};
+    struct kn_msg_event told[] = {learned(KN_EVENT_TASK_FAILED, "told", KN_MINUTE),
+                                  learned(KN_EVENT_TASK_FAILED, "untold", KN_MINUTE)};
+    retried[0].exception = retried[1].exception = KN_STR("Retry(Busy())");
+    told[0].exception = KN_STR("Gone('away')");
+    rig_ingest(rig, retried, 2, NULL);
+    rig_ingest(rig, told, 2, NULL);
+    const struct kn_msg_failures_get get = {.from = AT, .to = AT + KN_HOUR};
+    struct kn_msg_failure_list list;
+    const char *why;
+    assert_int_equal(store_read_failures(rig->reader, &get, &rig->arena, &list, &why), KN_OK);
+    assert_int_equal(list.counted, 2);
+    assert_int_equal(list.items.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        bool is_told = kn_str_eq(list.items.items[i].last_id, KN_STR("told"));
+        assert_text(list.items.items[i].exception, is_told ? "Gone" : "");
+    }
+}
+
 /* ---- the program -------------------------------------------------------------------------- */
 
 int main(void)
@@ -298,6 +321,7 @@ int main(void)
         CASE(a_period_has_the_tasks_that_ended_in_it),
         CASE(older_databases_know_the_ends_too),
         CASE(only_the_latest_end_counts),
+        CASE(failures_are_grouped_by_their_own_exception),
         CASE(tasks_are_listed_in_the_order_of_a_value),
     };
     return RIG_RUN(tests, &on_postgres);

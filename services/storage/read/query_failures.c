@@ -14,15 +14,21 @@ enum {
     SHOWN_DEFAULT = 20,
     SHOWN_MAX = 100,
     EXCEPTION_MAX = 100, /* bytes of a class */
+    LEARNED_MAX = 5000,  /* failures learned from the result backend */
     ERROR_MAX = 512,
 };
 #define TIME_MAX (30 * INT64_C(1000)) /* µs */
 
-enum { C_NO, C_SOURCE, C_NAME, C_AT, C_ID, C_ERROR };
+enum { C_NO, C_SOURCE, C_NAME, C_AT, C_ID, C_ERROR, C_LEARNED };
 
 struct group {
     int64_t source, name;
     struct kn_msg_failure_group said;
+};
+
+struct failure {
+    int64_t no, source, name, at;
+    struct kn_str id, error;
 };
 
 struct walk {
@@ -33,7 +39,9 @@ struct walk {
     size_t n_sources;
     struct group *groups;
     size_t n_groups;
-    uint16_t *slots; /* number of a group, from 1 */
+    uint16_t *slots;         /* number of a group, from 1 */
+    struct failure *learned; /* whose error is not in its row */
+    size_t n_learned;
     uint64_t counted, rows;
     int64_t deadline;
     bool stopped, full;
@@ -93,12 +101,10 @@ static struct kn_str cut(struct kn_arena *arena, struct kn_str text, size_t max)
     return db_clean_text(arena, kn_arena_str(arena, text));
 }
 
-static enum kn_status count_failure(struct walk *walk, const struct db_value *columns, int64_t at)
+static enum kn_status count_failure(struct walk *walk, const struct failure *failure)
 {
-    struct kn_str error = db_as_str(columns[C_ERROR]);
-    struct kn_str class = error.ptr ? class_of(error) : KN_STR("");
-    struct group *group =
-        group_of(walk, db_as_i64(columns[C_SOURCE]), db_as_i64(columns[C_NAME]), class);
+    struct kn_str class = failure->error.ptr ? class_of(failure->error) : KN_STR("");
+    struct group *group = group_of(walk, failure->source, failure->name, class);
     walk->counted++;
     if (!group) {
         walk->full = true;
@@ -106,27 +112,71 @@ static enum kn_status count_failure(struct walk *walk, const struct db_value *co
     }
     struct kn_msg_failure_group *said = &group->said;
     said->count++;
-    if (!said->first_at || at < said->first_at)
-        said->first_at = at;
-    if (at < said->last_at)
+    if (!said->first_at || failure->at < said->first_at)
+        said->first_at = failure->at;
+    if (failure->at < said->last_at)
         return KN_OK;
-    said->last_at = at;
-    said->last_id = kn_arena_str(walk->arena, db_as_str(columns[C_ID]));
-    said->last_error = error.ptr ? cut(walk->arena, error, ERROR_MAX) : KN_STR_ABSENT;
+    said->last_at = failure->at;
+    said->last_id = kn_arena_str(walk->arena, failure->id);
+    said->last_error =
+        failure->error.ptr ? cut(walk->arena, failure->error, ERROR_MAX) : KN_STR_ABSENT;
     return walk->arena->overflow ? KN_NOMEM : KN_OK;
+}
+
+/* The row has what events said, such as the error of an earlier attempt. */
+static enum kn_status keep_learned(struct walk *walk, const struct failure *failure)
+{
+    if (walk->n_learned == LEARNED_MAX)
+        walk->full = true;
+    else
+        walk->learned[walk->n_learned++] = (struct failure){
+            failure->no, failure->source, failure->name, failure->at, .id = KN_STR_ABSENT};
+    return KN_OK;
 }
 
 static enum kn_status see_failure(void *arg, const struct db_value *columns)
 {
     struct walk *walk = arg;
-    int64_t at = db_as_i64(columns[C_AT]);
+    const struct failure failure = {
+        .no = db_as_i64(columns[C_NO]),
+        .source = db_as_i64(columns[C_SOURCE]),
+        .name = db_as_i64(columns[C_NAME]),
+        .at = db_as_i64(columns[C_AT]),
+        .id = db_as_str(columns[C_ID]),
+        .error = db_as_str(columns[C_ERROR]),
+    };
     enum kn_status status = KN_OK;
-    if (at >= walk->get->from && at < walk->get->to &&
-        is_wanted(walk, db_as_i64(columns[C_SOURCE])))
-        status = count_failure(walk, columns, at);
+    if (failure.at >= walk->get->from && failure.at < walk->get->to &&
+        is_wanted(walk, failure.source))
+        status = db_as_i64(columns[C_LEARNED]) ? keep_learned(walk, &failure)
+                                               : count_failure(walk, &failure);
     walk->stopped =
         ++walk->rows == ROWS_MAX || (walk->rows % 64 == 0 && kn_time_mono() > walk->deadline);
     return status == KN_OK && walk->stopped ? (enum kn_status)DB_STOP : status;
+}
+
+static enum kn_status count_learned(struct walk *walk)
+{
+    enum kn_status status = KN_OK;
+    struct kn_arena scratch;
+    kn_arena_init(&scratch, 0);
+    for (size_t i = 0; status == KN_OK && i < walk->n_learned; i++) {
+        struct failure *failure = &walk->learned[i];
+        struct kn_msg_task_list list = {0};
+        if (i % 64 == 63 && kn_time_mono() > walk->deadline + TIME_MAX) {
+            walk->stopped = true;
+            break;
+        }
+        kn_arena_reset(&scratch);
+        status = store_tasks_by_no(walk->reader, &failure->no, 1, &scratch, &list);
+        if (status != KN_OK || !list.items.count)
+            continue;
+        failure->id = list.items.items[0].id;
+        failure->error = list.items.items[0].error;
+        status = count_failure(walk, failure);
+    }
+    kn_arena_fini(&scratch);
+    return status;
 }
 
 static int most_first(const void *a, const void *b)
@@ -190,8 +240,9 @@ enum kn_status store_read_failures(struct store_reader *reader,
                           .get = get,
                           .groups = kn_arena_array(arena, GROUPS_MAX, sizeof *walk->groups),
                           .slots = kn_arena_array(arena, SLOTS, sizeof *walk->slots),
+                          .learned = kn_arena_array(arena, LEARNED_MAX, sizeof *walk->learned),
                           .deadline = kn_time_mono() + TIME_MAX};
-    if (!walk->groups || !walk->slots)
+    if (!walk->groups || !walk->slots || !walk->learned)
         return KN_NOMEM;
     struct task_span span;
     enum kn_status status = choose_sources(walk);
@@ -202,6 +253,8 @@ enum kn_status store_read_failures(struct store_reader *reader,
     const struct db_value values[] = {db_i64(KN_TASK_FAILURE), db_i64(span.first),
                                       db_i64(span.last), db_i64(ROWS_MAX)};
     status = db_run(reader->db, SQL_FAILURES, values, see_failure, walk);
+    if (status == KN_OK)
+        status = count_learned(walk);
     if (status != KN_OK)
         return status;
     qsort(walk->groups, walk->n_groups, sizeof *walk->groups, most_first);
