@@ -117,7 +117,7 @@ def test_a_retry_is_the_same_call_or_is_refused(request, folder, redis_url, brok
             one.worker.wait_ready(90)
         rig.wait_for(lambda: sum(worker["inspected_at"] is not None and bool(worker["queues"])
                                  for worker in kanchi.get("/workers")["items"]) == len(recorders),
-                     60, "Kanchi knows the workers")
+                     120, "Kanchi knows the workers")
         # messages that wait: a queue without a consumer, sent again into that of the worker
         waiting = []
         for number, one in enumerate(recorders):

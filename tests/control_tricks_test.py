@@ -67,7 +67,7 @@ def test_a_retry_never_lies(request, folder, redis_url, broker, version):
             one.bind()
         rig.wait_for(lambda: sum(worker["inspected_at"] is not None and bool(worker["queues"])
                                  for worker in kanchi.get("/workers")["items"]) == len(recorders),
-                     60, "Kanchi knows the workers")
+                     120, "Kanchi knows the workers")
         for number, one in enumerate(recorders):
             one.send((SEED * 1000 + number) * 1_000_000, count)
         ended = {ident for one in recorders for ident, trick in one.sent.items()

@@ -45,7 +45,7 @@ class Stage:
         rig.wait_for(lambda: any(worker["hostname"] == one.hostname and worker["queues"] and
                                  worker["inspected_at"]
                                  for worker in self.kanchi.get("/workers")["items"]),
-                     60, "Kanchi knows the worker")
+                     120, "Kanchi knows the worker")
         return one
 
     def __enter__(self):
