@@ -61,7 +61,8 @@ def test_workers_are_unknown_while_their_broker_is_away(folder, broker, how):
         rig.wait_for(lambda: status_of(kanchi, stays) == "online", 60, "a worker that is back")
         rig.wait_for(lambda: status_of(kanchi, dies) == "offline", 60, "a worker that died")
         assert "offline" not in changes_of(kanchi, stays)
-        assert changes_of(kanchi, stays)[-2:] == ["unknown", "online"]
+        assert "unknown" in changes_of(kanchi, stays)
+        assert changes_of(kanchi, stays)[-1] == "online"  # once more if it says so when it is back
         last = kanchi.get(f"/workers/{dies.hostname}/life")["items"][-1]
         assert last["change"] == "offline"
         assert last["at"] >= seen
