@@ -2,6 +2,7 @@ import type { Worker } from '~/api/types'
 import { t } from '~/texts'
 import { failsMore, failureShare, type Figures } from './figures'
 import type { Column } from './columns'
+import { sumKnown } from './sums'
 
 /** What the list of workers can be limited to. */
 export const ONLY_WORKERS = ['online', 'offline', 'unknown', 'failing', 'busy'] as const
@@ -63,26 +64,17 @@ export function isWorker(only: OnlyWorkers, worker: Worker, figures: Figures, ke
   return (worker.status as string) === only
 }
 
-/** A sum over those that tell a figure; null when none does, `whole` when all do. */
-export interface Sum {
-  n: number | null
-  whole: boolean
-}
-
+/** What the workers tell, added up. */
 export function sumsOf(workers: readonly Worker[]) {
   const online = workers.filter(worker => worker.status === 'online')
   const unknown = workers.filter(worker => worker.status === 'unknown').length
-  const sum = (of: readonly Worker[], value: (worker: Worker) => number | null): Sum => {
-    const told = of.map(value).filter(n => n !== null)
-    return { n: told.length ? told.reduce((all, n) => all + n, 0) : null, whole: told.length === of.length }
-  }
   return {
     // Of unknown ones nobody can say: at least so many.
     online: { n: online.length || (unknown ? null : 0), whole: unknown === 0 },
-    active: sum(online, worker => worker.active),
-    slots: sum(online, worker => worker.concurrency),
-    processed: sum(workers, worker => worker.processed),
-    cpu: sum(online, worker => worker.cpu_percent),
-    memory: sum(online, worker => worker.memory_mb),
+    active: sumKnown(online, worker => worker.active),
+    slots: sumKnown(online, worker => worker.concurrency),
+    processed: sumKnown(workers, worker => worker.processed),
+    cpu: sumKnown(online, worker => worker.cpu_percent),
+    memory: sumKnown(online, worker => worker.memory_mb),
   }
 }
